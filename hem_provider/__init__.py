@@ -1,0 +1,28 @@
+"""Use the keys of an Encedo HEM, a remote hardware key store, as if they were local.
+
+>>> import hem_provider                                             # doctest: +SKIP
+>>> hem = hem_provider.connect("https://my.ence.do", passphrase="…")    # doctest: +SKIP
+>>> key = hem.keys.create("SECP256R1", label="web", usage={"sign"})     # doctest: +SKIP
+>>> signature = key.private_key().sign(b"data", ec.ECDSA(hashes.SHA256()))   # doctest: +SKIP
+
+Importing this package is cheap: the parts are loaded when first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hem_provider._version import __version__
+
+if TYPE_CHECKING:
+    from hem_provider.device import Hem, connect
+
+__all__ = ["Hem", "__version__", "connect"]
+
+
+def __getattr__(name: str) -> object:
+    if name in ("Hem", "connect"):
+        from hem_provider import device
+
+        return getattr(device, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,141 @@
+"""Every exception this package raises on purpose.
+
+::
+
+    HemError
+     ├─ HemConfigError               a setting is missing, malformed or not to be trusted
+     ├─ HemConnectionError           no usable answer arrived
+     │   ├─ HemUnreachable           name, route or connection failed: nothing was processed
+     │   ├─ HemTimeout               connected, but no answer in time
+     │   ├─ HemTLSError              the device's certificate or TLS is not acceptable
+     │   └─ HemProtocolError         an answer arrived that is not the device API's
+     ├─ HemAuthenticationError       the device does not accept the credential
+     │   └─ HemLoginRequired         there is no credential to offer
+     ├─ HemScopeDenied               the login does not permit the operation (HTTP 403)
+     ├─ HemClockError                the device's clock is unset or wrong, and check-in did not cure it
+     ├─ HemKeyNotFound               no such key (also a KeyError's cousin: LookupError)
+     ├─ HemKeyAmbiguous              a search that must name one key names several
+     ├─ HemRequestRefused            the device finds the request malformed (HTTP 400, 411, 413)
+     ├─ HemOperationFailed           the device refuses the operation (HTTP 406)
+     │   └─ HemDuplicateKey          the same public key is stored already
+     ├─ HemDeviceFault               the device is not in a state to answer (HTTP 409, 5xx)
+     │   └─ HemNotInitialized        factory-fresh or wiped
+     ├─ MessageTooLong               also a ValueError: more bytes than the device takes
+     └─ KeyNotExportable             also a TypeError: private material never leaves the device
+
+Messages name the key, device, field or size concerned and what is accepted. They never
+hold a passphrase, a token or key material.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "HemAuthenticationError",
+    "HemClockError",
+    "HemConfigError",
+    "HemConnectionError",
+    "HemDeviceFault",
+    "HemDuplicateKey",
+    "HemError",
+    "HemKeyAmbiguous",
+    "HemKeyNotFound",
+    "HemLoginRequired",
+    "HemNotInitialized",
+    "HemOperationFailed",
+    "HemProtocolError",
+    "HemRequestRefused",
+    "HemScopeDenied",
+    "HemTLSError",
+    "HemTimeout",
+    "HemUnreachable",
+    "KeyNotExportable",
+    "MessageTooLong",
+]
+
+
+class HemError(Exception):
+    """Base of all errors of this package."""
+
+
+class HemConfigError(HemError):
+    """A setting is missing, malformed, or kept where others may change it."""
+
+
+class HemConnectionError(HemError):
+    """No usable answer arrived from the device or its cloud service."""
+
+
+class HemUnreachable(HemConnectionError):
+    """Name look-up, routing or connecting failed; the request was not processed."""
+
+
+class HemTimeout(HemConnectionError):
+    """The peer was reached but did not answer within the configured time."""
+
+
+class HemTLSError(HemConnectionError):
+    """The peer's certificate is not trusted, expired, or TLS could not be agreed."""
+
+
+class HemProtocolError(HemConnectionError):
+    """The answer is truncated or is not what the device API specifies."""
+
+
+class HemAuthenticationError(HemError):
+    """The device rejected the proof of the passphrase (or of the master secret)."""
+
+
+class HemLoginRequired(HemAuthenticationError):
+    """The operation needs a login, and neither caller nor configuration gives a credential."""
+
+
+class HemScopeDenied(HemError):
+    """The token's scope or role does not permit the operation (HTTP 403)."""
+
+
+class HemClockError(HemError):
+    """The device's clock is unset or wrong and a check-in did not put it right."""
+
+
+class HemKeyNotFound(HemError, LookupError):
+    """No key on the device matches."""
+
+
+class HemKeyAmbiguous(HemError, LookupError):
+    """Several keys match where exactly one is needed; the message names them."""
+
+
+class HemRequestRefused(HemError):
+    """The device finds the request malformed or too large (HTTP 400, 411, 412, 413, 418)."""
+
+
+class HemOperationFailed(HemError):
+    """The device refuses the operation (HTTP 406): wrong key type, mode, size, or no such key."""
+
+
+class HemDuplicateKey(HemOperationFailed):
+    """The same public key is stored on the device already."""
+
+
+class HemDeviceFault(HemError):
+    """The device cannot answer in its present state (HTTP 409 or 5xx)."""
+
+
+class HemNotInitialized(HemDeviceFault):
+    """The device is factory-fresh or wiped and must be initialised first."""
+
+
+class MessageTooLong(HemError, ValueError):
+    """More input than one device operation takes; nothing was sent.
+
+    ``size`` and ``limit`` are in bytes.
+    """
+
+    def __init__(self, message: str, *, size: int, limit: int) -> None:
+        super().__init__(message)
+        self.size = size
+        self.limit = limit
+
+
+class KeyNotExportable(HemError, TypeError):
+    """Private or secret key material was asked for; it never leaves the device."""
