@@ -1,0 +1,77 @@
+"""Where a passphrase comes from when no caller gives one: a file or a command of the owner's."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+from hem_provider.errors import HemConfigError
+from hem_provider.trust import check_not_writable_by_others, privileges_raised
+
+__all__ = ["passphrase_from_command", "passphrase_from_file"]
+
+_MAX_BYTES = 4096
+_COMMAND_TIMEOUT = 60.0
+
+
+def passphrase_from_file(path: Path) -> str:
+    """The file's text without one trailing line end; at most 4096 bytes of UTF-8.
+
+    Raises ``HemConfigError`` when it cannot be read, is empty or too long, or others may write it.
+    """
+    return _text(_read_file(path), str(path))
+
+
+def passphrase_from_command(command: tuple[str, ...]) -> str:
+    """What the command prints, read the same way; it gets no standard input and 60 seconds.
+
+    Raises ``HemConfigError`` when it fails, gives nothing, or others may write the program.
+    """
+    return _text(_run(command), f"passphrase_command {command[0]}")
+
+
+def _text(raw: bytes, source: str) -> str:
+    if len(raw) > _MAX_BYTES:
+        raise HemConfigError(f"{source}: a passphrase of over {_MAX_BYTES} bytes")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise HemConfigError(f"{source}: the passphrase is not UTF-8 text") from None
+    text = text.removesuffix("\n").removesuffix("\r")
+    if not text:
+        raise HemConfigError(f"{source}: gave an empty passphrase")
+    return text
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        check_not_writable_by_others(path, "the passphrase file")
+        with path.open("rb") as file:
+            return file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise HemConfigError(f"{path}: cannot read the passphrase file: {error.strerror}") from None
+
+
+def _run(command: tuple[str, ...]) -> bytes:
+    program = shutil.which(command[0]) if not privileges_raised() else command[0]
+    if program is None or not Path(program).is_absolute():
+        raise HemConfigError(f"passphrase_command: there is no program {command[0]!r}")
+    try:
+        check_not_writable_by_others(Path(program), "the passphrase command")
+        done = subprocess.run(
+            [program, *command[1:]],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            timeout=_COMMAND_TIMEOUT,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise HemConfigError(
+            f"passphrase_command: {program} gave nothing within {_COMMAND_TIMEOUT:g} s"
+        ) from None
+    except OSError as error:
+        raise HemConfigError(f"passphrase_command: cannot run {program}: {error.strerror}") from None
+    if done.returncode != 0:
+        raise HemConfigError(f"passphrase_command: {program} ended with status {done.returncode}")
+    return done.stdout
