@@ -88,9 +88,7 @@ _ALL = (
     _ec("SECP256K1", 256, "SHA256WithECDSA"),
     KeyType("CURVE25519", Family.MONTGOMERY, 255, 32, None, 32),
     KeyType("CURVE448", Family.MONTGOMERY, 448, 56, None, 56),
-    KeyType(
-        "ED25519", Family.EDWARDS, 255, 32, 64, None, None, ("Ed25519", "Ed25519ph", "Ed25519ctx")
-    ),
+    KeyType("ED25519", Family.EDWARDS, 255, 32, 64, None, None, ("Ed25519", "Ed25519ph", "Ed25519ctx")),
     KeyType("ED448", Family.EDWARDS, 448, 57, 114, None, None, ("Ed448", "Ed448ph")),
     *(KeyType(f"SHA2-{b}", Family.HMAC, b, None, b // 8) for b in (256, 384, 512)),
     *(KeyType(f"SHA3-{b}", Family.HMAC, b, None, b // 8) for b in (256, 384, 512)),

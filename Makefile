@@ -1,0 +1,54 @@
+# The commands of this project; each sets up what it needs first.
+#   make demo    sign files with keys that live in an (emulated) HEM, step by step
+#   make test    every fast test, with linting, types and layers
+# PYTHON=… chooses the interpreter (3.11 or newer with a shared libpython).
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+MODULE := shim/hem_pkcs11/libhem_pkcs11.so
+
+# An interpreter given by name that is not the one in .venv: make .venv anew.
+ifneq ($(origin PYTHON),file)
+WANTED := $(shell "$(PYTHON)" -c 'import os, sys; print(os.path.realpath(sys.executable))' 2>/dev/null)
+ifneq ($(WANTED),$(shell cat $(VENV)/.interpreter 2>/dev/null))
+$(READY): again
+endif
+endif
+
+.PHONY: setup demo test test-long lint bench clean again
+again:
+
+setup: $(READY) $(MODULE)
+
+$(READY): pyproject.toml .ci/setup .ci/debian-packages
+	@sh .ci/setup "$(PYTHON)" "$(VENV)"
+	@touch $@
+
+$(MODULE): $(READY) shim/build_module.py $(wildcard shim/src/*)
+	@$(BIN)/python shim/build_module.py --in-place
+	@touch $@
+
+demo: setup
+	@$(BIN)/hem demo
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PYTHONPATH=shim $(BIN)/lint-imports
+
+test: lint
+	$(BIN)/pytest
+
+test-long: setup
+	HYPOTHESIS_PROFILE=search $(BIN)/pytest -m long --timeout 3600
+
+bench: setup
+	@$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -f shim/hem_pkcs11/*.so shim/hem_pkcs11/search-path
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

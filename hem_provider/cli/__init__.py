@@ -1,0 +1,1 @@
+"""The ``hem`` command: words and tables for people. One module per subcommand."""
