@@ -1,0 +1,253 @@
+"""``hem demo``: the main job on an emulated device, with the tools people have.
+
+An emulator is started over HTTPS, keys are made in it with pkcs11-tool, files and a certificate
+request are signed, OpenSSL verifies. Everything happens in a temporary directory and ends with
+the command.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import secrets
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from hem_provider.cli.pkcs11 import module_path
+from hem_provider.cli.steps import StepFailedError, Steps
+from hem_provider.errors import HemError
+
+__all__ = ["add_parser"]
+
+_TOOLS = {"pkcs11-tool": "opensc", "openssl": "openssl"}
+_TIMEOUT = 120.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Pair:
+    label: str
+    id: str
+    type: str
+    name: str
+
+
+_P256 = _Pair("demo-p256", "01", "EC:prime256v1", "P-256")
+_P384 = _Pair("demo-p384", "02", "EC:secp384r1", "P-384")
+_ED25519 = _Pair("demo-ed25519", "03", "EC:edwards25519", "Ed25519")
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add ``hem demo``."""
+    parser = commands.add_parser("demo", help="sign files with an emulated device, step by step")
+    parser.set_defaults(func=_demo)
+
+
+def _demo(_options: argparse.Namespace) -> int:
+    for tool, package in _TOOLS.items():
+        if shutil.which(tool) is None:
+            print(f"hem demo: '{tool}' is missing; on Debian: apt-get install {package}", file=sys.stderr)
+            return 1
+    with tempfile.TemporaryDirectory(prefix="hem-demo-") as folder:
+        bench = _Bench(Path(folder))
+        steps = Steps(bench.count)
+        steps.say("A device in software, with keys that are used but never seen. Nothing here is left behind.\n")
+        try:
+            _run(bench, steps)
+        except (StepFailedError, HemError, OSError, subprocess.SubprocessError) as error:
+            print(f"\nhem demo: {error}", file=sys.stderr)
+            return 1
+        steps.say(f"\n{steps.summary()}")
+        steps.say("\nA login is two of the calls. On hardware a call takes about 0.25 s and a login up to 2 s.")
+    return 0
+
+
+def _run(bench: _Bench, steps: Steps) -> None:
+    with steps.step("initialise a factory-fresh emulated HEM"):
+        bench.initialise()
+    with steps.step("start it, over HTTPS"):
+        device = bench.serve()
+    with device:
+        for name, value in bench.settings.items():
+            steps.detail(f"export {name}={value}")
+        for pair in (_P256, _P384, _ED25519):
+            with steps.step(f"pkcs11-tool --keypairgen: {pair.name}"):
+                bench.pkcs11_tool("--keypairgen", "--key-type", pair.type, "--label", pair.label, "--id", pair.id)
+        with steps.step("pkcs11-tool -O: list them"):
+            listed = bench.pkcs11_tool("-O")
+            for pair in (_P256, _P384, _ED25519):
+                _expect(listed.count(pair.label) == 2, f"{pair.label} is not listed as a pair:\n{listed}")
+        for line in listed.splitlines():
+            if "Object;" in line or "label:" in line or "ID:" in line:
+                steps.detail(line.strip())
+        _sign_files(bench, steps)
+        _request(bench, steps)
+        _from_python_pkcs11(bench, steps)
+
+
+def _sign_files(bench: _Bench, steps: Steps) -> None:
+    letter = bench.file("letter.txt", b"The key that signs this never left its device.\n")
+    for pair, mechanism in ((_P256, "ECDSA-SHA256"), (_ED25519, "EDDSA")):
+        signature = bench.folder / f"{pair.label}.sig"
+        public = bench.folder / f"{pair.label}.pub"
+        form = ("--signature-format", "openssl") if pair is _P256 else ()
+        with steps.step(f"pkcs11-tool --sign -m {mechanism}: letter.txt"):
+            bench.pkcs11_tool(
+                "--sign", "-m", mechanism, "--id", pair.id, *form,
+                "--input-file", str(letter), "--output-file", str(signature),
+            )  # fmt: skip
+        with steps.step(f"openssl verifies the {pair.name} signature"):
+            bench.pkcs11_tool("--read-object", "--type", "pubkey", "--id", pair.id, "--output-file", str(public))
+            if pair is _P256:
+                command = ["dgst", "-sha256", "-verify", str(public), "-keyform", "DER"]
+                answer = bench.run("openssl", *command, "-signature", str(signature), str(letter))
+            else:
+                command = ["pkeyutl", "-verify", "-pubin", "-inkey", str(public), "-keyform", "DER", "-rawin"]
+                answer = bench.run("openssl", *command, "-in", str(letter), "-sigfile", str(signature))
+            _expect("Verified OK" in answer or "Verified Successfully" in answer, answer)
+        steps.detail(answer.strip())
+
+
+def _request(bench: _Bench, steps: Steps) -> None:
+    import hem_provider
+    from hem_provider.config import device_from_url  # noqa: F401 - the settings are those of connect()
+
+    with steps.step("Python: a certificate request, signed by the P-384 key"):
+        from cryptography import x509
+        from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.x509.oid import NameOID
+
+        with hem_provider.connect(bench.url, passphrase=bench.passphrase, ca_file=bench.ca_file) as hem:
+            key = hem.keys.find(label=_P384.label).private_key()
+            name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "demo.example")])
+            request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA384())
+        path = bench.file("request.pem", request.public_bytes(serialization.Encoding.PEM))
+    with steps.step("openssl req -verify"):
+        answer = bench.run("openssl", "req", "-in", str(path), "-noout", "-verify", "-subject")
+        _expect("verify OK" in answer, answer)
+    steps.detail(" / ".join(line for line in answer.splitlines() if line.strip()))
+
+
+def _from_python_pkcs11(bench: _Bench, steps: Steps) -> None:
+    program = (
+        "import pkcs11, os, sys\n"
+        "from pkcs11.util.ec import encode_ecdsa_signature\n"
+        "token = next(iter(pkcs11.lib(sys.argv[1]).get_tokens()))\n"
+        "with token.open(user_pin=os.environ['DEMO_PIN']) as session:\n"
+        "    key = session.get_key(pkcs11.ObjectClass.PRIVATE_KEY, label=sys.argv[2])\n"
+        "    data = open(sys.argv[3], 'rb').read()\n"
+        "    signature = key.sign(data, mechanism=pkcs11.Mechanism.ECDSA_SHA256)\n"
+        "open(sys.argv[4], 'wb').write(encode_ecdsa_signature(signature))\n"
+    )
+    letter, signature = bench.folder / "letter.txt", bench.folder / "python-pkcs11.sig"
+    with steps.step("python-pkcs11 signs with the same P-256 key"):
+        bench.run(sys.executable, "-c", program, str(module_path()), _P256.label, str(letter), str(signature))
+        public = bench.folder / f"{_P256.label}.pub"
+        command = ["dgst", "-sha256", "-verify", str(public), "-keyform", "DER", "-signature", str(signature)]
+        _expect("Verified OK" in bench.run("openssl", *command, str(letter)), "the signature does not verify")
+
+
+def _expect(condition: bool, message: str) -> None:
+    if not condition:
+        raise StepFailedError(message)
+
+
+class _Bench:
+    """The demo's device, files and child processes, all below one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.passphrase = secrets.token_urlsafe(12)
+        self.url = ""
+        self.ca_file = ""
+        self.settings: dict[str, str] = {}
+        self._log = folder / "requests.log"
+
+    def file(self, name: str, content: bytes) -> Path:
+        path = self.folder / name
+        path.write_bytes(content)
+        return path
+
+    def count(self) -> tuple[int, int]:
+        """Device calls and logins so far, as the emulator saw them."""
+        lines = self._log.read_text().splitlines() if self._log.exists() else []
+        requests = [entry for entry in map(json.loads, lines) if entry["port"] != "cloud"]
+        logins = [e for e in requests if (e["method"], e["path"], e["status"]) == ("POST", "/api/auth/token", 200)]
+        return len(requests), len(logins)
+
+    def initialise(self) -> None:
+        secret = self.file("passphrase", self.passphrase.encode())
+        admin = self.file("admin-passphrase", secrets.token_urlsafe(12).encode())
+        for path in (secret, admin):
+            path.chmod(0o600)
+        self._emulator(
+            "init", "--passphrase-file", str(secret), "--admin-passphrase-file", str(admin)
+        )
+
+    def _emulator_command(self, action: str, *arguments: str) -> list[str]:
+        command = [sys.executable, "-m", "hem_provider.cli.main", "emulator", action]
+        return [*command, "--state", str(self.folder / "device.db"), *arguments]
+
+    def _emulator(self, action: str, *arguments: str) -> None:
+        self.run(*self._emulator_command(action, *arguments))
+
+    @contextmanager
+    def _stopping(self, server: subprocess.Popen[str]) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            server.send_signal(signal.SIGTERM)
+            try:
+                server.wait(10)
+            except subprocess.TimeoutExpired:
+                server.kill()
+                server.wait()
+
+    def serve(self) -> _Stopping:
+        ports = ["--https-port", "0", "--http-port", "0", "--cloud-port", "0"]
+        errors: IO[str] = (self.folder / "emulator.err").open("w+")
+        server = subprocess.Popen(
+            self._emulator_command("serve", *ports, "--access-log", str(self._log)),
+            stdout=subprocess.PIPE, stderr=errors, text=True,
+        )  # fmt: skip
+        assert server.stdout is not None
+        line = server.stdout.readline()
+        facts = dict(part.split("=", 1) for part in shlex.split(line)[1:])
+        if not line.startswith("ready "):
+            server.kill()
+            server.wait()
+            errors.seek(0)
+            raise StepFailedError(f"the emulator did not start:\n{errors.read()}")
+        self.url, self.ca_file = facts["https"], facts["ca"]
+        self.settings = {"HEM_URL": self.url, "HEM_CA_FILE": self.ca_file}
+        return self._stopping(server)
+
+    def pkcs11_tool(self, *arguments: str) -> str:
+        module = ("--module", str(module_path()))
+        return self.run("pkcs11-tool", *module, "--login", "--pin", self.passphrase, *arguments)
+
+    def run(self, *command: str) -> str:
+        """Run a program to its end; returns what it printed. Raises ``StepFailedError`` if it fails."""
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("HEM_", "XDG_", "PYTHON"))}
+        own = {"XDG_CACHE_HOME": str(self.folder / "cache"), "XDG_CONFIG_HOME": str(self.folder / "config")}
+        done = subprocess.run(
+            command, env={**inherited, **own, **self.settings, "DEMO_PIN": self.passphrase},
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            text=True, errors="replace", timeout=_TIMEOUT, check=False,
+        )  # fmt: skip
+        if done.returncode != 0:
+            raise StepFailedError(f"{_shown(command, self.passphrase)}\nended with {done.returncode}:\n{done.stdout}")
+        return done.stdout
+
+
+def _shown(command: Sequence[str], secret: str) -> str:
+    return "$ " + shlex.join("…" if each == secret else each for each in command)
