@@ -1,0 +1,86 @@
+"""The emulated device as a caller in the same process sees it: two WSGI applications over one state file."""
+
+from __future__ import annotations
+
+import os
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from .cloud.service import Cloud
+from .device import Device
+from .dispatch import Dispatcher
+from .lifecycle import create
+from .nonces import Nonces
+from .store import Store
+from .wsgi import Application
+
+__all__ = ["EmulatedDevice", "PrivilegedProcess", "open_device"]
+
+_AT_SECURE = 23
+
+
+class PrivilegedProcess(PermissionError):
+    """The emulator was asked for in a process with raised privileges, where it could stand in for a real device."""
+
+
+def _privileges_raised() -> bool:
+    """True in a set-user-id or otherwise privileged process (AT_SECURE, see getauxval(3))."""
+    if os.getuid() != os.geteuid() or os.getgid() != os.getegid():
+        return True
+    try:
+        vector = Path("/proc/self/auxv").read_bytes()
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True  # the kernel hides the vector of a process that is not dumpable: assume the worst
+    return any(key == _AT_SECURE and value for key, value in struct.iter_unpack("@LL", vector))
+
+
+class EmulatedDevice:
+    """One device, open in this process. `device` and `cloud` are thread-safe WSGI applications.
+
+    A request on `device` counts as HTTPS when `environ["wsgi.url_scheme"]` is `https`. A device that is off, restarts
+    or drops the connection raises a `ConnectionError` instead of answering.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        model: str = "ppa",
+        clock: Callable[[], float] = time.time,
+        nonces: Callable[[Store], Nonces] = Nonces,
+    ) -> None:
+        """Open the state file at `path`; one that does not exist becomes a factory-fresh `model` (`ppa` or `epa`).
+
+        `clock` (host time in Unix seconds) and `nonces` exist for tests that replay published vectors.
+        """
+        if _privileges_raised():
+            raise PrivilegedProcess("the emulator protects nothing and does not run in a privileged process")
+        self.store = Store(path)
+        self.model = Device(self.store, clock=clock, nonces=nonces(self.store))
+        with self.model.transaction():
+            if not self.model.exists:
+                create(self.model, model)
+        self.device = Application(Dispatcher(self.model))
+        self.cloud = Application(Cloud(self.model))
+
+    def close(self) -> None:
+        """Close the state file."""
+        self.store.close()
+
+    def __enter__(self) -> EmulatedDevice:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def open_device(path: str) -> EmulatedDevice:
+    """Open the emulated device whose state is in `path`, as the device URL `emulator:PATH` asks.
+
+    Raises StateFileError when the file cannot be used, PrivilegedProcess in a process with raised privileges.
+    """
+    return EmulatedDevice(path)
