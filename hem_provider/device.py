@@ -1,0 +1,180 @@
+"""``Hem``: one device, with login, recoveries and its keys.
+
+>>> import hem_provider                                                   # doctest: +SKIP
+>>> with hem_provider.connect("https://my.ence.do", passphrase="…") as hem:    # doctest: +SKIP
+...     key = hem.keys.find(label="web")
+...     signature = hem.sign(key.kid, b"data", "SHA256WithECDSA")
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from hem_provider.config import DeviceConfig, device_from_url, load_config
+from hem_provider.inventory import KeyInventory
+from hem_provider.key import Key
+from hem_provider.operations import Operations
+from hem_provider.rest.api import RestApi
+from hem_provider.rest.channel import Statistics
+from hem_provider.rest.credential import Role
+from hem_provider.rest.session import LoginSession
+from hem_provider.rest.system import CheckInResult, Status, Version
+
+__all__ = [
+    "CheckInResult",
+    "Hem",
+    "Identity",
+    "Key",
+    "KeyInventory",
+    "Role",
+    "Statistics",
+    "Status",
+    "Version",
+    "connect",
+]
+
+_EMULATOR = "hem-provider-emulator/"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which device this is: ``eid`` (base64 of its 32-byte identity key) changes with a wipe;
+    ``label`` is the user's name for it."""
+
+    eid: str
+    label: str
+
+
+class Hem:
+    """One device. Constructing does no I/O; every method logs in by itself when it needs to.
+
+    Safe for threads. After ``fork`` it works in the child: connections and locks are made anew,
+    the login is kept. Calls raise the errors of ``hem_provider.errors``.
+    """
+
+    def __init__(self, config: DeviceConfig, *, passphrase: str | None = None) -> None:
+        self.config = config
+        self.rest = RestApi(config)
+        self.session = LoginSession(self.rest, passphrase=passphrase)
+        self.operations = Operations(self.rest, self.session)
+        self.keys = KeyInventory(self.rest, self.session, self.operations)
+
+    @property
+    def statistics(self) -> Statistics:
+        """Requests and logins since construction."""
+        return self.rest.channel.statistics
+
+    @property
+    def is_emulator(self) -> bool:
+        """Whether this is known to be the emulator, from the URL or the last answer. No I/O."""
+        return self.config.url.startswith("emulator:") or self.rest.channel.server.startswith(_EMULATOR)
+
+    @property
+    def identity(self) -> Identity | None:
+        """Known after the first contact. No I/O."""
+        challenge = self.session.challenge
+        return None if challenge is None else Identity(challenge.eid, challenge.label)
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether a credential is at hand. No I/O."""
+        return self.session.has_credential
+
+    def probe(self) -> Identity:
+        """Ask the device who it is: one call, whose challenge the next login uses if it is soon.
+
+        ``HemUnreachable``, ``HemTLSError``, ``HemTimeout``; ``HemNotInitialized``;
+        ``HemClockError`` when it needs a check-in first.
+        """
+        challenge = self.session.probe()
+        return Identity(challenge.eid, challenge.label)
+
+    def login(
+        self, passphrase: str | None = None, *, role: Role = Role.USER, scope: str = "keymgmt:list"
+    ) -> None:
+        """Prove a passphrase to the device now (two calls; one after ``probe``), and keep it as a
+        key, with the token for ``scope``. ``None`` takes the configured one.
+
+        ``HemAuthenticationError`` when the device does not accept it; an earlier login stays then.
+        """
+        self.session.login(passphrase, role=role, scope=scope)
+
+    def logout(self) -> None:
+        """Forget the credential (overwritten) and all tokens. Local: the device has no logout."""
+        self.session.forget()
+
+    def status(self) -> Status:
+        """The device's state; no login."""
+        return self.rest.system.status()
+
+    def version(self) -> Version:
+        """Hardware and firmware; no login."""
+        return self.rest.system.version()
+
+    def check_in(self) -> CheckInResult:
+        """Set the device's clock by way of its cloud service; needs the internet, no login."""
+        return self.rest.system.check_in()
+
+    def sign(self, kid: str, message: bytes, algorithm: str, *, context: bytes | None = None) -> bytes:
+        """Sign 1…2048 bytes. The signature in device form: DER for ECDSA, raw for EdDSA.
+
+        ``algorithm``: the device's literal, ``SHA256WithECDSA``, ``Ed25519``, … (device API §13.3).
+        ``MessageTooLong`` and ``ValueError`` before any request; ``HemKeyNotFound`` and
+        ``HemOperationFailed`` say which of the two it was.
+        """
+        return self.operations.sign(kid, message, algorithm, context=context)
+
+    def verify(
+        self, kid: str, message: bytes, signature: bytes, algorithm: str, *, context: bytes | None = None
+    ) -> bool:
+        """Verify on the device; ``HemKeyNotFound`` when there is no such key."""
+        return self.operations.verify(kid, message, signature, algorithm, context=context)
+
+    def ecdh(self, kid: str, peer: bytes | str, *, algorithm: str | None = None) -> bytes:
+        """Agree with ``peer``: a public key in device form, or the KID of a stored key.
+
+        With ``algorithm`` (``SHA2-256`` … ``SHA3-512``) the digest of the secret; without, its
+        first 32 bytes, which is the whole of it for 256-bit curves only (device API §13.6).
+        """
+        return self.operations.ecdh(kid, peer, algorithm=algorithm)
+
+    def close(self) -> None:
+        """Drop connections; the object may be used again."""
+        self.rest.channel.close()
+
+    def __enter__(self) -> Hem:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"<Hem {self.config.name} {self.config.url}>"
+
+
+def connect(
+    url: str | None = None,
+    *,
+    passphrase: str | None = None,
+    name: str | None = None,
+    config_file: str | Path | None = None,
+    **settings: object,
+) -> Hem:
+    """A device by ``url`` with ``settings`` (fields of ``DeviceConfig``), or by configuration.
+
+    Without ``url`` the configuration file or environment tells: the device called ``name``, or
+    the only one. No network I/O. ``HemConfigError`` says what is missing and how to set it.
+    """
+    if url is None:
+        if settings:
+            raise TypeError(f"settings ({', '.join(settings)}) need a url; a configured device has its own")
+        config = load_config(Path(config_file) if config_file is not None else None).device(name)
+    else:
+        if config_file is not None:
+            raise TypeError("give a url or a config_file, not both")
+        config = device_from_url(url, name=name, **settings)
+    return Hem(config, passphrase=passphrase)

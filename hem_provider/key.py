@@ -1,0 +1,237 @@
+"""One key of a device: what is known of it, and the way to its key objects."""
+
+from __future__ import annotations
+
+import builtins
+import hashlib
+import importlib
+import logging
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
+
+from hem_provider.description import Description, parse_description
+from hem_provider.errors import HemOperationFailed
+from hem_provider.keytypes import KeyAttributes, KeyType, parse_attributes
+from hem_provider.operations import Operations
+from hem_provider.rest.keymgmt import KeyMaterial, KeyRecord
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, mldsa, mlkem, x448, x25519
+
+    PrivateKey = (
+        ec.EllipticCurvePrivateKey
+        | ed25519.Ed25519PrivateKey
+        | ed448.Ed448PrivateKey
+        | x25519.X25519PrivateKey
+        | x448.X448PrivateKey
+        | mldsa.MLDSA44PrivateKey
+        | mldsa.MLDSA65PrivateKey
+        | mldsa.MLDSA87PrivateKey
+        | mlkem.MLKEM768PrivateKey
+        | mlkem.MLKEM1024PrivateKey
+    )
+    PublicKey = (
+        ec.EllipticCurvePublicKey
+        | ed25519.Ed25519PublicKey
+        | ed448.Ed448PublicKey
+        | x25519.X25519PublicKey
+        | x448.X448PublicKey
+        | mldsa.MLDSA44PublicKey
+        | mldsa.MLDSA65PublicKey
+        | mldsa.MLDSA87PublicKey
+        | mlkem.MLKEM768PublicKey
+        | mlkem.MLKEM1024PublicKey
+    )
+
+__all__ = ["Key"]
+
+_log = logging.getLogger("hem_provider.device")
+
+#: Records of the device's own: TLS material, paired authenticators (device API §1.3, §10.1).
+_OWN_LABEL = "TLS "
+_OWN_DESCR = (b"DNS:", b"EXTAID")
+
+KindT = TypeVar("KindT")
+
+
+class _Completer(Protocol):
+    """What a key asks its inventory for."""
+
+    def complete(self, key: Key) -> None:
+        """Read the key's whole record from the device and ``learn`` it."""
+
+
+class Key:
+    """What the device says of one key. Equal when device and KID are.
+
+    All is known without asking for a key that was listed. A key known by KID alone, or just made,
+    asks the device once for what it lacks (label, times), and once for its public half.
+    """
+
+    def __init__(
+        self,
+        inventory: _Completer,
+        operations: Operations,
+        kid: str,
+        *,
+        label: str | None = None,
+        descr: bytes | None = None,
+        attributes: KeyAttributes | None = None,
+        material: KeyMaterial | None = None,
+    ) -> None:
+        self.kid = kid
+        self.operations = operations
+        self._inventory = inventory
+        self._label = label
+        self._descr = descr
+        self._attributes = attributes
+        self._times: tuple[int, int] | None = None
+        self._bare: KeyType | None = None
+        self._public: bytes | None = None
+        if material is not None:
+            self._take(material)
+
+    @property
+    def label(self) -> str:
+        """1–32 printable ASCII characters."""
+        if self._label is None:
+            self._inventory.complete(self)
+        return self._label or ""
+
+    @property
+    def descr(self) -> bytes:
+        """The free field, up to 64 bytes; see ``application_id`` for what is ours in it."""
+        if self._descr is None:
+            self._inventory.complete(self)
+        return self._descr or b""
+
+    @property
+    def attributes(self) -> KeyAttributes:
+        """Type, origin and permitted operations."""
+        if self._attributes is None:
+            self._inventory.complete(self)
+        return self._attributes or parse_attributes("")
+
+    @property
+    def created(self) -> int:
+        """Unix seconds in the device's clock."""
+        return self._dates()[0]
+
+    @property
+    def updated(self) -> int:
+        """Unix seconds in the device's clock, of the last change of label or ``descr``."""
+        return self._dates()[1]
+
+    @property
+    def type(self) -> KeyType:
+        """``HemOperationFailed`` for a record that is no key (a certificate, DER material)."""
+        known = self._bare or self.attributes.key_type
+        if known is None:
+            tokens = ",".join(self.attributes.tokens)
+            raise HemOperationFailed(f"record {self.kid} ({tokens}) is not a key of a known type")
+        return known
+
+    @property
+    def application_id(self) -> bytes | None:
+        """The id an application chose at creation, or ``None``."""
+        own = self._description()
+        return (own.application_id or None) if own else None
+
+    @property
+    def family_mark(self) -> frozenset[str] | None:
+        """Mode families the key is kept to; empty for none, ``None`` for a key not made by us."""
+        own = self._description()
+        return own.families if own else None
+
+    @property
+    def hidden(self) -> bool:
+        """Whether this is the device's own record: TLS material or a paired authenticator."""
+        return (
+            self.attributes.key_type is None
+            or self.label.startswith(_OWN_LABEL)
+            or self.descr.startswith(_OWN_DESCR)
+        )
+
+    @property
+    def known_attributes(self) -> KeyAttributes | None:
+        """``attributes`` if known without asking the device."""
+        return self._attributes
+
+    @property
+    def known_descr(self) -> bytes | None:
+        """``descr`` if known without asking the device."""
+        return self._descr
+
+    def public_bytes(self) -> bytes:
+        """The public half in device form (EC: compressed point). One call the first time.
+
+        ``HemOperationFailed`` for a key that has none.
+        """
+        if self._public is None:
+            self._take(self.operations.fetch(self.kid))
+        if self._public is None:
+            raise HemOperationFailed(f"key {self.kid} ({self.type.name}) has no public half")
+        return self._public
+
+    def public_key(self) -> PublicKey:
+        """The public half as a native ``cryptography`` key: verifying with it is local."""
+        return cast("PublicKey", _keys_layer().public_key(self))
+
+    @overload
+    def private_key(self) -> PrivateKey: ...
+    @overload
+    def private_key(self, kind: builtins.type[KindT]) -> KindT: ...
+    def private_key(self, kind: builtins.type[Any] | None = None) -> Any:
+        """The key as a ``cryptography`` private key whose operations run on the device. No I/O.
+
+        ``kind`` narrows the static type: ``key.private_key(ec.EllipticCurvePrivateKey)``; it is a
+        ``TypeError`` when the key is not one.
+        """
+        private = _keys_layer().private_key(self)
+        if kind is not None and not isinstance(private, kind):
+            raise TypeError(f"key {self.kid} is {self.type.name}, not {kind.__name__}")
+        return private
+
+    def learn(self, record: KeyRecord) -> None:
+        """Take over what a listing says."""
+        self._label, self._descr = record.label, record.descr
+        self._attributes = parse_attributes(record.type)
+        self._times = (record.created, record.updated)
+
+    def learn_public(self, public: bytes) -> None:
+        """Take over a public half known from elsewhere; it must match the KID."""
+        if hashlib.sha1(public, usedforsecurity=False).hexdigest()[:32] == self.kid:
+            self._public = public
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Key):
+            return NotImplemented
+        return self.kid == other.kid and self._inventory is other._inventory
+
+    def __hash__(self) -> int:
+        return hash(self.kid)
+
+    def __repr__(self) -> str:
+        kind = self._bare or (self._attributes.key_type if self._attributes else None)
+        label = f" {self._label!r}" if self._label is not None else ""
+        return f"<Key {self.kid}{f' {kind.name}' if kind else ''}{label}>"
+
+    def _take(self, material: KeyMaterial) -> None:
+        self._bare = parse_attributes(material.type).key_type or self._bare
+        self._public = material.public
+        if material.public is not None:
+            expected = hashlib.sha1(material.public, usedforsecurity=False).hexdigest()[:32]
+            if expected != self.kid:  # the rule of device API §11.2, seen to hold on hardware
+                _log.warning("key %s: its public half does not match the KID (%s)", self.kid, expected)
+
+    def _dates(self) -> tuple[int, int]:
+        if self._times is None:
+            self._inventory.complete(self)
+        return self._times or (0, 0)
+
+    def _description(self) -> Description | None:
+        return parse_description(self.descr)
+
+
+def _keys_layer() -> Any:
+    # Key objects are a layer above this one and know keys; a key offers them by name only.
+    return importlib.import_module("hem_provider.keys")

@@ -1,0 +1,74 @@
+"""What the device can do with which key, as one table: ``(family, operation, algorithm)`` to the
+device's parameter.
+
+``algorithm`` is the name ``cryptography`` gives it. What is not in the table is refused before any
+request, and never replaced by something near it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from cryptography.exceptions import UnsupportedAlgorithm
+
+from hem_provider.key import Key
+from hem_provider.keytypes import Family
+
+__all__ = ["CAPABILITIES", "RAW_SECRET", "check_usage", "device_parameter"]
+
+#: Bytes of a raw ECDH secret that firmware 1.2.2 gives at most (device API §13.6).
+RAW_SECRET: Final = 32
+
+_DIGESTS = {
+    "sha256": "SHA2-256",
+    "sha384": "SHA2-384",
+    "sha512": "SHA2-512",
+    "sha3-256": "SHA3-256",
+    "sha3-384": "SHA3-384",
+    "sha3-512": "SHA3-512",
+}
+
+CAPABILITIES: Mapping[tuple[Family, str, str], str] = {
+    (Family.EC, "sign", "sha256"): "SHA256WithECDSA",
+    (Family.EC, "sign", "sha384"): "SHA384WithECDSA",
+    (Family.EC, "sign", "sha512"): "SHA512WithECDSA",
+    (Family.EDWARDS, "sign", "ed25519"): "Ed25519",
+    (Family.EDWARDS, "sign", "ed25519ph"): "Ed25519ph",
+    (Family.EDWARDS, "sign", "ed25519ctx"): "Ed25519ctx",
+    (Family.EDWARDS, "sign", "ed448"): "Ed448",
+    (Family.EDWARDS, "sign", "ed448ph"): "Ed448ph",
+    **{(Family.EC, "exchange_hashed", name): literal for name, literal in _DIGESTS.items()},
+    **{(Family.MONTGOMERY, "exchange_hashed", name): literal for name, literal in _DIGESTS.items()},
+}
+
+
+def device_parameter(key: Key, operation: str, algorithm: str) -> str:
+    """The device's literal. ``UnsupportedAlgorithm`` names what is possible instead."""
+    family = key.type.family
+    try:
+        return CAPABILITIES[family, operation, algorithm]
+    except KeyError:
+        possible = [name for (kin, what, name) in CAPABILITIES if (kin, what) == (family, operation)]
+        raise UnsupportedAlgorithm(
+            f"{operation} with {algorithm}: the device does not do that with a {key.type.name} key; "
+            f"possible: {', '.join(possible)}"
+        ) from None
+
+
+def check_usage(key: Key, usage: str) -> None:
+    """Refuse a key that is known not to be made for ``usage`` (``sign`` or ``derive``).
+
+    What is not known yet (a key fetched by KID alone) is left to the device.
+    """
+    known = key.known_attributes
+    if known is None or known.key_type is None:
+        return
+    if not known.usable:
+        raise UnsupportedAlgorithm(f"key {key.kid} has no private half on the device")
+    permitted = {Family.EC: known.exdsa if usage == "sign" else known.ecdh}
+    if not permitted.get(known.key_type.family, True):
+        raise UnsupportedAlgorithm(
+            f"key {key.kid} ({known.key_type.name}) was not made for {usage!r}; "
+            f"make one with usage={{{usage!r}}}"
+        )

@@ -1,0 +1,89 @@
+"""Cryptographic operations by KID: the token each needs, and what a refusal means.
+
+The device answers 406 for an unknown key, a wrong type or usage, and a failure alike; here the
+key is looked up then, so that the error says which (device API §13.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from hem_provider.errors import HemError, HemKeyNotFound, HemOperationFailed
+from hem_provider.keytypes import parse_attributes
+from hem_provider.rest.api import RestApi
+from hem_provider.rest.crypto import check_message
+from hem_provider.rest.keymgmt import KeyMaterial, check_kid
+from hem_provider.rest.session import LoginSession
+
+__all__ = ["Operations"]
+
+T = TypeVar("T")
+
+
+class Operations:
+    """One method per operation; each costs one call once the key's token is at hand."""
+
+    def __init__(self, rest: RestApi, session: LoginSession) -> None:
+        self._rest = rest
+        self._session = session
+
+    def sign(self, kid: str, message: bytes, algorithm: str, *, context: bytes | None = None) -> bytes:
+        """See ``Hem.sign``."""
+        check_message(message)
+        return self._run(
+            kid,
+            f"sign with {algorithm}",
+            lambda token: self._rest.crypto.sign(kid, message, algorithm, context=context, token=token),
+        )
+
+    def verify(
+        self, kid: str, message: bytes, signature: bytes, algorithm: str, *, context: bytes | None = None
+    ) -> bool:
+        """See ``Hem.verify``."""
+        check_message(message)
+
+        def check(token: str) -> bool:
+            valid = self._rest.crypto.verify(kid, message, signature, algorithm, context=context, token=token)
+            if not valid:  # or there is no such key
+                self._rest.keymgmt.get(kid, token=token)
+            return valid
+
+        return self._run(kid, f"verify with {algorithm}", check)
+
+    def ecdh(self, kid: str, peer: bytes | str, *, algorithm: str | None = None) -> bytes:
+        """See ``Hem.ecdh``."""
+        return self._run(
+            kid,
+            "agree on a secret",
+            lambda token: self._rest.crypto.ecdh(kid, peer, algorithm=algorithm, token=token),
+        )
+
+    def fetch(self, kid: str) -> KeyMaterial:
+        """Type and public key. ``HemKeyNotFound`` when there is no such key."""
+        scopes = (f"keymgmt:use:{kid}", "keymgmt:gen", "keymgmt:get")
+        return self._session.authorised(scopes, lambda token: self._rest.keymgmt.get(kid, token=token))
+
+    def _run(self, kid: str, what: str, action: Callable[[str], T]) -> T:
+        kid = check_kid(kid)
+        scope = (f"keymgmt:use:{kid}",)
+        try:
+            return self._session.authorised(scope, action)
+        except HemKeyNotFound:
+            raise
+        except HemOperationFailed as refused:
+            raise self._explained(kid, what, refused) from refused
+
+    def _explained(self, kid: str, what: str, refused: HemOperationFailed) -> HemError:
+        try:
+            material = self.fetch(kid)
+        except HemKeyNotFound:
+            return HemKeyNotFound(f"{self._rest.channel.config.name}: cannot {what}: no key {kid}")
+        except HemError:
+            return refused
+        kind = parse_attributes(material.type).key_type
+        name = kind.name if kind else material.type or "record"
+        return HemOperationFailed(
+            f"{self._rest.channel.config.name}: the device refuses to {what}: key {kid} is there, of type "
+            f"{name}; it is not made for this use, has no private half, or the input does not fit it"
+        )

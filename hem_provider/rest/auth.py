@@ -1,0 +1,148 @@
+"""Endpoint group ``/api/auth``: challenge, login (device API §5)."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from hem_provider.errors import (
+    HemAuthenticationError,
+    HemClockError,
+    HemNotInitialized,
+)
+from hem_provider.rest.channel import Channel
+from hem_provider.rest.credential import Credential
+from hem_provider.rest.ejwt import claims_of, make_ejwt
+from hem_provider.rest.encoding import b64, unb64
+from hem_provider.rest.status import Meanings
+
+__all__ = ["CHALLENGE_SECONDS", "AuthApi", "Bearer", "Challenge", "make_proof"]
+
+#: A challenge's validity on the device (device API §5.1).
+CHALLENGE_SECONDS = 60
+#: Clients date their proof back by this much, as slack.
+_SLACK = 5
+#: Longest ``scope`` the device takes at a login, in characters.
+_MAX_SCOPE = 127
+
+_CHALLENGE: Meanings = {
+    403: (HemClockError, "the device's clock is not set; it wants a check-in first"),
+    409: (HemNotInitialized, "the device is not initialised, or in a failed state"),
+}
+_LOGIN: Meanings = {
+    401: (HemAuthenticationError, "the device does not accept the passphrase"),
+    403: _CHALLENGE[403],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """What the device gives to be proven against. ``received`` is local monotonic time (s);
+    ``offset`` is the device's clock less ours, in seconds."""
+
+    spk: str
+    jti: str
+    label: str
+    eid: str
+    exp: int
+    received: float
+    offset: float
+
+    @property
+    def age(self) -> float:
+        """Seconds since it was received."""
+        return time.monotonic() - self.received
+
+    def device_time(self) -> int:
+        """Now, in the device's clock (Unix seconds)."""
+        return int(self.exp - CHALLENGE_SECONDS + self.age)
+
+
+@dataclass(frozen=True, slots=True)
+class Bearer:
+    """An issued token: its text, scope, role (``sub``) and expiry in the device's clock.
+
+    ``spk`` is the boot-session key it was issued under; tokens die with it.
+    """
+
+    text: str
+    scope: str
+    subject: str
+    exp: int
+    spk: str
+
+    def __repr__(self) -> str:
+        return f"<Bearer scope={self.scope} sub={self.subject} exp={self.exp}>"
+
+
+def make_proof(
+    challenge: Challenge, credential: Credential, *, scope: str, exp: int, iat: int, ctx: str | None = None
+) -> str:
+    """The eJWT that proves ``credential`` and asks for ``scope`` until ``exp`` (device time)."""
+    claims: dict[str, object] = {
+        "jti": challenge.jti,
+        "aud": challenge.spk,
+        "exp": exp,
+        "iat": iat,
+        "iss": b64(credential.public),
+        "scope": scope,
+    }
+    if ctx is not None:
+        claims["ctx"] = ctx
+    return make_ejwt(claims, credential.agree(unb64(challenge.spk)))
+
+
+class AuthApi:
+    """Login by the local secret. No method takes or needs a token."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def challenge(self) -> Challenge:
+        """``GET /api/auth/token``. ``HemClockError``: clock unset; ``HemNotInitialized``: fresh."""
+        answer = self._channel.call("GET", "/api/auth/token", meanings=_CHALLENGE)
+        received, exp = time.monotonic(), answer.integer("exp")
+        answer.data("spk")  # must be base64
+        return Challenge(
+            spk=answer.text("spk"),
+            jti=answer.text("jti"),
+            label=answer.optional_text("lbl") or "",
+            eid=answer.text("eid"),
+            exp=exp,
+            received=received,
+            offset=exp - CHALLENGE_SECONDS - time.time(),
+        )
+
+    def login(
+        self,
+        challenge: Challenge,
+        credential: Credential,
+        *,
+        scope: str,
+        lifetime: int,
+        ctx: str | None = None,
+    ) -> Bearer:
+        """``POST /api/auth/token``: a bearer for ``scope``, asked for ``lifetime`` seconds.
+
+        ``HemAuthenticationError`` when the device does not accept the proof.
+        """
+        if len(scope) > _MAX_SCOPE:
+            raise ValueError(f"scope: {len(scope)} characters; accepted: at most {_MAX_SCOPE}")
+        now = challenge.device_time()
+        proof = make_proof(challenge, credential, scope=scope, exp=now + lifetime, iat=now - _SLACK, ctx=ctx)
+        self._channel.statistics.logins += 1
+        answer = self._channel.call("POST", "/api/auth/token", body={"auth": proof}, meanings=_LOGIN)
+        return bearer_from(answer.text("token"), challenge.spk)
+
+
+def bearer_from(token: str, spk: str) -> Bearer:
+    """Read what a client needs from a bearer; the device alone can verify it."""
+    claims = claims_of(token)
+    exp = claims.get("exp")
+    return Bearer(
+        token,
+        str(claims.get("scope", "")),
+        str(claims.get("sub", "")),
+        exp if isinstance(exp, int) else 0,
+        spk,
+    )

@@ -1,0 +1,190 @@
+"""The one way to a device: every request goes through ``Channel.call``.
+
+Here are the rules of device API §1.5 and §20.1: explicit length, body limit, no keys over plain
+HTTP, one request in flight per device, spacing, and the translation of status codes.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, Any
+from urllib.parse import urlsplit
+
+from hem_provider._version import __version__
+from hem_provider.config import DeviceConfig
+from hem_provider.errors import HemRequestRefused, HemTimeout, MessageTooLong
+from hem_provider.rest.answer import Answer
+from hem_provider.rest.perprocess import PerProcess
+from hem_provider.rest.repeat import repeatable
+from hem_provider.rest.status import Meanings, error_for
+from hem_provider.rest.transports import Carriers
+from hem_provider.rest.wire import ConnectionLostError, Reply, Request, Transport
+
+__all__ = ["MAX_BODY", "Channel", "Statistics"]
+
+_log = logging.getLogger("hem_provider.rest")
+
+#: Largest JSON body the device takes, in bytes (device API §1.5).
+MAX_BODY = 7300
+#: Endpoints that exist over TLS only (device API §1.2).
+_TLS_ONLY = ("/api/keymgmt/", "/api/crypto/")
+#: Longest wait for another thread's request to the same device, in requests' time-outs.
+_PATIENCE = 8
+
+
+@dataclass(slots=True)
+class Statistics:
+    """Counts since construction. ``calls``: requests to the device and, for its sake, to the
+    cloud. ``logins``: proofs posted, accepted or not."""
+
+    calls: int = 0
+    logins: int = 0
+
+
+class _Line:
+    """A device's turn: one request at a time, in order, with a pause between two."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.last = 0.0
+
+
+#: One line per device URL and process, whatever number of objects speak to it.
+_lines: PerProcess[dict[str, _Line]] = PerProcess(dict)
+
+
+class Channel:
+    """Requests to one device (and to the cloud on its behalf). Constructing does no I/O."""
+
+    def __init__(self, config: DeviceConfig) -> None:
+        self.config = config
+        self.statistics = Statistics()
+        self.server = ""  #: the ``Server`` header seen last
+        self._plain = urlsplit(config.url).scheme == "http"
+        self._carriers = PerProcess(lambda: Carriers(config))
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        upload: bytes | IO[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        token: str | None = None,
+        timeout: float | None = None,
+        meanings: Meanings | None = None,
+    ) -> Answer:
+        """One request to the device; its JSON answer.
+
+        ``timeout`` (s) replaces the configured one. ``meanings`` narrows status codes. Raises
+        what ``error_for`` says for a status ≥ 300, ``HemConnectionError``'s children for a lost
+        one, and ``MessageTooLong`` or ``HemRequestRefused`` for what is never sent.
+        """
+        reply = self.exchange(
+            method, path, body=body, upload=upload, headers=headers, token=token, timeout=timeout
+        )
+        where = self._where(method, path)
+        if not 200 <= reply.status < 300:
+            raise error_for(reply.status, where, meanings)
+        return Answer.from_reply(reply, where)
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        upload: bytes | IO[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        token: str | None = None,
+        timeout: float | None = None,
+    ) -> Reply:
+        """Like ``call``, but whatever status comes back is the caller's to judge."""
+        if self._plain and path.startswith(_TLS_ONLY):
+            raise HemRequestRefused(
+                f"{self._where(method, path)}: keys are used over HTTPS only; "
+                f"{self.config.url} is plain HTTP (nothing was sent)"
+            )
+        fields = {"Connection": "close", "User-Agent": f"hem-provider/{__version__}", **(headers or {})}
+        data = upload
+        if method == "POST" and upload is None:
+            data = json.dumps(dict(body or {}), separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+            fields["Content-Type"] = "application/json"
+            if len(data) > MAX_BODY:
+                raise MessageTooLong(
+                    f"{self._where(method, path)}: the request would be {len(data)} bytes, "
+                    f"the device takes at most {MAX_BODY} (nothing was sent)",
+                    size=len(data),
+                    limit=MAX_BODY,
+                )
+        if token is not None:
+            fields["Authorization"] = f"Bearer {token}"
+        wait = self.config.timeout if timeout is None else timeout
+        request = Request(method, path, fields, data, wait)
+        transport = self._carriers.get().device()
+        try:
+            reply = self._send(transport, request)
+        except ConnectionLostError as lost:
+            if upload is not None or not repeatable(method, path):
+                raise
+            _log.info("%s; sent once more", lost)
+            reply = self._send(transport, request)
+        self.server = reply.headers.get("server", self.server)
+        return reply
+
+    def cloud(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        timeout: float | None = None,
+    ) -> tuple[Reply, Answer]:
+        """One JSON request to the cloud service; the reply and, for 2xx, its object."""
+        data = None if body is None else json.dumps(dict(body), separators=(",", ":")).encode("utf-8")
+        fields = {"User-Agent": f"hem-provider/{__version__}"}
+        if data is not None:
+            fields["Content-Type"] = "application/json"
+        request = Request(method, path, fields, data, timeout or self.config.timeout)
+        self.statistics.calls += 1
+        reply = self._carriers.get().cloud().send(request)
+        where = f"{self.config.cloud_url}: {method} {path}"
+        ok = 200 <= reply.status < 300
+        return reply, Answer.from_reply(reply, where) if ok else Answer({}, where, reply.status)
+
+    def close(self) -> None:
+        """Drop this process's connections. The channel may be used again."""
+        carriers = self._carriers.discard()
+        if carriers is not None:
+            carriers.close()
+
+    def _send(self, transport: Transport, request: Request) -> Reply:
+        with self._turn(request):
+            self.statistics.calls += 1
+            return transport.send(request)
+
+    @contextmanager
+    def _turn(self, request: Request) -> Iterator[None]:
+        line = _lines.get().setdefault(self.config.url, _Line())
+        if not line.lock.acquire(timeout=_PATIENCE * max(request.timeout, 1.0)):
+            raise HemTimeout(f"{self._where(request.method, request.path)}: the device is busy with others")
+        try:
+            pause = line.last + self.config.spacing - time.monotonic()
+            if pause > 0:
+                time.sleep(pause)
+            try:
+                yield
+            finally:
+                line.last = time.monotonic()
+        finally:
+            line.lock.release()
+
+    def _where(self, method: str, path: str) -> str:
+        return f"{self.config.name} ({self.config.url}): {method} {path}"

@@ -1,0 +1,93 @@
+"""Endpoint group ``/api/crypto``: operations with a stored key (device API §13).
+
+Every method needs a token whose scope is exactly ``keymgmt:use:<kid>``. An HTTP 406 here means
+any of: no such key, wrong type or usage, failed verification; it is ``HemOperationFailed`` (or
+``False`` from a verify), never "not found".
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hem_provider.errors import HemOperationFailed, MessageTooLong
+from hem_provider.keytypes import MAX_CONTEXT, MAX_MESSAGE
+from hem_provider.rest.answer import Answer
+from hem_provider.rest.channel import Channel
+from hem_provider.rest.encoding import b64
+from hem_provider.rest.keymgmt import check_kid, peer_field
+
+__all__ = ["CryptoApi", "check_message"]
+
+
+def check_message(message: bytes, limit: int = MAX_MESSAGE, *, what: str = "message") -> None:
+    """Raises ``ValueError`` for 0 bytes and ``MessageTooLong`` for more than ``limit``."""
+    if not message:
+        raise ValueError(f"{what}: 0 bytes; accepted: 1 to {limit} bytes")
+    if len(message) > limit:
+        raise MessageTooLong(
+            f"{what}: {len(message)} bytes; the device takes at most {limit} in one operation and does not "
+            "take a digest instead. Sign something that contains a digest of the data (CMS signed "
+            "attributes, a manifest), or split it",
+            size=len(message),
+            limit=limit,
+        )
+
+
+def check_context(context: bytes | None) -> None:
+    """Raises ``ValueError`` for a context of more than 255 bytes (RFC 8032, FIPS 204)."""
+    if context is not None and len(context) > MAX_CONTEXT:
+        raise ValueError(f"context: {len(context)} bytes; accepted: at most {MAX_CONTEXT} bytes")
+
+
+class CryptoApi:
+    """One method per endpoint."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def sign(
+        self, kid: str, message: bytes, algorithm: str, *, context: bytes | None = None, token: str
+    ) -> bytes:
+        """``exdsa/sign``: 1…2048 bytes; the signature in device form (ECDSA: DER)."""
+        body = self._signing(kid, message, context, alg=algorithm)
+        return self._post("exdsa/sign", body, token).data("sign")
+
+    def verify(
+        self,
+        kid: str,
+        message: bytes,
+        signature: bytes,
+        algorithm: str,
+        *,
+        context: bytes | None = None,
+        token: str,
+    ) -> bool:
+        """``exdsa/verify``. ``False`` also when the key is missing or of the wrong type."""
+        body = self._signing(kid, message, context, alg=algorithm, sign=b64(signature))
+        return self._accepted("exdsa/verify", body, token)
+
+    def ecdh(self, kid: str, peer: bytes | str, *, algorithm: str | None = None, token: str) -> bytes:
+        """``ecdh``: the digest ``algorithm`` of the whole secret, or, without one, the secret's
+        first 32 bytes. ``peer``: a KID, or a public key in device form."""
+        body = {"kid": check_kid(kid), **peer_field(peer)}
+        if algorithm is not None:
+            body["alg"] = algorithm
+        return self._post("ecdh", body, token).data("ecdh")
+
+    def _signing(self, kid: str, message: bytes, context: bytes | None, **fields: str) -> dict[str, str]:
+        check_message(message)
+        check_context(context)
+        body = {"kid": check_kid(kid), "msg": b64(message), **fields}
+        if context:  # an empty string is refused; an absent one is the empty context
+            body["ctx"] = b64(context)
+        return body
+
+    def _post(self, name: str, body: dict[str, Any], token: str) -> Answer:
+        return self._channel.call("POST", f"/api/crypto/{name}", body=body, token=token)
+
+    def _accepted(self, name: str, body: dict[str, Any], token: str) -> bool:
+        try:
+            self._post(name, body, token)
+        except HemOperationFailed:
+            return False
+        return True

@@ -1,0 +1,66 @@
+"""eJWT: an HS256 JWT whose MAC key is an X25519 shared secret (device API §2.4, §5.3)."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from hem_provider.errors import HemProtocolError
+from hem_provider.rest.encoding import b64url, unb64url
+
+__all__ = ["claims_of", "make_ejwt", "public_key_of", "shared_secret", "verify_ejwt"]
+
+#: Byte for byte what the device's vendor clients send; its parser needs ``alg``.
+_HEADER = b64url(b'{"ecdh":"x25519","alg":"HS256","typ":"JWT"}')
+
+
+def public_key_of(seed: bytes) -> bytes:
+    """The X25519 public key (32 bytes) of a 32-byte private key."""
+    public = X25519PrivateKey.from_private_bytes(seed).public_key()
+    return public.public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def shared_secret(seed: bytes, peer: bytes) -> bytes:
+    """X25519 (RFC 7748 §6.1), 32 bytes. Raises ``HemProtocolError`` for an impossible peer key."""
+    try:
+        return X25519PrivateKey.from_private_bytes(seed).exchange(X25519PublicKey.from_public_bytes(peer))
+    except ValueError:
+        raise HemProtocolError(f"the peer's X25519 key of {len(peer)} bytes is not usable") from None
+
+
+def make_ejwt(claims: Mapping[str, Any], secret: bytes) -> str:
+    """Claims in their given order, compact JSON, MAC under ``secret`` (32 bytes)."""
+    payload = json.dumps(dict(claims), separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+    signed = f"{_HEADER}.{b64url(payload)}"
+    return f"{signed}.{b64url(_mac(secret, signed))}"
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    """The claims of a JWT, unverified: what the device meant for itself is not ours to verify."""
+    try:
+        _, payload, _ = token.split(".")
+        claims = json.loads(unb64url(payload))
+    except ValueError:
+        raise HemProtocolError("the device's token is not a JWT") from None
+    if not isinstance(claims, dict):
+        raise HemProtocolError("the device's token holds no claims")
+    return claims
+
+
+def verify_ejwt(token: str, secret: bytes) -> bool:
+    """Whether the MAC is right; compared in constant time."""
+    signed, _, mac = token.rpartition(".")
+    try:
+        return hmac.compare_digest(unb64url(mac), _mac(secret, signed))
+    except ValueError:
+        return False
+
+
+def _mac(secret: bytes, signed: str) -> bytes:
+    return hmac.digest(secret, signed.encode("ascii"), hashlib.sha256)

@@ -1,0 +1,229 @@
+"""One device's login: credential, tokens, and the recoveries of device API §20.3.
+
+Each recovery is tried at most once per operation and is logged:
+
+* challenge or login says the clock is unset: check in, again;
+* login refused while the clocks differ by more than a minute: check in, again;
+* login refused on a challenge kept from earlier: a new challenge, again;
+* a kept token refused: the device restarted, or the token died early: log in, again.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from hem_provider.config import read_passphrase
+from hem_provider.errors import (
+    HemAuthenticationError,
+    HemClockError,
+    HemConnectionError,
+    HemDeviceFault,
+    HemLoginRequired,
+    HemNotInitialized,
+)
+from hem_provider.rest.api import RestApi
+from hem_provider.rest.auth import Bearer, Challenge
+from hem_provider.rest.credential import Credential, Role
+from hem_provider.rest.perprocess import PerProcess
+from hem_provider.rest.tokens import TokenCache
+
+__all__ = ["LoginSession"]
+
+_log = logging.getLogger("hem_provider.session")
+
+T = TypeVar("T")
+
+#: Asked lifetime of a token, in seconds: the longest that is proven to be granted.
+LIFETIME = 8 * 3600
+#: A challenge is good for 60 s on the device; one older than this is not begun with.
+_KEEP_CHALLENGE = 50.0
+#: Clocks further apart than this are a reason for a refused login, in seconds.
+_DRIFT = 60.0
+
+
+class LoginSession:
+    """Safe for threads; one login at a time. Works on in a child after ``fork``."""
+
+    def __init__(self, rest: RestApi, *, passphrase: str | None = None) -> None:
+        self._rest = rest
+        self._config = rest.channel.config
+        self._passphrase = passphrase  # until the first challenge tells the eid it is for
+        self._credential: Credential | None = None
+        self._tokens = TokenCache()
+        self._kept: Challenge | None = None
+        self._lock: PerProcess[threading.RLock] = PerProcess(threading.RLock)
+        self.challenge: Challenge | None = None  #: the last one seen, for identity and clock
+
+    @property
+    def has_credential(self) -> bool:
+        """Whether a secret was given and not forgotten."""
+        return self._credential is not None or self._passphrase is not None
+
+    def holds(self, scopes: Sequence[str]) -> bool:
+        """Whether a live token for one of ``scopes`` is at hand."""
+        return self._tokens.find(scopes) is not None
+
+    def probe(self) -> Challenge:
+        """Fetch a challenge (one call) and keep it for the next login."""
+        challenge = self._seen(self._rest.auth.challenge())
+        self._kept = challenge
+        return challenge
+
+    def authorised(self, scopes: Sequence[str], action: Callable[[str], T]) -> T:
+        """Run ``action`` with a token for any of ``scopes``; log in for the first if none is kept.
+
+        A 401 on a kept token is followed by one login and one repetition: 401 is decided before
+        the device does anything. A device fault is explained by asking for the status.
+        """
+        bearer = self._tokens.find(scopes)
+        kept = bearer is not None
+        try:
+            if bearer is None:
+                bearer = self._acquire(scopes)
+            try:
+                return action(bearer.text)
+            except HemAuthenticationError:
+                self._tokens.drop(bearer)
+                if not kept:
+                    raise
+                _log.info("%s: a kept token is refused; logging in again", self._config.name)
+                return action(self._acquire(scopes).text)
+        except HemNotInitialized:
+            raise
+        except HemDeviceFault as fault:
+            raise self._explained(fault) from fault
+
+    def login(self, passphrase: str | None, *, role: Role, scope: str) -> None:
+        """Prove a credential now and keep it with the token for ``scope``.
+
+        ``None`` takes the credential at hand, else the configured passphrase. The previous
+        credential stays when the device does not accept the new one.
+        """
+        with self._lock.get():
+            if passphrase is None:
+                self._obtain(scope)
+                return
+            challenge, bearer, credential = self._prove(
+                scope, lambda eid: Credential.from_passphrase(passphrase, eid=eid, role=role)
+            )
+            if bearer.subject != role.value:
+                credential.wipe()
+                raise HemAuthenticationError(
+                    f"{self._config.name}: the device accepts this secret for role {bearer.subject!r}, "
+                    f"not for {role.value!r}"
+                )
+            self.forget()
+            self._credential = credential
+            self._tokens.add(bearer, challenge)
+
+    def forget(self) -> None:
+        """Drop credential (overwritten) and tokens. No I/O."""
+        credential, self._credential, self._passphrase = self._credential, None, None
+        if credential is not None:
+            credential.wipe()
+        self._tokens.clear()
+
+    def _acquire(self, scopes: Sequence[str]) -> Bearer:
+        with self._lock.get():
+            # Another thread may have logged in while this one waited.
+            return self._tokens.find(scopes) or self._obtain(scopes[0])
+
+    def _obtain(self, scope: str) -> Bearer:
+        challenge, bearer, _ = self._prove(scope, self._configured_credential)
+        self._tokens.add(bearer, challenge)
+        return bearer
+
+    def _configured_credential(self, eid: str) -> Credential:
+        known = self._credential
+        if known is not None and known.eid == eid:
+            return known
+        passphrase, self._passphrase = self._passphrase, None
+        if passphrase is None:
+            passphrase = read_passphrase(self._config)
+        if passphrase is None:
+            raise HemLoginRequired(
+                f"{self._config.name} ({self._config.url}): "
+                + (
+                    "the device's identity has changed (wiped or replaced): log in again"
+                    if known is not None
+                    else "a login is needed: give passphrase=, call login(), or configure "
+                    "passphrase_file or passphrase_command"
+                )
+            )
+        if known is not None:
+            known.wipe()
+        self._credential = Credential.from_passphrase(passphrase, eid=eid)
+        return self._credential
+
+    def _prove(
+        self, scope: str, credential_for: Callable[[str], Credential]
+    ) -> tuple[Challenge, Bearer, Credential]:
+        """Challenge and proof, with each cure tried at most once."""
+        may_check_in = True
+        challenge, kept = self._take_challenge()
+        while True:
+            try:
+                if challenge is None:
+                    challenge = self._seen(self._rest.auth.challenge())
+                credential = credential_for(challenge.eid)
+                bearer = self._rest.auth.login(challenge, credential, scope=scope, lifetime=LIFETIME)
+            except HemClockError:
+                if not may_check_in:
+                    raise
+                self._check_in("the device's clock is not set")
+                may_check_in, challenge, kept = False, None, False
+            except HemLoginRequired:
+                self._kept = challenge  # not used up: good for the login that follows
+                raise
+            except HemAuthenticationError as refused:
+                if challenge is None:
+                    raise
+                if kept:  # perhaps the device restarted since
+                    again = self._seen(self._rest.auth.challenge())
+                    kept, same_boot, challenge = False, again.spk == challenge.spk, again
+                    if not same_boot:
+                        continue
+                if abs(challenge.offset) <= _DRIFT or not may_check_in:
+                    raise
+                self._check_in(f"login refused and the clocks differ by {challenge.offset:.0f} s", refused)
+                may_check_in, challenge = False, None
+            else:
+                return challenge, bearer, credential
+
+    def _take_challenge(self) -> tuple[Challenge | None, bool]:
+        kept, self._kept = self._kept, None
+        if kept is not None and kept.age <= _KEEP_CHALLENGE:
+            return kept, True
+        return None, False
+
+    def _check_in(self, reason: str, refused: HemAuthenticationError | None = None) -> None:
+        _log.warning("%s: %s; checking in", self._config.name, reason)
+        try:
+            self._rest.system.check_in()
+        except (HemConnectionError, HemClockError) as error:
+            if refused is not None:  # most likely the passphrase is wrong after all
+                raise HemAuthenticationError(
+                    f"{refused} ({reason}, and the check-in that would rule this out failed: {error})"
+                ) from error
+            raise HemClockError(f"{self._config.name}: {reason}, and the check-in failed: {error}") from error
+
+    def _seen(self, challenge: Challenge) -> Challenge:
+        self.challenge = challenge
+        self._tokens.seen_boot(challenge.spk)
+        return challenge
+
+    def _explained(self, fault: HemDeviceFault) -> HemDeviceFault:
+        try:
+            status = self._rest.system.status()
+        except HemConnectionError:
+            return fault
+        if not status.initialized:
+            return HemNotInitialized(f"{fault}: the device is not initialised")
+        if status.faults:
+            return HemDeviceFault(f"{fault}: fail state: {', '.join(status.faults)}")
+        if status.format:
+            return HemDeviceFault(f"{fault}: it is formatting its storage ({status.format})")
+        return fault

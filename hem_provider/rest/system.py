@@ -1,0 +1,156 @@
+"""Endpoint group ``/api/system``: status, version, check-in (device API §9, §17)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hem_provider.errors import HemClockError, HemProtocolError, HemUnreachable
+from hem_provider.rest.channel import Channel
+from hem_provider.rest.ejwt import claims_of
+from hem_provider.rest.encoding import unb64
+from hem_provider.rest.status import Meanings
+
+__all__ = ["FLS_BITS", "CheckInResult", "Status", "SystemApi", "Version"]
+
+#: Bits of ``fls_state``, the fail state latch (device API §17.1).
+FLS_BITS = {
+    0x01: "known-answer test failed",
+    0x02: "random number source failed",
+    0x04: "too hot",
+    0x08: "data integrity lost",
+    0x10: "out of memory",
+    0x20: "stack overflow",
+    0x40: "locked by check-in",
+    0x80: "shut down by check-in",
+}
+
+_CHECKIN: Meanings = {401: (HemClockError, "the device rejects the cloud's check-in answer")}
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What ``GET /api/system/status`` says. ``time`` (Unix seconds) is ``None`` while the clock
+    is unset; ``uptime`` in seconds; ``temperature`` in °C; ``storage`` as ``SECTORS:MODE``."""
+
+    initialized: bool
+    fls_state: int
+    uptime: int
+    time: int | None
+    temperature: float | None
+    hostname: str | None
+    context: int
+    trusted_time: bool
+    storage: tuple[str, ...]
+    format: str | None
+    upgraded: bool
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """The latched faults in words; empty when healthy."""
+        return tuple(text for bit, text in FLS_BITS.items() if self.fls_state & bit)
+
+
+@dataclass(frozen=True, slots=True)
+class Version:
+    """What ``GET /api/system/version`` says: hardware, firmware and boot loader."""
+
+    hardware: str
+    firmware: str
+    bootloader: str | None
+    dashboard_hash: bytes | None
+    sd_csd: str | None
+    sd_cid: str | None
+
+    @property
+    def model(self) -> str:
+        """``"EPA"`` (rack) or ``"PPA"`` (USB), device API §1.1."""
+        return "EPA" if "EPA" in self.hardware else "PPA"
+
+    @property
+    def diagnostic(self) -> bool:
+        """Whether this is a diagnostic build, which must not hold real keys."""
+        return self.firmware.endswith("-DIAG")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckInResult:
+    """The device's answer to a check-in. ``action`` is ``"OK"`` when the cloud wants nothing.
+
+    ``new_certificate`` is the DER chain the cloud offers, from its own answer.
+    """
+
+    action: str
+    certificate_state: str | None
+    firmware_offered: bool
+    dashboard_offered: bool
+    new_certificate: bytes | None = None
+
+
+class SystemApi:
+    """Endpoints that need no token, and the check-in's three legs."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def status(self) -> Status:
+        """``GET /api/system/status``."""
+        answer = self._channel.call("GET", "/api/system/status")
+        return Status(
+            initialized=answer.optional_flag("inited") is not False,
+            fls_state=answer.optional_integer("fls_state") or 0,
+            uptime=answer.optional_integer("uptime") or 0,
+            time=answer.optional_integer("time"),
+            temperature=answer.optional_number("temp"),
+            hostname=answer.optional_text("hostname"),
+            context=answer.optional_integer("ctx") or 0,
+            trusted_time=answer.optional_flag("tts") is not False,
+            storage=answer.texts("storage"),
+            format=answer.optional_text("format"),
+            upgraded=bool(answer.optional_flag("fw_upgrade")),
+        )
+
+    def version(self, *, token: str | None = None) -> Version:
+        """``GET /api/system/version``; any token adds the SD card's registers."""
+        answer = self._channel.call("GET", "/api/system/version", token=token)
+        return Version(
+            hardware=answer.text("hwv"),
+            firmware=answer.text("fwv"),
+            bootloader=answer.optional_text("blv"),
+            dashboard_hash=answer.optional_data("uis"),
+            sd_csd=answer.optional_text("sd_csd"),
+            sd_cid=answer.optional_text("sd_cid"),
+        )
+
+    def check_in(self) -> CheckInResult:
+        """Device → cloud → device: sets the device's clock (device API §9.1). Three calls.
+
+        Needs the internet, no login. ``HemUnreachable`` names the cloud when that is what fails;
+        ``HemClockError`` when cloud or device reject the exchange.
+        """
+        check = self._channel.call("GET", "/api/system/checkin")
+        check.text("check")
+        try:
+            reply, checked = self._channel.cloud("POST", "/checkin", body=check.raw)
+        except HemUnreachable as error:
+            raise HemUnreachable(f"check-in needs the cloud service: {error}") from error
+        if reply.status != 200:
+            raise HemClockError(
+                f"check-in: the cloud service {self._channel.config.cloud_url} answers HTTP {reply.status}"
+            )
+        checked.text("checked")
+        answer = self._channel.call("POST", "/api/system/checkin", body=checked.raw, meanings=_CHECKIN)
+        return CheckInResult(
+            action=answer.optional_text("status") or "OK",
+            certificate_state=answer.optional_text("newcrt"),
+            firmware_offered="newfws" in answer.raw,
+            dashboard_offered="newuis" in answer.raw,
+            new_certificate=_offered_certificate(checked.raw["checked"]),
+        )
+
+
+def _offered_certificate(checked: str) -> bytes | None:
+    try:
+        chain = claims_of(checked).get("newcrt")
+        return unb64(chain) if isinstance(chain, str) else None
+    except (HemProtocolError, ValueError):
+        return None  # the device judges the answer; an odd one offers us nothing

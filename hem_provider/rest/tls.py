@@ -1,0 +1,113 @@
+"""The TLS context for one host: built once, by us, from the configuration alone.
+
+Neither the environment (``SSL_CERT_FILE``, ``SSLKEYLOGFILE``, ``REQUESTS_CA_BUNDLE``) nor the
+HTTP library has a say in whom to trust.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import ssl
+from pathlib import Path
+from typing import Any
+
+from hem_provider.errors import HemConfigError
+
+__all__ = ["PinMismatchError", "client_context", "spki_sha256"]
+
+
+class PinMismatchError(ssl.SSLError):
+    """The peer's public key is not the pinned one."""
+
+
+def spki_sha256(certificate: bytes) -> str:
+    """SHA-256 of a DER certificate's SubjectPublicKeyInfo, in lower-case hex.
+
+    A renewed certificate over the same key keeps it (RFC 7469 §2.4).
+    """
+    from cryptography import x509
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    public = x509.load_der_x509_certificate(certificate).public_key()
+    return hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
+
+
+class _Socket(ssl.SSLSocket):
+    """Hands the TLS session to its context as soon as the first data has come.
+
+    TLS 1.3 tickets arrive after the handshake, and the session is gone once the socket closes.
+    """
+
+    _kept = False
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        count = super().recv_into(*args, **kwargs)
+        if count and not self._kept and isinstance(self.context, _Context):
+            self._kept = True
+            self.context.session = self.session
+        return count
+
+
+class _Context(ssl.SSLContext):
+    """A client context that checks a public-key pin and resumes its last session."""
+
+    sslsocket_class = _Socket
+    pin: str | None = None
+    session: ssl.SSLSession | None = None
+
+    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
+        if kwargs.get("session") is None:
+            kwargs["session"] = self.session
+        try:
+            wrapped = super().wrap_socket(*args, **kwargs)
+        except OSError:
+            self.session = None  # never let a stale session make a second failure
+            raise
+        if self.pin is not None:
+            certificate = wrapped.getpeercert(binary_form=True)
+            found = spki_sha256(certificate) if certificate else "none"
+            if not hmac.compare_digest(found, self.pin):
+                self.session = None
+                wrapped.close()
+                raise PinMismatchError(f"the peer's public key has SHA-256 {found}, but {self.pin} is pinned")
+        return wrapped
+
+
+def client_context(
+    *, ca_file: Path | None = None, pin_sha256: str | None = None, insecure: bool = False
+) -> ssl.SSLContext:
+    """TLS 1.3 or newer. ``ca_file`` replaces the system's authorities.
+
+    A pin alone replaces chain, name and date; a pin with ``ca_file`` adds to them. ``insecure``
+    verifies nothing. Raises ``HemConfigError`` for an unreadable ``ca_file``.
+    """
+    context = _Context(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_3
+    context.pin = pin_sha256
+    if insecure or (pin_sha256 is not None and ca_file is None):
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    elif ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except OSError as error:  # ssl.SSLError is one
+            reason = error.strerror if type(error) is not ssl.SSLError else "no PEM certificate in it"
+            raise HemConfigError(f"CA file {ca_file}: {reason}") from None
+    else:
+        _load_system_authorities(context)
+    return context
+
+
+def _load_system_authorities(context: ssl.SSLContext) -> None:
+    # The compiled-in places, not ssl.get_default_verify_paths().cafile, which the environment moves.
+    places = ssl.get_default_verify_paths()
+    directory = Path(places.openssl_capath)
+    if Path(places.openssl_cafile).is_file():
+        context.load_verify_locations(cafile=places.openssl_cafile)
+    elif directory.is_dir() and any(directory.iterdir()):
+        context.load_verify_locations(capath=places.openssl_capath)
+    else:  # a system without authorities of its own
+        import certifi
+
+        context.load_verify_locations(cafile=certifi.where())

@@ -1,0 +1,54 @@
+"""What travels between the client and one device: a request, a reply, and whoever carries them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import IO, Protocol
+
+from hem_provider.errors import HemProtocolError
+
+__all__ = ["MAX_ANSWER", "ConnectionLostError", "Reply", "Request", "Transport"]
+
+#: Largest answer taken, in bytes. Log files are the largest answers of a device.
+MAX_ANSWER = 64 * 1024 * 1024
+
+
+class ConnectionLostError(HemProtocolError):
+    """The connection ended after the request had left and before the whole answer was here.
+
+    Whether the device carried the request out is unknown.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request. ``body`` is bytes, or a readable with ``__len__`` for an upload.
+
+    ``timeout`` is the longest wait for the answer, in seconds, after the connection is made.
+    """
+
+    method: str
+    path: str
+    headers: Mapping[str, str] = field(repr=False)  # holds the bearer
+    body: bytes | IO[bytes] | None = field(repr=False)
+    timeout: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One complete answer. Header names are lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)  # may hold a token or a secret
+
+
+class Transport(Protocol):
+    """Carries requests to one host, one at a time. Used by one process only."""
+
+    def send(self, request: Request) -> Reply:
+        """Raises ``HemUnreachable``, ``HemTLSError``, ``HemTimeout`` or ``ConnectionLostError``."""
+
+    def close(self) -> None:
+        """Drop connections; a later ``send`` opens them anew."""
