@@ -5,7 +5,7 @@ Each recovery is tried at most once per operation and is logged:
 * challenge or login says the clock is unset: check in, again;
 * login refused while the clocks differ by more than a minute: check in, again;
 * login refused on a challenge kept from earlier: a new challenge, again;
-* a kept token refused: the device restarted, or the token died early: log in, again.
+* a token refused: the device restarted, or the token died early: log in, again.
 """
 
 from __future__ import annotations
@@ -75,21 +75,16 @@ class LoginSession:
     def authorised(self, scopes: Sequence[str], action: Callable[[str], T]) -> T:
         """Run ``action`` with a token for any of ``scopes``; log in for the first if none is kept.
 
-        A 401 on a kept token is followed by one login and one repetition: 401 is decided before
-        the device does anything. A device fault is explained by asking for the status.
+        A 401 is followed by one login and one repetition: it is decided before the device does
+        anything. A device fault is explained by asking for the status.
         """
-        bearer = self._tokens.find(scopes)
-        kept = bearer is not None
         try:
-            if bearer is None:
-                bearer = self._acquire(scopes)
+            bearer = self._tokens.find(scopes) or self._acquire(scopes)
             try:
                 return action(bearer.text)
             except HemAuthenticationError:
                 self._tokens.drop(bearer)
-                if not kept:
-                    raise
-                _log.info("%s: a kept token is refused; logging in again", self._config.name)
+                _log.info("%s: a token is refused; logging in again", self._config.name)
                 return action(self._acquire(scopes).text)
         except HemNotInitialized:
             raise

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from importlib.metadata import entry_points
 from typing import Any, Protocol
 
-from hem_provider.errors import HemConfigError, HemError, HemUnreachable
+from hem_provider.errors import HemConfigError, HemError, HemTimeout, HemUnreachable
 from hem_provider.rest.wire import ConnectionLostError, Reply, Request
 
 __all__ = ["GROUP", "InProcessDevice", "WsgiTransport", "open_in_process"]
@@ -85,6 +85,8 @@ class WsgiTransport:
                 if close is not None:
                     close()
             return Reply(int(status[0].split(" ")[0]), headers, answer)
+        except TimeoutError as error:
+            raise HemTimeout(f"{self._url}: {request.method} {request.path}: no answer in time") from error
         except Exception as error:
             raise ConnectionLostError(
                 f"{self._url}: {request.method} {request.path}: no answer: {error}"

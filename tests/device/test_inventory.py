@@ -1,0 +1,208 @@
+"""``hem.keys`` as a collection."""
+
+from __future__ import annotations
+
+import pytest
+
+from hem_provider.errors import (
+    HemKeyAmbiguous,
+    HemKeyNotFound,
+    HemLoginRequired,
+    HemOperationFailed,
+    HemRequestRefused,
+)
+from hem_provider.keytypes import KEY_TYPES, Family
+
+SIGNING = ["SECP256R1", "SECP384R1", "SECP521R1", "SECP256K1", "ED25519"]
+
+
+@pytest.mark.parametrize("name", sorted(KEY_TYPES))
+def test_every_type_is_made_and_predicted_as_the_listing_shows_it(hem, bench, name):
+    made = hem.keys.create(name, label="k")
+    predicted = made.attributes
+    [listed] = bench.connect().keys
+    assert listed.kid == made.kid
+    assert listed.attributes == predicted
+    assert (listed.created, listed.updated) == (made.created, made.updated)
+    assert listed.descr == made.descr
+    assert not listed.hidden
+    assert made.type is KEY_TYPES[name]
+
+
+def test_lookups_by_kid_label_type_and_own_id(hem, bench):
+    web = hem.keys.create("SECP256R1", label="web", application_id=b"\x01")
+    hem.keys.create("ED25519", label="mail", application_id=b"\x02")
+    keys = bench.connect().keys
+    assert keys.get(web.kid.upper()).kid == web.kid
+    assert keys.find(label="web").kid == web.kid
+    assert keys.find(type="ED25519").label == "mail"
+    assert keys.find(application_id=b"\x01").kid == web.kid
+    assert keys.find(label="web", type="SECP256R1", application_id=b"\x01").kid == web.kid
+    assert keys.search(label="web", type="ED25519") == []
+    assert web.kid in keys
+    assert "0" * 32 not in keys
+    assert len(keys) == 2
+
+
+def test_no_key_and_several_keys_are_distinct_errors_that_name_them(hem):
+    first = hem.keys.create("SECP256R1", label="web")
+    second = hem.keys.create("SECP256R1", label="web")
+    with pytest.raises(HemKeyAmbiguous, match=f"(?s){first.kid}.*{second.kid}"):
+        hem.keys.find(label="web")
+    with pytest.raises(HemKeyNotFound, match="label 'nope'"):
+        hem.keys.find(label="nope")
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_an_unknown_kid_is_not_found_listed_or_not(hem, bench, listed):
+    keys = bench.connect().keys
+    if listed:
+        list(keys)
+    with pytest.raises(HemKeyNotFound):
+        keys.get("ab" * 16)
+
+
+@pytest.mark.parametrize("kid", ["", "ab", "zz" * 16, "ab" * 17])
+def test_a_malformed_kid_is_refused_before_the_network(hem, bench, kid):
+    with pytest.raises(ValueError, match="32 hex digits"):
+        hem.keys.get(kid)
+    assert bench.requests == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"type": "RSA2048", "label": "x"}, "type: 'RSA2048'; accepted: SECP256R1"),
+        ({"type": "SECP256R1", "label": ""}, "label: 0 characters"),
+        ({"type": "SECP256R1", "label": "x" * 33}, "label: 33 characters"),
+        ({"type": "SECP256R1", "label": "ł"}, "printable ASCII"),
+        ({"type": "SECP256R1", "label": "x", "usage": {"aead"}}, "usage"),
+        ({"type": "SECP256R1", "label": "x", "usage": ()}, "usage"),
+        ({"type": "ED25519", "label": "x", "usage": {"derive"}}, "usage"),
+        ({"type": "SECP256R1", "label": "x", "application_id": bytes(41)}, "application id: 41"),
+    ],
+)
+def test_what_cannot_be_made_is_refused_before_the_network(hem, bench, wrong, message):
+    with pytest.raises(ValueError, match=message):
+        hem.keys.create(wrong.pop("type"), **wrong)
+    assert bench.requests == []
+
+
+def test_usage_becomes_the_devices_mode(hem):
+    for usage, ecdh, exdsa in (({"sign"}, False, True), ({"derive"}, True, False), (None, True, True)):
+        attributes = hem.keys.create("SECP256R1", label="k", usage=usage).attributes
+        assert (attributes.ecdh, attributes.exdsa) == (ecdh, exdsa)
+
+
+def test_symmetric_keys_carry_their_mode_family(hem, bench):
+    for usage in ({"aead"}, {"cipher", "mac"}, {"wrap"}):
+        key = hem.keys.create("AES256", label="k", usage=usage)
+        assert bench.connect().keys.get(key.kid).family_mark == usage
+    assert hem.keys.create("AES256", label="k").family_mark == {"aead"}
+    assert hem.keys.create("SECP256R1", label="k").family_mark == frozenset()
+
+
+def test_symmetric_keys_have_no_public_half(hem):
+    key = hem.keys.create("AES256", label="k")
+    with pytest.raises(HemOperationFailed, match="no public half"):
+        key.public_bytes()
+
+
+@pytest.mark.parametrize("name", SIGNING)
+def test_public_halves_have_the_size_and_kid_of_their_type(hem, name):
+    import hashlib
+
+    key = hem.keys.create(name, label="k")
+    public = key.public_bytes()
+    assert len(public) == key.type.public_size
+    assert hashlib.sha1(public).hexdigest()[:32] == key.kid
+    assert (key.type.family is Family.EC) == (public[0] in (2, 3) and name != "ED25519")
+
+
+def test_deleting_is_seen_by_the_listing_and_by_others_after_refresh(hem, bench):
+    keys = [hem.keys.create("ED25519", label=f"k{n}") for n in range(17)]
+    other = bench.connect()
+    assert len(other.keys) == 17
+    iterator = iter(hem.keys)
+    next(iterator)
+    hem.keys.delete(keys[0])
+    hem.keys.delete(keys[16].kid)
+    assert [each.label for each in hem.keys] == [f"k{n}" for n in range(1, 16)]
+    assert len(other.keys) == 17
+    other.keys.refresh()
+    assert len(other.keys) == 15
+
+
+def test_creating_during_a_listing_shows_each_key_once(hem):
+    for n in range(20):
+        hem.keys.create("ED25519", label=f"k{n}")
+    hem.keys.refresh()
+    seen = []
+    for key in hem.keys:
+        seen.append(key.label)
+        if len(seen) == 3:
+            hem.keys.create("ED25519", label="new")
+    assert sorted(seen) == sorted({*seen})
+    assert {"k0", "k19", "new"} <= set(seen)
+
+
+def test_a_key_known_by_kid_alone_learns_its_label_when_asked(hem, bench):
+    made = hem.keys.create("SECP256R1", label="web", application_id=b"me")
+    cold = bench.connect()
+    key = cold.keys.get(made.kid)
+    assert "label" not in repr(key)
+    assert (key.label, key.application_id, key.created) == ("web", b"me", made.created)
+    assert key.attributes == made.attributes
+
+
+def test_the_devices_own_records_are_hidden_unless_asked_for(hem, bench):
+    from hem_provider.emulator.lifecycle import store_tls_records
+
+    with bench.device.model.transaction():
+        store_tls_records(bench.device.model)
+    key = hem.keys.create("SECP256R1", label="web")
+    assert [each.kid for each in bench.connect().keys] == [key.kid]
+    shown = list(bench.connect(show_hidden=True).keys)
+    assert len(shown) == 3
+    own = [each for each in shown if each.hidden]
+    assert {each.label for each in own} == {"TLS PrivateKey", "TLS Certificate"}
+    with pytest.raises(HemOperationFailed, match="not a key"):
+        _ = own[0].type
+
+
+def test_anonymous_search_that_the_device_refuses_wants_a_login(hem, bench):
+    bench.configure(allow_keysearch=False)
+    with pytest.raises(HemLoginRequired, match="without a login"):
+        bench.connect(None).keys.search_anonymous()
+
+
+def test_foreign_descr_is_left_alone(hem, bench):
+    rest = hem.rest
+    kid = hem.session.authorised(
+        ("keymgmt:gen",),
+        lambda token: rest.keymgmt.create(type="ED25519", label="other", descr=b"their own", token=token),
+    )
+    key = bench.connect().keys.get(kid)
+    assert key.descr == b"their own"
+    assert key.application_id is None
+    assert key.family_mark is None
+    assert bench.connect(None).keys.search_anonymous() == []
+
+
+def test_keys_are_never_used_over_plain_http():
+    from hem_provider.device import connect
+
+    plain = connect("http://127.0.0.1:1", passphrase="x")
+    with pytest.raises(HemRequestRefused, match="plain HTTP"):
+        plain.rest.keymgmt.list(token="t")
+    with pytest.raises(HemRequestRefused, match="nothing was sent"):
+        plain.rest.crypto.ecdh("00" * 16, "00" * 16, token="t")
+    assert plain.statistics.calls == 0
+
+
+def test_a_key_is_equal_to_itself_only_and_its_repr_tells_what_is_known(hem, bench):
+    key = hem.keys.create("SECP256R1", label="web")
+    assert key == hem.keys.get(key.kid)
+    assert key != bench.connect().keys.get(key.kid)
+    assert len({key, hem.keys.get(key.kid)}) == 1
+    assert repr(key) == f"<Key {key.kid} SECP256R1 'web'>"

@@ -1,0 +1,237 @@
+"""The device restarts, loses its clock, loses answers: each is cured at most once per operation."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from device.laboratory import LostReply, LostRequest
+
+from hem_provider.errors import (
+    HemAuthenticationError,
+    HemClockError,
+    HemConnectionError,
+    HemDeviceFault,
+    HemKeyNotFound,
+    HemNotInitialized,
+    HemOperationFailed,
+    HemTimeout,
+)
+
+CHALLENGE, LOGIN = "GET /api/auth/token", "POST /api/auth/token"
+SIGN = "POST /api/crypto/exdsa/sign"
+
+
+@pytest.fixture
+def kid(hem):
+    kid = hem.keys.create("ED25519", label="web").kid
+    hem.sign(kid, b"warm", "Ed25519")
+    return kid
+
+
+def test_a_restart_that_loses_the_clock_is_cured_by_check_in_and_one_login(hem, bench, kid, caplog):
+    bench.reboot()
+    bench.requests.clear()
+    with caplog.at_level(logging.INFO):
+        hem.sign(kid, b"data", "Ed25519")
+    assert bench.requests == [
+        SIGN,
+        CHALLENGE,
+        "GET /api/system/checkin",
+        "CLOUD POST /checkin",
+        "POST /api/system/checkin",
+        CHALLENGE,
+        LOGIN,
+        SIGN,
+    ]
+    assert "token is refused" in caplog.text
+    assert "clock is not set" in caplog.text
+
+
+@pytest.mark.parametrize("moment", [CHALLENGE, LOGIN, SIGN])
+def test_a_restart_between_any_two_calls_is_cured(hem, bench, kid, moment):
+    hem.session._tokens.clear()
+    bench.fault(moment, bench.reboot)
+    assert len(hem.sign(kid, b"data", "Ed25519")) == 64
+
+
+def test_a_token_that_is_refused_again_and_again_is_no_loop(hem, bench, kid):
+    for _ in range(5):
+        bench.fault(SIGN, 401)
+    with pytest.raises(HemAuthenticationError):
+        hem.sign(kid, b"data", "Ed25519")
+    assert bench.count(SIGN) == 3  # the fixture's, the first and one more
+
+
+def test_a_restart_after_a_probe_is_cured(bench):
+    hem = bench.connect()
+    hem.probe()
+    bench.reboot()
+    hem.login()
+    assert hem.statistics.logins == 2
+
+
+def test_a_drifting_clock_does_not_matter_as_tokens_are_asked_for_in_device_time(bench):
+    bench.set_clock(3 * 24 * 3600)
+    hem = bench.connect()
+    hem.login()
+    assert (bench.count(LOGIN), bench.count("CLOUD")) == (1, 0)
+
+
+def test_a_login_refused_while_the_clocks_differ_is_tried_again_after_check_in(bench):
+    bench.set_clock(400)
+    bench.fault(LOGIN, 401)
+    hem = bench.connect()
+    hem.login()
+    assert (bench.count(LOGIN), bench.count("CLOUD")) == (2, 1)
+
+
+def test_a_wrong_passphrase_is_told_once_and_not_tried_again(bench):
+    hem = bench.connect("wrong")
+    with pytest.raises(HemAuthenticationError, match="does not accept the passphrase"):
+        hem.login()
+    assert bench.count(LOGIN) == 1
+
+
+def test_a_wrong_passphrase_on_a_drifting_device_ends_too(bench):
+    bench.set_clock(400)
+    hem = bench.connect("wrong")
+    with pytest.raises(HemAuthenticationError):
+        hem.login()
+    assert bench.count(LOGIN) == 2
+
+
+def test_when_the_check_in_fails_both_reasons_are_told(bench):
+    bench.set_clock(400)
+    bench.fault("CLOUD", LostRequest)
+    with pytest.raises(HemAuthenticationError, match=r"clocks differ by 400 s.*check-in"):
+        bench.connect("wrong").login()
+    bench.reboot()
+    bench.fault("CLOUD", LostRequest)
+    with pytest.raises(HemClockError, match="check-in failed"):
+        bench.connect().login()
+
+
+def test_a_wrong_new_passphrase_leaves_the_login_as_it_was(hem, bench, kid):
+    with pytest.raises(HemAuthenticationError):
+        hem.login("wrong")
+    bench.requests.clear()
+    hem.sign(kid, b"data", "Ed25519")
+    assert bench.requests == [SIGN]
+
+
+def test_logout_forgets_everything(hem, kid):
+    hem.logout()
+    with pytest.raises(HemAuthenticationError, match="a login is needed"):
+        hem.sign(kid, b"data", "Ed25519")
+
+
+def test_a_role_that_the_secret_does_not_have_is_refused(bench):
+    from device.laboratory import ADMIN, PASSPHRASE
+
+    from hem_provider.device import Role
+
+    hem = bench.connect(None)
+    hem.login(ADMIN, role=Role.MASTER, scope="system:config")
+    with pytest.raises(HemAuthenticationError, match="role"):
+        bench.connect(None).login(PASSPHRASE, role=Role.MASTER)
+
+
+def test_a_wiped_device_is_another_device_and_asks_for_a_new_login(hem, bench, kid):
+    from hem_provider.emulator import lifecycle
+
+    with bench.device.model.transaction():
+        lifecycle.wipe(bench.device.model)
+    with pytest.raises(HemNotInitialized):
+        hem.sign(kid, b"data", "Ed25519")
+
+
+def test_a_device_fault_says_which(hem, bench, kid):
+    bench.fls(0x04 | 0x02)
+    with pytest.raises(HemDeviceFault, match="random number source failed, too hot"):
+        hem.sign(kid, b"data", "Ed25519")
+
+
+@pytest.mark.parametrize("loss", [LostReply, LostRequest])
+def test_a_lost_connection_is_repeated_once_where_that_is_safe(hem, bench, kid, loss):
+    bench.fault(SIGN, loss)
+    hem.sign(kid, b"data", "Ed25519")
+    bench.fault(SIGN, loss)
+    bench.fault(SIGN, loss)
+    with pytest.raises(HemConnectionError):
+        hem.sign(kid, b"data", "Ed25519")
+
+
+def test_a_login_is_not_repeated_blindly(bench):
+    bench.fault(LOGIN, LostReply)
+    with pytest.raises(HemConnectionError):
+        bench.connect().login()
+    assert bench.count(LOGIN) == 1
+
+
+CREATE = "POST /api/keymgmt/create"
+
+
+def test_a_lost_reply_to_create_never_makes_a_second_key(hem, bench):
+    bench.fault(CREATE, LostReply)
+    key = hem.keys.create("SECP256R1", label="web", application_id=b"mine")
+    assert bench.count(CREATE) == 1
+    assert (key.label, key.application_id) == ("web", b"mine")
+    assert [each.kid for each in bench.connect().keys] == [key.kid]
+
+
+def test_a_lost_create_that_made_nothing_says_so(hem, bench):
+    bench.fault(CREATE, LostRequest)
+    with pytest.raises(HemConnectionError, match="no key was made"):
+        hem.keys.create("SECP256R1", label="web")
+    assert bench.count(CREATE) == 1
+    assert list(bench.connect().keys) == []
+
+
+def test_a_create_without_any_answer_in_time_is_looked_up_too(hem, bench):
+    bench.fault(CREATE, TimeoutError)
+    with pytest.raises(HemTimeout, match="no key was made so far"):
+        hem.keys.create("SECP256R1", label="web")
+
+
+def test_when_the_device_stays_away_the_error_names_the_mark_to_look_for(hem, bench):
+    bench.fault(CREATE, LostReply)
+    bench.fault("POST /api/keymgmt/search", LostRequest)
+    bench.fault("POST /api/keymgmt/search", LostRequest)
+    with pytest.raises(
+        HemConnectionError, match=r"whether the key was made is unknown.*mark [0-9a-f]{16}"
+    ) as caught:
+        hem.keys.create("SECP256R1", label="web")
+    mark = str(caught.value).split("mark ")[1][:16]
+    [key] = bench.connect().keys
+    assert bytes.fromhex(mark) in key.descr
+
+
+def test_a_lost_reply_to_delete_is_a_success(hem, bench, kid):
+    bench.fault("DELETE", LostReply)
+    hem.keys.delete(kid)
+    assert list(hem.keys) == []
+    with pytest.raises(HemKeyNotFound):
+        hem.keys.delete(kid)
+
+
+def test_a_refusal_says_whether_the_key_is_there(hem, bench, kid):
+    with pytest.raises(HemOperationFailed, match=f"key {kid} is there, of type ED25519"):
+        hem.sign(kid, b"data", "SHA256WithECDSA")
+    with pytest.raises(HemKeyNotFound, match="no key 0123"):
+        hem.sign("0123456789abcdef" * 2, b"data", "Ed25519")
+
+
+def test_a_key_deleted_behind_our_back_is_not_found(hem, bench, kid):
+    private = hem.keys.get(kid).private_key()
+    bench.connect().keys.delete(kid)
+    with pytest.raises(HemKeyNotFound, match=kid):
+        private.sign(b"data")
+
+
+def test_verify_on_the_device_tells_invalid_from_missing(hem, kid):
+    signature = hem.sign(kid, b"data", "Ed25519")
+    assert hem.verify(kid, b"data", signature, "Ed25519")
+    assert not hem.verify(kid, b"other", signature, "Ed25519")
+    with pytest.raises(HemKeyNotFound):
+        hem.verify("0123456789abcdef" * 2, b"data", signature, "Ed25519")
