@@ -8,24 +8,26 @@ the command.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import secrets
 import shlex
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import TYPE_CHECKING
 
+import hem_provider
 from hem_provider.cli.pkcs11 import module_path
 from hem_provider.cli.steps import StepFailedError, Steps
+from hem_provider.emulator.served import ServedEmulator
 from hem_provider.errors import HemError
+
+if TYPE_CHECKING:
+    from hem_provider.device import Hem
 
 __all__ = ["add_parser"]
 
@@ -60,28 +62,34 @@ def _demo(_options: argparse.Namespace) -> int:
     with tempfile.TemporaryDirectory(prefix="hem-demo-") as folder:
         bench = _Bench(Path(folder))
         steps = Steps(bench.count)
-        steps.say("A device in software, with keys that are used but never seen. Nothing here is left behind.\n")
+        steps.say(
+            "A device in software, with keys that are used but never seen. Nothing here is left behind.\n"
+        )
         try:
             _run(bench, steps)
-        except (StepFailedError, HemError, OSError, subprocess.SubprocessError) as error:
+        except (StepFailedError, HemError, OSError, RuntimeError, subprocess.SubprocessError) as error:
             print(f"\nhem demo: {error}", file=sys.stderr)
             return 1
         steps.say(f"\n{steps.summary()}")
-        steps.say("\nA login is two of the calls. On hardware a call takes about 0.25 s and a login up to 2 s.")
+        steps.say(
+            "\nA login is two of the calls. On hardware a call takes about 0.25 s and a login up to 2 s."
+        )
     return 0
 
 
 def _run(bench: _Bench, steps: Steps) -> None:
     with steps.step("initialise a factory-fresh emulated HEM"):
-        bench.initialise()
+        bench.emulator.initialise()
     with steps.step("start it, over HTTPS"):
-        device = bench.serve()
-    with device:
+        bench.serve()
+    try:
         for name, value in bench.settings.items():
             steps.detail(f"export {name}={value}")
         for pair in (_P256, _P384, _ED25519):
             with steps.step(f"pkcs11-tool --keypairgen: {pair.name}"):
-                bench.pkcs11_tool("--keypairgen", "--key-type", pair.type, "--label", pair.label, "--id", pair.id)
+                bench.pkcs11_tool(
+                    "--keypairgen", "--key-type", pair.type, "--label", pair.label, "--id", pair.id
+                )
         with steps.step("pkcs11-tool -O: list them"):
             listed = bench.pkcs11_tool("-O")
             for pair in (_P256, _P384, _ED25519):
@@ -92,6 +100,8 @@ def _run(bench: _Bench, steps: Steps) -> None:
         _sign_files(bench, steps)
         _request(bench, steps)
         _from_python_pkcs11(bench, steps)
+    finally:
+        bench.emulator.stop()
 
 
 def _sign_files(bench: _Bench, steps: Steps) -> None:
@@ -106,7 +116,9 @@ def _sign_files(bench: _Bench, steps: Steps) -> None:
                 "--input-file", str(letter), "--output-file", str(signature),
             )  # fmt: skip
         with steps.step(f"openssl verifies the {pair.name} signature"):
-            bench.pkcs11_tool("--read-object", "--type", "pubkey", "--id", pair.id, "--output-file", str(public))
+            bench.pkcs11_tool(
+                "--read-object", "--type", "pubkey", "--id", pair.id, "--output-file", str(public)
+            )
             if pair is _P256:
                 command = ["dgst", "-sha256", "-verify", str(public), "-keyform", "DER"]
                 answer = bench.run("openssl", *command, "-signature", str(signature), str(letter))
@@ -118,16 +130,16 @@ def _sign_files(bench: _Bench, steps: Steps) -> None:
 
 
 def _request(bench: _Bench, steps: Steps) -> None:
-    import hem_provider
-    from hem_provider.config import device_from_url  # noqa: F401 - the settings are those of connect()
-
     with steps.step("Python: a certificate request, signed by the P-384 key"):
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes, serialization
+        from cryptography.hazmat.primitives.asymmetric import ec
         from cryptography.x509.oid import NameOID
 
-        with hem_provider.connect(bench.url, passphrase=bench.passphrase, ca_file=bench.ca_file) as hem:
+        with _connect(bench) as hem:
             key = hem.keys.find(label=_P384.label).private_key()
+            if not isinstance(key, ec.EllipticCurvePrivateKey):
+                raise StepFailedError(f"{key!r} is not an elliptic-curve key")
             name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "demo.example")])
             request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA384())
         path = bench.file("request.pem", request.public_bytes(serialization.Encoding.PEM))
@@ -135,6 +147,11 @@ def _request(bench: _Bench, steps: Steps) -> None:
         answer = bench.run("openssl", "req", "-in", str(path), "-noout", "-verify", "-subject")
         _expect("verify OK" in answer, answer)
     steps.detail(" / ".join(line for line in answer.splitlines() if line.strip()))
+
+
+def _connect(bench: _Bench) -> Hem:
+    device = bench.emulator
+    return hem_provider.connect(device.https, passphrase=device.passphrase, ca_file=device.ca_file)
 
 
 def _from_python_pkcs11(bench: _Bench, steps: Steps) -> None:
@@ -166,11 +183,13 @@ class _Bench:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.passphrase = secrets.token_urlsafe(12)
-        self.url = ""
-        self.ca_file = ""
+        self.emulator = ServedEmulator(
+            folder,
+            passphrase=secrets.token_urlsafe(12),
+            admin_passphrase=secrets.token_urlsafe(12),
+            init=False,
+        )
         self.settings: dict[str, str] = {}
-        self._log = folder / "requests.log"
 
     def file(self, name: str, content: bytes) -> Path:
         path = self.folder / name
@@ -179,73 +198,30 @@ class _Bench:
 
     def count(self) -> tuple[int, int]:
         """Device calls and logins so far, as the emulator saw them."""
-        lines = self._log.read_text().splitlines() if self._log.exists() else []
-        requests = [entry for entry in map(json.loads, lines) if entry["port"] != "cloud"]
-        logins = [e for e in requests if (e["method"], e["path"], e["status"]) == ("POST", "/api/auth/token", 200)]
-        return len(requests), len(logins)
+        calls = [call for call in self.emulator.calls() if call["port"] != "cloud"]
+        return len(calls), self.emulator.logins()
 
-    def initialise(self) -> None:
-        secret = self.file("passphrase", self.passphrase.encode())
-        admin = self.file("admin-passphrase", secrets.token_urlsafe(12).encode())
-        for path in (secret, admin):
-            path.chmod(0o600)
-        self._emulator(
-            "init", "--passphrase-file", str(secret), "--admin-passphrase-file", str(admin)
-        )
-
-    def _emulator_command(self, action: str, *arguments: str) -> list[str]:
-        command = [sys.executable, "-m", "hem_provider.cli.main", "emulator", action]
-        return [*command, "--state", str(self.folder / "device.db"), *arguments]
-
-    def _emulator(self, action: str, *arguments: str) -> None:
-        self.run(*self._emulator_command(action, *arguments))
-
-    @contextmanager
-    def _stopping(self, server: subprocess.Popen[str]) -> Iterator[None]:
-        try:
-            yield
-        finally:
-            server.send_signal(signal.SIGTERM)
-            try:
-                server.wait(10)
-            except subprocess.TimeoutExpired:
-                server.kill()
-                server.wait()
-
-    def serve(self) -> _Stopping:
-        ports = ["--https-port", "0", "--http-port", "0", "--cloud-port", "0"]
-        errors: IO[str] = (self.folder / "emulator.err").open("w+")
-        server = subprocess.Popen(
-            self._emulator_command("serve", *ports, "--access-log", str(self._log)),
-            stdout=subprocess.PIPE, stderr=errors, text=True,
-        )  # fmt: skip
-        assert server.stdout is not None
-        line = server.stdout.readline()
-        facts = dict(part.split("=", 1) for part in shlex.split(line)[1:])
-        if not line.startswith("ready "):
-            server.kill()
-            server.wait()
-            errors.seek(0)
-            raise StepFailedError(f"the emulator did not start:\n{errors.read()}")
-        self.url, self.ca_file = facts["https"], facts["ca"]
-        self.settings = {"HEM_URL": self.url, "HEM_CA_FILE": self.ca_file}
-        return self._stopping(server)
+    def serve(self) -> None:
+        self.emulator.start()
+        self.settings = {"HEM_URL": self.emulator.https, "HEM_CA_FILE": str(self.emulator.ca_file)}
 
     def pkcs11_tool(self, *arguments: str) -> str:
         module = ("--module", str(module_path()))
-        return self.run("pkcs11-tool", *module, "--login", "--pin", self.passphrase, *arguments)
+        return self.run("pkcs11-tool", *module, "--login", "--pin", self.emulator.passphrase, *arguments)
 
     def run(self, *command: str) -> str:
         """Run a program to its end; returns what it printed. Raises ``StepFailedError`` if it fails."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("HEM_", "XDG_", "PYTHON"))}
         own = {"XDG_CACHE_HOME": str(self.folder / "cache"), "XDG_CONFIG_HOME": str(self.folder / "config")}
         done = subprocess.run(
-            command, env={**inherited, **own, **self.settings, "DEMO_PIN": self.passphrase},
+            command, env={**inherited, **own, **self.settings, "DEMO_PIN": self.emulator.passphrase},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, errors="replace", timeout=_TIMEOUT, check=False,
         )  # fmt: skip
         if done.returncode != 0:
-            raise StepFailedError(f"{_shown(command, self.passphrase)}\nended with {done.returncode}:\n{done.stdout}")
+            raise StepFailedError(
+                f"{_shown(command, self.emulator.passphrase)}\nended with {done.returncode}:\n{done.stdout}"
+            )
         return done.stdout
 
 

@@ -33,7 +33,8 @@ def module_path() -> Path:
         if library.is_file():
             return library
     raise HemConfigError(
-        f"{LIBRARY} is not built; looked in {', '.join(places) or 'no place'}. In a source tree run: make setup"
+        f"{LIBRARY} is not built; looked in {', '.join(places) or 'no place'}. "
+        "In a source tree run: make setup"
     )
 
 

@@ -1,0 +1,31 @@
+"""Documents that list what the code has must list all of it, as it is."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from pathlib import Path
+
+from hem_provider.config import _ENVIRONMENT, DeviceConfig, Pkcs11Config
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_setting_is_documented_with_its_variable():
+    text = (ROOT / "docs" / "configuration.md").read_text()
+    variables = {setting: variable for variable, setting in _ENVIRONMENT.items()}
+    for setting in (each.name for each in (*fields(DeviceConfig), *fields(Pkcs11Config))):
+        (row,) = re.findall(rf"^\| `{setting}` \|.*$", text, re.MULTILINE)
+        assert f"`{variables[setting]}`" in row if setting in variables else "HEM_" not in row
+
+
+def test_the_readme_opens_with_what_it_is_and_the_two_commands():
+    text = (ROOT / "README.md").read_text()
+    assert text.index("Encedo HEM") < text.index("$ make demo") < text.index("$ make test") < 1200
+
+
+def test_the_version_of_the_changelog_is_the_packages():
+    from hem_provider import __version__
+
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert "## Unreleased" in text or f"## {__version__}" in text
