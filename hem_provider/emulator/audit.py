@@ -74,7 +74,8 @@ class LogKey:
 
 
 def format_record(key: bytes, fields: tuple[str, str, str, str, str, str]) -> str:
-    """One line without its end: six fields, each followed by `|`, then 16 bytes of HMAC-SHA256 over all of that."""
+    """One line without its end: six fields, each followed by `|`, then 16 bytes of HMAC-SHA256 over all of
+    that."""
     text = "".join(f"{field}|" for field in fields)
     return text + to_b64url(hmac.digest(key, text.encode(), hashlib.sha256)[:16])
 

@@ -12,7 +12,7 @@ from .device import Device
 from .fields import Field
 from .http import Request, Response
 
-__all__ = ["ALL_FLS", "Access", "Bearer", "Call", "Endpoint", "Life", "Role", "Rtc"]
+__all__ = ["ALL_FLS", "Access", "Bearer", "Call", "Endpoint", "Handler", "Life", "Role", "Rtc"]
 
 T = TypeVar("T")
 
@@ -98,7 +98,8 @@ Handler = Callable[[Call], Response]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One row of device API §3. `{name}` in the path is one segment; scopes match by prefix, by equality after `=`."""
+    """One row of device API §3. `{name}` in the path is one segment; scopes match by prefix, by equality
+    after `=`."""
 
     method: str
     path: str

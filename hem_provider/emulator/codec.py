@@ -36,7 +36,8 @@ def _hints(kind: type) -> dict[str, Any]:
 
 
 def unpack(kind: type[T], value: Any) -> T:
-    """The inverse of `pack`; fields the value lacks take their defaults, so older state files stay readable."""
+    """The inverse of `pack`; fields the value lacks take their defaults, so older state files stay
+    readable."""
     return typing.cast(T, _unpack(kind, value))
 
 

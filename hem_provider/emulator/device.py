@@ -34,7 +34,8 @@ def x25519_secret(private: bytes, public: bytes) -> bytes:
 
 
 class Device:
-    """One emulated device. `clock` gives host time in Unix seconds; device time follows it, offset and drifting."""
+    """One emulated device. `clock` gives host time in Unix seconds; device time follows it, offset and
+    drifting."""
 
     def __init__(
         self, store: Store, *, clock: Callable[[], float] = time.time, nonces: Nonces | None = None

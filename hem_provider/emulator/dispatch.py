@@ -51,7 +51,8 @@ class Dispatcher:
         self.router = Router.of(ENDPOINTS)
 
     def respond(self, request: Request, *, framing: Refusal | None = None) -> Response:
-        """Answer one request; `framing` is the refusal of its Content-Length, if any, which comes first of all."""
+        """Answer one request; `framing` is the refusal of its Content-Length, if any, which comes first of
+        all."""
         device = self.device
         with device.transaction():
             self._reachable(request)

@@ -1,4 +1,5 @@
-"""The secure element of a PPA: its P-256 key, its certificate, and the `genuine` proof (device API §2.5, §8.6)."""
+"""The secure element of a PPA: its P-256 key, its certificate, and the `genuine` proof (device API §2.5,
+§8.6)."""
 
 from __future__ import annotations
 
@@ -32,7 +33,8 @@ def point_of(scalar: bytes) -> bytes:
 
 
 def genuine(factory: Factory, now: int) -> str:
-    """Proof that this element signed at the device time `now`: key id, time and signature over the time's digits."""
+    """Proof that this element signed at the device time `now`: key id, time and signature over the time's
+    digits."""
     digits = str(now).encode()
     signature = _load(factory.element_key).sign(digits, ec.ECDSA(hashes.SHA256()))
     key_id = hashlib.sha1(point_of(factory.element_key), usedforsecurity=False).digest()

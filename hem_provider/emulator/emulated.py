@@ -22,7 +22,8 @@ _AT_SECURE = 23
 
 
 class PrivilegedProcess(PermissionError):
-    """The emulator was asked for in a process with raised privileges, where it could stand in for a real device."""
+    """The emulator was asked for in a process with raised privileges, where it could stand in for a real
+    device."""
 
 
 def _privileges_raised() -> bool:
@@ -41,7 +42,8 @@ def _privileges_raised() -> bool:
 class EmulatedDevice:
     """One device, open in this process. `device` and `cloud` are thread-safe WSGI applications.
 
-    A request on `device` counts as HTTPS when `environ["wsgi.url_scheme"]` is `https`. A device that is off, restarts
+    A request on `device` counts as HTTPS when `environ["wsgi.url_scheme"]` is `https`. A device that is
+    off, restarts
     or drops the connection raises a `ConnectionError` instead of answering.
     """
 
@@ -53,7 +55,8 @@ class EmulatedDevice:
         clock: Callable[[], float] = time.time,
         nonces: Callable[[Store], Nonces] = Nonces,
     ) -> None:
-        """Open the state file at `path`; one that does not exist becomes a factory-fresh `model` (`ppa` or `epa`).
+        """Open the state file at `path`; one that does not exist becomes a factory-fresh `model` (`ppa` or
+        `epa`).
 
         `clock` (host time in Unix seconds) and `nonces` exist for tests that replay published vectors.
         """

@@ -20,7 +20,8 @@ def to_b64(data: bytes) -> str:
 
 
 def from_b64(text: str) -> bytes:
-    """Decode base64 of either alphabet, padded or not; ValueError for anything else, the empty text included."""
+    """Decode base64 of either alphabet, padded or not; ValueError for anything else, the empty text
+    included."""
     if not _EITHER_ALPHABET.match(text):
         raise ValueError("not base64")
     bare = text.rstrip("=").translate(_URL_TO_STANDARD)

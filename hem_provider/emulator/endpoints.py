@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from .audit import Event
-from .call import Access, Endpoint, Life, Role, Rtc
+from .call import Access, Endpoint, Handler, Life, Role, Rtc
 from .fields import DESCR, EXT_KID, KID, LABEL, MODE, MSG, PEER, Field, choice, integer, needle, octets, text
 from .handlers import auth, checkin, ecdh, exdsa, init, keymgmt, system
 from .keytypes import DIGESTS
@@ -18,29 +18,33 @@ __all__ = ["ENDPOINTS", "Router"]
 _USER = frozenset({Role.USER})
 _NOT_MASTER = frozenset({Role.USER, Role.EXTERNAL})
 _LOCKED = 0x40
-_USE = ("=keymgmt:use:{kid}",)
 
 _JWT = text(1, 7300)
 _TYPE = Field("type", text(1, 16))
 _HASH_ALG = choice(*DIGESTS)
 _CTX = Field("ctx", octets(1, 255), required=False)
-_OPTIONAL_LABEL = Field("label", LABEL.read, required=False)
+_OPTIONAL_LABEL = replace(LABEL, required=False)
 
 
 def _keymgmt(
-    method: str, path: str, handler: object, scopes: tuple[str, ...], *, fields: tuple[Field, ...] | None = None,
-    event: Event | None = None, access: Access = Access.BEARER, tls: int = 418, results: dict[int, int] | None = None,
-) -> Endpoint:  # fmt: skip
+    method: str,
+    path: str,
+    handler: Handler,
+    *scopes: str,
+    fields: tuple[Field, ...] | None = None,
+    **more: Any,
+) -> Endpoint:
+    row = {"access": Access.BEARER, "tls": 418, **more}
     return Endpoint(
-        method, f"/api/keymgmt/{path}", handler, access, scopes, _NOT_MASTER, tls, life=Life.INITIALISED,  # type: ignore[arg-type]
-        tolerates=0, fields=fields, event=event, results=results or {},
+        method, f"/api/keymgmt/{path}", handler, scopes=scopes, roles=_NOT_MASTER, life=Life.INITIALISED,
+        tolerates=0, fields=fields, **row,
     )  # fmt: skip
 
 
-def _crypto(path: str, handler: object, event: Event, *fields: Field, tls: int = 418) -> Endpoint:
+def _crypto(path: str, handler: Handler, event: Event, *fields: Field, tls: int = 418) -> Endpoint:
     return Endpoint(
-        "POST", f"/api/crypto/{path}", handler, Access.BEARER, _USE, _NOT_MASTER, tls, life=Life.INITIALISED,  # type: ignore[arg-type]
-        tolerates=0, fields=(KID, *fields), event=event,
+        "POST", f"/api/crypto/{path}", handler, Access.BEARER, ("=keymgmt:use:{kid}",), _NOT_MASTER, tls,
+        life=Life.INITIALISED, tolerates=0, fields=(KID, *fields), event=event,
     )  # fmt: skip
 
 
@@ -74,33 +78,35 @@ _SYSTEM: Final = (
 )  # fmt: skip
 
 _KEYMGMT: Final = (
-    _keymgmt("GET", "list", keymgmt.listing, ("keymgmt:list",)),
-    _keymgmt("GET", "list/{offset}", keymgmt.listing, ("keymgmt:list",)),
-    _keymgmt("GET", "list/{offset}/{count}", keymgmt.listing, ("keymgmt:list",)),
+    _keymgmt("GET", "list", keymgmt.listing, "keymgmt:list"),
+    _keymgmt("GET", "list/{offset}", keymgmt.listing, "keymgmt:list"),
+    _keymgmt("GET", "list/{offset}/{count}", keymgmt.listing, "keymgmt:list"),
     _keymgmt(
-        "POST", "search", keymgmt.search, ("keymgmt:search", "keymgmt:list", "auth:ext:pair"), access=Access.OPTIONAL,
+        "POST", "search", keymgmt.search, "keymgmt:search", "keymgmt:list", "auth:ext:pair",
+        access=Access.OPTIONAL,
         fields=(
             Field("descr", needle), Field("offset", integer(0, 10**9), required=False),
             Field("limit", integer(0, 10**9), required=False),
         ),
     ),
-    _keymgmt("GET", "get/{kid}", keymgmt.get, ("keymgmt:get", "keymgmt:gen", "=keymgmt:use:{kid}")),
-    _keymgmt("DELETE", "delete/{kid}", keymgmt.delete, ("keymgmt:del",), tls=409, event=Event.KEY_DELETE),
+    _keymgmt("GET", "get/{kid}", keymgmt.get, "keymgmt:get", "keymgmt:gen", "=keymgmt:use:{kid}"),
+    _keymgmt("DELETE", "delete/{kid}", keymgmt.delete, "keymgmt:del", tls=409, event=Event.KEY_DELETE),
     _keymgmt(
-        "POST", "create", keymgmt.create, ("keymgmt:gen",), fields=(LABEL, _TYPE, MODE, DESCR),
+        "POST", "create", keymgmt.create, "keymgmt:gen", fields=(LABEL, _TYPE, MODE, DESCR),
         event=Event.KEY_GENERATION,
     ),
     _keymgmt(
-        "POST", "update", keymgmt.update, ("keymgmt:upd",), fields=(KID, _OPTIONAL_LABEL, DESCR),
+        "POST", "update", keymgmt.update, "keymgmt:upd", fields=(KID, _OPTIONAL_LABEL, DESCR),
         event=Event.KEY_ATTRIBUTES_CHANGED,
     ),
     _keymgmt(
-        "POST", "import", keymgmt.import_key, ("keymgmt:imp",), event=Event.KEY_IMPORT,
+        "POST", "import", keymgmt.import_key, "keymgmt:imp", event=Event.KEY_IMPORT,
         fields=(LABEL, _TYPE, Field("pubkey", octets(1, 70, dead=Q.DEAD_LIMITS)), MODE, DESCR),
     ),
     _keymgmt(
-        "POST", "derive", keymgmt.derive, ("keymgmt:derive", "keymgmt:gen"), event=Event.KEY_DERIVE, results={406: 2},
-        fields=(KID, LABEL, _TYPE, EXT_KID, PEER, MODE, Field("descr", DESCR.read, required=False, dropped=True)),
+        "POST", "derive", keymgmt.derive, "keymgmt:derive", "keymgmt:gen",
+        event=Event.KEY_DERIVE, results={406: 2},
+        fields=(KID, LABEL, _TYPE, EXT_KID, PEER, MODE, replace(DESCR, dropped=True)),
     ),
 )  # fmt: skip
 

@@ -1,6 +1,7 @@
 """Syntax of request fields: one small reader per kind of value (device API §2, §11.3, §13.1, §23.1).
 
-A reader takes the JSON value and the switches in force and returns the decoded value, or raises ValueError, which
+A reader takes the JSON value and the switches in force and returns the decoded value, or raises
+ValueError, which
 becomes status 400.
 """
 
@@ -16,9 +17,25 @@ from .keytypes import parse_mode
 from .quirks import Q, Switches
 
 __all__ = [
-    "DESCR", "EXT_KID", "KID", "LABEL", "MODE", "MSG", "PEER", "Field", "Reader", "boolean", "choice", "integer", "kid",
-    "needle", "octets", "parse_fields", "text", "text_matching",
-]  # fmt: skip
+    "DESCR",
+    "EXT_KID",
+    "KID",
+    "LABEL",
+    "MODE",
+    "MSG",
+    "PEER",
+    "Field",
+    "Reader",
+    "boolean",
+    "choice",
+    "integer",
+    "kid",
+    "needle",
+    "octets",
+    "parse_fields",
+    "text",
+    "text_matching",
+]
 
 Reader = Callable[[Any, Switches], Any]
 
@@ -29,7 +46,8 @@ _STRICT_B64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """A named field of a body. A field that is not required may be absent, but not malformed unless `dropped`."""
+    """A named field of a body. A field that is not required may be absent, but not malformed unless
+    `dropped`."""
 
     name: str
     read: Reader

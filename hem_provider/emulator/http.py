@@ -68,7 +68,7 @@ class Response:
         return replace(self, headers=(*self.headers, *headers))
 
 
-class Refusal(Exception):  # noqa: N818 - it is an answer, not an error of the emulator
+class Refusal(Exception):
     """Raised anywhere in the handling of a request to answer with an error status and, usually, no body."""
 
     def __init__(self, status: int, *, body: bytes = b"", close: bool = False, delay: float = 0.0) -> None:

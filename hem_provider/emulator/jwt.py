@@ -1,6 +1,7 @@
 """The three JWT dialects of the device (device API §2.4): HS256 throughout, told apart by header and key.
 
-An *eJWT* is authenticated with an X25519 shared secret, a *bearer* with a secret that the device makes at boot.
+An *eJWT* is authenticated with an X25519 shared secret, a *bearer* with a secret that the device makes at
+boot.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def encode_jwt(header: str, claims: dict[str, Any], key: bytes) -> str:
 
 
 def decode_jwt(text: str) -> Jwt:
-    """Split and parse a token without checking its MAC. The header must name `alg` HS256 (device API §2.4)."""
+    """Split and parse a token without checking its MAC. The header must name `alg` HS256 (device API
+    §2.4)."""
     parts = text.split(".")
     if len(parts) != 3:
         raise InvalidJwt("a JWT has three segments")

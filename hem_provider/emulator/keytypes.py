@@ -39,7 +39,8 @@ class Family(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class KeyType:
-    """One type. Sizes in bytes: `secret` of the private or secret key as stored here, `public` as exported."""
+    """One type. Sizes in bytes: `secret` of the private or secret key as stored here, `public` as
+    exported."""
 
     name: str
     family: Family

@@ -21,6 +21,7 @@ from .state import Bench, Identity, State, Task, Tls, make_factory, new_boot
 __all__ = [
     "MODELS",
     "create",
+    "disks_at_boot",
     "install_tls",
     "power_cycle",
     "power_off",
@@ -34,7 +35,8 @@ MODELS = ("ppa", "epa")
 
 
 def create(device: Device, model: str, *, bench: Bench | None = None) -> None:
-    """Make a factory-fresh device of `model` in an empty state file, with TLS from the emulator's own authority."""
+    """Make a factory-fresh device of `model` in an empty state file, with TLS from the emulator's own
+    authority."""
     if model not in MODELS:
         raise ValueError(f"model is one of {', '.join(MODELS)}, not {model!r}")
     knobs = bench if bench is not None else Bench()
@@ -71,7 +73,7 @@ def _start(device: Device, *, clear_clock: bool) -> None:
     boot = replace(
         boot,
         last_fls=old.fls,
-        disks=_disks_at_boot(device),
+        disks=disks_at_boot(device),
         ready_at=host + state.bench.latency.get("restart", 0.0),
         upgraded=state.upgraded,
     )
@@ -93,7 +95,7 @@ def _start(device: Device, *, clear_clock: bool) -> None:
     device.log(Event.SELFTEST_PASSED)
 
 
-def _disks_at_boot(device: Device) -> tuple[str, ...]:
+def disks_at_boot(device: Device) -> tuple[str, ...]:
     """Exposure of the two disks: disk 0 by the low nibble of the storage mode, disk 1 hidden."""
     config = device.config
     if config is None:

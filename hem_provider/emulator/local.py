@@ -1,4 +1,5 @@
-"""Calls to a WSGI application of the emulator from the same process, for set-up and for the simulated phone."""
+"""Calls to a WSGI application of the emulator from the same process, for set-up and for the simulated
+phone."""
 
 from __future__ import annotations
 

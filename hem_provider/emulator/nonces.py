@@ -44,7 +44,8 @@ class Nonces:
         return not self._store.database.execute("SELECT 1 FROM nonce WHERE nonce = ?", (nonce,)).fetchone()
 
     def use(self, nonce: bytes, *, until: float) -> None:
-        """Remember a nonce as used until the device time `until`, and forget those that are too old anyway."""
+        """Remember a nonce as used until the device time `until`, and forget those that are too old
+        anyway."""
         issued = int.from_bytes(nonce[:4], "little")
         self._store.database.execute("DELETE FROM nonce WHERE until < ?", (issued - 1,))
         self._store.database.execute("INSERT OR IGNORE INTO nonce VALUES (?, ?)", (nonce, until))

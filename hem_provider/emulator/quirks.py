@@ -1,4 +1,5 @@
-"""The switches: every firmware quirk of device API §19 and every unknown of §21 that the emulator had to decide.
+"""The switches: every firmware quirk of device API §19 and every unknown of §21 that the emulator had to
+decide.
 
 A switch off gives the documented or sane behaviour instead of the observed one, so that a client can be tried
 against both. `hem emulator quirks` lists this table.
@@ -47,7 +48,7 @@ class Q(enum.StrEnum):
     LENIENT_BASE64 = "Q26"
     DEAD_LIMITS = "Q27"
     EXT_REQUEST_LENIENT = "Q28"
-    EXT_TOKEN_SILENT = "Q29"
+    EXT_TOKEN_SILENT = "Q29"  # noqa: S105 - a name
     UNKNOWN_KID_406 = "Q30"
     CLOSE_CONNECTION = "Q31"
     ANSWER_FIRST = "Q32"
@@ -65,7 +66,7 @@ class Q(enum.StrEnum):
     DERIVED_ATTESTED = "U2"
     CTX_MISSING_STATUS = "U3"
     AAD_AUTHENTICATED = "U4"
-    HMAC_SECRET_BYTES = "U5"
+    HMAC_SECRET_BYTES = "U5"  # noqa: S105 - a name
     IAT_SLACK = "U6"
     LOCAL_CTX = "U7"
     REBOOT_CLEARS_RTC = "U8"
@@ -204,7 +205,8 @@ class Switches:
 
 
 def parse_quirk(name: str, text: str) -> tuple[str, QuirkValue]:
-    """Read `name` (`Q4` or `MLDSA_FAILURE_STATUS`) and a value as typed by a person; ValueError says what is accepted."""
+    """Read `name` (`Q4` or `MLDSA_FAILURE_STATUS`) and a value as typed by a person; ValueError says what
+    is accepted."""
     wanted = name.upper()
     quirk = next((row for row in _TABLE if wanted in (row.name.value, row.name.name)), None)
     if quirk is None:

@@ -1,11 +1,13 @@
 """The key repository: ordered slots in the state file, with the device's rule on duplicates (device API §11).
 
-Pages come from an in-memory index of slots, rebuilt when the repository's change counter moved, so that a page costs
+Pages come from an in-memory index of slots, rebuilt when the repository's change counter moved, so that a
+page costs
 the same wherever it lies.
 """
 
 from __future__ import annotations
 
+import json
 import secrets
 import sqlite3
 from collections.abc import Sequence
@@ -19,6 +21,7 @@ __all__ = ["MAX_DESCR", "Record", "Repository", "RepositoryFull"]
 MAX_DESCR = 64
 """Bytes of a descr that are read back (device API §11.3)."""
 _COLUMNS = "slot, kid, type, modes, attested, private, label, descr, created, updated, secret, public"
+_SELECT = f"SELECT {_COLUMNS} FROM slot "  # noqa: S608 - a constant
 
 
 class RepositoryFull(RuntimeError):
@@ -132,20 +135,20 @@ class Repository:
 
     def read(self, slots: Sequence[int]) -> list[Record]:
         """The records of some live slots, in the order given; at most a page at a time."""
-        marks = ",".join("?" * len(slots))
         rows = self._database.execute(
-            f"SELECT {_COLUMNS} FROM slot WHERE slot IN ({marks}) ORDER BY slot", slots
+            f"{_SELECT} WHERE slot IN (SELECT value FROM json_each(?)) ORDER BY slot",  # noqa: S608
+            (json.dumps(slots),),
         )
         return [_record(row) for row in rows]
 
     def find(self, kid: bytes) -> Record | None:
         """The live record with this id."""
-        row = self._database.execute(f"SELECT {_COLUMNS} FROM slot WHERE kid = ?", (kid,)).fetchone()
+        row = self._database.execute(_SELECT + "WHERE kid = ?", (kid,)).fetchone()
         return _record(row) if row else None
 
     def with_descr(self, descr: bytes) -> list[Record]:
         """All records with exactly this descr."""
-        rows = self._database.execute(f"SELECT {_COLUMNS} FROM slot WHERE descr = ? ORDER BY slot", (descr,))
+        rows = self._database.execute(_SELECT + "WHERE descr = ? ORDER BY slot", (descr,))
         return [_record(row) for row in rows]
 
     def has_secret(self, kind: str, secret: bytes) -> bool:
@@ -156,7 +159,8 @@ class Repository:
         return found is not None
 
     def is_duplicate(self, kid: bytes, *, boot: int | None) -> bool:
-        """True when the id exists, or existed as an import deleted before this `boot` (None: ignore deleted)."""
+        """True when the id exists, or existed as an import deleted before this `boot` (None: ignore
+        deleted)."""
         if self._database.execute("SELECT 1 FROM slot WHERE kid = ?", (kid,)).fetchone():
             return True
         if boot is None:
@@ -174,8 +178,9 @@ class Repository:
         if live + self.dead() >= capacity:
             self._database.execute("DELETE FROM tombstone")  # compaction
         self._database.execute(
-            "INSERT INTO slot (kid, type, modes, attested, private, label, descr, created, updated, secret, public) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO slot"
+            " (kid, type, modes, attested, private, label, descr, created, updated, secret, public)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (record.kid, record.type, ",".join(record.modes), record.attested, record.private, record.label,
              record.descr, record.created, record.updated, record.secret, record.public),
         )  # fmt: skip
@@ -206,8 +211,8 @@ class Repository:
 
     def erase(self, *, keep: Sequence[str] = ()) -> None:
         """Wipe: drop every slot but those of the types in `keep`."""
-        marks = ",".join("?" * len(keep))
-        self._database.execute(f"DELETE FROM slot WHERE type NOT IN ({marks})", keep)
+        kept = json.dumps(list(keep))
+        self._database.execute("DELETE FROM slot WHERE type NOT IN (SELECT value FROM json_each(?))", (kept,))
         self._database.execute("DELETE FROM tombstone")
         self._changed()
 

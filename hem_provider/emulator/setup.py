@@ -1,4 +1,5 @@
-"""Bringing an emulated device into use: check-in and initialisation through its own endpoints, as a client would."""
+"""Bringing an emulated device into use: check-in and initialisation through its own endpoints, as a client
+would."""
 
 from __future__ import annotations
 
@@ -54,17 +55,24 @@ def initialise(
     trusted_ts: bool = True,
     allow_keysearch: bool = True,
 ) -> str:
-    """Initialise a factory-fresh device and set its clock, so that it can be used at once; returns its init token.
+    """Initialise a factory-fresh device and set its clock, so that it can be used at once; returns its
+    init token.
 
-    `target` is an open device or the path of a state file (made if absent, as `model`). SetupError when the device is
-    initialised already or refuses a value.
+    `target` is an open device or the path of a state file (made if absent, as `model`). SetupError
+    when the device is initialised already or refuses a value.
     """
     if not isinstance(target, EmulatedDevice):
         with EmulatedDevice(target, model=model) as opened:
             return initialise(
-                opened, passphrase=passphrase, admin_passphrase=admin_passphrase, user=user, hostname=hostname,
-                email=email, trusted_ts=trusted_ts, allow_keysearch=allow_keysearch,
-            )  # fmt: skip
+                opened,
+                passphrase=passphrase,
+                admin_passphrase=admin_passphrase,
+                user=user,
+                hostname=hostname,
+                email=email,
+                trusted_ts=trusted_ts,
+                allow_keysearch=allow_keysearch,
+            )
     check_in(target)
     answer = call(target.device, "GET", "/api/auth/init")
     if answer.status == 406:

@@ -1,6 +1,7 @@
 """ECDSA and EdDSA with the device's algorithm names (device API §13.3).
 
-Plain Ed25519 and Ed448 come from `cryptography`; the pre-hashed forms and contexts of RFC 8032, which it lacks, from
+Plain Ed25519 and Ed448 come from `cryptography`; the pre-hashed forms and contexts of RFC 8032, which it
+lacks, from
 `pycryptodome`, loaded when first used.
 """
 

@@ -1,6 +1,7 @@
 """Everything the emulated device remembers besides its keys and its log, as frozen values.
 
-The whole `State` is one JSON document in the state file; a change makes a new value (`dataclasses.replace`), so a
+The whole `State` is one JSON document in the state file; a change makes a new value
+(`dataclasses.replace`), so a
 request either leaves all of its changes or none. What a reboot renews is in `Boot`, what a wipe renews in
 `Identity`, and what neither touches in `Factory` and `Bench` (the knobs of the emulator itself).
 """
@@ -12,9 +13,19 @@ import uuid
 from dataclasses import dataclass, field
 
 __all__ = [
-    "Bench", "Boot", "Config", "Factory", "Fault", "Identity", "State", "Task", "Tls", "make_factory", "new_boot",
+    "Bench",
+    "Boot",
+    "Config",
+    "Factory",
+    "Fault",
+    "Identity",
+    "State",
+    "Task",
+    "Tls",
+    "make_factory",
+    "new_boot",
     "new_instance_id",
-]  # fmt: skip
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +84,8 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """A background task of the device: formatting, image verification. Ends by itself at host time `until`."""
+    """A background task of the device: formatting, image verification. Ends by itself at host time
+    `until`."""
 
     name: str
     until: float

@@ -1,7 +1,9 @@
 """The state file: one SQLite database that every process emulating this device shares.
 
-A request is one `BEGIN IMMEDIATE` transaction, so requests are processed one at a time, as on the device, and each
-leaves all of its changes or none. The write-ahead log with `synchronous=NORMAL` keeps every acknowledged change when
+A request is one `BEGIN IMMEDIATE` transaction, so requests are processed one at a time, as on the device,
+and each
+leaves all of its changes or none. The write-ahead log with `synchronous=NORMAL` keeps every acknowledged
+change when
 the process is killed; only a power failure of the host could lose the last ones, which is no goal here.
 """
 
@@ -34,13 +36,15 @@ CREATE TABLE tombstone (
 CREATE INDEX tombstone_kid ON tombstone (kid);
 CREATE TABLE counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE nonce (nonce BLOB PRIMARY KEY, until REAL NOT NULL) WITHOUT ROWID;
-CREATE TABLE log (file TEXT NOT NULL, seq INTEGER NOT NULL, line TEXT NOT NULL, PRIMARY KEY (file, seq)) WITHOUT ROWID;
+CREATE TABLE log (file TEXT NOT NULL, seq INTEGER NOT NULL, line TEXT NOT NULL, PRIMARY KEY (file, seq))
+WITHOUT ROWID;
 CREATE TABLE cloud (kind TEXT NOT NULL, id TEXT NOT NULL, until REAL NOT NULL, body TEXT NOT NULL,
     PRIMARY KEY (kind, id)) WITHOUT ROWID;
 """
 
 _inherited: list[sqlite3.Connection] = []
-"""Connections of a parent process: never used and never closed here, since closing would drop the parent's locks."""
+"""Connections of a parent process: never used and never closed here, since closing would drop the parent's
+locks."""
 
 
 class StateFileError(RuntimeError):
@@ -100,7 +104,8 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Run the block as one transaction, alone among all threads and processes of this device. Re-entrant."""
+        """Run the block as one transaction, alone among all threads and processes of this device.
+        Re-entrant."""
         if self._pid != os.getpid():
             self._lock = threading.RLock()  # the inherited one may be held by a thread that exists no more
         with self._lock:
@@ -143,8 +148,8 @@ class Store:
     def save(self, state: State) -> None:
         """Replace the state within the running transaction."""
         row = self.database.execute(
-            "INSERT INTO state (id, generation, body) VALUES (1, 1, ?) "
-            "ON CONFLICT (id) DO UPDATE SET generation = generation + 1, body = excluded.body RETURNING generation",
+            "INSERT INTO state (id, generation, body) VALUES (1, 1, ?) ON CONFLICT (id)"
+            " DO UPDATE SET generation = generation + 1, body = excluded.body RETURNING generation",
             (compact_json(pack(state)),),
         ).fetchone()
         self._cached = (row[0], state)

@@ -101,7 +101,8 @@ def make_authority() -> Tls:
 def sign_request(
     authority: Tls, public_key: ec.EllipticCurvePublicKey, names: Sequence[str], *, expired: bool = False
 ) -> str:
-    """A PEM leaf certificate for `names` (host names and IP addresses), valid for 90 days or expired yesterday."""
+    """A PEM leaf certificate for `names` (host names and IP addresses), valid for 90 days or expired
+    yesterday."""
     issuer = x509.load_pem_x509_certificate(authority.chain.encode())
     issuer_key = load_key(authority.key)
     until = _now() + datetime.timedelta(days=-1 if expired else _LEAF_DAYS)
@@ -140,3 +141,13 @@ def certificate_names(chain: str) -> tuple[str, ...]:
     except x509.ExtensionNotFound:
         return ()
     return tuple(str(name.value) for name in names if isinstance(name, (x509.DNSName, x509.IPAddress)))
+
+
+def serves(chain: str, authority: str, names: Sequence[str]) -> bool:
+    """True when the leaf is foreign to `authority`, or covers all `names` and is valid for another week."""
+    leaf = x509.load_pem_x509_certificate(chain.encode())
+    issuer = x509.load_pem_x509_certificate(authority.encode())
+    if leaf.issuer != issuer.subject:
+        return True
+    fresh = leaf.not_valid_after_utc - _now() > datetime.timedelta(days=7)
+    return fresh and set(names) <= set(certificate_names(chain))

@@ -22,7 +22,8 @@ _PRIVATE = hashlib.sha256(b"hem-provider emulated check-in backend").digest()
 
 
 def checkin(call: CloudCall) -> Response:
-    """POST /checkin: `{"check"}` → `{"checked"}`; 401 when the proof is not by a device that trusts this backend."""
+    """POST /checkin: `{"check"}` → `{"checked"}`; 401 when the proof is not by a device that trusts this
+    backend."""
     bench = call.device.state.bench
     try:
         token = decode_jwt(call.text("check"))

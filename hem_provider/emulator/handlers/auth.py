@@ -49,8 +49,8 @@ def _configured(device: Device) -> Config:
     return device.config
 
 
-def open_ejwt(device: Device, text: str, private: bytes) -> tuple[Jwt, bytes]:
-    """Authenticate an eJWT under X25519(`private`, its `iss`); returns it and the decoded `iss`. 401 on any fault."""
+def open_ejwt(text: str, private: bytes) -> tuple[Jwt, bytes]:
+    """Authenticate an eJWT under X25519(`private`, its `iss`); returns it and the decoded `iss`; else 401."""
     try:
         token = decode_jwt(text)
         issuer = from_b64(token.text("iss"))
@@ -62,7 +62,7 @@ def open_ejwt(device: Device, text: str, private: bytes) -> tuple[Jwt, bytes]:
 
 
 def _accept_proof(device: Device, text: str) -> tuple[Jwt, bytes]:
-    token, issuer = open_ejwt(device, text, device.boot.session_private)
+    token, issuer = open_ejwt(text, device.boot.session_private)
     now, slack = device.now(), device.switches.number(Q.IAT_SLACK)
     try:
         nonce = from_b64(token.text("jti"))
@@ -93,7 +93,8 @@ def _optional_text(claims: dict[str, Any], name: str, maximum: int) -> str:
 
 
 def login(call: Call) -> Response:
-    """POST auth/token: a bearer for a proof by the user or master key; every fault is 401, answered slowly (§5.5)."""
+    """POST auth/token: a bearer for a proof by the user or master key; every fault is 401, answered slowly
+    (§5.5)."""
     device = call.device
     delay = _delay(device)
     try:
@@ -145,7 +146,8 @@ def issue_bearer(device: Device, scope: str, sub: str, expires: int, ctx: str = 
 
 
 def read_bearer(device: Device, header: str) -> Bearer:
-    """The claims of an `Authorization` header; Refusal 401 unless it is a bearer of this boot that has not expired."""
+    """The claims of an `Authorization` header; Refusal 401 unless it is a bearer of this boot that has not
+    expired."""
     scheme, _, text = header.partition(" ")
     if scheme.lower() != "bearer":
         raise Refusal(401)

@@ -31,7 +31,8 @@ _LOCKED, _STOPPED = 0x40, 0x80
 
 
 def blind_action(secret: bytes, nonce: bytes, action: str) -> bytes:
-    """The 32-byte form in which an action travels; an encoding of our own, since only the two ends read it (§9.4)."""
+    """The 32-byte form in which an action travels; an encoding of our own, since only the two ends read it
+    (§9.4)."""
     return hmac.digest(secret, nonce + action.encode(), hashlib.sha256)
 
 
@@ -57,9 +58,10 @@ def prove(call: Call) -> Response:
 
 
 def accept(call: Call) -> Response:
-    """POST system/checkin: 401 unless a trusted backend answers a fresh nonce; then set the clock and obey."""
+    """POST system/checkin: 401 unless a trusted backend answers a fresh nonce; then set the clock and
+    obey."""
     device = call.device
-    token, issuer = open_ejwt(device, call.get("checked", str), device.boot.session_private)
+    token, issuer = open_ejwt(call.get("checked", str), device.boot.session_private)
     try:
         nonce = from_b64(token.text("jti"))
         now = token.integer("iat")

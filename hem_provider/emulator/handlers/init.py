@@ -99,7 +99,7 @@ def _read_cfg(device: Device, cfg: object) -> dict[str, Any]:
 def initialise(call: Call) -> Response:
     """POST auth/init: an eJWT by the master key carries the whole configuration."""
     device = call.device
-    token, issuer = open_ejwt(device, call.get("init", str), device.boot.session_private)
+    token, issuer = open_ejwt(call.get("init", str), device.boot.session_private)
     try:
         nonce = from_b64(token.text("jti"))
         if from_b64(token.text("aud")) != device.session_public or token.integer("exp") <= device.now():
@@ -159,6 +159,7 @@ def _apply(device: Device, cfg: dict[str, Any]) -> None:
         seconds = device.state.bench.latency.get("format", 0.0)
         lifecycle.start_task(device, "format", seconds)
     device.state = replace(device.state, config=config)
+    device.change_boot(disks=lifecycle.disks_at_boot(device))
     lifecycle.store_tls_records(device)
 
 

@@ -35,13 +35,14 @@ def _clock_texts(now: int) -> dict[str, Any]:
 def status(call: Call) -> Response:
     """GET system/status: fields appear only when they say something (Q38)."""
     device, boot, config = call.device, call.device.boot, call.device.config
-    omits = device.switches.on(Q.STATUS_OMITS)
+    switches = device.switches
+    omits = switches.on(Q.STATUS_OMITS)
     host = call.request.headers.get("host", "").rpartition(":")[0] or call.request.headers.get("host", "")
     body: dict[str, Any] = {}
     if config is None or not omits:
         body["inited"] = config is not None
-    if not call.request.secure or device.switches.on(Q.STATUS_HTTPS) or not omits:
-        body["https"] = call.request.secure if not omits else boot.tls is not None and call.request.secure
+    if not call.request.secure or switches.on(Q.STATUS_HTTPS) or not omits:
+        body["https"] = call.request.secure and not switches.on(Q.STATUS_HTTPS)
     if config is not None and (host != config.hostname or not omits):
         body["hostname"] = config.hostname
     if config is not None and (not config.trusted_ts or not omits):

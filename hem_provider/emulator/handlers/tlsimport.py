@@ -1,6 +1,7 @@
 """TLS material from outside: bundles of the register service and bare chains (device API §8.4).
 
-The real key-wrapping of a bundle is not public. Ours, known to the emulated register service only: AES-256-CBC without
+The real key-wrapping of a bundle is not public. Ours, known to the emulated register service only:
+AES-256-CBC without
 padding over the 32-byte private scalar followed by its SHA-256, key = SHA-256 of the ECDH X coordinate.
 """
 
@@ -29,7 +30,8 @@ _KEY_TEXT = 113
 
 
 def split_chain(data: bytes) -> list[x509.Certificate]:
-    """Concatenated DER certificates, leaf first; ValueError when there is none or something else in between."""
+    """Concatenated DER certificates, leaf first; ValueError when there is none or something else in
+    between."""
     certificates = []
     while data:
         size = _der_size(data)
@@ -53,7 +55,8 @@ def _der_size(data: bytes) -> int:
 
 
 def import_chain(device: Device, data: bytes) -> Tls:
-    """A chain for a key that the device has: that of its last request, or the one in use. ValueError if neither."""
+    """A chain for a key that the device has: that of its last request, or the one in use. ValueError if
+    neither."""
     chain = split_chain(data)
     public = chain[0].public_key()
     pem = "".join(certificate.public_bytes(Encoding.PEM).decode() for certificate in chain)

@@ -1,0 +1,290 @@
+"""A small HTTP/1.1 server for WSGI applications, with full control over framing, status lines and closing.
+
+One thread per connection, bounded in number; every read and write has a deadline, so that slow clients
+cannot hang
+the server. An application that raises `ConnectionError` makes the server close the connection without an
+answer.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .httpparse import MAX_HEAD, BadRequest, Head, parse_head
+from .wsgi import Environ, StartResponse
+
+__all__ = ["Listener"]
+
+_LOG = logging.getLogger(__name__)
+_CONNECTIONS = 64
+_HEAD_SECONDS = 15.0
+_BODY_SECONDS = 60.0
+_IDLE_SECONDS = 30.0
+_DRAIN_BYTES = 1 << 18
+_DRAIN_SECONDS = 0.5
+
+WsgiApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
+ContextSource = Callable[[], ssl.SSLContext | None]
+
+
+class _Body(io.RawIOBase):
+    """The request body as a WSGI input: sends `100 Continue` at the first read if the client waits for it."""
+
+    def __init__(self, connection: _Connection, size: int, *, chunked: bool, expects: bool) -> None:
+        super().__init__()
+        self._connection = connection
+        self.left = size
+        self._chunked = chunked
+        self._expects = expects
+        self.touched = False
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        if self._expects and not self.touched:
+            self._connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.touched = True
+        if self._chunked and self.left == 0:
+            self.left = self._next_chunk()
+        wanted = self.left if size < 0 else min(size, self.left)
+        data = self._connection.receive(wanted) if wanted > 0 else b""
+        self.left = self.left - len(data) if data else 0
+        return data
+
+    def _next_chunk(self) -> int:
+        line = self._connection.line()
+        if line == b"":  # the end of the previous chunk
+            line = self._connection.line()
+        try:
+            size = int(line.split(b";")[0], 16)
+        except ValueError:
+            raise ConnectionAbortedError("malformed chunk") from None
+        if size == 0:
+            self._chunked = False
+        return size
+
+
+class _Connection:
+    """One accepted socket with its read buffer and deadline."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.socket = sock
+        self.buffer = b""
+        self.deadline = 0.0
+
+    def allow(self, seconds: float) -> None:
+        self.deadline = time.monotonic() + seconds
+
+    def _fill(self) -> bool:
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError("the client is too slow")
+        self.socket.settimeout(left)
+        data = self.socket.recv(1 << 16)
+        self.buffer += data
+        return bool(data)
+
+    def head(self) -> bytes | None:
+        """Bytes up to the empty line; None when the client closed before it sent any."""
+        while b"\r\n\r\n" not in self.buffer:
+            if len(self.buffer) > MAX_HEAD:
+                raise BadRequest(431, "headers too long")
+            if not self._fill():
+                if self.buffer.strip(b"\r\n"):
+                    raise BadRequest(400, "request cut short")
+                return None
+        head, _, self.buffer = self.buffer.lstrip(b"\r\n").partition(b"\r\n\r\n")
+        if len(head) > MAX_HEAD:
+            raise BadRequest(431, "headers too long")
+        return head
+
+    def receive(self, size: int) -> bytes:
+        if not self.buffer:
+            self._fill()
+        data, self.buffer = self.buffer[:size], self.buffer[size:]
+        return data
+
+    def line(self) -> bytes:
+        while b"\r\n" not in self.buffer:
+            if len(self.buffer) > 1024 or not self._fill():
+                raise ConnectionAbortedError("malformed chunk")
+        line, _, self.buffer = self.buffer.partition(b"\r\n")
+        return line
+
+    def send(self, data: bytes) -> None:
+        self.socket.settimeout(_BODY_SECONDS)
+        self.socket.sendall(data)
+
+    def close(self, *, drain: bool = False) -> None:
+        """Close; `drain` reads away what the client still sends, lest a reset overtakes the answer."""
+        with contextlib.suppress(OSError):
+            if drain:
+                self.socket.shutdown(socket.SHUT_WR)
+                self.allow(_DRAIN_SECONDS)
+                taken = 0
+                while taken < _DRAIN_BYTES and self._fill():
+                    taken += len(self.buffer)
+                    self.buffer = b""
+        self.socket.close()
+
+
+class Listener:
+    """A listening port that serves one application, over TLS when `context` is given."""
+
+    def __init__(
+        self, application: WsgiApplication, *, host: str, port: int, context: ContextSource | None = None
+    ) -> None:
+        self._application = application
+        self._context = context
+        self._socket = socket.create_server((host, port), backlog=128)
+        self.port: int = self._socket.getsockname()[1]
+        self._slots = threading.BoundedSemaphore(_CONNECTIONS)
+        self._open: set[socket.socket] = set()
+        self._guard = threading.Lock()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._accept, name=f"accept-{self.port}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Close the port and every connection."""
+        self._stopping = True
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        with self._guard:
+            for sock in self._open:
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+        if self._thread.is_alive():
+            self._thread.join(2)
+
+    def _accept(self) -> None:
+        while not self._stopping:
+            try:
+                sock, peer = self._socket.accept()
+            except OSError:
+                if self._stopping:
+                    return
+                time.sleep(0.05)  # out of file descriptors: wait for connections to end
+                continue
+            self._slots.acquire()
+            threading.Thread(target=self._serve, args=(sock, peer), daemon=True).start()
+
+    def _serve(self, sock: socket.socket, peer: tuple[str, int]) -> None:
+        connection = _Connection(sock)
+        drain = False
+        with self._guard:
+            self._open.add(sock)
+        try:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if self._context is not None:
+                self._shake_hands(connection)
+            while self._exchange(connection, peer):
+                pass
+            drain = True
+        except (OSError, ssl.SSLError) as error:
+            _LOG.debug("connection from %s: %s", peer, error)
+        except Exception:
+            _LOG.exception("connection from %s", peer)
+        finally:
+            connection.close(drain=drain)
+            with self._guard:
+                self._open.discard(sock)
+            self._slots.release()
+
+    def _shake_hands(self, connection: _Connection) -> None:
+        context = self._context() if self._context is not None else None
+        if context is None:
+            raise ConnectionRefusedError("no TLS certificate")
+        connection.socket.settimeout(_HEAD_SECONDS)
+        connection.socket = context.wrap_socket(
+            connection.socket, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=True
+        )
+        connection.socket.do_handshake()
+
+    def _exchange(self, connection: _Connection, peer: tuple[str, int]) -> bool:
+        """Serve one request; True when another may follow on this connection."""
+        connection.allow(_HEAD_SECONDS if not connection.buffer else _IDLE_SECONDS)
+        try:
+            data = connection.head()
+            if data is None:
+                return False
+            head = parse_head(data)
+            body = self._body(connection, head)
+        except BadRequest as bad:
+            line = f"HTTP/1.1 {bad.status} Bad Request\r\n"
+            rest = "Content-Type: application/json\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+            connection.send((line + rest).encode())
+            return False
+        connection.allow(_BODY_SECONDS)
+        return self._answer(connection, peer, head, body)
+
+    def _body(self, connection: _Connection, head: Head) -> _Body:
+        length = head.headers.get("content-length", "0")
+        if not (length.isascii() and length.isdigit()) or len(length) > 12:
+            raise BadRequest(400, "malformed Content-Length")
+        encoding = head.headers.get("transfer-encoding", "").lower()
+        if encoding not in ("", "chunked"):
+            raise BadRequest(400, "unknown transfer encoding")
+        expects = head.headers.get("expect", "").lower() == "100-continue"
+        return _Body(
+            connection, 0 if encoding else int(length), chunked=encoding == "chunked", expects=expects
+        )
+
+    def _environ(self, peer: tuple[str, int], head: Head, body: _Body) -> Environ:
+        environ: Environ = {
+            "REQUEST_METHOD": head.method,
+            "SCRIPT_NAME": "",
+            "PATH_INFO": head.path,
+            "QUERY_STRING": head.query,
+            "SERVER_NAME": "127.0.0.1",
+            "SERVER_PORT": str(self.port),
+            "SERVER_PROTOCOL": f"HTTP/1.{head.version}",
+            "REMOTE_ADDR": peer[0],
+            "wsgi.version": (1, 0),
+            "wsgi.url_scheme": "http" if self._context is None else "https",
+            "wsgi.input": body,
+            "wsgi.errors": io.StringIO(),
+            "wsgi.multithread": True,
+            "wsgi.multiprocess": True,
+            "wsgi.run_once": False,
+        }
+        for name, value in head.headers.items():
+            key = name.upper().replace("-", "_")
+            environ[key if name in ("content-length", "content-type") else f"HTTP_{key}"] = value
+        return environ
+
+    def _answer(self, connection: _Connection, peer: tuple[str, int], head: Head, body: _Body) -> bool:
+        started: list[Any] = []
+
+        def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:
+            del exc_info
+            started[:] = [status, headers]
+
+        parts = self._application(self._environ(peer, head, body), start_response)
+        status, headers = started
+        lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers)]
+        closing = any(name.lower() == "connection" and value.lower() == "close" for name, value in headers)
+        closing = closing or not head.keep_alive or body.left > 0
+        connection.socket.settimeout(_BODY_SECONDS)
+        block = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
+        if head.method == "HEAD":
+            connection.send(block)
+            return not closing
+        for part in parts:
+            connection.send(block + part)
+            block = b""
+        if block:
+            connection.send(block)
+        return not closing

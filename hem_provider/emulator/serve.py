@@ -1,0 +1,161 @@
+"""The emulator with network ports: device over HTTPS and HTTP, cloud over HTTPS, until it is told to stop."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import IO
+
+from . import lifecycle, tls
+from .emulated import EmulatedDevice
+from .listener import Listener, WsgiApplication
+from .state import Tls
+from .wsgi import Environ, StartResponse
+
+__all__ = ["AccessLog", "Emulator", "Ports", "load_context"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """TCP ports on 127.0.0.1; 0 takes a free one."""
+
+    https: int = 0
+    http: int = 0
+    cloud: int = 0
+
+
+def load_context(material: Tls, minimum: ssl.TLSVersion) -> ssl.SSLContext:
+    """A server context for a key and chain."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.minimum_version = minimum
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:  # created with mode 0600
+        file.write(material.key + material.chain)
+        file.flush()
+        context.load_cert_chain(file.name)
+    return context
+
+
+class AccessLog:
+    """One JSON line per request, written and flushed before the answer leaves."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+
+    def wrap(self, application: WsgiApplication, port: str) -> WsgiApplication:
+        """The application with its requests logged under the name `port`."""
+
+        def logged(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+            started = time.time()
+            status = 0
+
+            def note(line: str, headers: list[tuple[str, str]], *rest: object) -> object:
+                nonlocal status
+                status = int(line.split(" ")[0])
+                return start_response(line, headers, *rest)
+
+            try:
+                return application(environ, note)
+            finally:
+                entry = {
+                    "t": round(started, 6),
+                    "port": port,
+                    "method": environ["REQUEST_METHOD"],
+                    "path": environ["PATH_INFO"],
+                    "status": status,
+                    "ms": round((time.time() - started) * 1000, 3),
+                }
+                with self._lock:
+                    self._file.write(json.dumps(entry) + "\n")
+                    self._file.flush()
+
+        return logged
+
+
+class Emulator:
+    """A device with listening ports. `start` returns once they accept connections."""
+
+    def __init__(
+        self,
+        device: EmulatedDevice,
+        *,
+        ports: Ports,
+        names: Sequence[str] = tls.DEFAULT_NAMES,
+        access_log: IO[str] | None = None,
+        host: str = "127.0.0.1",
+    ) -> None:
+        self.device = device
+        self.ca_file = Path(f"{device.store.path}.ca.pem")
+        self._contexts: tuple[Tls, ssl.SSLContext] | None = None
+        self._prepare(names)
+        log = AccessLog(access_log).wrap if access_log else _unlogged
+        self._listeners = [
+            Listener(log(device.device, "https"), host=host, port=ports.https, context=self._device_context),
+            Listener(log(device.device, "http"), host=host, port=ports.http),
+            Listener(log(device.cloud, "cloud"), host=host, port=ports.cloud, context=self._cloud_context),
+        ]
+        self.https, self.http, self.cloud = (
+            f"{scheme}://{host}:{listener.port}"
+            for scheme, listener in zip(("https", "http", "https"), self._listeners, strict=True)
+        )
+
+    def _prepare(self, names: Sequence[str]) -> None:
+        """Write the CA file, plug the device in if it was off, and give the factory certificate these
+        names."""
+        model = self.device.model
+        with model.transaction():
+            if not model.state.powered or model.state.bricked:
+                lifecycle.power_cycle(model)
+            authority = model.state.bench.ca
+            if authority is None:
+                authority = tls.make_authority()
+                model.state = replace(model.state, bench=replace(model.state.bench, ca=authority))
+            current = model.state.tls
+            if current is not None and not tls.serves(current.chain, authority.chain, names):
+                renewed = tls.issue(authority, names, key=current.key)
+                lifecycle.install_tls(model, renewed)
+                model.change_boot(tls=renewed)
+        self._cloud = load_context(tls.issue(authority, names), ssl.TLSVersion.TLSv1_2)
+        descriptor = os.open(self.ca_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
+        with os.fdopen(descriptor, "w") as file:
+            file.write(authority.chain)
+
+    def _device_context(self) -> ssl.SSLContext | None:
+        """The context for what the device loaded at its last start; None when it has no certificate."""
+        with self.device.model.transaction():
+            loaded = self.device.model.boot.tls
+        if loaded is None:
+            return None
+        if self._contexts is None or self._contexts[0] != loaded:
+            self._contexts = (loaded, load_context(loaded, ssl.TLSVersion.TLSv1_3))
+        return self._contexts[1]
+
+    def _cloud_context(self) -> ssl.SSLContext:
+        return self._cloud
+
+    @property
+    def ready_line(self) -> str:
+        """The line for programs on standard output."""
+        state = self.device.store.path
+        return f"ready https={self.https} http={self.http} cloud={self.cloud} ca={self.ca_file} state={state}"
+
+    def start(self) -> None:
+        for listener in self._listeners:
+            listener.start()
+
+    def stop(self) -> None:
+        """Close all ports, then the device."""
+        for listener in self._listeners:
+            listener.stop()
+        self.device.close()
+
+
+def _unlogged(application: WsgiApplication, _port: str) -> WsgiApplication:
+    return application

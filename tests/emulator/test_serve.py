@@ -1,0 +1,115 @@
+"""The emulator behind real sockets: ready line, TLS, framing, stopping."""
+
+from __future__ import annotations
+
+import json
+import socket
+import ssl
+import urllib.request
+
+import pytest
+from support.emulator import ServedEmulator
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    with ServedEmulator(tmp_path_factory.mktemp("served")) as emulator:
+        yield emulator
+
+
+def exchange(url: str, request: bytes) -> bytes:
+    """Send raw bytes over plain HTTP and read until the server closes."""
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(request)
+        parts = []
+        while data := connection.recv(65536):
+            parts.append(data)
+    return b"".join(parts)
+
+
+def test_status_over_tls_verifies_with_the_ca_file_and_says_emulator(served):
+    context = ssl.create_default_context(cafile=str(served.ca_file))
+    with urllib.request.urlopen(f"{served.https}/api/system/status", context=context) as answer:
+        assert json.loads(answer.read())["fls_state"] == 0
+        assert answer.headers["Server"].startswith("hem-provider-emulator/")
+        assert answer.headers["Connection"] == "close"
+
+
+def test_the_device_port_speaks_tls_1_3_only(served):
+    context = ssl.create_default_context(cafile=str(served.ca_file))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    host, port = served.https.removeprefix("https://").split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection, pytest.raises(ssl.SSLError):
+        context.wrap_socket(connection, server_hostname=host)
+
+
+def test_the_418_status_line_has_an_empty_reason(served):
+    answer = exchange(
+        served.http, b"POST /api/keymgmt/create HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+    )
+    assert answer.startswith(b"HTTP/1.1 418 \r\n")
+
+
+@pytest.mark.parametrize(("size", "status"), [(7300, b"400"), (7301, b"413")])
+def test_7300_bytes_pass_the_size_check_and_7301_do_not(served, size, status):
+    head = f"POST /api/auth/token HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode()
+    answer = exchange(served.http, head + b"x" * size)
+    assert answer.split()[1] == status
+    assert b"Connection: close" in answer
+
+
+def test_chunked_bodies_and_missing_lengths_are_411(served):
+    chunked = b"POST /api/auth/token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
+    missing = b"POST /api/auth/token HTTP/1.1\r\nHost: x\r\n\r\n"
+    assert exchange(served.http, chunked).split()[1] == b"411"
+    assert exchange(served.http, missing).split()[1] == b"411"
+
+
+@pytest.mark.parametrize(
+    "request_bytes",
+    [
+        b"GET /api/system/status HTTP/1.1\r\n\r\n",
+        b"GET /api/system/status HTTP/2.0\r\nHost: x\r\n\r\n",
+        b"GET http://x/ HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: x\r\n folded\r\n\r\n",
+        b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
+    ],
+)
+def test_malformed_requests_are_400_and_closed(served, request_bytes):
+    assert exchange(served.http, request_bytes).startswith(b"HTTP/1.1 400 ")
+
+
+def test_expect_100_continue_is_honoured(served):
+    host, port = served.http.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=5) as connection:
+        connection.sendall(
+            b"POST /api/auth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
+        )
+        assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        connection.sendall(b"{}")
+        assert connection.recv(1000).startswith(b"HTTP/1.1 400 ")
+
+
+def test_the_access_log_counts_calls_and_logins(served):
+    since = len(served.calls())
+    exchange(served.http, b"GET /api/system/status HTTP/1.1\r\nHost: x\r\n\r\n")
+    (entry,) = served.calls(since)
+    assert (entry["port"], entry["method"], entry["path"], entry["status"]) == (
+        "http",
+        "GET",
+        "/api/system/status",
+        200,
+    )
+    assert served.logins(since) == 0
+
+
+def test_sigterm_stops_it_cleanly_and_the_state_survives(tmp_path):
+    first = ServedEmulator(tmp_path).start()
+    assert first.stop() == 0
+    with ServedEmulator(tmp_path, init=False) as second:
+        context = ssl.create_default_context(cafile=str(second.ca_file))
+        with urllib.request.urlopen(f"{second.https}/api/auth/token", context=context) as answer:
+            assert json.loads(answer.read())["lbl"] == "Emulator"
