@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from hem_provider.config import DeviceConfig, device_from_url, load_config
+from hem_provider.errors import HemOperationFailed
 from hem_provider.inventory import KeyInventory
 from hem_provider.key import Key
 from hem_provider.operations import Operations
@@ -20,10 +21,12 @@ from hem_provider.rest.api import RestApi
 from hem_provider.rest.channel import Statistics
 from hem_provider.rest.credential import Role
 from hem_provider.rest.session import LoginSession
+from hem_provider.rest.symmetric import Encrypted
 from hem_provider.rest.system import CheckInResult, Status, Version
 
 __all__ = [
     "CheckInResult",
+    "Encrypted",
     "Hem",
     "Identity",
     "Key",
@@ -140,6 +143,93 @@ class Hem:
         """
         return self.operations.ecdh(kid, peer, algorithm=algorithm)
 
+    def encrypt(
+        self,
+        kid: str,
+        data: bytes,
+        algorithm: str,
+        *,
+        aad: bytes | None = None,
+        peer: bytes | str | None = None,
+        context: bytes | None = None,
+    ) -> Encrypted:
+        """Encrypt 1…2048 bytes with ``AES{128,192,256}-{ECB,CBC,GCM}``: ciphertext, IV, tag.
+
+        The IV (CBC, GCM) is 16 bytes that the device makes. ``aad`` beyond 16 bytes may not be
+        authenticated (device API §13.4); ``hem_provider.symmetric`` has the standard forms. With
+        ``peer`` (as for ``ecdh``) the key is derived from the secret agreed with it, apart for
+        each ``context`` of up to 64 bytes (§13.7).
+        """
+        return self.operations.symmetric.encrypt(kid, data, algorithm, aad=aad, peer=peer, context=context)
+
+    def decrypt(
+        self,
+        kid: str,
+        data: bytes,
+        algorithm: str,
+        *,
+        iv: bytes | None = None,
+        tag: bytes | None = None,
+        aad: bytes | None = None,
+        peer: bytes | str | None = None,
+        context: bytes | None = None,
+    ) -> bytes:
+        """Decrypt up to 2064 bytes. ``HemOperationFailed`` when the device rejects tag or padding."""
+        clear = self.operations.symmetric.decrypt(
+            kid, data, algorithm, iv=iv, tag=tag, aad=aad, peer=peer, context=context
+        )
+        return self._accepted(kid, clear, f"decrypt with {algorithm}: tag, padding or key type is wrong")
+
+    def wrap(
+        self,
+        kid: str,
+        data: bytes,
+        algorithm: str,
+        *,
+        icv: bytes | None = None,
+        peer: bytes | str | None = None,
+        context: bytes | None = None,
+    ) -> bytes:
+        """Wrap 16…2048 bytes (a multiple of 8) by RFC 3394 with ``AES{128,192,256}``; ``icv``: 8
+        bytes in place of the standard integrity value. Stored keys cannot be wrapped."""
+        return self.operations.symmetric.wrap(kid, data, algorithm, icv=icv, peer=peer, context=context)
+
+    def unwrap(
+        self,
+        kid: str,
+        data: bytes,
+        algorithm: str,
+        *,
+        icv: bytes | None = None,
+        peer: bytes | str | None = None,
+        context: bytes | None = None,
+    ) -> bytes:
+        """Unwrap 24…2056 bytes. ``HemOperationFailed`` when the integrity value does not match."""
+        clear = self.operations.symmetric.unwrap(kid, data, algorithm, icv=icv, peer=peer, context=context)
+        return self._accepted(kid, clear, f"unwrap with {algorithm}: integrity value or key type is wrong")
+
+    def hmac(
+        self, kid: str, data: bytes, *, algorithm: str | None = None, peer: bytes | str | None = None
+    ) -> bytes:
+        """HMAC of 1…2048 bytes. A stored key has its digest in its type; with ``peer`` the raw
+        secret agreed is the key, and ``algorithm`` (``SHA2-256`` … ``SHA3-512``) the digest."""
+        return self.operations.symmetric.hmac(kid, data, algorithm=algorithm, peer=peer)
+
+    def hmac_verify(
+        self,
+        kid: str,
+        data: bytes,
+        mac: bytes,
+        *,
+        algorithm: str | None = None,
+        peer: bytes | str | None = None,
+    ) -> bool:
+        """Verify an HMAC on the device; ``HemKeyNotFound`` when there is no such key."""
+        valid = self.operations.symmetric.hmac_verify(kid, data, mac, algorithm=algorithm, peer=peer)
+        if not valid:
+            self.operations.symmetric.confirm(kid)
+        return valid
+
     def close(self) -> None:
         """Drop connections; the object may be used again."""
         self.rest.channel.close()
@@ -151,6 +241,12 @@ class Hem:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _accepted(self, kid: str, result: bytes | None, what: str) -> bytes:
+        if result is None:
+            self.operations.symmetric.confirm(kid)
+            raise HemOperationFailed(f"{self.config.name}: key {kid} is there but does not {what}")
+        return result
 
     def __repr__(self) -> str:
         return f"<Hem {self.config.name} {self.config.url}>"

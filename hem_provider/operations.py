@@ -15,6 +15,7 @@ from hem_provider.rest.api import RestApi
 from hem_provider.rest.crypto import check_message
 from hem_provider.rest.keymgmt import KeyMaterial, check_kid
 from hem_provider.rest.session import LoginSession
+from hem_provider.symmetric_operations import SymmetricOperations
 
 __all__ = ["Operations"]
 
@@ -27,6 +28,7 @@ class Operations:
     def __init__(self, rest: RestApi, session: LoginSession) -> None:
         self._rest = rest
         self._session = session
+        self.symmetric = SymmetricOperations(rest.symmetric, self._run, self.fetch)
 
     def sign(self, kid: str, message: bytes, algorithm: str, *, context: bytes | None = None) -> bytes:
         """See ``Hem.sign``."""
