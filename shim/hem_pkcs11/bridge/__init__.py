@@ -1,0 +1,89 @@
+"""The only part that touches C memory: it reads arguments, runs the call, writes results.
+
+``install`` is what cffi's start code runs inside the library. Whatever goes wrong here leaves the
+return value at CKR_GENERAL_ERROR, where the C layer put it.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from hem_pkcs11.bridge.memory import Memory
+from hem_pkcs11.calls import CALLS, Kind
+from hem_pkcs11.constants import CKR
+from hem_pkcs11.functions.objects import Query
+from hem_pkcs11.log import log
+from hem_pkcs11.module import Module
+from hem_pkcs11.returns import return_value
+
+__all__ = ["Bridge", "install"]
+
+
+def install(ffi: Any) -> None:
+    """Make ``hem_dispatch`` answer the C layer; once per process."""
+    from hem_pkcs11.host import HostError, check_host
+
+    define = ffi.def_extern(name="hem_dispatch", onerror=_report)
+    try:
+        check_host()
+    except HostError as error:
+        log.error(str(error))
+        define(_refuse)
+        return
+    module = Module()
+    bridge = Bridge(ffi, module)
+    # The C layer runs Python's fork hooks in hosts that are not Python.
+    os.register_at_fork(after_in_child=module.abandon)
+    define(bridge.dispatch)
+
+
+def _refuse(_rv: Any, _function: Any, _words: Any) -> None:
+    """Leaves the return value at CKR_GENERAL_ERROR."""
+
+
+def _report(kind: type[BaseException], _error: BaseException, _trace: object) -> None:
+    log.error(f"internal error: {kind.__name__}")
+
+
+class Bridge:
+    """Between words of C and values of Python."""
+
+    def __init__(self, ffi: Any, module: Module) -> None:
+        self._ffi = ffi
+        self._memory = Memory(ffi)
+        self._module = module
+
+    def dispatch(self, rv: Any, function: Any, words: Any) -> None:
+        """Run the function named in C. ``words``: its arguments, one machine word each."""
+        name = self._ffi.string(function).decode()
+        call = CALLS.get(name)
+        try:
+            if call is None:
+                # Known to the C layer's lists, not served here.
+                rv[0] = self._module.call(name)[0]
+                return
+            rv[0] = self._run(name, call.kinds, words)
+        except Exception as error:
+            rv[0] = return_value(error)
+
+    def _run(self, name: str, kinds: tuple[Kind, ...], words: Any) -> int:
+        memory = self._memory
+        arguments: list[Any] = []
+        outputs: list[tuple[Kind, int]] = []
+        position = 0
+        for kind in kinds:
+            if reader := memory.readers.get(kind):
+                arguments.append(reader(words, position))
+            if kind in memory.writers:
+                outputs.append((kind, position))
+            position += memory.widths.get(kind, 1)
+        rv, result = self._module.call(name, *arguments)
+        if rv == CKR.BUFFER_TOO_SMALL and outputs:
+            memory.write_size(outputs[0][0], words, outputs[0][1], result)
+        if rv != CKR.OK:
+            return rv
+        results = result if len(outputs) > 1 else (result,)
+        for (kind, place), value in zip(outputs, results, strict=False):
+            memory.writers[kind](words, place, value)
+        return result.rv if isinstance(result, Query) else rv

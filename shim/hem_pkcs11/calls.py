@@ -1,0 +1,109 @@
+"""The functions of Cryptoki by name: what runs and what its arguments are.
+
+The kinds of arguments tell the bridge how to read and write C memory; ``Module.call`` takes their
+Python values in the same order. A function that is in the C layer's list and not here answers
+CKR_FUNCTION_NOT_SUPPORTED.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
+
+from hem_pkcs11.functions import digests, general, keys, objects, random, sessions, signatures, tokens
+
+__all__ = ["CALLS", "Call", "Kind"]
+
+
+class Kind(enum.Enum):
+    """How an argument looks in C (words it takes) and as a Python value."""
+
+    SESSION = "session handle"  # 1: int, a Session for the function
+    NUMBER = "number"  # 1: int
+    FLAG = "CK_BBOOL"  # 1: bool
+    POINTER = "pointer that is not used"  # 1: bool, whether it is not NULL
+    BYTES = "input"  # 2: memoryview
+    SECRET = "PIN"  # noqa: S105 - no secret; 2: bytes, None for NULL
+    TEXT32 = "text of 32 characters"  # 1: bytes
+    MECHANISM = "mechanism"  # 1: Mechanism, None for NULL
+    TEMPLATE = "template"  # 2: list of attributes
+    QUERY = "template to be filled"  # 2: list of (type, room); result: list of Value
+    OUTPUT = "output"  # 2: room in bytes or None; result: bytes, or the size
+    NUMBERS = "numbers to be filled"  # 2: room or None; result: list, or the count
+    FOUND = "handles to be filled"  # 3: room; result: list
+    FILL = "bytes to be filled"  # 2: their number; result: bytes
+    RESULT = "number to be filled"  # 1: nothing; result: int
+    INITIALIZE = "CK_C_INITIALIZE_ARGS"  # 1: InitializeArguments or None
+    INFO = "CK_INFO"  # 1: nothing; result: its values
+    SLOT_INFO = "CK_SLOT_INFO"
+    TOKEN_INFO = "CK_TOKEN_INFO"  # noqa: S105 - no secret
+    SESSION_INFO = "CK_SESSION_INFO"
+    MECHANISM_INFO = "CK_MECHANISM_INFO"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One function: what runs, and its arguments as C has them."""
+
+    function: Callable[..., Any]
+    kinds: tuple[Kind, ...]
+
+    @property
+    def session(self) -> bool:
+        return bool(self.kinds) and self.kinds[0] is Kind.SESSION
+
+
+_K = Kind
+_INIT = (_K.SESSION, _K.MECHANISM, _K.NUMBER)
+_CRYPT = (_K.SESSION, _K.BYTES, _K.OUTPUT)
+
+CALLS: Mapping[str, Call] = MappingProxyType(
+    {
+        name: Call(function, kinds)
+        for name, function, *kinds_ in (
+            ("C_Initialize", general.initialize, _K.INITIALIZE),
+            ("C_Finalize", general.finalize, _K.POINTER),
+            ("C_GetInfo", general.get_info, _K.INFO),
+            ("C_GetSlotList", tokens.get_slot_list, _K.FLAG, _K.NUMBERS),
+            ("C_GetSlotInfo", tokens.get_slot_info, _K.NUMBER, _K.SLOT_INFO),
+            ("C_GetTokenInfo", tokens.get_token_info, _K.NUMBER, _K.TOKEN_INFO),
+            ("C_GetMechanismList", tokens.get_mechanism_list, _K.NUMBER, _K.NUMBERS),
+            ("C_GetMechanismInfo", tokens.get_mechanism_info, _K.NUMBER, _K.NUMBER, _K.MECHANISM_INFO),
+            ("C_OpenSession", sessions.open_session, _K.NUMBER, _K.NUMBER, _K.POINTER, _K.POINTER, _K.RESULT),
+            ("C_CloseSession", sessions.close_session, _K.SESSION),
+            ("C_CloseAllSessions", sessions.close_all_sessions, _K.NUMBER),
+            ("C_GetSessionInfo", sessions.get_session_info, _K.SESSION, _K.SESSION_INFO),
+            ("C_Login", sessions.login, _K.SESSION, _K.NUMBER, _K.SECRET),
+            ("C_Logout", sessions.logout, _K.SESSION),
+            ("C_SessionCancel", sessions.session_cancel, _K.SESSION, _K.NUMBER),
+            ("C_DestroyObject", objects.destroy_object, _K.SESSION, _K.NUMBER),
+            ("C_GetObjectSize", objects.get_object_size, _K.SESSION, _K.NUMBER, _K.RESULT),
+            ("C_GetAttributeValue", objects.get_attribute_value, _K.SESSION, _K.NUMBER, _K.QUERY),
+            ("C_FindObjectsInit", objects.find_objects_init, _K.SESSION, _K.TEMPLATE),
+            ("C_FindObjects", objects.find_objects, _K.SESSION, _K.FOUND),
+            ("C_FindObjectsFinal", objects.find_objects_final, _K.SESSION),
+            ("C_DigestInit", digests.digest_init, _K.SESSION, _K.MECHANISM),
+            ("C_Digest", digests.digest, *_CRYPT),
+            ("C_DigestUpdate", digests.digest_update, _K.SESSION, _K.BYTES),
+            ("C_DigestFinal", digests.digest_final, _K.SESSION, _K.OUTPUT),
+            ("C_SignInit", signatures.sign_init, *_INIT),
+            ("C_Sign", signatures.sign, *_CRYPT),
+            ("C_SignUpdate", signatures.sign_update, _K.SESSION, _K.BYTES),
+            ("C_SignFinal", signatures.sign_final, _K.SESSION, _K.OUTPUT),
+            ("C_VerifyInit", signatures.verify_init, *_INIT),
+            ("C_Verify", signatures.verify, _K.SESSION, _K.BYTES, _K.BYTES),
+            ("C_VerifyUpdate", signatures.verify_update, _K.SESSION, _K.BYTES),
+            ("C_VerifyFinal", signatures.verify_final, _K.SESSION, _K.BYTES),
+            (
+                "C_GenerateKeyPair", keys.generate_key_pair,
+                _K.SESSION, _K.MECHANISM, _K.TEMPLATE, _K.TEMPLATE, _K.RESULT, _K.RESULT,
+            ),
+            ("C_SeedRandom", random.seed_random, _K.SESSION, _K.BYTES),
+            ("C_GenerateRandom", random.generate_random, _K.SESSION, _K.FILL),
+        )
+        for kinds in (tuple(kinds_),)
+    }
+)  # fmt: skip

@@ -1,0 +1,58 @@
+"""Encodings of keys and signatures as Cryptoki wants them. Pure functions."""
+
+from __future__ import annotations
+
+from hem_pkcs11.constants import CKR
+from hem_pkcs11.returns import Pkcs11Error
+
+__all__ = ["fixed_from_der", "octet_string"]
+
+
+def octet_string(content: bytes) -> bytes:
+    """The DER OCTET STRING with ``content``.
+
+    >>> octet_string(bytes(200))[:3].hex()
+    '0481c8'
+    """
+    size = len(content)
+    if size < 0x80:
+        return bytes((0x04, size)) + content
+    length = size.to_bytes((size.bit_length() + 7) // 8, "big")
+    return bytes((0x04, 0x80 | len(length))) + length + content
+
+
+def fixed_from_der(signature: bytes, size: int) -> bytes:
+    """r‖s of ``size`` bytes together from the DER SEQUENCE of two INTEGERs the device gives.
+
+    Each half keeps its leading zeros: one signature in 128 is short without them. Raises
+    CKR_DEVICE_ERROR when it is no such sequence or does not fit.
+    """
+    half = size // 2
+    try:
+        body, rest = _element(signature, 0x30)
+        r, after = _element(body, 0x02)
+        s, end = _element(after, 0x02)
+        if rest or end:
+            raise ValueError("bytes after the end")
+        numbers = [int.from_bytes(each, "big") for each in (r, s)]
+        if not r or not s or any(each[0] & 0x80 for each in (r, s)):
+            raise ValueError("an empty or negative number")
+        return b"".join(number.to_bytes(half, "big") for number in numbers)
+    except (ValueError, OverflowError) as error:
+        raise Pkcs11Error(
+            CKR.DEVICE_ERROR, f"the device's signature is no ECDSA signature of {half}-byte numbers: {error}"
+        ) from None
+
+
+def _element(data: bytes, tag: int) -> tuple[bytes, bytes]:
+    """The content of the first DER element, which must have ``tag``, and what follows it."""
+    if len(data) < 2 or data[0] != tag:
+        raise ValueError(f"no element with tag {tag:#x}")
+    size, start = data[1], 2
+    if size == 0x81 and len(data) > 2:
+        size, start = data[2], 3
+    elif size >= 0x80:
+        raise ValueError("a length form that is not DER here")
+    if len(data) < start + size:
+        raise ValueError("truncated")
+    return data[start : start + size], data[start + size :]

@@ -1,0 +1,59 @@
+"""Initialising, finalising and describing the module (5.4)."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from hem_pkcs11.constants import CKF, CKR
+from hem_pkcs11.log import log
+from hem_pkcs11.returns import Pkcs11Error
+from hem_pkcs11.slots import make_slots
+from hem_pkcs11.values import InitializeArguments
+from hem_provider._version import __version__
+
+if TYPE_CHECKING:
+    from hem_pkcs11.module import Module
+
+__all__ = ["CRYPTOKI_VERSION", "LIBRARY_VERSION", "finalize", "get_info", "initialize"]
+
+CRYPTOKI_VERSION = (2, 40)
+LIBRARY_VERSION = (int(__version__.split(".")[0]), int(__version__.split(".")[1]))
+
+
+def initialize(module: Module, arguments: InitializeArguments | None) -> None:
+    """Read the configuration; no device is asked for anything.
+
+    A configuration that is wrong or may be written by others gives CKR_GENERAL_ERROR: hosts such
+    as p11-kit then leave the module out and go on, where success without slots would hide the
+    mistake. The log says it in words.
+    """
+    if arguments is not None:
+        if arguments.reserved or arguments.mutex_functions not in (0, 4):
+            raise Pkcs11Error(CKR.ARGUMENTS_BAD, "all four mutex functions or none, and pReserved NULL")
+        # Locks are the operating system's, whatever the host says about its threads; a host that
+        # insists on its own functions alone cannot be served.
+        if arguments.mutex_functions and not arguments.flags & CKF.OS_LOCKING_OK:
+            raise Pkcs11Error(CKR.CANT_LOCK, "the module locks by the operating system's means only")
+    if module.initialized_in is not None:
+        raise Pkcs11Error(CKR.CRYPTOKI_ALREADY_INITIALIZED)
+    from hem_provider.trust import privileges_raised
+
+    log.configure(os.environ, trusted=not privileges_raised())
+    config = module.load_config()
+    module.start(config, make_slots(config, module.open_device))
+
+
+def finalize(module: Module, reserved: bool) -> None:
+    """End all sessions and logins and close the connections. Python itself stays."""
+    if reserved:
+        raise Pkcs11Error(CKR.ARGUMENTS_BAD)
+    for slot in module.slots.values():
+        for session in module.sessions.of(slot):
+            session.end_all()
+    module.stop()
+
+
+def get_info(_: Module) -> tuple[tuple[int, int], str, str, tuple[int, int]]:
+    """Cryptoki version, manufacturer, description and version of the library."""
+    return CRYPTOKI_VERSION, "hem-provider", "Encedo HEM keys", LIBRARY_VERSION

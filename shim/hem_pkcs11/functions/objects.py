@@ -1,0 +1,116 @@
+"""Objects: finding, reading, destroying (5.7)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hem_pkcs11.attributes import attribute
+from hem_pkcs11.constants import CKA, CKR, name_of
+from hem_pkcs11.log import log
+from hem_pkcs11.operations import Place
+from hem_pkcs11.returns import BufferTooSmall, Pkcs11Error
+from hem_pkcs11.values import Attribute
+from hem_provider.errors import HemLoginRequired
+
+if TYPE_CHECKING:
+    from hem_pkcs11.objects import KeyObject
+    from hem_pkcs11.sessions import Session
+
+__all__ = [
+    "Query",
+    "destroy_object",
+    "find_objects",
+    "find_objects_final",
+    "find_objects_init",
+    "get_attribute_value",
+    "get_object_size",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What C_GetAttributeValue gives: each attribute's bytes, its size when only that is asked,
+    or ``None`` where it is unavailable; and the return value of the whole."""
+
+    values: list[bytes | int | None]
+    rv: CKR
+
+
+class Search:
+    """A running search: what it found and has not yet handed out."""
+
+    def __init__(self, handles: list[int]) -> None:
+        self.handles = handles
+
+    def close(self) -> None:
+        self.handles.clear()
+
+
+def find_objects_init(session: Session, template: Sequence[Attribute]) -> None:
+    """Search all of the slot's objects; what is not found is looked for on the device once."""
+    session.require_idle(Place.FIND)
+    slot = session.slot
+    slot.refresh_objects()
+    found = slot.objects.find(template, private=session.logged_in)
+    if not found and template and slot.refresh_objects(after_miss=True):
+        found = slot.objects.find(template, private=session.logged_in)
+    session.begin(Place.FIND, Search([each.handle for each in found]))
+
+
+def find_objects(session: Session, room: int) -> list[int]:
+    search = session.running(Place.FIND, Search)
+    found, search.handles = search.handles[:room], search.handles[room:]
+    return found
+
+
+def find_objects_final(session: Session) -> None:
+    session.running(Place.FIND, Search)
+    session.end(Place.FIND)
+
+
+def get_attribute_value(session: Session, handle: int, wanted: Sequence[tuple[int, int | None]]) -> Query:
+    """Every attribute that there is, even where others are not (5.7.5). ``wanted``: type, room."""
+    item = session.slot.objects.get(handle, private=session.logged_in)
+    values: list[bytes | int | None] = []
+    rv = CKR.OK
+    for kind, room in wanted:
+        try:
+            values.append(_value(item, kind, room))
+        except BufferTooSmall as error:
+            values.append(None)
+            rv = error.rv
+        except Pkcs11Error as error:
+            values.append(None)
+            rv = error.rv
+    return Query(values, rv)
+
+
+def _value(item: KeyObject, kind: int, room: int | None) -> bytes | int:
+    try:
+        value = attribute(item, kind)
+    except HemLoginRequired:
+        log.info(f"{name_of(CKA, kind)} of {item.describe()} is known after login only")
+        raise Pkcs11Error(CKR.ATTRIBUTE_TYPE_INVALID) from None
+    if room is None:
+        return len(value)
+    if room < len(value):
+        raise BufferTooSmall(len(value))
+    return value
+
+
+def get_object_size(session: Session, handle: int) -> int:
+    """Nobody can tell what a key takes up in the device: CK_UNAVAILABLE_INFORMATION is an error."""
+    session.slot.objects.get(handle, private=session.logged_in)
+    raise Pkcs11Error(CKR.INFORMATION_SENSITIVE)
+
+
+def destroy_object(session: Session, handle: int) -> None:
+    """Delete the key. Its two halves are one key of the device: both objects go."""
+    item = session.slot.objects.get(handle, private=session.logged_in)
+    session.require_user()
+    if item.owner is None:
+        session.require_writable()
+    session.slot.hem.keys.delete(item.key)
+    session.slot.objects.remove_key(item.key.kid)

@@ -1,0 +1,114 @@
+"""Sessions and login (5.6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hem_pkcs11.constants import CKF, CKR, CKU
+from hem_pkcs11.log import log
+from hem_pkcs11.operations import Place
+from hem_pkcs11.returns import Pkcs11Error
+from hem_pkcs11.values import SessionInfo
+from hem_provider.errors import HemError
+
+if TYPE_CHECKING:
+    from hem_pkcs11.module import Module
+    from hem_pkcs11.sessions import Session
+
+__all__ = [
+    "close_all_sessions",
+    "close_session",
+    "get_session_info",
+    "login",
+    "logout",
+    "open_session",
+    "session_cancel",
+]
+
+
+def open_session(module: Module, number: int, flags: int, _application: bool, _notify: bool) -> int:
+    """Open a session; a device that does not answer gives CKR_TOKEN_NOT_PRESENT."""
+    slot = module.slot(number)
+    if not flags & CKF.SERIAL_SESSION:
+        raise Pkcs11Error(CKR.SESSION_PARALLEL_NOT_SUPPORTED)
+    if flags & CKF.ASYNC_SESSION:
+        raise Pkcs11Error(CKR.SESSION_ASYNC_NOT_SUPPORTED)
+    if slot.login.user == CKU.SO and not flags & CKF.RW_SESSION:
+        raise Pkcs11Error(CKR.SESSION_READ_WRITE_SO_EXISTS)
+    slot.require_present()
+    return module.sessions.open(module, slot, flags & (CKF.SERIAL_SESSION | CKF.RW_SESSION)).handle
+
+
+def close_session(session: Session) -> None:
+    """End a session and its objects; with the last one of its slot the login ends as well."""
+    session.end_all()
+    _destroy_session_keys(session)
+    session.module.sessions.remove(session)
+    slot = session.slot
+    with slot.lock:
+        if slot.login.user is not None and not session.module.sessions.of(slot):
+            slot.login.logout(slot.hem)
+
+
+def _destroy_session_keys(session: Session) -> None:
+    """Session key pairs are made in the device and end with their session."""
+    for key in session.slot.objects.owned_by(session.handle):
+        session.slot.objects.remove_key(key.kid)
+        try:
+            session.slot.hem.keys.delete(key)
+        except HemError as error:
+            log.error(f"session key {key.label!r} (KID {key.kid}) stays on the device: {error}")
+
+
+def close_all_sessions(module: Module, number: int) -> None:
+    for session in module.sessions.of(module.slot(number)):
+        with session.lock:
+            close_session(session)
+
+
+def get_session_info(session: Session) -> SessionInfo:
+    return SessionInfo(session.slot.number, int(session.state), session.flags)
+
+
+def login(session: Session, user: int, pin: bytes | None) -> None:
+    """Log in with the passphrase; without one it comes from its configured source."""
+    slot = session.slot
+    if user == CKU.CONTEXT_SPECIFIC:
+        # Only keys with CKA_ALWAYS_AUTHENTICATE ask for it, and there are none.
+        raise Pkcs11Error(CKR.OPERATION_NOT_INITIALIZED)
+    if user == CKU.SO:
+        raise Pkcs11Error(CKR.USER_TYPE_INVALID, "the module logs in users, not the security officer")
+    if user != CKU.USER:
+        raise Pkcs11Error(CKR.USER_TYPE_INVALID)
+    with slot.lock:
+        if slot.login.user is not None:
+            raise Pkcs11Error(CKR.USER_ALREADY_LOGGED_IN)
+        slot.login.login(slot.hem, pin)
+
+
+def logout(session: Session) -> None:
+    """End the login of all sessions of the slot, and with it operations on private keys."""
+    slot = session.slot
+    with slot.lock:
+        if slot.login.user is None:
+            raise Pkcs11Error(CKR.USER_NOT_LOGGED_IN)
+        for each in session.module.sessions.of(slot):
+            each.end(Place.SIGN)
+            each.end(Place.FIND)
+        slot.login.logout(slot.hem)
+
+
+#: Flag of C_SessionCancel → the operation it names.
+_CANCELLED = (
+    (CKF.FIND_OBJECTS, Place.FIND),
+    (CKF.DIGEST, Place.DIGEST),
+    (CKF.SIGN, Place.SIGN),
+    (CKF.VERIFY, Place.VERIFY),
+)
+
+
+def session_cancel(session: Session, flags: int) -> None:
+    """Drop the operations that ``flags`` name; nothing of them is at the device yet."""
+    for flag, place in _CANCELLED:
+        if flags & flag:
+            session.end(place)

@@ -1,0 +1,164 @@
+"""The module as a whole: what ``C_Initialize`` makes and ``C_Finalize`` ends, and how calls run.
+
+``Module.call`` is the one way in: it finds the function in the table, the session by its handle,
+lets one call at a time into a session, writes the log and turns every exception into a return
+value. It takes and gives plain Python values, so that everything below can be used without C.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from hem_pkcs11.calls import CALLS, Call
+from hem_pkcs11.constants import CKR
+from hem_pkcs11.log import Level, log
+from hem_pkcs11.returns import BufferTooSmall, Pkcs11Error, return_value
+from hem_pkcs11.sessions import Session, SessionTable
+from hem_provider.errors import HemAuthenticationError, HemError
+
+if TYPE_CHECKING:
+    from hem_pkcs11.slots import OpenDevice, Slot
+    from hem_provider.config import Config, DeviceConfig
+    from hem_provider.device import Hem
+
+__all__ = ["Module"]
+
+
+def _load_config() -> Config:
+    from hem_provider.config import load_config
+
+    return load_config()
+
+
+def _open_device(config: DeviceConfig) -> Hem:
+    from hem_provider.device import Hem
+
+    log.adopt("hem_provider")
+    return Hem(config)
+
+
+class Module:
+    """State of one process. ``load_config`` and ``open_device`` are replaced in tests."""
+
+    def __init__(
+        self,
+        load_config: Callable[[], Config] = _load_config,
+        open_device: OpenDevice = _open_device,
+    ) -> None:
+        self.load_config = load_config
+        self.open_device = open_device
+        self.initialized_in: int | None = None
+        self.config: Config | None = None
+        self.slots: dict[int, Slot] = {}
+        self.sessions = SessionTable()
+
+    def start(self, config: Config, slots: dict[int, Slot]) -> None:
+        """From now on calls are served."""
+        self.config = config
+        self.slots = slots
+        self.sessions = SessionTable()
+        self.initialized_in = os.getpid()
+
+    def stop(self) -> None:
+        """Forget everything: sessions, logins, connections."""
+        self.initialized_in = None
+        for slot in self.slots.values():
+            slot.close()
+        self.abandon()
+
+    def abandon(self) -> None:
+        """Forget everything without touching any of it: what a forked child does.
+
+        The parent's connections and locks are not the child's to close or to take.
+        """
+        self.initialized_in = None
+        self.config = None
+        self.slots = {}
+        self.sessions = SessionTable()
+
+    def slot(self, number: int) -> Slot:
+        """Raises CKR_SLOT_ID_INVALID."""
+        slot = self.slots.get(number)
+        if slot is None:
+            raise Pkcs11Error(CKR.SLOT_ID_INVALID)
+        return slot
+
+    def call(self, name: str, *arguments: Any) -> tuple[CKR, Any]:
+        """Run one function of Cryptoki.
+
+        Returns the return value and what the function gives: with CKR_BUFFER_TOO_SMALL the size
+        that is needed, ``None`` with other errors.
+        """
+        started = time.monotonic()
+        if self.initialized_in is not None and self.initialized_in != os.getpid():
+            self.abandon()
+        session: Session | None = None
+        result: Any = None
+        row = CALLS.get(name)
+        try:
+            if row is None:
+                raise Pkcs11Error(CKR.FUNCTION_NOT_SUPPORTED)
+            if self.initialized_in is None and name != "C_Initialize":
+                raise Pkcs11Error(CKR.CRYPTOKI_NOT_INITIALIZED)
+            if row.session:
+                session = self.sessions.get(arguments[0])
+            rv, result = CKR.OK, self._run(row, session, arguments)
+        except BufferTooSmall as error:
+            rv, result = error.rv, error.size
+        except Exception as error:
+            rv = return_value(error)
+            _explain(name, rv, error, session)
+        if log.enabled(Level.DEBUG):
+            _trace(name, arguments, rv, result, time.monotonic() - started)
+        return rv, result
+
+    def _run(self, row: Call, session: Session | None, arguments: tuple[Any, ...]) -> Any:
+        if session is None:
+            return row.function(self, *arguments)
+        with session.lock:
+            session.slot.expire_login()
+            return row.function(session, *arguments[1:])
+
+
+def _explain(name: str, rv: CKR, error: Exception, session: Session | None) -> None:
+    """Say in words what the host shows as a number."""
+    if isinstance(error, HemAuthenticationError) and session is not None:
+        session.slot.refused()
+    if isinstance(error, Pkcs11Error):
+        if error.text:
+            log.error(f"{name}: CKR_{rv.name}: {error.text}")
+    elif isinstance(error, HemError | MemoryError):
+        log.error(f"{name}: CKR_{rv.name}: {error}")
+    else:
+        log.error(f"{name}: CKR_{rv.name}: unexpected {type(error).__name__}{_place(error)}")
+
+
+def _place(error: Exception) -> str:
+    """Where it happened; not the message, which may quote what the host passed in."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return ""
+    return f" in {os.path.basename(trace.tb_frame.f_code.co_filename)} line {trace.tb_lineno}"  # noqa: PTH119
+
+
+def _trace(name: str, arguments: tuple[Any, ...], rv: CKR, result: Any, took: float) -> None:
+    shapes = ", ".join(map(_shape, arguments))
+    log.debug(f"{name}({shapes}) -> CKR_{rv.name} {_shape(result)} in {1000 * took:.1f} ms")
+
+
+def _shape(value: Any) -> str:
+    """What kind of value, never its content."""
+    if value is None or isinstance(value, int):
+        return str(value)
+    if isinstance(value, bytes | memoryview | bytearray):
+        return f"<{len(value)} bytes>"
+    if isinstance(value, list | tuple):
+        if all(isinstance(each, tuple) and len(each) == 2 for each in value):
+            return "{" + ", ".join(f"{kind:#x}" for kind, _ in value) + "}"
+        return f"<{len(value)} items>"
+    return type(value).__name__ if not hasattr(value, "type") else f"mechanism {int(value.type):#x}"

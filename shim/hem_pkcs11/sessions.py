@@ -1,0 +1,117 @@
+"""Sessions: state, running operations, and the table that finds them by handle."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from typing import TYPE_CHECKING, TypeVar
+
+from hem_pkcs11.constants import CKF, CKR, CKS, CKU
+from hem_pkcs11.operations import Operation, Place
+from hem_pkcs11.returns import Pkcs11Error
+
+if TYPE_CHECKING:
+    from hem_pkcs11.module import Module
+    from hem_pkcs11.slots import Slot
+
+__all__ = ["Session", "SessionTable"]
+
+_OperationT = TypeVar("_OperationT", bound=Operation)
+
+
+class Session:
+    """One session. Calls on it come in one at a time (``lock``), whatever the host's threads do."""
+
+    def __init__(self, handle: int, module: Module, slot: Slot, flags: int) -> None:
+        self.handle = handle
+        self.module = module
+        self.slot = slot
+        self.flags = flags
+        self.lock = threading.Lock()
+        self._operations: dict[Place, Operation] = {}
+
+    @property
+    def writable(self) -> bool:
+        return bool(self.flags & CKF.RW_SESSION)
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether private objects are there for this session."""
+        return self.slot.login.user == CKU.USER
+
+    @property
+    def state(self) -> CKS:
+        user = self.slot.login.user
+        if user == CKU.SO:
+            return CKS.RW_SO_FUNCTIONS
+        if user == CKU.USER:
+            return CKS.RW_USER_FUNCTIONS if self.writable else CKS.RO_USER_FUNCTIONS
+        return CKS.RW_PUBLIC_SESSION if self.writable else CKS.RO_PUBLIC_SESSION
+
+    def require_user(self) -> None:
+        """Raise CKR_USER_NOT_LOGGED_IN unless the user is."""
+        if not self.logged_in:
+            raise Pkcs11Error(CKR.USER_NOT_LOGGED_IN, f"{self.slot.name}: log in first")
+
+    def require_writable(self) -> None:
+        """Raise CKR_SESSION_READ_ONLY unless opened with CKF_RW_SESSION."""
+        if not self.writable:
+            raise Pkcs11Error(CKR.SESSION_READ_ONLY, "the session was opened without CKF_RW_SESSION")
+
+    def begin(self, place: Place, operation: Operation) -> None:
+        """Start an operation. Raises CKR_OPERATION_ACTIVE when one of its kind runs."""
+        self.require_idle(place)
+        self._operations[place] = operation
+
+    def require_idle(self, place: Place) -> None:
+        """Raise CKR_OPERATION_ACTIVE when an operation of the kind runs."""
+        if place in self._operations:
+            raise Pkcs11Error(CKR.OPERATION_ACTIVE)
+
+    def running(self, place: Place, kind: type[_OperationT]) -> _OperationT:
+        """The running operation. Raises CKR_OPERATION_NOT_INITIALIZED."""
+        operation = self._operations.get(place)
+        if not isinstance(operation, kind):
+            raise Pkcs11Error(CKR.OPERATION_NOT_INITIALIZED)
+        return operation
+
+    def end(self, place: Place) -> bool:
+        """Drop the operation at ``place``; whether there was one."""
+        operation = self._operations.pop(place, None)
+        if operation is not None:
+            operation.close()
+        return operation is not None
+
+    def end_all(self) -> None:
+        for place in list(self._operations):
+            self.end(place)
+
+
+class SessionTable:
+    """All open sessions of the process. Safe for threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._numbers = itertools.count(1)
+        self._sessions: dict[int, Session] = {}
+
+    def open(self, module: Module, slot: Slot, flags: int) -> Session:
+        with self._lock:
+            session = Session(next(self._numbers), module, slot, flags)
+            self._sessions[session.handle] = session
+        return session
+
+    def get(self, handle: int) -> Session:
+        """Raises CKR_SESSION_HANDLE_INVALID."""
+        session = self._sessions.get(handle)
+        if session is None:
+            raise Pkcs11Error(CKR.SESSION_HANDLE_INVALID)
+        return session
+
+    def of(self, slot: Slot) -> list[Session]:
+        with self._lock:
+            return [each for each in self._sessions.values() if each.slot is slot]
+
+    def remove(self, session: Session) -> None:
+        with self._lock:
+            self._sessions.pop(session.handle, None)

@@ -1,0 +1,209 @@
+"""Slots: one for each configured device, with its token's presence, login and objects."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from hem_pkcs11.constants import CKF, CKR
+from hem_pkcs11.log import log
+from hem_pkcs11.login import MAX_PIN, Login
+from hem_pkcs11.objects import ObjectTable, shown
+from hem_pkcs11.returns import Pkcs11Error
+from hem_pkcs11.values import SlotInfo, TokenInfo
+from hem_provider.config import Config, DeviceConfig
+from hem_provider.errors import HemConnectionError, HemError, HemLoginRequired, HemNotInitialized
+
+if TYPE_CHECKING:
+    from hem_provider.device import Hem
+
+__all__ = ["OpenDevice", "Slot", "make_slots", "probe_all"]
+
+OpenDevice = Callable[[DeviceConfig], "Hem"]
+
+MANUFACTURER = "Encedo"
+#: For how long, in seconds, one look at the device answers whether it is there, and when it is not.
+PRESENT_FOR = 10.0
+ABSENT_FOR = 3.0
+#: Age in seconds from which an open search, and a search that finds nothing, ask the device again.
+LIST_FOR = 30.0
+MISS_FOR = 2.0
+
+
+class Slot:
+    """One device. Nothing is asked of it before a call needs it."""
+
+    def __init__(self, number: int, config: DeviceConfig, open_device: OpenDevice, keep_login: float) -> None:
+        self.number = number
+        self.config = config
+        self.name = config.name
+        self.login = Login(keep_login)
+        self.objects = ObjectTable()
+        self.lock = threading.RLock()  # login and listing: one thread asks, the others wait
+        self._open_device = open_device
+        self._hem: Hem | None = None
+        self._probed = -PRESENT_FOR
+        self._present = False
+        self._initialized = True
+        self._listed = float("-inf")
+        self._listed_by_user = False
+
+    @property
+    def hem(self) -> Hem:
+        """The device; made at the first use."""
+        with self.lock:
+            if self._hem is None:
+                self._hem = self._open_device(self.config)
+            return self._hem
+
+    @property
+    def device_calls(self) -> int:
+        """Calls made so far, for the log."""
+        return self._hem.statistics.calls if self._hem is not None else 0
+
+    # --- presence ---------------------------------------------------------------------------
+
+    def present(self) -> bool:
+        """Whether the device answers; asked at most once in some seconds.
+
+        The challenge that this brings is what the next login uses, so that looking costs nothing.
+        """
+        with self.lock:
+            age = time.monotonic() - self._probed
+            if age >= (PRESENT_FOR if self._present else ABSENT_FOR):
+                self._present = self._probe()
+                self._probed = time.monotonic()
+            return self._present
+
+    def _probe(self) -> bool:
+        try:
+            self.hem.probe()
+        except HemNotInitialized:
+            self._initialized = False
+            return True
+        except HemConnectionError as error:
+            log.warning(f"slot {self.number}: {self.name} is not there: {error}")
+            return False
+        except HemError as error:
+            # It answers, if not well: what is wrong with it shows where it is used.
+            log.warning(f"slot {self.number}: {self.name}: {error}")
+            return True
+        self._initialized = True
+        return True
+
+    def require_present(self) -> None:
+        """Raise CKR_TOKEN_NOT_PRESENT unless the device answers."""
+        if not self.present():
+            raise Pkcs11Error(CKR.TOKEN_NOT_PRESENT, f"{self.name} at {self.config.url} does not answer")
+
+    def info(self) -> SlotInfo:
+        flags = CKF.REMOVABLE_DEVICE | CKF.HW_SLOT
+        if self.present():
+            flags |= CKF.TOKEN_PRESENT
+        return SlotInfo(f"{self.name} at {self.config.url}", MANUFACTURER, int(flags))
+
+    def token_info(self, sessions: int, rw_sessions: int) -> TokenInfo:
+        self.require_present()
+        emulated = self.hem.is_emulator
+        identity = self.hem.identity
+        flags = CKF.RNG | CKF.LOGIN_REQUIRED | CKF.DUAL_CRYPTO_OPERATIONS
+        if self._initialized:
+            flags |= CKF.TOKEN_INITIALIZED | CKF.USER_PIN_INITIALIZED
+        if self._pin_comes_by_itself:
+            flags |= CKF.PROTECTED_AUTHENTICATION_PATH
+        return TokenInfo(
+            label=f"{self.name[:21]} (EMULATOR)" if emulated else self.name,
+            manufacturer=MANUFACTURER,
+            model="HEM EMULATOR" if emulated else "HEM",
+            serial=hashlib.sha256(identity.eid.encode()).hexdigest()[:16] if identity else "",
+            flags=int(flags),
+            sessions=sessions,
+            rw_sessions=rw_sessions,
+            pin_min=1,
+            pin_max=MAX_PIN,
+        )
+
+    @property
+    def _pin_comes_by_itself(self) -> bool:
+        config = self.config
+        return bool(config.passphrase_file or config.passphrase_command or config.auth == "mobile")
+
+    # --- keys -------------------------------------------------------------------------------
+
+    def refresh_objects(self, *, after_miss: bool = False) -> bool:
+        """Bring the object table up to date where it is too old; whether the device was asked.
+
+        Logged in, everything is listed. Before a login our own keys are found by anonymous
+        search, where the device permits that; otherwise there is nothing to see.
+        """
+        with self.lock:
+            user = self.login.user is not None
+            age = time.monotonic() - self._listed
+            if user and not self._listed_by_user:
+                pass  # more to see than before
+            elif age < (MISS_FOR if after_miss else LIST_FOR):
+                return False
+            hem = self.hem
+            if age != float("inf") and (self._listed_by_user or not user):
+                hem.keys.refresh()
+            try:
+                keys = list(hem.keys) if user else hem.keys.search_anonymous()
+            except HemLoginRequired:
+                if user:
+                    raise
+                log.info(f"{self.name}: keys are shown after login only")
+                keys = []
+            visible = [
+                each for each in keys if shown(each, self.config.key_filter, hidden=self.config.show_hidden)
+            ]
+            self.objects.update(visible, complete=user)
+            self._listed, self._listed_by_user = time.monotonic(), user
+            return True
+
+    # --- login ------------------------------------------------------------------------------
+
+    def expire_login(self) -> None:
+        """Let go of a credential whose time is over."""
+        if self._hem is not None and self.login.expired:
+            with self.lock:
+                self.login.expire(self._hem)
+
+    def refused(self) -> None:
+        """The device no longer accepts the credential: nobody is logged in."""
+        if self._hem is not None:
+            with self.lock:
+                self.login.forget(self._hem)
+
+    def close(self) -> None:
+        """Drop credential and connections."""
+        with self.lock:
+            if self._hem is not None:
+                self.login.forget(self._hem)
+                self._hem.close()
+                self._hem = None
+
+
+def make_slots(config: Config, open_device: OpenDevice) -> dict[int, Slot]:
+    """The slots by number: those that the configuration pins, the others from 0 upwards between."""
+    pinned = {each.slot for each in config.devices if each.slot is not None}
+    free = (number for number in range(len(config.devices) + len(pinned)) if number not in pinned)
+    numbered = [(each.slot if each.slot is not None else next(free), each) for each in config.devices]
+    keep = config.pkcs11.login_cache
+    return {
+        number: Slot(number, device, open_device, keep)
+        for number, device in sorted(numbered, key=lambda p: p[0])
+    }
+
+
+def probe_all(slots: list[Slot]) -> list[Slot]:
+    """Those whose device answers; several are asked at once, so that a dead one delays nobody twice."""
+    others = [threading.Thread(target=each.present, daemon=True) for each in slots[1:]]
+    for thread in others:
+        thread.start()
+    there = [each for each in slots[:1] if each.present()]
+    for thread in others:
+        thread.join()
+    return there + [each for each in slots[1:] if each.present()]  # answered from memory

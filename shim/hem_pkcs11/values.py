@@ -1,0 +1,158 @@
+"""What crosses the border to C, as Python values."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+__all__ = [
+    "Attribute",
+    "Buffer",
+    "CtrParameters",
+    "EcdhParameters",
+    "EddsaParameters",
+    "GcmParameters",
+    "InitializeArguments",
+    "Mechanism",
+    "MechanismInfo",
+    "Parameters",
+    "SessionInfo",
+    "SignContext",
+    "SlotInfo",
+    "TokenInfo",
+    "pack_bool",
+    "pack_ulong",
+    "pack_ulongs",
+]
+
+#: Input of the caller, valid only during the call: check its length before copying it.
+Buffer: TypeAlias = memoryview | bytes
+#: A template's row; ``None`` where a host gave no value.
+Attribute: TypeAlias = tuple[int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class EddsaParameters:
+    """CK_EDDSA_PARAMS."""
+
+    prehash: bool
+    context: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class EcdhParameters:
+    """CK_ECDH1_DERIVE_PARAMS."""
+
+    kdf: int
+    shared_data: bytes
+    public_data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CtrParameters:
+    """CK_AES_CTR_PARAMS."""
+
+    counter_bits: int
+    block: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GcmParameters:
+    """CK_GCM_PARAMS. ``tag_bits`` counts bits."""
+
+    iv: bytes
+    associated_data: bytes = field(repr=False)
+    tag_bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class SignContext:
+    """CK_SIGN_ADDITIONAL_CONTEXT."""
+
+    hedge: int
+    context: bytes
+
+
+Parameters: TypeAlias = (
+    bytes | EddsaParameters | EcdhParameters | CtrParameters | GcmParameters | SignContext | None
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mechanism:
+    """CK_MECHANISM with its parameter read; ``None`` for none, ``bytes`` where it has no structure."""
+
+    type: int
+    parameter: Parameters = None
+
+
+@dataclass(frozen=True, slots=True)
+class InitializeArguments:
+    """CK_C_INITIALIZE_ARGS: how many of the four mutex functions were given, and the rest."""
+
+    mutex_functions: int
+    flags: int
+    reserved: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MechanismInfo:
+    """CK_MECHANISM_INFO."""
+
+    min_key_size: int
+    max_key_size: int
+    flags: int
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """CK_SESSION_INFO."""
+
+    slot: int
+    state: int
+    flags: int
+    device_error: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SlotInfo:
+    """CK_SLOT_INFO. Texts are cut and padded by the bridge."""
+
+    description: str
+    manufacturer: str
+    flags: int
+    hardware: tuple[int, int] = (0, 0)
+    firmware: tuple[int, int] = (0, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenInfo:
+    """CK_TOKEN_INFO without what the module does not know (memory) or have (clock)."""
+
+    label: str
+    manufacturer: str
+    model: str
+    serial: str
+    flags: int
+    sessions: int
+    rw_sessions: int
+    pin_min: int
+    pin_max: int
+    hardware: tuple[int, int] = (0, 0)
+    firmware: tuple[int, int] = (0, 0)
+
+
+def pack_bool(value: bool) -> bytes:
+    """CK_BBOOL."""
+    return b"\x01" if value else b"\x00"
+
+
+def pack_ulong(value: int) -> bytes:
+    """CK_ULONG in the host's byte order."""
+    return struct.pack("L", value)
+
+
+def pack_ulongs(values: tuple[int, ...]) -> bytes:
+    """An array of CK_ULONG."""
+    return struct.pack(f"{len(values)}L", *values)

@@ -1,0 +1,192 @@
+/* The functions a PKCS #11 host calls, and the lists it finds them by.
+ *
+ * Every entry point checks its pointers, packs its arguments into words and hands them to
+ * Python by name. The return value travels through a pointer that is preset to
+ * CKR_GENERAL_ERROR, because a Python that fails leaves everything as it was, and 0 would
+ * mean success. Only C_Initialize starts Python; before it, everything answers
+ * CKR_CRYPTOKI_NOT_INITIALIZED from here, which is also what a host's exit handlers get.
+ */
+#define _GNU_SOURCE
+#include <errno.h>
+#include <signal.h>
+#include <stddef.h>
+#include <string.h>
+#include <time.h>
+
+#include "functions.h"
+#include "runtime.h"
+
+#define EXPORT __attribute__((visibility("default")))
+
+/* --- one way into Python --------------------------------------------------------------- */
+
+/* Python is started without its signal handlers, so a write to a closed connection would end
+ * the host with SIGPIPE. Hold that signal back for this thread, and take away one that our
+ * own write raised. */
+static void hold_sigpipe(sigset_t *before, bool *was_pending)
+{
+    sigset_t pipe_only, pending;
+
+    sigemptyset(&pending);
+    sigpending(&pending);
+    *was_pending = sigismember(&pending, SIGPIPE) == 1;
+    sigemptyset(&pipe_only);
+    sigaddset(&pipe_only, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe_only, before);
+}
+
+static void release_sigpipe(const sigset_t *before, bool was_pending)
+{
+    sigset_t pipe_only;
+    const struct timespec now = {0, 0};
+
+    if (!was_pending) {
+        sigemptyset(&pipe_only);
+        sigaddset(&pipe_only, SIGPIPE);
+        while (sigtimedwait(&pipe_only, NULL, &now) == -1 && errno == EINTR)
+            continue;
+    }
+    pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
+static CK_RV call_python(const char *function, const uintptr_t *words)
+{
+    CK_RV rv = CKR_GENERAL_ERROR;
+    sigset_t before;
+    bool was_pending;
+    int saved_errno = errno;
+
+    hold_sigpipe(&before, &was_pending);
+    if (strcmp(function, "C_Initialize") == 0 && !hem_python_start())
+        rv = CKR_GENERAL_ERROR;
+    else if (!hem_python_ready())
+        rv = CKR_CRYPTOKI_NOT_INITIALIZED;
+    else
+        hem_dispatch(&rv, function, words);
+    release_sigpipe(&before, was_pending);
+    errno = saved_errno;
+    return rv;
+}
+
+/* --- the entry points ------------------------------------------------------------------ */
+
+#define DEFINE_FORWARD(name, parameters, guard, ...)                                               \
+    EXPORT CK_RV name parameters                                                                   \
+    {                                                                                              \
+        const uintptr_t words[] = {__VA_ARGS__};                                                   \
+        if (!(guard))                                                                              \
+            return CKR_ARGUMENTS_BAD;                                                              \
+        return call_python(#name, words);                                                          \
+    }
+#define DECLARE_FORWARD(name, parameters, guard, ...) EXPORT CK_RV name parameters;
+#define DECLARE_LOCAL(name, parameters) EXPORT CK_RV name parameters;
+#define SKIP_LOCAL(name, parameters)
+
+HEM_FUNCTIONS_2_40(DECLARE_FORWARD, DECLARE_LOCAL)
+HEM_FUNCTIONS_3_0(DECLARE_FORWARD, DECLARE_LOCAL)
+HEM_FUNCTIONS_3_2(DECLARE_FORWARD, DECLARE_LOCAL)
+
+HEM_FUNCTIONS_2_40(DEFINE_FORWARD, SKIP_LOCAL)
+HEM_FUNCTIONS_3_0(DEFINE_FORWARD, SKIP_LOCAL)
+HEM_FUNCTIONS_3_2(DEFINE_FORWARD, SKIP_LOCAL)
+
+/* Legacy of parallel sessions: the standard fixes the answer (5.20). */
+CK_RV C_GetFunctionStatus(SESSION)
+{
+    (void)session;
+    return CKR_FUNCTION_NOT_PARALLEL;
+}
+
+CK_RV C_CancelFunction(SESSION)
+{
+    (void)session;
+    return CKR_FUNCTION_NOT_PARALLEL;
+}
+
+/* --- the function lists ---------------------------------------------------------------- */
+
+/* A CK_FUNCTION_LIST: the version, then the functions in the standard's order. */
+typedef void (*any_function)(void);
+
+#define COUNT_FORWARD(name, parameters, guard, ...) +1
+#define COUNT_LOCAL(name, parameters) +1
+#define LIST_FORWARD(name, parameters, guard, ...) (any_function)name,
+#define LIST_LOCAL(name, parameters) (any_function)name,
+
+enum {
+    COUNT_2_40 = 0 HEM_FUNCTIONS_2_40(COUNT_FORWARD, COUNT_LOCAL),
+    COUNT_3_0 = COUNT_2_40 HEM_FUNCTIONS_3_0(COUNT_FORWARD, COUNT_LOCAL),
+    COUNT_3_2 = COUNT_3_0 HEM_FUNCTIONS_3_2(COUNT_FORWARD, COUNT_LOCAL),
+};
+_Static_assert(COUNT_2_40 == 68, "2.40 has 68 functions");
+_Static_assert(COUNT_3_0 == 92, "3.0 has 92 functions");
+_Static_assert(COUNT_3_2 == 104, "3.2 has 104 functions");
+
+/* The text sizes of the standard's structures on LP64: callers index into them. */
+#define DEFINE_LIST(name, count, major_version, minor_version, ...)                                \
+    static struct {                                                                                \
+        CK_VERSION version;                                                                        \
+        any_function functions[count];                                                             \
+    } name = {{major_version, minor_version}, {__VA_ARGS__}};                                      \
+    _Static_assert(sizeof name == (count + 1) * sizeof(any_function), "no padding but the first")
+
+DEFINE_LIST(list_2_40, COUNT_2_40, 2, 40, HEM_FUNCTIONS_2_40(LIST_FORWARD, LIST_LOCAL));
+DEFINE_LIST(list_3_0, COUNT_3_0, 3, 0,
+            HEM_FUNCTIONS_2_40(LIST_FORWARD, LIST_LOCAL) HEM_FUNCTIONS_3_0(LIST_FORWARD, LIST_LOCAL));
+DEFINE_LIST(list_3_2, COUNT_3_2, 3, 2,
+            HEM_FUNCTIONS_2_40(LIST_FORWARD, LIST_LOCAL) HEM_FUNCTIONS_3_0(LIST_FORWARD, LIST_LOCAL)
+                HEM_FUNCTIONS_3_2(LIST_FORWARD, LIST_LOCAL));
+
+CK_RV C_GetFunctionList(void **list)
+{
+    if (list == NULL)
+        return CKR_ARGUMENTS_BAD;
+    *list = &list_2_40;
+    return CKR_OK;
+}
+
+/* 2.40 callers and C_GetInterface(NULL) apart, a host names what it wants; newest first. */
+static CK_UTF8CHAR interface_name[] = "PKCS 11";
+static CK_INTERFACE interfaces_offered[] = {
+    {interface_name, &list_3_2, 0},
+    {interface_name, &list_3_0, 0},
+    {interface_name, &list_2_40, 0},
+};
+enum { INTERFACE_COUNT = sizeof interfaces_offered / sizeof *interfaces_offered };
+
+CK_RV C_GetInterfaceList(CK_INTERFACE *interfaces, CK_ULONG *count)
+{
+    if (count == NULL)
+        return CKR_ARGUMENTS_BAD;
+    CK_ULONG room = *count;
+    *count = INTERFACE_COUNT;
+    if (interfaces == NULL)
+        return CKR_OK;
+    if (room < INTERFACE_COUNT)
+        return CKR_BUFFER_TOO_SMALL;
+    memcpy(interfaces, interfaces_offered, sizeof interfaces_offered);
+    return CKR_OK;
+}
+
+CK_RV C_GetInterface(CK_UTF8CHAR *name, CK_VERSION *version, CK_INTERFACE **interface,
+                     CK_FLAGS flags)
+{
+    if (interface == NULL)
+        return CKR_ARGUMENTS_BAD;
+    *interface = NULL;
+    if (name != NULL && strcmp((const char *)name, (const char *)interface_name) != 0)
+        return CKR_FUNCTION_FAILED;
+    for (size_t i = 0; i < INTERFACE_COUNT; i++) {
+        const CK_VERSION *offered = interfaces_offered[i].pFunctionList;
+        /* 3.1 has the functions of 3.0. */
+        bool fits = version == NULL ||
+                    (version->major == offered->major &&
+                     (version->minor == offered->minor ||
+                      (version->major == 3 && version->minor == 1 && offered->minor == 0)));
+        if (fits && (interfaces_offered[i].flags & flags) == flags) {
+            *interface = &interfaces_offered[i];
+            return CKR_OK;
+        }
+    }
+    return CKR_FUNCTION_FAILED;
+}

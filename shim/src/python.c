@@ -1,0 +1,339 @@
+/* Starting and keeping a Python interpreter inside somebody else's process.
+ *
+ * - The interpreter is isolated: no PYTHON* variables, no user site, no site module, no signal
+ *   handlers, no byte code written. It finds the standard library where the build saw it and
+ *   our packages relative to this library, nowhere else: a foreign environment cannot put its
+ *   code in place of ours.
+ * - libpython's symbols are made global, since hosts load us RTLD_LOCAL and Python's extension
+ *   modules expect to find them.
+ * - fork() from C is followed by Python's own hooks; without them a child hangs in its first
+ *   call when another thread was inside Python.
+ * - A host that runs another Python version already cannot serve us and is refused.
+ * - Python is never finalised: exit handlers of the host may still call us.
+ */
+#define _GNU_SOURCE
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+
+#include <dlfcn.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "runtime.h"
+
+#ifndef HEM_STDLIB
+#error "build_module.py defines HEM_STDLIB, HEM_DYNLOAD and HEM_PREFIX"
+#endif
+
+enum { MAX_DIRECTORIES = 8 };
+
+static char directories[MAX_DIRECTORIES][PATH_MAX]; /* where our packages are */
+static size_t directory_count;
+
+static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
+static enum { NOT_TRIED, FAILED, READY } state = NOT_TRIED; /* guarded by start_lock */
+static atomic_bool ready;
+static bool interpreter_is_ours; /* written once, before `ready` */
+
+/* --- where our packages are ------------------------------------------------------------ */
+
+static bool locate_library(char place[PATH_MAX])
+{
+    Dl_info info;
+
+    return dladdr((void *)&hem_python_start, &info) != 0 && info.dli_fname != NULL &&
+           realpath(info.dli_fname, place) != NULL;
+}
+
+static bool add_directory(const char *path)
+{
+    if (directory_count == MAX_DIRECTORIES || strlen(path) >= PATH_MAX)
+        return false;
+    strcpy(directories[directory_count++], path);
+    return true;
+}
+
+static bool only_owner_writes(const struct stat *status, uid_t owner)
+{
+    return (status->st_uid == 0 || status->st_uid == owner) &&
+           (status->st_mode & (S_IWGRP | S_IWOTH)) == 0;
+}
+
+/* A file `search-path` beside the library, as a development build leaves it, names the
+ * directories itself, one a line. Nobody but root and the library's owner may have written it.
+ * Returns 1 when it was used, 0 when there is none, -1 when it must not be used. */
+static int read_search_path(const char *folder, uid_t owner)
+{
+    char path[PATH_MAX];
+    char line[PATH_MAX];
+    struct stat status, folder_status;
+
+    if (snprintf(path, sizeof path, "%s/search-path", folder) >= (int)sizeof path)
+        return 0;
+    FILE *file = fopen(path, "re");
+    if (file == NULL)
+        return 0;
+    int result = 1;
+    if (fstat(fileno(file), &status) != 0 || stat(folder, &folder_status) != 0 ||
+        !S_ISREG(status.st_mode) || !only_owner_writes(&status, owner) ||
+        !only_owner_writes(&folder_status, owner)) {
+        hem_say("%s: not used: it, or its directory, belongs to somebody else or may be written "
+                "by others (chmod go-w)", path);
+        result = -1;
+    }
+    while (result == 1 && fgets(line, sizeof line, file) != NULL) {
+        line[strcspn(line, "\n")] = '\0';
+        if (*line == '\0')
+            continue;
+        if (*line != '/' || !add_directory(line)) {
+            hem_say("%s: each line must be an absolute directory, at most %d of them", path,
+                    MAX_DIRECTORIES);
+            result = -1;
+        }
+    }
+    fclose(file);
+    return result;
+}
+
+/* The library lies in the package hem_pkcs11, and the other packages beside that. */
+static bool find_packages(void)
+{
+    char place[PATH_MAX];
+    struct stat library;
+
+    if (!locate_library(place) || stat(place, &library) != 0) {
+        hem_say("cannot find out where this library lies");
+        return false;
+    }
+    *strrchr(place, '/') = '\0';
+    int used = read_search_path(place, library.st_uid);
+    if (used != 0)
+        return used > 0;
+    char *above = strrchr(place, '/');
+    if (above == NULL || above == place) {
+        hem_say("%s: the library must lie in its package hem_pkcs11", place);
+        return false;
+    }
+    *above = '\0';
+    return add_directory(place);
+}
+
+/* --- starting --------------------------------------------------------------------------- */
+
+#define TEXT(x) TEXT_(x)
+#define TEXT_(x) #x
+#define OUR_VERSION TEXT(PY_MAJOR_VERSION) "." TEXT(PY_MINOR_VERSION)
+
+static bool version_fits(void)
+{
+    const char *running = Py_GetVersion();
+
+    if (strncmp(running, OUR_VERSION ".", sizeof OUR_VERSION) == 0)
+        return true;
+    hem_say("this program runs Python %.*s, and the module needs Python %s: the two cannot share "
+            "a process. Run the module in a process of its own: p11-kit server --provider "
+            "MODULE 'pkcs11:', and load p11-kit-client.so here",
+            (int)strcspn(running, " "), running, OUR_VERSION);
+    return false;
+}
+
+/* Loaded with RTLD_LOCAL, as hosts do it, libpython's symbols are invisible to Python's own
+ * extension modules. Opening the same library again can only widen their scope. */
+static void make_symbols_global(void)
+{
+    Dl_info info;
+
+    if (dladdr((void *)&Py_InitializeFromConfig, &info) != 0 && info.dli_fname != NULL)
+        (void)dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_GLOBAL);
+}
+
+static PyStatus append_path(PyConfig *config, const char *path)
+{
+    wchar_t *wide = Py_DecodeLocale(path, NULL);
+    if (wide == NULL)
+        return PyStatus_NoMemory();
+    PyStatus status = PyWideStringList_Append(&config->module_search_paths, wide);
+    PyMem_RawFree(wide);
+    return status;
+}
+
+static PyStatus configure(PyConfig *config)
+{
+    const struct {
+        wchar_t **field;
+        const char *value;
+    } places[] = {
+        /* All known beforehand: nothing is looked up along PATH. */
+        {&config->program_name, HEM_PREFIX "/bin/python3"},
+        {&config->executable, HEM_PREFIX "/bin/python3"},
+        {&config->base_executable, HEM_PREFIX "/bin/python3"},
+        {&config->prefix, HEM_PREFIX},
+        {&config->base_prefix, HEM_PREFIX},
+        {&config->exec_prefix, HEM_PREFIX},
+        {&config->base_exec_prefix, HEM_PREFIX},
+        {&config->stdlib_dir, HEM_STDLIB},
+    };
+    PyStatus status = PyStatus_Ok();
+
+    config->site_import = 0;
+    config->install_signal_handlers = 0;
+    config->write_bytecode = 0;
+    config->parse_argv = 0;
+    config->pathconfig_warnings = 0;
+    config->module_search_paths_set = 1;
+    for (size_t i = 0; i < sizeof places / sizeof *places && !PyStatus_Exception(status); i++)
+        status = PyConfig_SetBytesString(config, places[i].field, places[i].value);
+    if (!PyStatus_Exception(status))
+        status = append_path(config, HEM_STDLIB);
+    if (!PyStatus_Exception(status))
+        status = append_path(config, HEM_DYNLOAD);
+    for (size_t i = 0; i < directory_count && !PyStatus_Exception(status); i++)
+        status = append_path(config, directories[i]);
+    return status;
+}
+
+static bool start_interpreter(void)
+{
+    PyConfig config;
+
+    PyConfig_InitIsolatedConfig(&config);
+    PyStatus status = configure(&config);
+    if (!PyStatus_Exception(status))
+        status = Py_InitializeFromConfig(&config);
+    PyConfig_Clear(&config);
+    if (PyStatus_Exception(status)) {
+        hem_say("Python %s cannot start (standard library expected in %s): %s", OUR_VERSION,
+                HEM_STDLIB, status.err_msg != NULL ? status.err_msg : "no reason given");
+        return false;
+    }
+    PyEval_SaveThread(); /* whoever calls next takes the lock itself */
+    return true;
+}
+
+/* A host that is Python already keeps its own order of search; ours fills what is missing. */
+static bool extend_host_path(void)
+{
+    PyGILState_STATE held = PyGILState_Ensure();
+    PyObject *path = PySys_GetObject("path"); /* borrowed */
+    bool done = path != NULL && PyList_Check(path);
+
+    for (size_t i = 0; i < directory_count && done; i++) {
+        PyObject *entry = PyUnicode_DecodeFSDefault(directories[i]);
+        int present = entry == NULL ? -1 : PySequence_Contains(path, entry);
+        done = present > 0 || (present == 0 && PyList_Append(path, entry) == 0);
+        Py_XDECREF(entry);
+    }
+    PyErr_Clear();
+    PyGILState_Release(held);
+    if (!done)
+        hem_say("this program's Python does not take the module's search path");
+    return done;
+}
+
+static bool start(void)
+{
+    if (!version_fits() || !find_packages())
+        return false;
+    make_symbols_global();
+    if (Py_IsInitialized()) {
+        if (!extend_host_path())
+            return false;
+    } else {
+        if (!start_interpreter())
+            return false;
+        interpreter_is_ours = true;
+    }
+    if (hem_load_bridge() != 0) {
+        hem_say("the module's Python code cannot be loaded from %s", directories[0]);
+        return false;
+    }
+    return true;
+}
+
+/* Threads of a Python host may come in holding the interpreter's lock, which loading needs in
+ * turn: let go of it while waiting for another thread that is loading. */
+static void lock_start(void)
+{
+    if (Py_IsInitialized() && PyGILState_Check()) {
+        PyThreadState *saved = PyEval_SaveThread();
+        pthread_mutex_lock(&start_lock);
+        PyEval_RestoreThread(saved);
+    } else {
+        pthread_mutex_lock(&start_lock);
+    }
+}
+
+bool hem_python_start(void)
+{
+    if (hem_python_ready())
+        return true;
+    lock_start();
+    if (state == NOT_TRIED) {
+        state = start() ? READY : FAILED;
+        atomic_store(&ready, state == READY);
+    }
+    bool result = state == READY;
+    pthread_mutex_unlock(&start_lock);
+    return result;
+}
+
+bool hem_python_ready(void)
+{
+    return atomic_load(&ready);
+}
+
+/* --- fork ------------------------------------------------------------------------------- */
+
+/* In a host that is Python itself, its os.fork() runs the interpreter's hooks already. */
+static PyGILState_STATE held_over_fork; /* these three: between prepare and parent or child */
+static bool locked_over_fork;
+static bool hooks_ran;
+
+static void before_fork(void)
+{
+    /* A child must not inherit a half-made start. A thread of a Python host cannot wait for one,
+     * though: it holds the interpreter's lock, which the start may need. */
+    if (!hem_python_ready() && Py_IsInitialized() && PyGILState_Check())
+        locked_over_fork = pthread_mutex_trylock(&start_lock) == 0;
+    else
+        locked_over_fork = pthread_mutex_lock(&start_lock) == 0;
+    hooks_ran = interpreter_is_ours && hem_python_ready();
+    if (hooks_ran) {
+        held_over_fork = PyGILState_Ensure();
+        PyOS_BeforeFork();
+    }
+}
+
+static void after_fork_in_parent(void)
+{
+    if (hooks_ran) {
+        PyOS_AfterFork_Parent();
+        PyGILState_Release(held_over_fork);
+    }
+    if (locked_over_fork)
+        pthread_mutex_unlock(&start_lock);
+}
+
+static void after_fork_in_child(void)
+{
+    if (hooks_ran) {
+        PyOS_AfterFork_Child();
+        PyGILState_Release(held_over_fork);
+    }
+    if (locked_over_fork) {
+        pthread_mutex_unlock(&start_lock);
+    } else { /* forked in the middle of a start: this process cannot finish it */
+        pthread_mutex_init(&start_lock, NULL);
+        state = FAILED;
+    }
+}
+
+__attribute__((constructor)) static void watch_forks(void)
+{
+    pthread_atfork(before_fork, after_fork_in_parent, after_fork_in_child);
+}
