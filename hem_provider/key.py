@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import builtins
 import hashlib
 import importlib
 import logging
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
 
 from hem_provider.description import Description, parse_description
@@ -179,8 +179,8 @@ class Key:
     @overload
     def private_key(self) -> PrivateKey: ...
     @overload
-    def private_key(self, kind: builtins.type[KindT]) -> KindT: ...
-    def private_key(self, kind: builtins.type[Any] | None = None) -> Any:
+    def private_key(self, kind: Callable[..., KindT]) -> KindT: ...  # a class: type[] takes no abstract one
+    def private_key(self, kind: Any = None) -> Any:
         """The key as a ``cryptography`` private key whose operations run on the device. No I/O.
 
         ``kind`` narrows the static type: ``key.private_key(ec.EllipticCurvePrivateKey)``; it is a
