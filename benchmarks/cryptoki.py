@@ -62,7 +62,7 @@ class Cryptoki:
         )
         return self._find(template, 2)
 
-    def list(self) -> list[int]:
+    def objects(self) -> list[int]:
         """Handles of all objects (at most 256)."""
         return self._find(None, 0)
 

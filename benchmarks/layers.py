@@ -84,7 +84,7 @@ class Workbench:
         return [
             Case("list", FLOOR, lambda: bare.request("GET", "/api/keymgmt/list/0/15", token=token)),
             Case("list", "Hem", lambda: list(self._hem.keys), prepare=self._hem.keys.refresh),
-            Case("list", "C_FindObjects", lambda: self._module.list()),
+            Case("list", "C_FindObjects", lambda: self._module.objects()),
         ]
 
     def _sign(self) -> list[Case]:
