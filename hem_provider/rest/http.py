@@ -86,6 +86,11 @@ class HttpTransport:
         except OSError as error:
             self._fail(error, request)
         headers = {name.lower(): value for name, value in response.headers.items()}
+        if not body and not headers.keys() & {"content-length", "transfer-encoding"}:
+            # The parser takes headers cut short for complete ones; an empty 200 is a device's "valid".
+            raise ConnectionLostError(
+                f"{self._url}: {request.method} {request.path}: the answer is cut short"
+            )
         return Reply(response.status_code, headers, body)
 
     def _read(self, response: requests.Response, deadline: float) -> bytes:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 from device.laboratory import bench as open_bench
 from device.laboratory import make_template
+from support.emulator import ServedEmulator
+
+from hem_provider.device import connect
 
 
 @pytest.fixture(scope="session")
@@ -22,4 +25,23 @@ def bench(monkeypatch, template, tmp_path):
 @pytest.fixture
 def hem(bench):
     with bench.connect() as device:
+        yield device
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory):
+    emulator = ServedEmulator(tmp_path_factory.mktemp("served")).start()
+    yield emulator
+    emulator.stop()
+
+
+@pytest.fixture
+def over_tls(served):
+    with connect(
+        served.https,
+        passphrase=served.passphrase,
+        ca_file=served.ca_file,
+        cloud_url=served.cloud,
+        cloud_ca_file=served.ca_file,
+    ) as device:
         yield device

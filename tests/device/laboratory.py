@@ -122,7 +122,7 @@ def bench(monkeypatch: Any, template: Path, path: Path) -> Iterator[Bench]:
                 pass
 
         point = EntryPoint("emulator", "laboratory:Opened", wsgi.GROUP)
-        monkeypatch.setattr(EntryPoint, "load", lambda self: Opened)
+        monkeypatch.setattr(EntryPoint, "load", lambda _: Opened)
         monkeypatch.setattr(wsgi, "entry_points", lambda **_: [point])
         yield table
 

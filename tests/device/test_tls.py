@@ -1,0 +1,515 @@
+"""A device over real sockets and real TLS: whom the client trusts, and what it sends."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import socket
+import ssl
+import threading
+import time
+from contextlib import closing, contextmanager, suppress
+
+import pytest
+
+from hem_provider.device import connect
+from hem_provider.errors import (
+    HemAuthenticationError,
+    HemConfigError,
+    HemConnectionError,
+    HemTimeout,
+    HemTLSError,
+    HemUnreachable,
+    MessageTooLong,
+)
+from hem_provider.rest.tls import client_context, spki_sha256
+from hem_provider.rest.transports import Carriers
+from hem_provider.rest.wire import MAX_ANSWER
+
+
+def served_certificate(url: str) -> bytes:
+    host, port = url.removeprefix("https://").split(":")
+    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((host, int(port))))
+
+
+def test_the_whole_way_works_and_every_request_is_counted(served, over_tls):
+    before = len(served.calls())
+    key = over_tls.keys.create("SECP256R1", label="tls")
+    private = key.private_key()
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    private.public_key().verify(
+        private.sign(b"data", ec.ECDSA(hashes.SHA256())), b"data", ec.ECDSA(hashes.SHA256())
+    )
+    over_tls.keys.delete(key)
+    calls = served.calls(before)
+    assert over_tls.statistics.calls == len(calls)
+    assert over_tls.statistics.logins == sum(
+        1 for c in calls if (c["method"], c["path"]) == ("POST", "/api/auth/token")
+    )
+    assert over_tls.is_emulator
+    assert over_tls.version().model == "PPA"
+    assert over_tls.status().initialized
+
+
+def test_check_in_goes_by_way_of_the_verified_cloud(served, over_tls):
+    assert over_tls.check_in().action == "OK"
+    with connect(served.https, ca_file=served.ca_file, cloud_url=served.cloud) as untrusting:
+        with pytest.raises(HemTLSError):
+            untrusting.check_in()
+
+
+def test_a_wrong_passphrase_is_an_authentication_error(served):
+    with connect(served.https, passphrase="wrong", ca_file=served.ca_file) as hem:
+        with pytest.raises(HemAuthenticationError, match="does not accept the passphrase"):
+            hem.login()
+
+
+def test_an_untrusted_certificate_is_a_tls_error_that_says_what_to_do(served):
+    with connect(served.https, passphrase="x") as hem:
+        with pytest.raises(HemTLSError, match="certificate is not acceptable.*ca_file"):
+            hem.probe()
+
+
+def test_the_right_authority_does_not_excuse_a_wrong_name(served, tmp_path):
+    # 127.0.0.2 reaches no listener; the name is checked against the URL through a forwarded port.
+    port = int(served.https.rsplit(":", 1)[1])
+    context = client_context(ca_file=served.ca_file)
+    with socket.create_connection(("127.0.0.1", port)) as raw:
+        with pytest.raises(ssl.SSLCertVerificationError):
+            context.wrap_socket(raw, server_hostname="another.example")
+
+
+@pytest.mark.parametrize("variable", ["REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE"])
+def test_the_environment_has_no_say_in_whom_to_trust(served, monkeypatch, variable):
+    monkeypatch.setenv(variable, str(served.ca_file))
+    with connect(served.https) as hem, pytest.raises(HemTLSError):
+        hem.probe()
+
+
+def test_the_environment_neither_reroutes_nor_records(served, monkeypatch, tmp_path):
+    log = tmp_path / "keys.log"
+    netrc = tmp_path / "netrc"
+    netrc.write_text("machine 127.0.0.1 login a password b\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("SSLKEYLOGFILE", str(log))
+    monkeypatch.setenv("NETRC", str(netrc))
+    for name in ("HTTPS_PROXY", "https_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    with connect(served.https, ca_file=served.ca_file) as hem:
+        hem.probe()  # with a wrong Authorization header this would be a 401
+    assert not log.exists()
+
+
+def test_a_pin_stands_for_the_public_key_alone(served):
+    pin = spki_sha256(served_certificate(served.https))
+    with connect(served.https, pin_sha256=pin) as hem:
+        hem.probe()
+    with connect(served.https, pin_sha256=pin, ca_file=served.ca_file) as hem:
+        hem.probe()
+    with connect(served.https, pin_sha256="00" * 32) as hem:
+        with pytest.raises(HemTLSError, match=f"{pin}, but {'00' * 32} is pinned"):
+            hem.probe()
+    with connect(served.https, pin_sha256="00" * 32, ca_file=served.ca_file) as hem:
+        with pytest.raises(HemTLSError, match="is pinned"):
+            hem.probe()
+
+
+def test_insecure_works_and_is_loud(served, caplog):
+    with connect(served.https, insecure=True) as hem, caplog.at_level(logging.WARNING):
+        hem.probe()
+    assert "INSECURE" in caplog.text
+
+
+def test_a_ca_file_without_a_certificate_is_a_configuration_error(tmp_path):
+    empty = tmp_path / "ca.pem"
+    with pytest.raises(HemConfigError, match=r"ca\.pem: No such file"):
+        client_context(ca_file=empty)
+    empty.write_text("nothing")
+    with pytest.raises(HemConfigError, match="no PEM certificate"):
+        client_context(ca_file=empty)
+
+
+def test_an_unreachable_device_is_told_apart():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    for url in (f"https://127.0.0.1:{port}", "https://no-such-host.invalid"):
+        with (
+            connect(url, passphrase="x", connect_timeout=2) as hem,
+            pytest.raises(HemUnreachable, match="reach"),
+        ):
+            hem.login()
+
+
+@contextmanager
+def server(answer, *, tls=None):
+    """A server that runs ``answer(socket)`` for each connection."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def accept():
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with suppress(OSError), closing(connection):
+                    with tls.wrap_socket(connection, server_side=True) if tls else connection as stream:
+                        answer(stream)
+
+        thread = threading.Thread(target=accept, daemon=True)
+        thread.start()
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join(5)
+
+
+@pytest.fixture
+def tls_server(tmp_path):
+    """A server context with a certificate of its own, and its pin."""
+    import datetime
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
+    now = datetime.datetime.now(datetime.UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    file = tmp_path / "server.pem"
+    file.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        + certificate.public_bytes(Encoding.PEM)
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file)
+    return context, spki_sha256(certificate.public_bytes(Encoding.DER))
+
+
+def test_tls_1_2_is_not_enough(tls_server):
+    context, pin = tls_server
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with server(lambda s: s.recv(1), tls=context) as address:
+        with (
+            connect(f"https://{address}", pin_sha256=pin) as hem,
+            pytest.raises(HemTLSError, match="TLS failed"),
+        ):
+            hem.probe()
+
+
+def test_a_wrong_pin_gets_no_byte_of_the_request(tls_server):
+    context, _ = tls_server
+    received = []
+
+    def answer(s):
+        received.append(s.recv(1000))
+
+    with server(answer, tls=context) as address:
+        with connect(f"https://{address}", pin_sha256="11" * 32) as hem, pytest.raises(HemTLSError):
+            hem.probe()
+    assert all(not data for data in received)
+
+
+def test_a_silent_device_is_a_timeout(tls_server):
+    context, pin = tls_server
+    done = threading.Event()
+    with server(lambda _: done.wait(10), tls=context) as address:
+        with (
+            connect(f"https://{address}", pin_sha256=pin, timeout=1) as hem,
+            pytest.raises(HemTimeout, match="within 1 s"),
+        ):
+            hem.status()
+        done.set()
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{}",
+        b"garbage\r\n\r\n",
+    ],
+)
+def test_a_broken_answer_is_a_connection_error(sent):
+    def answer(s):
+        s.recv(1000)
+        s.sendall(sent)
+
+    with server(answer) as address:
+        with connect(f"http://{address}", timeout=5) as hem, pytest.raises(HemConnectionError):
+            hem.status()
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"not json", "not JSON"),
+        (b"[1]", "not a JSON object"),
+        (b'{"hwv":1,"fwv":"x"}', "field 'hwv' is not of type str"),
+        (b'{"fwv":"x"}', "lacks the field 'hwv'"),
+        (b"[" * 100_000, "not JSON"),
+    ],
+)
+def test_an_answer_that_is_not_the_device_apis_is_a_protocol_error(body, message):
+    from hem_provider.errors import HemProtocolError
+
+    def answer(s):
+        s.recv(1000)
+        s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%b" % (len(body), body))
+
+    with server(answer) as address:
+        with connect(f"http://{address}") as hem, pytest.raises(HemProtocolError, match=message):
+            hem.version()
+
+
+def test_a_redirect_is_not_followed():
+    with server(lambda _: None) as elsewhere:
+
+        def answer(s):
+            s.recv(1000)
+            s.sendall(
+                f"HTTP/1.1 302 Found\r\nLocation: http://{elsewhere}/\r\nContent-Length: 0\r\n\r\n".encode()
+            )
+
+        with server(answer) as address:
+            with connect(f"http://{address}") as hem, pytest.raises(HemConnectionError, match="HTTP 302"):
+                hem.status()
+
+
+def test_an_endless_answer_is_cut_off(monkeypatch):
+    monkeypatch.setattr("hem_provider.rest.http.MAX_ANSWER", 10_000)
+
+    def answer(s):
+        s.recv(1000)
+        s.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + bytes(200_000))
+
+    assert MAX_ANSWER > 3 * 1024 * 1024
+    with server(answer) as address:
+        with (
+            connect(f"http://{address}") as hem,
+            pytest.raises(HemConnectionError, match="larger than 10000"),
+        ):
+            hem.status()
+
+
+def test_requests_have_a_length_and_no_more_headers_than_needed():
+    seen = []
+
+    def answer(s):
+        seen.append(s.recv(10_000).decode())
+        s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with server(answer) as address:
+        with connect(f"http://{address}") as hem:
+            hem.rest.channel.call("POST", "/api/system/config", body={"a": "ż"}, token="T")
+            hem.rest.channel.call("GET", "/api/system/status")
+    post, get = seen
+    names = {line.split(":")[0].lower() for line in post.split("\r\n\r\n")[0].splitlines()[1:]}
+    assert names == {
+        "host",
+        "accept-encoding",
+        "connection",
+        "user-agent",
+        "content-type",
+        "content-length",
+        "authorization",
+    }
+    assert "Content-Length: 10\r\n" in post
+    assert "Accept-Encoding: identity" in post
+    assert "Connection: close" in get
+    assert "Authorization" not in get
+
+
+def test_a_body_over_7300_bytes_is_refused_before_the_network(over_tls):
+    call = over_tls.rest.channel.call
+    fitting = 7300 - len('{"a":""}')
+    with pytest.raises(MessageTooLong, match="7301 bytes, the device takes at most 7300"):
+        call("POST", "/api/auth/token", body={"a": "x" * (fitting + 1)})
+    assert over_tls.statistics.calls == 0
+    with pytest.raises(Exception, match="HTTP 400"):  # sent, and judged by the device
+        call("POST", "/api/auth/token", body={"a": "x" * fitting})
+
+
+def test_tls_sessions_are_resumed_where_the_server_gives_tickets(tls_server):
+    context, pin = tls_server
+    reused = []
+
+    def answer(s):
+        reused.append(s.session_reused)
+        s.recv(1000)
+        s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with server(answer, tls=context) as address:
+        with connect(f"https://{address}", pin_sha256=pin) as hem:
+            for _ in range(3):
+                hem.status()
+    assert reused == [False, True, True]
+
+
+def test_a_thread_waits_its_turn_and_all_get_theirs(served, over_tls):
+    key = over_tls.keys.create("ED25519", label="threads")
+    private = key.private_key()
+    public = private.public_key()
+    before = over_tls.statistics.logins
+    errors = []
+
+    def work():
+        try:
+            public.verify(private.sign(b"data"), b"data")
+        except Exception as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=work) for _ in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert errors == []
+    assert over_tls.statistics.logins - before == 1  # single flight
+    over_tls.keys.delete(key)
+
+
+def test_one_request_is_in_flight_per_device_whatever_number_of_clients():
+    busy = threading.Lock()
+    overlaps = []
+
+    def answer(s):
+        if not busy.acquire(blocking=False):
+            overlaps.append(1)
+        s.recv(1000)
+        time.sleep(0.01)
+        busy.release()
+        s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    def serve(connection):
+        with connection:
+            answer(connection)
+
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def accept():
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=serve, args=(connection,)).start()
+
+    acceptor = threading.Thread(target=accept, daemon=True)
+    acceptor.start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    clients = [connect(url) for _ in range(4)]
+    threads = [threading.Thread(target=client.status) for client in clients for _ in range(3)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    acceptor.join(5)
+    assert overlaps == []
+
+
+def test_spacing_keeps_requests_apart():
+    times = []
+
+    def answer(s):
+        times.append(time.monotonic())
+        s.recv(1000)
+        s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with server(answer) as address:
+        with connect(f"http://{address}", spacing=0.1) as hem:
+            hem.status()
+            hem.status()
+    assert times[1] - times[0] >= 0.1
+
+
+def test_after_fork_the_child_works_and_the_parents_connections_are_untouched(served, over_tls, monkeypatch):
+    key = over_tls.keys.create("ED25519", label="fork")
+    private = key.private_key()
+    public = private.public_key()
+    private.sign(b"warm")
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        status = 1
+        try:
+            before = (over_tls.statistics.calls, over_tls.statistics.logins)
+            closed = []
+            monkeypatch.setattr(Carriers, "close", lambda self: closed.append(self))
+            public.verify(private.sign(b"child"), b"child")
+            after = (over_tls.statistics.calls - before[0], over_tls.statistics.logins - before[1])
+            os.write(write, repr((after, len(closed))).encode())
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(write)
+    assert os.read(read, 100) == b"((1, 0), 0)"  # the login survives; nothing of the parent's is closed
+    os.close(read)
+    assert os.waitpid(pid, 0)[1] == 0
+    public.verify(private.sign(b"parent"), b"parent")
+    over_tls.keys.delete(key)
+
+
+def test_a_fork_while_another_thread_holds_the_line_does_not_hang_the_child(tls_server):
+    context, pin = tls_server
+    inside, go = threading.Event(), threading.Event()
+
+    def answer(s):
+        s.recv(1000)
+        inside.set()
+        go.wait(10)
+        s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with server(answer, tls=context) as address, connect(f"https://{address}", pin_sha256=pin) as hem:
+        thread = threading.Thread(target=hem.status)
+        thread.start()
+        assert inside.wait(5)
+        pid = os.fork()
+        if pid == 0:
+            # The parent's thread holds the line; the child has its own.
+            hem.rest.channel.config  # noqa: B018
+            from hem_provider.rest import channel
+
+            os._exit(0 if not any(line.lock.locked() for line in channel._lines.get().values()) else 1)
+        assert os.waitpid(pid, 0)[1] == 0
+        go.set()
+        thread.join()
+
+
+def test_no_secret_is_in_any_repr_or_message(served, caplog):
+    secrets = [served.passphrase]
+    with (
+        connect(served.https, passphrase=served.passphrase, ca_file=served.ca_file) as hem,
+        caplog.at_level(logging.DEBUG),
+    ):
+        hem.login()
+        credential = hem.session._credential
+        secrets += [bytes(credential._seed).hex(), hem.session._tokens.find(["keymgmt:list"]).text]
+        shown = " ".join(
+            [repr(each) for each in (hem, hem.config, hem.session, hem.session._tokens, credential, hem.keys)]
+            + [repr(hem.session._tokens.find(["keymgmt:list"])), caplog.text]
+        )
+    for secret in secrets:
+        assert secret not in shown
+        assert not re.search(re.escape(secret[:20]), shown)
+
+
+def test_closing_lets_the_object_be_used_again(over_tls):
+    over_tls.probe()
+    over_tls.close()
+    over_tls.probe()
