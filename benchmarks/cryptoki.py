@@ -10,6 +10,7 @@ __all__ = ["Cryptoki"]
 
 _CKF_RW_SERIAL = 6
 _CKU_USER = 1
+_CKR_CRYPTOKI_ALREADY_INITIALIZED = 0x191
 _CKA_CLASS, _CKA_LABEL = 0, 3
 _CKO_PRIVATE_KEY = 3
 CKM_ECDSA_SHA256 = 0x1044
@@ -29,7 +30,7 @@ class Cryptoki:
 
     def __init__(self, library: Path) -> None:
         self._library = ctypes.CDLL(str(library))
-        self._call("C_Initialize", None)
+        self._call("C_Initialize", None, accept=_CKR_CRYPTOKI_ALREADY_INITIALIZED)
         slots, count = (c_ulong * 16)(), c_ulong(16)
         self._call("C_GetSlotList", c_ubyte(1), slots, byref(count))
         if not count.value:
@@ -39,9 +40,9 @@ class Cryptoki:
             "C_OpenSession", c_ulong(slots[0]), c_ulong(_CKF_RW_SERIAL), None, None, byref(self._session)
         )
 
-    def _call(self, name: str, *arguments: object) -> None:
+    def _call(self, name: str, *arguments: object, accept: int = 0) -> None:
         answer = getattr(self._library, name)(*arguments)
-        if answer:
+        if answer not in (0, accept):
             raise OSError(f"{name}: CKR 0x{answer:x}")
 
     def login(self, pin: str) -> None:
