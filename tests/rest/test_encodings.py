@@ -1,0 +1,223 @@
+"""Base64, answers, tokens in memory, status codes: the pure parts of the REST layer."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hem_provider import errors
+from hem_provider.rest.answer import Answer
+from hem_provider.rest.auth import Bearer, Challenge
+from hem_provider.rest.encoding import b64, b64url, unb64
+from hem_provider.rest.keymgmt import Page, check_kid, check_label
+from hem_provider.rest.perprocess import PerProcess
+from hem_provider.rest.repeat import repeatable
+from hem_provider.rest.status import error_for
+from hem_provider.rest.tokens import TokenCache
+from hem_provider.rest.wire import Reply
+
+
+@given(st.binary())
+def test_both_alphabets_padded_or_not_are_read(data):
+    assert b64(data) == base64.b64encode(data).decode()
+    for text in (b64(data), b64url(data), b64(data).rstrip("="), b64url(data) + "=" * (-len(data) % 3)):
+        assert unb64(text) == data
+
+
+@given(st.text(alphabet="AZaz09+/-_= \n!ż", max_size=12))
+def test_what_is_not_base64_is_a_value_error_never_something_else(text):
+    try:
+        data = unb64(text)
+    except ValueError:
+        return
+    assert b64(data).rstrip("=")[:-1] == text.translate(str.maketrans("-_", "+/")).rstrip("=")[:-1]
+
+
+@given(st.binary(max_size=200))
+def test_any_body_is_an_answer_or_a_protocol_error(body):
+    try:
+        answer = Answer.from_reply(Reply(200, {}, body), "test")
+    except errors.HemProtocolError:
+        return
+    assert isinstance(answer.raw, dict)
+
+
+@given(st.dictionaries(st.sampled_from(["a", "b"]), st.none() | st.booleans() | st.integers() | st.text()))
+def test_any_field_has_its_type_or_is_a_protocol_error(value):
+    answer = Answer.from_reply(Reply(200, {}, json.dumps(value).encode()), "test")
+    for read, kind in (
+        (answer.text, str),
+        (answer.integer, int),
+        (answer.data, bytes),
+        (answer.optional_flag, bool | None),
+        (answer.optional_number, float | None),
+        (answer.texts, tuple),
+        (answer.objects, list),
+        (answer.inner, Answer | None),
+    ):
+        try:
+            assert isinstance(read("a"), kind)
+        except errors.HemProtocolError as error:
+            message = str(error)
+        else:
+            continue
+        assert "'a'" in message
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"),
+    [
+        (400, errors.HemRequestRefused),
+        (401, errors.HemAuthenticationError),
+        (403, errors.HemScopeDenied),
+        (404, errors.HemRequestRefused),
+        (406, errors.HemOperationFailed),
+        (409, errors.HemDeviceFault),
+        (411, errors.HemRequestRefused),
+        (413, errors.HemRequestRefused),
+        (418, errors.HemRequestRefused),
+        (500, errors.HemDeviceFault),
+        (302, errors.HemProtocolError),
+        (795, errors.HemProtocolError),
+    ],
+)
+def test_each_status_is_one_error_that_names_the_place(status, kind):
+    error = error_for(status, "office: GET /x")
+    assert type(error) is kind
+    assert str(error).startswith("office: GET /x: ")
+    assert f"HTTP {status}" in str(error)
+
+
+def test_a_refused_operation_is_never_called_a_missing_key():
+    assert not isinstance(error_for(406, "x"), errors.HemKeyNotFound)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "answer"),
+    [
+        ("GET", "/api/keymgmt/list/0/15", True),
+        ("GET", "/api/system/reboot", False),
+        ("GET", "/api/system/shutdown", False),
+        ("GET", "/api/system/upgrade/install_fw", False),
+        ("POST", "/api/crypto/exdsa/sign", True),
+        ("POST", "/api/keymgmt/search", True),
+        ("POST", "/api/keymgmt/update", True),
+        ("POST", "/api/keymgmt/create", False),
+        ("POST", "/api/keymgmt/derive", False),
+        ("POST", "/api/keymgmt/import", False),
+        ("POST", "/api/auth/token", False),
+        ("POST", "/api/auth/init", False),
+        ("POST", "/api/system/config", False),
+        ("DELETE", "/api/keymgmt/delete/00", False),
+    ],
+)
+def test_only_requests_that_do_no_more_when_sent_twice_are_repeated(method, path, answer):
+    assert repeatable(method, path) is answer
+
+
+def challenge(spk="boot", exp=1060, age=0.0):
+    import time
+
+    return Challenge(
+        spk=spk, jti="j", label="", eid="e", exp=exp, received=time.monotonic() - age, offset=0.0
+    )
+
+
+def test_tokens_are_found_by_exact_scope_in_the_order_asked():
+    cache = TokenCache()
+    for scope in ("a", "b"):
+        cache.add(Bearer(scope, scope, "U", 1000 + 3600, "boot"), challenge())
+    assert cache.find(["c", "b", "a"]).scope == "b"
+    assert cache.find(["ab"]) is None
+
+
+def test_tokens_expire_a_minute_early_in_device_time():
+    cache = TokenCache()
+    # The device's clock says 1000 + 3541 now: 59 s are left.
+    cache.add(Bearer("t", "a", "U", 1000 + 3600, "boot"), challenge(age=0))
+    assert cache.find(["a"])
+    entry = cache._entries["a"]
+    import time
+
+    assert 3539 < entry.deadline - time.monotonic() <= 3540
+    cache.add(Bearer("t", "b", "U", 1000 - 1, "boot"), challenge())
+    assert cache.find(["b"]) is None
+
+
+def test_a_short_token_is_used_for_most_of_its_life():
+    import time
+
+    cache = TokenCache()
+    cache.add(Bearer("t", "a", "U", 1000 + 60, "boot"), challenge())
+    assert 40 < cache._entries["a"].deadline - time.monotonic() <= 45
+
+
+def test_tokens_of_an_earlier_boot_are_dropped():
+    cache = TokenCache()
+    cache.add(Bearer("t", "a", "U", 5000, "boot"), challenge())
+    cache.seen_boot("boot")
+    assert cache.find(["a"])
+    cache.seen_boot("next boot")
+    assert cache.find(["a"]) is None
+
+
+def test_dropping_a_token_leaves_its_successor():
+    cache = TokenCache()
+    old, new = (Bearer(text, "a", "U", 5000, "boot") for text in ("old", "new"))
+    cache.add(old, challenge())
+    cache.add(new, challenge())
+    cache.drop(old)
+    assert cache.find(["a"]) is new
+    cache.drop(new)
+    assert cache.find(["a"]) is None
+
+
+def test_a_bearers_repr_does_not_show_it():
+    assert "secret" not in repr(Bearer("secret", "a", "U", 1, "boot"))
+
+
+@given(st.text(alphabet="0123456789abcdefABCDEFg", max_size=40))
+def test_kids_are_32_hex_digits(text):
+    good = len(text) == 32 and "g" not in text
+    if good:
+        assert check_kid(text) == text.lower()
+    else:
+        with pytest.raises(ValueError, match="32 hex digits"):
+            check_kid(text)
+
+
+@given(st.text(max_size=40))
+def test_labels_are_1_to_32_printable_ascii(text):
+    good = 1 <= len(text) <= 32 and all(32 <= ord(each) < 127 for each in text)
+    if good:
+        assert check_label(text) == text
+    else:
+        with pytest.raises(ValueError, match="1 to 32 printable ASCII"):
+            check_label(text)
+
+
+@pytest.mark.parametrize(
+    ("count", "offset", "total", "following"),
+    [(15, 0, 20, 15), (5, 15, 20, None), (0, 15, 20, None), (3, 0, 20, 3), (0, 0, 0, None)],
+)
+def test_paging_ends_at_total_or_an_empty_page_never_at_a_short_one(count, offset, total, following):
+    assert Page((None,) * count, offset, total).next == following
+
+
+def test_a_per_process_value_is_one_for_all_threads():
+    made = []
+    value = PerProcess(lambda: made.append(1) or object())
+    seen = []
+    threads = [threading.Thread(target=lambda: seen.append(value.get())) for _ in range(8)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert len(set(map(id, seen))) == 1
+    assert value.discard() is seen[0]
+    assert value.peek() is None
