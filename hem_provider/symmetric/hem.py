@@ -1,0 +1,149 @@
+"""``AesKey`` and ``MacKey`` over a device: what is sent for each, and what must come back."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from cryptography.exceptions import UnsupportedAlgorithm
+
+from hem_provider.errors import HemOperationFailed, HemProtocolError
+from hem_provider.symmetric.agreement import Agreement
+from hem_provider.symmetric.blocks import BLOCK
+from hem_provider.symmetric_operations import SymmetricOperations
+
+__all__ = ["DeviceAesKey", "DeviceKek", "DeviceMacKey"]
+
+_HALF = 8
+
+
+class _DeviceKey:
+    """A stored key by KID, or with an agreement the key derived from it."""
+
+    def __init__(
+        self, operations: SymmetricOperations, kid: str, name: str, agreement: Agreement | None = None
+    ) -> None:
+        self._operations = operations
+        self._kid = kid
+        self._peer = agreement.device_peer if agreement else None
+        self._context = agreement.context if agreement else None
+        self.name = name
+
+    def confirm(self) -> None:
+        """One call; ``HemKeyNotFound`` when the key is gone."""
+        self._operations.confirm(self._kid)
+
+    def _sized(self, what: str, answer: bytes | None, size: int) -> bytes:
+        found = 0 if answer is None else len(answer)
+        if answer is None or found != size:
+            raise HemProtocolError(f"{self.name}: the device's {what} has {found} bytes, not {size}")
+        return answer
+
+
+class DeviceAesKey(_DeviceKey):
+    """An AES key on a device, at its full width."""
+
+    def __init__(
+        self,
+        operations: SymmetricOperations,
+        kid: str,
+        bits: int,
+        name: str,
+        agreement: Agreement | None = None,
+    ) -> None:
+        super().__init__(operations, kid, name, agreement)
+        self.key_size = bits
+
+    def ecb_encrypt(self, blocks: bytes) -> bytes:
+        """``AesKey.ecb_encrypt``."""
+        answer = self._operations.encrypt(
+            self._kid, blocks, f"AES{self.key_size}-ECB", peer=self._peer, context=self._context
+        )
+        return self._sized("ciphertext", answer.ciphertext, len(blocks))
+
+    def ecb_decrypt(self, blocks: bytes) -> bytes:
+        """``AesKey.ecb_decrypt``."""
+        answer = self._operations.decrypt(
+            self._kid, blocks, f"AES{self.key_size}-ECB", peer=self._peer, context=self._context
+        )
+        if answer is None:
+            self._refused("decrypt")
+        return self._sized("plaintext", answer, len(blocks))
+
+    def wrap(self, data: bytes, icv: bytes | None = None) -> bytes:
+        """``AesKey.wrap``."""
+        answer = self._operations.wrap(
+            self._kid, data, f"AES{self.key_size}", icv=icv, peer=self._peer, context=self._context
+        )
+        return self._sized("wrapped key", answer, len(data) + _HALF)
+
+    def unwrap(self, data: bytes, icv: bytes | None = None) -> bytes | None:
+        """``AesKey.unwrap``."""
+        answer = self._operations.unwrap(
+            self._kid, data, f"AES{self.key_size}", icv=icv, peer=self._peer, context=self._context
+        )
+        return None if answer is None else self._sized("unwrapped key", answer, len(data) - _HALF)
+
+    def gcm_encrypt(self, data: bytes, aad: bytes) -> tuple[bytes, bytes, bytes]:
+        """``AesKey.gcm_encrypt``."""
+        ciphertext, iv, tag = self._operations.encrypt(
+            self._kid, data, f"AES{self.key_size}-GCM", aad=aad, peer=self._peer, context=self._context
+        )
+        return (
+            self._sized("IV", iv, BLOCK),
+            self._sized("ciphertext", ciphertext, len(data)),
+            self._sized("tag", tag, BLOCK),
+        )
+
+    def gcm_decrypt(self, nonce: bytes, ciphertext: bytes, tag: bytes, aad: bytes) -> bytes | None:
+        """``AesKey.gcm_decrypt``."""
+        answer = self._operations.decrypt(
+            self._kid, ciphertext, f"AES{self.key_size}-GCM",
+            iv=nonce, tag=tag, aad=aad, peer=self._peer, context=self._context,
+        )  # fmt: skip
+        return None if answer is None else self._sized("plaintext", answer, len(ciphertext))
+
+    def _refused(self, what: str) -> NoReturn:
+        self.confirm()
+        raise HemOperationFailed(f"{self.name} is there, but the device refuses to {what} with it")
+
+
+class DeviceKek(DeviceAesKey):
+    """The key-wrapping key of an agreement: another key than the agreement's AES key, without ECB."""
+
+    def ecb_encrypt(self, blocks: bytes) -> NoReturn:  # noqa: ARG002
+        """``UnsupportedAlgorithm``: RFC 5649 of up to 8 bytes would need it."""
+        self._no_block()
+
+    def ecb_decrypt(self, blocks: bytes) -> NoReturn:  # noqa: ARG002
+        """``UnsupportedAlgorithm``."""
+        self._no_block()
+
+    def _no_block(self) -> NoReturn:
+        raise UnsupportedAlgorithm(
+            f"{self.name}: the device wraps 9 bytes and more with a derived key, not 1 to 8"
+        )
+
+
+class DeviceMacKey(_DeviceKey):
+    """A stored HMAC key, or with an agreement the raw secret; ``digest``: the device's literal."""
+
+    def __init__(
+        self,
+        operations: SymmetricOperations,
+        kid: str,
+        digest: str,
+        name: str,
+        agreement: Agreement | None = None,
+    ) -> None:
+        super().__init__(operations, kid, name, agreement)
+        self._algorithm = digest if agreement else None  # of a stored key it is in its type
+        self._size = int(digest.rpartition("-")[2]) // 8
+
+    def mac(self, data: bytes) -> bytes:
+        """``MacKey.mac``."""
+        answer = self._operations.hmac(self._kid, data, algorithm=self._algorithm, peer=self._peer)
+        return self._sized("MAC", answer, self._size)
+
+    def accepts(self, data: bytes, mac: bytes) -> bool:
+        """``MacKey.accepts``."""
+        return self._operations.hmac_verify(self._kid, data, mac, algorithm=self._algorithm, peer=self._peer)

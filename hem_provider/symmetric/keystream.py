@@ -1,0 +1,61 @@
+"""The keystream of counter modes: ECB of successive counter blocks, up to 128 a call."""
+
+from __future__ import annotations
+
+from hem_provider.symmetric.blocks import BLOCK, CALL, AesKey, progress, whole_blocks
+
+__all__ = ["Keystream", "counter_after", "counter_blocks"]
+
+
+def counter_blocks(first: bytes, count: int, *, bits: int) -> bytes:
+    """``count`` blocks from ``first`` on, the last ``bits`` of each counting up modulo 2^bits.
+
+    128 bits: CTR (SP 800-38A §B.1, whole block). 32 bits: GCM's inc32 (SP 800-38D §6.2).
+    """
+    size = bits // 8
+    fixed, start, mask = first[: BLOCK - size], int.from_bytes(first[BLOCK - size :]), (1 << bits) - 1
+    return b"".join([fixed + (number & mask).to_bytes(size) for number in range(start, start + count)])
+
+
+def counter_after(first: bytes, count: int, *, bits: int) -> bytes:
+    """The counter block ``count`` steps after ``first``."""
+    size = bits // 8
+    number = int.from_bytes(first[BLOCK - size :]) + count
+    return first[: BLOCK - size] + (number & ((1 << bits) - 1)).to_bytes(size)
+
+
+class Keystream:
+    """Keystream bytes in order, fetched when needed.
+
+    ``ahead``: fetch whole calls of 2 KiB, so that many small pieces cost no more calls than one
+    large piece; otherwise only what is asked for. ``ready``: keystream already at hand, for
+    counters before ``counter``. A failed fetch loses nothing: what was fetched is kept and the
+    same bytes can be asked for again.
+    """
+
+    def __init__(
+        self, key: AesKey, counter: bytes, *, bits: int, ahead: bool, what: str, ready: bytes = b""
+    ) -> None:
+        self._key = key
+        self._counter = counter
+        self._bits = bits
+        self._ahead = ahead
+        self._what = what
+        self._ready = bytearray(ready)
+
+    def take(self, size: int) -> bytes:
+        """The next ``size`` bytes: one call for each 2 KiB that is not at hand."""
+        missing = whole_blocks(size - len(self._ready))
+        if missing > 0:
+            with progress(self._what, size) as state:
+                while missing > 0:
+                    count = CALL // BLOCK if self._ahead else min(missing, CALL // BLOCK)
+                    self._ready += self._key.ecb_encrypt(
+                        counter_blocks(self._counter, count, bits=self._bits)
+                    )
+                    self._counter = counter_after(self._counter, count, bits=self._bits)
+                    missing -= count
+                    state.done = min(len(self._ready), size)
+        taken = bytes(self._ready[:size])
+        del self._ready[:size]
+        return taken
