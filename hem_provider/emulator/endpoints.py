@@ -7,8 +7,41 @@ from typing import Any, Final
 
 from .audit import Event
 from .call import Access, Endpoint, Handler, Life, Role, Rtc
-from .fields import DESCR, EXT_KID, KID, LABEL, MODE, MSG, PEER, Field, choice, integer, needle, octets, text
-from .handlers import auth, checkin, ecdh, exdsa, init, keymgmt, system
+from .fields import (
+    DESCR,
+    EXT_KID,
+    KID,
+    LABEL,
+    MODE,
+    MSG,
+    PEER,
+    Field,
+    choice,
+    integer,
+    needle,
+    octets,
+    text,
+    text_bytes,
+    text_matching,
+)
+from .handlers import (
+    attestation,
+    auth,
+    checkin,
+    cipher,
+    config,
+    ecdh,
+    exdsa,
+    ext,
+    hmac,
+    init,
+    keymgmt,
+    logger,
+    pqc,
+    storage,
+    system,
+    upgrade,
+)
 from .keytypes import DIGESTS
 from .quirks import Q
 from .signatures import ALGORITHMS
@@ -16,12 +49,13 @@ from .signatures import ALGORITHMS
 __all__ = ["ENDPOINTS", "Router"]
 
 _USER = frozenset({Role.USER})
+_INSIDE = frozenset({Role.USER, Role.MASTER})
 _NOT_MASTER = frozenset({Role.USER, Role.EXTERNAL})
 _LOCKED = 0x40
 
 _JWT = text(1, 7300)
 _TYPE = Field("type", text(1, 16))
-_HASH_ALG = choice(*DIGESTS)
+_EPK = Field("epk", octets(32, 32))
 _CTX = Field("ctx", octets(1, 255), required=False)
 _OPTIONAL_LABEL = replace(LABEL, required=False)
 
@@ -41,10 +75,28 @@ def _keymgmt(
     )  # fmt: skip
 
 
-def _crypto(path: str, handler: Handler, event: Event, *fields: Field, tls: int = 418) -> Endpoint:
+def _crypto(
+    path: str, handler: Handler, event: Event, *fields: Field, tls: int = 418, **more: Any
+) -> Endpoint:
     return Endpoint(
         "POST", f"/api/crypto/{path}", handler, Access.BEARER, ("=keymgmt:use:{kid}",), _NOT_MASTER, tls,
-        life=Life.INITIALISED, tolerates=0, fields=(KID, *fields), event=event,
+        life=Life.INITIALISED, tolerates=0, fields=(KID, *fields), event=event, **more,
+    )  # fmt: skip
+
+
+def _ext(path: str, handler: Handler, *fields: Field, event: Event | None = None) -> Endpoint:
+    """An endpoint of pairing: the user's alone, and authorised before its body is read."""
+    return Endpoint(
+        "POST", f"/api/auth/ext/{path}", handler, Access.BEARER, ("auth:ext:pair", "system:config"), _USER,
+        life=Life.INITIALISED, tolerates=0, fields=fields, auth_first=True, event=event,
+    )  # fmt: skip
+
+
+def _anonymous_ext(path: str, handler: Handler, *fields: Field) -> Endpoint:
+    """An endpoint of login by phone: without bearer, but the clock must be set."""
+    return Endpoint(
+        "POST", f"/api/auth/ext/{path}", handler, life=Life.INITIALISED, rtc=Rtc.ALWAYS, tolerates=0,
+        fields=fields,
     )  # fmt: skip
 
 
@@ -59,6 +111,14 @@ _AUTH: Final = (
         "POST", "/api/auth/init", init.initialise, life=Life.FRESH, rtc=Rtc.ALWAYS, tolerates=0,
         fields=(Field("init", _JWT),),
     ),
+    _ext("init", ext.initiate, _EPK),
+    _ext(
+        "validate", ext.validate, Field("pid", octets(1, 64)), Field("reply", _JWT),
+        event=Event.AUTH_PAIRED_EXTERNAL,
+    ),
+    _ext("mac", ext.prove, _EPK),
+    _anonymous_ext("request", ext.request, _EPK, Field("scope", text_bytes(1, 1023))),
+    _anonymous_ext("token", ext.token, Field("authreply", _JWT)),
 )  # fmt: skip
 
 _SYSTEM: Final = (
@@ -66,6 +126,22 @@ _SYSTEM: Final = (
     Endpoint("GET", "/api/system/version", system.version, Access.OPTIONAL),
     Endpoint("GET", "/api/system/checkin", checkin.prove),
     Endpoint("POST", "/api/system/checkin", checkin.accept, fields=(Field("checked", _JWT),)),
+    Endpoint(
+        "GET", "/api/system/config", config.read, Access.BEARER,
+        ("system:config", "logger:get", "auth:ext:pair"),
+    ),
+    Endpoint(
+        "POST", "/api/system/config", config.write, Access.UNLESS_FRESH, ("system:config",), _INSIDE,
+        tolerates=_LOCKED, busy=("install",), fields=(),
+    ),
+    Endpoint(
+        "GET", "/api/system/config/attestation", attestation.attest, Access.UNLESS_FRESH, msc=True,
+        tolerates=0, busy=("install",),
+    ),
+    Endpoint(
+        "POST", "/api/system/config/provisioning", attestation.provision, msc=True, life=Life.FRESH,
+        initialised_status=403, fields=(Field("genuine", text(1, 512)), Field("crt", text(1, 7300))),
+    ),
     Endpoint("GET", "/api/system/selftest", system.selftest, Access.UNLESS_FRESH),
     Endpoint(
         "GET", "/api/system/reboot", system.reboot, Access.UNLESS_FRESH,
@@ -76,6 +152,59 @@ _SYSTEM: Final = (
         busy=("install",),
     ),
 )  # fmt: skip
+
+
+def _upgrade(method: str, path: str, handler: Handler, **more: Any) -> Endpoint:
+    scopes = ("system:upgrade",) if method == "POST" else ("system:upgrade", "system:config")
+    return Endpoint(
+        method, f"/api/system/upgrade/{path}", handler, Access.UNLESS_FRESH, scopes, msc=True, tolerates=0,
+        busy=("install",), **more,
+    )  # fmt: skip
+
+
+_LOGGED_UPGRADE: Final = {"event": Event.UPGRADE, "results": {406: 2, 409: 2}}
+
+_UPGRADE: Final = (
+    _upgrade("POST", "upload_fw", upgrade.upload_fw, upload=upgrade.UPLOAD_LIMIT, **_LOGGED_UPGRADE),
+    _upgrade("GET", "check_fw", upgrade.check_fw),
+    _upgrade("GET", "install_fw", upgrade.install_fw, **_LOGGED_UPGRADE),
+    _upgrade("GET", "usbmode", upgrade.usb_mode),
+    _upgrade("POST", "upload_ui", upgrade.upload_ui, upload=upgrade.UPLOAD_LIMIT, **_LOGGED_UPGRADE),
+    _upgrade("GET", "check_ui", upgrade.check_ui),
+    _upgrade("GET", "install_ui", upgrade.install_ui, **_LOGGED_UPGRADE),
+)
+
+
+def _logger(path: str, handler: Handler, **more: Any) -> Endpoint:
+    return Endpoint(
+        "GET", f"/api/logger/{path}", handler, Access.BEARER, ("logger:get",), life=Life.INITIALISED,
+        tolerates=0, **more,
+    )  # fmt: skip
+
+
+_LISTED: Final = {"msc": True, "event": Event.LOGGER_LIST_LOG, "results": {404: 1}}
+
+_LOGGER: Final = (
+    _logger("key", logger.key),
+    _logger("list", logger.listing, **_LISTED),
+    _logger("list/{offset}", logger.listing, **_LISTED),
+    _logger("{id}", logger.read, msc=True, event=Event.LOGGER_READ_LOG),
+)
+
+
+def _storage(path: str, handler: Handler) -> Endpoint:
+    return Endpoint(
+        "GET", f"/api/storage/{path}", handler, Access.BEARER, ("storage:disk",), msc=True,
+        life=Life.INITIALISED, tolerates=0, busy=("format",),
+    )  # fmt: skip
+
+
+_STORAGE: Final = (
+    _storage("unlock", storage.unlock),
+    _storage("unlock/rw", storage.unlock_read_write),
+    _storage("unlock/ro", storage.unlock_read_only),
+    _storage("lock", storage.lock),
+)
 
 _KEYMGMT: Final = (
     _keymgmt("GET", "list", keymgmt.listing, "keymgmt:list"),
@@ -112,21 +241,40 @@ _KEYMGMT: Final = (
 
 _SIGN_ALG = Field("alg", choice(*sorted(ALGORITHMS)))
 _SIGNATURE = Field("sign", octets(1, 148))
+_HASH_ALG = Field("alg", choice(*DIGESTS), required=False)
+_PEERS = (EXT_KID, PEER)
+_HMAC = (MSG, _HASH_ALG, *_PEERS)
+_SUFFIX = Field("ctx", octets(1, 64), required=False)
+_AAD = Field("aad", octets(1, 16, dead=Q.LONG_AAD), required=False)
+_BYTES_IV = Field("iv", octets(1, 7300), required=False)
+_CIPHER = (Field("alg", text_matching(cipher.CIPHER_ALGORITHM)), _AAD, *_PEERS, _SUFFIX)
+_WRAP = (Field("alg", choice("AES128", "AES192", "AES256"), required=False), _BYTES_IV, *_PEERS, _SUFFIX)
 
 _CRYPTO: Final = (
+    _crypto("hmac/hash", hmac.make, Event.CRYPTO_HMAC_HASH, *_HMAC, tls=409),
+    _crypto("hmac/verify", hmac.verify, Event.CRYPTO_HMAC_VERIFY, *_HMAC, Field("mac", octets(1, 64))),
     _crypto("exdsa/sign", exdsa.sign, Event.CRYPTO_EXDSA_SIGN, MSG, _SIGN_ALG, _CTX),
     _crypto("exdsa/verify", exdsa.verify, Event.CRYPTO_EXDSA_VERIFY, MSG, _SIGN_ALG, _CTX, _SIGNATURE),
+    _crypto("cipher/encrypt", cipher.encrypt, Event.CRYPTO_ENCRYPT, MSG, *_CIPHER),
     _crypto(
-        "ecdh",
-        ecdh.ecdh,
-        Event.CRYPTO_ECDH,
-        EXT_KID,
-        PEER,
-        Field("alg", choice("", *DIGESTS), required=False),
+        "cipher/decrypt", cipher.decrypt, Event.CRYPTO_DECRYPT, Field("msg", octets(1, 2064)), *_CIPHER,
+        _BYTES_IV, Field("tag", octets(1, 7300), required=False),
     ),
-)
+    _crypto("cipher/wrap", cipher.wrap, Event.CRYPTO_WRAP, MSG, *_WRAP),
+    _crypto("cipher/unwrap", cipher.unwrap, Event.CRYPTO_UNWRAP, Field("msg", octets(1, 2056)), *_WRAP),
+    _crypto("ecdh", ecdh.ecdh, Event.CRYPTO_ECDH, *_PEERS, replace(_HASH_ALG, read=choice("", *DIGESTS))),
+    _crypto("pqc/mlkem/encaps", pqc.encapsulate, Event.CRYPTO_PQC_MLKEM_ENCAPS),
+    _crypto(
+        "pqc/mlkem/decaps", pqc.decapsulate, Event.CRYPTO_PQC_MLKEM_DECAPS, Field("ct", octets(1, 7300))
+    ),
+    _crypto("pqc/mldsa/sign", pqc.sign, Event.CRYPTO_PQC_MLDSA_SIGN, MSG, _CTX),
+    _crypto(
+        "pqc/mldsa/verify", pqc.verify, Event.CRYPTO_PQC_MLDSA_VERIFY, MSG, _CTX,
+        Field("sign", octets(1, 4627)), results=dict.fromkeys((795, 100, 65307), 1),
+    ),
+)  # fmt: skip
 
-ENDPOINTS: Final = (*_AUTH, *_SYSTEM, *_KEYMGMT, *_CRYPTO)
+ENDPOINTS: Final = (*_AUTH, *_SYSTEM, *_UPGRADE, *_KEYMGMT, *_CRYPTO, *_LOGGER, *_STORAGE)
 
 
 @dataclass(slots=True)

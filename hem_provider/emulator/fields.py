@@ -34,6 +34,7 @@ __all__ = [
     "octets",
     "parse_fields",
     "text",
+    "text_bytes",
     "text_matching",
 ]
 
@@ -89,6 +90,18 @@ def text(minimum: int, maximum: int) -> Reader:
         string.encode("utf-8")  # lone surrogates
         if not minimum <= len(string) <= maximum:
             raise ValueError(f"{len(string)} characters, not {minimum} to {maximum}")
+        return string
+
+    return read
+
+
+def text_bytes(minimum: int, maximum: int) -> Reader:
+    """A string of `minimum` to `maximum` bytes in UTF-8."""
+
+    def read(value: Any, _switches: Switches) -> str:
+        string = _string(value)
+        if not minimum <= len(string.encode("utf-8")) <= maximum:
+            raise ValueError(f"not {minimum} to {maximum} bytes")
         return string
 
     return read

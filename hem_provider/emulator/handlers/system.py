@@ -14,16 +14,16 @@ from ..http import Response, answer
 from ..quirks import Q
 from . import identity
 
-__all__ = ["reboot", "selftest", "shutdown", "status", "version"]
+__all__ = ["CARD_SECTORS", "reboot", "selftest", "shutdown", "status", "version"]
 
-_CAPACITY_SECTORS = 15523840
+CARD_SECTORS = 15523840
 _TEMPERATURE = 41.5
 
 
 def _disk_texts(device: Device) -> list[str]:
     config = device.config
-    size = config.storage_disk0size if config else _CAPACITY_SECTORS
-    sizes = (size, _CAPACITY_SECTORS - size)
+    size = config.storage_disk0size if config else CARD_SECTORS
+    sizes = (size, CARD_SECTORS - size)
     return [f"{sectors}:{mode}" for sectors, mode in zip(sizes, device.boot.disks, strict=True)]
 
 

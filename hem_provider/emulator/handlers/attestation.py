@@ -1,0 +1,54 @@
+"""Attestation and provisioning of the secure element (device API §8.6, PPA only)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from .. import element
+from ..call import Call
+from ..encodings import from_b64, to_b64
+from ..http import Refusal, Response, answer
+from ..quirks import Q
+
+__all__ = ["attest", "provision"]
+
+
+def attest(call: Call) -> Response:
+    """GET config/attestation: certificate of a provisioned chip, request of a fresh one."""
+    device = call.device
+    failure = device.switches.text(Q.ATTESTATION_FAILURE)
+    if failure != "none":
+        raise Refusal(500, body=failure.encode())
+    factory = device.state.factory
+    proof = element.genuine(factory, device.now())
+    if factory.element_certificate:
+        return answer({"crt": to_b64(factory.element_certificate), "genuine": proof})
+    public = ec.EllipticCurvePublicKey.from_encoded_point(
+        ec.SECP256R1(), element.point_of(factory.element_key)
+    )
+    der = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return answer({"csr": element.make_request(factory), "key": to_b64(der), "genuine": proof})
+
+
+def provision(call: Call) -> Response:
+    """POST config/provisioning: 406 when the chip has a certificate or this one is not for it."""
+    device = call.device
+    factory = device.state.factory
+    if factory.element_certificate:
+        raise Refusal(406)
+    try:
+        der = from_b64(call.get("crt", str))
+        public = x509.load_der_x509_certificate(der).public_key()
+        if not isinstance(public, ec.EllipticCurvePublicKey):
+            raise Refusal(406)
+        point = public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    except ValueError:
+        raise Refusal(406) from None
+    if point != element.point_of(factory.element_key):
+        raise Refusal(406)
+    device.state = replace(device.state, factory=replace(factory, element_certificate=der))
+    return Response()

@@ -1,0 +1,62 @@
+"""The audit log through the API (device API §14.1)."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from ..call import Call
+from ..device import Device
+from ..encodings import to_b64
+from ..http import Refusal, Response, answer
+from ..quirks import Q
+
+__all__ = ["key", "listing", "read", "signing_public"]
+
+_PAGE: Final = 128
+_ID: Final = re.compile(r"[0-9A-Fa-f]{8}")
+_OFFSET: Final = re.compile(r"[0-9]{1,9}")
+
+
+def _signing_key(device: Device) -> ed25519.Ed25519PrivateKey:
+    return ed25519.Ed25519PrivateKey.from_private_bytes(device.state.identity.log_key)
+
+
+def signing_public(device: Device) -> bytes:
+    """The Ed25519 public key that vouches for the log's MAC keys (`eid_sign`)."""
+    return _signing_key(device).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+
+def key(call: Call) -> Response:
+    """GET logger/key: the key, and a nonce signed with it."""
+    device = call.device
+    nonce = device.new_nonce()
+    signed = _signing_key(device).sign(nonce)
+    return answer(
+        {"key": to_b64(signing_public(device)), "nonce": to_b64(nonce), "nonce_signed": to_b64(signed)}
+    )
+
+
+def listing(call: Call) -> Response:
+    """GET logger/list[/offset]: up to 128 ids, oldest first."""
+    text = call.path.get("offset", "0")
+    if not _OFFSET.fullmatch(text):
+        raise Refusal(406)
+    files = call.device.log_files.files()
+    return answer({"total": len(files), "id": files[int(text) : int(text) + _PAGE]})
+
+
+def read(call: Call) -> Response:
+    """GET logger/{id}: the text of a finished file."""
+    device, wanted = call.device, call.path["id"]
+    if not _ID.fullmatch(wanted):
+        raise Refusal(404)
+    if wanted.lower() == device.boot.log_file and device.switches.on(Q.CURRENT_LOG_406):
+        raise Refusal(406)
+    content = device.log_files.read(wanted.lower())
+    if content is None:
+        raise Refusal(404)
+    return Response(200, content, "text/plain")
