@@ -12,7 +12,7 @@ from typing import TypeVar
 from hem_provider.errors import HemError, HemKeyNotFound, HemOperationFailed
 from hem_provider.keytypes import parse_attributes
 from hem_provider.rest.api import RestApi
-from hem_provider.rest.crypto import check_message
+from hem_provider.rest.crypto import check_context, check_message
 from hem_provider.rest.keymgmt import KeyMaterial, check_kid
 from hem_provider.rest.session import LoginSession
 from hem_provider.symmetric_operations import SymmetricOperations
@@ -33,6 +33,7 @@ class Operations:
     def sign(self, kid: str, message: bytes, algorithm: str, *, context: bytes | None = None) -> bytes:
         """See ``Hem.sign``."""
         check_message(message)
+        check_context(context)
         return self._run(
             kid,
             f"sign with {algorithm}",
@@ -44,6 +45,7 @@ class Operations:
     ) -> bool:
         """See ``Hem.verify``."""
         check_message(message)
+        check_context(context)
 
         def check(token: str) -> bool:
             valid = self._rest.crypto.verify(kid, message, signature, algorithm, context=context, token=token)
@@ -59,6 +61,30 @@ class Operations:
             kid,
             "agree on a secret",
             lambda token: self._rest.crypto.ecdh(kid, peer, algorithm=algorithm, token=token),
+        )
+
+    def mlkem_encapsulate(self, kid: str) -> tuple[bytes, bytes]:
+        """A fresh ciphertext and its shared secret, in this order."""
+        return self._run(
+            kid, "encapsulate", lambda token: self._rest.crypto.mlkem_encapsulate(kid, token=token)
+        )
+
+    def mlkem_decapsulate(self, kid: str, ciphertext: bytes) -> bytes:
+        """The 32-byte shared secret."""
+        return self._run(
+            kid,
+            "decapsulate",
+            lambda token: self._rest.crypto.mlkem_decapsulate(kid, ciphertext, token=token),
+        )
+
+    def mldsa_sign(self, kid: str, message: bytes, *, context: bytes | None = None) -> bytes:
+        """The raw ML-DSA signature of 1…2048 bytes."""
+        check_message(message)
+        check_context(context)
+        return self._run(
+            kid,
+            "sign with ML-DSA",
+            lambda token: self._rest.crypto.mldsa_sign(kid, message, context=context, token=token),
         )
 
     def fetch(self, kid: str) -> KeyMaterial:

@@ -1,19 +1,36 @@
-"""Ed25519 keys on a device (RFC 8032)."""
+"""Ed25519 and Ed448 keys on a device, and their variants (RFC 8032).
+
+The key classes sign as ``cryptography``'s do: Ed25519, and Ed448 with the empty context. The
+variants it has no interface for are classes beside them, which refer to the same key::
+
+    Ed25519ph(key, context=b"app").sign(data)
+    Ed25519ctx(key, context=b"app").verify(signature, data)
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
-from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
 
 from hem_provider.errors import HemProtocolError
+from hem_provider.key import Key
 from hem_provider.keys.capabilities import check_usage, device_parameter
 from hem_provider.keys.remote import RemotePrivateKey
+from hem_provider.keytypes import MAX_CONTEXT
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
 
-__all__ = ["HemEd25519PrivateKey"]
+__all__ = [
+    "Ed448ctx",
+    "Ed448ph",
+    "Ed25519ctx",
+    "Ed25519ph",
+    "HemEd448PrivateKey",
+    "HemEd25519PrivateKey",
+]
 
 
 class HemEd25519PrivateKey(RemotePrivateKey[ed25519.Ed25519PublicKey], ed25519.Ed25519PrivateKey):
@@ -21,9 +38,82 @@ class HemEd25519PrivateKey(RemotePrivateKey[ed25519.Ed25519PublicKey], ed25519.E
 
     def sign(self, data: Buffer) -> bytes:
         """Ed25519 over 1…2048 bytes; 64 bytes. ``MessageTooLong`` for more, ``ValueError`` for 0."""
-        literal = device_parameter(self._key, "sign", "ed25519")
-        check_usage(self._key, "sign")
-        signature = self._key.operations.sign(self.kid, bytes(data), literal)
-        if len(signature) != self._key.type.signature_size:
-            raise HemProtocolError(f"key {self.kid}: a signature of {len(signature)} bytes")
-        return signature
+        return _sign(self._key, "ed25519", data)
+
+
+class HemEd448PrivateKey(RemotePrivateKey[ed448.Ed448PublicKey], ed448.Ed448PrivateKey):
+    """An Ed448 key whose ``sign`` runs on the device."""
+
+    def sign(self, data: Buffer) -> bytes:
+        """Ed448 with the empty context over 1…2048 bytes; 114 bytes."""
+        return _sign(self._key, "ed448", data)
+
+
+class _Variant:
+    """A variant of EdDSA with one key and one context. Verifying asks the device: no common
+    library has these."""
+
+    type_name: ClassVar[str]
+    algorithm: ClassVar[str]
+    smallest_context: ClassVar[int] = 0
+
+    def __init__(self, key: Key, *, context: bytes = b"") -> None:
+        if key.type.name != self.type_name:
+            raise UnsupportedAlgorithm(
+                f"{type(self).__name__}: key {key.kid} is {key.type.name}, not {self.type_name}"
+            )
+        if not self.smallest_context <= len(context) <= MAX_CONTEXT:
+            raise ValueError(
+                f"context: {len(context)} bytes; accepted: {self.smallest_context} to {MAX_CONTEXT}"
+            )
+        self._key = key
+        self._context = context
+
+    def sign(self, data: Buffer) -> bytes:
+        """Sign 1…2048 bytes."""
+        return _sign(self._key, self.algorithm, data, self._context)
+
+    def verify(self, signature: Buffer, data: Buffer) -> None:
+        """Raises ``InvalidSignature``; ``HemKeyNotFound`` when the key is gone."""
+        literal = device_parameter(self._key, "sign", self.algorithm)
+        signature = bytes(signature)
+        if len(signature) != self._key.type.signature_size or not self._key.operations.verify(
+            self._key.kid, bytes(data), signature, literal, context=self._context
+        ):
+            raise InvalidSignature
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self._key!r}>"
+
+
+class Ed25519ph(_Variant):
+    """Ed25519ph: the message is hashed with SHA-512 first (on the device). Context 0–255 bytes."""
+
+    type_name, algorithm = "ED25519", "ed25519ph"
+
+
+class Ed25519ctx(_Variant):
+    """Ed25519ctx. Context 1–255 bytes."""
+
+    type_name, algorithm, smallest_context = "ED25519", "ed25519ctx", 1
+
+
+class Ed448ctx(_Variant):
+    """Ed448 with a context of 0–255 bytes; with none it is plain Ed448."""
+
+    type_name, algorithm = "ED448", "ed448"
+
+
+class Ed448ph(_Variant):
+    """Ed448ph: the message is hashed with SHAKE256 first (on the device). Context 0–255 bytes."""
+
+    type_name, algorithm = "ED448", "ed448ph"
+
+
+def _sign(key: Key, algorithm: str, data: Buffer, context: bytes = b"") -> bytes:
+    literal = device_parameter(key, "sign", algorithm)
+    check_usage(key, "sign")
+    signature = key.operations.sign(key.kid, bytes(data), literal, context=context or None)
+    if len(signature) != key.type.signature_size:
+        raise HemProtocolError(f"key {key.kid}: a signature of {len(signature)} bytes")
+    return signature

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, x448, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hem_provider.errors import HemProtocolError
-from hem_provider.keytypes import KeyType
+from hem_provider.keys.postquantum import native_class
+from hem_provider.keytypes import KEY_TYPES, KeyType
 
-__all__ = ["CURVES", "device_form", "load_public"]
+__all__ = ["CURVES", "device_form", "load_public", "type_of"]
 
 #: Device type → curve.
 CURVES: Mapping[str, ec.EllipticCurve] = {
@@ -22,20 +24,28 @@ CURVES: Mapping[str, ec.EllipticCurve] = {
 }
 
 
-def _point(curve: ec.EllipticCurve) -> Callable[[bytes], Any]:
-    return lambda data: ec.EllipticCurvePublicKey.from_encoded_point(curve, data)
-
-
-_LOADERS: Mapping[str, Callable[[bytes], Any]] = {
-    **{name: _point(curve) for name, curve in CURVES.items()},
-    "ED25519": ed25519.Ed25519PublicKey.from_public_bytes,
+#: Device type → native class of raw public keys.
+_RAW: Mapping[str, Any] = {
+    "ED25519": ed25519.Ed25519PublicKey,
+    "ED448": ed448.Ed448PublicKey,
+    "CURVE25519": x25519.X25519PublicKey,
+    "CURVE448": x448.X448PublicKey,
 }
 
 
 def load_public(key_type: KeyType, data: bytes) -> Any:
-    """The native public key. ``HemProtocolError`` when ``data`` is not one of that type."""
+    """The native public key of a device's ``data``.
+
+    ``HemProtocolError`` when ``data`` is not one of that type; ``UnsupportedAlgorithm`` when this
+    ``cryptography`` has no class for it.
+    """
     try:
-        return _LOADERS[key_type.name](data)
+        if key_type.name in CURVES:
+            return ec.EllipticCurvePublicKey.from_encoded_point(CURVES[key_type.name], data)
+        kind = _RAW.get(key_type.name) or native_class(key_type.name, "PublicKey")
+        if kind is None:
+            raise UnsupportedAlgorithm(f"{key_type.name}: this cryptography has no such public key")
+        return kind.from_public_bytes(data)
     except ValueError as error:
         raise HemProtocolError(
             f"the device's {key_type.name} public key of {len(data)} bytes is not valid: {error}"
@@ -47,3 +57,15 @@ def device_form(public: Any) -> bytes:
     if isinstance(public, ec.EllipticCurvePublicKey):
         return public.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
     return bytes(public.public_bytes(Encoding.Raw, PublicFormat.Raw))
+
+
+def type_of(public: Any) -> KeyType:
+    """The device's type for a native public key. ``UnsupportedAlgorithm`` when it has none."""
+    if isinstance(public, ec.EllipticCurvePublicKey):
+        names = [name for name, curve in CURVES.items() if curve.name == public.curve.name]
+    else:
+        kinds = {**{name: native_class(name, "PublicKey") for name in KEY_TYPES}, **_RAW}
+        names = [name for name, kind in kinds.items() if kind is not None and isinstance(public, kind)]
+    if not names:
+        raise UnsupportedAlgorithm(f"the device has no keys of the kind {type(public).__name__}")
+    return KEY_TYPES[names[0]]

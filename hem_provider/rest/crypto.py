@@ -9,14 +9,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from hem_provider.errors import HemOperationFailed, MessageTooLong
+from hem_provider.errors import HemOperationFailed, HemTimeout, MessageTooLong
 from hem_provider.keytypes import MAX_CONTEXT, MAX_MESSAGE
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.channel import Channel
 from hem_provider.rest.encoding import b64
 from hem_provider.rest.keymgmt import check_kid, peer_field
+from hem_provider.rest.status import error_for
+from hem_provider.rest.wire import ConnectionLostError
 
-__all__ = ["CryptoApi", "check_message"]
+__all__ = ["CryptoApi", "check_context", "check_message"]
+
+#: Answers to ``mldsa/verify`` that say nothing about the signature (device API §13.9).
+_NOT_A_VERDICT = frozenset({400, 401, 403, 409, 411, 413, 418})
 
 
 def check_message(message: bytes, limit: int = MAX_MESSAGE, *, what: str = "message") -> None:
@@ -73,6 +78,44 @@ class CryptoApi:
         if algorithm is not None:
             body["alg"] = algorithm
         return self._post("ecdh", body, token).data("ecdh")
+
+    def mlkem_encapsulate(self, kid: str, *, token: str) -> tuple[bytes, bytes]:
+        """``pqc/mlkem/encaps``: a fresh ciphertext and its 32-byte shared secret, in this order.
+
+        Needs the private object: an imported public key is refused.
+        """
+        answer = self._post("pqc/mlkem/encaps", {"kid": check_kid(kid)}, token)
+        return answer.data("ct"), answer.data("ss")
+
+    def mlkem_decapsulate(self, kid: str, ciphertext: bytes, *, token: str) -> bytes:
+        """``pqc/mlkem/decaps``: the 32-byte shared secret. The answer's ``alg`` is not meaningful."""
+        return self._post("pqc/mlkem/decaps", {"kid": check_kid(kid), "ct": b64(ciphertext)}, token).data(
+            "ss"
+        )
+
+    def mldsa_sign(self, kid: str, message: bytes, *, context: bytes | None = None, token: str) -> bytes:
+        """``pqc/mldsa/sign``: 1…2048 bytes under an optional context; the raw signature."""
+        return self._post("pqc/mldsa/sign", self._signing(kid, message, context), token).data("sign")
+
+    def mldsa_verify(
+        self, kid: str, message: bytes, signature: bytes, *, context: bytes | None = None, token: str
+    ) -> bool:
+        """``pqc/mldsa/verify``. ``False`` also when the key is missing or of the wrong type.
+
+        Firmware 1.2.2 tells failure by an internal number as status code, even one that is no
+        HTTP (device API §13.9): an answer that cannot be read, from a device that then answers
+        its status, is such a failure. Verify with the native public key where you can.
+        """
+        body = self._signing(kid, message, context, sign=b64(signature))
+        path = "/api/crypto/pqc/mldsa/verify"
+        try:
+            reply = self._channel.exchange("POST", path, body=body, token=token)
+        except (ConnectionLostError, HemTimeout):
+            self._channel.call("GET", "/api/system/status")
+            return False
+        if reply.status in _NOT_A_VERDICT or 500 <= reply.status < 600:
+            raise error_for(reply.status, f"{self._channel.config.name}: POST {path}")
+        return reply.status == 200
 
     def _signing(self, kid: str, message: bytes, context: bytes | None, **fields: str) -> dict[str, str]:
         check_message(message)

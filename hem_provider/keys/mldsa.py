@@ -1,0 +1,49 @@
+"""ML-DSA-44, -65 and -87 keys on a device (FIPS 204). Needs cryptography 47 or newer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import mldsa
+
+from hem_provider.errors import HemProtocolError
+from hem_provider.keys.capabilities import check_usage
+from hem_provider.keys.remote import RemotePrivateKey
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
+__all__ = ["HemMLDSA44PrivateKey", "HemMLDSA65PrivateKey", "HemMLDSA87PrivateKey"]
+
+
+class _Signer(RemotePrivateKey[Any]):
+    """What the three parameter sets share."""
+
+    def sign(self, data: Buffer, context: Buffer | None = None) -> bytes:
+        """ML-DSA over 1…2048 bytes with a context of up to 255 bytes; verify locally with
+        ``public_key()``. ``MessageTooLong`` for more, ``ValueError`` for none."""
+        own = None if context is None else bytes(context)
+        check_usage(self._key, "sign")
+        signature = self._key.operations.mldsa_sign(self.kid, bytes(data), context=own)
+        if len(signature) != self._key.type.signature_size:
+            raise HemProtocolError(f"key {self.kid}: a signature of {len(signature)} bytes")
+        return signature
+
+    def sign_mu(self, mu: Buffer) -> NoReturn:
+        """Refused: the device computes mu itself from the whole message."""
+        raise UnsupportedAlgorithm(
+            f"sign_mu with {len(bytes(mu))} bytes: the device takes the message itself, of up to 2048 bytes"
+        )
+
+
+class HemMLDSA44PrivateKey(_Signer, mldsa.MLDSA44PrivateKey):
+    """An ML-DSA-44 key whose ``sign`` runs on the device; 2420-byte signatures."""
+
+
+class HemMLDSA65PrivateKey(_Signer, mldsa.MLDSA65PrivateKey):
+    """An ML-DSA-65 key whose ``sign`` runs on the device; 3309-byte signatures."""
+
+
+class HemMLDSA87PrivateKey(_Signer, mldsa.MLDSA87PrivateKey):
+    """An ML-DSA-87 key whose ``sign`` runs on the device; 4627-byte signatures."""

@@ -1,0 +1,69 @@
+"""ML-KEM-512 keys on a device (FIPS 203). ``cryptography`` has no such key, so both halves are
+classes of ours with the same method names; encapsulating asks the device."""
+
+from __future__ import annotations
+
+from hem_provider.errors import HemProtocolError
+from hem_provider.key import Key
+from hem_provider.keys.remote import RemotePrivateKey
+
+__all__ = ["HemMLKEM512PrivateKey", "HemMLKEM512PublicKey", "decapsulate"]
+
+_SECRET = 32
+
+
+class HemMLKEM512PublicKey:
+    """The public half of a key on the device."""
+
+    def __init__(self, key: Key) -> None:
+        self._key = key
+
+    def encapsulate(self) -> tuple[bytes, bytes]:
+        """A 32-byte shared secret and its 768-byte ciphertext, made on the device."""
+        ciphertext, secret = self._key.operations.mlkem_encapsulate(self._key.kid)
+        if len(ciphertext) != self._key.type.ciphertext_size or len(secret) != _SECRET:
+            raise HemProtocolError(
+                f"key {self._key.kid}: a ciphertext of {len(ciphertext)} and a secret of {len(secret)} bytes"
+            )
+        return secret, ciphertext
+
+    def public_bytes_raw(self) -> bytes:
+        """The 800-byte encapsulation key; asks the device once."""
+        return self._key.public_bytes()
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, HemMLKEM512PublicKey) and self.public_bytes_raw() == other.public_bytes_raw()
+
+    def __hash__(self) -> int:
+        return hash(self._key.kid)
+
+    def __copy__(self) -> HemMLKEM512PublicKey:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> HemMLKEM512PublicKey:
+        return self
+
+
+class HemMLKEM512PrivateKey(RemotePrivateKey[HemMLKEM512PublicKey]):
+    """An ML-KEM-512 key whose ``decapsulate`` runs on the device."""
+
+    def public_key(self) -> HemMLKEM512PublicKey:
+        """The public half; no I/O."""
+        return HemMLKEM512PublicKey(self._key)
+
+    def decapsulate(self, ciphertext: bytes) -> bytes:
+        """The 32-byte shared secret. ``ValueError`` for a ciphertext of the wrong size."""
+        return decapsulate(self._key, ciphertext)
+
+
+def decapsulate(key: Key, ciphertext: bytes) -> bytes:
+    """Check the size, ask the device, check the answer."""
+    ciphertext = bytes(ciphertext)
+    if len(ciphertext) != key.type.ciphertext_size:
+        raise ValueError(
+            f"ciphertext: {len(ciphertext)} bytes; {key.type.name} has {key.type.ciphertext_size}"
+        )
+    secret = key.operations.mlkem_decapsulate(key.kid, ciphertext)
+    if len(secret) != _SECRET:
+        raise HemProtocolError(f"key {key.kid}: a shared secret of {len(secret)} bytes, not {_SECRET}")
+    return secret
