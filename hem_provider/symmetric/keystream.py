@@ -48,6 +48,7 @@ class Keystream:
         missing = whole_blocks(size - len(self._ready))
         if missing > 0:
             with progress(self._what, size) as state:
+                state.done = len(self._ready)
                 while missing > 0:
                     count = CALL // BLOCK if self._ahead else min(missing, CALL // BLOCK)
                     self._ready += self._key.ecb_encrypt(
