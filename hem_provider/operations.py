@@ -87,6 +87,21 @@ class Operations:
             lambda token: self._rest.crypto.mldsa_sign(kid, message, context=context, token=token),
         )
 
+    def mldsa_verify(
+        self, kid: str, message: bytes, signature: bytes, *, context: bytes | None = None
+    ) -> bool:
+        """Verify on the device; ``HemKeyNotFound`` when there is no such key."""
+        check_message(message)
+        check_context(context)
+
+        def check(token: str) -> bool:
+            valid = self._rest.crypto.mldsa_verify(kid, message, signature, context=context, token=token)
+            if not valid:  # or there is no such key
+                self._rest.keymgmt.get(kid, token=token)
+            return valid
+
+        return self._run(kid, "verify with ML-DSA", check)
+
     def fetch(self, kid: str) -> KeyMaterial:
         """Type and public key. ``HemKeyNotFound`` when there is no such key."""
         scopes = (f"keymgmt:use:{kid}", "keymgmt:gen", "keymgmt:get")
