@@ -120,10 +120,9 @@ def _commands(build_dir: Path, library: Path) -> list[list[str]]:
     objects = [str(build_dir / f"{each}.o") for each in [*(source.stem for source in ours), "embedding"]]
     libdir = sysconfig.get_config_var("LIBDIR")
     temporary = library.with_name(f".{library.name}.new")
-    commands.append(
-        [*compiler, *extra, *objects, "-o", str(temporary), *_LINK,
-         f"-Wl,--version-script={build_dir / 'exports.map'}", f"-L{libdir}", f"-Wl,-rpath,{libdir}", f"-lpython{sysconfig.get_config_var('LDVERSION')}", "-ldl"]
-    )  # fmt: skip
+    python = [f"-L{libdir}", f"-Wl,-rpath,{libdir}", f"-lpython{sysconfig.get_config_var('LDVERSION')}"]
+    exports = f"-Wl,--version-script={build_dir / 'exports.map'}"
+    commands.append([*compiler, *extra, *objects, "-o", str(temporary), *_LINK, exports, *python, "-ldl"])
     # A process that has the old library mapped keeps it.
     commands.append(["mv", "-f", str(temporary), str(library)])
     return commands

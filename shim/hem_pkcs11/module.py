@@ -17,7 +17,7 @@ from hem_pkcs11.constants import CKR
 from hem_pkcs11.log import Level, log
 from hem_pkcs11.returns import BufferTooSmall, Pkcs11Error, return_value
 from hem_pkcs11.sessions import Session, SessionTable
-from hem_provider.errors import HemAuthenticationError, HemError
+from hem_provider.errors import HemAuthenticationError, HemError, HemLoginRequired
 
 if TYPE_CHECKING:
     from hem_pkcs11.slots import OpenDevice, Slot
@@ -125,7 +125,8 @@ class Module:
 
 def _explain(name: str, rv: CKR, error: Exception, session: Session | None) -> None:
     """Say in words what the host shows as a number."""
-    if isinstance(error, HemAuthenticationError) and session is not None:
+    refused = isinstance(error, HemAuthenticationError) and not isinstance(error, HemLoginRequired)
+    if refused and session is not None:
         session.slot.refused()
     if isinstance(error, Pkcs11Error):
         if error.text:

@@ -106,8 +106,8 @@ class ObjectTable:
                 item = KeyObject(next(_handles), object_class, key, KINDS[key.type.name], owner)
                 self._by_key[key.kid, object_class] = item
                 self._by_handle[item.handle] = item
-            else:
-                item.key = key
+            elif (item.key.label, item.key.descr) != (key.label, key.descr):
+                item.key = key  # otherwise the old one, which may know its public half already
             added[object_class] = item
         return added
 

@@ -31,10 +31,9 @@ class BufferTooSmall(Pkcs11Error):
 
 #: Device layer's errors, the particular before the general.
 _TABLE: tuple[tuple[type[BaseException], CKR], ...] = (
-    (errors.HemLoginRequired, CKR.USER_NOT_LOGGED_IN),
-    (errors.HemAuthenticationError, CKR.PIN_INCORRECT),
-    (errors.HemUnreachable, CKR.DEVICE_REMOVED),
-    (errors.HemTimeout, CKR.DEVICE_REMOVED),
+    # C_Login itself says CKR_PIN_INCORRECT; anywhere else a refusal ends the login.
+    (errors.HemAuthenticationError, CKR.USER_NOT_LOGGED_IN),
+    # Not CKR_DEVICE_REMOVED: an outage does not end sessions, and hosts would drop them.
     (errors.HemConnectionError, CKR.DEVICE_ERROR),
     (errors.HemScopeDenied, CKR.ACTION_PROHIBITED),
     (errors.HemClockError, CKR.DEVICE_ERROR),

@@ -109,7 +109,7 @@ class Slot:
         self.require_present()
         emulated = self.hem.is_emulator
         identity = self.hem.identity
-        flags = CKF.RNG | CKF.LOGIN_REQUIRED | CKF.DUAL_CRYPTO_OPERATIONS
+        flags = CKF.RNG | CKF.LOGIN_REQUIRED
         if self._initialized:
             flags |= CKF.TOKEN_INITIALIZED | CKF.USER_PIN_INITIALIZED
         if self._pin_comes_by_itself:

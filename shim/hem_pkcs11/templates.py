@@ -212,20 +212,18 @@ def _usage(halves: tuple[Template, Template], kind: Kind) -> frozenset[str] | No
     public, private = halves
     asked, denied = set(), set()
     for word, private_flag, public_flag in _USAGES:
-        said = [private.flag(private_flag)]
-        if public_flag is not None:
-            said.append(public.flag(public_flag))
+        said = {private.flag(private_flag), public.flag(public_flag) if public_flag is not None else None}
         if True in said:
-            if word not in possible:
-                raise private.error(
-                    CKR.TEMPLATE_INCONSISTENT, private_flag, f"a {kind.type.name} key cannot {word}"
-                )
             asked.add(word)
         elif False in said:
             denied.add(word)
-    usage = asked or possible - denied
+    # pkcs11-tool asks for signing and derivation at once, whatever the curve.
+    usage = asked & possible if asked else possible - denied
     if not usage:
-        raise private.error(CKR.TEMPLATE_INCONSISTENT, CKA.SIGN, "the key could do nothing at all")
+        raise private.error(
+            CKR.TEMPLATE_INCONSISTENT, CKA.SIGN,
+            f"nothing is left that a {kind.type.name} key can do ({', '.join(sorted(possible))})",
+        )  # fmt: skip
     return frozenset(usage) if asked or denied else None
 
 

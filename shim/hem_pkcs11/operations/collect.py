@@ -42,8 +42,8 @@ class Collector:
             raise Pkcs11Error(
                 CKR.DATA_LEN_RANGE,
                 f"{self._what}: a message of {size} bytes or more, and the device takes whole "
-                f"messages of 1 to {self._limit} bytes; sign a shorter text that stands for the data, such as a list "
-                "of digests or the signed attributes of CMS",
+                f"messages of 1 to {self._limit} bytes; sign a shorter text that "
+                "stands for the data, such as a list of digests or the signed attributes of CMS",
             )
 
     def clear(self) -> None:

@@ -1,0 +1,141 @@
+"""Fixtures of the PKCS#11 tests: the module over a device in memory, the built library, an emulator."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hem_pkcs11.constants import CKA, CKF, CKM, CKO, CKR, CKU
+from hem_pkcs11.kinds import KINDS
+from hem_pkcs11.module import Module
+from hem_pkcs11.values import Mechanism, pack_bool, pack_ulong
+from support.emulator import ServedEmulator
+from support.fake_hem import PIN, FakeHem
+
+from hem_provider.config import Config, DeviceConfig, Pkcs11Config
+
+ROOT = Path(__file__).parents[2]
+RW = int(CKF.SERIAL_SESSION | CKF.RW_SESSION)
+
+
+class Core:
+    """The Python core over devices in memory, with the calls that most tests begin with."""
+
+    def __init__(self, *names: str, login_cache: float = 300.0, **settings: Any) -> None:
+        self.hems: dict[str, FakeHem] = {}
+        self.config = Config(
+            devices=tuple(DeviceConfig(url="https://my.ence.do", name=each, **settings) for each in names),
+            pkcs11=Pkcs11Config(login_cache=login_cache),
+        )
+        self.module = Module(load_config=lambda: self.config, open_device=self._open)
+
+    def _open(self, config: DeviceConfig) -> Any:
+        # A device keeps its keys when the host opens it again.
+        self.hems.setdefault(config.name, FakeHem(config))
+        return self.hems[config.name]
+
+    @property
+    def hem(self) -> FakeHem:
+        return self.hems["first"]
+
+    def rv(self, name: str, *arguments: Any) -> CKR:
+        return self.module.call(name, *arguments)[0]
+
+    def ok(self, name: str, *arguments: Any) -> Any:
+        rv, result = self.module.call(name, *arguments)
+        assert rv == CKR.OK, f"{name}: {rv!r}"
+        return result
+
+    def session(self, flags: int = RW) -> int:
+        return self.ok("C_OpenSession", 0, flags, False, False)
+
+    def user_session(self) -> int:
+        session = self.session()
+        self.ok("C_Login", session, CKU.USER, PIN.encode())
+        return session
+
+    def pair(self, session: int, curve: str = "SECP256R1", **attributes: bytes) -> tuple[int, int]:
+        """A token key pair; attributes by name go into both templates."""
+        kind = KINDS[curve]
+        both = [
+            (CKA.TOKEN, pack_bool(True)),
+            *((CKA[name], value) for name, value in attributes.items()),
+        ]
+        return self.ok(
+            "C_GenerateKeyPair",
+            session,
+            Mechanism(kind.generation),
+            [*both, (CKA.EC_PARAMS, kind.ec_params)],
+            both,
+        )
+
+    def find(self, session: int, *template: tuple[int, bytes]) -> list[int]:
+        self.ok("C_FindObjectsInit", session, list(template))
+        found = self.ok("C_FindObjects", session, 1000)
+        self.ok("C_FindObjectsFinal", session)
+        return found
+
+    def value(self, session: int, handle: int, kind: int) -> bytes:
+        query = self.ok("C_GetAttributeValue", session, handle, [(kind, 10_000)])
+        assert query.rv == CKR.OK, f"{kind:#x}: {query.rv!r}"
+        return query.values[0]
+
+    def private(self, session: int) -> list[int]:
+        return self.find(session, (CKA.CLASS, pack_ulong(CKO.PRIVATE_KEY)))
+
+    def sign(self, session: int, key: int, message: bytes, mechanism: int = CKM.ECDSA_SHA256) -> bytes:
+        self.ok("C_SignInit", session, Mechanism(mechanism), key)
+        return self.ok("C_Sign", session, message, 256)
+
+
+@pytest.fixture
+def core() -> Iterator[Core]:
+    """One device called "first", initialised module."""
+    core = Core("first")
+    core.ok("C_Initialize", None)
+    yield core
+    if core.module.initialized_in is not None:
+        core.ok("C_Finalize", False)
+
+
+@pytest.fixture(scope="session")
+def make_core() -> type[Core]:
+    return Core
+
+
+@pytest.fixture(scope="session")
+def library() -> Path:
+    """The library, built in the checkout when it is not current."""
+    sys.path.insert(0, str(ROOT / "shim"))
+    try:
+        from build_module import build
+    finally:
+        sys.path.pop(0)
+    return build(ROOT / "shim" / "hem_pkcs11", in_place=True)
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedEmulator]:
+    with ServedEmulator(tmp_path_factory.mktemp("emulator")) as served:
+        yield served
+
+
+@pytest.fixture
+def environment(emulator: ServedEmulator, tmp_path: Path) -> dict[str, str]:
+    """What a tool needs to find the emulator, and nothing else of ours."""
+    return device_environment(emulator, tmp_path)
+
+
+def device_environment(emulator: ServedEmulator, home: Path) -> dict[str, str]:
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("HEM_", "PYTHON"))}
+    return clean | {
+        "HOME": str(home),
+        "XDG_CONFIG_HOME": str(home / "config"),
+        "HEM_URL": emulator.https,
+        "HEM_CA_FILE": str(emulator.ca_file),
+        "HEM_NAME": "demo",
+    }
