@@ -105,7 +105,7 @@ class Device:
         state = self.state
         elapsed = self.host_time() - state.rtc_host
         gain = float(self.switches.value(Q.RTC_GAIN))
-        return int(state.rtc_device + elapsed * (1.0 + gain) + state.bench.clock_error)
+        return int(state.rtc_device + elapsed * (1.0 + gain))
 
     def set_clock(self, now: int) -> None:
         """Set the RTC to `now`, in Unix seconds."""
@@ -145,4 +145,10 @@ class Device:
 
     def task(self, name: str) -> bool:
         """True while the background task `name` runs."""
+        if name == "install" and self.has_condition("install-busy"):
+            return True
         return any(task.name == name and task.until > self.host_time() for task in self.boot.tasks)
+
+    def has_condition(self, name: str) -> bool:
+        """True while the ordered fault `name` holds."""
+        return any(fault.name == name for fault in self.state.bench.faults)

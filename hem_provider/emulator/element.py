@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from .encodings import to_b64
 from .state import Factory
 
-__all__ = ["genuine", "make_certificate", "make_request", "point_of"]
+__all__ = ["genuine", "key_id", "make_certificate", "make_request", "point_of"]
 
 _CUSTODY_KEY = hashlib.sha256(b"hem-provider emulated custody CA").digest()
 _UNIQUE_ID = x509.ObjectIdentifier("1.3.6.1.4.1.56231.1")
@@ -37,8 +37,12 @@ def genuine(factory: Factory, now: int) -> str:
     digits."""
     digits = str(now).encode()
     signature = _load(factory.element_key).sign(digits, ec.ECDSA(hashes.SHA256()))
-    key_id = hashlib.sha1(point_of(factory.element_key), usedforsecurity=False).digest()
-    return ".".join(to_b64(part) for part in (key_id, digits, signature))
+    return ".".join(to_b64(part) for part in (key_id(point_of(factory.element_key)), digits, signature))
+
+
+def key_id(point: bytes) -> bytes:
+    """SHA-1 of the public point: the Subject Key Identifier of the element's certificate."""
+    return hashlib.sha1(point, usedforsecurity=False).digest()
 
 
 def _subject(factory: Factory) -> x509.Name:

@@ -11,7 +11,7 @@ from pathlib import Path
 from .cloud.service import Cloud
 from .device import Device
 from .dispatch import Dispatcher
-from .lifecycle import create
+from .lifecycle import create, power_cycle
 from .nonces import Nonces
 from .store import Store
 from .wsgi import Application
@@ -67,8 +67,15 @@ class EmulatedDevice:
         with self.model.transaction():
             if not self.model.exists:
                 create(self.model, model)
-        self.device = Application(Dispatcher(self.model))
-        self.cloud = Application(Cloud(self.model))
+        self.cloud_service = Cloud(self.model)
+        self.device = Application(Dispatcher(self.model), self.model, latency=True)
+        self.cloud = Application(self.cloud_service, self.model)
+
+    def power_on(self) -> None:
+        """Plug a device in that was shut down or stopped; one that runs is left alone."""
+        with self.model.transaction():
+            if not self.model.state.powered or self.model.state.bricked:
+                power_cycle(self.model)
 
     def close(self) -> None:
         """Close the state file."""

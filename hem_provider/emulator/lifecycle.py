@@ -26,6 +26,7 @@ __all__ = [
     "power_cycle",
     "power_off",
     "reboot",
+    "renew",
     "start_task",
     "store_tls_records",
     "wipe",
@@ -68,7 +69,7 @@ def _start(device: Device, *, clear_clock: bool) -> None:
     state, old, switches = device.state, device.boot, device.switches
     host = device.host_time()
     # Gain so far stays in the clock: rebase it, so that a changed gain counts from now on only.
-    now = device.now() - state.bench.clock_error
+    now = device.now()
     boot = new_boot(old.number + 1, host, tls=state.tls)
     boot = replace(
         boot,
@@ -137,6 +138,15 @@ def wipe(device: Device) -> None:
         state, config=None, identity=_new_identity(), tls=state.tls if keep else None, csr_key="", staged={}
     )
     _start(device, clear_clock=True)
+
+
+def renew(device: Device) -> None:
+    """Back to the factory: a new device of the same model, with the same switches and the same authority."""
+    state = device.state
+    for table in ("slot", "tombstone", "nonce", "log", "cloud"):
+        device.store.database.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
+    device.repository.erase()
+    create(device, state.factory.model, bench=state.bench)
 
 
 def install_tls(device: Device, material: Tls) -> None:

@@ -13,6 +13,7 @@ import io
 import logging
 import socket
 import ssl
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -137,6 +138,12 @@ class _Connection:
         self.socket.close()
 
 
+def _reset_on_close(sock: socket.socket) -> None:
+    """Make the next close send a TCP reset."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+
+
 class Listener:
     """A listening port that serves one application, over TLS when `context` is given."""
 
@@ -193,6 +200,9 @@ class Listener:
             while self._exchange(connection, peer):
                 pass
             drain = True
+        except ConnectionResetError as error:
+            _LOG.debug("connection from %s: %s", peer, error)
+            _reset_on_close(connection.socket)
         except (OSError, ssl.SSLError) as error:
             _LOG.debug("connection from %s: %s", peer, error)
         except Exception:

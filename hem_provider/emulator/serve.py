@@ -107,12 +107,9 @@ class Emulator:
         )
 
     def _prepare(self, names: Sequence[str]) -> None:
-        """Write the CA file, plug the device in if it was off, and give the factory certificate these
-        names."""
+        """Write the CA file and give the factory certificate these names."""
         model = self.device.model
         with model.transaction():
-            if not model.state.powered or model.state.bricked:
-                lifecycle.power_cycle(model)
             authority = model.state.bench.ca
             if authority is None:
                 authority = tls.make_authority()

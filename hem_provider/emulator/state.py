@@ -135,7 +135,6 @@ class Bench:
     quirks: dict[str, bool | int | float | str] = field(default_factory=dict)
     faults: tuple[Fault, ...] = ()
     latency: dict[str, float] = field(default_factory=dict)
-    clock_error: float = 0.0
     checkin_action: str = "OK"
     """What the check-in backend orders next (device API §9.4)."""
     checkin_offset: int = 0

@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Protocol
 
+from .device import Device
+from .faults import pick
 from .http import Refusal, Request, Response
+from .latency import delay_of
+from .state import Fault
 from .store import StateFileError
 
 __all__ = ["Application", "Environ", "Service", "StartResponse", "read_exactly", "server_header"]
@@ -51,42 +56,87 @@ def read_exactly(stream: Any, size: int) -> bytes:
     return b"".join(parts)
 
 
-class Application:
-    """A WSGI application over a service; safe for threads."""
+def _strike_before(struck: Mapping[str, Fault]) -> None:
+    """The faults that come before the request is processed."""
+    if "reset-before" in struck:
+        raise ConnectionResetError("ordered fault: reset before processing")
+    if "hang" in struck:
+        time.sleep(struck["hang"].seconds)
+        raise ConnectionResetError("ordered fault: the device hung")
+    if "stall" in struck:
+        time.sleep(struck["stall"].seconds)
 
-    def __init__(self, service: Service) -> None:
+
+def _dribble(body: bytes, seconds: float) -> Iterator[bytes]:
+    for at in range(len(body)):
+        time.sleep(seconds / len(body))
+        yield body[at : at + 1]
+
+
+class Application:
+    """A WSGI application over a service, with ordered faults and latency; safe for threads."""
+
+    def __init__(self, service: Service, device: Device, *, latency: bool = False) -> None:
         self._service = service
+        self._device = device
+        self._latency = latency
         self._server = server_header()
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         started = time.monotonic()
+        struck, profile = self._conditions(environ)
+        _strike_before(struck)
+        status = next((fault.status for fault in struck.values() if fault.name == "status"), 0)
+        response = Response(status, close=True) if status else self._answer(environ, profile)
+        remaining = response.delay - (time.monotonic() - started)
+        if remaining > 0:
+            time.sleep(remaining)
+        if "reset-after" in struck:
+            raise ConnectionResetError("ordered fault: reset after processing")
+        return self._send(response, struck, start_response)
+
+    def _conditions(self, environ: Environ) -> tuple[dict[str, Fault], Mapping[str, float]]:
+        """The faults that strike this request, and the latency profile in force."""
+        with self._device.transaction():
+            bench = self._device.state.bench
+            if not bench.faults:
+                return {}, bench.latency
+            struck = pick(self._device, str(environ["REQUEST_METHOD"]), str(environ.get("PATH_INFO", "")))
+            return {fault.name: fault for fault in struck}, bench.latency
+
+    def _answer(self, environ: Environ, profile: Mapping[str, float]) -> Response:
         try:
-            response = self._respond(environ)
+            return self._respond(environ, profile)
         except ConnectionError:
             raise
         except StateFileError:
             _LOG.exception("the state file failed")
-            response = Response(500, close=True)
         except Exception:
             _LOG.exception(
-                "fault of the emulator in %s %s", environ.get("REQUEST_METHOD"), environ.get("PATH_INFO")
+                "fault of the emulator in %s %s", environ["REQUEST_METHOD"], environ.get("PATH_INFO")
             )
-            response = Response(500, close=True)
-        remaining = response.delay - (time.monotonic() - started)
-        if remaining > 0:
-            time.sleep(remaining)
+        return Response(500, close=True)
+
+    def _send(
+        self, response: Response, struck: Mapping[str, Fault], start_response: StartResponse
+    ) -> Iterable[bytes]:
+        body, size = response.body, len(response.body)
+        if "truncate" in struck:
+            body, size = body[: len(body) // 2], size or 10
         headers = [
             ("Content-Type", response.content_type),
-            ("Content-Length", str(len(response.body))),
+            ("Content-Length", str(size)),
             ("Server", self._server),
             *response.headers,
         ]
-        if response.close:
+        if response.close or "truncate" in struck:
             headers.append(("Connection", "close"))
         start_response(response.status_line, headers)
-        return [response.body] if response.body else []
+        if "slow" in struck:
+            return _dribble(body, struck["slow"].seconds)
+        return [body] if body else []
 
-    def _respond(self, environ: Environ) -> Response:
+    def _respond(self, environ: Environ, profile: Mapping[str, float]) -> Response:
         method, path = str(environ["REQUEST_METHOD"]), str(environ.get("PATH_INFO", ""))
         headers = {
             name[5:].replace("_", "-").lower(): str(value)
@@ -101,7 +151,10 @@ class Application:
         except Refusal as refusal:
             framing = refusal
         secure = environ.get("wsgi.url_scheme") == "https"
-        return self._service.respond(Request(method, path, secure, headers, body, complete), framing=framing)
+        request = Request(method, path, secure, headers, body, complete)
+        response = self._service.respond(request, framing=framing)
+        seconds = delay_of(profile, method, path, body) if self._latency else 0.0
+        return replace(response, delay=max(seconds, response.delay)) if seconds else response
 
     def _body(self, environ: Environ, method: str, path: str) -> tuple[bytes, bool]:
         """The body and whether it is complete; Refusal 411 or 413 as device API §1.5 says."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from ..device import Device
 from ..http import Refusal, Request
+from .records import Records
 
 __all__ = ["CloudCall"]
 
@@ -20,6 +21,11 @@ class CloudCall:
     request: Request
     path: Mapping[str, str]
     body: Mapping[str, Any]
+    records: Records
+    phone_woken: Callable[[str, list[str]], None]
+    """Push a login event to the phones of these pairings."""
+    phone_checked: Callable[[str], None]
+    """Give the phone the chance to answer an event by now."""
 
     def text(self, name: str) -> str:
         """A body field that must be a string; 400 otherwise."""

@@ -6,10 +6,14 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from ..device import Device
-from ..encodings import parse_json_object
+from ..encodings import compact_json, parse_json_object
 from ..http import Refusal, Request, Response
+from ..local import LocalAnswer
+from . import broker, register
 from .backend import checkin
 from .call import CloudCall
+from .phone import Phone
+from .records import Records
 
 __all__ = ["Cloud"]
 
@@ -17,7 +21,31 @@ _BODY_LIMIT: Final = 1 << 16
 
 _Handler = Callable[[CloudCall], Response]
 
-_ROUTES: Final[tuple[tuple[str, str, _Handler], ...]] = (("POST", "/checkin", checkin),)
+_ROUTES: Final[tuple[tuple[str, str, _Handler], ...]] = (
+    ("POST", "/checkin", checkin),
+    ("POST", "/domain/register/{prefix}", register.register_prefix),
+    ("POST", "/domain/register/{prefix}/{authkey}", register.register_prefix),
+    ("GET", "/domain/register/{prefix}", register.registration_result),
+    ("GET", "/domain/check/{prefix}", register.check_prefix),
+    ("GET", "/notify/session", broker.open_session),
+    ("POST", "/notify/session", broker.key_session),
+    ("POST", "/notify/register/init", broker.new_registration),
+    ("GET", "/notify/register/check/{rid}", broker.check_registration),
+    ("POST", "/notify/register/finalise/{rid}", broker.finalise),
+    ("GET", "/notify/register/challenge/{rid}", broker.challenge),
+    ("POST", "/notify/register/challenge/{rid}", broker.reply_registration),
+    ("DELETE", "/notify/register/challenge/{rid}", broker.refuse_registration),
+    ("POST", "/notify/event/new", broker.new_event),
+    ("GET", "/notify/event/check/{eventid}", broker.check_event),
+    ("DELETE", "/notify/event/{eventid}", broker.delete_event),
+    ("POST", "/notify/event/data/allbypid", broker.events_of),
+    ("GET", "/notify/event/data/{eventid}/{pidx}", broker.event_data),
+    ("POST", "/notify/event/data/{eventid}/{pidx}", broker.reply_event),
+    ("DELETE", "/notify/event/data/{eventid}/{pidx}", broker.deny_event),
+    ("POST", "/notify/subscribers/list", broker.list_subscribers),
+    ("POST", "/notify/subscribers/delete", broker.delete_subscriber),
+    ("POST", "/notify/subscribers/token", broker.new_token),
+)
 
 
 class Cloud:
@@ -25,6 +53,7 @@ class Cloud:
 
     def __init__(self, device: Device) -> None:
         self.device = device
+        self.records = Records(device)
         self._routes = [(method, tuple(path.split("/")), handler) for method, path, handler in _ROUTES]
 
     def body_limit(self, method: str, path: str) -> int:  # noqa: ARG002 - one limit for all
@@ -35,20 +64,35 @@ class Cloud:
 
     def respond(self, request: Request, *, framing: Refusal | None = None) -> Response:
         """Answer one request: 404 for unknown paths, 400 for a body that is no JSON object."""
-        try:
-            if framing is not None:
-                raise framing
-            handler, path = self._find(request)
-            body: dict[str, Any] = {}
-            if request.body:
-                try:
-                    body = parse_json_object(request.body)
-                except ValueError:
-                    raise Refusal(400) from None
-            with self.device.transaction():
-                return handler(CloudCall(self.device, request, path, body))
-        except Refusal as refusal:
-            return refusal.response
+        with self.device.transaction():
+            try:
+                if framing is not None:
+                    raise framing
+                return self._handle(request)
+            except Refusal as refusal:
+                return refusal.response
+
+    def _handle(self, request: Request) -> Response:
+        if self.device.has_condition("cloud-down"):
+            raise ConnectionRefusedError("the emulated cloud does not answer")
+        handler, path = self._find(request)
+        body: dict[str, Any] = {}
+        if request.body:
+            try:
+                body = parse_json_object(request.body)
+            except ValueError:
+                raise Refusal(400) from None
+        phone = self.phone()
+        return handler(CloudCall(self.device, request, path, body, self.records, phone.pushed, phone.act))
+
+    def phone(self) -> Phone:
+        """The simulated phone, which reaches this cloud; inside a transaction of the device."""
+        return Phone(self.records, self._send, self.device.host_time())
+
+    def _send(self, method: str, path: str, body: object = None) -> LocalAnswer:
+        content = b"" if body is None else compact_json(body).encode()
+        response = self.respond(Request(method, path, body=content))
+        return LocalAnswer(response.status, {}, response.body)
 
     def _find(self, request: Request) -> tuple[_Handler, dict[str, str]]:
         parts = request.path.split("/")

@@ -52,7 +52,8 @@ def store(device: Device, kind: KeyType, material: keys.Material, record: Record
         raise Refusal(406)
     full = replace(record, kid=kid, type=kind.name, secret=material.secret, public=material.public)
     try:
-        device.repository.add(full, capacity=device.switches.number(Q.CAPACITY))
+        full_up = device.has_condition("repository-full")
+        device.repository.add(full, capacity=0 if full_up else device.switches.number(Q.CAPACITY))
     except RepositoryFull:
         raise Refusal(406) from None
     return kid
