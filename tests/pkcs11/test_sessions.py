@@ -290,3 +290,24 @@ def test_no_pin_or_message_reaches_the_log(
     assert "C_Sign" in said
     for secret in ("sesame", PIN, "very private"):
         assert secret not in said
+
+
+def test_initialising_and_listing_slots_load_neither_network_nor_cryptography() -> None:
+    import subprocess
+    import sys
+
+    program = (
+        "import sys\n"
+        "from hem_pkcs11 import bridge\n"
+        "from hem_pkcs11.module import Module\n"
+        "from hem_provider.config import Config, DeviceConfig\n"
+        "config = Config(devices=(DeviceConfig(url='https://my.ence.do'),))\n"
+        "module = Module(load_config=lambda: config)\n"
+        "assert module.call('C_Initialize', None)[0] == 0\n"
+        "assert module.call('C_GetSlotList', False, 9) == (0, [0])\n"
+        "assert module.call('C_GetInfo')[0] == 0\n"
+        "assert module.call('C_GetMechanismList', 0, None)[0] == 0\n"
+        "print(*({'requests', 'cryptography', 'ssl', 'socket', 'http', 'logging', 'json'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
