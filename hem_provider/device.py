@@ -20,6 +20,7 @@ from hem_provider.operations import Operations
 from hem_provider.rest.api import RestApi
 from hem_provider.rest.channel import Statistics
 from hem_provider.rest.credential import Role
+from hem_provider.rest.kdf import Kdf
 from hem_provider.rest.session import LoginSession
 from hem_provider.rest.symmetric import Encrypted
 from hem_provider.rest.system import CheckInResult, Status, Version
@@ -29,6 +30,7 @@ __all__ = [
     "Encrypted",
     "Hem",
     "Identity",
+    "Kdf",
     "Key",
     "KeyInventory",
     "Role",
@@ -57,10 +59,10 @@ class Hem:
     the login is kept. Calls raise the errors of ``hem_provider.errors``.
     """
 
-    def __init__(self, config: DeviceConfig, *, passphrase: str | None = None) -> None:
+    def __init__(self, config: DeviceConfig, *, passphrase: str | None = None, kdf: Kdf = Kdf.PBKDF2) -> None:
         self.config = config
         self.rest = RestApi(config)
-        self.session = LoginSession(self.rest, passphrase=passphrase)
+        self.session = LoginSession(self.rest, passphrase=passphrase, kdf=kdf)
         self.operations = Operations(self.rest, self.session)
         self.keys = KeyInventory(self.rest, self.session, self.operations)
 
@@ -95,14 +97,19 @@ class Hem:
         return Identity(challenge.eid, challenge.label)
 
     def login(
-        self, passphrase: str | None = None, *, role: Role = Role.USER, scope: str = "keymgmt:list"
+        self,
+        passphrase: str | None = None,
+        *,
+        role: Role = Role.USER,
+        scope: str = "keymgmt:list",
+        kdf: Kdf | None = None,
     ) -> None:
         """Prove a passphrase to the device now (two calls; one after ``probe``), and keep it as a
         key, with the token for ``scope``. ``None`` takes the configured one.
 
         ``HemAuthenticationError`` when the device does not accept it; an earlier login stays then.
         """
-        self.session.login(passphrase, role=role, scope=scope)
+        self.session.login(passphrase, role=role, scope=scope, kdf=kdf)
 
     def logout(self) -> None:
         """Forget the credential (overwritten) and all tokens. Local: the device has no logout."""
@@ -256,6 +263,7 @@ def connect(
     url: str | None = None,
     *,
     passphrase: str | None = None,
+    kdf: Kdf = Kdf.PBKDF2,
     name: str | None = None,
     config_file: str | Path | None = None,
     **settings: object,
@@ -273,4 +281,4 @@ def connect(
         if config_file is not None:
             raise TypeError("give a url or a config_file, not both")
         config = device_from_url(url, name=name, **settings)
-    return Hem(config, passphrase=passphrase)
+    return Hem(config, passphrase=passphrase, kdf=kdf)

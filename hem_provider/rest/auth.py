@@ -16,7 +16,7 @@ from hem_provider.rest.ejwt import claims_of, make_ejwt
 from hem_provider.rest.encoding import b64, unb64
 from hem_provider.rest.status import Meanings
 
-__all__ = ["CHALLENGE_SECONDS", "AuthApi", "Bearer", "Challenge", "make_proof"]
+__all__ = ["CHALLENGE_SECONDS", "AuthApi", "Bearer", "Challenge", "bearer_from", "make_proof"]
 
 #: A challenge's validity on the device (device API §5.1).
 CHALLENGE_SECONDS = 60
@@ -60,16 +60,13 @@ class Challenge:
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """An issued token: its text, scope, role (``sub``) and expiry in the device's clock.
-
-    ``spk`` is the boot-session key it was issued under; tokens die with it.
-    """
+    """An issued token: its text, scope, role (``sub``) and expiry in the device's clock. It dies
+    with the boot it was issued in."""
 
     text: str
     scope: str
     subject: str
     exp: int
-    spk: str
 
     def __repr__(self) -> str:
         return f"<Bearer scope={self.scope} sub={self.subject} exp={self.exp}>"
@@ -132,17 +129,16 @@ class AuthApi:
         proof = make_proof(challenge, credential, scope=scope, exp=now + lifetime, iat=now - _SLACK, ctx=ctx)
         self._channel.statistics.logins += 1
         answer = self._channel.call("POST", "/api/auth/token", body={"auth": proof}, meanings=_LOGIN)
-        return bearer_from(answer.text("token"), challenge.spk)
+        return bearer_from(answer.text("token"))
 
 
-def bearer_from(token: str, spk: str) -> Bearer:
+def bearer_from(token: str) -> Bearer:
     """Read what a client needs from a bearer; the device alone can verify it."""
     claims = claims_of(token)
     exp = claims.get("exp")
     return Bearer(
-        token,
-        str(claims.get("scope", "")),
-        str(claims.get("sub", "")),
-        exp if isinstance(exp, int) else 0,
-        spk,
+        text=token,
+        scope=str(claims.get("scope", "")),
+        subject=str(claims.get("sub", "")),
+        exp=exp if isinstance(exp, int) else 0,
     )

@@ -42,11 +42,6 @@ class Credential:
         self._seed = bytearray(seed)
         self.public = public_key_of(seed)
 
-    @classmethod
-    def from_passphrase(cls, passphrase: str, *, eid: str, role: Role = Role.USER) -> Credential:
-        """Derive once; takes 0.2–1 s."""
-        return cls(pbkdf2_seed(passphrase, eid), eid=eid, role=role)
-
     def agree(self, peer: bytes) -> bytes:
         """The shared secret with ``peer`` (32 bytes each). ``ValueError`` after ``wipe``."""
         if not self._seed:

@@ -25,8 +25,10 @@ from hem_provider.errors import (
     HemNotInitialized,
 )
 from hem_provider.rest.api import RestApi
-from hem_provider.rest.auth import Bearer, Challenge
+from hem_provider.rest.auth import Bearer, Challenge, bearer_from
 from hem_provider.rest.credential import Credential, Role
+from hem_provider.rest.kdf import Kdf, seed_from
+from hem_provider.rest.mobile import MobileLogin
 from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.tokens import TokenCache
 
@@ -47,8 +49,10 @@ _DRIFT = 60.0
 class LoginSession:
     """Safe for threads; one login at a time. Works on in a child after ``fork``."""
 
-    def __init__(self, rest: RestApi, *, passphrase: str | None = None) -> None:
+    def __init__(self, rest: RestApi, *, passphrase: str | None = None, kdf: Kdf = Kdf.PBKDF2) -> None:
         self._rest = rest
+        self._kdf = kdf
+        self.mobile = MobileLogin(rest)
         self._config = rest.channel.config
         self._passphrase = passphrase  # until the first challenge tells the eid it is for
         self._credential: Credential | None = None
@@ -91,7 +95,7 @@ class LoginSession:
         except HemDeviceFault as fault:
             raise self._explained(fault) from fault
 
-    def login(self, passphrase: str | None, *, role: Role, scope: str) -> None:
+    def login(self, passphrase: str | None, *, role: Role, scope: str, kdf: Kdf | None = None) -> None:
         """Prove a credential now and keep it with the token for ``scope``.
 
         ``None`` takes the credential at hand, else the configured passphrase. The previous
@@ -102,7 +106,7 @@ class LoginSession:
                 self._obtain(scope)
                 return
             challenge, bearer, credential = self._prove(
-                scope, lambda eid: Credential.from_passphrase(passphrase, eid=eid, role=role)
+                scope, lambda eid: self.derive(passphrase, eid, role, kdf)
             )
             if bearer.subject != role.value:
                 credential.wipe()
@@ -110,9 +114,17 @@ class LoginSession:
                     f"{self._config.name}: the device accepts this secret for role {bearer.subject!r}, "
                     f"not for {role.value!r}"
                 )
-            self.forget()
-            self._credential = credential
-            self._tokens.add(bearer, challenge)
+            self.adopt(credential)
+            self._tokens.add(bearer, challenge.device_time())
+
+    def adopt(self, credential: Credential) -> None:
+        """Use this credential from now on; the former one and all tokens are forgotten."""
+        self.forget()
+        self._credential = credential
+
+    def derive(self, secret: str, eid: str, role: Role, kdf: Kdf | None = None) -> Credential:
+        """The credential of a secret for the device ``eid`` (0.2–1 s)."""
+        return Credential(seed_from(secret, eid, kdf or self._kdf), eid=eid, role=role)
 
     def forget(self) -> None:
         """Drop credential (overwritten) and tokens. No I/O."""
@@ -127,8 +139,13 @@ class LoginSession:
             return self._tokens.find(scopes) or self._obtain(scopes[0])
 
     def _obtain(self, scope: str) -> Bearer:
+        if self._config.auth == "mobile" and self._credential is None:
+            approved = self.mobile.obtain(scope)
+            bearer = bearer_from(approved.token)
+            self._tokens.add(bearer, approved.device_time)
+            return bearer
         challenge, bearer, _ = self._prove(scope, self._configured_credential)
-        self._tokens.add(bearer, challenge)
+        self._tokens.add(bearer, challenge.device_time())
         return bearer
 
     def _configured_credential(self, eid: str) -> Credential:
@@ -150,7 +167,7 @@ class LoginSession:
             )
         if known is not None:
             known.wipe()
-        self._credential = Credential.from_passphrase(passphrase, eid=eid)
+        self._credential = self.derive(passphrase, eid, Role.USER)
         return self._credential
 
     def _prove(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from hem_provider.errors import HemClockError, HemProtocolError, HemUnreachable
@@ -9,8 +10,12 @@ from hem_provider.rest.channel import Channel
 from hem_provider.rest.ejwt import claims_of
 from hem_provider.rest.encoding import unb64
 from hem_provider.rest.status import Meanings
+from hem_provider.rest.wire import ConnectionLostError
 
-__all__ = ["FLS_BITS", "CheckInResult", "Status", "SystemApi", "Version"]
+__all__ = ["FLS_BITS", "CheckInResult", "Repository", "SelfTest", "Status", "SystemApi", "Version"]
+
+#: Longest self-test, in seconds.
+_SELFTEST = 60.0
 
 #: Bits of ``fls_state``, the fail state latch (device API §17.1).
 FLS_BITS = {
@@ -86,8 +91,31 @@ class CheckInResult:
     new_certificate: bytes | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """How full the key repository is, in slots; deleted ones are free again after compaction."""
+
+    total: int
+    deleted: int
+    invalid: int
+    fragmented: int
+    free: int
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTest:
+    """What a self-test found; times are Unix seconds. ``busy``: known-answer tests still run.
+    ``secure_element``: 0 when well, ``None`` on devices without one."""
+
+    fls_state: int
+    time: int | None
+    busy: bool
+    secure_element: int | None
+    repository: Repository | None
+
+
 class SystemApi:
-    """Endpoints that need no token, and the check-in's three legs."""
+    """Status, version, check-in (no token), self-test and power."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -146,6 +174,34 @@ class SystemApi:
             dashboard_offered="newuis" in answer.raw,
             new_certificate=_offered_certificate(checked.raw["checked"]),
         )
+
+    def selftest(self, *, token: str | None) -> SelfTest:
+        """``GET /api/system/selftest``: runs all tests, some 5 s; any token, none when fresh."""
+        answer = self._channel.call("GET", "/api/system/selftest", token=token, timeout=_SELFTEST)
+        stats = answer.inner("repo_stats")
+        repository = None
+        if stats is not None:
+            names = ("total", "deleted", "invalid", "fragmented", "freeslots")
+            repository = Repository(*(stats.optional_integer(name) or 0 for name in names))
+        return SelfTest(
+            fls_state=answer.optional_integer("fls_state") or 0,
+            time=answer.optional_integer("selftest_ts"),
+            busy=bool(answer.optional_flag("kat_busy")),
+            secure_element=answer.optional_integer("se_state"),
+            repository=repository,
+        )
+
+    def reboot(self, *, token: str | None) -> None:
+        """``GET /api/system/reboot``; scope ``system:config``, ``system:upgrade`` or
+        ``system:shutdown``, no token when fresh. A dropped connection is its success."""
+        with suppress(ConnectionLostError):
+            self._channel.call("GET", "/api/system/reboot", token=token)
+
+    def shutdown(self, *, token: str) -> None:
+        """``GET /api/system/shutdown``: off until a power cycle; scope ``system:config`` or
+        ``system:shutdown``."""
+        with suppress(ConnectionLostError):
+            self._channel.call("GET", "/api/system/shutdown", token=token)
 
 
 def _offered_certificate(checked: str) -> bytes | None:

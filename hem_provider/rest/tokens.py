@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from hem_provider.rest.auth import Bearer, Challenge
+from hem_provider.rest.auth import Bearer
 
 __all__ = ["EARLY", "TokenCache"]
 
@@ -36,10 +36,9 @@ class TokenCache:
                 return entry.bearer
         return None
 
-    def add(self, bearer: Bearer, challenge: Challenge) -> None:
-        """Keep a token issued for ``challenge``; tokens of an earlier boot are dropped."""
-        self.seen_boot(challenge.spk)
-        left = bearer.exp - challenge.device_time()
+    def add(self, bearer: Bearer, device_time: int) -> None:
+        """Keep a token issued when the device's clock said ``device_time`` (Unix seconds)."""
+        left = bearer.exp - device_time
         # A short life is not all slack: a 60-second token would never be used.
         early = min(EARLY, left / 4)
         self._entries[bearer.scope] = _Entry(bearer, time.monotonic() + left - early)

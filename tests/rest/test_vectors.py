@@ -63,7 +63,7 @@ def test_vector_b_keys_and_secret_agree_on_both_sides() -> None:
 
 
 def test_vector_b_proof_and_bearer() -> None:
-    credential = Credential.from_passphrase(PASSPHRASE, eid=EID_B)
+    credential = Credential(SEED_B, eid=EID_B, role=Role.USER)
     scope = "keymgmt:use:00112233445566778899aabbccddeeff"
     proof = make_proof(
         challenge(spk=SPK_B, jti=JTI_B, eid=EID_B), credential, scope=scope, exp=1700028800, iat=1700000000
@@ -81,7 +81,6 @@ def test_vector_b_proof_and_bearer() -> None:
         "eyJ0eXAiOiJKV1QiLCJhbGciOiJIUzI1NiJ9.eyJzY29wZSI6ImtleW1nbXQ6dXNlOjAwMTEyMjMzNDQ1NTY2Nzc4ODk5YWFi"
         "YmNjZGRlZWZmIiwic3ViIjoiVSIsImlhdCI6MTcwMDAwMDAwMSwiZXhwIjoxNzAwMDI4ODAwLCJqdGkiOiJBZkZUWlNBaElp"
         "TWtKU1luS0NrcUt5d3RMaTh3TVRJek5EVTJOemc1T2pzPSJ9.TE_xEJqtyu3YPDwnPDCD2KSPKLBoq-Qn0fcESqHsQpU",
-        SPK_B,
     )
     assert (bearer.scope, bearer.subject, bearer.exp) == (scope, "U", 1700028800)
 

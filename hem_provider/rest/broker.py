@@ -1,0 +1,130 @@
+"""The cloud's notification broker: carries requests to phones and answers back (device API §10.6).
+
+It is outside the device; every call is over verified TLS, without authentication.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hem_provider.errors import (
+    HemAuthenticationError,
+    HemClockError,
+    HemOperationFailed,
+    HemProtocolError,
+)
+from hem_provider.rest.answer import Answer
+from hem_provider.rest.channel import Channel
+
+__all__ = ["Approval", "BrokerApi", "PhoneAnswer", "Registration"]
+
+_BASE = "/notify"
+
+
+@dataclass(frozen=True, slots=True)
+class Registration:
+    """A pairing in progress: ``link`` goes into the QR code."""
+
+    rid: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneAnswer:
+    """What the phone answered to a pairing."""
+
+    pid: str
+    reply: str
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A phone's decision on a login: ``authreply`` when allowed, ``None`` when refused."""
+
+    authreply: str | None
+
+    def __repr__(self) -> str:
+        return f"<Approval {'allowed' if self.authreply else 'refused'}>"
+
+
+class BrokerApi:
+    """One method per call that a client makes."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def session(self, eid: str | None = None) -> str:
+        """``GET session``, or ``POST`` bound to a device: a broker key (base64, 32 bytes)."""
+        if eid is None:
+            return self._done("GET", "/session").text("epk")
+        return self._done("POST", "/session", {"eid": eid}).text("epk")
+
+    def register(self, *, epk: str, eid: str, request: str) -> Registration:
+        """``POST register/init``: begin a pairing; wants a key bound to ``eid``."""
+        answer = self._done("POST", "/register/init", {"epk": epk, "eid": eid, "request": request})
+        return Registration(answer.text("rid"), answer.text("link"))
+
+    def registration(self, rid: str) -> PhoneAnswer | None:
+        """``GET register/check``: ``None`` while the phone has not answered.
+
+        ``HemOperationFailed`` when it was refused or has expired.
+        """
+        answer = self._poll(f"/register/check/{rid}", "the pairing was refused or has expired")
+        return None if answer is None else PhoneAnswer(answer.text("pid"), answer.text("reply"))
+
+    def finalise(self, rid: str, validation: Mapping[str, Any]) -> None:
+        """``POST register/finalise``: the device's validation, as it came."""
+        self._done("POST", f"/register/finalise/{rid}", validation)
+
+    def notify(self, approval: Mapping[str, Any]) -> tuple[str, int]:
+        """``POST event/new``: the device's approval request, as it came. Event id, and how many
+        phones were told. ``HemClockError`` when the broker finds it issued in the future."""
+        reply, answer = self._channel.cloud("POST", f"{_BASE}/event/new", body=approval)
+        if reply.status == 401:
+            raise HemClockError("the notification broker refuses the device's clock")
+        if reply.status != 200:
+            raise self._failed("/event/new", reply.status)
+        return answer.text("eventid"), answer.optional_integer("sentcnt") or 0
+
+    def approval(self, event: str) -> Approval | None:
+        """``GET event/check``: ``None`` while no phone has decided."""
+        answer = self._poll(f"/event/check/{event}", "the login request has expired")
+        if answer is None:
+            return None
+        if answer.optional_flag("deny"):
+            return Approval(None)
+        return Approval(answer.text("authreply"))
+
+    def cancel(self, event: str) -> None:
+        """``DELETE event``: withdraw a request; one that is gone already is fine."""
+        self._channel.cloud("DELETE", f"{_BASE}/event/{event}")
+
+    def subscribers(self, proof: Mapping[str, Any], epk: str) -> Mapping[str, Any]:
+        """``POST subscribers/list``: the paired phones as the broker knows them, as it tells."""
+        return self._done("POST", "/subscribers/list", {**proof, "epk": epk}).raw
+
+    def unsubscribe(self, proof: Mapping[str, Any], *, epk: str, pid: str) -> None:
+        """``POST subscribers/delete``: the broker's half of unpairing a phone."""
+        self._done("POST", "/subscribers/delete", {**proof, "epk": epk, "pid": pid})
+
+    def _done(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
+        reply, answer = self._channel.cloud(method, _BASE + path, body=body)
+        if reply.status != 200:
+            raise self._failed(path, reply.status)
+        return answer
+
+    def _poll(self, path: str, gone: str) -> Answer | None:
+        reply, answer = self._channel.cloud("GET", _BASE + path)
+        if reply.status == 202:
+            return None
+        if reply.status in (404, 410):
+            raise HemOperationFailed(gone)
+        if reply.status != 200:
+            raise self._failed(path, reply.status)
+        return answer
+
+    def _failed(self, path: str, status: int) -> Exception:
+        kind = HemAuthenticationError if status == 401 else HemProtocolError
+        return kind(f"{self._channel.config.cloud_url}: {_BASE}{path}: HTTP {status}")

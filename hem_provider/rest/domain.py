@@ -1,0 +1,59 @@
+"""The cloud's register of device names: how a device gets its TLS certificate (device API §7.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hem_provider.errors import HemOperationFailed, HemProtocolError
+from hem_provider.rest.channel import Channel
+
+__all__ = ["DomainApi"]
+
+
+class DomainApi:
+    """Always over verified TLS, without authentication; ``genuine`` proves the device."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def is_free(self, prefix: str) -> bool:
+        """``GET domain/check/{prefix}``: whether nobody has the name."""
+        reply, _ = self._channel.cloud("GET", f"/domain/check/{_name(prefix)}")
+        return reply.status == 404
+
+    def default_bundle(self, genuine: str, *, address: str | None = None) -> Mapping[str, Any]:
+        """``POST domain/register/my``: key and certificate for ``my.ence.do``, sealed for the
+        device that ``genuine`` names. To be given to its configuration as it is."""
+        body = {"genuine": genuine, **({"ip": address} if address else {})}
+        reply, answer = self._channel.cloud("POST", "/domain/register/my", body=body)
+        if reply.status != 200:
+            raise HemOperationFailed(f"the certificate service refuses the device (HTTP {reply.status})")
+        return answer.raw
+
+    def request(self, prefix: str, body: Mapping[str, Any]) -> Mapping[str, Any] | str:
+        """``POST domain/register/{prefix}`` with ``csr``, ``genuine`` and ``ip`` or ``cname``: the
+        bundle when it is made at once, else the id to poll ``result`` with."""
+        reply, answer = self._channel.cloud("POST", f"/domain/register/{_name(prefix)}", body=body)
+        if reply.status not in (200, 201):
+            raise HemOperationFailed(f"the certificate service refuses {prefix!r} (HTTP {reply.status})")
+        if "crt" in answer.raw:
+            return answer.raw
+        return answer.text("id")
+
+    def result(self, request_id: str) -> Mapping[str, Any] | None:
+        """``GET domain/register/{id}``: the bundle, or ``None`` while it is being made."""
+        reply, answer = self._channel.cloud("GET", f"/domain/register/{request_id}")
+        if reply.status == 200:
+            if "crt" not in answer.raw:
+                raise HemProtocolError("the certificate service's answer holds no certificate")
+            return answer.raw
+        if reply.status in (201, 202, 404):
+            return None
+        raise HemOperationFailed(f"the certificate was not issued (HTTP {reply.status})")
+
+
+def _name(prefix: str) -> str:
+    if not prefix or not all(each.isascii() and (each.isalnum() or each == "-") for each in prefix):
+        raise ValueError(f"name: {prefix!r}; accepted: letters, digits and hyphens of one label")
+    return prefix.lower()

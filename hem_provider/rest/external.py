@@ -1,0 +1,135 @@
+"""Endpoint group ``/api/auth/ext``: pairing with a phone and login by it (device API §10)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hem_provider.errors import (
+    HemAuthenticationError,
+    HemClockError,
+    HemOperationFailed,
+    HemRequestRefused,
+)
+from hem_provider.rest.channel import Channel
+from hem_provider.rest.ejwt import claims_of
+from hem_provider.rest.status import Meanings
+
+__all__ = ["ApprovalRequest", "BrokerProof", "ExternalAuthApi", "PairingRequest", "Validation"]
+
+#: Longest scope, context and note, in characters; longer ones the device would drop silently.
+_MAX_SCOPE, _MAX_CTX, _MAX_NOTE = 1023, 64, 128
+
+_REQUEST: Meanings = {403: (HemClockError, "the device's clock is not set; it wants a check-in first")}
+_TOKEN: Meanings = {
+    **_REQUEST,
+    401: (HemAuthenticationError, "the device does not accept the approval, or it was used already"),
+    406: (HemAuthenticationError, "the device does not know the phone that approved"),
+}
+_VALIDATE: Meanings = {
+    401: (HemAuthenticationError, "the device does not accept the phone's answer"),
+    406: (HemOperationFailed, "this phone is paired already, or the device has no room for another (8)"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PairingRequest:
+    """What the phone is to answer (an eJWT) and the device's identity."""
+
+    request: str
+    eid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """A paired phone: the KID of its record and the code that proves the device to the phone.
+    ``raw`` goes to the broker as it is."""
+
+    kid: str
+    code: str
+    raw: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerProof:
+    """A proof towards the broker; ``raw`` goes there as it is."""
+
+    raw: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ApprovalRequest:
+    """A login request sealed for every paired phone. ``issued`` is the device's clock (Unix s);
+    ``phones``: how many are paired. ``raw`` goes to the broker as it is."""
+
+    issued: int
+    expires: int
+    phones: int
+    raw: Mapping[str, Any]
+
+
+class ExternalAuthApi:
+    """Pairing takes scope ``auth:ext:pair`` or ``system:config`` as user; login takes none."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def begin_pairing(self, epk: str, *, token: str) -> PairingRequest:
+        """``POST init`` with the broker's session key (base64, 32 bytes)."""
+        answer = self._channel.call("POST", "/api/auth/ext/init", body={"epk": epk}, token=token)
+        return PairingRequest(answer.text("request"), answer.text("eid"))
+
+    def validate(self, *, pid: str, reply: str, token: str) -> Validation:
+        """``POST validate``: the phone's answer, as the broker relayed it; stores the phone."""
+        body = {"pid": pid, "reply": reply}
+        answer = self._channel.call(
+            "POST", "/api/auth/ext/validate", body=body, token=token, meanings=_VALIDATE
+        )
+        return Validation(answer.text("kid"), answer.text("code"), answer.raw)
+
+    def prove(self, epk: str, *, token: str) -> BrokerProof:
+        """``POST mac``: what the broker's subscriber list wants."""
+        answer = self._channel.call("POST", "/api/auth/ext/mac", body={"epk": epk}, token=token)
+        answer.text("mac")
+        return BrokerProof(answer.raw)
+
+    def request(
+        self, *, epk: str, scope: str, note: str | None = None, ctx: str | None = None
+    ) -> ApprovalRequest:
+        """``POST request``: ask for a login with ``scope``; ``note`` is shown on the phone.
+
+        ``HemClockError``: check in first. ``ValueError`` for texts the device would drop.
+        """
+        body = {"epk": epk, "scope": scope}
+        for name, value, limit in (("note", note, _MAX_NOTE), ("ctx", ctx, _MAX_CTX)):
+            if value is not None:
+                _check(name, value, limit)
+                body[name] = value
+        _check("scope", scope, _MAX_SCOPE)
+        answer = self._channel.call("POST", "/api/auth/ext/request", body=body, meanings=_REQUEST)
+        claims = claims_of(answer.text("authreq"))
+        scopes = claims.get("scope")
+        return ApprovalRequest(
+            issued=_whole(claims.get("iat")),
+            expires=_whole(claims.get("exp")),
+            phones=len(scopes) if isinstance(scopes, dict) else 0,
+            raw=answer.raw,
+        )
+
+    def token(self, authreply: str) -> str:
+        """``POST token``: the approval for a bearer. An approval works once."""
+        self._channel.statistics.logins += 1
+        body = {"authreply": authreply}
+        return self._channel.call("POST", "/api/auth/ext/token", body=body, meanings=_TOKEN).text("token")
+
+
+def _check(name: str, value: str, limit: int) -> None:
+    if not 1 <= len(value) <= limit:
+        raise ValueError(f"{name}: {len(value)} characters; accepted: 1 to {limit}")
+
+
+def _whole(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise HemRequestRefused("the device's approval request holds no times")
+    return value

@@ -1,0 +1,124 @@
+"""Bringing a factory-fresh device into use: ``/api/auth/init`` (device API §7)."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hem_provider.errors import HemAuthenticationError, HemClockError, HemOperationFailed, HemRequestRefused
+from hem_provider.rest.auth import CHALLENGE_SECONDS, Challenge
+from hem_provider.rest.channel import Channel
+from hem_provider.rest.credential import Credential
+from hem_provider.rest.ejwt import make_ejwt
+from hem_provider.rest.encoding import b64, unb64
+from hem_provider.rest.status import Meanings
+
+__all__ = ["InitialisationApi", "Initialised", "NewDevice"]
+
+_MEANINGS: Meanings = {
+    400: (HemRequestRefused, "a setting is missing or not acceptable; nothing was written"),
+    401: (HemAuthenticationError, "the device does not accept the master secret's proof"),
+    403: (HemClockError, "the device's clock is not set; it wants a check-in first"),
+    406: (HemOperationFailed, "the device is initialised already"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewDevice:
+    """What a device is initialised with. ``address``, ``storage_mode``, ``disk0_sectors`` (of 512
+    bytes) and ``dns_server`` matter to USB devices only."""
+
+    user: str
+    hostname: str
+    email: str = ""
+    origin: str = "*"
+    trusted_time: bool = True
+    trusted_backend: bool = True
+    anonymous_search: bool = True
+    context: int = 0
+    request_certificate: bool = False
+    address: str = "192.168.7.1/24"
+    storage_mode: int = 0x51
+    disk0_sectors: int = 8_388_608
+    dns_server: bool = False
+
+    def fields(self, *, master: bytes, user: bytes) -> dict[str, Any]:
+        """The ``cfg`` claim, with both public keys (32 bytes each)."""
+        return {
+            "user": self.user,
+            "email": self.email,
+            "masterkey": b64(master),
+            "userkey": b64(user),
+            "hostname": self.hostname,
+            "origin": self.origin,
+            "trusted_ts": self.trusted_time,
+            "trusted_backend": self.trusted_backend,
+            "allow_keysearch": self.anonymous_search,
+            "ip": self.address,
+            "storage_mode": self.storage_mode,
+            "storage_disk0size": self.disk0_sectors,
+            "dnsd": self.dns_server,
+            "ctx": self.context,
+            "gen_csr": self.request_certificate,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Initialised:
+    """The device's answer. ``token`` opens its configuration; ``csr`` is PEM or base64 DER."""
+
+    instance_id: str
+    token: str
+    genuine: str | None
+    csr: str | None
+    reboot_required: bool
+
+    def __repr__(self) -> str:
+        return f"<Initialised {self.instance_id}>"
+
+
+class InitialisationApi:
+    """Both endpoints work on a factory-fresh device only, without a token."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def challenge(self) -> tuple[Challenge, str | None]:
+        """``GET /api/auth/init``: what to prove against, and the ``genuine`` token of USB devices.
+
+        ``HemClockError``: check in first. ``HemOperationFailed``: initialised already.
+        """
+        answer = self._channel.call("GET", "/api/auth/init", meanings=_MEANINGS)
+        exp = answer.integer("exp")
+        challenge = Challenge(
+            spk=answer.text("spk"),
+            jti=answer.text("jti"),
+            label="",
+            eid=answer.text("eid"),
+            exp=exp,
+            received=time.monotonic(),
+            offset=exp - CHALLENGE_SECONDS - time.time(),
+        )
+        return challenge, answer.optional_text("genuine")
+
+    def initialise(self, challenge: Challenge, master: Credential, cfg: Mapping[str, Any]) -> Initialised:
+        """``POST /api/auth/init``, signed by the master secret. Not to be repeated blindly."""
+        claims = {
+            "jti": challenge.jti,
+            "aud": challenge.spk,
+            "exp": challenge.exp,
+            "iat": challenge.device_time(),
+            "iss": b64(master.public),
+            "cfg": dict(cfg),
+        }
+        proof = make_ejwt(claims, master.agree(unb64(challenge.spk)))
+        answer = self._channel.call("POST", "/api/auth/init", body={"init": proof}, meanings=_MEANINGS)
+        return Initialised(
+            instance_id=answer.text("instanceid"),
+            token=answer.text("token"),
+            genuine=answer.optional_text("genuine"),
+            csr=answer.optional_text("csr"),
+            reboot_required=bool(answer.optional_flag("reboot_required")),
+        )

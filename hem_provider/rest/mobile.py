@@ -1,0 +1,106 @@
+"""Login by a paired phone (device API §10.4, §20.3).
+
+Session at the broker, request by the device, notification, waiting, approval for a token. Waiting
+holds no lock, so the device serves others meanwhile.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+
+from hem_provider.errors import HemAuthenticationError, HemClockError, HemConnectionError, HemTimeout
+from hem_provider.rest.api import RestApi
+from hem_provider.rest.external import ApprovalRequest
+
+__all__ = ["ApprovalDeniedError", "ApprovalTimeoutError", "Approved", "MobileLogin"]
+
+_log = logging.getLogger("hem_provider.session")
+
+#: How far ahead of and behind our clock a request may be issued before the broker minds, seconds.
+_AHEAD, _BEHIND = 2.0, -15.0
+
+
+class ApprovalDeniedError(HemAuthenticationError):
+    """The person with the phone refused, or no phone is paired."""
+
+
+class ApprovalTimeoutError(HemTimeout):
+    """Nobody answered on a phone in time; the request was withdrawn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """A token's text and the device's clock (Unix s) when it was asked for."""
+
+    token: str
+    device_time: int
+
+    def __repr__(self) -> str:
+        return "<Approved>"
+
+
+class MobileLogin:
+    """Asks on the phone. ``wait``: seconds for the person to decide; ``poll``: between two looks."""
+
+    def __init__(self, rest: RestApi, *, wait: float = 60.0, poll: float = 2.0) -> None:
+        self._rest = rest
+        self.wait = wait
+        self.poll = poll
+
+    def obtain(self, scope: str, *, note: str | None = None) -> Approved:
+        """A token for ``scope``. ``ApprovalDeniedError``, ``ApprovalTimeoutError``, or why it
+        could not be asked."""
+        try:
+            request, event = self._ask(scope, note)
+        except HemClockError as wrong:
+            _log.warning("%s; checking in", wrong)
+            self._rest.system.check_in()
+            request, event = self._ask(scope, note)
+        started = time.monotonic()
+        authreply = self._decision(event)
+        token = self._rest.external.token(authreply)
+        return Approved(token, request.issued + int(time.monotonic() - started))
+
+    def _ask(self, scope: str, note: str | None) -> tuple[ApprovalRequest, str]:
+        epk = self._rest.broker.session()
+        request = self._rest.external.request(epk=epk, scope=scope, note=note)
+        name = self._rest.channel.config.name
+        if request.phones == 0:
+            raise ApprovalDeniedError(f"{name}: no phone is paired with the device")
+        drift = request.issued - time.time()
+        try:
+            event, told = self._rest.broker.notify(request.raw)
+        except HemClockError:
+            if not _BEHIND <= drift <= _AHEAD:
+                raise
+            raise HemAuthenticationError(f"{name}: the notification broker refuses the request") from None
+        if told == 0:
+            _log.warning("%s: no phone could be told; open the app on one", name)
+        return request, event
+
+    def _decision(self, event: str) -> str:
+        deadline = time.monotonic() + self.wait
+        try:
+            while time.monotonic() < deadline:
+                approval = self._rest.broker.approval(event)
+                if approval is not None:
+                    if approval.authreply is None:
+                        raise ApprovalDeniedError("the login was refused on the phone")
+                    return approval.authreply
+                self._pause(min(self.poll, max(0.0, deadline - time.monotonic())))
+        except BaseException as error:
+            if not isinstance(error, ApprovalDeniedError):
+                self._withdraw(event)
+            raise
+        self._withdraw(event)
+        raise ApprovalTimeoutError(f"nobody answered on a phone within {self.wait:g} s")
+
+    def _withdraw(self, event: str) -> None:
+        with suppress(HemConnectionError):
+            self._rest.broker.cancel(event)
+
+    _pause: Callable[[float], None] = staticmethod(time.sleep)
