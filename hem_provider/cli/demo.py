@@ -106,6 +106,8 @@ def _run(bench: _Bench, steps: Steps) -> None:
 
 def _sign_files(bench: _Bench, steps: Steps) -> None:
     letter = bench.file("letter.txt", b"The key that signs this never left its device.\n")
+    with steps.step("Python: write the public keys for openssl"):
+        _write_public_keys(bench)
     for pair, mechanism in ((_P256, "ECDSA-SHA256"), (_ED25519, "EDDSA")):
         signature = bench.folder / f"{pair.label}.sig"
         public = bench.folder / f"{pair.label}.pub"
@@ -123,10 +125,21 @@ def _sign_files(bench: _Bench, steps: Steps) -> None:
                 command = ["dgst", "-sha256", "-verify", str(public), "-keyform", "DER"]
                 answer = bench.run("openssl", *command, "-signature", str(signature), str(letter))
             else:
-                command = ["pkeyutl", "-verify", "-pubin", "-inkey", str(public), "-keyform", "DER", "-rawin"]
+                command = ["pkeyutl", "-verify", "-pubin", "-inkey", str(public), "-rawin"]
                 answer = bench.run("openssl", *command, "-in", str(letter), "-sigfile", str(signature))
             _expect("Verified OK" in answer or "Verified Successfully" in answer, answer)
         steps.detail(answer.strip())
+
+
+def _write_public_keys(bench: _Bench) -> None:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    with _connect(bench) as hem:
+        for pair in (_P256, _ED25519):
+            public = hem.keys.find(label=pair.label).public_key()
+            bench.file(
+                f"{pair.label}.pub", public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+            )
 
 
 def _request(bench: _Bench, steps: Steps) -> None:
@@ -167,7 +180,7 @@ def _from_python_pkcs11(bench: _Bench, steps: Steps) -> None:
     with steps.step("python-pkcs11 signs with the same P-256 key"):
         bench.run(sys.executable, "-c", program, str(module_path()), _P256.label, str(letter), str(signature))
         public = bench.folder / f"{_P256.label}.pub"
-        command = ["dgst", "-sha256", "-verify", str(public), "-keyform", "DER", "-signature", str(signature)]
+        command = ["dgst", "-sha256", "-verify", str(public), "-signature", str(signature)]
         _expect("Verified OK" in bench.run("openssl", *command, str(letter)), "the signature does not verify")
 
 

@@ -1,0 +1,77 @@
+"""The demo does the main job, says so, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+COMMAND = [sys.executable, "-m", "hem_provider.cli.main", "demo"]
+
+
+def run(environment: dict[str, str]) -> tuple[subprocess.Popen[str], str, str]:
+    """The finished process, alone in its session, and what it printed."""
+    process = subprocess.Popen(
+        COMMAND,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    out, err = process.communicate(timeout=150)
+    return process, out, err
+
+
+def left_running(session: int) -> list[str]:
+    """Command lines of processes of this session that still run."""
+    alive = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session and fields[0] != "Z":
+                alive.append(stat.with_name("cmdline").read_bytes().replace(b"\0", b" ").decode())
+        except OSError:
+            continue  # it ended meanwhile
+    return alive
+
+
+def test_the_demo_ticks_every_step_and_counts_calls_and_logins(tmp_path):
+    process, out, err = run({**os.environ, "TMPDIR": str(tmp_path), "PYTHONIOENCODING": "utf-8"})
+    assert process.returncode == 0, out + err
+    steps = re.findall(r"^✔ (.+)  \d+\.\d\d s$", out, re.MULTILINE)
+    for promised in ("over HTTPS", "P-256", "P-384", "Ed25519", "-O", "ECDSA-SHA256", "EDDSA", "req -verify",
+                     "python-pkcs11"):  # fmt: skip
+        assert any(promised in step for step in steps), f"{promised} is not in {steps}"
+    table = out[out.index("device calls") :]
+    total = re.search(r"^together +\d+\.\d\d s +(\d+) +(\d+)$", table, re.MULTILINE)
+    assert total is not None
+    assert int(total[1]) >= 2 * int(total[2]) > 0
+    assert "✘" not in out
+    assert list(tmp_path.iterdir()) == []
+    assert left_running(process.pid) == []
+
+
+def test_a_step_that_fails_fails_the_demo_and_the_emulator_ends_all_the_same(tmp_path):
+    broken = tmp_path / "bin" / "openssl"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\necho Verification failure\n")
+    broken.chmod(0o755)
+    path = f"{broken.parent}{os.pathsep}{os.environ['PATH']}"
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    environment = {**os.environ, "PATH": path, "TMPDIR": str(folder), "PYTHONIOENCODING": "utf-8"}
+    process, out, err = run(environment)
+    assert process.returncode == 1
+    assert re.search(r"^✘ openssl verifies", out, re.MULTILINE)
+    assert "Verification failure" in err
+    assert left_running(process.pid) == []
+
+
+def test_a_missing_tool_is_named_with_its_package(tmp_path):
+    process, _, err = run({**os.environ, "PATH": str(tmp_path)})
+    assert process.returncode == 1
+    assert "'pkcs11-tool' is missing" in err
+    assert "apt-get install opensc" in err
