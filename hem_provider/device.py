@@ -12,11 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
+from hem_provider.administration import Administration
 from hem_provider.config import DeviceConfig, device_from_url, load_config
 from hem_provider.errors import HemOperationFailed
 from hem_provider.inventory import KeyInventory
 from hem_provider.key import Key
 from hem_provider.operations import Operations
+from hem_provider.pairing import Phones
 from hem_provider.rest.api import RestApi
 from hem_provider.rest.channel import Statistics
 from hem_provider.rest.credential import Role
@@ -64,6 +66,8 @@ class Hem:
         self.rest = RestApi(config)
         self.session = LoginSession(self.rest, passphrase=passphrase, kdf=kdf)
         self.operations = Operations(self.rest, self.session)
+        self.admin = Administration(self.rest, self.session)
+        self.phones = Phones(self.rest, self.session)
         self.keys = KeyInventory(self.rest, self.session, self.operations)
 
     @property

@@ -126,6 +126,17 @@ class LoginSession:
         """The credential of a secret for the device ``eid`` (0.2–1 s)."""
         return Credential(seed_from(secret, eid, kdf or self._kdf), eid=eid, role=role)
 
+    def keep(self, bearer: Bearer, device_time: int) -> None:
+        """Keep a token that came another way than by login."""
+        self._tokens.add(bearer, device_time)
+
+    @property
+    def has_any_login(self) -> bool:
+        """Whether a credential is at hand or configured. No I/O."""
+        config = self._config
+        sources = (config.passphrase_file, config.passphrase_command)
+        return self.has_credential or config.auth == "mobile" or any(each is not None for each in sources)
+
     def forget(self) -> None:
         """Drop credential (overwritten) and tokens. No I/O."""
         credential, self._credential, self._passphrase = self._credential, None, None

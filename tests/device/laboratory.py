@@ -14,6 +14,8 @@ from typing import Any
 import hem_provider.emulator.setup as emulator_setup
 from hem_provider.device import Hem, connect
 from hem_provider.emulator import lifecycle
+from hem_provider.emulator.cloud.phone import Settings, store_settings
+from hem_provider.emulator.cloud.service import Cloud
 from hem_provider.emulator.emulated import EmulatedDevice
 from hem_provider.rest import credential, wsgi
 
@@ -74,6 +76,23 @@ class Bench:
         with self.device.model.transaction():
             state = self.device.model.state
             self.device.model.state = replace(state, config=replace(state.config, **changes))
+
+    @contextmanager
+    def phone(self) -> Iterator[Any]:
+        """The simulated phone, to pair or to tell how to answer."""
+        with self.device.model.transaction():
+            yield Cloud(self.device.model).phone()
+
+    def phone_answers(self, answer: str) -> None:
+        """``approve``, ``refuse`` or ``ignore``."""
+        with self.phone() as phone:
+            store_settings(phone.records, Settings(answer=answer))
+
+    def backend(self, **knobs: Any) -> None:
+        """Set the check-in backend's knobs (``checkin_action``, ``checkin_newcrt``)."""
+        with self.device.model.transaction():
+            state = self.device.model.state
+            self.device.model.state = replace(state, bench=replace(state.bench, **knobs))
 
     def count(self, start: str) -> int:
         """How many requests began with ``start``."""

@@ -513,3 +513,23 @@ def test_closing_lets_the_object_be_used_again(over_tls):
     over_tls.probe()
     over_tls.close()
     over_tls.probe()
+
+
+def test_an_upload_is_streamed_with_its_length_and_progress(over_tls):
+    from hem_provider.rest.upgrade import Image, UpgradeState
+
+    image = b"hem-provider emulator image 9.9.9\n" + bytes(300_000)
+    seen = []
+
+    def upload(token):
+        over_tls.rest.upgrade.upload(
+            Image.DASHBOARD, image, progress=lambda sent, whole: seen.append((sent, whole)), token=token
+        )
+        over_tls.rest.upgrade.check(Image.DASHBOARD, token=token)
+        return over_tls.rest.upgrade.check(Image.DASHBOARD, token=token)
+
+    state = over_tls.session.authorised(("system:upgrade",), upload)
+    assert state is UpgradeState.VERIFIED
+    assert len(seen) > 3
+    assert seen == sorted(seen)
+    assert seen[-1] == (len(image), len(image))

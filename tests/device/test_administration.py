@@ -1,0 +1,221 @@
+"""Bringing a device into use and looking after it."""
+
+from __future__ import annotations
+
+import pytest
+from device.laboratory import ADMIN, PASSPHRASE, LostReply
+
+from hem_provider.device import Kdf, Role
+from hem_provider.errors import (
+    HemAuthenticationError,
+    HemDeviceFault,
+    HemNotInitialized,
+    HemOperationFailed,
+    HemRequestRefused,
+    HemScopeDenied,
+    HemTimeout,
+    MessageTooLong,
+)
+from hem_provider.rest.initialisation import NewDevice
+from hem_provider.rest.upgrade import Image
+
+NEW = NewDevice(user="Ada", hostname="ada.ence.do", email="ada@example.org")
+IMAGE = b"hem-provider emulator image 1.2.3\n" + bytes(100_000)
+MNEMONIC = "abandon " * 23 + "art"
+
+
+@pytest.fixture
+def fresh(bench):
+    from hem_provider.emulator import lifecycle
+
+    with bench.device.model.transaction():
+        lifecycle.wipe(bench.device.model)
+    return bench.connect(None)
+
+
+def test_a_fresh_device_is_brought_into_use_clock_and_all(fresh, bench):
+    with pytest.raises(HemNotInitialized):
+        fresh.probe()
+    done = fresh.admin.initialize(NEW, passphrase="secret", master="owner")
+    assert done.instance_id
+    assert done.token not in repr(done)
+    settings = fresh.admin.configuration()  # with the token of the initialisation
+    assert fresh.statistics.logins == 0
+    assert (settings.user, settings.hostname, settings.email) == ("Ada", "ada.ence.do", "ada@example.org")
+    fresh.keys.create("ED25519", label="first")
+    other = bench.connect("secret")
+    assert [each.label for each in other.keys] == ["first"]
+    assert other.identity.label == "Ada"
+    master = bench.connect(None)
+    master.login("owner", role=Role.MASTER, scope="system:config")
+
+
+def test_a_device_is_initialised_once(hem):
+    with pytest.raises(HemOperationFailed, match="initialised already"):
+        hem.admin.initialize(NEW, passphrase="x", master="y")
+
+
+def test_a_master_mnemonic_works_as_the_vendors_manager_makes_it(fresh, bench):
+    fresh.admin.initialize(NEW, passphrase="secret", master=MNEMONIC, master_kdf=Kdf.BIP39)
+    master = bench.connect(None)
+    master.login(MNEMONIC.upper(), role=Role.MASTER, scope="system:config", kdf=Kdf.BIP39)
+    assert master.admin.configuration().user == "Ada"
+    with pytest.raises(HemScopeDenied):
+        master.session.authorised(("keymgmt:list",), lambda t: master.rest.keymgmt.list(token=t))
+
+
+def test_an_argon2d_device_takes_argon2d_and_nothing_else(bench):
+    from hem_provider.emulator import lifecycle
+
+    with bench.device.model.transaction():
+        lifecycle.wipe(bench.device.model)
+    from hem_provider.device import connect
+
+    maker = connect(f"emulator:{bench.path}", kdf=Kdf.ARGON2D)
+    maker.admin.initialize(NEW, passphrase="secret", master="owner")
+    connect(f"emulator:{bench.path}", passphrase="secret", kdf=Kdf.ARGON2D).login()
+    with pytest.raises(HemAuthenticationError):
+        connect(f"emulator:{bench.path}", passphrase="secret").login()
+
+
+@pytest.mark.parametrize("words", ["", "abandon", "abandon " * 25])
+def test_a_mnemonic_of_another_length_is_refused(fresh, words):
+    with pytest.raises(ValueError, match="accepted: 24"):
+        fresh.admin.initialize(NEW, passphrase="x", master=words, master_kdf=Kdf.BIP39)
+
+
+def test_an_unacceptable_setting_writes_nothing(fresh):
+    with pytest.raises(HemRequestRefused, match="nothing was written"):
+        fresh.admin.initialize(NewDevice(user="u" * 75, hostname="a.ence.do"), passphrase="x", master="y")
+    assert not fresh.status().initialized
+
+
+def test_settings_change_one_by_one(hem):
+    before = hem.admin.configuration()
+    change = hem.admin.configure(user="Grace", anonymous_search=False)
+    assert change.updated
+    after = hem.admin.configuration()
+    assert (after.user, after.anonymous_search, after.email) == ("Grace", False, before.email)
+    assert not hem.admin.configure(user="Grace").updated
+    with pytest.raises(TypeError, match="unknown setting 'hostname'"):
+        hem.admin.configure(hostname="x")
+    with pytest.raises(HemRequestRefused, match="nothing was changed"):
+        hem.admin.configure(request_deadline=9)
+
+
+def test_a_new_passphrase_replaces_the_old_one_and_keeps_the_keys(hem, bench):
+    key = hem.keys.create("ED25519", label="k")
+    hem.admin.change_passphrase("new passphrase")
+    hem.sign(key.kid, b"data", "Ed25519")  # this object knows the new one
+    bench.connect("new passphrase").login()
+    with pytest.raises(HemAuthenticationError):
+        bench.connect(PASSPHRASE).login()
+
+
+def test_the_master_can_reset_a_forgotten_passphrase(bench):
+    master = bench.connect(None)
+    master.login(ADMIN, role=Role.MASTER, scope="system:config")
+    master.admin.change_passphrase("fresh start")
+    bench.connect("fresh start").login()
+
+
+def test_wiping_takes_the_identity_of_the_device_meant(hem, bench):
+    hem.keys.create("ED25519", label="k")
+    with pytest.raises(ValueError, match="is not the eid"):
+        hem.admin.wipe(confirm="my.ence.do")
+    assert len(hem.keys) == 1
+    hem.admin.wipe(confirm=hem.admin.configuration().eid)
+    assert not hem.logged_in
+    assert not hem.status().initialized
+
+
+def test_reboot_ends_logins_and_work_goes_on(hem, bench):
+    key = hem.keys.create("ED25519", label="k")
+    status = hem.admin.reboot(wait=5)
+    assert status.time is None
+    hem.sign(key.kid, b"data", "Ed25519")
+
+
+def test_a_dropped_connection_is_the_success_of_a_reboot(hem, bench):
+    bench.fault("GET /api/system/reboot", LostReply)
+    hem.admin.reboot()
+    assert bench.count("GET /api/system/reboot") == 1
+
+
+def test_waiting_for_a_device_that_stays_away_ends(hem, bench, monkeypatch):
+    def away(*_):
+        raise ConnectionError
+
+    monkeypatch.setattr(hem.admin, "_sleep", lambda _: None)
+    for _ in range(1000):
+        bench.fault("GET /api/system/status", ConnectionError)
+    with pytest.raises(HemTimeout, match="not back after 0.01 s"):
+        hem.admin.await_device(0.01)
+
+
+def test_selftest_and_attestation(hem):
+    report = hem.admin.selftest()
+    assert report.fls_state == 0
+    assert report.repository is not None
+    assert hem.admin.attestation().genuine
+
+
+def test_a_fresh_device_answers_without_a_login(fresh):
+    assert fresh.admin.selftest().fls_state == 0
+    assert fresh.statistics.logins == 0
+
+
+def test_disks_are_shown_and_taken_away(hem):
+    hem.admin.unlock_disk(1, writable=True)
+    assert hem.status().storage[1].endswith(":rw")
+    hem.admin.lock_disk(1)
+    assert hem.status().storage[1].endswith(":-")
+    with pytest.raises(ValueError, match="disk: 2"):
+        hem.admin.unlock_disk(2)
+
+
+def test_an_upgrade_uploads_with_progress_and_installs(hem, bench, monkeypatch):
+    monkeypatch.setattr(hem.admin, "_sleep", lambda _: None)
+    seen = []
+    hem.admin.upgrade(Image.DASHBOARD, IMAGE, progress=lambda sent, whole: seen.append((sent, whole)))
+    assert seen[-1] == (len(IMAGE), len(IMAGE))
+    assert bench.count("GET /api/system/upgrade/install_ui") == 1
+
+
+def test_an_image_that_is_too_large_or_empty_is_not_sent(hem, bench):
+    with pytest.raises(MessageTooLong, match="at most 3145728"):
+        hem.rest.upgrade.upload(Image.FIRMWARE, bytes(3 * 1024 * 1024 + 1), token="t")
+    with pytest.raises(ValueError, match="0 bytes"):
+        hem.rest.upgrade.upload(Image.FIRMWARE, b"", token="t")
+    with pytest.raises(ValueError, match="filename"):
+        hem.rest.upgrade.upload(Image.FIRMWARE, b"x", filename='a"b', token="t")
+    assert bench.requests == []
+
+
+def test_an_image_that_is_not_accepted_says_so(hem, bench, monkeypatch):
+    monkeypatch.setattr(hem.admin, "_sleep", lambda _: None)
+    bench.fault("GET /api/system/upgrade/check_fw", 406)
+    with pytest.raises(HemDeviceFault, match="does not accept the image"):
+        hem.admin.upgrade(Image.FIRMWARE, bytes(1000))
+
+
+def test_the_audit_log_is_read_and_its_key_is_proven(hem, bench):
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    bench.reboot()  # closes the present file
+
+    def read(token):
+        return (
+            hem.rest.logger.key(token=token),
+            hem.rest.logger.list(token=token),
+            hem.rest.logger.read(hem.rest.logger.list(token=token)[0][0], token=token),
+        )
+
+    key, (ids, total), text = hem.session.authorised(("logger:get",), read)
+    Ed25519PublicKey.from_public_bytes(key.key).verify(key.signature, key.nonce)
+    assert total == len(ids) >= 1
+    assert text.startswith(b"# ")
+    with pytest.raises(ValueError, match="8 hex digits"):
+        hem.rest.logger.read("../../etc", token="t")
+    with pytest.raises(HemRequestRefused, match="no such log file"):
+        hem.session.authorised(("logger:get",), lambda t: hem.rest.logger.read("00000000", token=t))
