@@ -41,3 +41,13 @@ def make_rig(_template: dict[str, Path], tmp_path: Path) -> Iterator[Callable[..
 def rig(make_rig: Callable[..., Rig]) -> Rig:
     """An initialised PPA of the test's own."""
     return make_rig()
+
+
+@pytest.fixture(scope="session")
+def session_rig(_template: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
+    """An initialised PPA that tests share: they leave it as they found it."""
+    path = tmp_path_factory.mktemp("session") / "device"
+    shutil.copy(_template["ppa"], path)
+    rig = Rig(path, init=False)
+    yield rig
+    rig.close()

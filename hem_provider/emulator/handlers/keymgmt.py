@@ -107,7 +107,7 @@ def derive(call: Call) -> Response:
         if device.switches.on(Q.DERIVE_UNKNOWN_TYPE):
             return answer({"kid": own.kid.hex()})
         raise Refusal(400)
-    if kind.post_quantum or kind.secret > _native_length(own, secret):
+    if kind.post_quantum or kind.secret > len(secret):
         raise Refusal(406)
     modes = _modes(kind, call.find("mode", tuple), device)
     attested = device.switches.on(Q.DERIVED_ATTESTED)
@@ -116,11 +116,6 @@ def derive(call: Call) -> Response:
     if kind.symmetric and _same_secret_exists(device, kind, material):
         raise Refusal(406)
     return answer({"kid": store(device, kind, material, record).hex()})
-
-
-def _native_length(own: Record, secret: bytes) -> int:
-    """Bytes of secret that count against the wanted size: those of the source curve."""
-    return 64 if own.type == "SECP521R1" and len(secret) < 64 else len(secret)
 
 
 def _derived(device: Device, kind: KeyType, secret: bytes) -> keys.Material:
