@@ -29,17 +29,18 @@ MAX_CONTEXT = 64
 Peer: TypeAlias = "Key | bytes | ec.EllipticCurvePublicKey | x25519.X25519PublicKey | x448.X448PublicKey"
 
 _WIDTHS = (128, 192, 256)
-_CURVES = {
-    "SECP256R1": "secp256r1",
-    "SECP384R1": "secp384r1",
-    "SECP521R1": "secp521r1",
-    "SECP256K1": "secp256k1",
+_CURVES: dict[str, ec.EllipticCurve] = {
+    "SECP256R1": ec.SECP256R1(),
+    "SECP384R1": ec.SECP384R1(),
+    "SECP521R1": ec.SECP521R1(),
+    "SECP256K1": ec.SECP256K1(),
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """A derived key; usable wherever this package takes a key. Constructing makes no call.
+    """A derived key; usable wherever this package takes a key. Constructing makes no call for keys
+    that were listed.
 
     ``key``: ours, X25519, X448 or an EC key made for ``derive``. ``peer``: of the same curve.
     ``context``: 0…64 bytes; another context, another AES key. Give each mode family a context of
@@ -63,8 +64,8 @@ class Agreement:
         kind = self.key.type
         if kind.family not in (Family.EC, Family.MONTGOMERY):
             raise WrongKeyType(f"key {self.key.kid} is {kind.name}; accepted: an EC, X25519 or X448 key")
-        known = self.key.known_attributes
-        if known is not None and not (known.ecdh and known.private):
+        attributes = self.key.attributes
+        if not (attributes.ecdh and attributes.private):
             raise WrongKeyType(
                 f"key {self.key.kid} ({kind.name}) was not made for 'derive', or has no private half"
             )
@@ -74,12 +75,29 @@ class Agreement:
         if len(context) > MAX_CONTEXT:
             raise ValueError(f"context: {len(context)} bytes; accepted: at most {MAX_CONTEXT}")
         object.__setattr__(self, "context", context)
-        object.__setattr__(self, "device_peer", _device_peer(self.key, kind, self.peer))
+        peer = _device_peer(self.key, kind, self.peer)
+        if isinstance(peer, bytes):
+            _check_point(kind, peer)
+        object.__setattr__(self, "device_peer", peer)
 
     @property
     def name(self) -> str:
         """How messages call it."""
         return f"the key agreed by {self.key.kid}"
+
+
+def _check_point(kind: KeyType, form: bytes) -> None:
+    """``ValueError`` unless ``form`` is a public key that gives a secret. The device would refuse
+    another as it refuses wrong data, and the caller would be told that the data are wrong."""
+    try:
+        if kind.family is Family.EC:
+            ec.EllipticCurvePublicKey.from_encoded_point(_CURVES[kind.name], form)
+        elif kind.name == "CURVE25519":
+            x25519.X25519PrivateKey.generate().exchange(x25519.X25519PublicKey.from_public_bytes(form))
+        else:
+            x448.X448PrivateKey.generate().exchange(x448.X448PublicKey.from_public_bytes(form))
+    except ValueError:
+        raise ValueError(f"peer: {len(form)} bytes that are no {kind.name} public key") from None
 
 
 def _device_peer(key: Key, kind: KeyType, peer: Peer) -> bytes | str:
@@ -93,7 +111,7 @@ def _device_peer(key: Key, kind: KeyType, peer: Peer) -> bytes | str:
     if isinstance(peer, ec.EllipticCurvePublicKey):
         given = peer.curve.name
         form = peer.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
-        matches = given == _CURVES.get(kind.name)
+        matches = kind.name in _CURVES and given == _CURVES[kind.name].name
     elif isinstance(peer, (x25519.X25519PublicKey, x448.X448PublicKey)):
         given = "X25519" if isinstance(peer, x25519.X25519PublicKey) else "X448"
         form = peer.public_bytes_raw()

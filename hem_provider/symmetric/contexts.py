@@ -83,6 +83,10 @@ class CtrContext(RunningCipher):
     def _process(self, data: bytes) -> bytes:
         return xor(data, self._keystream.take(len(data)))
 
+    def _finish(self) -> bytes:
+        self._keystream.discard()
+        return b""
+
 
 class BlockContext(RunningCipher):
     """Modes over whole blocks: an incomplete one waits for the next update."""

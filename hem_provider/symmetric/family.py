@@ -37,7 +37,7 @@ def check_family(key: Key, family: str) -> None:
                 f"key {key.kid} ({key.label!r}) is kept to no mode family: using it for {FAMILIES[family]} "
                 f"is safe only if no one uses it for other modes. Create keys with usage={{{family!r}}}",
                 UnmarkedKeyWarning,
-                stacklevel=2,
+                stacklevel=4,  # the caller of the public class or function
             )
     elif family not in kept:
         allowed = ", ".join(f"{name!r} ({FAMILIES[name]})" for name in sorted(kept))

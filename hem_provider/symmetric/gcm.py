@@ -75,8 +75,12 @@ class GcmMessage:
         return xor(data, self._keystream.take(len(data)))
 
     def tag(self) -> bytes:
-        """The full 16-byte tag of all that was absorbed; ends the message."""
+        """The full 16-byte tag of all that was absorbed."""
         return xor(self._ghash.finish(self._aad, self._data), self._mask)
+
+    def discard(self) -> None:
+        """Overwrite and forget the keystream at hand; ends the message."""
+        self._keystream.discard()
 
     @staticmethod
     def _counters(first: bytes, count: int) -> bytes:

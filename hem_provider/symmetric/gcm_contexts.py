@@ -83,7 +83,8 @@ class GcmEncryption(_GcmContext, AEADEncryptionContext):
         self._check_running()
         message = self._begin(0) if self._message is None else self._message
         self._tag = message.tag()
-        self._finalized = True
+        message.discard()
+        self._message, self._finalized = None, True
         return b""
 
 
@@ -98,8 +99,6 @@ class GcmDecryption(_GcmContext, AEADDecryptionContext):
         self._tag = tag
         self._shortest = min_tag_length
         self._ciphertext: list[bytes] = []
-
-    _slack = 0
 
     def _process(self, data: bytes) -> bytes:
         self._size = self._counted(data)
@@ -142,4 +141,5 @@ class GcmDecryption(_GcmContext, AEADDecryptionContext):
             raise InvalidTag
         clear = message.crypt(ciphertext)
         self._finalized = True
+        self._ciphertext.clear()
         return clear

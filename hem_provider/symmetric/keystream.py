@@ -60,3 +60,8 @@ class Keystream:
         taken = bytes(self._ready[:size])
         del self._ready[:size]
         return taken
+
+    def discard(self) -> None:
+        """Overwrite and forget what is at hand (best effort: Python may have copies)."""
+        self._ready[:] = bytes(len(self._ready))
+        self._ready.clear()

@@ -152,6 +152,7 @@ def test_an_agreement_needs_no_mode_family(ours):
 def test_what_does_not_fit_is_refused_without_a_call(hem, ours):
     signing = hem.keys.create("SECP256R1", label="sign", usage={"sign"})
     deriving = hem.keys.create("SECP256R1", label="derive", usage={"derive"})
+    x448_key = hem.keys.create("CURVE448", label="448")
     aes = hem.keys.create("AES256", label="aes")
     p384 = ec.generate_private_key(ec.SECP384R1()).public_key()
     before = hem.statistics.calls
@@ -168,11 +169,17 @@ def test_what_does_not_fit_is_refused_without_a_call(hem, ours):
             Agreement(*arguments)
     for arguments, message in (
         ((ours, bytes(31)), "peer: 31 bytes; a CURVE25519 public key in device form has 32"),
+        ((ours, bytes(32)), "32 bytes that are no CURVE25519 public key"),
+        ((ours, b"\1" + bytes(31)), "no CURVE25519 public key"),  # a point of small order
+        ((deriving, bytes(33)), "33 bytes that are no SECP256R1 public key"),
+        ((deriving, b"\2" + b"\xff" * 32), "no SECP256R1 public key"),
         ((ours, PEER, bytes(65)), "context: 65 bytes; accepted: at most 64"),
         ((ours, PEER, b"", 512), "bits: 512; accepted: 128, 192, 256"),
     ):
         with pytest.raises(ValueError, match=message):
             Agreement(*arguments)
+    with pytest.raises(ValueError, match="56 bytes that are no CURVE448 public key"):
+        Agreement(x448_key, bytes(56))
     with pytest.raises(TypeError):
         Agreement(ours, ed25519.Ed25519PrivateKey.generate().public_key())
     assert hem.statistics.calls == before

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 
 import pytest
 from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes, padding
 from cryptography.hazmat.primitives.ciphers import modes
-from support.rawkeys import plant
+from support.rawkeys import plant, raw_key
 from symmetric.vectors import cases
 
 from hem_provider.symmetric import (
@@ -109,6 +110,20 @@ def test_a_sample_of_each_file_runs_on_the_emulated_device(hem, bench, name):
             warnings.simplefilter("ignore", UnmarkedKeyWarning)
             CHECKS[name](key, case)
         hem.keys.refresh()
+
+
+def test_raw_keys_are_out_of_reach_of_the_package_and_of_every_endpoint(hem, bench):
+    """The hook is the tests' own; what the device tells of a symmetric key holds no secret."""
+    root = Path(__file__).parents[2]
+    sources = [*(root / "hem_provider").rglob("*.py"), *(root / "shim").rglob("*.py")]
+    assert len(sources) > 100
+    assert [path for path in sources if "rawkeys" in path.read_text()] == []
+    key = hem.keys.create("AES256", label="secret")
+    material = hem.operations.fetch(key.kid)
+    assert (material.public, material.der) == (None, None)
+    assert raw_key(bench.device, key.kid) != b""
+    with pytest.raises(LookupError):
+        raw_key(bench.device, "00" * 16)
 
 
 @pytest.mark.parametrize("name", DIGESTS)

@@ -158,3 +158,13 @@ def test_an_hmac_key_deleted_meanwhile_is_no_invalid_signature(hem, bench):
         mac.copy().verify(bytes(32))
     with pytest.raises(HemKeyNotFound, match=key.kid):
         mac.finalize()
+
+
+def test_the_warning_points_at_the_line_that_uses_the_key(hem, bench):
+    for operation in (AESGCM, CMAC, lambda key: seal(key, b"data")):
+        kid = plant(bench.device, "AES256", bytes(32))
+        hem.keys.refresh()
+        key = hem.keys.get(kid)
+        with pytest.warns(UnmarkedKeyWarning) as caught:
+            operation(key)
+        assert caught[0].filename == __file__
