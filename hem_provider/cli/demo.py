@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import secrets
 import shlex
 import shutil
@@ -94,9 +95,10 @@ def _run(bench: _Bench, steps: Steps) -> None:
             listed = bench.pkcs11_tool("-O")
             for pair in (_P256, _P384, _ED25519):
                 _expect(listed.count(pair.label) == 2, f"{pair.label} is not listed as a pair:\n{listed}")
-        for line in listed.splitlines():
-            if "Object;" in line or "label:" in line or "ID:" in line:
-                steps.detail(line.strip())
+        for kind, label in re.findall(
+            r"^(\w+ Key Object; \w+).*?label: +(\S+)", listed, re.MULTILINE | re.DOTALL
+        ):
+            steps.detail(f"{label}: {kind}")
         _sign_files(bench, steps)
         _request(bench, steps)
         _from_python_pkcs11(bench, steps)
@@ -117,17 +119,16 @@ def _sign_files(bench: _Bench, steps: Steps) -> None:
                 "--sign", "-m", mechanism, "--id", pair.id, *form,
                 "--input-file", str(letter), "--output-file", str(signature),
             )  # fmt: skip
+        steps.detail(bench.shown)
         with steps.step(f"openssl verifies the {pair.name} signature"):
-            bench.pkcs11_tool(
-                "--read-object", "--type", "pubkey", "--id", pair.id, "--output-file", str(public)
-            )
             if pair is _P256:
-                command = ["dgst", "-sha256", "-verify", str(public), "-keyform", "DER"]
+                command = ["dgst", "-sha256", "-verify", str(public)]
                 answer = bench.run("openssl", *command, "-signature", str(signature), str(letter))
             else:
                 command = ["pkeyutl", "-verify", "-pubin", "-inkey", str(public), "-rawin"]
                 answer = bench.run("openssl", *command, "-in", str(letter), "-sigfile", str(signature))
             _expect("Verified OK" in answer or "Verified Successfully" in answer, answer)
+        steps.detail(bench.shown)
         steps.detail(answer.strip())
 
 
@@ -157,6 +158,7 @@ def _request(bench: _Bench, steps: Steps) -> None:
     with steps.step("openssl req -verify"):
         answer = bench.run("openssl", "req", "-in", str(path), "-noout", "-verify", "-subject")
         _expect("verify OK" in answer, answer)
+    steps.detail(bench.shown)
     steps.detail(" / ".join(line for line in answer.splitlines() if line.strip()))
 
 
@@ -201,6 +203,7 @@ class _Bench:
             init=False,
         )
         self.settings: dict[str, str] = {}
+        self.shown = ""  #: the last command, as a person would type it
 
     def file(self, name: str, content: bytes) -> Path:
         path = self.folder / name
@@ -224,6 +227,7 @@ class _Bench:
         """Run a program to its end; returns what it printed. Raises ``StepFailedError`` if it fails."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("HEM_", "XDG_", "PYTHON"))}
         own = {"XDG_CACHE_HOME": str(self.folder / "cache"), "XDG_CONFIG_HOME": str(self.folder / "config")}
+        self.shown = self._as_typed(command)
         done = subprocess.run(
             command, env={**inherited, **own, **self.settings, "DEMO_PIN": self.emulator.passphrase},
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -235,6 +239,10 @@ class _Bench:
             )
         return done.stdout
 
-
-def _shown(command: Sequence[str], secret: str) -> str:
-    return "$ " + shlex.join("…" if each == secret else each for each in command)
+    def _as_typed(self, command: Sequence[str]) -> str:
+        text = (
+            shlex.join(command)
+            .replace(f"{self.folder}/", "")
+            .replace(str(module_path()), '"$(hem pkcs11 path)"')
+        )
+        return "$ " + text.replace(shlex.quote(self.emulator.passphrase), "…")
