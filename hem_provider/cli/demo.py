@@ -91,6 +91,7 @@ def _run(bench: _Bench, steps: Steps) -> None:
                 bench.pkcs11_tool(
                     "--keypairgen", "--key-type", pair.type, "--label", pair.label, "--id", pair.id
                 )
+            steps.detail(bench.shown)
         with steps.step("pkcs11-tool -O: list them"):
             listed = bench.pkcs11_tool("-O")
             for pair in (_P256, _P384, _ED25519):
@@ -234,9 +235,7 @@ class _Bench:
             text=True, errors="replace", timeout=_TIMEOUT, check=False,
         )  # fmt: skip
         if done.returncode != 0:
-            raise StepFailedError(
-                f"{_shown(command, self.emulator.passphrase)}\nended with {done.returncode}:\n{done.stdout}"
-            )
+            raise StepFailedError(f"{self.shown}\nended with {done.returncode}:\n{done.stdout}")
         return done.stdout
 
     def _as_typed(self, command: Sequence[str]) -> str:
