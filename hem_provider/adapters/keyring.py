@@ -1,0 +1,155 @@
+"""A backend for ``keyring``: passwords that open only while the HEM is there.
+
+``hem keyring init`` makes the vault; from then on ``keyring``, pip, twine and programs that call
+``keyring.get_password`` use it. It is found through the entry point ``keyring.backends``; to choose
+it among others::
+
+    PYTHON_KEYRING_BACKEND=hem_provider.adapters.keyring.HemKeyring
+
+``KEYRING_PROPERTY_VAULT`` and ``KEYRING_PROPERTY_DEVICE`` name another vault file, and the
+configured device to use in place of the one in the vault.
+"""
+
+from __future__ import annotations
+
+import getpass
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from keyring.backend import KeyringBackend
+from keyring.compat import properties
+from keyring.credentials import SimpleCredential
+from keyring.errors import KeyringError, KeyringLocked, PasswordDeleteError, PasswordSetError
+
+from hem_provider.adapters.vault import Header, Vault, VaultError, default_path
+from hem_provider.adapters.vault.keys import DeviceKeys
+from hem_provider.adapters.vault.store import is_vault
+from hem_provider.config import DeviceConfig, load_config
+from hem_provider.device import Hem
+from hem_provider.errors import HemConfigError, HemError
+
+__all__ = ["HemKeyring", "Opener", "configured_device"]
+
+_PRIORITY = 8.0  # above the desktop's keyrings: who ran 'hem keyring init' wants this one
+
+
+def configured_device(name: str | None, fallback: str | None) -> DeviceConfig:
+    """The device called ``name``; without one the only device there is, else the one called
+    ``fallback``. ``HemConfigError``."""
+    config = load_config()
+    if name is None and len(config.devices) > 1:
+        name = fallback
+    return config.device(name)
+
+
+class Opener:
+    """Opens each device once for a process, and asks a person at a terminal for the passphrase
+    where the configuration has none."""
+
+    def __init__(self) -> None:
+        self._devices: dict[str, Hem] = {}
+
+    def device(self, name: str | None, fallback: str | None, kid: str | None = None) -> Hem:
+        """The device, logged in for ``kid`` if a person was asked. See ``configured_device``."""
+        config = configured_device(name, fallback)
+        hem = self._devices.setdefault(config.name, Hem(config))
+        if not hem.logged_in and _must_ask(config):
+            passphrase = getpass.getpass(f"Passphrase of HEM {config.name} ({config.url}): ")
+            hem.login(passphrase, scope=f"keymgmt:use:{kid}" if kid else "keymgmt:list")
+        return hem
+
+    def unlock(self, name: str | None) -> Callable[[Header], DeviceKeys]:
+        """The keys of a vault's device, as ``Vault`` wants them."""
+        return lambda header: DeviceKeys(self.device(name, header.device, header.key))
+
+    def close(self) -> None:
+        """Drop connections and logins."""
+        for hem in self._devices.values():
+            hem.logout()
+            hem.close()
+        self._devices = {}
+
+
+class HemKeyring(KeyringBackend):
+    """One vault. Errors: ``KeyringLocked`` when device or login are missing, ``PasswordSetError``
+    and ``PasswordDeleteError`` when that failed, else ``KeyringError``; never ``NotImplementedError``,
+    at which a chain of backends would store the password in the next one.
+    """
+
+    #: Path of the vault; ``None`` for the default one.
+    vault: str | None = None
+    #: Name of a configured device; ``None`` for the one the vault names, or the only one.
+    device: str | None = None
+
+    def __init__(self) -> None:
+        self._opener = Opener()
+        super().__init__()  # type: ignore[no-untyped-call]  # keyring's has no types
+
+    @properties.classproperty
+    def priority(cls) -> float:  # noqa: N805
+        """8 when there is a vault; else ``RuntimeError``: no backend without one.
+
+        ``keyring`` asks often: no file is read, no connection made, nothing imported.
+        """
+        try:
+            path = default_path()
+        except HemConfigError as error:
+            raise RuntimeError(str(error)) from None
+        if not is_vault(path):
+            raise RuntimeError(f"{path}: there is no vault; make one with: hem keyring init")
+        return _PRIORITY
+
+    def get_password(self, service: str, username: str) -> str | None:
+        """One device call once a token is at hand; none when there is no such entry."""
+        with _translated(KeyringError):
+            return self._vault().get(service, username)
+
+    def set_password(self, service: str, username: str, password: str) -> None:
+        """One device call once a token is at hand."""
+        with _translated(PasswordSetError):
+            self._vault().set(service, username, password)
+
+    def delete_password(self, service: str, username: str) -> None:
+        """No device call. ``PasswordDeleteError`` also when there is no such entry."""
+        with _translated(PasswordDeleteError):
+            found = self._vault().delete(service, username)
+        if not found:
+            raise PasswordDeleteError(f"no password of {username!r} for {service!r}")
+
+    def get_credential(self, service: str, username: str | None) -> SimpleCredential | None:
+        """With ``None`` for the user name: the service's first entry. Calls as ``get_password``."""
+        with _translated(KeyringError):
+            if username is None:
+                content = self._vault().first(service)
+                return None if content is None else SimpleCredential(content.user, content.password)
+            password = self._vault().get(service, username)
+            return None if password is None else SimpleCredential(username, password)
+
+    def close(self) -> None:
+        """Drop connections and logins; the next use makes them anew."""
+        self._opener.close()
+
+    def _vault(self) -> Vault:
+        path = default_path() if self.vault is None else Path(self.vault)
+        return Vault(path, self._opener.unlock(self.device))
+
+
+def _must_ask(config: DeviceConfig) -> bool:
+    """Only a person can be asked: a program without a terminal gets an error instead of a prompt."""
+    configured = config.passphrase_file is not None or config.passphrase_command is not None
+    return not configured and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+
+
+@contextmanager
+def _translated(failure: type[KeyringError]) -> Iterator[None]:
+    """Errors of ours as ``keyring``'s; ``failure`` is what the operation itself raises."""
+    try:
+        yield
+    except (VaultError, HemConfigError) as error:
+        raise failure(str(error)) from error
+    except HemError as error:
+        raise KeyringLocked(str(error)) from error
+    except (TypeError, ValueError) as error:
+        raise failure(str(error)) from None

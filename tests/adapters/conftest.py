@@ -1,0 +1,58 @@
+"""Fixtures: a vault over keys in memory, and an emulated device on the bench or over real TLS."""
+
+from __future__ import annotations
+
+import pytest
+from adapters.doubles import KID, NAMES_KID, VAULT, MemoryKeys
+from device.laboratory import PASSPHRASE, make_template
+from device.laboratory import bench as open_bench
+from support.emulator import ServedEmulator
+
+from hem_provider.adapters.vault import Header, Vault
+
+
+@pytest.fixture
+def keys():
+    return MemoryKeys()
+
+
+@pytest.fixture(params=["clear", "hidden"])
+def vault(request, tmp_path, keys):
+    """A vault of each kind."""
+    header = Header(VAULT, "office", KID, NAMES_KID if request.param == "hidden" else None)
+    return Vault.create(tmp_path / "vault", header, lambda _: keys)
+
+
+@pytest.fixture
+def clear_vault(tmp_path, keys):
+    return Vault.create(tmp_path / "vault", Header(VAULT, "office", KID), lambda _: keys)
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        return make_template(tmp_path_factory.mktemp("hem") / "template.hem", patch)
+
+
+@pytest.fixture
+def bench(monkeypatch, template, tmp_path):
+    """An emulated device in this process, which is also the configured one."""
+    with open_bench(monkeypatch, template, tmp_path / "device.hem") as table:
+        passphrase = tmp_path / "passphrase"
+        passphrase.write_text(PASSPHRASE + "\n")
+        passphrase.chmod(0o600)
+        monkeypatch.setenv("HEM_URL", f"emulator:{table.path}")
+        monkeypatch.setenv("HEM_PASSPHRASE_FILE", str(passphrase))
+        yield table
+
+
+@pytest.fixture
+def hem(bench):
+    with bench.connect() as device:
+        yield device
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory):
+    with ServedEmulator(tmp_path_factory.mktemp("served")) as emulator:
+        yield emulator
