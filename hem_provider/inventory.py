@@ -6,29 +6,24 @@ listing costs one call per 15 keys.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
-from hem_provider.description import PREFIX, Description
-from hem_provider.errors import (
-    HemAuthenticationError,
-    HemConnectionError,
-    HemKeyAmbiguous,
-    HemKeyNotFound,
-    HemTimeout,
-    HemUnreachable,
-)
+from hem_provider.description import PREFIX, Description, parse_description
+from hem_provider.errors import HemAuthenticationError, HemKeyAmbiguous, HemKeyNotFound
 from hem_provider.key import Key
-from hem_provider.keytypes import KEY_TYPES, Family, KeyType, parse_attributes
+from hem_provider.keytypes import parse_attributes
+from hem_provider.making import KeyMaker, NewKey, key_type_named
 from hem_provider.operations import Operations
 from hem_provider.rest.api import RestApi
 from hem_provider.rest.keymgmt import KeyRecord, Page, check_kid, check_label
 from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.session import LoginSession
 from hem_provider.rest.wire import ConnectionLostError
-from hem_provider.usage import default_usage, device_mode, mode_families
 
 __all__ = ["KeyInventory"]
 
@@ -36,7 +31,7 @@ _log = logging.getLogger("hem_provider.device")
 
 _LIST = ("keymgmt:list",)
 _SEARCH = ("keymgmt:list", "keymgmt:search")
-_GENERATE = ("keymgmt:gen",)
+_UPDATE = ("keymgmt:upd",)
 _DELETE = ("keymgmt:del",)
 
 
@@ -50,6 +45,7 @@ class KeyInventory:
     def __init__(self, rest: RestApi, session: LoginSession, operations: Operations) -> None:
         self._rest = rest
         self._operations = operations
+        self._maker = KeyMaker(rest, session)
         self._session = session
         self._show_hidden = rest.channel.config.show_hidden
         self._lock: PerProcess[threading.RLock] = PerProcess(threading.RLock)
@@ -69,26 +65,67 @@ class KeyInventory:
         A lost reply never makes a second key: the new key is looked up by its random mark. When
         even that is impossible, the connection error says which mark to look for.
         """
-        key_type = _known_type(type)
-        check_label(label)
-        wanted = default_usage(key_type) if usage is None else frozenset(usage)
-        mode = device_mode(key_type, wanted)  # refuses what the type cannot do
-        description = Description(application_id=application_id, families=mode_families(key_type, wanted))
-        descr = description.pack()
+        return self._made(self._maker.create(type, label, usage, application_id))
 
-        def make(token: str) -> str:
-            return self._rest.keymgmt.create(type=type, label=label, mode=mode, descr=descr, token=token)
+    def derive(
+        self,
+        key: Key | str,
+        peer: object,
+        *,
+        type: str,
+        label: str,
+        usage: Iterable[str] | None = None,
+        application_id: bytes = b"",
+    ) -> Key:
+        """Make a key on the device from an agreement of ``key`` with ``peer``: a ``Key``, a KID, or a
+        native public key of the same curve.
 
-        try:
-            kid = self._session.authorised(_GENERATE, make)
-        except (ConnectionLostError, HemTimeout) as lost:
-            return self._recover_created(description, lost)
-        attributes = parse_attributes(",".join(_created_tokens(key_type, mode)))
-        with self._lock.get():
-            key = self._keys[kid] = self._new(kid, label=label, descr=descr, attributes=attributes)
-            if kid not in self._order:
-                self._order.append(kid)
-            return key
+        The same input gives the same key, so that a second call fails (``HemOperationFailed``);
+        nobody outside the device can compute it (device API §11.11). Other values as ``create``.
+        """
+        kid = check_kid(key if isinstance(key, str) else key.kid)
+        if isinstance(peer, Key):
+            other: bytes | str = peer.kid
+        else:
+            other = check_kid(peer) if isinstance(peer, str) else _device_form(peer)[1]
+        return self._made(self._maker.derive(kid, other, type, label, usage, application_id))
+
+    def import_public(
+        self, public: object, *, label: str, usage: Iterable[str] | None = None, application_id: bytes = b""
+    ) -> Key:
+        """Store a native public key on the device, to be named as a peer or to verify there. For
+        types ``cryptography`` lacks give ``(type, bytes)`` in device form.
+
+        ``HemDuplicateKey`` when it is stored already. Private keys cannot be imported.
+        """
+        name, data = public if isinstance(public, tuple) else _device_form(public)
+        key = self._made(self._maker.import_public(name, data, label, usage, application_id))
+        key.learn_public(data)
+        return key
+
+    def update(self, key: Key | str, *, label: str | None = None, application_id: bytes | None = None) -> Key:
+        """Change a key's label or the application's own id; what is not given stays.
+
+        The device rewrites the whole record, so it is read afresh and written back: nothing in
+        ``descr`` is lost. Giving an id to a key whose ``descr`` is another application's is a
+        ``ValueError``.
+        """
+        known = self.get(key) if isinstance(key, str) else key
+        if label is not None:
+            check_label(label)
+        self._reread(known)
+        descr = known.descr
+        if application_id is not None:
+            present = parse_description(descr)
+            if present is None and descr:
+                raise ValueError(f"key {known.kid}: its descr ({len(descr)} bytes) is another application's")
+            descr = replace(present or Description(), application_id=application_id).pack()
+        text = known.label if label is None else label
+        self._session.authorised(
+            _UPDATE, lambda token: self._rest.keymgmt.update(known.kid, label=text, descr=descr, token=token)
+        )
+        known.renamed(text, descr)
+        return known
 
     def get(self, kid: str) -> Key:
         """The key with this KID. One call when it was not listed yet and a token is at hand.
@@ -132,7 +169,7 @@ class KeyInventory:
     ) -> list[Key]:
         """All keys that match all that is given."""
         if type is not None:
-            _known_type(type)
+            key_type_named(type)
         return [each for each in self if _matches(each, label, type, application_id)]
 
     def search_anonymous(self) -> list[Key]:
@@ -205,11 +242,11 @@ class KeyInventory:
                 return
         raise HemKeyNotFound(f"{self._name}: no key {key.kid}; it was deleted")
 
-    def _search_token(self, descr: bytes) -> Page:
+    def _search_token(self, descr: bytes, *, logged_in: bool = False) -> Page:
         def look(token: str | None) -> Page:
             return self._rest.keymgmt.search(descr, ends=True, token=token)
 
-        if self._session.holds(_SEARCH):
+        if logged_in or self._session.holds(_SEARCH):
             return self._session.authorised(_SEARCH, look)
         return look(None)
 
@@ -229,10 +266,12 @@ class KeyInventory:
                 yield key
 
     def _fetch_page(self) -> None:
-        offset = self._next or 0
-        page = self._session.authorised(_LIST, lambda token: self._rest.keymgmt.list(offset, token=token))
+        page = self._list_page(self._next or 0)
         self._absorb(page, listed=True)
         self._next = page.next
+
+    def _list_page(self, offset: int) -> Page:
+        return self._session.authorised(_LIST, lambda token: self._rest.keymgmt.list(offset, token=token))
 
     def _absorb(self, page: Page, *, listed: bool = False) -> list[Key]:
         with self._lock.get():
@@ -260,33 +299,39 @@ class KeyInventory:
                     # Deleting shifts later records: list again rather than skip one.
                     self._order, self._next = [], 0
 
-    def _recover_created(self, description: Description, lost: HemConnectionError) -> Key:
-        """Find the key whose creation's answer was lost, by its mark."""
-        _log.warning("%s; looking whether the key was made", lost)
-        prefix = description.search_prefix()
-        try:
-            page = self._session.authorised(
-                _SEARCH, lambda token: self._rest.keymgmt.search(prefix, token=token)
-            )
-        except (HemConnectionError, HemAuthenticationError) as error:
-            raise type(lost)(
-                f"{lost}; whether the key was made is unknown ({error}): when the device is back, look for "
-                f"the creation mark {description.mark.hex()} before making it again"
-            ) from lost
-        if not page.records:
-            if isinstance(lost, HemTimeout):
-                raise HemTimeout(f"{lost}; no key was made so far (mark {description.mark.hex()})") from lost
-            raise HemUnreachable(f"{lost}; no key was made") from lost
-        key = self._absorb(page, listed=self._next is None)[0]
-        _log.info("%s: the key was made: %s", self._name, key.kid)
-        return key
+    def _made(self, new: NewKey) -> Key:
+        with self._lock.get():
+            if new.record is not None:
+                key = self._learn(new.record)
+            else:
+                attributes = None if new.attributes is None else parse_attributes(new.attributes)
+                key = self._new(new.kid, label=new.label, descr=new.descr, attributes=attributes)
+                self._keys[new.kid] = key
+            if new.kid not in self._order:
+                self._order.append(new.kid)
+            return key
+
+    def _reread(self, key: Key) -> None:
+        """Read a record afresh: another program may have changed it."""
+        if key.descr:
+            page = self._search_token(key.descr, logged_in=True)
+            self._absorb(page)
+            if any(record.kid == key.kid for record in page.records):
+                return
+        offset: int | None = 0
+        while offset is not None:
+            page = self._list_page(offset)
+            self._absorb(page)
+            if any(record.kid == key.kid for record in page.records):
+                return
+            offset = page.next
+        self._forget(key.kid)
+        raise HemKeyNotFound(f"{self._name}: no key {key.kid}; it was deleted")
 
 
-def _known_type(name: str) -> KeyType:
-    try:
-        return KEY_TYPES[name]
-    except KeyError:
-        raise ValueError(f"type: {name!r}; accepted: {', '.join(KEY_TYPES)}") from None
+def _device_form(public: object) -> tuple[str, bytes]:
+    keys = importlib.import_module("hem_provider.keys")  # a layer above: known by name only
+    return keys.type_of(public).name, keys.device_form(public)
 
 
 def _matches(key: Key, label: str | None, type: str | None, application_id: bytes | None) -> bool:
@@ -295,17 +340,3 @@ def _matches(key: Key, label: str | None, type: str | None, application_id: byte
         and (type is None or (key.attributes.key_type is not None and key.type.name == type))
         and (application_id is None or key.application_id == application_id)
     )
-
-
-def _created_tokens(key_type: KeyType, mode: str | None) -> Sequence[str]:
-    """The type string a listing will show for a key made with ``mode`` (device API §11.1)."""
-    if key_type.symmetric:
-        return ("ATT", key_type.name)
-    fixed = {
-        Family.EDWARDS: "ExDSA",
-        Family.MONTGOMERY: "ECDH",
-        Family.MLKEM: "PQC",
-        Family.MLDSA: "PQC",
-    }
-    operations = (mode or "ECDH").split(",") if key_type.family is Family.EC else [fixed[key_type.family]]
-    return ("ATT", "PKEY", *operations, key_type.name)

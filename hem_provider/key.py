@@ -197,6 +197,10 @@ class Key:
         self._attributes = parse_attributes(record.type)
         self._times = (record.created, record.updated)
 
+    def renamed(self, label: str, descr: bytes) -> None:
+        """Take over what was just written; the time of the change is the device's to tell."""
+        self._label, self._descr, self._times = label, descr, None
+
     def learn_public(self, public: bytes) -> None:
         """Take over a public half known from elsewhere; it must match the KID."""
         if hashlib.sha1(public, usedforsecurity=False).hexdigest()[:32] == self.kid:

@@ -1,0 +1,175 @@
+"""Importing, deriving and updating keys."""
+
+from __future__ import annotations
+
+import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, mldsa, mlkem, x25519
+from device.laboratory import LostReply, LostRequest
+
+from hem_provider.errors import (
+    HemConnectionError,
+    HemDuplicateKey,
+    HemKeyNotFound,
+    HemOperationFailed,
+)
+
+PUBLIC = [
+    lambda: ec.generate_private_key(ec.SECP256R1()).public_key(),
+    lambda: ec.generate_private_key(ec.SECP521R1()).public_key(),
+    lambda: ec.generate_private_key(ec.SECP256K1()).public_key(),
+    lambda: ed25519.Ed25519PrivateKey.generate().public_key(),
+    lambda: x25519.X25519PrivateKey.generate().public_key(),
+    lambda: mldsa.MLDSA44PrivateKey.generate().public_key(),
+    lambda: mlkem.MLKEM768PrivateKey.generate().public_key(),
+]
+
+
+@pytest.mark.parametrize("make", PUBLIC)
+def test_a_public_key_is_stored_under_the_kid_that_follows_from_it(hem, bench, make):
+    public = make()
+    key = hem.keys.import_public(public, label="peer", application_id=b"p")
+    before = hem.statistics.calls
+    assert key.public_key() == public
+    assert hem.statistics.calls == before
+    [listed] = bench.connect().keys
+    assert listed.kid == key.kid
+    assert listed.public_key() == public
+    assert not listed.attributes.private
+    with pytest.raises(UnsupportedAlgorithm, match="is a public key"):
+        key.private_key()
+    with pytest.raises(UnsupportedAlgorithm, match="is a public key"):
+        listed.private_key()
+
+
+def test_a_key_imported_twice_is_a_duplicate(hem):
+    public = ed25519.Ed25519PrivateKey.generate().public_key()
+    hem.keys.import_public(public, label="peer")
+    with pytest.raises(HemDuplicateKey, match="stored already"):
+        hem.keys.import_public(public, label="again")
+
+
+@pytest.mark.parametrize("loss", [LostReply, LostRequest])
+def test_a_lost_reply_to_import_is_no_duplicate(hem, bench, loss):
+    bench.fault("POST /api/keymgmt/import", loss)
+    key = hem.keys.import_public(ed25519.Ed25519PrivateKey.generate().public_key(), label="peer")
+    assert [each.kid for each in bench.connect().keys] == [key.kid]
+
+
+def test_what_cannot_be_imported_is_refused_before_the_network(hem, bench):
+    foreign = dsa.generate_private_key(2048).public_key()
+    for wrong, kind, message in (
+        (foreign, UnsupportedAlgorithm, "no keys of the kind"),
+        (("MLKEM512", bytes(799)), ValueError, "799 bytes; MLKEM512 has 800"),
+        (("AES256", bytes(32)), ValueError, "no public keys"),
+        (("DSA", bytes(32)), ValueError, "accepted: SECP256R1"),
+    ):
+        with pytest.raises(kind, match=message):
+            hem.keys.import_public(wrong, label="x")
+    assert bench.requests == []
+
+
+def test_a_stored_peer_is_agreed_with_by_kid(hem):
+    own = hem.keys.create("CURVE25519", label="own")
+    local = x25519.X25519PrivateKey.generate()
+    peer = hem.keys.import_public(local.public_key(), label="peer")
+    assert hem.ecdh(own.kid, peer.kid) == local.exchange(own.public_key())
+
+
+@pytest.mark.parametrize("name", ["AES256", "SHA2-256", "ED25519", "CURVE25519"])
+def test_a_key_is_derived_from_an_agreement_once(hem, bench, name):
+    own = hem.keys.create("CURVE25519", label="own")
+    public = x25519.X25519PrivateKey.generate().public_key()
+    peer = hem.keys.import_public(public, label="peer")
+    derived = hem.keys.derive(own, peer, type=name, label="derived", application_id=b"d")
+    assert derived.kid not in (own.kid, peer.kid)
+    again = bench.connect().keys.get(derived.kid)
+    assert (again.label, again.application_id, again.type.name) == ("derived", b"d", name)
+    assert derived.attributes == again.attributes
+    if name != "AES256":  # asymmetric and MAC keys collide; for others the device's rule is unknown
+        with pytest.raises(HemOperationFailed):
+            hem.keys.derive(own.kid, public, type=name, label="again")
+
+
+def test_what_cannot_be_derived_is_refused_before_the_network(hem, bench):
+    kid = "ab" * 16
+    with pytest.raises(ValueError, match="cannot be derived"):
+        hem.keys.derive(kid, "cd" * 16, type="MLDSA44", label="x")
+    with pytest.raises(ValueError, match="32 hex digits"):
+        hem.keys.derive(kid, "cd", type="AES256", label="x")
+    assert bench.requests == []
+
+
+def test_a_lost_reply_to_derive_is_found_by_its_mark(hem, bench):
+    own = hem.keys.create("CURVE25519", label="own")
+    peer = x25519.X25519PrivateKey.generate().public_key()
+    bench.fault("POST /api/keymgmt/derive", LostReply)
+    derived = hem.keys.derive(own, peer, type="AES128", label="derived")
+    assert derived.type.name == "AES128"
+    assert bench.count("POST /api/keymgmt/derive") == 1
+    assert len(bench.connect().keys) == 2
+
+
+def test_an_update_changes_what_was_given_and_keeps_the_rest(hem, bench):
+    key = hem.keys.create("AES256", label="old", usage={"wrap"}, application_id=b"id")
+    mark = key.descr[10:18]
+    hem.keys.update(key, label="new")
+    seen = bench.connect().keys.get(key.kid)
+    assert (seen.label, seen.application_id, seen.family_mark) == ("new", b"id", {"wrap"})
+    hem.keys.update(key.kid, application_id=b"other")
+    seen = bench.connect().keys.get(key.kid)
+    assert (seen.label, seen.application_id, seen.family_mark) == ("new", b"other", {"wrap"})
+    assert seen.descr[10:18] == mark
+    assert (key.label, key.application_id) == ("new", b"other")
+
+
+def test_an_update_keeps_what_another_program_changed_meanwhile(hem, bench):
+    key = hem.keys.create("ED25519", label="old", application_id=b"id")
+    assert key.label == "old"
+    bench.connect().keys.update(key.kid, application_id=b"theirs")
+    hem.keys.update(key, label="ours")
+    seen = bench.connect().keys.get(key.kid)
+    assert (seen.label, seen.application_id) == ("ours", b"theirs")
+
+
+def make_foreign(hem, descr):
+    return hem.session.authorised(
+        ("keymgmt:gen",),
+        lambda token: hem.rest.keymgmt.create(type="ED25519", label="f", descr=descr, token=token),
+    )
+
+
+@pytest.mark.parametrize("descr", [b"their own", b""])
+def test_a_foreign_descr_is_never_lost(hem, bench, descr):
+    kid = make_foreign(hem, descr)
+    hem.keys.update(kid, label="renamed")
+    assert bench.connect().keys.get(kid).descr == descr
+    if descr:
+        with pytest.raises(ValueError, match="another application's"):
+            hem.keys.update(kid, application_id=b"x")
+    else:
+        hem.keys.update(kid, application_id=b"x")
+        assert bench.connect().keys.get(kid).application_id == b"x"
+
+
+def test_an_update_of_a_deleted_key_says_so(hem, bench):
+    key = hem.keys.create("ED25519", label="k")
+    bench.connect().keys.delete(key.kid)
+    with pytest.raises(HemKeyNotFound, match="was deleted"):
+        hem.keys.update(key, label="new")
+
+
+def test_a_lost_update_is_repeated(hem, bench):
+    key = hem.keys.create("ED25519", label="k")
+    bench.fault("POST /api/keymgmt/update", LostReply)
+    hem.keys.update(key, label="new")
+    assert bench.connect().keys.get(key.kid).label == "new"
+
+
+def test_a_device_that_stays_away_during_a_derivation_is_a_connection_error(hem, bench):
+    own = hem.keys.create("CURVE25519", label="own")
+    bench.fault("POST /api/keymgmt/derive", LostReply)
+    bench.fault("POST /api/keymgmt/search", LostRequest)
+    bench.fault("POST /api/keymgmt/search", LostRequest)
+    with pytest.raises(HemConnectionError, match="creation mark"):
+        hem.keys.derive(own, own, type="AES128", label="derived")
