@@ -31,6 +31,7 @@ from hem_provider.symmetric.contexts import (
     EcbDecryption,
     EcbEncryption,
 )
+from hem_provider.symmetric.gcm import TAG
 from hem_provider.symmetric.gcm_contexts import GcmDecryption, GcmEncryption
 from hem_provider.symmetric.inputs import as_bytes
 from hem_provider.symmetric.resolve import AnyAesKey, aes_key
@@ -54,7 +55,9 @@ def _iv(mode: modes.CBC | modes.GCM) -> bytes:
 
 
 def _gcm_decryption(key: AesKey, mode: modes.GCM) -> CipherContext:
-    return GcmDecryption(key, _iv(mode), mode.tag, mode._min_tag_length)
+    # The mode does not show its shortest tag; should it move, only whole tags are taken.
+    shortest = getattr(mode, "_min_tag_length", TAG)
+    return GcmDecryption(key, _iv(mode), mode.tag, shortest)
 
 
 _MODES: dict[type[modes.Mode], _Row] = {

@@ -210,3 +210,19 @@ def test_a_changed_or_cut_seal_does_not_open(raw, place, bit, aad):
     sealed[place % len(sealed)] ^= 1 << bit
     with pytest.raises(InvalidTag):
         open(key, sealed, aad)
+
+
+@given(raw_keys, st.integers(0, 10**6))
+def test_nothing_cut_short_is_accepted(raw, place):
+    key, nonce = LocalAesKey(raw), bytes(12)
+    sealed = aead.AESGCM(raw).encrypt(nonce, made(40), b"aad")
+    with pytest.raises(InvalidTag):
+        AESGCM(key).decrypt(nonce, sealed[: place % len(sealed)], b"aad")
+    with pytest.raises(InvalidTag):
+        AESGCM(key).decrypt(nonce, sealed, b"aad"[: place % 3])
+    wrapped = keywrap.aes_key_wrap(raw, made(40))
+    with pytest.raises(keywrap.InvalidUnwrap):
+        aes_key_unwrap(key, wrapped[: place % len(wrapped)])
+    wrapped = keywrap.aes_key_wrap_with_padding(raw, made(37))
+    with pytest.raises(keywrap.InvalidUnwrap):
+        aes_key_unwrap_with_padding(key, wrapped[: place % len(wrapped)])
