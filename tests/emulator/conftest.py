@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from support.rig import Rig
+from support.rig import Clock, Rig
+
+from hem_provider.emulator.device import x25519_public
+from hem_provider.emulator.nonces import Nonces
+from hem_provider.emulator.state import Identity
+
+_NOW = 1_700_000_000
+_VECTOR_SEED = bytes.fromhex("849927e055c9ea2cfe3aca3d54695debad97cb2665c842e09fc555d68b87f947")
 
 
 @pytest.fixture(scope="session")
@@ -51,3 +59,41 @@ def session_rig(_template: dict[str, Path], tmp_path_factory: pytest.TempPathFac
     rig = Rig(path, init=False)
     yield rig
     rig.close()
+
+
+class VectorNonces(Nonces):
+    """Issues the nonces of the vectors: LE32(time) and counting bytes, from 00 for the first, 20 for the
+    next."""
+
+    issued = 0
+
+    def issue(self, key, now):  # noqa: ARG002
+        self.issued += 1
+        start = 0 if self.issued == 1 else 0x20
+        return now.to_bytes(4, "little") + bytes(range(start, start + 28))
+
+    def genuine(self, key, nonce):  # noqa: ARG002
+        return len(nonce) == 32 and nonce[4:] in (bytes(range(28)), bytes(range(0x20, 0x3C)))
+
+
+@pytest.fixture
+def vector_rig(make_rig):
+    """The device of vector B: fixed session, identity and bearer keys, and its clock."""
+    rig = make_rig(clock=Clock(_NOW), nonces=VectorNonces)
+    model = rig.open.model
+    with model.transaction():
+        config = replace(model.config, user_key=x25519_public(_VECTOR_SEED))
+        model.state = replace(
+            model.state,
+            identity=Identity(bytes(range(0x41, 0x61)), bytes(32)),
+            config=config,
+            rtc_device=_NOW,
+            rtc_host=_NOW,
+        )
+        model.change_boot(
+            session_private=bytes(range(1, 33)),
+            bearer_key=bytes(range(0x80, 0xA0)),
+            rtc_set=True,
+            started=_NOW,
+        )
+    return rig

@@ -6,28 +6,12 @@ import base64
 import time
 
 import pytest
+from support.rig import proof
 
 from hem_provider.emulator import setup
 from hem_provider.emulator.device import x25519_public, x25519_secret
 from hem_provider.emulator.encodings import from_b64, from_b64url, to_b64, to_b64url
 from hem_provider.emulator.jwt import CLIENT_HEADER, encode_jwt
-
-
-def proof(rig, *, private=None, header=CLIENT_HEADER, **changes):
-    """A proof for a fresh challenge, with some claims replaced; None removes one."""
-    challenge = rig.call("GET", "/api/auth/token").json()
-    private = private or rig.private()
-    claims = {
-        "jti": challenge["jti"],
-        "aud": challenge["spk"],
-        "exp": challenge["exp"] + 3600,
-        "iat": challenge["exp"] - 60,
-        "iss": to_b64(x25519_public(private)),
-        "scope": "keymgmt:list",
-        **changes,
-    }
-    claims = {name: value for name, value in claims.items() if value is not None}
-    return encode_jwt(header, claims, x25519_secret(private, from_b64(challenge["spk"])))
 
 
 def post(rig, text):

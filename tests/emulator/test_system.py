@@ -1,4 +1,5 @@
-"""Status, check-in, configuration, life cycle, attestation, storage and upgrade (device API §6, §8, §9, §15–17)."""
+"""Status, check-in, configuration, life cycle, attestation, storage and upgrade (device API §6, §8, §9,
+§15–17)."""
 
 from __future__ import annotations
 
@@ -170,10 +171,31 @@ def expired(chain):
 
 
 CONFIG_FIELDS = [
-    "iat", "uts", "devid", "instanceid", "eid", "eid_sign", "user", "email", "hostname", "dnsd", "trusted_ts",
-    "trusted_backend", "allow_keysearch", "origin", "ctx", "http_option_hsts", "http_option_dosprot_mode", "ip",
-    "genuine_id", "storage_mode", "storage_disk0size", "storage_capacity", "spk", "nonce",
-]  # fmt: skip
+    "iat",
+    "uts",
+    "devid",
+    "instanceid",
+    "eid",
+    "eid_sign",
+    "user",
+    "email",
+    "hostname",
+    "dnsd",
+    "trusted_ts",
+    "trusted_backend",
+    "allow_keysearch",
+    "origin",
+    "ctx",
+    "http_option_hsts",
+    "http_option_dosprot_mode",
+    "ip",
+    "genuine_id",
+    "storage_mode",
+    "storage_disk0size",
+    "storage_capacity",
+    "spk",
+    "nonce",
+]
 
 
 def read_config(rig):
@@ -209,11 +231,19 @@ def test_a_partial_update_changes_what_it_names_and_ignores_the_unknown(rig):
 @pytest.mark.parametrize(
     "body",
     [
-        {"user": "x" * 65}, {"trusted_ts": "yes"}, {"ctx": -1}, {"http_option_dosprot_mode": 5}, {"storage_mode": 1},
-        {"tls": {}}, {"tls": {"crt": "AAAA"}}, {"tls": 5}, {"gen_csr": 1}, {"userkey": "AAAA"},
+        {"user": "x" * 65},
+        {"trusted_ts": "yes"},
+        {"ctx": -1},
+        {"http_option_dosprot_mode": 5},
+        {"storage_mode": 1},
+        {"tls": {}},
+        {"tls": {"crt": "AAAA"}},
+        {"tls": 5},
+        {"gen_csr": 1},
+        {"userkey": "AAAA"},
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_a_faulty_update_is_400_with_a_json_body(rig, body):
     answer = config(rig, body)
     assert answer.status == 400
@@ -306,13 +336,22 @@ def test_a_restarting_device_does_not_answer_until_it_is_up(rig, tmp_path):
 
 
 FAILED_WORKS = [
-    ("GET", "/api/system/status", 200), ("GET", "/api/system/version", 200), ("GET", "/api/system/checkin", 200),
-    ("GET", "/api/auth/token", 200), ("GET", "/api/system/config", 200), ("GET", "/api/system/selftest", 200),
-    ("POST", "/api/auth/token", 409), ("GET", "/api/keymgmt/list", 409), ("POST", "/api/crypto/ecdh", 409),
-    ("POST", "/api/system/config", 409), ("GET", "/api/logger/key", 409), ("GET", "/api/storage/unlock", 409),
-    ("POST", "/api/auth/ext/request", 409), ("GET", "/api/system/config/attestation", 409),
+    ("GET", "/api/system/status", 200),
+    ("GET", "/api/system/version", 200),
+    ("GET", "/api/system/checkin", 200),
+    ("GET", "/api/auth/token", 200),
+    ("GET", "/api/system/config", 200),
+    ("GET", "/api/system/selftest", 200),
+    ("POST", "/api/auth/token", 409),
+    ("GET", "/api/keymgmt/list", 409),
+    ("POST", "/api/crypto/ecdh", 409),
+    ("POST", "/api/system/config", 409),
+    ("GET", "/api/logger/key", 409),
+    ("GET", "/api/storage/unlock", 409),
+    ("POST", "/api/auth/ext/request", 409),
+    ("GET", "/api/system/config/attestation", 409),
     ("GET", "/api/system/upgrade/check_fw", 409),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("bit", [1, 2, 4, 8, 16, 32])
@@ -534,11 +573,14 @@ def test_an_installation_in_progress_is_409(rig):
 @pytest.mark.parametrize(
     ("allowed", "origin", "status"),
     [
-        ("*", "https://any.example", 200), ("https://a.example", "https://a.example", 200),
-        ("https://a.example", "https://b.example", 412), ("*.encedo.com", "https://my.encedo.com", 200),
-        ("*.encedo.com", "https://encedo.com.evil.example", 412), ("*.encedo.com", "https://evilencedo.com", 412),
+        ("*", "https://any.example", 200),
+        ("https://a.example", "https://a.example", 200),
+        ("https://a.example", "https://b.example", 412),
+        ("*.encedo.com", "https://my.encedo.com", 200),
+        ("*.encedo.com", "https://encedo.com.evil.example", 412),
+        ("*.encedo.com", "https://evilencedo.com", 412),
     ],
-)  # fmt: skip
+)
 def test_origins_are_checked_against_the_allow_list(rig, allowed, origin, status):
     config(rig, {"origin": allowed})
     for method in ("GET", "OPTIONS"):
@@ -560,10 +602,15 @@ def test_preflight_answers_on_any_path(rig):
 @pytest.mark.parametrize(
     ("method", "path"),
     [
-        ("GET", "/"), ("GET", "/api/system/nowhere"), ("POST", "/api/system/status"), ("DELETE", "/api/logger/0"),
-        ("POST", "/api/keymgmt/list"), ("GET", "/api/system/status/"), ("PUT", "/api/system/config"),
+        ("GET", "/"),
+        ("GET", "/api/system/nowhere"),
+        ("POST", "/api/system/status"),
+        ("DELETE", "/api/logger/0"),
+        ("POST", "/api/keymgmt/list"),
+        ("GET", "/api/system/status/"),
+        ("PUT", "/api/system/config"),
     ],
-)  # fmt: skip
+)
 def test_unknown_paths_and_methods_are_404(rig, method, path):
     answer = rig.call(method, path, {} if method == "POST" else None)
     assert (answer.status, answer.body, answer.headers["content-type"]) == (404, b"", "application/json")

@@ -5,59 +5,26 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from dataclasses import replace
 
 import pytest
-from support.rig import Clock
+from cryptography.hazmat.primitives.ciphers import Cipher
+from cryptography.hazmat.primitives.ciphers.algorithms import AES256
+from cryptography.hazmat.primitives.ciphers.modes import ECB
 
 from hem_provider.emulator import keys
 from hem_provider.emulator.device import x25519_public, x25519_secret
 from hem_provider.emulator.encodings import to_b64
 from hem_provider.emulator.jwt import CLIENT_HEADER, encode_jwt
 from hem_provider.emulator.keytypes import KEY_TYPES
-from hem_provider.emulator.nonces import Nonces
 from hem_provider.emulator.repository import Record
 from hem_provider.emulator.setup import derive_private
-from hem_provider.emulator.state import Identity
 
 SESSION = bytes(range(1, 33))
-IDENTITY = bytes(range(0x41, 0x61))
 NOW = 1_700_000_000
 JTI = "APFTZQABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhs="
 SPK = "B6N8vBQgk8i3VdwbEOhstCY3StFqqFPtC9/AsrhtHHw="
 EID = "ZLEBsdC+WocEvQePmJUAH8A+jp+VIvGI3RKNmEbUhGY="
 SEED = "849927e055c9ea2cfe3aca3d54695debad97cb2665c842e09fc555d68b87f947"
-
-
-class VectorNonces(Nonces):
-    """Issues the nonces of the vectors: LE32(time) and counting bytes, from 00 for the first, 20 for the
-    next."""
-
-    issued = 0
-
-    def issue(self, key, now):  # noqa: ARG002
-        self.issued += 1
-        start = 0 if self.issued == 1 else 0x20
-        return now.to_bytes(4, "little") + bytes(range(start, start + 28))
-
-    def genuine(self, key, nonce):  # noqa: ARG002
-        return len(nonce) == 32 and nonce[4:] in (bytes(range(28)), bytes(range(0x20, 0x3C)))
-
-
-@pytest.fixture
-def vector_rig(make_rig):
-    """The device of vector B: fixed session, identity and bearer keys, and its clock."""
-    rig = make_rig(clock=Clock(NOW), nonces=VectorNonces)
-    model = rig.open.model
-    with model.transaction():
-        config = replace(model.config, user_key=x25519_public(bytes.fromhex(SEED)))
-        model.state = replace(
-            model.state, identity=Identity(IDENTITY, bytes(32)), config=config, rtc_device=NOW, rtc_host=NOW
-        )
-        model.change_boot(
-            session_private=SESSION, bearer_key=bytes(range(0x80, 0xA0)), rtc_set=True, started=NOW
-        )
-    return rig
 
 
 def test_vector_a_derives_the_published_key_and_proof():
@@ -107,14 +74,25 @@ def test_vector_b_challenge_proof_and_bearer(vector_rig):
     }
 
 
-def test_vector_c_rotation_proof(vector_rig):
+def test_vector_c_rotates_the_user_key(vector_rig):
+    token = vector_rig.token("system:config")
+    vector_rig.open.model.nonces.issued = 0
+    with vector_rig.open.model.transaction():  # the login above has used up the nonce of the vector
+        vector_rig.open.model.store.database.execute("DELETE FROM nonce")
+    config = vector_rig.call("GET", "/api/system/config", token=token).json()
+    assert (config["spk"], config["nonce"], config["eid"]) == (SPK, JTI, EID)
     seed = derive_private("new passphrase", EID)
     assert seed.hex() == "a71d22f6527416f4175ae3679d75c9633ae89a2c8a9ab6f0b027b1e7349ff712"
     assert to_b64(x25519_public(seed)) == "u/x4bih5CwBftWHU5kKBHf8PRAEaP2tUMz499lwlng4="
     secret = x25519_secret(seed, base64.b64decode(SPK))
     assert secret.hex() == "63aa66c376bb763a2374accf9ac86e3d14704b6e2bee8750b65a22d382111c25"
-    mac = hmac.digest(secret, base64.b64decode(JTI), hashlib.sha256)
-    assert to_b64(mac) == "dWh3zMiNxarFgxavM5Ab/vSRKqJSsNI8IXOPHlQKm/4="
+    mac = to_b64(hmac.digest(secret, base64.b64decode(JTI), hashlib.sha256))
+    assert mac == "dWh3zMiNxarFgxavM5Ab/vSRKqJSsNI8IXOPHlQKm/4="
+    body = {"userkey": to_b64(x25519_public(seed)), "userkey_nonce": JTI, "userkey_hmac": mac}
+    answer = vector_rig.call("POST", "/api/system/config", body, token=token)
+    assert answer.json() == {"updated": True}
+    with vector_rig.open.model.transaction():
+        assert vector_rig.open.model.config.user_key == x25519_public(seed)
 
 
 E_PEER = "V9tLNZ8jrl4Ubk4lEgVnBHIlBjSMFQwUdT0Mkz0E1CE="
@@ -144,3 +122,28 @@ def test_vector_e_agreement(e_rig):
     assert (
         base64.b64decode(hashed).hex() == "613c0b89a9e47f3f80eac872933fd420f0c97329637d65dba0e31598e0e9023d"
     )
+
+
+def test_vector_e_derived_modes(e_rig):
+    def field(path, name, **fields):
+        return base64.b64decode(e_rig.crypto(path, E_KID, pubkey=E_PEER, **fields).json()[name])
+
+    mac = field("hmac/hash", "mac", msg=to_b64(b"abc"), alg="SHA2-256")
+    assert mac.hex() == "0dc63f688c494bd88a940c945c0106736a77e70cd46f09e3324c877225ceb9ac"
+    for suffix, key in (
+        ({}, "503f5828bd42faf6f30c0e90c01d6fdd90532251a29eb958c9af3d721ca93834"),
+        ({"ctx": to_b64(b"ctx")}, "2f7c8a5f3371c622fccd71549f993439a71032f3e33bcb1beee4b3c9fb04bb1f"),
+    ):
+        ciphertext = field("cipher/encrypt", "ciphertext", msg=to_b64(bytes(16)), alg="AES256-ECB", **suffix)
+        cipher = Cipher(AES256(bytes.fromhex(key)), ECB())  # noqa: S305 - one block
+        assert ciphertext == cipher.encryptor().update(bytes(16))
+    wrapped = field("cipher/wrap", "wrapped", msg=to_b64(bytes(range(32))))
+    assert wrapped.hex() == "91205d81c543cb1f516ec9d86fa4008d807614136dd4d058b592b542e9b5f0de4328bcbdee19f398"
+    gcm = {
+        "msg": to_b64(bytes.fromhex("1e8cba45b7")),
+        "tag": to_b64(bytes.fromhex("26af004074bfdcf3a691efa67356ba62")),
+        "iv": to_b64(bytes(range(16))),
+        "aad": to_b64(b"aad"),
+        "alg": "AES256-GCM",
+    }
+    assert field("cipher/decrypt", "plaintext", **gcm) == b"hello"

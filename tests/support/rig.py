@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from hem_provider.emulator import EmulatedDevice, bench, setup
+from hem_provider.emulator.device import x25519_public, x25519_secret
+from hem_provider.emulator.encodings import from_b64, to_b64
+from hem_provider.emulator.jwt import CLIENT_HEADER, encode_jwt
 from hem_provider.emulator.local import LocalAnswer, call
 
-__all__ = ["ADMIN", "PASSPHRASE", "Clock", "Rig"]
+__all__ = ["ADMIN", "PASSPHRASE", "Clock", "Rig", "proof"]
 
 PASSPHRASE = "correct horse battery staple"
 ADMIN = "admin passphrase"
@@ -97,3 +100,20 @@ class Rig:
     def crypto(self, path: str, kid: str, **fields: object) -> LocalAnswer:
         """A crypto call on `kid` with a fresh token for it."""
         return self.call("POST", f"/api/crypto/{path}", {"kid": kid, **fields}, token=self.use(kid))
+
+
+def proof(rig: Rig, *, private: bytes | None = None, header: str = CLIENT_HEADER, **changes: Any) -> str:
+    """A proof for a fresh challenge, with some claims replaced; None removes one."""
+    challenge = rig.call("GET", "/api/auth/token").json()
+    private = private or rig.private()
+    claims = {
+        "jti": challenge["jti"],
+        "aud": challenge["spk"],
+        "exp": challenge["exp"] + 3600,
+        "iat": challenge["exp"] - 60,
+        "iss": to_b64(x25519_public(private)),
+        "scope": "keymgmt:list",
+        **changes,
+    }
+    claims = {name: value for name, value in claims.items() if value is not None}
+    return encode_jwt(header, claims, x25519_secret(private, from_b64(challenge["spk"])))
