@@ -152,11 +152,14 @@ class PrivateKey(_Remote, public.PrivateKey):
 
         ``CryptoError`` for a peer of small order, with which no secret is agreed (RFC 7748 §6.1).
         """
-        secret = self._key.operations.ecdh(self._key.kid, peer)
+        try:
+            secret = self._key.operations.ecdh(self._key.kid, peer)
+        except HemOperationFailed as refused:  # the key is there and agrees: it is the peer
+            raise exc.CryptoError(f"no secret is agreed with this public key: {refused}") from refused
         if len(secret) != _SHARED:
             raise HemProtocolError(f"key {self._key.kid}: a secret of {len(secret)} bytes, not {_SHARED}")
         if secret == bytes(_SHARED):
-            raise exc.CryptoError("the peer's public key is of small order: no secret is agreed with it")
+            raise exc.CryptoError("no secret is agreed with this public key: it is of small order")
         return hsalsa20(secret)
 
     @classmethod
@@ -202,10 +205,7 @@ class SealedBox(public.SealedBox[Any]):
                 f"it has {len(sealed)}"
             )
         ephemeral, boxed = sealed[:_EPHEMERAL], sealed[_EPHEMERAL:]
-        try:
-            shared = self._recipient.box_key(ephemeral)
-        except HemOperationFailed as refused:  # the device refuses what is no point of the curve
-            raise exc.CryptoError(f"An error occurred trying to decrypt the message: {refused}") from refused
+        shared = self._recipient.box_key(ephemeral)
         nonce = blake2b(ephemeral + self._public_key, nacl.bindings.crypto_box_NONCEBYTES, encoder=RawEncoder)
         return nacl.bindings.crypto_box_open_easy_afternm(boxed, nonce, shared)
 
