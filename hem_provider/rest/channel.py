@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import json
 import logging
-import threading
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO, Any
 from urllib.parse import urlsplit
 
 from hem_provider._version import __version__
 from hem_provider.config import DeviceConfig
-from hem_provider.errors import HemRequestRefused, HemTimeout, MessageTooLong
+from hem_provider.errors import HemRequestRefused, MessageTooLong
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.repeat import repeatable
 from hem_provider.rest.status import Meanings, error_for
 from hem_provider.rest.transports import Carriers
+from hem_provider.rest.turns import turn
 from hem_provider.rest.wire import ConnectionLostError, Reply, Request, Transport
 
 __all__ = ["MAX_BODY", "Channel", "Statistics"]
@@ -34,8 +32,6 @@ _log = logging.getLogger("hem_provider.rest")
 MAX_BODY = 7300
 #: Endpoints that exist over TLS only (device API §1.2).
 _TLS_ONLY = ("/api/keymgmt/", "/api/crypto/")
-#: Longest wait for another thread's request to the same device, in requests' time-outs.
-_PATIENCE = 8
 
 
 @dataclass(slots=True)
@@ -47,18 +43,6 @@ class Statistics:
     logins: int = 0
 
 
-class _Line:
-    """A device's turn: one request at a time, in order, with a pause between two."""
-
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
-        self.last = 0.0
-
-
-#: One line per device URL and process, whatever number of objects speak to it.
-_lines: PerProcess[dict[str, _Line]] = PerProcess(dict)
-
-
 class Channel:
     """Requests to one device (and to the cloud on its behalf). Constructing does no I/O."""
 
@@ -66,7 +50,9 @@ class Channel:
         self.config = config
         self.statistics = Statistics()
         self.server = ""  #: the ``Server`` header seen last
-        self._plain = urlsplit(config.url).scheme == "http"
+        scheme = urlsplit(config.url).scheme
+        self._plain = scheme == "http"
+        self._network = scheme in ("http", "https")
         self._carriers = PerProcess(lambda: Carriers(config))
 
     def call(
@@ -166,25 +152,16 @@ class Channel:
             carriers.close()
 
     def _send(self, transport: Transport, request: Request) -> Reply:
-        with self._turn(request):
+        config = self.config
+        with turn(
+            config.url,
+            where=self._where(request.method, request.path),
+            timeout=request.timeout,
+            spacing=config.spacing,
+            among_processes=self._network,
+        ):
             self.statistics.calls += 1
             return transport.send(request)
-
-    @contextmanager
-    def _turn(self, request: Request) -> Iterator[None]:
-        line = _lines.get().setdefault(self.config.url, _Line())
-        if not line.lock.acquire(timeout=_PATIENCE * max(request.timeout, 1.0)):
-            raise HemTimeout(f"{self._where(request.method, request.path)}: the device is busy with others")
-        try:
-            pause = line.last + self.config.spacing - time.monotonic()
-            if pause > 0:
-                time.sleep(pause)
-            try:
-                yield
-            finally:
-                line.last = time.monotonic()
-        finally:
-            line.lock.release()
 
     def _where(self, method: str, path: str) -> str:
         return f"{self.config.name} ({self.config.url}): {method} {path}"

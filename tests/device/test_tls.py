@@ -482,10 +482,9 @@ def test_a_fork_while_another_thread_holds_the_line_does_not_hang_the_child(tls_
         pid = os.fork()
         if pid == 0:
             # The parent's thread holds the line; the child has its own.
-            hem.rest.channel.config  # noqa: B018
-            from hem_provider.rest import channel
+            from hem_provider.rest import turns
 
-            os._exit(0 if not any(line.lock.locked() for line in channel._lines.get().values()) else 1)
+            os._exit(0 if not any(line.lock.locked() for line in turns._lines.get().values()) else 1)
         assert os.waitpid(pid, 0)[1] == 0
         go.set()
         thread.join()
@@ -533,3 +532,60 @@ def test_an_upload_is_streamed_with_its_length_and_progress(over_tls):
     assert len(seen) > 3
     assert seen == sorted(seen)
     assert seen[-1] == (len(image), len(image))
+
+
+def hold_the_lock(url, seconds):
+    """A process that holds the device's turn; gives it when told, or after ``seconds``."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys, time\n"
+        "from hem_provider.rest.turns import turn\n"
+        "with turn(sys.argv[1], where='', timeout=5, spacing=0, among_processes=True):\n"
+        "    print('held', flush=True)\n"
+        "    sys.stdin.readline()\n"
+    )
+    holder = subprocess.Popen(
+        [sys.executable, "-c", code, url], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert holder.stdout.readline() == "held\n"
+    return holder
+
+
+@pytest.fixture
+def runtime(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(p for p in __import__("sys").path if p))
+
+
+def test_processes_of_one_user_take_turns(served, runtime):
+    hem = connect(served.https, ca_file=served.ca_file)
+    holder = hold_the_lock(hem.config.url, 5)
+    done = []
+    thread = threading.Thread(target=lambda: done.append(hem.status()))
+    thread.start()
+    thread.join(0.2)
+    assert done == []
+    holder.communicate("go\n", timeout=5)
+    thread.join(5)
+    assert len(done) == 1
+
+
+def test_a_process_that_hangs_does_not_stop_the_others_for_good(served, runtime, caplog):
+    with connect(served.https, ca_file=served.ca_file, timeout=1) as hem:
+        holder = hold_the_lock(hem.config.url, 5)
+        hem.status()
+        assert "another process has kept the device" in caplog.text
+        holder.communicate("go\n", timeout=5)
+
+
+def test_a_lock_directory_of_somebody_else_is_not_used(runtime, tmp_path):
+    from hem_provider.rest.turns import lock_directory
+
+    assert lock_directory() == tmp_path / "hem"
+    (tmp_path / "hem").chmod(0o777)
+    assert lock_directory() is None
+    (tmp_path / "hem").rmdir()
+    (tmp_path / "hem").symlink_to(tmp_path)
+    assert lock_directory() is None
