@@ -1,0 +1,81 @@
+"""What an installation brings."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from hem_provider.emulator.served import ServedEmulator
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """A wheel built from the files git knows, as a release would be."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(source)], check=True, timeout=60)
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "-q",
+        "-w",
+        folder,
+        source,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
+    assert done.returncode == 0, done.stderr
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+def test_the_wheel_holds_the_compiled_module_and_says_so_in_its_tag(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert "hem_pkcs11/libhem_pkcs11.so" in names
+    assert "hem_provider/py.typed" in names
+    assert "hem_pkcs11/search-path" not in names
+    assert not wheel.name.endswith("-none-any.whl")
+    assert [name for name in names if name.startswith(("tests/", "benchmarks/", "shim/"))] == []
+
+
+def test_every_package_of_the_source_is_in_the_wheel(wheel):
+    names = set(zipfile.ZipFile(wheel).namelist())
+    listed = subprocess.run(
+        ["git", "ls-files", "hem_provider/*.py", "shim/hem_pkcs11/*.py"],
+        cwd=ROOT, capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    assert {path.removeprefix("shim/") for path in listed} <= names
+
+
+@pytest.mark.long
+def test_an_installed_wheel_signs_from_its_own_place(wheel, tmp_path):
+    """With dependencies from the package index, in a virtual environment of its own."""
+    venv = tmp_path / "venv"
+    subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True, timeout=120)
+    python = str(venv / "bin" / "python")
+    command = [python, "-m", "pip", "install", "-q", f"{wheel}[emulator]"]
+    subprocess.run(command, check=True, timeout=600, capture_output=True)
+    path = subprocess.run(
+        [venv / "bin" / "hem", "pkcs11", "path"], capture_output=True, text=True, check=True
+    )
+    assert path.stdout.startswith(str(venv))
+    with ServedEmulator(tmp_path) as emulator:
+        environment = {**os.environ, "HEM_URL": emulator.https, "HEM_CA_FILE": str(emulator.ca_file)}
+        tool = ["pkcs11-tool", "--module", path.stdout.strip(), "--login", "--pin", emulator.passphrase]
+        make = [*tool, "--keypairgen", "--key-type", "EC:edwards25519", "--label", "k", "--id", "01"]
+        subprocess.run(make, env=environment, check=True, capture_output=True, timeout=60)
+        message, signature = tmp_path / "message", tmp_path / "signature"
+        message.write_text("from its own place")
+        sign = [*tool, "--sign", "-m", "EDDSA", "--id", "01", "-i", str(message), "-o", str(signature)]
+        subprocess.run(sign, env=environment, check=True, capture_output=True, timeout=60)
+    assert signature.stat().st_size == 64
