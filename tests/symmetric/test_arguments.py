@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import mmap
 
 import pytest
@@ -27,7 +28,7 @@ from symmetric.double import LocalAesKey
 
 import hem_provider.symmetric as symmetric
 from hem_provider.errors import MessageTooLong
-from hem_provider.symmetric import AESGCM, CMAC, Cipher, WrongKeyType
+from hem_provider.symmetric import AESGCM, CMAC, Cipher, WrongKeyType, gcm_contexts
 
 RAW = bytes(range(16))
 
@@ -276,3 +277,53 @@ def test_a_cmac_of_another_size_does_not_verify():
 def test_raw_bytes_are_no_key_of_a_hem(make):
     with pytest.raises(WrongKeyType, match="key: bytes; accepted: an AES key of a HEM"):
         make(bytes(32))
+
+
+def test_gcm_ends_where_its_counter_does(monkeypatch):
+    assert (gcm_contexts.MAX_DATA, gcm_contexts.MAX_AAD) == (2**36 - 32, 2**61 - 1)
+    monkeypatch.setattr(gcm_contexts, "MAX_DATA", 100)
+    monkeypatch.setattr(gcm_contexts, "MAX_AAD", 10)
+    for context in (
+        Cipher(LocalAesKey(RAW), modes.GCM(bytes(12))).encryptor(),
+        Cipher(LocalAesKey(RAW), modes.GCM(bytes(12), bytes(16))).decryptor(),
+    ):
+        context.authenticate_additional_data(bytes(10))
+        with pytest.raises(ValueError, match="at most 10 bytes of additional data"):
+            context.authenticate_additional_data(b"x")
+        context.update(bytes(100))
+        with pytest.raises(ValueError, match="at most 100 bytes of data; these would be 101"):
+            context.update(b"x")
+
+
+def test_keystream_fetched_ahead_is_gone_at_the_end():
+    ctr = Cipher(LocalAesKey(RAW), modes.CTR(bytes(16))).encryptor()
+    gcm = Cipher(LocalAesKey(RAW), modes.GCM(bytes(12))).encryptor()
+    kept = []
+    for context in (ctr, gcm):
+        context.update(b"data")
+        keystream = ctr._keystream if context is ctr else gcm._message._keystream
+        assert len(keystream._ready) > 2000
+        context.finalize()
+        kept.append(keystream._ready)
+    assert kept == [b"", b""]
+
+
+def test_a_padded_key_of_no_bytes_is_not_one():
+    key = LocalAesKey(RAW)
+    for size in (0, 9, 2**32 - 1):
+        block = key.ecb_encrypt(bytes.fromhex("a65959a6") + size.to_bytes(4) + bytes(8))
+        with pytest.raises(symmetric.InvalidUnwrap):
+            symmetric.aes_key_unwrap_with_padding(key, block)
+
+
+def test_all_256_bits_of_the_digest_of_long_additional_data_count():
+    key, aad = LocalAesKey(RAW), b"additional data of more than sixteen bytes"
+    digest = hashlib.sha256(aad).digest()
+    for half, opens in ((digest[16:], True), (digest[16:31] + b"\0", False)):
+        nonce, ciphertext, tag = key.gcm_encrypt(half + b"data", digest[:16])
+        sealed = nonce + ciphertext + tag
+        if opens:
+            assert symmetric.open(key, sealed, aad) == b"data"
+        else:
+            with pytest.raises(InvalidTag, match="other additional data"):
+                symmetric.open(key, sealed, aad)
