@@ -8,20 +8,23 @@ from __future__ import annotations
 
 import importlib
 import logging
-import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import Any
 
 from hem_provider.description import PREFIX, Description, parse_description
-from hem_provider.errors import HemAuthenticationError, HemKeyAmbiguous, HemKeyNotFound
-from hem_provider.key import Key
-from hem_provider.keytypes import parse_attributes
-from hem_provider.making import KeyMaker, NewKey, key_type_named
+from hem_provider.errors import (
+    HemAuthenticationError,
+    HemDeviceFault,
+    HemKeyAmbiguous,
+    HemKeyNotFound,
+    HemOperationFailed,
+)
+from hem_provider.key import Key, is_own
+from hem_provider.listing import Listing
+from hem_provider.making import KeyMaker, key_type_named
 from hem_provider.operations import Operations
 from hem_provider.rest.api import RestApi
-from hem_provider.rest.keymgmt import KeyRecord, Page, check_kid, check_label
-from hem_provider.rest.perprocess import PerProcess
+from hem_provider.rest.keymgmt import PAGE, check_kid, check_label
 from hem_provider.rest.session import LoginSession
 from hem_provider.rest.wire import ConnectionLostError
 
@@ -29,10 +32,10 @@ __all__ = ["KeyInventory"]
 
 _log = logging.getLogger("hem_provider.device")
 
-_LIST = ("keymgmt:list",)
-_SEARCH = ("keymgmt:list", "keymgmt:search")
 _UPDATE = ("keymgmt:upd",)
 _DELETE = ("keymgmt:del",)
+#: With more keys of ours than this, a login and a listing are cheaper than anonymous searches.
+_MOST_ANONYMOUS = 2 * PAGE
 
 
 class KeyInventory:
@@ -46,12 +49,9 @@ class KeyInventory:
         self._rest = rest
         self._operations = operations
         self._maker = KeyMaker(rest, session)
+        self._listing = Listing(rest, session, operations)
         self._session = session
         self._show_hidden = rest.channel.config.show_hidden
-        self._lock: PerProcess[threading.RLock] = PerProcess(threading.RLock)
-        self._keys: dict[str, Key] = {}
-        self._order: list[str] = []
-        self._next: int | None = 0  # where the listing goes on; None when it is complete
 
     def create(
         self, type: str, *, label: str, usage: Iterable[str] | None = None, application_id: bytes = b""
@@ -65,7 +65,7 @@ class KeyInventory:
         A lost reply never makes a second key: the new key is looked up by its random mark. When
         even that is impossible, the connection error says which mark to look for.
         """
-        return self._made(self._maker.create(type, label, usage, application_id))
+        return self._listing.add(self._maker.create(type, label, usage, application_id))
 
     def derive(
         self,
@@ -88,7 +88,7 @@ class KeyInventory:
             other: bytes | str = peer.kid
         else:
             other = check_kid(peer) if isinstance(peer, str) else _device_form(peer)[1]
-        return self._made(self._maker.derive(kid, other, type, label, usage, application_id))
+        return self._listing.add(self._maker.derive(kid, other, type, label, usage, application_id))
 
     def import_public(
         self, public: object, *, label: str, usage: Iterable[str] | None = None, application_id: bytes = b""
@@ -99,7 +99,7 @@ class KeyInventory:
         ``HemDuplicateKey`` when it is stored already. Private keys cannot be imported.
         """
         name, data = public if isinstance(public, tuple) else _device_form(public)
-        key = self._made(self._maker.import_public(name, data, label, usage, application_id))
+        key = self._listing.add(self._maker.import_public(name, data, label, usage, application_id))
         key.learn_public(data)
         return key
 
@@ -113,7 +113,7 @@ class KeyInventory:
         known = self.get(key) if isinstance(key, str) else key
         if label is not None:
             check_label(label)
-        self._reread(known)
+        self._listing.complete(known)
         descr = known.descr
         if application_id is not None:
             present = parse_description(descr)
@@ -124,22 +124,27 @@ class KeyInventory:
         self._session.authorised(
             _UPDATE, lambda token: self._rest.keymgmt.update(known.kid, label=text, descr=descr, token=token)
         )
+        self._listing.cache.forget_listing()
         known.renamed(text, descr)
         return known
 
     def get(self, kid: str) -> Key:
-        """The key with this KID. One call when it was not listed yet and a token is at hand.
+        """The key with this KID. One call when it was not listed yet and a token is at hand; none
+        when an earlier process listed it: then the device confirms it at its first use.
 
         ``HemKeyNotFound`` when there is none; ``ValueError`` unless it is 32 hex digits.
         """
         kid = check_kid(kid)
-        known = self._keys.get(kid)
+        known = self._listing.known(kid)
         if known is not None:
             return known
-        if self._next is not None and not self._session.holds(_LIST):
+        for record in self._listing.cached():
+            if record.kid == kid:
+                return self._listing.recall(record)
+        if not self._listing.at_hand:
             material = self._operations.fetch(kid)
-            return self._keys.setdefault(kid, self._new(kid, material=material))
-        for each in self._walk():
+            return self._listing.keep(self._listing.new(kid, material=material))
+        for each in self._listing.walk():
             if each.kid == kid:
                 return each
         raise HemKeyNotFound(f"{self._name}: no key {kid}")
@@ -149,9 +154,15 @@ class KeyInventory:
     ) -> Key:
         """The one key that matches all that is given.
 
-        ``HemKeyNotFound`` for none, ``HemKeyAmbiguous`` naming the KIDs for several.
+        ``HemKeyNotFound`` for none, ``HemKeyAmbiguous`` naming the KIDs for several. Where an
+        earlier process has listed the device, an anonymous search of the keys made by this package
+        takes the place of a login and a listing.
         """
-        found = self.search(label=label, type=type, application_id=application_id)
+        if type is not None:
+            key_type_named(type)
+        found = self._find_anonymously(label, type, application_id)
+        if len(found) != 1:
+            found = self.search(label=label, type=type, application_id=application_id)
         wanted = ", ".join(
             f"{name} {value!r}"
             for name, value in (("label", label), ("type", type), ("application id", application_id))
@@ -181,7 +192,7 @@ class KeyInventory:
         offset: int | None = 0
         while offset is not None:
             page = self._rest.keymgmt.search(PREFIX, offset=offset, token=None)
-            found += self._absorb(page)
+            found += self._listing.absorb(page)
             offset = page.next
         return found
 
@@ -202,15 +213,14 @@ class KeyInventory:
         try:
             self._session.authorised(_DELETE, destroy)
         finally:
-            self._forget(kid)
+            self._listing.forget(kid)
 
     def refresh(self) -> None:
-        """Forget what was listed; the next use asks the device."""
-        with self._lock.get():
-            self._keys, self._order, self._next = {}, [], 0
+        """Forget what was listed, on disk too; the next use asks the device."""
+        self._listing.clear()
 
     def __iter__(self) -> Iterator[Key]:
-        return (each for each in self._walk() if self._show_hidden or not each.hidden)
+        return (each for each in self._listing.walk() if self._show_hidden or not each.hidden)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -218,7 +228,7 @@ class KeyInventory:
     def __contains__(self, kid: object) -> bool:
         if isinstance(kid, Key):
             kid = kid.kid
-        return isinstance(kid, str) and any(each.kid == kid.lower() for each in self._walk())
+        return isinstance(kid, str) and any(each.kid == kid.lower() for each in self._listing.walk())
 
     def __repr__(self) -> str:
         return f"<KeyInventory of {self._name}>"
@@ -227,106 +237,28 @@ class KeyInventory:
     def _name(self) -> str:
         return self._rest.channel.config.name
 
-    def complete(self, key: Key) -> None:
-        """Read a key's record from the listing or by its mark, for a key known by KID alone."""
-        if key.known_descr:
-            try:
-                page = self._search_token(key.known_descr)
-            except HemAuthenticationError:
-                page = Page((), 0, 0)
-            self._absorb(page)
-            if any(record.kid == key.kid for record in page.records):
-                return
-        for each in self._walk():
-            if each.kid == key.kid:
-                return
-        raise HemKeyNotFound(f"{self._name}: no key {key.kid}; it was deleted")
-
-    def _search_token(self, descr: bytes, *, logged_in: bool = False) -> Page:
-        def look(token: str | None) -> Page:
-            return self._rest.keymgmt.search(descr, ends=True, token=token)
-
-        if logged_in or self._session.holds(_SEARCH):
-            return self._session.authorised(_SEARCH, look)
-        return look(None)
-
-    def _walk(self) -> Iterator[Key]:
-        """All records in storage order, fetching a page whenever the known ones are used up."""
-        place = 0
-        while True:
-            with self._lock.get():
-                if place >= len(self._order):
-                    if self._next is None:
-                        return
-                    self._fetch_page()
-                    continue
-                key = self._keys.get(self._order[place])
-            place += 1
-            if key is not None:
-                yield key
-
-    def _fetch_page(self) -> None:
-        page = self._list_page(self._next or 0)
-        self._absorb(page, listed=True)
-        self._next = page.next
-
-    def _list_page(self, offset: int) -> Page:
-        return self._session.authorised(_LIST, lambda token: self._rest.keymgmt.list(offset, token=token))
-
-    def _absorb(self, page: Page, *, listed: bool = False) -> list[Key]:
-        with self._lock.get():
-            found = [self._learn(record) for record in page.records]
-            if listed:
-                known = set(self._order)
-                self._order += [each.kid for each in found if each.kid not in known]
-            return found
-
-    def _new(self, kid: str, **known: Any) -> Key:
-        return Key(self, self._operations, kid, **known)
-
-    def _learn(self, record: KeyRecord) -> Key:
-        key = self._keys.get(record.kid)
-        if key is None:
-            key = self._keys[record.kid] = self._new(record.kid)
-        key.learn(record)
-        return key
-
-    def _forget(self, kid: str) -> None:
-        with self._lock.get():
-            if self._keys.pop(kid, None) is not None and kid in self._order:
-                self._order.remove(kid)
-                if self._next:
-                    # Deleting shifts later records: list again rather than skip one.
-                    self._order, self._next = [], 0
-
-    def _made(self, new: NewKey) -> Key:
-        with self._lock.get():
-            if new.record is not None:
-                key = self._learn(new.record)
-            else:
-                attributes = None if new.attributes is None else parse_attributes(new.attributes)
-                key = self._new(new.kid, label=new.label, descr=new.descr, attributes=attributes)
-                self._keys[new.kid] = key
-            if new.kid not in self._order:
-                self._order.append(new.kid)
-            return key
-
-    def _reread(self, key: Key) -> None:
-        """Read a record afresh: another program may have changed it."""
-        if key.descr:
-            page = self._search_token(key.descr, logged_in=True)
-            self._absorb(page)
-            if any(record.kid == key.kid for record in page.records):
-                return
-        offset: int | None = 0
-        while offset is not None:
-            page = self._list_page(offset)
-            self._absorb(page)
-            if any(record.kid == key.kid for record in page.records):
-                return
-            offset = page.next
-        self._forget(key.kid)
-        raise HemKeyNotFound(f"{self._name}: no key {key.kid}; it was deleted")
+    def _find_anonymously(
+        self, label: str | None, type: str | None, application_id: bytes | None
+    ) -> list[Key]:
+        """Our own keys as they are now, the others as they were listed last."""
+        cached = self._listing.cached()
+        others = [record for record in cached if not record.descr.startswith(PREFIX)]
+        if not cached or len(cached) - len(others) > _MOST_ANONYMOUS:
+            return []
+        try:
+            found = self.search_anonymous()
+        except (HemAuthenticationError, HemOperationFailed, HemDeviceFault):
+            return []
+        ours = [each for each in found if _matches(each, label, type, application_id)]
+        if application_id is not None:  # only our own keys have one
+            return ours
+        return ours + [
+            self._listing.recall(record)
+            for record in others
+            if (label is None or record.label == label)
+            and (type is None or type in record.type.split(","))
+            and not is_own(record.label, record.descr)
+        ]
 
 
 def _device_form(public: object) -> tuple[str, bytes]:

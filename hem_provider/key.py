@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
 
+from hem_provider.cache import DiskCache
 from hem_provider.description import Description, parse_description
 from hem_provider.errors import HemOperationFailed
 from hem_provider.keytypes import KeyAttributes, KeyType, parse_attributes
+from hem_provider.making import kid_of
 from hem_provider.operations import Operations
 from hem_provider.rest.keymgmt import KeyMaterial, KeyRecord
 
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
         | mlkem.MLKEM1024PublicKey
     )
 
-__all__ = ["Key"]
+__all__ = ["Key", "is_own"]
 
 _log = logging.getLogger("hem_provider.device")
 
@@ -53,8 +54,15 @@ _OWN_DESCR = (b"DNS:", b"EXTAID")
 KindT = TypeVar("KindT")
 
 
+def is_own(label: str, descr: bytes) -> bool:
+    """Whether a record is the device's own."""
+    return label.startswith(_OWN_LABEL) or descr.startswith(_OWN_DESCR)
+
+
 class _Completer(Protocol):
     """What a key asks its inventory for."""
+
+    cache: DiskCache
 
     def complete(self, key: Key) -> None:
         """Read the key's whole record from the device and ``learn`` it."""
@@ -77,12 +85,14 @@ class Key:
         descr: bytes | None = None,
         attributes: KeyAttributes | None = None,
         material: KeyMaterial | None = None,
+        descr_hint: bytes | None = None,
     ) -> None:
         self.kid = kid
         self.operations = operations
         self._inventory = inventory
         self._label = label
         self._descr = descr
+        self._descr_hint = descr_hint
         self._attributes = attributes
         self._times: tuple[int, int] | None = None
         self._bare: KeyType | None = None
@@ -145,11 +155,7 @@ class Key:
     @property
     def hidden(self) -> bool:
         """Whether this is the device's own record: TLS material or a paired authenticator."""
-        return (
-            self.attributes.key_type is None
-            or self.label.startswith(_OWN_LABEL)
-            or self.descr.startswith(_OWN_DESCR)
-        )
+        return self.attributes.key_type is None or is_own(self.label, self.descr)
 
     @property
     def known_attributes(self) -> KeyAttributes | None:
@@ -158,14 +164,16 @@ class Key:
 
     @property
     def known_descr(self) -> bytes | None:
-        """``descr`` if known without asking the device."""
-        return self._descr
+        """``descr`` as far as known without asking the device: what it was when listed last."""
+        return self._descr_hint if self._descr is None else self._descr
 
     def public_bytes(self) -> bytes:
         """The public half in device form (EC: compressed point). One call the first time.
 
         ``HemOperationFailed`` for a key that has none.
         """
+        if self._public is None:
+            self._public = self._inventory.cache.public(self.kid)
         if self._public is None:
             self._take(self.operations.fetch(self.kid))
         if self._public is None:
@@ -197,14 +205,22 @@ class Key:
         self._attributes = parse_attributes(record.type)
         self._times = (record.created, record.updated)
 
+    def record(self) -> KeyRecord | None:
+        """What a listing says, if all of it is known."""
+        if self._attributes is None or self._label is None or self._times is None:
+            return None
+        kind = ",".join(self._attributes.tokens)
+        return KeyRecord(self.kid, kind, self._label, self._descr or b"", *self._times)
+
     def renamed(self, label: str, descr: bytes) -> None:
         """Take over what was just written; the time of the change is the device's to tell."""
         self._label, self._descr, self._times = label, descr, None
 
     def learn_public(self, public: bytes) -> None:
         """Take over a public half known from elsewhere; it must match the KID."""
-        if hashlib.sha1(public, usedforsecurity=False).hexdigest()[:32] == self.kid:
+        if kid_of(public) == self.kid:
             self._public = public
+            self._inventory.cache.keep_public(self.kid, public)
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Key):
@@ -223,9 +239,10 @@ class Key:
         self._bare = parse_attributes(material.type).key_type or self._bare
         self._public = material.public
         if material.public is not None:
-            expected = hashlib.sha1(material.public, usedforsecurity=False).hexdigest()[:32]
-            if expected != self.kid:  # the rule of device API §11.2, seen to hold on hardware
-                _log.warning("key %s: its public half does not match the KID (%s)", self.kid, expected)
+            if kid_of(material.public) == self.kid:
+                self._inventory.cache.keep_public(self.kid, material.public)
+            else:  # the rule of device API §11.2, seen to hold on hardware
+                _log.warning("key %s: its public half does not match the KID", self.kid)
 
     def _dates(self) -> tuple[int, int]:
         if self._times is None:

@@ -1,0 +1,172 @@
+"""Public data of a device, kept on disk between processes: public keys and the list of keys.
+
+A public key never changes and proves itself: its KID is its hash. The list is a hint: whoever uses
+it lets the device confirm. Files are this user's alone (0600, in ``$XDG_CACHE_HOME/hem``, else
+``~/.cache/hem``); a file that is not, or cannot be read, counts as absent. A process with raised
+privileges keeps none. Losing the files costs calls, nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+import tempfile
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from hem_provider.making import kid_of
+from hem_provider.rest.encoding import b64, unb64
+from hem_provider.rest.keymgmt import KeyRecord, check_kid
+from hem_provider.trust import privileges_raised
+
+__all__ = ["CachedList", "DiskCache"]
+
+_FORMAT = 1
+#: Larger files are not read, in bytes: 5000 keys make less than 2 MB.
+_MAX_FILE = 16 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class CachedList:
+    """A complete listing, and the identity of the device it is of."""
+
+    eid: str
+    records: tuple[KeyRecord, ...]
+
+
+class DiskCache:
+    """The files of the device at ``url``. Constructing does no I/O."""
+
+    def __init__(self, url: str) -> None:
+        self._name = hashlib.sha256(url.encode("utf-8")).hexdigest()[:32]
+        self._public: dict[str, bytes] | None = None
+
+    def public(self, kid: str) -> bytes | None:
+        """The public key with this KID, checked against it."""
+        if self._public is None:
+            self._public = _parse_public(self._read("keys"))
+        return self._public.get(kid)
+
+    def keep_public(self, kid: str, public: bytes) -> None:
+        """Remember a public key; one that does not match its KID is not kept."""
+        if kid_of(public) != kid or self.public(kid) is not None:
+            return
+        assert self._public is not None  # noqa: S101 - public() has just read it
+        self._public[kid] = public
+        path = self._path("keys")
+        if path is None:
+            return
+        line = f"{kid} {b64(public)}\n".encode("ascii")
+        with suppress(OSError):
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            handle = os.open(path, flags, 0o600)
+            try:
+                if _is_ours(os.fstat(handle)):
+                    os.write(handle, line)  # one write: whole among other processes' lines
+            finally:
+                os.close(handle)
+
+    def listing(self) -> CachedList | None:
+        """The list kept last, or ``None``."""
+        try:
+            document = json.loads(self._read("list") or b"null")
+            if document["format"] != _FORMAT:
+                return None
+            records = tuple(
+                KeyRecord(
+                    kid=check_kid(each["kid"]),
+                    type=str(each["type"]),
+                    label=str(each["label"]),
+                    descr=unb64(each["descr"]),
+                    created=int(each["created"]),
+                    updated=int(each["updated"]),
+                )
+                for each in document["records"]
+            )
+            return CachedList(str(document["eid"]), records)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            return None
+
+    def keep_listing(self, eid: str, records: Iterable[KeyRecord]) -> None:
+        """Replace the list, whole or not at all."""
+        entries = [{**asdict(each), "descr": b64(each.descr)} for each in records]
+        self._replace("list", {"format": _FORMAT, "eid": eid, "records": entries})
+
+    def forget_listing(self) -> None:
+        """The list is known to be wrong."""
+        path = self._path("list")
+        if path is not None:
+            with suppress(OSError):
+                path.unlink()
+
+    def _replace(self, kind: str, document: Mapping[str, object]) -> None:
+        path = self._path(kind)
+        if path is None:
+            return
+        with suppress(OSError):
+            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+            try:
+                with os.fdopen(handle, "w", encoding="utf-8") as file:
+                    json.dump(document, file, separators=(",", ":"))
+                Path(name).replace(path)
+            except BaseException:
+                with suppress(OSError):
+                    Path(name).unlink()
+                raise
+
+    def _read(self, kind: str) -> bytes:
+        path = self._path(kind)
+        if path is None:
+            return b""
+        try:
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except OSError:
+            return b""
+        with os.fdopen(handle, "rb") as file:
+            seen = os.fstat(handle)
+            return file.read() if _is_ours(seen) and seen.st_size <= _MAX_FILE else b""
+
+    def _path(self, kind: str) -> Path | None:
+        directory = _directory()
+        return None if directory is None else directory / f"{self._name}.{kind}"
+
+
+def _directory() -> Path | None:
+    if privileges_raised():
+        return None
+    base = os.environ.get("XDG_CACHE_HOME")
+    if not base:
+        home = os.environ.get("HOME")
+        if not home:
+            return None
+        base = str(Path(home) / ".cache")
+    path = Path(base) / "hem"
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        seen = path.lstat()
+    except OSError:
+        return None
+    safe = stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.geteuid() and not seen.st_mode & 0o022
+    return path if safe else None
+
+
+def _is_ours(seen: os.stat_result) -> bool:
+    return stat.S_ISREG(seen.st_mode) and seen.st_uid == os.geteuid() and not seen.st_mode & 0o077
+
+
+def _parse_public(text: bytes) -> dict[str, bytes]:
+    """Lines of KID and base64; what is torn or does not match is left out."""
+    found: dict[str, bytes] = {}
+    for line in text.split(b"\n"):
+        kid, _, data = line.partition(b" ")
+        try:
+            public = unb64(data.decode("ascii"))
+        except ValueError:
+            continue
+        if kid_of(public) == kid.decode("ascii", "replace"):
+            found[kid_of(public)] = public
+    return found

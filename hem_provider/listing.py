@@ -1,0 +1,178 @@
+"""What is known of a device's records: pages fetched when needed, kept in memory, recalled from disk."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+from hem_provider.cache import DiskCache
+from hem_provider.errors import HemAuthenticationError, HemKeyNotFound
+from hem_provider.key import Key
+from hem_provider.keytypes import parse_attributes
+from hem_provider.making import NewKey
+from hem_provider.operations import Operations
+from hem_provider.rest.api import RestApi
+from hem_provider.rest.keymgmt import KeyRecord, Page
+from hem_provider.rest.perprocess import PerProcess
+from hem_provider.rest.session import LoginSession
+
+__all__ = ["Listing"]
+
+_LIST = ("keymgmt:list",)
+_SEARCH = ("keymgmt:list", "keymgmt:search")
+
+
+class Listing:
+    """One ``Key`` object per KID, in the device's storage order as far as it was listed.
+
+    Safe for threads. Records of an earlier process come from ``cache``: only what cannot have
+    changed is taken from there, the rest is asked for when it is needed.
+    """
+
+    def __init__(self, rest: RestApi, session: LoginSession, operations: Operations) -> None:
+        self._rest = rest
+        self._session = session
+        self._operations = operations
+        self._lock: PerProcess[threading.RLock] = PerProcess(threading.RLock)
+        self._keys: dict[str, Key] = {}
+        self._order: list[str] = []
+        self._next: int | None = 0  # where the listing goes on; None when it is complete
+        self.cache = DiskCache(rest.channel.config.url)
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether listing (further) costs no login."""
+        return self._next is None or self._session.holds(_LIST)
+
+    def known(self, kid: str) -> Key | None:
+        """The key with this KID, if it was met."""
+        return self._keys.get(kid)
+
+    def keep(self, key: Key) -> Key:
+        """Take in a key met by other means; the object to use for it."""
+        return self._keys.setdefault(key.kid, key)
+
+    def new(self, kid: str, **known: Any) -> Key:
+        """A key object bound to this listing; not kept yet."""
+        return Key(self, self._operations, kid, **known)
+
+    def walk(self) -> Iterator[Key]:
+        """All records in storage order, fetching a page whenever the known ones are used up."""
+        place = 0
+        while True:
+            with self._lock.get():
+                if place >= len(self._order):
+                    if self._next is None:
+                        return
+                    page = self._fetch(self._next)
+                    self.absorb(page, listed=True)
+                    self._next = page.next
+                    self._save()
+                    continue
+                key = self._keys.get(self._order[place])
+            place += 1
+            if key is not None:
+                yield key
+
+    def absorb(self, page: Page, *, listed: bool = False) -> list[Key]:
+        """Learn what a page says; ``listed`` when it is the listing's next."""
+        with self._lock.get():
+            found = [self._learn(record) for record in page.records]
+            if listed:
+                known = set(self._order)
+                self._order += [each.kid for each in found if each.kid not in known]
+            return found
+
+    def add(self, new: NewKey) -> Key:
+        """Take in a key that was just made."""
+        self.cache.forget_listing()
+        with self._lock.get():
+            if new.record is not None:
+                key = self._learn(new.record)
+            else:
+                attributes = None if new.attributes is None else parse_attributes(new.attributes)
+                key = self.new(new.kid, label=new.label, descr=new.descr, attributes=attributes)
+                self._keys[new.kid] = key
+            if new.kid not in self._order:
+                self._order.append(new.kid)
+            return key
+
+    def forget(self, kid: str) -> None:
+        """A key is gone."""
+        self.cache.forget_listing()
+        with self._lock.get():
+            if self._keys.pop(kid, None) is not None and kid in self._order:
+                self._order.remove(kid)
+                if self._next:
+                    # Deleting shifts later records: list again rather than skip one.
+                    self._order, self._next = [], 0
+
+    def clear(self) -> None:
+        """Forget everything, on disk too."""
+        self.cache.forget_listing()
+        with self._lock.get():
+            self._keys, self._order, self._next = {}, [], 0
+
+    def complete(self, key: Key) -> None:
+        """Read a key's record afresh: by its ``descr`` (one call), else from the listing.
+
+        ``HemKeyNotFound`` when it is gone.
+        """
+        if key.known_descr:
+            page = self._search(key.known_descr)
+            self.absorb(page)
+            if any(record.kid == key.kid for record in page.records):
+                return
+        offset: int | None = 0
+        while offset is not None:
+            page = self._fetch(offset)
+            self.absorb(page)
+            if any(record.kid == key.kid for record in page.records):
+                return
+            offset = page.next
+        self.forget(key.kid)
+        raise HemKeyNotFound(f"{self._rest.channel.config.name}: no key {key.kid}; it was deleted")
+
+    def cached(self) -> tuple[KeyRecord, ...]:
+        """What an earlier process listed of this very device; a hint. Empty where better is at hand."""
+        if self.at_hand:
+            return ()
+        listing = self.cache.listing()
+        seen = self._session.challenge
+        if listing is None or (seen is not None and seen.eid != listing.eid):
+            return ()
+        return listing.records
+
+    def recall(self, record: KeyRecord) -> Key:
+        """A key with what cannot have changed since ``record`` was cached."""
+        attributes = parse_attributes(record.type)
+        return self.keep(self.new(record.kid, attributes=attributes, descr_hint=record.descr))
+
+    def _fetch(self, offset: int) -> Page:
+        return self._session.authorised(_LIST, lambda token: self._rest.keymgmt.list(offset, token=token))
+
+    def _search(self, descr: bytes) -> Page:
+        def look(token: str | None) -> Page:
+            return self._rest.keymgmt.search(descr, ends=True, token=token)
+
+        if not self._session.holds(_SEARCH):
+            try:
+                return look(None)
+            except HemAuthenticationError:  # not allowed on this device
+                pass
+        return self._session.authorised(_SEARCH, look)
+
+    def _learn(self, record: KeyRecord) -> Key:
+        key = self._keys.get(record.kid)
+        if key is None:
+            key = self._keys[record.kid] = self.new(record.kid)
+        key.learn(record)
+        return key
+
+    def _save(self) -> None:
+        seen = self._session.challenge
+        if self._next is not None or seen is None:
+            return
+        records = [self._keys[kid].record() for kid in self._order if kid in self._keys]
+        self.cache.keep_listing(seen.eid, [each for each in records if each is not None])
