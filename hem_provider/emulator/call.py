@@ -11,6 +11,7 @@ from .audit import Event
 from .device import Device
 from .fields import Field
 from .http import Request, Response
+from .quirks import Q
 
 __all__ = ["ALL_FLS", "Access", "Bearer", "Call", "Endpoint", "Handler", "Life", "Role", "Rtc"]
 
@@ -110,6 +111,8 @@ class Endpoint:
     tls: int = 0
     """Status over plain HTTP, 0 when it is allowed."""
     msc: bool = False
+    epa_switch: Q | None = None
+    """Switch that says whether an EPA has it; None: it has."""
     life: Life = Life.ANY
     initialised_status: int = 406
     """Status on an initialised device of what only a fresh one does."""

@@ -112,13 +112,20 @@ class Dispatcher:
         found = self.router.find(request.method, request.path)
         endpoint = found[0] if found else None
         bearer = self._bearer(request, endpoint)
-        if found is None or endpoint is None or (endpoint.msc and not device.is_ppa):
+        if found is None or endpoint is None or self._absent(endpoint):
             raise Refusal(404)
         self._check_state(endpoint)
         if endpoint.tls and not request.secure:
             raise Refusal(endpoint.tls if device.switches.on(Q.PLAIN_HTTP_409) else 418)
         call = Call(device, request, bearer, path=found[1])
         return self._run(endpoint, call)
+
+    def _absent(self, endpoint: Endpoint) -> bool:
+        """True for what this model does not have."""
+        if self.device.is_ppa:
+            return False
+        switch = endpoint.epa_switch
+        return endpoint.msc or (switch is not None and not self.device.switches.on(switch))
 
     def _bearer(self, request: Request, endpoint: Endpoint | None) -> Bearer | None:
         header = request.headers.get("authorization")

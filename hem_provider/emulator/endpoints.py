@@ -149,7 +149,7 @@ _SYSTEM: Final = (
     ),
     Endpoint(
         "GET", "/api/system/shutdown", system.shutdown, Access.BEARER, ("system:config", "system:shutdown"),
-        busy=("install",),
+        busy=("install",), epa_switch=Q.EPA_SHUTDOWN,
     ),
 )  # fmt: skip
 

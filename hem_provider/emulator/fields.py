@@ -174,12 +174,12 @@ class Needle:
     at_end: bool
 
 
-def needle(value: Any, switches: Switches) -> Needle | None:
-    """`^b64`, `b64$`, `b64` or `^b64$` (device API §11.7); None for an empty needle."""
+def needle(value: Any, switches: Switches) -> Needle:
+    """`^b64`, `b64$`, `b64` or `^b64$` (device API §11.7); anchors alone give an empty needle."""
     string = _string(value)
     at_start, at_end = string.startswith("^"), string.endswith("$")
     encoded = string[at_start : len(string) - at_end]
-    return Needle(decode(encoded, switches), at_start, at_end) if encoded else None
+    return Needle(decode(encoded, switches) if encoded else b"", at_start, at_end)
 
 
 KID = Field("kid", kid)

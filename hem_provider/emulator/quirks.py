@@ -72,6 +72,7 @@ class Q(enum.StrEnum):
     REBOOT_CLEARS_RTC = "U8"
     ROTATION_FAILURE_STATUS = "U12"
     AUTH_BEFORE_BODY = "U13"
+    TLS_1_2 = "U14"
     ECDSA_DETERMINISTIC = "U15"
     CAPACITY = "U16"
     USER_LIMIT = "U17"
@@ -165,6 +166,7 @@ _TABLE = (
     Quirk(Q.REBOOT_CLEARS_RTC, True, "a reboot without power loss clears the clock too"),
     Quirk(Q.ROTATION_FAILURE_STATUS, 400, "status of a failed passphrase rotation", (400, 406)),
     Quirk(Q.AUTH_BEFORE_BODY, False, "a missing token is 401 before the body is looked at"),
+    Quirk(Q.TLS_1_2, False, "the device port accepts TLS 1.2 as well"),
     Quirk(Q.ECDSA_DETERMINISTIC, False, "ECDSA nonces as in RFC 6979"),
     Quirk(Q.CAPACITY, 16384, "slots of the key repository, deleted ones included until compaction"),
     Quirk(Q.USER_LIMIT, 64, "longest user label in characters", (64, 32)),

@@ -16,6 +16,7 @@ from typing import IO
 from . import lifecycle, tls
 from .emulated import EmulatedDevice
 from .listener import Listener, WsgiApplication
+from .quirks import Q
 from .state import Tls
 from .wsgi import Environ, StartResponse
 
@@ -93,7 +94,7 @@ class Emulator:
     ) -> None:
         self.device = device
         self.ca_file = Path(f"{device.store.path}.ca.pem")
-        self._contexts: tuple[Tls, ssl.SSLContext] | None = None
+        self._contexts: tuple[tuple[Tls, bool], ssl.SSLContext] | None = None
         self._prepare(names)
         log = AccessLog(access_log).wrap if access_log else _unlogged
         self._listeners = [
@@ -126,12 +127,14 @@ class Emulator:
 
     def _device_context(self) -> ssl.SSLContext | None:
         """The context for what the device loaded at its last start; None when it has no certificate."""
-        with self.device.model.transaction():
-            loaded = self.device.model.boot.tls
+        model = self.device.model
+        with model.transaction():
+            loaded, old_tls = model.boot.tls, model.switches.on(Q.TLS_1_2)
         if loaded is None:
             return None
-        if self._contexts is None or self._contexts[0] != loaded:
-            self._contexts = (loaded, load_context(loaded, ssl.TLSVersion.TLSv1_3))
+        if self._contexts is None or self._contexts[0] != (loaded, old_tls):
+            minimum = ssl.TLSVersion.TLSv1_2 if old_tls else ssl.TLSVersion.TLSv1_3
+            self._contexts = ((loaded, old_tls), load_context(loaded, minimum))
         return self._contexts[1]
 
     def _cloud_context(self) -> ssl.SSLContext:

@@ -186,20 +186,20 @@ def listing(call: Call) -> Response:
     return answer(_page(call, slots, offset, count))
 
 
-def _may_search(device: Device, needle: Needle | None, bearer: Bearer | None) -> bool:
+def _may_search(device: Device, needle: Needle, bearer: Bearer | None) -> bool:
     if bearer is not None:
         return True
     allowed = device.config is not None and device.config.allow_keysearch
-    return allowed and needle is not None and needle.at_start and len(needle.content) >= _ANONYMOUS_NEEDLE
+    return allowed and needle.at_start and len(needle.content) >= _ANONYMOUS_NEEDLE
 
 
 def search(call: Call) -> Response:
     """POST keymgmt/search: by decoded descr bytes; without bearer only for long anchored needles."""
     device = call.device
-    needle = call.find("descr", Needle)
+    needle = call.get("descr", Needle)
     if not _may_search(device, needle, call.bearer):
         raise Refusal(401)
-    if needle is None:
+    if not needle.content:
         raise Refusal(device.switches.number(Q.EMPTY_NEEDLE_STATUS))
     if len(needle.content) > MAX_DESCR:
         raise Refusal(406)
