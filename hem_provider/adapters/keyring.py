@@ -12,64 +12,27 @@ configured device to use in place of the one in the vault.
 
 from __future__ import annotations
 
-import getpass
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from keyring.backend import KeyringBackend
 from keyring.compat import properties
 from keyring.credentials import SimpleCredential
 from keyring.errors import KeyringError, KeyringLocked, PasswordDeleteError, PasswordSetError
 
-from hem_provider.adapters.vault import Header, Vault, VaultError, default_path
-from hem_provider.adapters.vault.keys import DeviceKeys
-from hem_provider.adapters.vault.store import is_vault
-from hem_provider.config import DeviceConfig, load_config
-from hem_provider.device import Hem
+from hem_provider.adapters.vault.errors import VaultError
+from hem_provider.adapters.vault.store import default_path, is_vault
 from hem_provider.errors import HemConfigError, HemError
 
-__all__ = ["HemKeyring", "Opener", "configured_device"]
+if TYPE_CHECKING:
+    from hem_provider.adapters.vault.opening import Opener
+    from hem_provider.adapters.vault.vault import Vault
+
+__all__ = ["HemKeyring"]
 
 _PRIORITY = 8.0  # above the desktop's keyrings: who ran 'hem keyring init' wants this one
-
-
-def configured_device(name: str | None, fallback: str | None) -> DeviceConfig:
-    """The device called ``name``; without one the only device there is, else the one called
-    ``fallback``. ``HemConfigError``."""
-    config = load_config()
-    if name is None and len(config.devices) > 1:
-        name = fallback
-    return config.device(name)
-
-
-class Opener:
-    """Opens each device once for a process, and asks a person at a terminal for the passphrase
-    where the configuration has none."""
-
-    def __init__(self) -> None:
-        self._devices: dict[str, Hem] = {}
-
-    def device(self, name: str | None, fallback: str | None, kid: str | None = None) -> Hem:
-        """The device, logged in for ``kid`` if a person was asked. See ``configured_device``."""
-        config = configured_device(name, fallback)
-        hem = self._devices.setdefault(config.name, Hem(config))
-        if not hem.logged_in and _must_ask(config):
-            passphrase = getpass.getpass(f"Passphrase of HEM {config.name} ({config.url}): ")
-            hem.login(passphrase, scope=f"keymgmt:use:{kid}" if kid else "keymgmt:list")
-        return hem
-
-    def unlock(self, name: str | None) -> Callable[[Header], DeviceKeys]:
-        """The keys of a vault's device, as ``Vault`` wants them."""
-        return lambda header: DeviceKeys(self.device(name, header.device, header.key))
-
-    def close(self) -> None:
-        """Drop connections and logins."""
-        for hem in self._devices.values():
-            hem.logout()
-            hem.close()
-        self._devices = {}
 
 
 class HemKeyring(KeyringBackend):
@@ -84,7 +47,7 @@ class HemKeyring(KeyringBackend):
     device: str | None = None
 
     def __init__(self) -> None:
-        self._opener = Opener()
+        self._opener: list[Opener] = []  # made when needed; shared by the copies keyring makes
         super().__init__()  # type: ignore[no-untyped-call]  # keyring's has no types
 
     @properties.classproperty
@@ -129,17 +92,18 @@ class HemKeyring(KeyringBackend):
 
     def close(self) -> None:
         """Drop connections and logins; the next use makes them anew."""
-        self._opener.close()
+        while self._opener:
+            self._opener.pop().close()
 
     def _vault(self) -> Vault:
+        # Every program that uses keyring loads this module; only those with a vault pay for the rest.
+        from hem_provider.adapters.vault.opening import Opener
+        from hem_provider.adapters.vault.vault import Vault
+
+        if not self._opener:
+            self._opener.append(Opener())
         path = default_path() if self.vault is None else Path(self.vault)
-        return Vault(path, self._opener.unlock(self.device))
-
-
-def _must_ask(config: DeviceConfig) -> bool:
-    """Only a person can be asked: a program without a terminal gets an error instead of a prompt."""
-    configured = config.passphrase_file is not None or config.passphrase_command is not None
-    return not configured and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+        return Vault(path, self._opener[0].unlock(self.device))
 
 
 @contextmanager

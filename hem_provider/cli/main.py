@@ -16,6 +16,7 @@ __all__ = ["COMMANDS", "main"]
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "demo": ("hem_provider.cli.demo", "sign files with an emulated device, step by step"),
     "emulator": ("hem_provider.cli.emulator", "run a device in software, for trying and testing"),
+    "keyring": ("hem_provider.cli.keyring", "passwords that open only while the HEM is there"),
     "pkcs11": ("hem_provider.cli.pkcs11", "where the PKCS#11 module is"),
 }
 

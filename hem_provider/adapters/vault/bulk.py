@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hem_provider.adapters.vault.errors import VaultDamaged, VaultError
 from hem_provider.adapters.vault.format import Contents, Header, Record
@@ -61,26 +61,31 @@ def waiting(contents: Contents) -> list[bytes]:
     return [name for name, rest in contents.lines.items() if not rest.startswith(kid)]
 
 
-def rewrap(vault: Vault, kid: str) -> Iterator[Record]:
+def rewrap(vault: Vault, kid: str) -> Iterator[Checked]:
     """Move the vault to the key ``kid`` of its device: new entries use it at once, then each
     older one is wrapped anew. Two device calls each; sealed contents are not touched.
 
-    Interrupted, the vault is whole, some entries under the one key, some under the other; the same
-    call goes on. Entries changed by others meanwhile are left as they are now.
+    An entry that does not open is told and stays as it is. Interrupted, the vault is whole, some
+    entries under the one key, some under the other; the same call goes on. Entries changed by
+    others meanwhile are left as they are now.
     """
     header = vault.load().header
     with vault.changing(header) as change:
         if change.contents.header.key != kid:
-            new = Header(header.vault, header.device, kid, header.names_key)
-            change.contents = Contents(new, change.contents.lines)
+            change.contents = replace(change.contents, header=replace(header, key=kid))
     contents = vault.load()
-    source = vault.source(contents.header)
-    with _Batch(vault, contents.header) as batch:
+    header = contents.header
+    source = vault.source(header)
+    with _Batch(vault, header) as batch:
         for name in waiting(contents):
-            old = vault.record(contents, name)
-            new_record = rewrap_record(source.wrapping(old.kid), header.vault, old, source.wrapping(kid), kid)
-            batch.add(new_record, instead_of=old)
-            yield new_record
+            fault = None
+            try:
+                old = vault.record(contents, name)
+                new = rewrap_record(source.wrapping(old.kid), header.vault, old, source.wrapping(kid), kid)
+                batch.add(new, instead_of=old)
+            except VaultDamaged as error:
+                fault = error
+            yield Checked(name.decode("ascii", "replace"), fault)
 
 
 class _Batch:
