@@ -71,11 +71,12 @@ def _start(device: Device, *, clear_clock: bool) -> None:
     # Gain so far stays in the clock: rebase it, so that a changed gain counts from now on only.
     now = device.now()
     boot = new_boot(old.number + 1, host, tls=state.tls)
+    restart = state.bench.latency.get("restart", 0.0)
     boot = replace(
         boot,
         last_fls=old.fls,
         disks=disks_at_boot(device),
-        ready_at=host + state.bench.latency.get("restart", 0.0),
+        ready_at=host + restart if restart else 0.0,
         upgraded=state.upgraded,
     )
     if not switches.on(Q.BOOT_ENDS_TOKENS):

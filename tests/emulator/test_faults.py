@@ -1,0 +1,400 @@
+"""Ordered faults, latency, the control socket and the command line."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import ssl
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+import pytest
+from support.emulator import ServedEmulator
+from support.rig import Rig
+
+from hem_provider.cli.emulator import add_parser
+from hem_provider.emulator import control
+from hem_provider.emulator.faults import FAULTS, FaultKind
+from hem_provider.emulator.latency import KINDS, PROFILES, delay_of, load_profile
+
+
+def order(rig, name, **parameters):
+    return control.run(rig.open, "fault", {"name": name, **parameters})
+
+
+def status(rig):
+    return rig.call("GET", "/api/system/status")
+
+
+def keys(rig):
+    with rig.open.model.transaction():
+        return len(rig.open.model.repository.slots())
+
+
+def create(rig, token):
+    return rig.call("POST", "/api/keymgmt/create", {"label": "x", "type": "AES128"}, token=token)
+
+
+def test_reset_before_leaves_the_request_undone_and_reset_after_does_it(rig):
+    token = rig.token("keymgmt:gen")
+    before = keys(rig)
+    order(rig, "reset-before", count=1)
+    with pytest.raises(ConnectionResetError):
+        create(rig, token)
+    assert keys(rig) == before
+    order(rig, "reset-after", count=1)
+    with pytest.raises(ConnectionResetError):
+        create(rig, token)
+    assert keys(rig) == before + 1
+    assert create(rig, token).status == 200
+
+
+def test_counts_run_down_and_endpoints_select(rig):
+    order(rig, "status", status=503, count=2, endpoint="GET /api/system")
+    assert rig.call("GET", "/api/auth/token").status == 200
+    assert rig.call("POST", "/api/system/checkin", {}).status == 400
+    assert [status(rig).status for _ in range(3)] == [503, 503, 200]
+    assert control.run(rig.open, "faults") == []
+
+
+def test_probability_is_honoured_and_clearing_ends_a_fault(rig):
+    order(rig, "status", probability=0.5)
+    found = {status(rig).status for _ in range(64)}
+    assert found == {200, 500}
+    control.run(rig.open, "clear", {"name": "status"})
+    assert {status(rig).status for _ in range(10)} == {200}
+    order(rig, "status", probability=0.0)
+    assert {status(rig).status for _ in range(10)} == {200}
+
+
+def test_a_truncated_body_is_shorter_than_it_says(rig):
+    order(rig, "truncate")
+    answer = status(rig)
+    assert len(answer.body) < int(answer.headers["content-length"])
+    assert answer.headers["connection"] == "close"
+    empty = rig.call("GET", "/api/nowhere")
+    assert (empty.body, empty.headers["content-length"]) == (b"", "10")
+
+
+@pytest.mark.parametrize(("name", "raises"), [("stall", False), ("slow", False), ("hang", True)])
+def test_waiting_faults_wait(rig, monkeypatch, name, raises):
+    slept = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    order(rig, name, seconds=7.0)
+    if raises:
+        with pytest.raises(ConnectionResetError):
+            status(rig)
+    else:
+        assert status(rig).json()["fls_state"] == 0
+    assert sum(slept) == pytest.approx(7.0)
+
+
+def test_conditions_hold_until_cleared(rig):
+    token = rig.token("keymgmt:gen")
+    order(rig, "repository-full")
+    assert create(rig, token).status == 406
+    order(rig, "cloud-down")
+    with pytest.raises(ConnectionRefusedError):
+        rig.cloud("GET", "/notify/session")
+    control.run(rig.open, "clear", {})
+    assert create(rig, token).status == 200
+    assert rig.cloud("GET", "/notify/session").status == 200
+
+
+def test_the_clock_can_be_wrong_or_unset(rig):
+    order(rig, "clock-error", seconds=-500.0)
+    assert status(rig).json()["time"] == rig.clock.now - 500
+    order(rig, "clock-unset")
+    assert "time" not in status(rig).json()
+    rig.check_in()
+    assert status(rig).json()["time"] == rig.clock.now
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"name": "nonsense"}, "no fault 'nonsense'"),
+        ({"name": "status", "colour": 1}, "no parameter 'colour'"),
+        ({"name": "status", "probability": 2.0}, "probability is from 0 to 1"),
+        ({"name": "status", "count": "many"}, "count of a fault is int"),
+        ({"name": "status", "count": True}, "count of a fault is int"),
+    ],
+)
+def test_a_faulty_order_says_what_is_wrong(rig, parameters, message):
+    with pytest.raises(control.ControlError, match=message):
+        control.run(rig.open, "fault", parameters)
+    assert control.run(rig.open, "faults") == []
+
+
+def test_every_fault_of_the_issue_is_there():
+    assert {row.kind for row in FAULTS.values()} == set(FaultKind)
+    assert set(FAULTS) >= {
+        "reset-before", "reset-after", "truncate", "slow", "stall", "status", "hang", "expired-certificate",
+        "clock-error", "cloud-down", "fls", "install-busy", "repository-full",
+    }  # fmt: skip
+
+
+def test_profiles_say_how_long_each_kind_of_call_takes():
+    ppa = load_profile("ppa")
+    assert set(ppa) == set(KINDS)
+    assert delay_of(ppa, "POST", "/api/crypto/ecdh", b"") == 0.238
+    assert delay_of(ppa, "POST", "/api/auth/token", b"") > delay_of(ppa, "GET", "/api/auth/token", b"")
+    slow = delay_of(ppa, "POST", "/api/keymgmt/create", b'{"type":"SECP521R1"}')
+    assert slow > delay_of(ppa, "POST", "/api/keymgmt/create", b'{"type":"AES128"}')
+    assert delay_of(PROFILES["none"], "POST", "/api/crypto/ecdh", b"") == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not JSON"),
+        ("[]", "not an object"),
+        ('{"x": 1}', "unknown kind 'x'"),
+        ('{"call": -1}', "call is a number"),
+    ],
+)
+def test_a_faulty_profile_says_what_is_accepted(tmp_path, text, message):
+    path = tmp_path / "profile.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=message):
+        load_profile(str(path))
+    with pytest.raises(ValueError, match="there is no file"):
+        load_profile(str(tmp_path / "missing"))
+
+
+def test_latency_delays_answers_of_the_device(rig, monkeypatch):
+    slept = []
+    monkeypatch.setattr(time, "sleep", slept.append)
+    control.run(rig.open, "latency", {"profile": "ppa"})
+    status(rig)
+    assert 0.15 < sum(slept) <= 0.2
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("served")
+    arguments = ("--control", str(folder / "control"), "--keep-alive", "--names", "hem.test")
+    with ServedEmulator(folder, arguments=arguments) as emulator:
+        yield emulator
+
+
+class Steering:
+    """A client of the control socket."""
+
+    def __init__(self, served: ServedEmulator) -> None:
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.connect(str(served.folder / "control"))
+        self.stream = self.socket.makefile("rw")
+
+    def __call__(self, **command):
+        self.stream.write(json.dumps(command) + "\n")
+        self.stream.flush()
+        return json.loads(self.stream.readline())
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stream.close()
+        self.socket.close()
+
+
+@pytest.fixture
+def steer(served):
+    with Steering(served) as steering:
+        yield steering
+        steering(command="clear")
+
+
+def fetch(served, path="/api/system/status"):
+    context = ssl.create_default_context(cafile=str(served.ca_file))
+    with urllib.request.urlopen(served.https + path, context=context, timeout=10) as answer:
+        return json.loads(answer.read())
+
+
+def test_the_control_socket_steers_a_running_emulator(served, steer):
+    assert steer(command="state")["ok"]["initialised"] is True
+    assert steer(command="quirk", name="Q42", value="on")["ok"]["Q42"] is True
+    assert fetch(served)["https"] is False
+    assert steer(command="quirk", name="Q42", value="off")["ok"]["Q42"] is False
+    assert "no command 'dance'" in steer(command="dance")["error"]
+    assert "quirk needs 'value'" in steer(command="quirk", name="Q1")["error"]
+    steer.stream.write("nonsense\n")
+    steer.stream.flush()
+    assert "error" in json.loads(steer.stream.readline())
+
+
+def test_the_control_socket_is_for_the_owner_only(served):
+    assert (served.folder / "control").stat().st_mode & 0o077 == 0
+
+
+def test_faults_show_on_the_wire(served, steer):
+    steer(command="fault", name="reset-before", count=1)
+    with pytest.raises((ConnectionResetError, urllib.error.URLError)):
+        fetch(served)
+    steer(command="fault", name="truncate", count=1)
+    with pytest.raises(http.client.IncompleteRead):
+        fetch(served)
+    steer(command="fault", name="slow", seconds=0.2, count=1)
+    started = time.monotonic()
+    assert fetch(served)["fls_state"] == 0
+    assert time.monotonic() - started >= 0.2
+
+
+def test_an_expired_certificate_shows_on_the_wire_and_is_renewed_by_a_new_start(served):
+    with Steering(served) as steer:
+        steer(command="fault", name="expired-certificate")
+    with pytest.raises(urllib.error.URLError, match="expired"):
+        fetch(served)
+    served.stop()
+    served.start()
+    assert fetch(served)["fls_state"] == 0
+
+
+def test_a_lost_certificate_silences_https_only(served, steer):
+    steer(command="fault", name="lost-certificate")
+    with pytest.raises((urllib.error.URLError, ConnectionError)):
+        fetch(served)
+    with urllib.request.urlopen(served.http + "/api/system/status", timeout=10) as answer:
+        assert answer.status == 200
+
+
+def test_kept_connections_serve_several_requests(served):
+    connection = http.client.HTTPConnection(served.http.removeprefix("http://"), timeout=5)
+    for _ in range(3):
+        connection.request("GET", "/api/system/status")
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("Connection")) == (200, None)
+        answer.read()
+    connection.close()
+
+
+def test_slow_clients_do_not_hinder_others(served):
+    host, port = served.http.removeprefix("http://").split(":")
+    idle = [socket.create_connection((host, int(port)), timeout=5) for _ in range(20)]
+    for connection in idle:
+        connection.sendall(b"POST /api/auth/token HTTP/1.1\r\nHost: x\r\nContent-Le")
+    with urllib.request.urlopen(served.http + "/api/system/status", timeout=5) as answer:
+        assert answer.status == 200
+    for connection in idle:
+        connection.close()
+
+
+def test_the_cloud_has_its_names_in_the_certificate(served):
+    host, port = served.cloud.removeprefix("https://").split(":")
+    context = ssl.create_default_context(cafile=str(served.ca_file))
+    for name in ("api.encedo.com", "my.ence.do", "localhost", "127.0.0.1", "hem.test"):
+        with socket.create_connection((host, int(port)), timeout=5) as plain:
+            with context.wrap_socket(plain, server_hostname=name) as secure:
+                assert secure.version() == "TLSv1.3"
+
+
+def hem(*arguments):
+    import argparse
+
+    parser = argparse.ArgumentParser()
+    add_parser(parser.add_subparsers())
+    options = parser.parse_args(["emulator", *map(str, arguments)])
+    return options.func(options)
+
+
+def test_init_makes_a_usable_state_and_never_twice(tmp_path, capsys):
+    (tmp_path / "user").write_text("user passphrase\n")
+    (tmp_path / "admin").write_text("admin passphrase\n")
+    given = ["--passphrase-file", tmp_path / "user", "--admin-passphrase-file", tmp_path / "admin"]
+    assert hem("init", "--state", tmp_path / "state", *given, "--model", "epa") == 0
+    assert "protects nothing" in capsys.readouterr().err
+    rig = Rig(tmp_path / "state", init=False, clock=time.time)
+    assert rig.call("GET", "/api/keymgmt/list", token=rig.token("keymgmt:list", passphrase="user passphrase"))
+    rig.close()
+    assert hem("init", "--state", tmp_path / "state", *given) == 1
+    assert "initialised already" in capsys.readouterr().err
+
+
+def test_quirks_lists_and_sets(rig, capsys):
+    assert hem("quirks") == 0
+    listing = capsys.readouterr().out
+    assert all(f" Q{number} " in listing for number in range(1, 43))
+    path = rig.open.store.path
+    assert hem("quirks", "--state", path, "Q23=404", "ECDH_CUT=off") == 0
+    changed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("*")]
+    assert [line.split()[1] for line in changed] == ["Q11", "Q23"]
+    assert hem("quirks", "--state", path, "Q23") == 1
+    assert hem("quirks", "Q23=404") == 1
+    assert hem("quirks", "--state", path.parent / "missing") == 1
+    assert "no state file" in capsys.readouterr().err
+
+
+def test_faults_lists_orders_and_clears(rig, capsys):
+    assert hem("faults") == 0
+    assert "reset-after" in capsys.readouterr().out
+    path = rig.open.store.path
+    assert hem("faults", "--state", path, "status", "--status", "409", "--count", "1") == 0
+    assert json.loads(capsys.readouterr().out)[0]["status"] == 409
+    assert status(rig).status == 409
+    assert hem("faults", "--state", path, "stall") == 0
+    assert hem("faults", "--state", path, "clear") == 0
+    assert capsys.readouterr().out.endswith("[]\n")
+    assert hem("faults", "--state", path) == 0
+    assert hem("faults", "stall") == 1
+
+
+def test_phone_is_told_what_to_do(rig, capsys):
+    path = rig.open.store.path
+    assert hem("phone", "--state", path, "--answer", "refuse", "--after", "5", "--period", "3600") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["answer"], told["after"], told["period"]) == ("refuse", 5.0, 3600)
+    assert hem("phone", "--state", path, "--after", "-1") == 1
+    assert hem("phone", "--state", path, "--pair", "https://nowhere") == 1
+    assert "not a pairing link" in capsys.readouterr().err
+
+
+def test_reset_restarts_wipes_or_renews(rig, capsys):
+    path = rig.open.store.path
+    token = rig.token("keymgmt:list")
+    assert hem("reset", "--state", path, "--reboot") == 0
+    assert rig.call("GET", "/api/keymgmt/list", token=token).status == 401
+    assert hem("reset", "--state", path, "--wipe") == 0
+    assert status(rig).json()["inited"] is False
+    with rig.open.model.transaction():
+        serial, ca = rig.open.model.state.factory.serial, rig.open.model.state.bench.ca
+    assert hem("reset", "--state", path, "--factory") == 0
+    with rig.open.model.transaction():
+        assert rig.open.model.state.factory.serial != serial
+        assert rig.open.model.state.bench.ca == ca
+    capsys.readouterr()
+
+
+def test_the_command_line_module_imports_nothing_heavy():
+    script = (
+        "import sys, hem_provider.cli.emulator; print('cryptography' in sys.modules, 'ssl' in sys.modules)"
+    )
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, cwd=root, check=True
+    )
+    assert done.stdout.split() == ["False", "False"]
+
+
+def test_serve_reports_what_it_cannot_use(tmp_path):
+    command = [sys.executable, "-m", "hem_provider.emulator", "serve", "--state", str(tmp_path / "s")]
+    root = Path(__file__).parents[2]
+    for arguments, message in (
+        (["--init"], "--init needs --passphrase-file"),
+        (["--latency", "fast"], "latency is none, ppa or a JSON file"),
+        (["--quirk", "Q1=maybe"], "Q1 is on or off"),
+        (["--https-port", "70000"], "is not a port from 0 to 65535"),
+        (["--faults", str(tmp_path / "missing.json")], "missing.json"),
+    ):
+        done = subprocess.run(
+            [*command, *arguments], capture_output=True, text=True, cwd=root, check=False, timeout=30
+        )
+        assert done.returncode in (1, 2)
+        assert message in done.stderr
+        assert "Traceback" not in done.stderr
+        assert done.stdout == ""
