@@ -33,6 +33,8 @@ __all__ = ["HttpTransport"]
 
 _log = logging.getLogger("hem_provider.rest")
 _CHUNK = 64 * 1024
+#: OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED.
+_EXPIRED = 10
 
 
 class HttpTransport:
@@ -109,6 +111,11 @@ class HttpTransport:
         for cause in causes:
             if isinstance(cause, PinMismatchError):
                 raise HemTLSError(f"{where}: {cause.args[0]}") from error
+            if isinstance(cause, ssl.SSLCertVerificationError) and cause.verify_code == _EXPIRED:
+                raise HemTLSError(
+                    f"{where}: the certificate has expired. Check this machine's clock; "
+                    "hem.certificate.renew() renews a device's"
+                ) from error
             if isinstance(cause, ssl.SSLCertVerificationError):
                 raise HemTLSError(
                     f"{where}: the certificate is not acceptable: {cause.verify_message}. "

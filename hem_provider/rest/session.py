@@ -126,6 +126,12 @@ class LoginSession:
         """The credential of a secret for the device ``eid`` (0.2–1 s)."""
         return Credential(seed_from(secret, eid, kdf or self._kdf), eid=eid, role=role)
 
+    def over(self, rest: RestApi) -> LoginSession:
+        """The same login by another way to the same device; tokens are obtained anew."""
+        other = LoginSession(rest, passphrase=self._passphrase, kdf=self._kdf)
+        other._credential = self._credential
+        return other
+
     def keep(self, bearer: Bearer, device_time: int) -> None:
         """Keep a token that came another way than by login."""
         self._tokens.add(bearer, device_time)

@@ -1,0 +1,159 @@
+"""The device's own TLS certificate: getting one and renewing it (device API §7.3, §20.3).
+
+Firmware 1.2.2 says it renews its certificate by itself, and does not: the chain that the cloud offers
+at check-in has to be installed by the client.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from hem_provider.config import DeviceConfig
+from hem_provider.errors import HemOperationFailed, HemProtocolError, HemTimeout
+from hem_provider.rest.api import RestApi
+from hem_provider.rest.encoding import b64, unb64
+from hem_provider.rest.session import LoginSession
+from hem_provider.rest.tls import spki_sha256
+
+__all__ = ["DeviceCertificate", "NewCertificate"]
+
+_log = logging.getLogger("hem_provider.device")
+
+_CONFIG = ("system:config",)
+
+
+@dataclass(frozen=True, slots=True)
+class NewCertificate:
+    """What was installed; in force after the device's next restart. ``pin`` is the SHA-256 of the
+    public key, as for ``pin_sha256``."""
+
+    not_after: datetime
+    pin: str
+
+
+class DeviceCertificate:
+    """``hem.certificate``. All methods take a login as user or master and end in a restart unless
+    told otherwise."""
+
+    def __init__(self, rest: RestApi, session: LoginSession) -> None:
+        self._rest = rest
+        self._session = session
+        self._sleep: Callable[[float], None] = time.sleep
+
+    def renew(self, *, reboot: bool = True) -> NewCertificate | None:
+        """Install the chain the cloud offers; ``None`` when it offers none, as long before expiry.
+
+        Works with an expired certificate too. Only the check-in is made without verifying the
+        device; the login goes to whoever holds the key that the (verified) cloud's new
+        certificate is for, and ``HemTLSError`` is raised for anybody else.
+        """
+        config = self._rest.channel.config
+        relaxed = RestApi(replace(config, insecure=True, ca_file=None, pin_sha256=None))
+        try:
+            offered = relaxed.system.check_in().new_certificate
+        finally:
+            relaxed.channel.close()
+        if offered is None:
+            return None
+        new = _read(offered)
+        pinned = RestApi(_pinned_to(config, new.pin))
+        try:
+            session = self._session.over(pinned)
+            session.authorised(
+                _CONFIG,
+                lambda token: pinned.configuration.write({"tls": {"crt": b64(offered)}}, token=token),
+            )
+            if reboot:
+                session.authorised(_CONFIG, lambda token: pinned.system.reboot(token=token))
+        finally:
+            pinned.channel.close()
+        _log.info("%s: a certificate until %s is installed", config.name, new.not_after.isoformat())
+        return new
+
+    def obtain_default(self, *, reboot: bool = True) -> NewCertificate:
+        """Key and certificate for ``my.ence.do`` from the vendor's service. USB devices only."""
+        genuine = self._session.authorised(
+            _CONFIG, lambda token: self._rest.configuration.attestation(token=token)
+        ).genuine
+        if genuine is None:
+            raise HemOperationFailed(f"{self._name}: the device cannot prove itself to the service")
+        return self._install(self._rest.domain.default_bundle(genuine), reboot)
+
+    def obtain(
+        self,
+        prefix: str,
+        *,
+        address: str | None = None,
+        cname: str | None = None,
+        reboot: bool = True,
+        timeout: float = 300.0,
+    ) -> NewCertificate:
+        """A certificate for ``prefix`` in the vendor's zone, over a key the device makes now.
+
+        ``address`` or ``cname``: what the name is to lead to. ``HemOperationFailed`` when the
+        service refuses, ``HemTimeout`` when it takes longer than ``timeout`` seconds.
+        """
+        made = self._session.authorised(
+            _CONFIG, lambda token: self._rest.configuration.write({"gen_csr": True}, token=token)
+        )
+        if made.csr is None:
+            raise HemOperationFailed(f"{self._name}: the device gave no certificate request")
+        wanted = {"csr": made.csr, "genuine": made.genuine, "ip": address, "cname": cname}
+        answer = self._rest.domain.request(
+            prefix, {name: value for name, value in wanted.items() if value is not None}
+        )
+        deadline = time.monotonic() + timeout
+        bundle = None if isinstance(answer, str) else answer
+        while bundle is None:
+            bundle = self._rest.domain.result(str(answer))
+            if bundle is None:
+                if time.monotonic() >= deadline:
+                    raise HemTimeout(f"no certificate for {prefix!r} within {timeout:g} s")
+                self._sleep(2.0)
+        return self._install(bundle, reboot)
+
+    @property
+    def _name(self) -> str:
+        return self._rest.channel.config.name
+
+    def _install(self, bundle: Mapping[str, Any], reboot: bool) -> NewCertificate:
+        try:
+            new = _read(unb64(str(bundle["crt"])))
+        except (KeyError, ValueError):
+            raise HemProtocolError("the certificate service's answer holds no certificate") from None
+        self._session.authorised(
+            _CONFIG, lambda token: self._rest.configuration.write({"tls": dict(bundle)}, token=token)
+        )
+        if reboot:
+            self._session.authorised(_CONFIG, lambda token: self._rest.system.reboot(token=token))
+        return new
+
+
+def _pinned_to(config: DeviceConfig, pin: str) -> DeviceConfig:
+    return replace(config, pin_sha256=pin, ca_file=None, insecure=False)
+
+
+def _read(chain: bytes) -> NewCertificate:
+    """The leaf of a chain of concatenated DER certificates."""
+    from cryptography import x509
+
+    try:
+        leaf = chain[: _der_length(chain)]
+        certificate = x509.load_der_x509_certificate(leaf)
+    except (ValueError, IndexError):
+        raise HemProtocolError(f"the offered certificate chain ({len(chain)} bytes) is not DER") from None
+    return NewCertificate(certificate.not_valid_after_utc, spki_sha256(leaf))
+
+
+def _der_length(data: bytes) -> int:
+    """Bytes of the first element, header included (X.690 §8.1.3)."""
+    first = data[1]
+    if first < 0x80:
+        return 2 + first
+    count = first & 0x7F
+    return 2 + count + int.from_bytes(data[2 : 2 + count], "big")

@@ -1,0 +1,135 @@
+"""The device's own TLS certificate."""
+
+from __future__ import annotations
+
+import datetime
+import ssl
+import time
+
+import pytest
+from device.laboratory import LostRequest
+
+from hem_provider.certificate import _der_length
+from hem_provider.device import connect
+from hem_provider.errors import HemConnectionError, HemOperationFailed, HemProtocolError, HemTLSError
+from hem_provider.rest.tls import spki_sha256
+
+
+def test_without_an_offer_nothing_is_done(hem, bench):
+    assert hem.certificate.renew() is None
+    assert bench.count("POST /api/system/config") == 0
+
+
+def test_an_offered_chain_is_installed_and_the_device_restarted(hem, bench):
+    bench.backend(checkin_newcrt=True)
+    new = hem.certificate.renew()
+    assert new.not_after > datetime.datetime.now(datetime.UTC)
+    assert bench.count("GET /api/system/reboot") == 1
+
+
+def test_the_default_name_is_obtained_from_the_service(hem, bench):
+    new = hem.certificate.obtain_default(reboot=False)
+    assert new.not_after > datetime.datetime.now(datetime.UTC)
+    assert bench.count("GET /api/system/reboot") == 0
+
+
+def test_a_name_of_ones_own_is_obtained(hem, bench, monkeypatch):
+    monkeypatch.setattr(hem.certificate, "_sleep", lambda _: None)
+    assert hem.rest.domain.is_free("office-hem")
+    hem.certificate.obtain("office-hem", address="192.168.7.1")
+    assert bench.count("GET /api/system/reboot") == 1
+
+
+@pytest.mark.parametrize("prefix", ["", "a/b", "ü", "a b", "a.b"])
+def test_a_name_that_is_no_label_is_refused(hem, prefix):
+    with pytest.raises(ValueError, match="accepted: letters, digits and hyphens"):
+        hem.rest.domain.is_free(prefix)
+
+
+def test_a_service_that_refuses_says_so(hem, bench):
+    bench.fault("CLOUD POST /domain/register/my", 401)
+    with pytest.raises(HemOperationFailed, match="refuses the device"):
+        hem.certificate.obtain_default()
+    bench.fault("CLOUD POST /domain/register/my", LostRequest)
+    with pytest.raises(HemConnectionError):
+        hem.certificate.obtain_default()
+
+
+def test_the_first_certificate_of_a_chain_is_found():
+    assert _der_length(bytes([0x30, 0x03, 1, 2, 3, 0x30])) == 5
+    assert _der_length(bytes([0x30, 0x82, 0x01, 0x00]) + bytes(300)) == 260
+    from hem_provider.certificate import _read
+
+    for chain in (b"", b"\x30", b"\x30\x05abcde"):
+        with pytest.raises(HemProtocolError, match="not DER"):
+            _read(chain)
+
+
+@pytest.fixture
+def own_served(tmp_path):
+    from support.emulator import ServedEmulator
+
+    emulator = ServedEmulator(tmp_path).start()
+    yield emulator
+    emulator.stop()
+
+
+def certificate_of(url):
+    host, port = url.removeprefix("https://").split(":")
+    return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate((host, int(port))))
+
+
+def change(emulator, action):
+    """Do something to the served device from outside, through its state file."""
+    from hem_provider.emulator.emulated import EmulatedDevice
+
+    with EmulatedDevice(emulator.state) as device, device.model.transaction():
+        action(device.model)
+
+
+def test_a_certificate_that_no_longer_verifies_is_renewed_over_tls(own_served):
+    from dataclasses import replace
+
+    def offer(model):
+        model.state = replace(model.state, bench=replace(model.state.bench, checkin_newcrt=True))
+
+    change(own_served, offer)
+    old = certificate_of(own_served.https)
+    # This client does not trust the served certificate: as with an expired one, it cannot log in.
+    hem = connect(
+        own_served.https,
+        passphrase=own_served.passphrase,
+        cloud_url=own_served.cloud,
+        cloud_ca_file=own_served.ca_file,
+    )
+    with pytest.raises(HemTLSError):
+        hem.login()
+    new = hem.certificate.renew()
+    deadline = time.monotonic() + 10
+    while certificate_of(own_served.https) == old and time.monotonic() < deadline:
+        time.sleep(0.05)
+    served = certificate_of(own_served.https)
+    assert served != old
+    assert new.pin == spki_sha256(served) == spki_sha256(old)
+
+
+def test_the_login_goes_only_to_the_key_that_the_new_certificate_is_for(own_served, monkeypatch):
+    from dataclasses import replace
+
+    from hem_provider import certificate
+
+    def offer(model):
+        model.state = replace(model.state, bench=replace(model.state.bench, checkin_newcrt=True))
+
+    change(own_served, offer)
+    hem = connect(
+        own_served.https,
+        passphrase=own_served.passphrase,
+        cloud_url=own_served.cloud,
+        cloud_ca_file=own_served.ca_file,
+    )
+    monkeypatch.setattr(certificate, "spki_sha256", lambda _: "00" * 32)  # somebody else's
+    before = len(own_served.calls())
+    with pytest.raises(HemTLSError, match="is pinned"):
+        hem.certificate.renew()
+    assert {call["path"] for call in own_served.calls(before)} <= {"/api/system/checkin", "/checkin"}
