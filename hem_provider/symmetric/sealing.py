@@ -33,7 +33,7 @@ OVERHEAD = 2 * BLOCK
 _PLAIN_AAD = BLOCK - 1
 
 
-def seal(key: AnyAesKey, data: Buffer, aad: Buffer = b"") -> bytes:
+def seal(key: AnyAesKey, data: Buffer, aad: Buffer | None = None) -> bytes:
     """Encrypt and authenticate 1…2048 bytes (2032 with ``aad`` of 16 bytes and more). One call.
 
     ``key``: an AES key of family ``aead``; best one that is used for ``seal`` alone.
@@ -41,7 +41,7 @@ def seal(key: AnyAesKey, data: Buffer, aad: Buffer = b"") -> bytes:
     ``WrongKeyType``, ``WrongKeyFamily``.
     """
     device_key = aes_key(key, "aead")
-    device_aad, prefix = _bound(as_bytes("aad", aad))
+    device_aad, prefix = _bound(b"" if aad is None else as_bytes("aad", aad))
     clear, limit = as_bytes("data", data), MAX_MESSAGE - len(prefix)
     if not clear:
         raise ValueError(f"data: 0 bytes; seal takes 1 to {limit} bytes")
@@ -56,14 +56,14 @@ def seal(key: AnyAesKey, data: Buffer, aad: Buffer = b"") -> bytes:
     return nonce + ciphertext + tag
 
 
-def open(key: AnyAesKey, sealed: Buffer, aad: Buffer = b"") -> bytes:
+def open(key: AnyAesKey, sealed: Buffer, aad: Buffer | None = None) -> bytes:
     """What was sealed with this key and ``aad``. One call; one more, to make sure of the key, when
     rejected.
 
     ``InvalidTag`` when anything was changed, cut or added; nothing is released then.
     """
     device_key = aes_key(key, "aead")
-    device_aad, prefix = _bound(as_bytes("aad", aad))
+    device_aad, prefix = _bound(b"" if aad is None else as_bytes("aad", aad))
     whole = as_bytes("sealed", sealed)
     size = len(whole) - OVERHEAD
     if not len(prefix) < size <= MAX_MESSAGE:

@@ -327,3 +327,11 @@ def test_all_256_bits_of_the_digest_of_long_additional_data_count():
         else:
             with pytest.raises(InvalidTag, match="other additional data"):
                 symmetric.open(key, sealed, aad)
+
+
+def test_no_additional_data_are_empty_ones():
+    key = LocalAesKey(RAW)
+    assert symmetric.open(key, symmetric.seal(key, b"data", None), b"") == b"data"
+    assert symmetric.open(key, symmetric.seal(key, b"data", b"")) == b"data"
+    with pytest.raises(TypeError, match="aad: str"):
+        symmetric.seal(key, b"data", "text")
