@@ -57,14 +57,20 @@ def _init(options: argparse.Namespace) -> int:
             )
         name = configured_device(here.name, None).name
         hem = here.device()
+        names = _given(hem, options.names_key, check_names_key)
         key = _wrap_key(hem, options)
-        names = _names_key(hem, options) if options.hide_names or options.names_key else None
-        header = Header(secrets.token_hex(16), name, key.kid, None if names is None else names.kid)
+        again = f"--key {key.kid}"
         try:
+            if names is None and options.hide_names:
+                names = hem.keys.create(NAMES_TYPE, label=f"{options.label[:26]} names")
+            if names is not None:
+                again += f" --names-key {names.kid}"
+            header = Header(secrets.token_hex(16), name, key.kid, None if names is None else names.kid)
             Vault.create(here.path, header, here.opener.unlock(here.name))
         except HemError as error:
-            again = f"--key {key.kid}" + (f" --names-key {names.kid}" if names else "")
-            raise VaultError(f"{error}; the keys are made, go on with: hem keyring init {again}") from error
+            raise VaultError(
+                f"{error}; what was made is not lost, go on with: hem keyring init {again}"
+            ) from error
         _say(f"{here.path}: made; key {key.kid} ({key.label!r}) on {name} opens it")
         if names is not None:
             _say(f"names are hidden with key {names.kid} ({names.label!r})")
@@ -244,20 +250,20 @@ def _pair(line: str, number: int) -> tuple[str, str]:
 
 
 def _wrap_key(hem: Hem, options: argparse.Namespace) -> Key:
+    given = _given(hem, options.key, check_wrap_key)
+    if given is not None:
+        return given
     with _usage_errors():
-        if options.key is None:
-            return hem.keys.create(WRAP_TYPE, label=options.label, usage={"wrap"})
-        key = hem.keys.get(options.key)
-    check_wrap_key(key)
-    return key
+        return hem.keys.create(WRAP_TYPE, label=options.label, usage={"wrap"})
 
 
-def _names_key(hem: Hem, options: argparse.Namespace) -> Key:
+def _given(hem: Hem, kid: str | None, check: Callable[[Key], None]) -> Key | None:
+    """The key that the user named, if it is fit."""
+    if kid is None:
+        return None
     with _usage_errors():
-        if options.names_key is None:
-            return hem.keys.create(NAMES_TYPE, label=f"{options.label[:26]} names")
-        key = hem.keys.get(options.names_key)
-    check_names_key(key)
+        key = hem.keys.get(kid)
+    check(key)
     return key
 
 
@@ -267,7 +273,7 @@ def _usage_errors() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        raise HemConfigError(f"hem keyring: {error}") from error
+        raise HemConfigError(str(error)) from error
 
 
 def _choice(path: Path) -> str:

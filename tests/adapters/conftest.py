@@ -8,7 +8,8 @@ from device.laboratory import PASSPHRASE, make_template
 from device.laboratory import bench as open_bench
 from support.emulator import ServedEmulator
 
-from hem_provider.adapters.vault import Header, Vault
+from hem_provider.adapters.vault.format import Header
+from hem_provider.adapters.vault.vault import Vault
 
 
 @pytest.fixture

@@ -5,16 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from adapters.doubles import KID, NAMES_KID, OTHER_KID, VAULT, MemoryKeys
+from adapters.doubles import KID, NAMES_KID, OTHER_KID, VAULT, MemoryKeys, body, sealed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hem_provider.adapters.vault import Content, EntryRejected, Header, Vault, VaultDamaged, VaultError
-from hem_provider.adapters.vault.format import Contents, Record
-from hem_provider.adapters.vault.sealing import MAX_PASSWORD, open_record, rewrap_record, seal_record
+from hem_provider.adapters.vault.errors import EntryRejected, VaultDamaged, VaultError
+from hem_provider.adapters.vault.format import Contents, Header, Record
+from hem_provider.adapters.vault.sealing import MAX_PASSWORD, Content, open_record, rewrap_record, seal_record
+from hem_provider.adapters.vault.vault import Vault
 from hem_provider.errors import HemKeyNotFound
-
-from .test_vault_format import body, sealed
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=100)
 WORDS = (b"mail", b"anna")

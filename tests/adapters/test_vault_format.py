@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from dataclasses import replace
 
 import pytest
-from adapters.doubles import KID, NAMES_KID, OTHER_KID, VAULT
+from adapters.doubles import KID, NAMES_KID, OTHER_KID, VAULT, body, sealed
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -36,15 +35,6 @@ def records(draw):
 CONTENTS = st.builds(
     lambda header, entries: Contents(header).with_records(entries), HEADERS, st.lists(records(), max_size=6)
 )
-
-
-def sealed(body: bytes) -> bytes:
-    """``body`` with a checksum that is right, as somebody who alters a vault would make it."""
-    return body + b"sha256 " + hashlib.sha256(body).hexdigest().encode() + b"\n"
-
-
-def body(data: bytes) -> bytes:
-    return data[: data.rindex(b"sha256 ")]
 
 
 @given(CONTENTS)

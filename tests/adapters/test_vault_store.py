@@ -13,18 +13,18 @@ from pathlib import Path
 import pytest
 from adapters.doubles import KID, VAULT, MemoryKeys
 
-from hem_provider.adapters.vault import (
-    Header,
-    Vault,
+from hem_provider.adapters.vault import store
+from hem_provider.adapters.vault.errors import (
     VaultBusy,
     VaultDamaged,
     VaultError,
     VaultExists,
     VaultMissing,
     VaultUnwritable,
-    default_path,
-    store,
 )
+from hem_provider.adapters.vault.format import Header
+from hem_provider.adapters.vault.store import default_path
+from hem_provider.adapters.vault.vault import Vault
 from hem_provider.errors import HemConfigError
 
 #: What a writer asks of the system, in the order of asking; it is killed before each of them.

@@ -74,6 +74,7 @@ class Vault:
         """Write an entry, in place of one of the same name. ``ValueError`` for a name or password
         that is no text or too long."""
         content = Content(service, user, password)
+        content.encode()  # refuses what cannot be stored before any request
         for _ in range(_TRIES):
             header = self.load().header
             record = self.seal(header, content)
@@ -120,7 +121,6 @@ class Vault:
 
     def seal(self, header: Header, content: Content) -> Record:
         """A new entry, not yet written. One device call; with hidden names two."""
-        content.encode()  # refuses what cannot be stored before any request
         names, key = self._names(header), self.source(header).wrapping(header.key)
         with self._keyed(header):
             words = names.words(content.service, content.user)
