@@ -13,7 +13,19 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from hem_pkcs11.functions import digests, general, keys, objects, random, sessions, signatures, tokens
+from hem_pkcs11.functions import (
+    ciphers,
+    digests,
+    dual,
+    general,
+    keys,
+    objects,
+    random,
+    sessions,
+    signatures,
+    states,
+    tokens,
+)
 
 __all__ = ["CALLS", "Call", "Kind"]
 
@@ -100,6 +112,47 @@ CALLS: Mapping[str, Call] = MappingProxyType(
             (
                 "C_GenerateKeyPair", keys.generate_key_pair,
                 _K.SESSION, _K.MECHANISM, _K.TEMPLATE, _K.TEMPLATE, _K.RESULT, _K.RESULT,
+            ),
+            ("C_GetOperationState", states.get_operation_state, _K.SESSION, _K.OUTPUT),
+            (
+                "C_SetOperationState", states.set_operation_state,
+                _K.SESSION, _K.BYTES, _K.NUMBER, _K.NUMBER,
+            ),
+            ("C_EncryptInit", ciphers.encrypt_init, *_INIT),
+            ("C_Encrypt", ciphers.encrypt, *_CRYPT),
+            ("C_EncryptUpdate", ciphers.encrypt_update, *_CRYPT),
+            ("C_EncryptFinal", ciphers.encrypt_final, _K.SESSION, _K.OUTPUT),
+            ("C_DecryptInit", ciphers.decrypt_init, *_INIT),
+            ("C_Decrypt", ciphers.decrypt, *_CRYPT),
+            ("C_DecryptUpdate", ciphers.decrypt_update, *_CRYPT),
+            ("C_DecryptFinal", ciphers.decrypt_final, _K.SESSION, _K.OUTPUT),
+            ("C_DigestKey", digests.digest_key, _K.SESSION, _K.NUMBER),
+            ("C_DigestEncryptUpdate", dual.digest_encrypt_update, *_CRYPT),
+            ("C_DecryptDigestUpdate", dual.decrypt_digest_update, *_CRYPT),
+            ("C_SignEncryptUpdate", dual.sign_encrypt_update, *_CRYPT),
+            ("C_DecryptVerifyUpdate", dual.decrypt_verify_update, *_CRYPT),
+            (
+                "C_VerifySignatureInit", signatures.verify_signature_init,
+                _K.SESSION, _K.MECHANISM, _K.NUMBER, _K.BYTES,
+            ),
+            ("C_VerifySignature", signatures.verify_signature, _K.SESSION, _K.BYTES),
+            ("C_VerifySignatureUpdate", signatures.verify_signature_update, _K.SESSION, _K.BYTES),
+            ("C_VerifySignatureFinal", signatures.verify_signature_final, _K.SESSION),
+            (
+                "C_GenerateKey", keys.generate_key,
+                _K.SESSION, _K.MECHANISM, _K.TEMPLATE, _K.RESULT,
+            ),
+            (
+                "C_WrapKey", keys.wrap_key,
+                _K.SESSION, _K.MECHANISM, _K.NUMBER, _K.NUMBER, _K.OUTPUT,
+            ),
+            (
+                "C_UnwrapKey", keys.unwrap_key,
+                _K.SESSION, _K.MECHANISM, _K.NUMBER, _K.BYTES, _K.TEMPLATE, _K.RESULT,
+            ),
+            (
+                "C_DeriveKey", keys.derive_key,
+                _K.SESSION, _K.MECHANISM, _K.NUMBER, _K.TEMPLATE, _K.RESULT,
             ),
             ("C_SeedRandom", random.seed_random, _K.SESSION, _K.BYTES),
             ("C_GenerateRandom", random.generate_random, _K.SESSION, _K.FILL),

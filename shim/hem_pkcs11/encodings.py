@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Any
+
 from hem_pkcs11.constants import CKR
 from hem_pkcs11.returns import Pkcs11Error
 
-__all__ = ["fixed_from_der", "octet_string"]
+__all__ = ["fixed_from_der", "octet_string", "point_content", "public_key_info", "public_point"]
 
 
 def octet_string(content: bytes) -> bytes:
@@ -56,3 +59,45 @@ def _element(data: bytes, tag: int) -> tuple[bytes, bytes]:
     if len(data) < start + size:
         raise ValueError("truncated")
     return data[start : start + size], data[start + size :]
+
+
+def public_point(public: Any) -> bytes:
+    """CKA_EC_POINT: the DER OCTET STRING with the uncompressed point of a native EC key, or with
+    the raw bytes of an RFC 8032 or RFC 7748 key."""
+    if isinstance(public, bytes):
+        return octet_string(public)
+    from cryptography.hazmat.primitives.asymmetric import ec
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    if isinstance(public, ec.EllipticCurvePublicKey):
+        return octet_string(public.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint))
+    return octet_string(public.public_bytes(Encoding.Raw, PublicFormat.Raw))
+
+
+def public_key_info(public: Any) -> bytes:
+    """CKA_PUBLIC_KEY_INFO: SubjectPublicKeyInfo in DER; empty, as the standard has it for what is
+    not known, for a type that ``cryptography`` lacks (ML-KEM-512)."""
+    if not hasattr(public, "public_bytes"):
+        return b""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    return bytes(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo))
+
+
+def point_content(value: bytes, sizes: Collection[int]) -> bytes:
+    """The point within a CKA_EC_POINT or an ECDH parameter, which hosts give raw or as OCTET STRING.
+
+    ``sizes``: of raw points of the key's type. They decide, since a raw point may well begin like
+    an OCTET STRING. Raises CKR_ATTRIBUTE_VALUE_INVALID.
+    """
+    if len(value) in sizes:
+        return value
+    for head in (2, 3):
+        content = value[head:]
+        if len(content) in sizes and value == octet_string(content):
+            return content
+    raise Pkcs11Error(
+        CKR.ATTRIBUTE_VALUE_INVALID,
+        f"a public point of {len(value)} bytes; accepted: {' or '.join(map(str, sizes))}, raw or as "
+        "DER OCTET STRING",
+    )

@@ -1,4 +1,4 @@
-"""The mechanisms: one table of what each does, with which keys, and under which device algorithm.
+"""The mechanisms: one table of what each does, with which keys, and how the device calls it.
 
 Listed is exactly what works. Hashed ECDSA comes first and carries CKF_HW, because hosts that are
 not told a mechanism take the first such one; raw CKM_ECDSA is absent on purpose, since hosts that
@@ -7,64 +7,156 @@ see it hash by themselves, and the device cannot sign a digest.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKF, CKK, CKM, CKR, name_of
 from hem_pkcs11.returns import Pkcs11Error
-from hem_pkcs11.values import EddsaParameters, Mechanism, MechanismInfo
-from hem_provider.keytypes import MAX_CONTEXT, KeyAttributes
+from hem_pkcs11.values import Mechanism, MechanismInfo
+from hem_provider.keytypes import Family
 
-__all__ = ["MECHANISMS", "Row", "allowed_mechanisms", "device_algorithm", "row_of"]
+if TYPE_CHECKING:
+    from hem_provider.key import Key
+
+__all__ = ["MECHANISMS", "Row", "Scheme", "allowed_mechanisms", "no_parameter", "row_of"]
+
+
+class Scheme(enum.Enum):
+    """What computes a mechanism; each operation module serves some of them."""
+
+    ECDSA = "ecdsa"
+    EDDSA = "eddsa"
+    MLDSA = "mldsa"
+    HMAC = "hmac"
+    CMAC = "cmac"
+    ECB = "ecb"
+    CBC = "cbc"
+    CBC_PAD = "cbc-pad"
+    CTR = "ctr"
+    GCM = "gcm"
+    KEY_WRAP = "key-wrap"
+    KEY_WRAP_PAD = "key-wrap-pad"
+    ECDH = "ecdh"
+    MLKEM = "mlkem"
+    DIGEST = "digest"
+    PAIR = "pair"
+    SECRET = "secret"  # noqa: S105 - makes secret keys
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """``key_types``: what keys it takes or makes. Sizes are in the unit the standard gives for the
-    mechanism (bits for curves). ``algorithm``: the device's literal, ``hash``: hashlib's name."""
+    mechanism (bits for curves, bytes for AES). ``algorithm``: the device's literal, ``hash``:
+    hashlib's name, ``family``: the mode family an AES key needs. ``general``: the parameter is the
+    length of the MAC."""
 
     type: CKM
     flags: CKF
+    scheme: Scheme
     key_types: frozenset[CKK] = frozenset()
     min_size: int = 0
     max_size: int = 0
     algorithm: str = ""
     hash: str = ""
+    family: str = ""
+    general: bool = False
 
     @property
     def info(self) -> MechanismInfo:
         return MechanismInfo(self.min_size, self.max_size, int(self.flags))
 
 
-_SIGNS = CKF.HW | CKF.SIGN | CKF.VERIFY
+_SIGN = CKF.SIGN | CKF.VERIFY
+_SIGN_MESSAGES = _SIGN | CKF.MESSAGE_SIGN | CKF.MESSAGE_VERIFY
+_CRYPT = CKF.ENCRYPT | CKF.DECRYPT
 _CURVES = CKF.EC_F_P | CKF.EC_OID | CKF.EC_CURVENAME | CKF.EC_UNCOMPRESS
+_NAMED = CKF.EC_OID | CKF.EC_CURVENAME
 _PAIR = CKF.HW | CKF.GENERATE_KEY_PAIR
+_GENERATE = CKF.HW | CKF.GENERATE
+_S = Scheme
 _EC = frozenset({CKK.EC})
 _EDWARDS = frozenset({CKK.EC_EDWARDS})
+_MONTGOMERY = frozenset({CKK.EC_MONTGOMERY})
+_AES = frozenset({CKK.AES})
+_MLDSA = frozenset({CKK.ML_DSA})
+_MLKEM = frozenset({CKK.ML_KEM})
+
+_HASHES = (
+    ("sha256", 32, CKK.SHA256_HMAC, CKM.SHA256, CKM.SHA256_HMAC, CKM.SHA256_HMAC_GENERAL, CKM.SHA256_KEY_GEN),
+    ("sha384", 48, CKK.SHA384_HMAC, CKM.SHA384, CKM.SHA384_HMAC, CKM.SHA384_HMAC_GENERAL, CKM.SHA384_KEY_GEN),
+    ("sha512", 64, CKK.SHA512_HMAC, CKM.SHA512, CKM.SHA512_HMAC, CKM.SHA512_HMAC_GENERAL, CKM.SHA512_KEY_GEN),
+    (
+        "sha3_256", 32, CKK.SHA3_256_HMAC,
+        CKM.SHA3_256, CKM.SHA3_256_HMAC, CKM.SHA3_256_HMAC_GENERAL, CKM.SHA3_256_KEY_GEN,
+    ),
+    (
+        "sha3_384", 48, CKK.SHA3_384_HMAC,
+        CKM.SHA3_384, CKM.SHA3_384_HMAC, CKM.SHA3_384_HMAC_GENERAL, CKM.SHA3_384_KEY_GEN,
+    ),
+    (
+        "sha3_512", 64, CKK.SHA3_512_HMAC,
+        CKM.SHA3_512, CKM.SHA3_512_HMAC, CKM.SHA3_512_HMAC_GENERAL, CKM.SHA3_512_KEY_GEN,
+    ),
+)  # fmt: skip
+
+
+def _macs() -> tuple[Row, ...]:
+    rows = []
+    for name, _, key_type, _, mac, general, _ in _HASHES:
+        keys = frozenset({key_type, CKK.GENERIC_SECRET})
+        flags = CKF.HW | _SIGN_MESSAGES
+        rows.append(Row(mac, flags, _S.HMAC, keys, 1, 2**20, hash=name))
+        rows.append(Row(general, flags, _S.HMAC, keys, 1, 2**20, hash=name, general=True))
+    return tuple(rows)
+
+
+_HASHED_ECDSA = CKF.HW | _SIGN_MESSAGES | _CURVES
 
 _ROWS = (
-    Row(CKM.ECDSA_SHA256, _SIGNS | _CURVES, _EC, 256, 521, "SHA256WithECDSA", "sha256"),
-    Row(CKM.ECDSA_SHA384, _SIGNS | _CURVES, _EC, 256, 521, "SHA384WithECDSA", "sha384"),
-    Row(CKM.ECDSA_SHA512, _SIGNS | _CURVES, _EC, 256, 521, "SHA512WithECDSA", "sha512"),
-    Row(CKM.EDDSA, _SIGNS | CKF.EC_OID | CKF.EC_CURVENAME, _EDWARDS, 255, 448),
-    Row(CKM.EC_KEY_PAIR_GEN, _PAIR | _CURVES, _EC, 256, 521),
-    Row(CKM.EC_EDWARDS_KEY_PAIR_GEN, _PAIR | CKF.EC_OID | CKF.EC_CURVENAME, _EDWARDS, 255, 448),
+    Row(CKM.ECDSA_SHA256, _HASHED_ECDSA, _S.ECDSA, _EC, 256, 521, "SHA256WithECDSA", "sha256"),
+    Row(CKM.ECDSA_SHA384, _HASHED_ECDSA, _S.ECDSA, _EC, 256, 521, "SHA384WithECDSA", "sha384"),
+    Row(CKM.ECDSA_SHA512, _HASHED_ECDSA, _S.ECDSA, _EC, 256, 521, "SHA512WithECDSA", "sha512"),
+    Row(CKM.EDDSA, CKF.HW | _SIGN_MESSAGES | _NAMED, _S.EDDSA, _EDWARDS, 255, 448),
+    Row(CKM.ML_DSA, CKF.HW | _SIGN_MESSAGES, _S.MLDSA, _MLDSA, 1312, 2592),
+    *_macs(),
+    Row(CKM.AES_CMAC, _SIGN_MESSAGES, _S.CMAC, _AES, 16, 32, family="mac"),
+    # The device has the first 32 bytes of a secret only: whole for these sizes.
+    Row(CKM.ECDH1_DERIVE, CKF.HW | CKF.DERIVE | _CURVES, _S.ECDH, _EC | _MONTGOMERY, 255, 256),
+    Row(CKM.AES_ECB, _CRYPT, _S.ECB, _AES, 16, 32, family="cipher"),
+    Row(CKM.AES_CBC, _CRYPT, _S.CBC, _AES, 16, 32, family="cipher"),
+    Row(CKM.AES_CBC_PAD, _CRYPT, _S.CBC_PAD, _AES, 16, 32, family="cipher"),
+    Row(CKM.AES_CTR, _CRYPT, _S.CTR, _AES, 16, 32, family="cipher"),
+    Row(
+        CKM.AES_GCM, _CRYPT | CKF.MESSAGE_ENCRYPT | CKF.MESSAGE_DECRYPT | CKF.MULTI_MESSAGE,
+        _S.GCM, _AES, 16, 32, family="aead",
+    ),
+    Row(CKM.AES_KEY_WRAP, CKF.WRAP | CKF.UNWRAP, _S.KEY_WRAP, _AES, 16, 32, family="wrap"),
+    Row(CKM.AES_KEY_WRAP_KWP, CKF.WRAP | CKF.UNWRAP, _S.KEY_WRAP_PAD, _AES, 16, 32, family="wrap"),
+    Row(CKM.ML_KEM, CKF.HW | CKF.ENCAPSULATE | CKF.DECAPSULATE, _S.MLKEM, _MLKEM, 800, 1568),
+    Row(CKM.EC_KEY_PAIR_GEN, _PAIR | _CURVES, _S.PAIR, _EC, 256, 521),
+    Row(CKM.EC_EDWARDS_KEY_PAIR_GEN, _PAIR | _NAMED, _S.PAIR, _EDWARDS, 255, 448),
+    Row(CKM.EC_MONTGOMERY_KEY_PAIR_GEN, _PAIR | _NAMED, _S.PAIR, _MONTGOMERY, 255, 448),
+    Row(CKM.ML_DSA_KEY_PAIR_GEN, _PAIR, _S.PAIR, _MLDSA, 1312, 2592),
+    Row(CKM.ML_KEM_KEY_PAIR_GEN, _PAIR, _S.PAIR, _MLKEM, 800, 1568),
+    Row(CKM.AES_KEY_GEN, _GENERATE, _S.SECRET, _AES, 16, 32),
     *(
-        Row(mechanism, CKF.DIGEST, hash=name)
-        for mechanism, name in (
-            (CKM.SHA256, "sha256"),
-            (CKM.SHA384, "sha384"),
-            (CKM.SHA512, "sha512"),
-            (CKM.SHA224, "sha224"),
-            (CKM.SHA_1, "sha1"),
-            (CKM.SHA3_256, "sha3_256"),
-            (CKM.SHA3_384, "sha3_384"),
-            (CKM.SHA3_512, "sha3_512"),
-            (CKM.SHA3_224, "sha3_224"),
+        Row(generation, _GENERATE, _S.SECRET, frozenset({key_type}), size, size)
+        for _, size, key_type, _, _, _, generation in _HASHES
+    ),
+    Row(CKM.GENERIC_SECRET_KEY_GEN, CKF.GENERATE, _S.SECRET, frozenset({CKK.GENERIC_SECRET}), 8, 8 * 2**16),
+    *(
+        Row(mechanism, CKF.DIGEST, _S.DIGEST, hash=name)
+        for name, mechanism in (
+            *((name, digest) for name, _, _, digest, _, _, _ in _HASHES),
+            ("sha224", CKM.SHA224),
+            ("sha1", CKM.SHA_1),
+            ("sha3_224", CKM.SHA3_224),
         )
     ),
-)
+)  # fmt: skip
 
 #: By mechanism, in the order of C_GetMechanismList.
 MECHANISMS: Mapping[int, Row] = MappingProxyType({int(row.type): row for row in _ROWS})
@@ -81,40 +173,28 @@ def row_of(mechanism: int, use: int = 0) -> Row:
     return row
 
 
-def allowed_mechanisms(key_type: CKK, attributes: KeyAttributes) -> tuple[CKM, ...]:
-    """CKA_ALLOWED_MECHANISMS: what the device does with this very key."""
+def no_parameter(row: Row, mechanism: Mechanism) -> None:
+    """Raise CKR_MECHANISM_PARAM_INVALID when there is a parameter."""
+    if mechanism.parameter is not None:
+        raise Pkcs11Error(CKR.MECHANISM_PARAM_INVALID, f"CKM_{row.type.name} takes no parameter")
+
+
+def allowed_mechanisms(key_type: CKK, key: Key) -> tuple[CKM, ...]:
+    """CKA_ALLOWED_MECHANISMS: what works with this very key."""
     return tuple(
         row.type
         for row in _ROWS
         if key_type in row.key_types
-        and ((attributes.exdsa and row.flags & CKF.SIGN) or (attributes.ecdh and row.flags & CKF.DERIVE))
+        and not row.flags & (CKF.GENERATE | CKF.GENERATE_KEY_PAIR)
+        and _fits(row, key)
     )
 
 
-def device_algorithm(row: Row, mechanism: Mechanism, type_name: str) -> tuple[str, bytes | None]:
-    """The device's ``alg`` and ``ctx`` for a signature with a key of type ``type_name``.
-
-    Raises CKR_MECHANISM_PARAM_INVALID for a parameter the device cannot honour.
-    """
-    if row.type != CKM.EDDSA:
-        if mechanism.parameter is not None:
-            raise Pkcs11Error(CKR.MECHANISM_PARAM_INVALID, f"CKM_{row.type.name} takes no parameter")
-        return row.algorithm, None
-    return _eddsa(mechanism, {"ED25519": "Ed25519", "ED448": "Ed448"}[type_name])
-
-
-def _eddsa(mechanism: Mechanism, name: str) -> tuple[str, bytes | None]:
-    """RFC 8032's five variants by phFlag and context (PKCS#11 6.3.15)."""
-    parameter = mechanism.parameter
-    if parameter is None:
-        return name, None
-    if not isinstance(parameter, EddsaParameters) or len(parameter.context) > MAX_CONTEXT:
-        raise Pkcs11Error(
-            CKR.MECHANISM_PARAM_INVALID,
-            f"CKM_EDDSA: the parameter is CK_EDDSA_PARAMS with a context of at most {MAX_CONTEXT} bytes",
-        )
-    if parameter.prehash:
-        return f"{name}ph", parameter.context or None
-    if name == "Ed25519" and parameter.context:
-        return "Ed25519ctx", parameter.context
-    return name, parameter.context or None
+def _fits(row: Row, key: Key) -> bool:
+    match row.scheme:
+        case Scheme.ECDSA | Scheme.EDDSA:
+            return key.attributes.exdsa
+        case Scheme.ECDH:
+            return key.attributes.ecdh and key.type.bits <= row.max_size
+    kept = key.family_mark
+    return key.type.family is not Family.AES or not kept or row.family in kept

@@ -1,7 +1,7 @@
-"""Objects of a slot: key pairs of the device as Cryptoki objects, with handles that stay.
+"""Keys of the device as objects, and the table of all objects of a slot, with handles that stay.
 
-A pair is a private and a public object of one KID. A handle belongs to (KID, class) for as long
-as the process knows the key, so that a key that is listed again keeps its handle.
+A key pair is a private and a public object of one KID. A handle belongs to (KID, class) for as
+long as the process knows the key, so that a key that is listed again keeps its handle.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import fnmatch
 import itertools
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from hem_pkcs11.attributes import COSTLY, attribute
-from hem_pkcs11.constants import CKO, CKR
-from hem_pkcs11.kinds import KINDS, Kind
+from hem_pkcs11.attributes import key_attribute, key_attribute_types
+from hem_pkcs11.constants import CKK, CKO, CKR
+from hem_pkcs11.items import Item
+from hem_pkcs11.kinds import KINDS
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import Attribute
 
@@ -26,37 +26,37 @@ __all__ = ["KeyObject", "ObjectTable", "shown"]
 
 _ORDER = {name: position for position, name in enumerate(KINDS)}
 _handles = itertools.count(1)  # one sequence for all slots: next() is atomic
+ItemT = TypeVar("ItemT", bound=Item)
 
 
-@dataclass(slots=True, eq=False)
-class KeyObject:
-    """One half of a key pair. ``owner``: the session whose end destroys it, ``None`` for a token
-    object."""
+class KeyObject(Item):
+    """A secret key, or one half of a key pair, in the device."""
 
-    handle: int
-    object_class: CKO
-    key: Key
-    kind: Kind
-    owner: int | None = None
+    def __init__(self, object_class: CKO, key: Key, owner: int | None = None) -> None:
+        super().__init__(object_class, owner)
+        self.key: Key = key
+        self.kind = KINDS[key.type.name]
 
     @property
     def private(self) -> bool:
         return self.object_class != CKO.PUBLIC_KEY
 
-    def matches(self, template: Sequence[Attribute]) -> bool:
-        """Whether every attribute of ``template`` is there with that very value."""
-        try:
-            return all(attribute(self, kind) == value for kind, value in _cheap_first(template))
-        except Pkcs11Error:
-            return False
+    @property
+    def key_type(self) -> CKK:
+        return self.kind.key_type
+
+    def own_attribute(self, kind: int) -> bytes:
+        return key_attribute(self, kind)
+
+    def attribute_types(self) -> Sequence[int]:
+        return key_attribute_types(self.object_class)
 
     def describe(self) -> str:
-        """For messages: which key this is."""
         return f"key {self.key.label!r} (KID {self.key.kid})"
 
-
-def _cheap_first(template: Sequence[Attribute]) -> list[Attribute]:
-    return sorted(template, key=lambda row: row[0] in COSTLY)
+    def public_key(self) -> Any:
+        """The native public key of either half."""
+        return self.key.public_key()
 
 
 def shown(key: Key, filters: tuple[str, ...], *, hidden: bool) -> bool:
@@ -68,10 +68,12 @@ def shown(key: Key, filters: tuple[str, ...], *, hidden: bool) -> bool:
 
 
 def _classes(key: Key) -> Iterator[CKO]:
-    if not key.type.symmetric:
-        if key.attributes.private:
-            yield CKO.PRIVATE_KEY
-        yield CKO.PUBLIC_KEY
+    if key.type.symmetric:
+        yield CKO.SECRET_KEY
+        return
+    if key.attributes.private:
+        yield CKO.PRIVATE_KEY
+    yield CKO.PUBLIC_KEY
 
 
 class ObjectTable:
@@ -79,8 +81,8 @@ class ObjectTable:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._by_handle: dict[int, KeyObject] = {}
-        self._by_key: dict[tuple[str, CKO], KeyObject] = {}
+        self._items: dict[int, Item] = {}
+        self._keys: dict[tuple[str, CKO], KeyObject] = {}
 
     def update(self, keys: Iterable[Key], *, complete: bool) -> None:
         """Take over what the device lists; ``complete`` drops what it no longer lists."""
@@ -88,62 +90,87 @@ class ObjectTable:
             listed = set()
             for key in keys:
                 listed.add(key.kid)
-                self._add(key, None)
+                self._add_key(key, None)
             if complete:
-                for gone in [each for each in self._by_handle.values() if each.key.kid not in listed]:
+                for gone in [each for each in self._keys.values() if each.key.kid not in listed]:
                     self._remove(gone)
 
-    def add(self, key: Key, owner: int | None) -> dict[CKO, KeyObject]:
+    def add_key(self, key: Key, owner: int | None) -> dict[CKO, KeyObject]:
         """The objects of a key just made, by class."""
         with self._lock:
-            return self._add(key, owner)
+            return self._add_key(key, owner)
 
-    def _add(self, key: Key, owner: int | None) -> dict[CKO, KeyObject]:
+    def _add_key(self, key: Key, owner: int | None) -> dict[CKO, KeyObject]:
         added = {}
         for object_class in _classes(key):
-            item = self._by_key.get((key.kid, object_class))
+            item = self._keys.get((key.kid, object_class))
             if item is None:
-                item = KeyObject(next(_handles), object_class, key, KINDS[key.type.name], owner)
-                self._by_key[key.kid, object_class] = item
-                self._by_handle[item.handle] = item
+                item = KeyObject(object_class, key, owner)
+                self._keys[key.kid, object_class] = item
+                self._add(item)
             elif (item.key.label, item.key.descr) != (key.label, key.descr):
                 item.key = key  # otherwise the old one, which may know its public half already
             added[object_class] = item
         return added
 
-    def _remove(self, item: KeyObject) -> None:
-        self._by_handle.pop(item.handle, None)
-        self._by_key.pop((item.key.kid, item.object_class), None)
-
-    def remove_key(self, kid: str) -> None:
-        """Both halves are gone."""
+    def add(self, item: ItemT) -> ItemT:
+        """Take in an object of another kind; it gets its handle."""
         with self._lock:
-            for item in [each for each in self._by_handle.values() if each.key.kid == kid]:
+            self._add(item)
+        return item
+
+    def _add(self, item: Item) -> None:
+        item.handle = next(_handles)
+        self._items[item.handle] = item
+
+    def remove(self, item: Item) -> None:
+        """The object is gone; of a key in the device both halves are."""
+        with self._lock:
+            if isinstance(item, KeyObject):
+                for half in [each for each in self._keys.values() if each.key.kid == item.key.kid]:
+                    self._remove(half)
+            else:
                 self._remove(item)
 
-    def owned_by(self, session: int) -> list[Key]:
-        """The keys that end with a session."""
-        with self._lock:
-            found = {each.key.kid: each.key for each in self._by_handle.values() if each.owner == session}
-        return list(found.values())
+    def _remove(self, item: Item) -> None:
+        self._items.pop(item.handle, None)
+        if isinstance(item, KeyObject):
+            self._keys.pop((item.key.kid, item.object_class), None)
+        item.close()
 
-    def get(self, handle: int, *, private: bool, bad: CKR = CKR.OBJECT_HANDLE_INVALID) -> KeyObject:
+    def clear(self, *, private_only: bool = False, session_only: bool = False) -> None:
+        """Drop objects without touching the device."""
+        with self._lock:
+            for item in list(self._items.values()):
+                if (item.private or not private_only) and (item.owner is not None or not session_only):
+                    self._remove(item)
+
+    def owned_by(self, session: int) -> list[Item]:
+        """The objects that end with a session; of a pair one half."""
+        with self._lock:
+            found = [each for each in self._items.values() if each.owner == session]
+        pairs = {each.key.kid: each for each in found if isinstance(each, KeyObject)}
+        return [*pairs.values(), *(each for each in found if not isinstance(each, KeyObject))]
+
+    def get(self, handle: int, *, private: bool, bad: CKR = CKR.OBJECT_HANDLE_INVALID) -> Item:
         """The object of ``handle``; ``private``: whether the caller may see private ones.
 
         Raises ``bad``.
         """
-        item = self._by_handle.get(handle)
+        item = self._items.get(handle)
         if item is None or (item.private and not private):
             raise Pkcs11Error(bad, f"there is no object with handle {handle}")
         return item
 
-    def find(self, template: Sequence[Attribute], *, private: bool) -> list[KeyObject]:
+    def find(self, template: Sequence[Attribute], *, private: bool) -> list[Item]:
         """What matches, EC keys first, private halves before public ones of the same type."""
         with self._lock:
-            candidates = list(self._by_handle.values())
+            candidates = list(self._items.values())
         found = [each for each in candidates if (private or not each.private) and each.matches(template)]
         return sorted(found, key=_position)
 
 
-def _position(item: KeyObject) -> tuple[int, int, int]:
-    return _ORDER[item.kind.type.name], -item.object_class, item.handle
+def _position(item: Item) -> tuple[int, int, int]:
+    if isinstance(item, KeyObject):
+        return _ORDER[item.kind.type.name], -item.object_class, item.handle
+    return len(_ORDER), -item.object_class, item.handle

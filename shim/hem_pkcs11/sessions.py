@@ -11,6 +11,7 @@ from hem_pkcs11.operations import Operation, Place
 from hem_pkcs11.returns import Pkcs11Error
 
 if TYPE_CHECKING:
+    from hem_pkcs11.items import Item
     from hem_pkcs11.module import Module
     from hem_pkcs11.slots import Slot
 
@@ -58,6 +59,10 @@ class Session:
         if not self.writable:
             raise Pkcs11Error(CKR.SESSION_READ_ONLY, "the session was opened without CKF_RW_SESSION")
 
+    def object(self, handle: int, bad: CKR = CKR.OBJECT_HANDLE_INVALID) -> Item:
+        """The object of ``handle`` as far as this session may see it. Raises ``bad``."""
+        return self.slot.objects.get(handle, private=self.logged_in, bad=bad)
+
     def begin(self, place: Place, operation: Operation) -> None:
         """Start an operation. Raises CKR_OPERATION_ACTIVE when one of its kind runs."""
         self.require_idle(place)
@@ -74,6 +79,10 @@ class Session:
         if not isinstance(operation, kind):
             raise Pkcs11Error(CKR.OPERATION_NOT_INITIALIZED)
         return operation
+
+    def all_running(self) -> dict[Place, Operation]:
+        """Every operation but a search."""
+        return {place: each for place, each in self._operations.items() if place is not Place.FIND}
 
     def end(self, place: Place) -> bool:
         """Drop the operation at ``place``; whether there was one."""

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKF, CKR
+from hem_pkcs11.functions.states import SavedStates
 from hem_pkcs11.log import log
 from hem_pkcs11.login import MAX_PIN, Login
 from hem_pkcs11.objects import ObjectTable, shown
@@ -42,6 +43,7 @@ class Slot:
         self.name = config.name
         self.login = Login(keep_login)
         self.objects = ObjectTable()
+        self.states = SavedStates()
         self.lock = threading.RLock()  # login and listing: one thread asks, the others wait
         self._open_device = open_device
         self._hem: Hem | None = None

@@ -139,3 +139,42 @@ def device_environment(emulator: ServedEmulator, home: Path) -> dict[str, str]:
         "HEM_CA_FILE": str(emulator.ca_file),
         "HEM_NAME": "demo",
     }
+
+
+class DeviceCore(Core):
+    """The Python core over real ``Hem`` objects on an emulated device in the process."""
+
+    PASSPHRASE = "correct horse battery staple"
+
+    def __init__(self, state: Path) -> None:
+        super().__init__("first")
+        self.config = Config(devices=(DeviceConfig(url=f"emulator:{state}", name="first"),))
+        self.module = Module(load_config=lambda: self.config)
+
+    def user_session(self) -> int:
+        session = self.session()
+        rv = self.rv("C_Login", session, CKU.USER, self.PASSPHRASE.encode())
+        assert rv in (CKR.OK, CKR.USER_ALREADY_LOGGED_IN)
+        return session
+
+
+@pytest.fixture(scope="session")
+def device_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An initialised device's state file."""
+    from hem_provider.emulator import open_device
+    from hem_provider.emulator.setup import initialise
+
+    state = tmp_path_factory.mktemp("device") / "device.hem"
+    device = open_device(str(state))
+    initialise(device, passphrase=DeviceCore.PASSPHRASE, admin_passphrase="admin passphrase")
+    device.close()
+    return state
+
+
+@pytest.fixture(scope="module")
+def device(device_state: Path) -> Iterator[DeviceCore]:
+    """Initialised module over the emulated device."""
+    core = DeviceCore(device_state)
+    core.ok("C_Initialize", None)
+    yield core
+    core.ok("C_Finalize", False)

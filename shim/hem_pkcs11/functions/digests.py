@@ -1,22 +1,25 @@
-"""Message digests (5.10)."""
+"""Message digests (5.12)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKR
+from hem_pkcs11.functions.running import finishing
 from hem_pkcs11.operations import Place
 from hem_pkcs11.operations.digest import DigestOperation
-from hem_pkcs11.returns import BufferTooSmall, Pkcs11Error
+from hem_pkcs11.returns import Pkcs11Error
+from hem_pkcs11.secrets import SecretObject
 from hem_pkcs11.values import Buffer, Mechanism
 
 if TYPE_CHECKING:
     from hem_pkcs11.sessions import Session
 
-__all__ = ["digest", "digest_final", "digest_init", "digest_update"]
+__all__ = ["digest", "digest_final", "digest_init", "digest_key", "digest_update"]
 
 
 def digest_init(session: Session, mechanism: Mechanism | None) -> None:
+    """Begin; no mechanism ends what runs."""
     if mechanism is None:
         session.end(Place.DIGEST)
         return
@@ -36,6 +39,16 @@ def digest_update(session: Session, part: Buffer) -> None:
     session.running(Place.DIGEST, DigestOperation).update(part)
 
 
+def digest_key(session: Session, handle: int) -> None:
+    """Take in the value of a secret key in memory; those in the device are not to be had."""
+    operation = session.running(Place.DIGEST, DigestOperation)
+    with finishing(session, Place.DIGEST):
+        item = session.object(handle, CKR.KEY_HANDLE_INVALID)
+        if not isinstance(item, SecretObject):
+            raise Pkcs11Error(CKR.KEY_INDIGESTIBLE, f"{item.describe()} is no secret in memory")
+        operation.update(bytes(item.value))
+
+
 def digest_final(session: Session, room: int | None) -> bytes | int:
     return _finish(session, session.running(Place.DIGEST, DigestOperation), None, room)
 
@@ -43,13 +56,8 @@ def digest_final(session: Session, room: int | None) -> bytes | int:
 def _finish(
     session: Session, operation: DigestOperation, data: Buffer | None, room: int | None
 ) -> bytes | int:
-    try:
+    with finishing(session, Place.DIGEST):
         result = operation.finish(data, room)
-    except BufferTooSmall:
-        raise
-    except BaseException:
-        session.end(Place.DIGEST)
-        raise
     if isinstance(result, bytes):
         session.end(Place.DIGEST)
     return result

@@ -6,16 +6,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hem_pkcs11.attributes import attribute
 from hem_pkcs11.constants import CKA, CKR, name_of
 from hem_pkcs11.log import log
+from hem_pkcs11.objects import KeyObject
 from hem_pkcs11.operations import Place
 from hem_pkcs11.returns import BufferTooSmall, Pkcs11Error
 from hem_pkcs11.values import Attribute
 from hem_provider.errors import HemLoginRequired
 
 if TYPE_CHECKING:
-    from hem_pkcs11.objects import KeyObject
+    from hem_pkcs11.items import Item
     from hem_pkcs11.sessions import Session
 
 __all__ = [
@@ -72,7 +72,7 @@ def find_objects_final(session: Session) -> None:
 
 def get_attribute_value(session: Session, handle: int, wanted: Sequence[tuple[int, int | None]]) -> Query:
     """Every attribute that there is, even where others are not (5.7.5). ``wanted``: type, room."""
-    item = session.slot.objects.get(handle, private=session.logged_in)
+    item = session.object(handle)
     values: list[bytes | int | None] = []
     rv = CKR.OK
     for kind, room in wanted:
@@ -87,9 +87,9 @@ def get_attribute_value(session: Session, handle: int, wanted: Sequence[tuple[in
     return Query(values, rv)
 
 
-def _value(item: KeyObject, kind: int, room: int | None) -> bytes | int:
+def _value(item: Item, kind: int, room: int | None) -> bytes | int:
     try:
-        value = attribute(item, kind)
+        value = item.attribute(kind)
     except HemLoginRequired:
         log.info(f"{name_of(CKA, kind)} of {item.describe()} is known after login only")
         raise Pkcs11Error(CKR.ATTRIBUTE_TYPE_INVALID) from None
@@ -102,15 +102,17 @@ def _value(item: KeyObject, kind: int, room: int | None) -> bytes | int:
 
 def get_object_size(session: Session, handle: int) -> int:
     """Nobody can tell what a key takes up in the device: CK_UNAVAILABLE_INFORMATION is an error."""
-    session.slot.objects.get(handle, private=session.logged_in)
+    session.object(handle)
     raise Pkcs11Error(CKR.INFORMATION_SENSITIVE)
 
 
 def destroy_object(session: Session, handle: int) -> None:
-    """Delete the key. Its two halves are one key of the device: both objects go."""
-    item = session.slot.objects.get(handle, private=session.logged_in)
-    session.require_user()
+    """Delete an object. The two halves of a pair are one key of the device: both go."""
+    item = session.object(handle)
+    if isinstance(item, KeyObject):
+        session.require_user()
     if item.owner is None:
         session.require_writable()
-    session.slot.hem.keys.delete(item.key)
-    session.slot.objects.remove_key(item.key.kid)
+    if isinstance(item, KeyObject):
+        session.slot.hem.keys.delete(item.key)
+    session.slot.objects.remove(item)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKF, CKR, CKU
 from hem_pkcs11.log import log
+from hem_pkcs11.objects import KeyObject
 from hem_pkcs11.operations import Place
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import SessionInfo
@@ -42,7 +43,7 @@ def open_session(module: Module, number: int, flags: int, _application: bool, _n
 def close_session(session: Session) -> None:
     """End a session and its objects; with the last one of its slot the login ends as well."""
     session.end_all()
-    _destroy_session_keys(session)
+    _destroy_session_objects(session)
     session.module.sessions.remove(session)
     slot = session.slot
     with slot.lock:
@@ -50,14 +51,16 @@ def close_session(session: Session) -> None:
             slot.login.logout(slot.hem)
 
 
-def _destroy_session_keys(session: Session) -> None:
-    """Session key pairs are made in the device and end with their session."""
-    for key in session.slot.objects.owned_by(session.handle):
-        session.slot.objects.remove_key(key.kid)
+def _destroy_session_objects(session: Session) -> None:
+    """Session keys that were made in the device are deleted there, those in memory overwritten."""
+    for item in session.slot.objects.owned_by(session.handle):
+        session.slot.objects.remove(item)
+        if not isinstance(item, KeyObject):
+            continue
         try:
-            session.slot.hem.keys.delete(key)
+            session.slot.hem.keys.delete(item.key)
         except HemError as error:
-            log.error(f"session key {key.label!r} (KID {key.kid}) stays on the device: {error}")
+            log.error(f"session {item.describe()} stays on the device: {error}")
 
 
 def close_all_sessions(module: Module, number: int) -> None:
@@ -93,17 +96,26 @@ def logout(session: Session) -> None:
         if slot.login.user is None:
             raise Pkcs11Error(CKR.USER_NOT_LOGGED_IN)
         for each in session.module.sessions.of(slot):
-            each.end(Place.SIGN)
-            each.end(Place.FIND)
+            for place in Place:
+                if place not in _PUBLIC_PLACES:
+                    each.end(place)
         slot.login.logout(slot.hem)
 
 
+#: Operations that need no login.
+_PUBLIC_PLACES = frozenset({Place.DIGEST, Place.VERIFY})
 #: Flag of C_SessionCancel → the operation it names.
 _CANCELLED = (
     (CKF.FIND_OBJECTS, Place.FIND),
     (CKF.DIGEST, Place.DIGEST),
     (CKF.SIGN, Place.SIGN),
     (CKF.VERIFY, Place.VERIFY),
+    (CKF.ENCRYPT, Place.ENCRYPT),
+    (CKF.DECRYPT, Place.DECRYPT),
+    (CKF.MESSAGE_ENCRYPT, Place.MESSAGE_ENCRYPT),
+    (CKF.MESSAGE_DECRYPT, Place.MESSAGE_DECRYPT),
+    (CKF.MESSAGE_SIGN, Place.MESSAGE_SIGN),
+    (CKF.MESSAGE_VERIFY, Place.MESSAGE_VERIFY),
 )
 
 

@@ -1,20 +1,24 @@
-"""Signing and verifying (5.13, 5.15)."""
+"""Signing and verifying (5.13, 5.15), and 3.2's verifying of a signature given first (5.16)."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hem_pkcs11.constants import CKR
+from hem_pkcs11.constants import CKF, CKO, CKR
+from hem_pkcs11.functions.running import finishing
+from hem_pkcs11.mechanisms import row_of
 from hem_pkcs11.operations import Place
-from hem_pkcs11.operations.sign import SignOperation
+from hem_pkcs11.operations.mac import MAC_SCHEMES
+from hem_pkcs11.operations.sign import SignOperation, signer
 from hem_pkcs11.operations.verify import VerifyOperation, verifier
-from hem_pkcs11.returns import BufferTooSmall, Pkcs11Error
+from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import Buffer, Mechanism
 
 if TYPE_CHECKING:
     from hem_pkcs11.sessions import Session
 
 __all__ = [
+    "make_signer",
     "sign",
     "sign_final",
     "sign_init",
@@ -22,8 +26,22 @@ __all__ = [
     "verify",
     "verify_final",
     "verify_init",
+    "verify_signature",
+    "verify_signature_final",
+    "verify_signature_init",
+    "verify_signature_update",
     "verify_update",
 ]
+
+
+def make_signer(session: Session, mechanism: Mechanism, handle: int) -> SignOperation:
+    """Find the key and begin. Keys of the device need a login; a session key may be public."""
+    if row_of(mechanism.type, CKF.SIGN).scheme not in MAC_SCHEMES:
+        session.require_user()
+    item = session.object(handle, CKR.KEY_HANDLE_INVALID)
+    operation = signer(session.slot.hem, item, mechanism)
+    operation.key_handle = handle
+    return operation
 
 
 def sign_init(session: Session, mechanism: Mechanism | None, handle: int) -> None:
@@ -32,9 +50,7 @@ def sign_init(session: Session, mechanism: Mechanism | None, handle: int) -> Non
         session.end(Place.SIGN)
         return
     session.require_idle(Place.SIGN)
-    session.require_user()
-    item = session.slot.objects.get(handle, private=True, bad=CKR.KEY_HANDLE_INVALID)
-    session.begin(Place.SIGN, SignOperation(session.slot.hem, item, mechanism))
+    session.begin(Place.SIGN, make_signer(session, mechanism, handle))
 
 
 def sign(session: Session, data: Buffer, room: int | None) -> bytes | int:
@@ -47,11 +63,8 @@ def sign(session: Session, data: Buffer, room: int | None) -> bytes | int:
 
 def sign_update(session: Session, part: Buffer) -> None:
     operation = session.running(Place.SIGN, SignOperation)
-    try:
+    with finishing(session, Place.SIGN):
         operation.update(part)
-    except Pkcs11Error:
-        session.end(Place.SIGN)
-        raise
 
 
 def sign_final(session: Session, room: int | None) -> bytes | int:
@@ -61,14 +74,8 @@ def sign_final(session: Session, room: int | None) -> bytes | int:
 def _finish_sign(
     session: Session, operation: SignOperation, data: Buffer | None, room: int | None
 ) -> bytes | int:
-    """A size query and a short buffer leave the operation running, everything else ends it."""
-    try:
+    with finishing(session, Place.SIGN):
         result = operation.finish(data, room)
-    except BufferTooSmall:
-        raise
-    except BaseException:
-        session.end(Place.SIGN)
-        raise
     if isinstance(result, bytes):
         session.end(Place.SIGN)
     return result
@@ -80,15 +87,17 @@ def verify_init(session: Session, mechanism: Mechanism | None, handle: int) -> N
         session.end(Place.VERIFY)
         return
     session.require_idle(Place.VERIFY)
-    item = session.slot.objects.get(handle, private=session.logged_in, bad=CKR.KEY_HANDLE_INVALID)
+    item = session.object(handle, CKR.KEY_HANDLE_INVALID)
+    if item.object_class == CKO.SECRET_KEY and item.private:
+        session.require_user()
     session.begin(Place.VERIFY, verifier(session.slot.hem, item, mechanism))
 
 
 def verify(session: Session, data: Buffer, signature: Buffer) -> None:
     operation = session.running(Place.VERIFY, VerifyOperation)
     try:
-        if operation.parts:
-            raise Pkcs11Error(CKR.OPERATION_ACTIVE, "C_Verify cannot finish what C_VerifyUpdate began")
+        if operation.parts or operation.signature is not None:
+            raise Pkcs11Error(CKR.OPERATION_ACTIVE, "C_Verify cannot finish what another call began")
         operation.finish(data, signature)
     finally:
         session.end(Place.VERIFY)
@@ -96,16 +105,50 @@ def verify(session: Session, data: Buffer, signature: Buffer) -> None:
 
 def verify_update(session: Session, part: Buffer) -> None:
     operation = session.running(Place.VERIFY, VerifyOperation)
-    try:
+    with finishing(session, Place.VERIFY):
         operation.update(part)
-    except Pkcs11Error:
-        session.end(Place.VERIFY)
-        raise
 
 
 def verify_final(session: Session, signature: Buffer) -> None:
     operation = session.running(Place.VERIFY, VerifyOperation)
     try:
         operation.finish(None, signature)
+    finally:
+        session.end(Place.VERIFY)
+
+
+def verify_signature_init(
+    session: Session, mechanism: Mechanism | None, handle: int, signature: Buffer
+) -> None:
+    """Begin with the signature; the data follow."""
+    verify_init(session, mechanism, handle)
+    if mechanism is not None:
+        session.running(Place.VERIFY, VerifyOperation).signature = bytes(signature[: 2**16])
+
+
+def verify_signature(session: Session, data: Buffer) -> None:
+    _finish_signature(session, data)
+
+
+def verify_signature_update(session: Session, part: Buffer) -> None:
+    _with_signature(session)
+    verify_update(session, part)
+
+
+def verify_signature_final(session: Session) -> None:
+    _finish_signature(session, None)
+
+
+def _with_signature(session: Session) -> tuple[VerifyOperation, bytes]:
+    operation = session.running(Place.VERIFY, VerifyOperation)
+    if operation.signature is None:
+        raise Pkcs11Error(CKR.OPERATION_NOT_INITIALIZED, "C_VerifySignatureInit did not begin this")
+    return operation, operation.signature
+
+
+def _finish_signature(session: Session, data: Buffer | None) -> None:
+    operation, signature = _with_signature(session)
+    try:
+        operation.finish(data, signature)
     finally:
         session.end(Place.VERIFY)

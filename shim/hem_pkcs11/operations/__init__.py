@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import Protocol
 
 from hem_pkcs11.returns import BufferTooSmall
 
-__all__ = ["Operation", "Place", "deliver"]
+__all__ = ["Operation", "Pending", "Place", "deliver"]
 
 
 class Place(enum.Enum):
@@ -17,6 +18,12 @@ class Place(enum.Enum):
     DIGEST = "digest"
     SIGN = "sign"
     VERIFY = "verify"
+    ENCRYPT = "encrypt"
+    DECRYPT = "decrypt"
+    MESSAGE_ENCRYPT = "message encrypt"
+    MESSAGE_DECRYPT = "message decrypt"
+    MESSAGE_SIGN = "message sign"
+    MESSAGE_VERIFY = "message verify"
 
 
 class Operation(Protocol):
@@ -37,3 +44,24 @@ def deliver(size: int, room: int | None) -> bool:
     if room < size:
         raise BufferTooSmall(size)
     return True
+
+
+class Pending:
+    """A result whose exact size is known only once it is made: made once, kept until it fits."""
+
+    def __init__(self) -> None:
+        self._result: bytes | None = None
+
+    def deliver(self, most: int, room: int | None, make: Callable[[], bytes]) -> bytes | int:
+        """The result, or its size (``most`` bytes before it is made) when only that is asked.
+
+        Raises ``BufferTooSmall`` and keeps the result for another try.
+        """
+        if room is None:
+            return most if self._result is None else len(self._result)
+        if self._result is None:
+            self._result = make()
+        if room < len(self._result):
+            raise BufferTooSmall(len(self._result))
+        result, self._result = self._result, None
+        return result

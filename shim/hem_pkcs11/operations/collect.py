@@ -46,6 +46,11 @@ class Collector:
                 "stands for the data, such as a list of digests or the signed attributes of CMS",
             )
 
+    def copy(self) -> Collector:
+        twin = Collector(self._what, self._limit)
+        twin._data[:] = self._data
+        return twin
+
     def clear(self) -> None:
         self._data[:] = bytes(len(self._data))
         self._data.clear()

@@ -35,5 +35,11 @@ class DigestOperation:
             self._hash.update(data)
         return self._hash.digest()
 
+    def snapshot(self) -> DigestOperation:
+        """The same digest going on by itself from here."""
+        twin = object.__new__(DigestOperation)
+        twin._hash, twin.parts = self._hash.copy(), self.parts
+        return twin
+
     def close(self) -> None:
         """Nothing to overwrite: hashlib keeps its state to itself."""

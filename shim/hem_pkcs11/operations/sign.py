@@ -4,50 +4,42 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hem_pkcs11.constants import CKF, CKK, CKO, CKR
+from hem_pkcs11.constants import CKA, CKF, CKO, CKR
 from hem_pkcs11.encodings import fixed_from_der
-from hem_pkcs11.mechanisms import Row, device_algorithm, row_of
+from hem_pkcs11.items import Item
+from hem_pkcs11.mechanisms import Row, Scheme, row_of
 from hem_pkcs11.objects import KeyObject
 from hem_pkcs11.operations import deliver
 from hem_pkcs11.operations.collect import Collector
+from hem_pkcs11.operations.mac import MAC_SCHEMES, Mac
 from hem_pkcs11.returns import Pkcs11Error
+from hem_pkcs11.signing import device_algorithm
 from hem_pkcs11.values import Buffer, Mechanism
 
 if TYPE_CHECKING:
     from hem_provider.device import Hem
 
-__all__ = ["SignOperation", "check_key"]
+__all__ = ["SignOperation", "check_class", "signer"]
 
 
-def check_key(item: KeyObject, row: Row, object_class: CKO, permitted: bool) -> None:
-    """Refuse a key that the mechanism or the key's own usage rules out."""
-    if item.object_class != object_class or item.kind.key_type not in row.key_types:
+def check_class(item: Item, row: Row, object_class: CKO) -> None:
+    """Refuse an object that the mechanism cannot work with."""
+    if item.object_class != object_class or item.key_type not in row.key_types:
         raise Pkcs11Error(
             CKR.KEY_TYPE_INCONSISTENT,
-            f"CKM_{row.type.name} needs a {object_class.name.lower()} of another type than "
-            f"{item.describe()}, a {item.kind.type.name} {item.object_class.name.lower()}",
-        )
-    if not permitted:
-        raise Pkcs11Error(
-            CKR.KEY_FUNCTION_NOT_PERMITTED, f"{item.describe()} was not made for signing (mode ExDSA)"
+            f"CKM_{row.type.name} does not work with {item.describe()}, a {item.object_class.name} of type "
+            f"{item.key_type.name if item.key_type is not None else 'none'}",
         )
 
 
 class SignOperation:
     """``C_SignInit`` … ``C_Sign`` or ``C_SignUpdate``, ``C_SignFinal``."""
 
-    def __init__(self, hem: Hem, item: KeyObject, mechanism: Mechanism) -> None:
-        row = row_of(mechanism.type, CKF.SIGN)
-        check_key(item, row, CKO.PRIVATE_KEY, item.key.attributes.exdsa)
-        self._hem = hem
-        self._item = item
-        self._algorithm, self._context = device_algorithm(row, mechanism, item.kind.type.name)
-        size = item.kind.type.signature_size
-        if size is None:
-            raise Pkcs11Error(CKR.KEY_TYPE_INCONSISTENT, f"{item.describe()} makes no signatures")
+    def __init__(self, size: int, message: Collector) -> None:
         self._size = size
-        self._message = Collector(f"signing with {item.describe()}")
+        self._message = message
         self.parts = 0
+        self.key_handle = 0
 
     def update(self, part: Buffer) -> None:
         self._message.add(part)
@@ -57,11 +49,60 @@ class SignOperation:
         """The signature of ``data``, or of the parts; its size when that is all that is asked."""
         if not deliver(self._size, room):
             return self._size
-        message = self._message.whole(data)
-        signature = self._hem.sign(self._item.key.kid, message, self._algorithm, context=self._context)
-        if self._item.kind.key_type == CKK.EC:
-            return fixed_from_der(signature, self._size)
-        return signature
+        return self._signature(self._message.whole(data))
+
+    def _signature(self, message: bytes) -> bytes:
+        raise NotImplementedError
+
+    def snapshot(self) -> SignOperation:
+        """The same operation going on by itself from here."""
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__)
+        twin._message = self._message.copy()
+        return twin
 
     def close(self) -> None:
         self._message.clear()
+
+
+class _DeviceSignature(SignOperation):
+    """ECDSA, EdDSA, ML-DSA."""
+
+    def __init__(self, hem: Hem, item: KeyObject, row: Row, mechanism: Mechanism) -> None:
+        super().__init__(item.kind.type.signature_size or 0, Collector(f"signing with {item.describe()}"))
+        self._hem = hem
+        self._item = item
+        self._scheme = row.scheme
+        self._algorithm, self._context = device_algorithm(row, mechanism, item.kind.type.name)
+
+    def _signature(self, message: bytes) -> bytes:
+        key = self._item.key
+        if self._scheme is Scheme.MLDSA:
+            private = key.private_key()
+            return bytes(private.sign(message, self._context))  # type: ignore[union-attr,call-arg,arg-type]
+        signature = self._hem.sign(key.kid, message, self._algorithm, context=self._context)
+        return fixed_from_der(signature, self._size) if self._scheme is Scheme.ECDSA else signature
+
+
+class _MacSignature(SignOperation):
+    """HMAC and CMAC."""
+
+    def __init__(self, mac: Mac) -> None:
+        super().__init__(mac.size, mac.collector())
+        self._mac = mac
+
+    def _signature(self, message: bytes) -> bytes:
+        return self._mac.compute(message)
+
+
+def signer(hem: Hem, item: Item, mechanism: Mechanism) -> SignOperation:
+    """The operation for ``C_SignInit``. Raises what the key or mechanism rules out."""
+    row = row_of(mechanism.type, CKF.SIGN)
+    if row.scheme in MAC_SCHEMES:
+        check_class(item, row, CKO.SECRET_KEY)
+        item.require(CKA.SIGN)
+        return _MacSignature(Mac(item, row, mechanism))
+    check_class(item, row, CKO.PRIVATE_KEY)
+    item.require(CKA.SIGN)
+    assert isinstance(item, KeyObject)  # noqa: S101 - private keys are in the device, all of them
+    return _DeviceSignature(hem, item, row, mechanism)

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+import hmac
+from typing import TYPE_CHECKING, Any
 
-from hem_pkcs11.constants import CKF, CKK, CKO, CKR
-from hem_pkcs11.mechanisms import device_algorithm, row_of
+from hem_pkcs11.constants import CKA, CKF, CKO, CKR
+from hem_pkcs11.items import Item
+from hem_pkcs11.mechanisms import Row, Scheme, row_of
 from hem_pkcs11.objects import KeyObject
 from hem_pkcs11.operations.collect import Collector
-from hem_pkcs11.operations.sign import check_key
+from hem_pkcs11.operations.mac import MAC_SCHEMES, Mac
+from hem_pkcs11.operations.sign import check_class
+from hem_pkcs11.publics import PublicItem, public_item
 from hem_pkcs11.returns import Pkcs11Error
+from hem_pkcs11.signing import device_algorithm
+from hem_pkcs11.symmetric import hash_algorithm
 from hem_pkcs11.values import Buffer, Mechanism
 
 if TYPE_CHECKING:
@@ -20,15 +26,14 @@ __all__ = ["VerifyOperation", "verifier"]
 
 
 class VerifyOperation:
-    """Common part: size check first, then the answer of ``_good``."""
+    """``C_VerifyInit`` … : size check first, then the answer of ``_good``. ``size`` in bytes.
 
-    parts = 0
+    ``signature``: what ``C_VerifySignatureInit`` gave beforehand.
+    """
 
-    def __init__(self, item: KeyObject) -> None:
-        self._item = item
-        size = item.kind.type.signature_size
-        if size is None:
-            raise Pkcs11Error(CKR.KEY_TYPE_INCONSISTENT, f"{item.describe()} makes no signatures")
+    def __init__(self, size: int) -> None:
+        self.parts = 0
+        self.signature: bytes | None = None
         self._size = size
 
     def update(self, part: Buffer) -> None:
@@ -59,85 +64,102 @@ class VerifyOperation:
 class _Ecdsa(VerifyOperation):
     """Hashes as the parts come in: no limit on the message."""
 
-    def __init__(self, item: KeyObject, hash_name: str) -> None:
-        super().__init__(item)
-        self._hash_name = hash_name
-        self._digest = hashlib.new(hash_name)
+    def __init__(self, item: PublicItem, row: Row) -> None:
+        super().__init__(item.kind.type.signature_size or 0)
+        self._public = item.public_key()
+        self._hash_name = row.hash
+        self._digest = hashlib.new(row.hash)
 
     def _take(self, part: Buffer) -> None:
         self._digest.update(part)
 
     def _good(self, signature: bytes) -> bool:
-        from cryptography.exceptions import InvalidSignature
-        from cryptography.hazmat.primitives import hashes
         from cryptography.hazmat.primitives.asymmetric import ec, utils
 
         half = self._size // 2
         r, s = int.from_bytes(signature[:half], "big"), int.from_bytes(signature[half:], "big")
-        known: dict[str, hashes.HashAlgorithm] = {
-            "sha256": hashes.SHA256(),
-            "sha384": hashes.SHA384(),
-            "sha512": hashes.SHA512(),
-        }
-        native = self._item.key.public_key()
-        assert isinstance(native, ec.EllipticCurvePublicKey)  # noqa: S101 - check_key saw to it
-        algorithm = ec.ECDSA(utils.Prehashed(known[self._hash_name]))
-        try:
-            native.verify(utils.encode_dss_signature(r, s), self._digest.digest(), algorithm)
-        except InvalidSignature:
-            return False
-        return True
+        algorithm = ec.ECDSA(utils.Prehashed(hash_algorithm(self._hash_name)))
+        return _accepts(self._public, utils.encode_dss_signature(r, s), self._digest.digest(), algorithm)
 
 
-class _Edwards(VerifyOperation):
-    """Pure EdDSA needs the whole message at once."""
+class _Collected(VerifyOperation):
+    """Collects the message; ``limit`` in bytes, ``None`` for none."""
 
-    def __init__(self, item: KeyObject) -> None:
-        super().__init__(item)
-        self._message = Collector(f"verifying with {item.describe()}", limit=None)
+    def __init__(self, size: int, message: Collector) -> None:
+        super().__init__(size)
+        self._message = message
 
     def _take(self, part: Buffer) -> None:
         self._message.add(part)
 
+
+class _Whole(_Collected):
+    """Pure EdDSA and ML-DSA need the whole message at once."""
+
+    def __init__(self, item: PublicItem, *arguments: object) -> None:
+        super().__init__(item.kind.type.signature_size or 0, Collector(item.describe(), limit=None))
+        self._public = item.public_key()
+        self._arguments = arguments
+
     def _good(self, signature: bytes) -> bool:
-        from cryptography.exceptions import InvalidSignature
-        from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
-
-        native = self._item.key.public_key()
-        assert isinstance(native, ed25519.Ed25519PublicKey | ed448.Ed448PublicKey)  # noqa: S101
-        try:
-            native.verify(signature, self._message.whole())
-        except InvalidSignature:
-            return False
-        return True
+        return _accepts(self._public, signature, self._message.whole(), *self._arguments)
 
 
-class _ByDevice(VerifyOperation):
+class _ByDevice(_Collected):
     """Variants that nobody here computes (Ed25519ph, Ed25519ctx, Ed448 with a context)."""
 
     def __init__(self, hem: Hem, item: KeyObject, algorithm: str, context: bytes | None) -> None:
-        super().__init__(item)
+        super().__init__(item.kind.type.signature_size or 0, Collector(f"verifying with {item.describe()}"))
         self._hem = hem
+        self._kid = item.key.kid
         self._algorithm = algorithm
         self._context = context
-        self._message = Collector(f"verifying with {item.describe()}")
-
-    def _take(self, part: Buffer) -> None:
-        self._message.add(part)
 
     def _good(self, signature: bytes) -> bool:
-        return self._hem.verify(
-            self._item.key.kid, self._message.whole(), signature, self._algorithm, context=self._context
-        )
+        message = self._message.whole()
+        return self._hem.verify(self._kid, message, signature, self._algorithm, context=self._context)
 
 
-def verifier(hem: Hem, item: KeyObject, mechanism: Mechanism) -> VerifyOperation:
+class _MacVerification(_Collected):
+    """A MAC is made again and compared."""
+
+    def __init__(self, mac: Mac) -> None:
+        super().__init__(mac.size, mac.collector())
+        self._mac = mac
+
+    def _good(self, signature: bytes) -> bool:
+        return hmac.compare_digest(self._mac.compute(self._message.whole()), signature)
+
+
+def _accepts(public: Any, signature: bytes, *arguments: object) -> bool:
+    from cryptography.exceptions import InvalidSignature
+
+    try:
+        public.verify(signature, *arguments)
+    except InvalidSignature:
+        return False
+    return True
+
+
+def verifier(hem: Hem, item: Item, mechanism: Mechanism) -> VerifyOperation:
     """The operation for ``C_VerifyInit``."""
     row = row_of(mechanism.type, CKF.VERIFY)
-    check_key(item, row, CKO.PUBLIC_KEY, item.key.attributes.exdsa)
-    algorithm, context = device_algorithm(row, mechanism, item.kind.type.name)
-    if item.kind.key_type == CKK.EC:
-        return _Ecdsa(item, row.hash)
+    if row.scheme in MAC_SCHEMES:
+        check_class(item, row, CKO.SECRET_KEY)
+        item.require(CKA.VERIFY)
+        return _MacVerification(Mac(item, row, mechanism))
+    check_class(item, row, CKO.PUBLIC_KEY)
+    item.require(CKA.VERIFY)
+    public = public_item(item)
+    algorithm, context = device_algorithm(row, mechanism, public.kind.type.name)
+    if row.scheme is Scheme.ECDSA:
+        return _Ecdsa(public, row)
+    if row.scheme is Scheme.MLDSA:
+        return _Whole(public, context)
     if algorithm in ("Ed25519", "Ed448") and context is None:
-        return _Edwards(item)
+        return _Whole(public)
+    if not isinstance(item, KeyObject):
+        raise Pkcs11Error(
+            CKR.MECHANISM_PARAM_INVALID, f"{algorithm} is verified by the device, with keys in it only"
+        )
     return _ByDevice(hem, item, algorithm, context)

@@ -1,0 +1,65 @@
+"""MACs: HMAC and CMAC, with keys in the device or in the session."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import struct
+
+from hem_pkcs11.constants import CKR
+from hem_pkcs11.items import Item
+from hem_pkcs11.mechanisms import Row, Scheme, no_parameter
+from hem_pkcs11.objects import KeyObject
+from hem_pkcs11.operations.collect import Collector
+from hem_pkcs11.returns import Pkcs11Error
+from hem_pkcs11.secrets import SecretObject
+from hem_pkcs11.symmetric import aes_cmac, hash_algorithm
+from hem_pkcs11.values import Mechanism
+from hem_provider.keytypes import MAX_MESSAGE
+
+__all__ = ["MAC_SCHEMES", "Mac"]
+
+MAC_SCHEMES = frozenset({Scheme.HMAC, Scheme.CMAC})
+_BLOCK = 16
+
+
+class Mac:
+    """One MAC function with its key. ``size``: bytes of the result."""
+
+    def __init__(self, item: Item, row: Row, mechanism: Mechanism) -> None:
+        self._item = item
+        self._row = row
+        whole = _BLOCK if row.scheme is Scheme.CMAC else hashlib.new(row.hash).digest_size
+        self.size = _general_size(mechanism, whole) if row.general else whole
+        if not row.general:
+            no_parameter(row, mechanism)
+
+    def collector(self) -> Collector:
+        """The device's HMAC takes what any of its operations take; the others have no limit."""
+        limited = isinstance(self._item, KeyObject) and self._row.scheme is Scheme.HMAC
+        return Collector(f"MAC with {self._item.describe()}", MAX_MESSAGE if limited else None)
+
+    def compute(self, message: bytes) -> bytes:
+        return self._whole(message)[: self.size]
+
+    def _whole(self, message: bytes) -> bytes:
+        if self._row.scheme is Scheme.CMAC:
+            return aes_cmac(self._item, message)
+        if isinstance(self._item, SecretObject):
+            return hmac.digest(bytes(self._item.value), message, self._row.hash)
+        assert isinstance(self._item, KeyObject)  # noqa: S101 - no other secret keys
+        from hem_provider.symmetric import HMAC
+
+        context = HMAC(self._item.key, hash_algorithm(self._row.hash))
+        context.update(message)
+        return context.finalize()
+
+
+def _general_size(mechanism: Mechanism, whole: int) -> int:
+    """CK_MAC_GENERAL_PARAMS: a CK_ULONG with the length of the result in bytes."""
+    parameter = mechanism.parameter
+    if isinstance(parameter, bytes) and len(parameter) == struct.calcsize("L"):
+        size = int(struct.unpack("L", parameter)[0])
+        if 0 < size <= whole:
+            return size
+    raise Pkcs11Error(CKR.MECHANISM_PARAM_INVALID, f"the parameter is the length of the MAC, 1 to {whole}")

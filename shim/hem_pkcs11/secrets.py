@@ -1,0 +1,117 @@
+"""Session secret keys: agreed, unwrapped, created or generated ones that live in memory.
+
+They belong to the session that made them, are overwritten with it, and never touch the device.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+
+from hem_pkcs11.constants import CKA, CKK, CKO, CKR, UNAVAILABLE
+from hem_pkcs11.items import Item, unknown_attribute
+from hem_pkcs11.returns import Pkcs11Error
+from hem_pkcs11.values import pack_bool, pack_ulong
+
+__all__ = ["AES_SIZES", "SECRET_FLAGS", "SecretObject"]
+
+AES_SIZES = (16, 24, 32)
+#: Usage flags a session key may carry.
+SECRET_FLAGS = (CKA.ENCRYPT, CKA.DECRYPT, CKA.SIGN, CKA.VERIFY, CKA.WRAP, CKA.UNWRAP, CKA.DERIVE)
+
+
+class SecretObject(Item):
+    """``value``: the key's bytes, ours to overwrite. ``flags``: usage flags that are set."""
+
+    def __init__(
+        self,
+        owner: int,
+        value: bytes,
+        key_type: CKK,
+        *,
+        flags: frozenset[int],
+        label: bytes = b"",
+        identifier: bytes = b"",
+        sensitive: bool = False,
+        extractable: bool = True,
+        private: bool = True,
+        local: bool = False,
+        generation: int = UNAVAILABLE,
+    ) -> None:
+        super().__init__(CKO.SECRET_KEY, owner)
+        self.value = bytearray(value)
+        self._key_type = key_type
+        self._flags = flags
+        self.label = label
+        self.identifier = identifier
+        self.sensitive = sensitive
+        self.extractable = extractable
+        self._private = private
+        self._local = local
+        self._generation = generation
+        self._always = (sensitive and local, not extractable and local)
+
+    @property
+    def private(self) -> bool:
+        return self._private
+
+    @property
+    def key_type(self) -> CKK:
+        return self._key_type
+
+    def describe(self) -> str:
+        return f"session key {self.label.decode(errors='replace')!r}"
+
+    def own_attribute(self, kind: int) -> bytes:
+        if kind in SECRET_FLAGS:
+            return pack_bool(kind in self._flags)
+        row = _ROWS.get(kind)
+        if row is None:
+            raise unknown_attribute()
+        return row(self)
+
+    def attribute_types(self) -> Sequence[int]:
+        return (CKA.CLASS, CKA.TOKEN, CKA.PRIVATE, *SECRET_FLAGS, *_ROWS)
+
+    def exported(self) -> bytes:
+        """The value for whoever may have it. Raises CKR_ATTRIBUTE_SENSITIVE."""
+        if self.sensitive or not self.extractable:
+            raise Pkcs11Error(CKR.ATTRIBUTE_SENSITIVE)
+        return bytes(self.value)
+
+    def close(self) -> None:
+        self.value[:] = bytes(len(self.value))
+
+
+def _check_value(item: SecretObject) -> bytes:
+    """First three bytes: of an encrypted zero block for AES, of the SHA-1 for other secrets (4.10.2)."""
+    if item.key_type != CKK.AES:
+        return hashlib.sha1(item.value, usedforsecurity=False).digest()[:3]
+    from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+    encryptor = Cipher(algorithms.AES(bytes(item.value)), modes.ECB()).encryptor()  # noqa: S305 - a check value
+    return encryptor.update(bytes(16))[:3]
+
+
+_ROWS: Mapping[int, Callable[[SecretObject], bytes]] = {
+    CKA.MODIFIABLE: lambda _: pack_bool(True),
+    CKA.COPYABLE: lambda _: pack_bool(True),
+    CKA.DESTROYABLE: lambda _: pack_bool(True),
+    CKA.LABEL: lambda item: item.label,
+    CKA.ID: lambda item: item.identifier,
+    CKA.UNIQUE_ID: lambda item: f"session-{item.handle}".encode(),
+    CKA.KEY_TYPE: lambda item: pack_ulong(item.key_type),
+    CKA.START_DATE: lambda _: b"",
+    CKA.END_DATE: lambda _: b"",
+    CKA.LOCAL: lambda item: pack_bool(item._local),
+    CKA.KEY_GEN_MECHANISM: lambda item: pack_ulong(item._generation),
+    CKA.SENSITIVE: lambda item: pack_bool(item.sensitive),
+    CKA.EXTRACTABLE: lambda item: pack_bool(item.extractable),
+    CKA.ALWAYS_SENSITIVE: lambda item: pack_bool(item._always[0]),
+    CKA.NEVER_EXTRACTABLE: lambda item: pack_bool(item._always[1]),
+    CKA.WRAP_WITH_TRUSTED: lambda _: pack_bool(False),
+    CKA.TRUSTED: lambda _: pack_bool(False),
+    CKA.CHECK_VALUE: _check_value,
+    CKA.VALUE_LEN: lambda item: pack_ulong(len(item.value)),
+    CKA.VALUE: SecretObject.exported,
+}

@@ -1,0 +1,57 @@
+"""The device's algorithm for a signature mechanism with its parameter."""
+
+from __future__ import annotations
+
+from hem_pkcs11.constants import CKH, CKR
+from hem_pkcs11.mechanisms import Row, Scheme, no_parameter
+from hem_pkcs11.returns import Pkcs11Error
+from hem_pkcs11.values import EddsaParameters, Mechanism, SignContext
+from hem_provider.keytypes import MAX_CONTEXT
+
+__all__ = ["device_algorithm"]
+
+
+def device_algorithm(row: Row, mechanism: Mechanism, type_name: str) -> tuple[str, bytes | None]:
+    """The device's ``alg`` (empty for ML-DSA) and ``ctx`` for a key of type ``type_name``.
+
+    Raises CKR_MECHANISM_PARAM_INVALID for a parameter the device cannot honour.
+    """
+    if row.scheme is Scheme.EDDSA:
+        return _eddsa(mechanism, {"ED25519": "Ed25519", "ED448": "Ed448"}[type_name])
+    if row.scheme is Scheme.MLDSA:
+        return "", _mldsa(mechanism)
+    no_parameter(row, mechanism)
+    return row.algorithm, None
+
+
+def _eddsa(mechanism: Mechanism, name: str) -> tuple[str, bytes | None]:
+    """RFC 8032's five variants by phFlag and context (PKCS#11 6.3.15)."""
+    parameter = mechanism.parameter
+    if parameter is None:
+        return name, None
+    if not isinstance(parameter, EddsaParameters) or len(parameter.context) > MAX_CONTEXT:
+        raise Pkcs11Error(
+            CKR.MECHANISM_PARAM_INVALID,
+            f"CKM_EDDSA: the parameter is CK_EDDSA_PARAMS with a context of at most {MAX_CONTEXT} bytes",
+        )
+    if parameter.prehash:
+        return f"{name}ph", parameter.context or None
+    if name == "Ed25519" and parameter.context:
+        return "Ed25519ctx", parameter.context
+    return name, parameter.context or None
+
+
+def _mldsa(mechanism: Mechanism) -> bytes | None:
+    parameter = mechanism.parameter
+    if parameter is None:
+        return None
+    if not isinstance(parameter, SignContext) or len(parameter.context) > MAX_CONTEXT:
+        raise Pkcs11Error(
+            CKR.MECHANISM_PARAM_INVALID,
+            f"CKM_ML_DSA: the parameter is CK_SIGN_ADDITIONAL_CONTEXT, context at most {MAX_CONTEXT} bytes",
+        )
+    if parameter.hedge != CKH.HEDGE_PREFERRED:
+        raise Pkcs11Error(
+            CKR.MECHANISM_PARAM_INVALID, "CKM_ML_DSA: the device chooses by itself whether it hedges"
+        )
+    return parameter.context or None

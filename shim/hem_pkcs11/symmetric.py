@@ -1,0 +1,96 @@
+"""AES and HMAC with either kind of key: in the device through ``hem_provider.symmetric``, or a session
+key in memory through ``cryptography``. Both give contexts of one shape."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from hem_pkcs11.items import Item
+from hem_pkcs11.objects import KeyObject
+from hem_pkcs11.secrets import SecretObject
+
+__all__ = ["aes_cipher", "aes_cmac", "aes_unwrap", "aes_wrap", "hash_algorithm", "key_argument"]
+
+
+def hash_algorithm(name: str) -> Any:
+    """``cryptography``'s hash object for hashlib's name.
+
+    >>> hash_algorithm("sha3_256").name
+    'sha3-256'
+    """
+    from cryptography.hazmat.primitives import hashes
+
+    return getattr(hashes, name.upper())()
+
+
+def key_argument(item: Item) -> Any:
+    """What ``hem_provider.symmetric`` takes as key."""
+    assert isinstance(item, KeyObject)  # noqa: S101 - callers handle session keys before
+    from hem_provider.symmetric import UnmarkedKeyWarning
+
+    # Said once in the documentation; a host's standard error is not the place.
+    warnings.simplefilter("ignore", UnmarkedKeyWarning)
+    return item.key
+
+
+def aes_cipher(item: Item, mode: Any) -> Any:
+    """An object with ``encryptor()`` and ``decryptor()`` for one of ``cryptography``'s modes."""
+    if isinstance(item, SecretObject):
+        from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
+
+        return Cipher(algorithms.AES(bytes(item.value)), mode)
+    from hem_provider import symmetric
+
+    return symmetric.Cipher(key_argument(item), mode)
+
+
+def aes_cmac(item: Item, message: bytes) -> bytes:
+    """RFC 4493."""
+    context: Any
+    if isinstance(item, SecretObject):
+        from cryptography.hazmat.primitives.ciphers import algorithms
+        from cryptography.hazmat.primitives.cmac import CMAC
+
+        context = CMAC(algorithms.AES(bytes(item.value)))
+    else:
+        from hem_provider import symmetric
+
+        context = symmetric.CMAC(key_argument(item))
+    context.update(message)
+    return bytes(context.finalize())
+
+
+def aes_wrap(item: Item, data: bytes, *, padded: bool) -> bytes:
+    """RFC 3394, or RFC 5649 when ``padded``."""
+    wrap: Any
+    key: Any
+    if isinstance(item, SecretObject):
+        from cryptography.hazmat.primitives import keywrap
+
+        wrap, key = (keywrap.aes_key_wrap_with_padding if padded else keywrap.aes_key_wrap), bytes(item.value)
+    else:
+        from hem_provider import symmetric
+
+        wrap, key = (
+            (symmetric.aes_key_wrap_with_padding if padded else symmetric.aes_key_wrap),
+            key_argument(item),
+        )
+    return bytes(wrap(key, data))
+
+
+def aes_unwrap(item: Item, wrapped: bytes, *, padded: bool) -> bytes:
+    """The inverse. Raises ``InvalidUnwrap`` of ``cryptography.hazmat.primitives.keywrap``."""
+    unwrap: Any
+    key: Any
+    if isinstance(item, SecretObject):
+        from cryptography.hazmat.primitives import keywrap
+
+        unwrap = keywrap.aes_key_unwrap_with_padding if padded else keywrap.aes_key_unwrap
+        key = bytes(item.value)
+    else:
+        from hem_provider import symmetric
+
+        unwrap = symmetric.aes_key_unwrap_with_padding if padded else symmetric.aes_key_unwrap
+        key = key_argument(item)
+    return bytes(unwrap(key, wrapped))
