@@ -1,0 +1,103 @@
+"""The recipes are run as they stand, over real TLS, configured as the documentation says."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
+#: The recipes that this suite runs, and what is looked at afterwards.
+PAGES = [
+    "acme-account",
+    "cms-signing",
+    "dnssec",
+    "hpke-decryption",
+    "jwt",
+    "ssh-certificates",
+    "supply-chain-metadata",
+    "threads-and-processes",
+    "what-fits",
+    "x509-authority",
+    "xml-signature",
+]
+
+
+def code(page: str) -> str:
+    """All Python of a page, at its own lines, so that a traceback points into the page."""
+    text = (RECIPES / f"{page}.md").read_text("utf-8")
+    lines = [""] * (text.count("\n") + 1)
+    for block in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        first = text[: block.start(1)].count("\n")
+        for number, line in enumerate(block[1].splitlines()):
+            lines[first + number] = line
+    return "\n".join(lines)
+
+
+def run(*command: str) -> str:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def look_at_sizes(namespace) -> None:
+    text = (RECIPES / "what-fits.md").read_text("utf-8")
+    for kind, values in namespace["measured"].items():
+        [row] = re.findall(rf"^\| {kind} \|(.*)\|$", text, re.MULTILINE)
+        cells = [cell.strip() for cell in row.split("|")]
+        assert [int(cell.strip("*")) for cell in cells] == list(values)
+        assert [cell.startswith("**") for cell in cells[:3]] == [size > 2048 for size in values[:3]]
+
+
+def look_at_authority(_) -> None:
+    run("openssl", "verify", "-CAfile", "root.pem", "root.pem", "web.pem")
+    assert "verify OK" in run("openssl", "req", "-in", "web.csr", "-verify", "-noout")
+    assert "verify OK" in run("openssl", "crl", "-in", "root.crl", "-CAfile", "root.pem", "-noout")
+
+
+def look_at_cms(_) -> None:
+    text = (RECIPES / "cms-signing.md").read_text("utf-8")
+    command = re.search(r"\$ (openssl cms .*?)\n```", text, re.DOTALL)[1].replace("\\\n", " ")
+    assert "successful" in run(*command.split())
+
+
+def look_at_ssh(_) -> None:
+    assert "ada@example.org" in run("ssh-keygen", "-L", "-f", "id_ed25519-cert.pub")
+
+
+AFTERWARDS = {
+    "x509-authority": look_at_authority,
+    "cms-signing": look_at_cms,
+    "ssh-certificates": look_at_ssh,
+    "what-fits": look_at_sizes,
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_recipe_runs_as_it_stands(page, served, monkeypatch, tmp_path):
+    monkeypatch.setenv("HEM_URL", served.https)
+    monkeypatch.setenv("HEM_CA_FILE", str(served.ca_file))
+    monkeypatch.setenv("HEM_PASSPHRASE_FILE", str(served.passphrase_file))
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "recipe"}
+    try:
+        exec(compile(code(page), str(RECIPES / f"{page}.md"), "exec"), namespace)  # noqa: S102
+        if page in AFTERWARDS:
+            AFTERWARDS[page](namespace)
+    finally:
+        hem = namespace.get("hem")
+        if hem is not None:
+            for key in list(hem.keys):
+                hem.keys.delete(key)
+            hem.close()
+
+
+def test_every_page_is_run_by_some_test():
+    pages = {path.stem for path in RECIPES.glob("*.md") if not path.stem.startswith("symmetric-")}
+    others = Path(__file__).parents[1].rglob("test_*.py")
+    elsewhere = {
+        page for page in pages - set(PAGES) if any(page in test.read_text("utf-8") for test in others)
+    }
+    assert pages == set(PAGES) | elsewhere
