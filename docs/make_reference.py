@@ -1,0 +1,213 @@
+"""Write the API reference from the docstrings: one page per subject in ``docs/reference/``.
+
+    python docs/make_reference.py            write the pages
+    python docs/make_reference.py --check    fail when a page is not what the code says
+
+Signatures and docstrings are taken by importing the package; nothing is written by hand, so a page
+cannot say what the code does not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+OUT = Path(__file__).parent / "reference"
+
+#: Page → (title, names). A module name stands for everything in its ``__all__``.
+PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "device": (
+        "Devices",
+        (
+            "hem_provider.device:connect",
+            "hem_provider.device:Hem",
+            "hem_provider.device:Identity",
+            "hem_provider.device:Role",
+            "hem_provider.device:Kdf",
+            "hem_provider.device:Statistics",
+            "hem_provider.device:Status",
+            "hem_provider.device:Version",
+            "hem_provider.device:CheckInResult",
+        ),
+    ),
+    "keys": ("Keys of a device", ("hem_provider.inventory", "hem_provider.key:Key")),
+    "private-keys": (
+        "Key objects for cryptography",
+        (
+            "hem_provider.keys.remote",
+            "hem_provider.keys.ec",
+            "hem_provider.keys.edwards",
+            "hem_provider.keys.montgomery",
+            "hem_provider.keys.mldsa",
+            "hem_provider.keys.mlkem",
+            "hem_provider.keys.mlkem512",
+            "hem_provider.keys.public:load_public",
+            "hem_provider.keys.public:device_form",
+            "hem_provider.keys.public:type_of",
+        ),
+    ),
+    "administration": (
+        "Administration",
+        (
+            "hem_provider.administration:Administration",
+            "hem_provider.rest.initialisation:NewDevice",
+            "hem_provider.rest.initialisation:Initialised",
+            "hem_provider.rest.configuration:Configuration",
+            "hem_provider.rest.configuration:ConfigurationChange",
+            "hem_provider.rest.configuration:Attestation",
+            "hem_provider.rest.system:SelfTest",
+            "hem_provider.rest.upgrade:Image",
+            "hem_provider.certificate",
+            "hem_provider.pairing",
+            "hem_provider.rest.mobile:ApprovalDeniedError",
+            "hem_provider.rest.mobile:ApprovalTimeoutError",
+        ),
+    ),
+    "rest": (
+        "REST client, one method per endpoint",
+        (
+            "hem_provider.rest.api:RestApi",
+            "hem_provider.rest.session:LoginSession",
+            "hem_provider.rest.auth:AuthApi",
+            "hem_provider.rest.initialisation:InitialisationApi",
+            "hem_provider.rest.external:ExternalAuthApi",
+            "hem_provider.rest.system:SystemApi",
+            "hem_provider.rest.configuration:ConfigurationApi",
+            "hem_provider.rest.keymgmt:KeymgmtApi",
+            "hem_provider.rest.crypto:CryptoApi",
+            "hem_provider.rest.symmetric:SymmetricApi",
+            "hem_provider.rest.logger:LoggerApi",
+            "hem_provider.rest.storage:StorageApi",
+            "hem_provider.rest.upgrade:UpgradeApi",
+            "hem_provider.rest.broker:BrokerApi",
+            "hem_provider.rest.domain:DomainApi",
+        ),
+    ),
+    "errors": ("Errors", ("hem_provider.errors",)),
+    "key-types": ("Key types", ("hem_provider.keytypes",)),
+}
+
+
+def pages() -> dict[str, str]:
+    """File name → text of every page, the index included."""
+    made = {f"{name}.md": _page(title, names) for name, (title, names) in PAGES.items()}
+    index = ["# API reference", "", "Made from the docstrings by `docs/make_reference.py`.", ""]
+    index += [f"- [{title}]({name}.md)" for name, (title, _) in PAGES.items()]
+    made["index.md"] = "\n".join(index) + "\n"
+    return made
+
+
+def _page(title: str, names: tuple[str, ...]) -> str:
+    lines = [f"# {title}", ""]
+    for name in names:
+        module_name, _, item = name.partition(":")
+        module = importlib.import_module(module_name)
+        if item:
+            lines += _entry(item, getattr(module, item), module_name)
+            continue
+        if module.__doc__:
+            lines += [_plain(module.__doc__), ""]
+        for each in module.__all__:
+            lines += _entry(each, getattr(module, each), module_name)
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
+
+
+def _entry(name: str, thing: object, module: str) -> list[str]:
+    if inspect.isclass(thing):
+        lines = [f"## `{name}`", "", f"`{module}`", "", _own_doc(thing), "", *_values(thing)]
+        for member, value in _members(thing):
+            lines += [f"### `{member}{_signature(value)}`", "", _own_doc(value), ""]
+        return lines
+    if callable(thing):
+        return [f"## `{name}{_signature(thing)}`", "", f"`{module}`", "", _own_doc(thing), ""]
+    return [f"## `{name}`", "", f"`{module}`: {type(thing).__name__}", ""]
+
+
+def _values(kind: type) -> list[str]:
+    """Fields of a dataclass, members of an enum."""
+    if dataclasses.is_dataclass(kind):
+        rows = [f"- `{each.name}: {each.type}`" for each in dataclasses.fields(kind)]
+    elif issubclass(kind, enum.Enum):
+        rows = [f"- `{each.name}`" for each in kind]
+    else:
+        return []
+    return [*rows, ""]
+
+
+def _members(kind: type) -> Iterator[tuple[str, object]]:
+    """Public methods and properties, those of bases without a page of their own included."""
+    seen: set[str] = set()
+    for base in kind.__mro__:
+        own = base is kind or base.__name__.startswith("_")
+        if not own or not base.__module__.startswith("hem_provider"):
+            continue
+        for name, raw in vars(base).items():
+            value = raw.__func__ if isinstance(raw, (classmethod, staticmethod)) else raw
+            if name.startswith("_") or name in seen:
+                continue
+            if isinstance(value, property) or inspect.isfunction(value):
+                seen.add(name)
+                yield name, value
+
+
+def _signature(value: object) -> str:
+    if isinstance(value, property) or not callable(value):
+        return ""
+    signature = inspect.signature(value)
+    kept = [each for name, each in signature.parameters.items() if name not in ("self", "cls")]
+    text = str(signature.replace(parameters=kept))
+    text = re.sub(r"<([\w.]+): [^>]*>", r"\1", text)  # enum members
+    return re.sub(r"(: |-> )'([^']*)'", r"\1\2", text)  # annotations kept as text
+
+
+def _own_doc(value: object) -> str:
+    text = value.__doc__ if not isinstance(value, property) else (value.fget.__doc__ if value.fget else "")
+    if text and inspect.isclass(value) and text.startswith(f"{value.__name__}("):
+        text = ""  # what a dataclass writes by itself
+    return _plain(text or "")
+
+
+def _plain(text: str) -> str:
+    """A docstring as Markdown: double backquotes become single ones, indented examples blocks."""
+    lines, block = [], False
+    for line in inspect.cleandoc(text).splitlines():
+        indented = line.startswith(("    ", ">>>"))
+        if indented and not block:
+            lines.append("```")
+            block = True
+        if block and line.strip() and not indented:
+            lines[-1:] = ["```", ""] if not lines[-1] else [lines[-1], "```"]
+            block = False
+        lines.append(line if block else re.sub(r"``([^`]+)``", r"`\1`", line))
+    if block:
+        lines.append("```")
+    kept = [line.removesuffix(":") if line.endswith("::") else line for line in lines if line != "::"]
+    return "\n".join(kept)
+
+
+def main(arguments: list[str]) -> int:
+    """Write, or with ``--check`` compare."""
+    stale = []
+    OUT.mkdir(exist_ok=True)
+    made = pages()
+    for name, text in made.items():
+        path = OUT / name
+        if not path.exists() or path.read_text("utf-8") != text:
+            stale.append(name)
+            if "--check" not in arguments:
+                path.write_text(text, "utf-8")
+    extra = sorted(path.name for path in OUT.glob("*.md") if path.name not in made)
+    if "--check" in arguments and (stale or extra):
+        print(f"docs/reference is not what the code says: {', '.join(stale + extra)}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
