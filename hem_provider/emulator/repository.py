@@ -172,7 +172,7 @@ class Repository:
 
     def add(self, record: Record, *, capacity: int) -> None:
         """Store a new record; RepositoryFull when `capacity` live records exist."""
-        live = len(self.slots())
+        live = int(self._database.execute("SELECT count(*) FROM slot").fetchone()[0])
         if live >= capacity:
             raise RepositoryFull(f"{live} of {capacity} slots in use")
         if live + self.dead() >= capacity:
