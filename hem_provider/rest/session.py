@@ -161,7 +161,13 @@ class LoginSession:
             bearer = bearer_from(approved.token)
             self._tokens.add(bearer, approved.device_time)
             return bearer
-        challenge, bearer, _ = self._prove(scope, self._configured_credential)
+        try:
+            challenge, bearer, _ = self._prove(scope, self._configured_credential)
+        except HemLoginRequired:
+            raise
+        except HemAuthenticationError:
+            self.forget()  # so that the next use reads the configured source afresh
+            raise
         self._tokens.add(bearer, challenge.device_time())
         return bearer
 

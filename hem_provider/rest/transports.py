@@ -5,6 +5,7 @@ from __future__ import annotations
 from urllib.parse import urlsplit
 
 from hem_provider.config import DeviceConfig
+from hem_provider.errors import HemConfigError
 from hem_provider.rest.wire import Transport
 from hem_provider.rest.wsgi import InProcessDevice, WsgiTransport, open_in_process
 
@@ -60,6 +61,10 @@ class Carriers:
 
     def _open_device(self) -> Transport:
         config = self._config
+        if self._scheme == "unix":
+            raise HemConfigError(
+                f"{config.url}: this version has no agent to speak to; accepted: https://HOST"
+            )
         if not self._is_network:
             return WsgiTransport(self._in_process().device, config.url)
         from hem_provider.rest.http import HttpTransport

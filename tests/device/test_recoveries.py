@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
-from device.laboratory import LostReply, LostRequest
+from device.laboratory import PASSPHRASE, LostReply, LostRequest
 
 from hem_provider.errors import (
     HemAuthenticationError,
@@ -13,6 +13,7 @@ from hem_provider.errors import (
     HemConnectionError,
     HemDeviceFault,
     HemKeyNotFound,
+    HemLoginRequired,
     HemNotInitialized,
     HemOperationFailed,
     HemTimeout,
@@ -90,6 +91,27 @@ def test_a_wrong_passphrase_is_told_once_and_not_tried_again(bench):
     hem = bench.connect("wrong")
     with pytest.raises(HemAuthenticationError, match="does not accept the passphrase"):
         hem.login()
+    assert bench.count(LOGIN) == 1
+
+
+def test_a_configured_passphrase_put_right_is_read_again(bench, tmp_path):
+    file = tmp_path / "passphrase"
+    file.write_text("wrong\n")
+    file.chmod(0o600)
+    hem = bench.connect(None, passphrase_file=file)
+    with pytest.raises(HemAuthenticationError, match="does not accept"):
+        hem.login()
+    assert not hem.logged_in
+    file.write_text(PASSPHRASE + "\n")
+    hem.login()
+
+
+def test_a_refused_passphrase_given_in_code_is_not_offered_again(bench):
+    hem = bench.connect("wrong")
+    with pytest.raises(HemAuthenticationError, match="does not accept"):
+        len(hem.keys)
+    with pytest.raises(HemLoginRequired):
+        len(hem.keys)
     assert bench.count(LOGIN) == 1
 
 

@@ -589,3 +589,36 @@ def test_a_lock_directory_of_somebody_else_is_not_used(runtime, tmp_path):
     (tmp_path / "hem").rmdir()
     (tmp_path / "hem").symlink_to(tmp_path)
     assert lock_directory() is None
+
+
+def test_the_cloud_is_reached_through_a_proxy_and_verified_behind_it(served):
+    import select
+
+    asked = []
+
+    def proxy(s):
+        asked.append(s.recv(1000).split(b"\r\n")[0])
+        host, port = asked[-1].split()[1].decode().split(":")
+        with socket.create_connection((host, int(port))) as onward:
+            s.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+            pair = {s: onward, onward: s}
+            while True:
+                for each in select.select(list(pair), [], [], 5)[0]:
+                    data = each.recv(65536)
+                    if not data:
+                        return
+                    pair[each].sendall(data)
+
+    settings = {"ca_file": served.ca_file, "cloud_url": served.cloud}
+    with server(proxy) as address:
+        way = f"http://{address}"
+        with connect(served.https, cloud_ca_file=served.ca_file, cloud_proxy=way, **settings) as hem:
+            assert hem.check_in().action == "OK"
+        with connect(served.https, cloud_proxy=way, **settings) as hem, pytest.raises(HemTLSError):
+            hem.check_in()
+    assert asked[0].startswith(b"CONNECT ")
+
+
+def test_a_url_of_an_unknown_kind_says_what_is_missing():
+    with pytest.raises(HemConfigError, match="no agent"):
+        connect("unix:/run/hem").status()
