@@ -43,7 +43,7 @@ def _add_serve(commands: _Commands[argparse.ArgumentParser]) -> None:
     for port in ("https", "http", "cloud"):
         serve.add_argument(f"--{port}-port", type=_port, default=0, metavar="N", help="0 takes a free one")
     serve.add_argument(
-        "--latency", default="none", metavar="none|ppa|FILE", help="answer as slowly as hardware"
+        "--latency", default="none", metavar="none|ppa|FILE", help="how long answers take; also Q21"
     )
     serve.add_argument("--keep-alive", action="store_true", help="do not close after each response (Q31)")
     serve.add_argument("--names", metavar="A,B", help="more names for the certificates")
@@ -204,6 +204,8 @@ def _prepare(device: EmulatedDevice, arguments: argparse.Namespace) -> None:
 
     control.run(device, "latency", {"profile": arguments.latency})
     control.run(device, "quirk", {"name": "Q31", "value": "off" if arguments.keep_alive else "on"})
+    throttled = "off" if arguments.latency == "none" else "on"
+    control.run(device, "quirk", {"name": "Q21", "value": throttled})
     for name, value in map(_setting, arguments.quirk):
         control.run(device, "quirk", {"name": name, "value": value})
     if arguments.init and not control.run(device, "state")["initialised"]:

@@ -51,17 +51,17 @@ class Device:
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """One request's worth of exclusive access; state changes are written at its end, or none at all."""
-        with self.store.transaction():
-            outer = self._state
-            self._state = outer if outer is not None else self.store.load()
+        with self.store.transaction() as outermost:
+            if not outermost:
+                yield
+                return
+            self._state, self._dirty = self.store.load(), False
             try:
                 yield
-                if outer is None and self._dirty and self._state is not None:
+                if self._dirty and self._state is not None:
                     self.store.save(self._state)
             finally:
-                if outer is None:
-                    self._state = None
-                    self._dirty = False
+                self._state = None
 
     @property
     def exists(self) -> bool:
@@ -99,6 +99,12 @@ class Device:
     def is_ppa(self) -> bool:
         """True when the model has mass storage; with the model rules off every device has."""
         return self.state.factory.model == "ppa" or not self.switches.on(Q.MODEL_RULES)
+
+    @property
+    def answers(self) -> bool:
+        """False while it is off, restarting, or stopped by its backend."""
+        state = self.state
+        return state.powered and not state.bricked and self.host_time() >= state.boot.ready_at
 
     def now(self) -> int:
         """Device time in Unix seconds. It runs even while the clock counts as unset, as on hardware."""

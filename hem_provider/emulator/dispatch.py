@@ -77,11 +77,9 @@ class Dispatcher:
             return not self.device.switches.on(Q.CHUNKED_411)
 
     def _reachable(self, request: Request) -> None:
-        device = self.device
-        state = device.state
-        if not state.powered or state.bricked or device.host_time() < state.boot.ready_at:
+        if not self.device.answers:
             raise DeviceUnreachable("the emulated device does not answer")
-        if request.secure and state.boot.tls is None:
+        if request.secure and self.device.boot.tls is None:
             raise DeviceUnreachable("the emulated device has no TLS certificate")
 
     def _finish(self, request: Request, response: Response) -> Response:

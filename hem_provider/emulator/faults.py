@@ -85,7 +85,7 @@ def unfold(parameters: Mapping[str, Any]) -> Fault:
             raise ValueError(f"a fault has no parameter {key!r}; it has {', '.join(known)}")
         kind = type(known[key])
         if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
-            raise ValueError(f"{key} of a fault is {kind.__name__}, not {value!r}")  # noqa: TRY004 - one kind of error
+            raise ValueError(f"{key} of a fault is {kind.__name__}, not {value!r}")  # noqa: TRY004
         fault = replace(fault, **{key: kind(value)})
     if not 0 <= fault.probability <= 1:
         raise ValueError(f"probability is from 0 to 1, not {fault.probability}")

@@ -28,12 +28,13 @@ _LOG = logging.getLogger(__name__)
 _CONNECTIONS = 64
 _HEAD_SECONDS = 15.0
 _BODY_SECONDS = 60.0
-_IDLE_SECONDS = 30.0
 _DRAIN_BYTES = 1 << 18
 _DRAIN_SECONDS = 0.5
 
 WsgiApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
 ContextSource = Callable[[], ssl.SSLContext | None]
+Admission = Callable[[], float | None]
+"""Seconds that a complete request may take, 0 for the server's own limit; None when nobody answers now."""
 
 
 class _Body(io.RawIOBase):
@@ -148,9 +149,16 @@ class Listener:
     """A listening port that serves one application, over TLS when `context` is given."""
 
     def __init__(
-        self, application: WsgiApplication, *, host: str, port: int, context: ContextSource | None = None
+        self,
+        application: WsgiApplication,
+        *,
+        host: str,
+        port: int,
+        context: ContextSource | None = None,
+        admission: Admission | None = None,
     ) -> None:
         self._application = application
+        self._admission = admission
         self._context = context
         self._socket = socket.create_server((host, port), backlog=128)
         self.port: int = self._socket.getsockname()[1]
@@ -195,9 +203,12 @@ class Listener:
             self._open.add(sock)
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            limit = 0.0 if self._admission is None else self._admission()
+            if limit is None:
+                raise ConnectionResetError("nobody answers now")
             if self._context is not None:
                 self._shake_hands(connection)
-            while self._exchange(connection, peer):
+            while self._exchange(connection, peer, limit):
                 pass
             drain = True
         except ConnectionResetError as error:
@@ -223,9 +234,9 @@ class Listener:
         )
         connection.socket.do_handshake()
 
-    def _exchange(self, connection: _Connection, peer: tuple[str, int]) -> bool:
+    def _exchange(self, connection: _Connection, peer: tuple[str, int], limit: float) -> bool:
         """Serve one request; True when another may follow on this connection."""
-        connection.allow(_HEAD_SECONDS if not connection.buffer else _IDLE_SECONDS)
+        connection.allow(limit or _HEAD_SECONDS)
         try:
             data = connection.head()
             if data is None:
@@ -237,7 +248,8 @@ class Listener:
             rest = "Content-Type: application/json\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
             connection.send((line + rest).encode())
             return False
-        connection.allow(_BODY_SECONDS)
+        if not limit:
+            connection.allow(_BODY_SECONDS)
         return self._answer(connection, peer, head, body)
 
     def _body(self, connection: _Connection, head: Head) -> _Body:

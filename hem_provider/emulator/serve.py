@@ -98,8 +98,14 @@ class Emulator:
         self._prepare(names)
         log = AccessLog(access_log).wrap if access_log else _unlogged
         self._listeners = [
-            Listener(log(device.device, "https"), host=host, port=ports.https, context=self._device_context),
-            Listener(log(device.device, "http"), host=host, port=ports.http),
+            Listener(
+                log(device.device, "https"),
+                host=host,
+                port=ports.https,
+                context=self._device_context,
+                admission=self._admission,
+            ),
+            Listener(log(device.device, "http"), host=host, port=ports.http, admission=self._admission),
             Listener(log(device.cloud, "cloud"), host=host, port=ports.cloud, context=self._cloud_context),
         ]
         self.https, self.http, self.cloud = (
@@ -124,6 +130,15 @@ class Emulator:
         descriptor = os.open(self.ca_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         with os.fdopen(descriptor, "w") as file:
             file.write(authority.chain)
+
+    def _admission(self) -> float | None:
+        """The device's limit for a request (`http_option_dosprot_mode`, units of half a second); None when
+        it is off."""
+        model = self.device.model
+        with model.transaction():
+            if not model.answers:
+                return None
+            return 0.5 * model.config.dosprot if model.config is not None else 0.0
 
     def _device_context(self) -> ssl.SSLContext | None:
         """The context for what the device loaded at its last start; None when it has no certificate."""

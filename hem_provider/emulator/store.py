@@ -13,6 +13,7 @@ import json
 import os
 import sqlite3
 import threading
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -43,8 +44,9 @@ CREATE TABLE cloud (kind TEXT NOT NULL, id TEXT NOT NULL, until REAL NOT NULL, b
 """
 
 _inherited: list[sqlite3.Connection] = []
-"""Connections of a parent process: never used and never closed here, since closing would drop the parent's
-locks."""
+"""Connections of a parent that forked behind Python's back: never used, never closed here."""
+_stores: weakref.WeakSet[Store] = weakref.WeakSet()
+_forking: list[Store] = []
 
 
 class StateFileError(RuntimeError):
@@ -61,6 +63,8 @@ class Store:
         self._pid = -1
         self._connection: sqlite3.Connection | None = None
         self._cached: tuple[int, State] | None = None
+        self._closed = False
+        _stores.add(self)
 
     @property
     def database(self) -> sqlite3.Connection:
@@ -70,6 +74,8 @@ class Store:
         return self._connection
 
     def _open(self) -> None:
+        if self._closed:
+            raise StateFileError(f"{self.path}: the emulated device is closed")
         if self._connection is not None:
             _inherited.append(self._connection)
         self._connection = None
@@ -103,37 +109,54 @@ class Store:
         self._pid = os.getpid()
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
+    def transaction(self) -> Iterator[bool]:
         """Run the block as one transaction, alone among all threads and processes of this device.
-        Re-entrant."""
-        if self._pid != os.getpid():
-            self._lock = threading.RLock()  # the inherited one may be held by a thread that exists no more
+
+        Re-entrant; the value is True for the outermost one.
+        """
         with self._lock:
-            if self._pid != os.getpid():
+            if self._connection is None or self._pid != os.getpid():
                 self._open()
             database = self.database
             if database.in_transaction:
-                yield
+                yield False
                 return
             try:
                 database.execute("BEGIN IMMEDIATE")
             except sqlite3.OperationalError as error:
                 raise StateFileError(f"{self.path}: {error}") from error
             try:
-                yield
+                yield True
+                database.execute("COMMIT")
             except BaseException:
                 self._cached = None
                 with suppress(sqlite3.Error):
                     database.execute("ROLLBACK")
                 raise
-            database.execute("COMMIT")
 
     def close(self) -> None:
-        """Close the connection; the last one out folds the write-ahead log into the file."""
+        """Close for good; the last process out folds the write-ahead log into the file."""
         with self._lock:
-            if self._connection is not None and self._pid == os.getpid():
-                self._connection.close()
-            self._connection = None
+            self._closed = True
+            self._disconnect()
+
+    def _disconnect(self) -> None:
+        if self._connection is not None and self._pid == os.getpid():
+            self._connection.close()
+        self._connection = None
+
+    def before_fork(self) -> None:
+        """Finish what runs and close, so that no connection crosses the fork; both sides open again when
+        needed."""
+        self._lock.acquire()
+        if self._connection is not None and not self._connection.in_transaction:
+            self._disconnect()
+
+    def after_fork(self, *, child: bool) -> None:
+        if child:
+            self._lock = threading.RLock()
+        else:
+            self._lock.release()
 
     def load(self) -> State | None:
         """The state, from memory unless another process changed it; None in a new file."""
@@ -153,3 +176,22 @@ class Store:
             (compact_json(pack(state)),),
         ).fetchone()
         self._cached = (row[0], state)
+
+
+def _before_fork() -> None:
+    _forking[:] = _stores
+    for store in _forking:
+        store.before_fork()
+
+
+def _after_fork(*, child: bool) -> None:
+    for store in _forking:
+        store.after_fork(child=child)
+    _forking.clear()
+
+
+os.register_at_fork(
+    before=_before_fork,
+    after_in_parent=lambda: _after_fork(child=False),
+    after_in_child=lambda: _after_fork(child=True),
+)

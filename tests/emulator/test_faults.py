@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ from support.emulator import ServedEmulator
 from support.rig import Rig
 
 from hem_provider.cli.emulator import add_parser
-from hem_provider.emulator import control
+from hem_provider.emulator import EmulatedDevice, control, lifecycle
 from hem_provider.emulator.faults import FAULTS, FaultKind
 from hem_provider.emulator.latency import KINDS, PROFILES, delay_of, load_profile
 
@@ -256,6 +257,20 @@ def test_an_expired_certificate_shows_on_the_wire_and_is_renewed_by_a_new_start(
     assert fetch(served)["fls_state"] == 0
 
 
+@pytest.fixture
+def restored_certificate(served):
+    """Puts the device's certificate back after the test."""
+    with EmulatedDevice(served.state) as device:
+        model = device.model
+        with model.transaction():
+            material = model.state.tls
+        yield
+        with model.transaction():
+            model.state = replace(model.state, tls=material)
+            model.change_boot(tls=material)
+
+
+@pytest.mark.usefixtures("restored_certificate")
 def test_a_lost_certificate_silences_https_only(served, steer):
     steer(command="fault", name="lost-certificate")
     with pytest.raises((urllib.error.URLError, ConnectionError)):
@@ -283,6 +298,37 @@ def test_slow_clients_do_not_hinder_others(served):
         assert answer.status == 200
     for connection in idle:
         connection.close()
+
+
+def test_the_devices_own_limit_for_a_request_is_kept(served):
+    with EmulatedDevice(served.state) as device:
+        model = device.model
+
+        def limit(units):
+            with model.transaction():
+                model.state = replace(model.state, config=replace(model.config, dosprot=units))
+
+        limit(1)
+        try:
+            host, port = served.http.removeprefix("http://").split(":")
+            started = time.monotonic()
+            with socket.create_connection((host, int(port)), timeout=5) as connection:
+                connection.sendall(b"GET /api/system/status HTTP/1.1\r\n")
+                assert connection.recv(100) == b""
+            assert 0.4 < time.monotonic() - started < 3
+        finally:
+            limit(0)
+
+
+def test_a_device_that_is_shut_down_accepts_no_request_until_it_is_plugged_in_again(served, steer):
+    with EmulatedDevice(served.state) as device:
+        with device.model.transaction():
+            lifecycle.power_off(device.model)
+        for url in (served.http, served.https):
+            with pytest.raises((ConnectionError, urllib.error.URLError)):
+                fetch(served) if url == served.https else urllib.request.urlopen(url, timeout=5)
+        steer(command="reset", how="power-cycle")
+        assert fetch(served)["fls_state"] == 0
 
 
 def test_the_cloud_has_its_names_in_the_certificate(served):

@@ -214,6 +214,43 @@ assert all(os.waitpid(child, 0)[1] == 0 for child in children)
     assert len(entries(rig)) == 125
 
 
+def test_forking_while_other_threads_use_the_opening_harms_neither_side(make_rig):
+    rig = make_rig(clock=time.time)
+    rig.check_in()
+    script = """
+import os, sys, threading
+from hem_provider.emulator import EmulatedDevice
+from hem_provider.emulator.local import call
+device = EmulatedDevice(sys.argv[1]).device
+def create(times):
+    for _ in range(times):
+        body = {"label": "f", "type": "AES128"}
+        assert call(device, "POST", "/api/keymgmt/create", body, token=sys.argv[2]).status == 200
+threads = [threading.Thread(target=create, args=(40,)) for _ in range(2)]
+for thread in threads:
+    thread.start()
+for _ in range(6):
+    child = os.fork()
+    if child == 0:
+        create(5)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+for thread in threads:
+    thread.join()
+"""
+    command = [
+        sys.executable,
+        "-W",
+        "ignore",
+        "-c",
+        script,
+        str(rig.open.store.path),
+        rig.token("keymgmt:gen"),
+    ]
+    subprocess.run(command, check=True, env=environment(), timeout=60)
+    assert len(entries(rig)) == 2 * 40 + 6 * 5
+
+
 def test_the_state_file_and_its_side_files_are_for_the_owner_only(rig):
     path = rig.open.store.path
     for name in path.parent.glob(f"{path.name}*"):
