@@ -25,9 +25,9 @@ PAGES = [
 ]
 
 
-def code(page: str) -> str:
+def code(path: Path) -> str:
     """All Python of a page, at its own lines, so that a traceback points into the page."""
-    text = (RECIPES / f"{page}.md").read_text("utf-8")
+    text = path.read_text("utf-8")
     lines = [""] * (text.count("\n") + 1)
     for block in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         first = text[: block.start(1)].count("\n")
@@ -75,7 +75,7 @@ AFTERWARDS = {
 }
 
 
-@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("page", [*PAGES, "../python"])
 def test_a_recipe_runs_as_it_stands(page, served, monkeypatch, tmp_path):
     monkeypatch.setenv("HEM_URL", served.https)
     monkeypatch.setenv("HEM_CA_FILE", str(served.ca_file))
@@ -83,7 +83,8 @@ def test_a_recipe_runs_as_it_stands(page, served, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "recipe"}
     try:
-        exec(compile(code(page), str(RECIPES / f"{page}.md"), "exec"), namespace)  # noqa: S102
+        path = RECIPES / f"{page}.md"
+        exec(compile(code(path), str(path), "exec"), namespace)  # noqa: S102
         if page in AFTERWARDS:
             AFTERWARDS[page](namespace)
     finally:
