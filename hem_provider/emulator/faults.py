@@ -22,6 +22,7 @@ from .state import Fault, Tls
 __all__ = ["FAULTS", "FaultKind", "FaultRow", "add_fault", "clear_faults", "pick", "unfold"]
 
 _RNG = random.SystemRandom()
+_MOST_SECONDS: Final = 10**9
 
 
 class FaultKind(enum.Enum):
@@ -87,6 +88,8 @@ def unfold(parameters: Mapping[str, Any]) -> Fault:
         if isinstance(value, bool) or not isinstance(value, (int, float) if kind is float else kind):
             raise ValueError(f"{key} of a fault is {kind.__name__}, not {value!r}")  # noqa: TRY004
         fault = replace(fault, **{key: kind(value)})
+    if abs(fault.seconds) > _MOST_SECONDS:
+        raise ValueError(f"seconds lie within {_MOST_SECONDS} of zero, not {fault.seconds}")
     if not 0 <= fault.probability <= 1:
         raise ValueError(f"probability is from 0 to 1, not {fault.probability}")
     return fault

@@ -17,7 +17,7 @@ from ..encodings import from_b64, to_b64
 from ..jwt import CLIENT_HEADER, decode_jwt, encode_jwt
 from ..local import LocalAnswer
 from ..sealing import seal, unseal
-from .broker import pid_in_path
+from .events import pid_in_path
 from .records import Records
 
 __all__ = [

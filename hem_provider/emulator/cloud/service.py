@@ -9,7 +9,7 @@ from ..device import Device
 from ..encodings import compact_json, parse_json_object
 from ..http import Refusal, Request, Response
 from ..local import LocalAnswer
-from . import broker, register
+from . import events, pairing, register, sessions
 from .backend import checkin
 from .call import CloudCall
 from .phone import Phone
@@ -27,24 +27,24 @@ _ROUTES: Final[tuple[tuple[str, str, _Handler], ...]] = (
     ("POST", "/domain/register/{prefix}/{authkey}", register.register_prefix),
     ("GET", "/domain/register/{prefix}", register.registration_result),
     ("GET", "/domain/check/{prefix}", register.check_prefix),
-    ("GET", "/notify/session", broker.open_session),
-    ("POST", "/notify/session", broker.key_session),
-    ("POST", "/notify/register/init", broker.new_registration),
-    ("GET", "/notify/register/check/{rid}", broker.check_registration),
-    ("POST", "/notify/register/finalise/{rid}", broker.finalise),
-    ("GET", "/notify/register/challenge/{rid}", broker.challenge),
-    ("POST", "/notify/register/challenge/{rid}", broker.reply_registration),
-    ("DELETE", "/notify/register/challenge/{rid}", broker.refuse_registration),
-    ("POST", "/notify/event/new", broker.new_event),
-    ("GET", "/notify/event/check/{eventid}", broker.check_event),
-    ("DELETE", "/notify/event/{eventid}", broker.delete_event),
-    ("POST", "/notify/event/data/allbypid", broker.events_of),
-    ("GET", "/notify/event/data/{eventid}/{pidx}", broker.event_data),
-    ("POST", "/notify/event/data/{eventid}/{pidx}", broker.reply_event),
-    ("DELETE", "/notify/event/data/{eventid}/{pidx}", broker.deny_event),
-    ("POST", "/notify/subscribers/list", broker.list_subscribers),
-    ("POST", "/notify/subscribers/delete", broker.delete_subscriber),
-    ("POST", "/notify/subscribers/token", broker.new_token),
+    ("GET", "/notify/session", sessions.open_session),
+    ("POST", "/notify/session", sessions.key_session),
+    ("POST", "/notify/register/init", pairing.new_registration),
+    ("GET", "/notify/register/check/{rid}", pairing.check_registration),
+    ("POST", "/notify/register/finalise/{rid}", pairing.finalise),
+    ("GET", "/notify/register/challenge/{rid}", pairing.challenge),
+    ("POST", "/notify/register/challenge/{rid}", pairing.reply_registration),
+    ("DELETE", "/notify/register/challenge/{rid}", pairing.refuse_registration),
+    ("POST", "/notify/event/new", events.new_event),
+    ("GET", "/notify/event/check/{eventid}", events.check_event),
+    ("DELETE", "/notify/event/{eventid}", events.delete_event),
+    ("POST", "/notify/event/data/allbypid", events.events_of),
+    ("GET", "/notify/event/data/{eventid}/{pidx}", events.event_data),
+    ("POST", "/notify/event/data/{eventid}/{pidx}", events.reply_event),
+    ("DELETE", "/notify/event/data/{eventid}/{pidx}", events.deny_event),
+    ("POST", "/notify/subscribers/list", pairing.list_subscribers),
+    ("POST", "/notify/subscribers/delete", pairing.delete_subscriber),
+    ("POST", "/notify/subscribers/token", pairing.new_token),
 )
 
 
