@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import logging
+import math
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import IO, Any
@@ -15,7 +17,7 @@ from urllib.parse import urlsplit
 
 from hem_provider._version import __version__
 from hem_provider.config import DeviceConfig
-from hem_provider.errors import HemRequestRefused, MessageTooLong
+from hem_provider.errors import HemRequestRefused, HemUnreachable, MessageTooLong
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.repeat import repeatable
@@ -30,6 +32,8 @@ _log = logging.getLogger("hem_provider.rest")
 
 #: Largest JSON body the device takes, in bytes (device API §1.5).
 MAX_BODY = 7300
+#: A device that answered this recently is given a second chance to connect, after a pause; seconds.
+_RECENTLY, _BREATH = 60.0, 0.5
 #: Endpoints that exist over TLS only (device API §1.2).
 _TLS_ONLY = ("/api/keymgmt/", "/api/crypto/")
 
@@ -49,6 +53,7 @@ class Channel:
     def __init__(self, config: DeviceConfig) -> None:
         self.config = config
         self.statistics = Statistics()
+        self._reached = -math.inf
         self.server = ""  #: the ``Server`` header seen last
         scheme = urlsplit(config.url).scheme
         self._plain = scheme == "http"
@@ -160,8 +165,22 @@ class Channel:
             spacing=config.spacing,
             among_processes=self._network,
         ):
-            self.statistics.calls += 1
-            return transport.send(request)
+            try:
+                reply = self._attempt(transport, request)
+            except HemUnreachable as refused:
+                # Nothing was processed. A device that answered a moment ago refuses a connection
+                # now and then (device API §1.4); one that is away is told at once.
+                if time.monotonic() - self._reached > _RECENTLY:
+                    raise
+                _log.info("%s; tried once more", refused)
+                time.sleep(_BREATH)
+                reply = self._attempt(transport, request)
+            self._reached = time.monotonic()
+            return reply
+
+    def _attempt(self, transport: Transport, request: Request) -> Reply:
+        self.statistics.calls += 1
+        return transport.send(request)
 
     def _where(self, method: str, path: str) -> str:
         return f"{self.config.name} ({self.config.url}): {method} {path}"

@@ -43,6 +43,7 @@ class Bench:
     device: EmulatedDevice
     path: Path
     requests: list[str] = field(default_factory=list)
+    before_each: Callable[[], None] | None = None
     _faults: list[tuple[str, Any]] = field(default_factory=list)
 
     def connect(self, passphrase: str | None = PASSPHRASE, **settings: Any) -> Hem:
@@ -104,6 +105,8 @@ class Bench:
         def app(environ: dict[str, Any], start_response: Any) -> Any:
             line = f"{name}{environ['REQUEST_METHOD']} {environ['PATH_INFO']}"
             self.requests.append(line)
+            if self.before_each is not None and not line.startswith("CLOUD"):
+                self.before_each()
             for place, (start, what) in enumerate(self._faults):
                 if line.startswith(start):
                     del self._faults[place]

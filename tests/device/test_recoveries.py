@@ -17,6 +17,7 @@ from hem_provider.errors import (
     HemNotInitialized,
     HemOperationFailed,
     HemTimeout,
+    HemUnreachable,
 )
 
 CHALLENGE, LOGIN = "GET /api/auth/token", "POST /api/auth/token"
@@ -257,3 +258,41 @@ def test_verify_on_the_device_tells_invalid_from_missing(hem, kid):
     assert not hem.verify(kid, b"other", signature, "Ed25519")
     with pytest.raises(HemKeyNotFound):
         hem.verify("0123456789abcdef" * 2, b"data", signature, "Ed25519")
+
+
+class Refusing:
+    """A transport that cannot connect for the first ``times`` requests."""
+
+    def __init__(self, inner, times):
+        self.inner, self.times = inner, times
+
+    def send(self, request):
+        if self.times:
+            self.times -= 1
+            raise HemUnreachable("refused by the bench")
+        return self.inner.send(request)
+
+    def close(self):
+        self.inner.close()
+
+
+def test_a_device_that_answered_a_moment_ago_gets_a_second_chance_to_connect(hem, monkeypatch):
+    monkeypatch.setattr("hem_provider.rest.channel._BREATH", 0.0)
+    hem.status()
+    carriers = hem.rest.channel._carriers.get()
+    carriers._device = Refusing(carriers.device(), 1)
+    before = hem.statistics.calls
+    hem.status()
+    assert hem.statistics.calls - before == 2
+    carriers._device = Refusing(carriers.device(), 2)
+    with pytest.raises(HemUnreachable):
+        hem.status()
+
+
+def test_a_device_that_is_away_is_told_at_once(bench):
+    hem = bench.connect()
+    carriers = hem.rest.channel._carriers.get()
+    carriers._device = Refusing(carriers.device(), 1)
+    with pytest.raises(HemUnreachable):
+        hem.status()
+    assert hem.statistics.calls == 1

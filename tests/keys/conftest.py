@@ -1,4 +1,4 @@
-"""Fixtures: an emulated device on the bench, and one over real TLS."""
+"""Fixtures: keys are tried over real TLS, except where a test needs to put faults into the device."""
 
 from __future__ import annotations
 
@@ -22,12 +22,6 @@ def bench(monkeypatch, template, tmp_path):
         yield table
 
 
-@pytest.fixture
-def hem(bench):
-    with bench.connect() as device:
-        yield device
-
-
 @pytest.fixture(scope="session")
 def served(tmp_path_factory):
     emulator = ServedEmulator(tmp_path_factory.mktemp("served")).start()
@@ -35,8 +29,8 @@ def served(tmp_path_factory):
     emulator.stop()
 
 
-@pytest.fixture
-def over_tls(served):
+@pytest.fixture(scope="session")
+def logged_in(served):
     with connect(
         served.https,
         passphrase=served.passphrase,
@@ -45,3 +39,21 @@ def over_tls(served):
         cloud_ca_file=served.ca_file,
     ) as device:
         yield device
+
+
+@pytest.fixture
+def over_tls(logged_in):
+    logged_in.keys.refresh()
+    yield logged_in
+    for key in list(logged_in.keys):
+        logged_in.keys.delete(key)
+
+
+@pytest.fixture
+def hem(request):
+    """Over TLS, or on the bench for tests that use it."""
+    if "bench" in request.fixturenames:
+        with request.getfixturevalue("bench").connect() as device:
+            yield device
+    else:
+        yield request.getfixturevalue("over_tls")

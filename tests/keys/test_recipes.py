@@ -93,12 +93,3 @@ def test_a_recipe_runs_as_it_stands(page, served, monkeypatch, tmp_path):
             for key in list(hem.keys):
                 hem.keys.delete(key)
             hem.close()
-
-
-def test_every_page_is_run_by_some_test():
-    pages = {path.stem for path in RECIPES.glob("*.md") if not path.stem.startswith("symmetric-")}
-    others = Path(__file__).parents[1].rglob("test_*.py")
-    elsewhere = {
-        page for page in pages - set(PAGES) if any(page in test.read_text("utf-8") for test in others)
-    }
-    assert pages == set(PAGES) | elsewhere
