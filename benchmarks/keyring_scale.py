@@ -8,6 +8,7 @@ backend of ``keyrings.alt``, which has no device and protects with a passphrase.
 from __future__ import annotations
 
 import argparse
+import collections
 import configparser
 import importlib
 import statistics
@@ -116,13 +117,13 @@ def _bulk(hem: Hem, folder: Path, sizes: list[int]) -> str:
         vault = _vault(hem, folder / f"bulk-{kind}", hidden=hidden)
         new = hem.keys.create("AES256", label="new", usage={"wrap"})
         for what, run in (
-            ("import", lambda v=vault: sum(1 for _ in bulk.put_all(v, _entries(size)))),
-            ("list", lambda v=vault: sum(1 for _ in v.names())),
-            ("check", lambda v=vault: sum(1 for _ in bulk.check(v))),
-            ("rewrap", lambda v=vault, n=new: sum(1 for _ in bulk.rewrap(v, n.kid))),
+            ("import", bulk.put_all(vault, _entries(size))),
+            ("list", vault.names()),
+            ("check", bulk.check(vault)),
+            ("rewrap", bulk.rewrap(vault, new.kid)),
         ):
             calls, start = hem.statistics.calls, time.perf_counter()
-            run()
+            collections.deque(run, maxlen=0)
             seconds = time.perf_counter() - start
             calls = hem.statistics.calls - calls
             rows.append((kind, what, f"{seconds:.2f} s", f"{calls / size:.2f}", f"{calls * 0.25:.0f} s"))

@@ -29,14 +29,17 @@ class SourceError(HemError):
 
 
 def load_backend(name: str) -> KeyringBackend:
-    """A backend by the name ``keyring --list-backends`` shows, ``package.module.Class``.
+    """A backend by the name ``keyring --list-backends`` shows, ``package.module.Class``, with the
+    properties that ``KEYRING_PROPERTY_…`` variables give it.
 
     ``HemConfigError`` when there is none, or it cannot be used here.
     """
     try:
-        return load_keyring(name.split(" (priority:", 1)[0].strip())
+        backend = load_keyring(name.split(" (priority:", 1)[0].strip())
+        backend.set_properties_from_env()  # some backends forget to
     except Exception as error:
         raise HemConfigError(f"no keyring backend {name!r} can be loaded: {_said(error)}") from error
+    return backend
 
 
 def listed_names(backend: KeyringBackend) -> list[tuple[str, str]] | None:

@@ -170,15 +170,15 @@ class Contents:
         vault, device, key = (match[name].decode("ascii") for name in ("vault", "device", "key"))
         names_key = match["names_key"]
         header = Header(vault, device, key, names_key.decode("ascii") if names_key else None)
+        text = body[match.end() :].split(b"\n")[:-1]
         lines: dict[bytes, bytes] = {}
-        before = b""
-        for line in body[match.end() :].split(b"\n")[:-1]:
-            parts = line.split(b" ", 2)
-            name = b" ".join(parts[:2])
-            if len(parts) != 3 or line <= before or name in lines:
-                raise VaultDamaged(f"entry {len(lines) + 1} is malformed, out of order or there twice")
-            lines[name] = parts[2]
-            before = line
+        for line in text:  # the loop that 10 000 entries pass at each use: find is faster than split
+            end = line.find(b" ", line.find(b" ") + 1)
+            if end < 0:
+                raise VaultDamaged(f"entry {len(lines) + 1} has fewer than three fields")
+            lines[line[:end]] = line[end + 1 :]
+        if text != sorted(text) or len(lines) != len(text):
+            raise VaultDamaged("its entries are out of order, or one is there twice")
         return cls(header, lines)
 
 
