@@ -125,8 +125,9 @@ def _uses(*families: str) -> Row:
 
 
 _COMMON: Mapping[int, Row] = {
-    CKA.MODIFIABLE: _bool(False),
-    CKA.COPYABLE: _bool(False),
+    CKA.MODIFIABLE: _bool(True),
+    # A session pair may become one of the token; there is never a second one.
+    CKA.COPYABLE: _flag(lambda item: item.owner is not None),
     CKA.DESTROYABLE: _bool(True),
     CKA.LABEL: lambda item: item.key.label.encode(),
     CKA.UNIQUE_ID: lambda item: item.key.kid.encode(),

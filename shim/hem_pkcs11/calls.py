@@ -15,10 +15,13 @@ from typing import Any
 
 from hem_pkcs11.functions import (
     ciphers,
+    create,
     digests,
     dual,
     general,
+    kem,
     keys,
+    messages,
     objects,
     random,
     sessions,
@@ -44,6 +47,13 @@ class Kind(enum.Enum):
     TEMPLATE = "template"  # 2: list of attributes
     QUERY = "template to be filled"  # 2: list of (type, room); result: list of Value
     OUTPUT = "output"  # 2: room in bytes or None; result: bytes, or the size
+    LAST_OUTPUT = (
+        "output of the last part"  # 2: as OUTPUT, False where none is wanted yet; result may be None
+    )
+    MESSAGE = (
+        "parameters of a message"  # 2: GcmMessageParameters or None; result: the same, filled in, or None
+    )
+    NO_MESSAGE = "parameters of a message, not used"  # 2: None
     NUMBERS = "numbers to be filled"  # 2: room or None; result: list, or the count
     FOUND = "handles to be filled"  # 3: room; result: list
     FILL = "bytes to be filled"  # 2: their number; result: bytes
@@ -71,6 +81,9 @@ class Call:
 _K = Kind
 _INIT = (_K.SESSION, _K.MECHANISM, _K.NUMBER)
 _CRYPT = (_K.SESSION, _K.BYTES, _K.OUTPUT)
+_BEGIN = (_K.SESSION, _K.MESSAGE, _K.BYTES)
+_CRYPT_MESSAGE = (*_BEGIN, _K.BYTES, _K.OUTPUT)
+_NEXT = (*_BEGIN, _K.OUTPUT, _K.NUMBER)
 
 CALLS: Mapping[str, Call] = MappingProxyType(
     {
@@ -154,6 +167,37 @@ CALLS: Mapping[str, Call] = MappingProxyType(
                 "C_DeriveKey", keys.derive_key,
                 _K.SESSION, _K.MECHANISM, _K.NUMBER, _K.TEMPLATE, _K.RESULT,
             ),
+            ("C_CreateObject", create.create_object, _K.SESSION, _K.TEMPLATE, _K.RESULT),
+            ("C_CopyObject", create.copy_object, _K.SESSION, _K.NUMBER, _K.TEMPLATE, _K.RESULT),
+            ("C_SetAttributeValue", create.set_attribute_value, _K.SESSION, _K.NUMBER, _K.TEMPLATE),
+            (
+                "C_EncapsulateKey", kem.encapsulate_key,
+                _K.SESSION, _K.MECHANISM, _K.NUMBER, _K.TEMPLATE, _K.OUTPUT, _K.RESULT,
+            ),
+            (
+                "C_DecapsulateKey", kem.decapsulate_key,
+                _K.SESSION, _K.MECHANISM, _K.NUMBER, _K.TEMPLATE, _K.BYTES, _K.RESULT,
+            ),
+            ("C_MessageEncryptInit", messages.encrypt_init, *_INIT),
+            ("C_EncryptMessage", messages.encrypt_message, *_CRYPT_MESSAGE),
+            ("C_EncryptMessageBegin", messages.encrypt_begin, *_BEGIN),
+            ("C_EncryptMessageNext", messages.encrypt_next, *_NEXT),
+            ("C_MessageEncryptFinal", messages.encrypt_final, _K.SESSION),
+            ("C_MessageDecryptInit", messages.decrypt_init, *_INIT),
+            ("C_DecryptMessage", messages.decrypt_message, *_CRYPT_MESSAGE),
+            ("C_DecryptMessageBegin", messages.decrypt_begin, *_BEGIN),
+            ("C_DecryptMessageNext", messages.decrypt_next, *_NEXT),
+            ("C_MessageDecryptFinal", messages.decrypt_final, _K.SESSION),
+            ("C_MessageSignInit", messages.sign_init, *_INIT),
+            ("C_SignMessage", messages.sign_message, _K.SESSION, _K.NO_MESSAGE, _K.BYTES, _K.OUTPUT),
+            ("C_SignMessageBegin", messages.sign_begin, _K.SESSION, _K.NO_MESSAGE),
+            ("C_SignMessageNext", messages.sign_next, _K.SESSION, _K.NO_MESSAGE, _K.BYTES, _K.LAST_OUTPUT),
+            ("C_MessageSignFinal", messages.sign_final, _K.SESSION),
+            ("C_MessageVerifyInit", messages.verify_init, *_INIT),
+            ("C_VerifyMessage", messages.verify_message, _K.SESSION, _K.NO_MESSAGE, _K.BYTES, _K.BYTES),
+            ("C_VerifyMessageBegin", messages.verify_begin, _K.SESSION, _K.NO_MESSAGE),
+            ("C_VerifyMessageNext", messages.verify_next, _K.SESSION, _K.NO_MESSAGE, _K.BYTES, _K.BYTES),
+            ("C_MessageVerifyFinal", messages.verify_final, _K.SESSION),
             ("C_SeedRandom", random.seed_random, _K.SESSION, _K.BYTES),
             ("C_GenerateRandom", random.generate_random, _K.SESSION, _K.FILL),
         )

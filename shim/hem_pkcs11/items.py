@@ -35,6 +35,12 @@ class Item(ABC):
         """Whether it is there only after login."""
 
     @property
+    def by_class_only(self) -> bool:
+        """Whether a search must name the class to find it: hosts that list everything do not expect
+        objects that are neither keys nor certificates nor data."""
+        return False
+
+    @property
     def key_type(self) -> CKK | None:
         """``None`` for what is no key."""
         return None

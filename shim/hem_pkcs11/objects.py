@@ -7,13 +7,14 @@ long as the process knows the key, so that a key that is listed again keeps its 
 from __future__ import annotations
 
 import fnmatch
+import hashlib
 import itertools
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hem_pkcs11.attributes import key_attribute, key_attribute_types
-from hem_pkcs11.constants import CKK, CKO, CKR
+from hem_pkcs11.constants import CKA, CKK, CKO, CKR
 from hem_pkcs11.items import Item
 from hem_pkcs11.kinds import KINDS
 from hem_pkcs11.returns import Pkcs11Error
@@ -126,16 +127,52 @@ class ObjectTable:
     def remove(self, item: Item) -> None:
         """The object is gone; of a key in the device both halves are."""
         with self._lock:
-            if isinstance(item, KeyObject):
-                for half in [each for each in self._keys.values() if each.key.kid == item.key.kid]:
+            if isinstance(item, KeyObject) and not self._is_alias(item):
+                for half in self._halves(item.key.kid):
                     self._remove(half)
             else:
                 self._remove(item)
 
+    def _halves(self, kid: str) -> list[KeyObject]:
+        return [each for each in self._items.values() if isinstance(each, KeyObject) and each.key.kid == kid]
+
+    def is_alias(self, item: Item) -> bool:
+        """Whether ``item`` is a session's view of a key that has since become one of the token:
+        its end is not the key's end."""
+        with self._lock:
+            return isinstance(item, KeyObject) and self._is_alias(item)
+
+    def _is_alias(self, item: KeyObject) -> bool:
+        return item.owner is not None and any(each.owner is None for each in self._halves(item.key.kid))
+
+    def promote(self, item: KeyObject) -> KeyObject:
+        """Make a session pair one of the token: new objects; the session's stay until it ends."""
+        with self._lock:
+            for each in self._halves(item.key.kid):
+                twin = KeyObject(each.object_class, each.key)
+                self._keys[each.key.kid, each.object_class] = twin
+                self._add(twin)
+            return self._keys[item.key.kid, item.object_class]
+
+    def key_id(self, public_key_info: bytes) -> bytes | None:
+        """CKA_ID of the key in the device with that public key (SubjectPublicKeyInfo)."""
+        from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+        from hem_provider.keys.public import device_form
+
+        try:
+            raw = device_form(load_der_public_key(public_key_info))
+        except (ValueError, AttributeError):
+            return None
+        # The KID is made of the public key (device API §11.2).
+        kid = hashlib.sha1(raw, usedforsecurity=False).hexdigest()[:32]
+        item = next(iter(self._halves(kid)), None)
+        return item.attribute(CKA.ID) if item is not None else None
+
     def _remove(self, item: Item) -> None:
         self._items.pop(item.handle, None)
-        if isinstance(item, KeyObject):
-            self._keys.pop((item.key.kid, item.object_class), None)
+        if isinstance(item, KeyObject) and self._keys.get((item.key.kid, item.object_class)) is item:
+            self._keys.pop((item.key.kid, item.object_class))
         item.close()
 
     def clear(self, *, private_only: bool = False, session_only: bool = False) -> None:
@@ -166,7 +203,12 @@ class ObjectTable:
         """What matches, EC keys first, private halves before public ones of the same type."""
         with self._lock:
             candidates = list(self._items.values())
-        found = [each for each in candidates if (private or not each.private) and each.matches(template)]
+        named = any(kind == CKA.CLASS for kind, _ in template)
+        found = [
+            each
+            for each in candidates
+            if (private or not each.private) and (named or not each.by_class_only) and each.matches(template)
+        ]
         return sorted(found, key=_position)
 
 

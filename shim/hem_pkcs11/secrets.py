@@ -79,6 +79,15 @@ class SecretObject(Item):
             raise Pkcs11Error(CKR.ATTRIBUTE_SENSITIVE)
         return bytes(self.value)
 
+    def copy(self, owner: int) -> SecretObject:
+        twin = SecretObject(
+            owner, bytes(self.value), self._key_type, flags=self._flags, label=self.label,
+            identifier=self.identifier, sensitive=self.sensitive, extractable=self.extractable,
+            private=self._private, local=self._local, generation=self._generation,
+        )  # fmt: skip
+        twin._always = self._always
+        return twin
+
     def close(self) -> None:
         self.value[:] = bytes(len(self.value))
 

@@ -80,6 +80,11 @@ class Session:
             raise Pkcs11Error(CKR.OPERATION_NOT_INITIALIZED)
         return operation
 
+    def require_running(self, place: Place) -> None:
+        """Raise CKR_OPERATION_NOT_INITIALIZED unless an operation runs at ``place``."""
+        if place not in self._operations:
+            raise Pkcs11Error(CKR.OPERATION_NOT_INITIALIZED)
+
     def all_running(self) -> dict[Place, Operation]:
         """Every operation but a search."""
         return {place: each for place, each in self._operations.items() if place is not Place.FIND}

@@ -6,14 +6,17 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hem_pkcs11.constants import CKF, CKR
+from hem_pkcs11.fixed import fixed_objects
 from hem_pkcs11.functions.states import SavedStates
 from hem_pkcs11.log import log
 from hem_pkcs11.login import MAX_PIN, Login
 from hem_pkcs11.objects import ObjectTable, shown
 from hem_pkcs11.returns import Pkcs11Error
+from hem_pkcs11.store import Store, store_directory
 from hem_pkcs11.values import SlotInfo, TokenInfo
 from hem_provider.config import Config, DeviceConfig
 from hem_provider.errors import HemConnectionError, HemError, HemLoginRequired, HemNotInitialized
@@ -37,7 +40,15 @@ MISS_FOR = 2.0
 class Slot:
     """One device. Nothing is asked of it before a call needs it."""
 
-    def __init__(self, number: int, config: DeviceConfig, open_device: OpenDevice, keep_login: float) -> None:
+    def __init__(
+        self,
+        number: int,
+        config: DeviceConfig,
+        open_device: OpenDevice,
+        *,
+        keep_login: float = 0.0,
+        store_directory: Path | None = None,
+    ) -> None:
         self.number = number
         self.config = config
         self.name = config.name
@@ -45,6 +56,10 @@ class Slot:
         self.objects = ObjectTable()
         self.states = SavedStates()
         self.lock = threading.RLock()  # login and listing: one thread asks, the others wait
+        for fixed in fixed_objects():
+            self.objects.add(fixed)
+        self._store_directory = store_directory
+        self._store: Store | None = None
         self._open_device = open_device
         self._hem: Hem | None = None
         self._probed = -PRESENT_FOR
@@ -65,6 +80,22 @@ class Slot:
     def device_calls(self) -> int:
         """Calls made so far, for the log."""
         return self._hem.statistics.calls if self._hem is not None else 0
+
+    @property
+    def store(self) -> Store:
+        """Certificates and data objects that belong to this very device."""
+        with self.lock:
+            if self._store is None:
+                self._store = Store(self._store_place())
+                for item in self._store.load():
+                    self.objects.add(item)
+            return self._store
+
+    def _store_place(self) -> Path | None:
+        if self._store_directory is None:
+            return None
+        identity = self.hem.identity or self.hem.probe()
+        return self._store_directory / _serial(identity.eid)
 
     # --- presence ---------------------------------------------------------------------------
 
@@ -120,7 +151,7 @@ class Slot:
             label=f"{self.name[:21]} (EMULATOR)" if emulated else self.name,
             manufacturer=MANUFACTURER,
             model="HEM EMULATOR" if emulated else "HEM",
-            serial=hashlib.sha256(identity.eid.encode()).hexdigest()[:16] if identity else "",
+            serial=_serial(identity.eid) if identity else "",
             flags=int(flags),
             sessions=sessions,
             rw_sessions=rw_sessions,
@@ -142,6 +173,8 @@ class Slot:
         search, where the device permits that; otherwise there is nothing to see.
         """
         with self.lock:
+            if self._store_directory is not None:
+                self.store  # noqa: B018 - loads what is kept for this device
             user = self.login.user is not None
             age = time.monotonic() - self._listed
             if user and not self._listed_by_user:
@@ -188,14 +221,22 @@ class Slot:
                 self._hem = None
 
 
+def _serial(eid: str) -> str:
+    """16 characters that change with the device's identity."""
+    return hashlib.sha256(eid.encode()).hexdigest()[:16]
+
+
 def make_slots(config: Config, open_device: OpenDevice) -> dict[int, Slot]:
     """The slots by number: those that the configuration pins, the others from 0 upwards between."""
     pinned = {each.slot for each in config.devices if each.slot is not None}
     free = (number for number in range(len(config.devices) + len(pinned)) if number not in pinned)
     numbered = [(each.slot if each.slot is not None else next(free), each) for each in config.devices]
-    keep = config.pkcs11.login_cache
+    options: dict[str, Any] = {
+        "keep_login": config.pkcs11.login_cache,
+        "store_directory": store_directory(config.source),
+    }
     return {
-        number: Slot(number, device, open_device, keep)
+        number: Slot(number, device, open_device, **options)
         for number, device in sorted(numbered, key=lambda p: p[0])
     }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "CtrParameters",
     "EcdhParameters",
     "EddsaParameters",
+    "GcmMessageParameters",
     "GcmParameters",
     "InitializeArguments",
     "Mechanism",
@@ -64,6 +65,28 @@ class GcmParameters:
     iv: bytes
     associated_data: bytes = field(repr=False)
     tag_bits: int
+
+
+@dataclass(frozen=True, slots=True)
+class GcmMessageParameters:
+    """CK_GCM_MESSAGE_PARAMS of one message: read before it, written after it.
+
+    ``iv`` has the length of the caller's buffer; ``generator`` (CKG_*) says who makes it beyond the
+    first ``fixed_bits``. ``tag`` is the caller's when decrypting.
+    """
+
+    iv: bytes
+    fixed_bits: int
+    generator: int
+    tag: bytes
+    tag_bits: int
+
+    def with_iv(self, iv: bytes) -> GcmMessageParameters:
+        return replace(self, iv=iv)
+
+    def with_tag(self, tag: bytes) -> GcmMessageParameters:
+        """``tag``: the whole one; so many bytes of it as ``tag_bits`` says."""
+        return replace(self, tag=tag[: self.tag_bits // 8])
 
 
 @dataclass(frozen=True, slots=True)

@@ -79,8 +79,9 @@ class Bridge:
                 outputs.append((kind, position))
             position += memory.widths.get(kind, 1)
         rv, result = self._module.call(name, *arguments)
-        if rv == CKR.BUFFER_TOO_SMALL and outputs:
-            memory.write_size(outputs[0][0], words, outputs[0][1], result)
+        if rv == CKR.BUFFER_TOO_SMALL:
+            for kind, place in outputs:
+                memory.write_size(kind, words, place, result)
         if rv != CKR.OK:
             return rv
         results = result if len(outputs) > 1 else (result,)

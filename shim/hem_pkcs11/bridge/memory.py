@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hem_pkcs11.bridge.parameters import read_parameter
+from hem_pkcs11.bridge.parameters import read_message, read_parameter, write_message
 from hem_pkcs11.calls import Kind
 from hem_pkcs11.constants import ARRAY_ATTRIBUTE, CKA, CKR, INFINITE, UNAVAILABLE
 from hem_pkcs11.functions.objects import Query
@@ -40,7 +40,8 @@ class Memory:
         self._ffi = ffi
         self.widths: Mapping[Kind, int] = {
             Kind.BYTES: 2, Kind.SECRET: 2, Kind.TEMPLATE: 2, Kind.QUERY: 2, Kind.OUTPUT: 2,
-            Kind.NUMBERS: 2, Kind.FOUND: 3, Kind.FILL: 2,
+            Kind.NUMBERS: 2, Kind.FOUND: 3, Kind.FILL: 2, Kind.LAST_OUTPUT: 2, Kind.MESSAGE: 2,
+            Kind.NO_MESSAGE: 2,
         }  # fmt: skip
         self.readers: Mapping[Kind, Callable[[Any, int], Any]] = {
             Kind.SESSION: self._number,
@@ -58,11 +59,16 @@ class Memory:
             Kind.FOUND: lambda words, at: int(words[at + 1]),
             Kind.FILL: lambda words, at: int(words[at + 1]),
             Kind.INITIALIZE: self._initialize,
+            Kind.LAST_OUTPUT: lambda words, at: self._room(words, at) if words[at + 1] else False,
+            Kind.MESSAGE: lambda words, at: read_message(self._ffi, self._view, words[at], words[at + 1]),
+            Kind.NO_MESSAGE: lambda _words, _at: None,
         }
         self.writers: Mapping[Kind, Callable[[Any, int, Any], None]] = {
             Kind.QUERY: self._write_query,
             Kind.OUTPUT: self._write_output,
             Kind.NUMBERS: self._write_numbers,
+            Kind.LAST_OUTPUT: self._write_output,
+            Kind.MESSAGE: lambda words, at, value: write_message(self._ffi, words[at], value),
             Kind.FOUND: self._write_found,
             Kind.FILL: self._write_fill,
             Kind.RESULT: self._write_result,
@@ -149,10 +155,12 @@ class Memory:
 
     def write_size(self, kind: Kind, words: Any, at: int, size: int) -> None:
         """The size that would have been enough."""
-        if kind in (Kind.OUTPUT, Kind.NUMBERS):
+        if kind in (Kind.OUTPUT, Kind.LAST_OUTPUT, Kind.NUMBERS):
             self._cast("unsigned long *", words[at + 1])[0] = size
 
-    def _write_output(self, words: Any, at: int, value: bytes | int) -> None:
+    def _write_output(self, words: Any, at: int, value: bytes | int | None) -> None:
+        if value is None:
+            return
         if isinstance(value, int):
             self._cast("unsigned long *", words[at + 1])[0] = value
             return
@@ -183,8 +191,8 @@ class Memory:
     def _write_fill(self, words: Any, at: int, value: bytes) -> None:
         self._copy(words[at], value)
 
-    def _write_result(self, words: Any, at: int, value: int) -> None:
-        if words[at]:
+    def _write_result(self, words: Any, at: int, value: int | None) -> None:
+        if words[at] and value is not None:  # a size query makes no object
             self._cast("unsigned long *", words[at])[0] = value
 
     def _write_query(self, words: Any, at: int, query: Query) -> None:

@@ -11,16 +11,18 @@ from hem_pkcs11.values import (
     CtrParameters,
     EcdhParameters,
     EddsaParameters,
+    GcmMessageParameters,
     GcmParameters,
     Parameters,
     SignContext,
 )
 
-__all__ = ["read_parameter"]
+__all__ = ["read_message", "read_parameter", "write_message"]
 
 View = Callable[[int, int], memoryview]
 #: Most bytes that a parameter, or one field of it, may have.
 MAX_PARAMETER = 2**16
+MAX_TAG = 16
 
 
 def read_parameter(ffi: Any, view: View, mechanism: Any) -> Parameters:
@@ -43,6 +45,33 @@ def read_parameter(ffi: Any, view: View, mechanism: Any) -> Parameters:
 
             return reader(ffi.cast(f"{structure} *", address), read)
     raise _invalid(mechanism.mechanism, size)
+
+
+def read_message(ffi: Any, view: View, address: int, size: int) -> GcmMessageParameters | None:
+    """CK_GCM_MESSAGE_PARAMS; ``None`` for no parameter. Raises CKR_MECHANISM_PARAM_INVALID."""
+    if size == 0 or address == 0:
+        return None
+    given = ffi.cast("CK_GCM_MESSAGE_PARAMS *", address)
+    if size != ffi.sizeof("CK_GCM_MESSAGE_PARAMS") or given.pIv == ffi.NULL or given.pTag == ffi.NULL:
+        raise _invalid(CKM.AES_GCM, size)
+    if given.ulIvLen > MAX_PARAMETER or given.ulTagBits > 8 * MAX_TAG:
+        raise _invalid(CKM.AES_GCM, size)
+    return GcmMessageParameters(
+        iv=bytes(view(int(ffi.cast("uintptr_t", given.pIv)), given.ulIvLen)),
+        fixed_bits=int(given.ulIvFixedBits),
+        generator=int(given.ivGenerator),
+        tag=bytes(view(int(ffi.cast("uintptr_t", given.pTag)), given.ulTagBits // 8)),
+        tag_bits=int(given.ulTagBits),
+    )
+
+
+def write_message(ffi: Any, address: int, value: GcmMessageParameters | None) -> None:
+    """Write IV and tag back into the caller's buffers, whose sizes ``read_message`` took."""
+    if value is None or address == 0:
+        return
+    given = ffi.cast("CK_GCM_MESSAGE_PARAMS *", address)
+    ffi.memmove(given.pIv, value.iv, len(value.iv))
+    ffi.memmove(given.pTag, value.tag, len(value.tag))
 
 
 def _invalid(mechanism: int, size: int) -> Pkcs11Error:

@@ -26,7 +26,15 @@ from hem_pkcs11.values import Attribute, Buffer, EcdhParameters, Mechanism
 if TYPE_CHECKING:
     from hem_pkcs11.sessions import Session
 
-__all__ = ["SECRET_TYPES", "derive_key", "generate_key", "generate_key_pair", "unwrap_key", "wrap_key"]
+__all__ = [
+    "SECRET_TYPES",
+    "derive_key",
+    "generate_key",
+    "generate_key_pair",
+    "keep",
+    "unwrap_key",
+    "wrap_key",
+]
 
 #: What secret from elsewhere may become.
 SECRET_TYPES = (
@@ -87,10 +95,10 @@ def _memory_key(session: Session, row: Row, template: Template, key_type: CKK) -
         if row.min_size != row.max_size:
             raise template.error(CKR.TEMPLATE_INCOMPLETE, CKA.VALUE_LEN, "missing")
         size = row.min_size
-    return _keep(session, shape, os.urandom(size), local=True, generation=row.type)
+    return keep(session, shape, os.urandom(size), local=True, generation=row.type)
 
 
-def _keep(
+def keep(
     session: Session, shape: SecretShape, value: bytes, *, local: bool = False, generation: int = UNAVAILABLE
 ) -> int:
     if shape.private:
@@ -134,7 +142,7 @@ def derive_key(session: Session, mechanism: Mechanism, handle: int, attributes: 
     except Pkcs11Error as error:
         raise Pkcs11Error(CKR.MECHANISM_PARAM_INVALID, error.text) from None
     secret = session.slot.hem.ecdh(item.key.kid, peer)
-    return _keep(session, shape, _derived(template, shape, parameter, secret))
+    return keep(session, shape, _derived(template, shape, parameter, secret))
 
 
 def _ecdh_parameter(mechanism: Mechanism) -> EcdhParameters:
@@ -236,4 +244,4 @@ def unwrap_key(
     if shape.size not in (None, len(value)):
         raise template.error(CKR.TEMPLATE_INCONSISTENT, CKA.VALUE_LEN, f"the key has {len(value)} bytes")
     check_size(template, shape.key_type, len(value))
-    return _keep(session, shape, value)
+    return keep(session, shape, value)

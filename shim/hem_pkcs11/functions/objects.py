@@ -11,6 +11,7 @@ from hem_pkcs11.log import log
 from hem_pkcs11.objects import KeyObject
 from hem_pkcs11.operations import Place
 from hem_pkcs11.returns import BufferTooSmall, Pkcs11Error
+from hem_pkcs11.store import StoredObject
 from hem_pkcs11.values import Attribute
 from hem_provider.errors import HemLoginRequired
 
@@ -113,6 +114,10 @@ def destroy_object(session: Session, handle: int) -> None:
         session.require_user()
     if item.owner is None:
         session.require_writable()
-    if isinstance(item, KeyObject):
+    if not item.flag(CKA.DESTROYABLE):
+        raise Pkcs11Error(CKR.ACTION_PROHIBITED, f"{item.describe()} cannot be destroyed")
+    if isinstance(item, KeyObject) and not session.slot.objects.is_alias(item):
         session.slot.hem.keys.delete(item.key)
+    if isinstance(item, StoredObject) and item.owner is None:
+        session.slot.store.delete(item)
     session.slot.objects.remove(item)

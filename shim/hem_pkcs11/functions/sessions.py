@@ -54,8 +54,9 @@ def close_session(session: Session) -> None:
 def _destroy_session_objects(session: Session) -> None:
     """Session keys that were made in the device are deleted there, those in memory overwritten."""
     for item in session.slot.objects.owned_by(session.handle):
+        alias = session.slot.objects.is_alias(item)
         session.slot.objects.remove(item)
-        if not isinstance(item, KeyObject):
+        if alias or not isinstance(item, KeyObject):
             continue
         try:
             session.slot.hem.keys.delete(item.key)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hem_pkcs11.constants import CKF, CKO, CKR
+from hem_pkcs11.constants import CKF, CKR
 from hem_pkcs11.functions.running import finishing
 from hem_pkcs11.mechanisms import row_of
 from hem_pkcs11.operations import Place
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "make_signer",
+    "make_verifier",
     "sign",
     "sign_final",
     "sign_init",
@@ -81,16 +82,18 @@ def _finish_sign(
     return result
 
 
+def make_verifier(session: Session, mechanism: Mechanism, handle: int) -> VerifyOperation:
+    """Find the key and begin."""
+    return verifier(session.slot.hem, session.object(handle, CKR.KEY_HANDLE_INVALID), mechanism)
+
+
 def verify_init(session: Session, mechanism: Mechanism | None, handle: int) -> None:
     """Begin; no mechanism ends what runs. Public keys need no login."""
     if mechanism is None:
         session.end(Place.VERIFY)
         return
     session.require_idle(Place.VERIFY)
-    item = session.object(handle, CKR.KEY_HANDLE_INVALID)
-    if item.object_class == CKO.SECRET_KEY and item.private:
-        session.require_user()
-    session.begin(Place.VERIFY, verifier(session.slot.hem, item, mechanism))
+    session.begin(Place.VERIFY, make_verifier(session, mechanism, handle))
 
 
 def verify(session: Session, data: Buffer, signature: Buffer) -> None:

@@ -1,0 +1,199 @@
+"""Message-based operations (3.0): one init, many messages, each with parameters of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+from hem_pkcs11.constants import CKA, CKF, CKG, CKO, CKR
+from hem_pkcs11.items import Item
+from hem_pkcs11.mechanisms import Row, row_of
+from hem_pkcs11.operations import deliver
+from hem_pkcs11.operations.cipher import check_family, gcm_context, gcm_sizes
+from hem_pkcs11.operations.sign import SignOperation, check_class
+from hem_pkcs11.operations.verify import VerifyOperation
+from hem_pkcs11.returns import Pkcs11Error
+from hem_pkcs11.values import Buffer, GcmMessageParameters, Mechanism
+
+__all__ = ["MessageCipher", "MessageSign", "MessageVerify", "message_cipher"]
+
+
+class MessageCipher:
+    """AES-GCM for many messages. The IV of a message is the caller's or made here, as its
+    parameters say; made ones never repeat within the operation."""
+
+    def __init__(self, item: Item, row: Row, *, encrypting: bool) -> None:
+        self._item = item
+        self._row = row
+        self._encrypting = encrypting
+        self._counter = 0
+        self._running: tuple[Any, GcmMessageParameters, bytearray] | None = None
+
+    def whole(
+        self, parameter: GcmMessageParameters | None, associated: Buffer, data: Buffer, room: int | None
+    ) -> tuple[GcmMessageParameters | None, bytes | int]:
+        """One message at once. Gives the parameters with IV and tag filled in."""
+        if self._running is not None:
+            raise Pkcs11Error(CKR.OPERATION_ACTIVE, "a message in parts is not finished")
+        given = self._checked(parameter)
+        if not deliver(len(data), room):
+            return None, len(data)
+        used = self._with_iv(given)
+        context = self._context(used, bytes(associated))
+        if self._encrypting:
+            result = bytes(context.update(bytes(data)) + context.finalize())
+            return used.with_tag(bytes(context.tag)), result
+        return used, self._verified(context, bytes(data), given.tag)
+
+    def begin(self, parameter: GcmMessageParameters | None, associated: Buffer) -> GcmMessageParameters:
+        """Start a message in parts."""
+        if self._running is not None:
+            raise Pkcs11Error(CKR.OPERATION_ACTIVE, "a message in parts is not finished")
+        used = self._with_iv(self._checked(parameter))
+        self._running = (self._context(used, bytes(associated)), used, bytearray())
+        return used
+
+    def next(
+        self, parameter: GcmMessageParameters | None, part: Buffer, room: int | None, *, last: bool
+    ) -> tuple[GcmMessageParameters | None, bytes | int]:
+        """A part; the last one brings, or is checked by, the tag. Plaintext comes with it only."""
+        if self._running is None:
+            raise Pkcs11Error(CKR.OPERATION_NOT_INITIALIZED, "no message was begun")
+        context, used, collected = self._running
+        size = len(part) if self._encrypting else (len(collected) + len(part) if last else 0)
+        if not deliver(size, room):
+            return None, size
+        if self._encrypting:
+            result = bytes(context.update(bytes(part)))
+            if last:
+                result += bytes(context.finalize())
+                used = used.with_tag(bytes(context.tag))
+        else:
+            collected += part
+            tag = self._checked(parameter).tag if last else b""
+            result = self._verified(context, bytes(collected), tag) if last else b""
+        if last:
+            self._running = None
+        return (used if last else None), result
+
+    def _context(self, used: GcmMessageParameters, associated: bytes) -> Any:
+        return gcm_context(self._item, used.iv, associated, used.tag_bits // 8, encrypting=self._encrypting)
+
+    def _checked(self, parameter: GcmMessageParameters | None) -> GcmMessageParameters:
+        if parameter is None:
+            raise Pkcs11Error(CKR.MECHANISM_PARAM_INVALID, "a message takes CK_GCM_MESSAGE_PARAMS")
+        gcm_sizes(self._row, len(parameter.iv), parameter.tag_bits)
+        return parameter
+
+    def _with_iv(self, given: GcmMessageParameters) -> GcmMessageParameters:
+        if not self._encrypting or given.generator == CKG.NO_GENERATE:
+            return given
+        fixed, odd = divmod(given.fixed_bits, 8)
+        free = len(given.iv) - fixed
+        if (
+            odd
+            or free < 4
+            or given.generator not in (CKG.GENERATE, CKG.GENERATE_RANDOM, CKG.GENERATE_COUNTER)
+        ):
+            raise Pkcs11Error(
+                CKR.MECHANISM_PARAM_INVALID,
+                "the fixed part is whole bytes, leaves 4 at least, and CKG is known",
+            )
+        if given.generator == CKG.GENERATE_COUNTER:
+            self._counter += 1
+            made = self._counter.to_bytes(free, "big")
+        else:
+            made = os.urandom(free)
+        return given.with_iv(given.iv[:fixed] + made)
+
+    def _verified(self, context: Any, ciphertext: bytes, tag: bytes) -> bytes:
+        from cryptography.exceptions import InvalidTag
+
+        try:
+            return bytes(context.update(ciphertext) + context.finalize_with_tag(tag))
+        except InvalidTag:
+            raise Pkcs11Error(CKR.AEAD_DECRYPT_FAILED, "the tag does not match") from None
+
+    def close(self) -> None:
+        self._running = None
+
+
+def message_cipher(item: Item, mechanism: Mechanism, *, encrypting: bool) -> MessageCipher:
+    """The operation for ``C_MessageEncryptInit`` or ``C_MessageDecryptInit``."""
+    row = row_of(mechanism.type, CKF.MESSAGE_ENCRYPT if encrypting else CKF.MESSAGE_DECRYPT)
+    check_class(item, row, CKO.SECRET_KEY)
+    item.require(CKA.ENCRYPT if encrypting else CKA.DECRYPT)
+    check_family(item, row)
+    return MessageCipher(item, row, encrypting=encrypting)
+
+
+class MessageSign:
+    """Signatures over many messages with one key; ``make`` begins one."""
+
+    def __init__(self, make: Callable[[], SignOperation]) -> None:
+        self._make = make
+        self._running: SignOperation | None = None
+        make().close()  # tells at once what key or mechanism rules out
+
+    def whole(self, data: Buffer, room: int | None) -> bytes | int:
+        if self._running is not None:
+            raise Pkcs11Error(CKR.OPERATION_ACTIVE, "a message in parts is not finished")
+        return self._make().finish(data, room)
+
+    def begin(self) -> None:
+        if self._running is not None:
+            raise Pkcs11Error(CKR.OPERATION_ACTIVE, "a message in parts is not finished")
+        self._running = self._make()
+
+    def next(self, part: Buffer, room: int | None, *, last: bool) -> bytes | int | None:
+        """``None`` while parts follow. A size query takes nothing in."""
+        if self._running is None:
+            raise Pkcs11Error(CKR.OPERATION_NOT_INITIALIZED, "no message was begun")
+        if not last:
+            self._running.update(part)
+            return None
+        size = self._running.finish(None, None)
+        assert isinstance(size, int)  # noqa: S101 - the answer to a size query
+        if not deliver(size, room):
+            return size
+        running, self._running = self._running, None
+        running.update(part)
+        return running.finish(None, room)
+
+    def close(self) -> None:
+        if self._running is not None:
+            self._running.close()
+        self._running = None
+
+
+class MessageVerify:
+    """The same for verifying."""
+
+    def __init__(self, make: Callable[[], VerifyOperation]) -> None:
+        self._make = make
+        self._running: VerifyOperation | None = None
+        make().close()
+
+    def whole(self, data: Buffer, signature: Buffer) -> None:
+        if self._running is not None:
+            raise Pkcs11Error(CKR.OPERATION_ACTIVE, "a message in parts is not finished")
+        self._make().finish(data, signature)
+
+    def begin(self) -> None:
+        if self._running is not None:
+            raise Pkcs11Error(CKR.OPERATION_ACTIVE, "a message in parts is not finished")
+        self._running = self._make()
+
+    def next(self, part: Buffer, signature: Buffer) -> None:
+        """A signature comes with the last part."""
+        if self._running is None:
+            raise Pkcs11Error(CKR.OPERATION_NOT_INITIALIZED, "no message was begun")
+        if len(signature) == 0:
+            self._running.update(part)
+            return
+        running, self._running = self._running, None
+        running.finish(part, signature)
+
+    def close(self) -> None:
+        self._running = None

@@ -1,0 +1,442 @@
+/* Loading keys, and remembering which EVP_PKEY stands for which object of the token.
+ *
+ * A loaded key is OpenSSL's own EVP_PKEY with the public half, bound to this engine. What stands
+ * behind it is found by the public key: that works in every version and survives duplication,
+ * forks and new sessions. Handles are looked up again whenever they may be stale.
+ */
+#include "key.h"
+
+#include <string.h>
+
+#include "errors.h"
+#include "find.h"
+#include "module.h"
+#include "settings.h"
+
+struct hem_key {
+    struct hem_key *next;
+    struct hem_token *token;
+    char text[200]; /* for messages */
+    unsigned char *info; /* SubjectPublicKeyInfo, DER, as OpenSSL encodes it */
+    int info_length;
+    unsigned char *id;
+    size_t id_length;
+    CK_OBJECT_HANDLE handle;
+    unsigned generation; /* of the token, when `handle` was found */
+};
+
+static struct hem_key *keys;
+
+static struct hem_key *remembered(const unsigned char *info, int length)
+{
+    for (struct hem_key *key = keys; key != NULL; key = key->next)
+        if (key->info_length == length && memcmp(key->info, info, (size_t)length) == 0)
+            return key;
+    return NULL;
+}
+
+struct hem_key *hem_key_of(EVP_PKEY *pkey)
+{
+    unsigned char *info = NULL;
+    int length = pkey == NULL ? -1 : i2d_PUBKEY(pkey, &info);
+
+    hem_lock();
+    struct hem_key *key = length > 0 ? remembered(info, length) : NULL;
+    hem_unlock();
+    OPENSSL_free(info);
+    if (key == NULL)
+        hem_error(HEM_R_FOREIGN_KEY, "it was not loaded by engine 'hem'; let OpenSSL use it without "
+                                     "an engine");
+    return key;
+}
+
+EVP_PKEY *hem_key_public(EVP_PKEY *pkey)
+{
+    unsigned char *info = NULL;
+    int length = i2d_PUBKEY(pkey, &info);
+    const unsigned char *next = info;
+    EVP_PKEY *copy = length > 0 ? d2i_PUBKEY(NULL, &next, length) : NULL;
+
+    OPENSSL_free(info);
+    return copy;
+}
+
+/* --- loading ------------------------------------------------------------------------------ */
+
+static EVP_PKEY *public_key(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, const char *text)
+{
+    size_t length = 0;
+    unsigned char *info = hem_token_value(session, object, CKA_PUBLIC_KEY_INFO, &length);
+    const unsigned char *next = info;
+    EVP_PKEY *key = length > 0 ? d2i_PUBKEY(NULL, &next, (long)length) : NULL;
+
+    OPENSSL_free(info);
+    if (key == NULL)
+        hem_error(HEM_R_KEY_TYPE, "%s: this OpenSSL cannot read its public key", text);
+    return key;
+}
+
+/* The legacy form of a key that is bound to the engine from the start (the engine's methods take
+ * keys of these types only). */
+static EVP_PKEY *bound_raw(ENGINE *engine, EVP_PKEY *key)
+{
+    unsigned char raw[64];
+    size_t length = sizeof raw;
+
+    if (EVP_PKEY_get_raw_public_key(key, raw, &length) <= 0)
+        return NULL;
+    return EVP_PKEY_new_raw_public_key(EVP_PKEY_id(key), engine, raw, length);
+}
+
+static EVP_PKEY *bound_ec(ENGINE *engine, EVP_PKEY *key)
+{
+    EC_KEY *ec = EVP_PKEY_get1_EC_KEY(key);
+    EVP_PKEY *bound = EVP_PKEY_new();
+
+    if (ec == NULL || bound == NULL || EVP_PKEY_set1_EC_KEY(bound, ec) <= 0 ||
+        EVP_PKEY_set1_engine(bound, engine) <= 0) {
+        EVP_PKEY_free(bound);
+        bound = NULL;
+    }
+    EC_KEY_free(ec);
+    return bound;
+}
+
+static EVP_PKEY *bound_key(ENGINE *engine, EVP_PKEY *key, const char *text)
+{
+    EVP_PKEY *bound = NULL;
+
+    switch (EVP_PKEY_id(key)) {
+    case EVP_PKEY_EC:
+        bound = bound_ec(engine, key);
+        break;
+    case EVP_PKEY_ED25519:
+    case EVP_PKEY_ED448:
+    case EVP_PKEY_X25519:
+    case EVP_PKEY_X448:
+        bound = bound_raw(engine, key);
+        break;
+    default:
+        break;
+    }
+    if (bound == NULL)
+        hem_error(HEM_R_KEY_TYPE, "%s: keys of this type cannot be used through an engine", text);
+    return bound;
+}
+
+/* Adds the key to the list, or refreshes what is there: loading a key again costs no memory. */
+static bool remember(EVP_PKEY *pkey, struct hem_token *token, CK_SESSION_HANDLE session,
+                     CK_OBJECT_HANDLE object, const char *text)
+{
+    unsigned char *info = NULL;
+    int length = i2d_PUBKEY(pkey, &info);
+    struct hem_key *key = length > 0 ? remembered(info, length) : NULL;
+
+    if (key != NULL || length <= 0) {
+        OPENSSL_free(info);
+    } else {
+        key = OPENSSL_zalloc(sizeof *key);
+        if (key == NULL) {
+            OPENSSL_free(info);
+        } else {
+            key->info = info;
+            key->info_length = length;
+            key->next = keys;
+            keys = key;
+        }
+    }
+    if (key == NULL) {
+        hem_error(HEM_R_MEMORY, "%s", text);
+        return false;
+    }
+    OPENSSL_free(key->id);
+    key->id_length = 0;
+    key->id = hem_token_value(session, object, CKA_ID, &key->id_length);
+    key->token = token;
+    key->handle = object;
+    key->generation = hem_token_generation(token);
+    snprintf(key->text, sizeof key->text, "%s", text);
+    return true;
+}
+
+/* What loading a key and loading a certificate begin with. */
+struct loaded {
+    struct hem_token *token;
+    CK_SESSION_HANDLE session;
+    CK_OBJECT_HANDLE object;
+    char text[200];
+};
+
+static bool find_in_token(const struct hem_name *name, const struct hem_asker *asker,
+                          CK_ULONG class, struct loaded *loaded)
+{
+    bool failed;
+    char *pin = hem_pin_known(name, &failed);
+
+    if (!failed && (loaded->token = hem_token_find(name)) != NULL) {
+        loaded->session =
+            hem_token_session(loaded->token, class == CKO_PRIVATE_KEY, pin, asker);
+        if (loaded->session != 0)
+            loaded->object =
+                hem_find_one(loaded->token, loaded->session, name, class, loaded->text);
+    }
+    hem_pin_free(pin);
+    return loaded->object != 0;
+}
+
+static bool find_object(const char *text, const struct hem_asker *asker, CK_ULONG class,
+                        struct loaded *loaded)
+{
+    struct hem_name name;
+    char problem[160];
+    bool found;
+
+    memset(loaded, 0, sizeof *loaded);
+    if (!hem_name_parse(text, &name, problem, sizeof problem)) {
+        hem_error(HEM_R_URI, "%s", problem);
+        return false;
+    }
+    hem_find_describe(text, loaded->text, sizeof loaded->text);
+    found = hem_find_type_fits(&name, class, loaded->text) &&
+            find_in_token(&name, asker, class, loaded);
+    hem_name_clear(&name);
+    if (found)
+        hem_trace("found %s on '%s'", loaded->text, hem_token_label(loaded->token));
+    return found;
+}
+
+EVP_PKEY *hem_key_load_private(ENGINE *engine, const char *name, UI_METHOD *method, void *data)
+{
+    const struct hem_asker asker = {method, data};
+    struct loaded loaded;
+    EVP_PKEY *key = NULL, *bound = NULL;
+
+    hem_lock();
+    if (find_object(name, &asker, CKO_PRIVATE_KEY, &loaded))
+        key = public_key(loaded.session, loaded.object, loaded.text);
+    if (key != NULL)
+        bound = bound_key(engine, key, loaded.text);
+    if (bound != NULL &&
+        !remember(bound, loaded.token, loaded.session, loaded.object, loaded.text)) {
+        EVP_PKEY_free(bound);
+        bound = NULL;
+    }
+    hem_unlock();
+    EVP_PKEY_free(key);
+    return bound;
+}
+
+EVP_PKEY *hem_key_load_public(ENGINE *engine, const char *name, UI_METHOD *method, void *data)
+{
+    const struct hem_asker asker = {method, data};
+    struct loaded loaded;
+    EVP_PKEY *key = NULL;
+
+    (void)engine;
+    hem_lock();
+    if (find_object(name, &asker, CKO_PUBLIC_KEY, &loaded))
+        key = public_key(loaded.session, loaded.object, loaded.text);
+    hem_unlock();
+    return key;
+}
+
+X509 *hem_certificate_load(const char *name, const struct hem_asker *asker)
+{
+    struct loaded loaded;
+    size_t length = 0;
+    unsigned char *value = NULL;
+
+    hem_lock();
+    bool found = find_object(name, asker, CKO_CERTIFICATE, &loaded);
+    if (found)
+        value = hem_token_value(loaded.session, loaded.object, CKA_VALUE, &length);
+    hem_unlock();
+    const unsigned char *next = value;
+    X509 *certificate = length > 0 ? d2i_X509(NULL, &next, (long)length) : NULL;
+    OPENSSL_free(value);
+    if (found && certificate == NULL)
+        hem_error(HEM_R_KEY_TYPE, "%s: not an X.509 certificate", loaded.text);
+    return certificate;
+}
+
+/* --- using -------------------------------------------------------------------------------- */
+
+/* Several objects may share an id: the public key decides. */
+static bool is_the_key(const struct hem_key *key, CK_SESSION_HANDLE session,
+                       CK_OBJECT_HANDLE object)
+{
+    EVP_PKEY *candidate = public_key(session, object, key->text);
+    unsigned char *info = NULL;
+    int length = candidate == NULL ? -1 : i2d_PUBKEY(candidate, &info);
+    bool same = length == key->info_length && memcmp(info, key->info, (size_t)length) == 0;
+
+    OPENSSL_free(info);
+    EVP_PKEY_free(candidate);
+    return same;
+}
+
+static bool find_key_again(struct hem_key *key, CK_SESSION_HANDLE session)
+{
+    enum { ROOM = 16 };
+    CK_ULONG class = CKO_PRIVATE_KEY, count = 0;
+    CK_OBJECT_HANDLE found[ROOM];
+    CK_ATTRIBUTE template[] = {{CKA_CLASS, &class, sizeof class}, {CKA_ID, key->id, key->id_length}};
+
+    if (!hem_token_search(key->token, session, template, 2, found, ROOM, &count))
+        return false;
+    for (CK_ULONG i = 0; i < count; i++)
+        if (is_the_key(key, session, found[i])) {
+            key->handle = found[i];
+            key->generation = hem_token_generation(key->token);
+            return true;
+        }
+    hem_error(HEM_R_NOT_FOUND, "%s is no longer on token '%s'", key->text,
+              hem_token_label(key->token));
+    return false;
+}
+
+/* A session in which key->handle is good. */
+static CK_SESSION_HANDLE open_key(struct hem_key *key)
+{
+    CK_SESSION_HANDLE session = hem_token_session(key->token, true, NULL, NULL);
+
+    if (session == 0)
+        return 0;
+    if (key->generation != hem_token_generation(key->token) && !find_key_again(key, session))
+        return 0;
+    return session;
+}
+
+typedef CK_RV (*operation)(const CK_FUNCTION_LIST *module, CK_SESSION_HANDLE session,
+                           CK_OBJECT_HANDLE key, void *argument, const char **call);
+
+/* Does `operate` with the key, a second time when the session turns out to be gone. */
+static bool use_key(struct hem_key *key, operation operate, void *argument)
+{
+    const char *call = "";
+    CK_RV rv = CKR_OK;
+    bool again = true;
+
+    hem_lock();
+    ERR_set_mark();
+    for (int attempt = 0; attempt < 2 && again; attempt++) {
+        CK_SESSION_HANDLE session = open_key(key);
+        if (session == 0) {
+            rv = CKR_GENERAL_ERROR;
+            call = NULL;
+            break;
+        }
+        rv = operate(hem_module(), session, key->handle, argument, &call);
+        again = rv != CKR_OK && hem_token_recover(key->token, rv);
+    }
+    if (rv == CKR_OK)
+        ERR_pop_to_mark();
+    else
+        ERR_clear_last_mark();
+    hem_unlock();
+    if (rv != CKR_OK && call != NULL)
+        hem_error_rv(rv, call, key->text);
+    return rv == CKR_OK;
+}
+
+struct signing {
+    CK_MECHANISM mechanism;
+    const unsigned char *message;
+    size_t message_length;
+    unsigned char *signature;
+    CK_ULONG length;
+};
+
+static CK_RV sign(const CK_FUNCTION_LIST *module, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key,
+                  void *argument, const char **call)
+{
+    struct signing *signing = argument;
+
+    *call = "C_SignInit";
+    CK_RV rv = module->C_SignInit(session, &signing->mechanism, key);
+    if (rv != CKR_OK)
+        return rv;
+    *call = "C_Sign";
+    CK_ULONG length = signing->length;
+    rv = module->C_Sign(session, (CK_BYTE *)signing->message, signing->message_length,
+                        signing->signature, &length);
+    if (rv == CKR_OK)
+        signing->length = length;
+    return rv;
+}
+
+bool hem_key_sign(struct hem_key *key, CK_MECHANISM_TYPE mechanism, const unsigned char *message,
+                  size_t message_length, unsigned char *signature, size_t *length)
+{
+    struct signing signing = {{mechanism, NULL, 0}, message, message_length, signature, *length};
+
+    if (!use_key(key, sign, &signing))
+        return false;
+    *length = signing.length;
+    hem_trace("%s signed %zu bytes", key->text, message_length);
+    return true;
+}
+
+struct agreement {
+    CK_MECHANISM mechanism;
+    unsigned char *secret;
+    CK_ULONG length;
+};
+
+static CK_RV agree(const CK_FUNCTION_LIST *module, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key,
+                   void *argument, const char **call)
+{
+    struct agreement *agreement = argument;
+    CK_ULONG class = CKO_SECRET_KEY, type = CKK_GENERIC_SECRET;
+    CK_BBOOL yes = 1, no = 0;
+    CK_ATTRIBUTE template[] = {
+        {CKA_CLASS, &class, sizeof class},
+        {CKA_KEY_TYPE, &type, sizeof type},
+        {CKA_TOKEN, &no, sizeof no},
+        {CKA_SENSITIVE, &no, sizeof no},
+        {CKA_EXTRACTABLE, &yes, sizeof yes},
+        {CKA_VALUE_LEN, &agreement->length, sizeof agreement->length},
+    };
+    CK_ATTRIBUTE value = {CKA_VALUE, agreement->secret, agreement->length};
+    CK_OBJECT_HANDLE derived;
+
+    *call = "C_DeriveKey";
+    CK_RV rv = module->C_DeriveKey(session, &agreement->mechanism, key, template,
+                                   sizeof template / sizeof *template, &derived);
+    if (rv != CKR_OK)
+        return rv;
+    *call = "C_GetAttributeValue";
+    rv = module->C_GetAttributeValue(session, derived, &value, 1);
+    module->C_DestroyObject(session, derived);
+    agreement->length = value.ulValueLen;
+    return rv;
+}
+
+bool hem_key_agree(struct hem_key *key, const unsigned char *point, size_t point_length,
+                   unsigned char *secret, size_t *length)
+{
+    CK_ECDH1_DERIVE_PARAMS parameters = {
+        .kdf = CKD_NULL, .ulPublicDataLen = point_length, .pPublicData = (unsigned char *)point};
+    struct agreement agreement = {
+        {CKM_ECDH1_DERIVE, &parameters, sizeof parameters}, secret, *length};
+
+    if (!use_key(key, agree, &agreement))
+        return false;
+    *length = agreement.length;
+    hem_trace("%s agreed on a secret", key->text);
+    return true;
+}
+
+void hem_keys_forget(void)
+{
+    hem_lock();
+    while (keys != NULL) {
+        struct hem_key *key = keys;
+        keys = key->next;
+        OPENSSL_free(key->info);
+        OPENSSL_free(key->id);
+        OPENSSL_free(key);
+    }
+    hem_tokens_forget();
+    hem_unlock();
+}
