@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import struct
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from .cloud.service import Cloud
 from .device import Device
 from .dispatch import Dispatcher
 from .lifecycle import create, power_cycle
 from .nonces import Nonces
 from .store import Store
 from .wsgi import Application
+
+if TYPE_CHECKING:
+    from .cloud.service import Cloud
 
 __all__ = ["EmulatedDevice", "PrivilegedProcess", "open_device"]
 
@@ -34,8 +38,10 @@ def _privileges_raised() -> bool:
         vector = Path("/proc/self/auxv").read_bytes()
     except FileNotFoundError:
         return False
-    except OSError:
-        return True  # the kernel hides the vector of a process that is not dumpable: assume the worst
+    except OSError:  # the kernel hides the vector of a process that is not dumpable; the C library knows it
+        import ctypes
+
+        return bool(ctypes.CDLL(None).getauxval(_AT_SECURE))
     return any(key == _AT_SECURE and value for key, value in struct.iter_unpack("@LL", vector))
 
 
@@ -67,9 +73,19 @@ class EmulatedDevice:
         with self.model.transaction():
             if not self.model.exists:
                 create(self.model, model)
-        self.cloud_service = Cloud(self.model)
         self.device = Application(Dispatcher(self.model), self.model, latency=True)
-        self.cloud = Application(self.cloud_service, self.model)
+
+    @functools.cached_property
+    def cloud_service(self) -> Cloud:
+        """The cloud; loaded when first used, which most processes never do."""
+        from .cloud.service import Cloud
+
+        return Cloud(self.model)
+
+    @functools.cached_property
+    def cloud(self) -> Application:
+        """The cloud as a WSGI application."""
+        return Application(self.cloud_service, self.model)
 
     def power_on(self) -> None:
         """Plug a device in that was shut down or stopped; one that runs is left alone."""

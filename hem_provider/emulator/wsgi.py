@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import Any, Protocol
 
 from .device import Device
-from .faults import pick
 from .http import Refusal, Request, Response
 from .latency import delay_of
 from .state import Fault
@@ -101,6 +100,8 @@ class Application:
             bench = self._device.state.bench
             if not bench.faults:
                 return {}, bench.latency
+            from .faults import pick  # loaded only when faults are ordered
+
             struck = pick(self._device, str(environ["REQUEST_METHOD"]), str(environ.get("PATH_INFO", "")))
             return {fault.name: fault for fault in struck}, bench.latency
 

@@ -330,3 +330,11 @@ def test_ten_thousand_keys_list_and_search_in_pages_of_constant_cost(rig):
     assert found == 10_000
     assert listing < 10
     assert searching < 10
+
+
+def test_a_process_that_is_not_dumpable_may_use_the_emulator(tmp_path, monkeypatch):
+    def hidden(_path):
+        raise PermissionError("/proc/self/auxv")
+
+    monkeypatch.setattr(emulated.Path, "read_bytes", hidden)
+    open_device(str(tmp_path / "state")).close()
