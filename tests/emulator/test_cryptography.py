@@ -134,6 +134,21 @@ def test_both_ml_kem_implementations_agree(name):
         assert other.decapsulate(ciphertext) == secret
 
 
+def test_ml_kem_512_agrees_with_wycheproof():
+    checked = 0
+    for _, case in cases("mlkem_512"):
+        seed, ciphertext = bytes.fromhex(case["seed"]), bytes.fromhex(case["c"])
+        if case["result"] == "valid":
+            assert mlkem.public_key("MLKEM512", seed).hex() == case["ek"]
+            assert mlkem.decapsulate("MLKEM512", seed, ciphertext).hex() == case["K"]
+            checked += 1
+        elif len(seed) == 64 and len(ciphertext) != 768:
+            with pytest.raises(ValueError, match="768 bytes"):
+                mlkem.decapsulate("MLKEM512", seed, ciphertext)
+            checked += 1
+    assert checked > 150
+
+
 def test_ml_kem_512_round_trips_and_rejects_implicitly():
     seed = bytes(range(64))
     secret, ciphertext = mlkem.encapsulate("MLKEM512", seed)
