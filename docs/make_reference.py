@@ -63,6 +63,7 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
             "hem_provider.rest.configuration:Attestation",
             "hem_provider.rest.system:SelfTest",
             "hem_provider.rest.upgrade:Image",
+            "hem_provider.auditlog",
             "hem_provider.certificate",
             "hem_provider.pairing",
             "hem_provider.rest.mobile:ApprovalDeniedError",

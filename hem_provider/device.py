@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from hem_provider.administration import Administration
+from hem_provider.auditlog import AuditLog
 from hem_provider.certificate import DeviceCertificate
 from hem_provider.config import DeviceConfig, device_from_url, load_config
 from hem_provider.errors import HemOperationFailed
@@ -68,6 +69,7 @@ class Hem:
         self.session = LoginSession(self.rest, passphrase=passphrase, kdf=kdf)
         self.operations = Operations(self.rest, self.session)
         self.admin = Administration(self.rest, self.session)
+        self.audit = AuditLog(self.rest, self.session)
         self.certificate = DeviceCertificate(self.rest, self.session)
         self.phones = Phones(self.rest, self.session)
         self.keys = KeyInventory(self.rest, self.session, self.operations)

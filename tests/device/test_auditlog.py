@@ -1,0 +1,104 @@
+"""The audit log: the device API's published sample, tampering, and a device's own files."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hem_provider.auditlog import Event, Result, verify_log
+from hem_provider.errors import HemOperationFailed
+from hem_provider.rest.encoding import unb64
+
+KEY = unb64("T61jY1AgV5XUW++eAcQibRDFOl5KjKwLGdo+U0def8A=")
+SAMPLE = (
+    b"# Encedo HEM v0.9.77\r\n"
+    b"0|62310ba5|0|0|NgPWx9MnmngrKa7xkSuQnDcwBlDV5JeR0OoX6gFyMpo|sMfJhY2jjkQLb7dVGlWf_GynEOTZVh5tO33k8Iq5"
+    b"2jB0CAECs1ysU3NenhlmWBWyTo1XEaqL-ysBVB7quNHDBA|XEwWbRXrh65JPjAjb-9bwg\r\n"
+    b"1|62310ba5|1|0|||rfB1gKL0hTi5tGh8PDerAA\r\n"
+    b"2|62310ba5|7|0|||dsutQDgmuLtecPIwPDctdA\r\n"
+    b"3|62310ba5|13|0||NQsxYg|bODm1bUzTiX6qS7LheDJFA\r\n"
+    b"4|62310ba6|1d|0|M||9b_vMf0QXC-qEhi-kQ4zpg\r\n"
+    b"5|62310bdd|12|0|U||Rhwgm9ZQx-RGfrjESNxhDQ\r\n"
+    b"6|62310c0c|2|0|U||IhCfo8F_OHBLhgOGXE5vPA\r\n"
+)
+LINES = SAMPLE.split(b"\r\n")
+
+
+def test_the_published_sample_is_genuine_line_by_line():
+    report = verify_log(SAMPLE, KEY)
+    assert report.problems == ()
+    assert all(record.genuine for record in report.records)
+    assert report.firmware == "Encedo HEM v0.9.77"
+    assert [record.event for record in report.records] == [
+        Event.KEY_INIT,
+        Event.STARTUP,
+        Event.SELFTEST_PASSED,
+        Event.RTC_SET,
+        Event.DEVICE_INITED,
+        Event.CONFIG_UPDATED,
+        Event.REBOOT,
+    ]
+    assert {record.result for record in report.records} == {Result.OK}
+    assert [record.actor for record in report.records][4:] == ["M", "U", "U"]
+    assert report.records[3].time == 0x62310BA5
+
+
+def test_another_devices_key_vouches_for_nothing():
+    report = verify_log(SAMPLE, bytes(31) + b"\x01")
+    assert not any(record.genuine for record in report.records)
+    assert "not signed by the device's log key" in report.problems[0]
+
+
+def test_a_removed_line_shows_as_a_gap():
+    report = verify_log(b"\r\n".join(LINES[:4] + LINES[5:]), KEY)
+    assert report.problems == ("line 5: number 4 follows 2",)
+
+
+def test_a_file_without_its_beginning_cannot_be_verified():
+    report = verify_log(b"\r\n".join(LINES[3:]), KEY)
+    assert not any(record.genuine for record in report.records)
+    assert report.problems == ("line 1: the file begins with number 2",)
+    assert verify_log(b"\r\n".join(LINES[2:]), KEY).problems == ("no MAC key: nothing could be verified",)
+    assert verify_log(b"", KEY).problems == ("no records",)
+
+
+@given(place=st.integers(len(LINES[0]) + 2, len(SAMPLE) - 3), value=st.integers(0, 255))
+def test_any_changed_byte_of_a_record_is_found(place, value):
+    changed = SAMPLE[:place] + bytes([value]) + SAMPLE[place + 1 :]
+    if changed == SAMPLE or SAMPLE[place : place + 1] in b"\r\n":
+        return
+    report = verify_log(changed, KEY)
+    # The last character of a MAC's unpadded base64 text has bits that say nothing.
+    end_of_mac = SAMPLE[place + 1 : place + 2] == b"\r"
+    assert report.problems or end_of_mac
+
+
+@given(st.binary(max_size=300))
+def test_any_file_gets_a_report(content):
+    assert verify_log(content, KEY).problems or content == SAMPLE
+
+
+def test_a_devices_own_files_are_genuine(hem, bench):
+    key = hem.keys.create("ED25519", label="k")
+    hem.sign(key.kid, b"data", "Ed25519")
+    bench.reboot()
+    newest, current = hem.audit.files()[-2:]
+    report = hem.audit.verify(newest)
+    assert report.problems == ()
+    events = [record.event for record in report.records]
+    assert Event.KEY_GENERATION in events
+    assert Event.CRYPTO_EXDSA_SIGN in events
+    with pytest.raises(HemOperationFailed, match="being written"):
+        hem.audit.read(current)
+    assert hem.audit.verify(newest, key=bytes(31) + b"\x01").problems
+
+
+def test_more_files_than_a_page_are_all_listed(hem, monkeypatch):
+    ids = tuple(f"{number:08x}" for number in range(300))
+
+    def page(offset, *, token):
+        return ids[offset : offset + 128], len(ids)
+
+    monkeypatch.setattr(hem.rest.logger, "list", page)
+    assert hem.audit.files() == list(ids)
