@@ -8,6 +8,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 MODULE := shim/hem_pkcs11/libhem_pkcs11.so
+ENGINE := shim/hem_pkcs11/libhem_engine.so
 
 # An interpreter given by name that is not the one in .venv: make .venv anew.
 ifneq ($(origin PYTHON),file)
@@ -20,7 +21,7 @@ endif
 .PHONY: setup demo test test-long lint bench clean again
 again:
 
-setup: $(READY) $(MODULE)
+setup: $(READY) $(MODULE) $(ENGINE)
 
 $(READY): pyproject.toml .ci/setup .ci/debian-packages
 	@sh .ci/setup "$(PYTHON)" "$(VENV)"
@@ -28,6 +29,10 @@ $(READY): pyproject.toml .ci/setup .ci/debian-packages
 
 $(MODULE): $(READY) shim/build_module.py $(wildcard shim/src/*)
 	@$(BIN)/python shim/build_module.py --in-place
+	@touch $@
+
+$(ENGINE): $(READY) shim/build_module.py $(wildcard shim/openssl/*) $(wildcard shim/src/*.h)
+	@$(BIN)/python shim/openssl/build_engine.py --in-place
 	@touch $@
 
 demo: setup

@@ -1,4 +1,4 @@
-"""Makes the compiled PKCS#11 module part of the wheel (named in ``pyproject.toml``)."""
+"""Makes the compiled PKCS#11 module (named in ``pyproject.toml``) and OpenSSL engine part of the wheel."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from setuptools.command.build_ext import build_ext
 sys.path.insert(0, str(Path(__file__).parent))
 
 import build_module
+from openssl import build_engine
 
 __all__ = ["BuildModule"]
 
 
 class BuildModule(build_ext):
-    """Builds ``libhem_pkcs11.so`` where setuptools wants extensions, by ``build_module``."""
+    """Builds ``libhem_pkcs11.so`` where setuptools wants extensions, and ``libhem_engine.so`` beside it."""
 
     def get_ext_filename(self, fullname: str) -> str:
         """The file's name has no interpreter tag: programs that are not Python load it."""
@@ -27,3 +28,4 @@ class BuildModule(build_ext):
         target = Path(self.get_ext_fullpath(ext.name)).resolve().parent
         target.mkdir(parents=True, exist_ok=True)
         build_module.build(target, in_place=bool(self.inplace))
+        build_engine.build(target, in_place=bool(self.inplace))

@@ -57,7 +57,8 @@ def build(target_dir: Path, *, in_place: bool = False, build_dir: Path | None = 
 def _commands(build_dir: Path, library: Path) -> list[list[str]]:
     compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
     extra = shlex.split(os.environ.get("CFLAGS", ""))
-    include = [f"-I{_HERE}", f"-I{_SOURCES}"]
+    # Entries in the error queue name the source file: by its name, wherever it was compiled.
+    include = [f"-I{_HERE}", f"-I{_SOURCES}", f"-fmacro-prefix-map={_HERE}/="]
     sources = sorted(_HERE.glob("*.c"))
     commands = [
         [*compiler, *_COMPILE, *_WARNINGS, *extra, *include, "-c", str(source), "-o",

@@ -168,5 +168,10 @@ static int bind(ENGINE *engine, const char *id)
            ENGINE_set_load_pubkey_function(engine, hem_key_load_public);
 }
 
+/* All else of this library is hidden. */
+#define EXPORT __attribute__((visibility("default")))
+EXPORT unsigned long v_check(unsigned long version);
+EXPORT int bind_engine(ENGINE *engine, const char *id, const dynamic_fns *functions);
+
 IMPLEMENT_DYNAMIC_CHECK_FN()
 IMPLEMENT_DYNAMIC_BIND_FN(bind)

@@ -4,7 +4,6 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-#include "compat.h"
 #include "pkcs11.h"
 
 static int library;
@@ -52,7 +51,12 @@ void hem_errors_unload(void)
     library = 0;
 }
 
-void hem_error_at(enum hem_reason reason, const char *file, int line, const char *format, ...)
+int hem_errors_library(void)
+{
+    return library;
+}
+
+void hem_error_detail(const char *format, ...)
 {
     char text[1024];
     va_list arguments;
@@ -60,9 +64,6 @@ void hem_error_at(enum hem_reason reason, const char *file, int line, const char
     va_start(arguments, format);
     vsnprintf(text, sizeof text, format, arguments);
     va_end(arguments);
-    (void)file; /* OpenSSL 3 takes them, as does 1.1.1; builds without debug data do not */
-    (void)line;
-    ERR_put_error(library, 0, (int)reason, file, line);
     ERR_add_error_data(1, text);
 }
 

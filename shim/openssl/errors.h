@@ -2,6 +2,7 @@
 #ifndef HEM_ERRORS_H
 #define HEM_ERRORS_H
 
+#include "compat.h"
 #include "cryptoki.h"
 
 enum hem_reason {
@@ -26,11 +27,17 @@ enum hem_reason {
 void hem_errors_load(void);
 void hem_errors_unload(void);
 
-/* Adds an entry: the reason's text, then what `format` gives (the thing it is about and what to
+/* Adds an entry: the reason's text, then what the format gives (the thing it is about and what to
  * do). Never pass a secret. */
-void hem_error_at(enum hem_reason reason, const char *file, int line, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-#define hem_error(reason, ...) hem_error_at(reason, __FILE__, __LINE__, __VA_ARGS__)
+#define hem_error(reason, ...)                                                                     \
+    do {                                                                                           \
+        ERR_put_error(hem_errors_library(), 0, (int)(reason), __FILE__, __LINE__);                 \
+        hem_error_detail(__VA_ARGS__);                                                             \
+    } while (0)
+void hem_error_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* The number OpenSSL gave us. */
+int hem_errors_library(void);
 
 /* Adds an entry for a PKCS #11 call on `subject` (a key or token) that answered `rv`. */
 void hem_error_rv(CK_RV rv, const char *call, const char *subject);
