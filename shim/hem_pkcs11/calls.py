@@ -23,6 +23,7 @@ from hem_pkcs11.functions import (
     keys,
     messages,
     objects,
+    pins,
     random,
     sessions,
     signatures,
@@ -198,6 +199,15 @@ CALLS: Mapping[str, Call] = MappingProxyType(
             ("C_VerifyMessageBegin", messages.verify_begin, _K.SESSION, _K.NO_MESSAGE),
             ("C_VerifyMessageNext", messages.verify_next, _K.SESSION, _K.NO_MESSAGE, _K.BYTES, _K.BYTES),
             ("C_MessageVerifyFinal", messages.verify_final, _K.SESSION),
+            ("C_LoginUser", sessions.login_user, _K.SESSION, _K.NUMBER, _K.SECRET, _K.BYTES),
+            ("C_SetPIN", pins.set_pin, _K.SESSION, _K.SECRET, _K.SECRET),
+            ("C_InitPIN", pins.init_pin, _K.SESSION, _K.SECRET),
+            ("C_InitToken", pins.init_token, _K.NUMBER, _K.SECRET, _K.TEXT32),
+            ("C_WaitForSlotEvent", tokens.wait_for_slot_event, _K.NUMBER, _K.RESULT, _K.POINTER),
+            (
+                "C_GetSessionValidationFlags", sessions.get_session_validation_flags,
+                _K.SESSION, _K.NUMBER, _K.RESULT,
+            ),
             ("C_SeedRandom", random.seed_random, _K.SESSION, _K.BYTES),
             ("C_GenerateRandom", random.generate_random, _K.SESSION, _K.FILL),
         )

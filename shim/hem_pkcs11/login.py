@@ -22,10 +22,18 @@ if TYPE_CHECKING:
 
     from hem_provider.device import Hem
 
-__all__ = ["MAX_PIN", "Login"]
+__all__ = ["MAX_PIN", "Login", "text_of"]
 
 #: Longest PIN in bytes (UTF-8).
 MAX_PIN = 255
+
+
+def text_of(pin: bytes) -> str:
+    """Raises CKR_PIN_INVALID for what is no UTF-8 text."""
+    try:
+        return pin.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Pkcs11Error(CKR.PIN_INVALID, "the PIN is not UTF-8 text") from None
 
 
 class Login:
@@ -55,10 +63,9 @@ class Login:
         self.user = CKU.USER
 
     def _prove(self, hem: Hem, pin: bytes | None) -> None:
+        text = None if pin is None else text_of(pin)
         try:
-            hem.login(None if pin is None else pin.decode("utf-8"), scope="keymgmt:list")
-        except UnicodeDecodeError:
-            raise Pkcs11Error(CKR.PIN_INVALID, "the PIN is not UTF-8 text") from None
+            hem.login(text, scope="keymgmt:list")
         except HemLoginRequired as error:
             raise Pkcs11Error(
                 CKR.PIN_INCORRECT, f"no PIN was given, and the configuration names no source for one: {error}"
@@ -80,10 +87,21 @@ class Login:
     def _digest(self, pin: bytes | None) -> bytes:
         return hmac.digest(self._key, b"none" if pin is None else b"pin:" + pin, hashlib.sha256)
 
+    def officer(self) -> None:
+        """The security officer is logged in; nothing is remembered of that."""
+        self._key = self._mac = b""
+        self.user = CKU.SO
+
+    def changed(self, hem: Hem) -> None:
+        """The PIN is another one now: the next login asks the device."""
+        self._key = self._mac = b""
+        if self.user is None:
+            hem.logout()
+
     def logout(self, hem: Hem) -> None:
         """End the login for the application; the credential may stay until its time is over."""
-        self.user = None
-        if self._keep == 0 or self._clock() >= self._until:
+        officer, self.user = self.user == CKU.SO, None
+        if officer or not self._key or self._keep == 0 or self._clock() >= self._until:
             self.forget(hem)
 
     @property

@@ -8,6 +8,7 @@ value. It takes and gives plain Python values, so that everything below can be u
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -54,17 +55,20 @@ class Module:
         self.config: Config | None = None
         self.slots: dict[int, Slot] = {}
         self.sessions = SessionTable()
+        self.ended = threading.Event()  # wakes those who wait for an event
 
     def start(self, config: Config, slots: dict[int, Slot]) -> None:
         """From now on calls are served."""
         self.config = config
         self.slots = slots
         self.sessions = SessionTable()
+        self.ended = threading.Event()
         self.initialized_in = os.getpid()
 
     def stop(self) -> None:
         """Forget everything: sessions, logins, connections."""
         self.initialized_in = None
+        self.ended.set()
         for slot in self.slots.values():
             slot.close()
         self.abandon()

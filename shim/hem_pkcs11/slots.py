@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hem_pkcs11.constants import CKF, CKR
+from hem_pkcs11.constants import CKF, CKR, CKU
 from hem_pkcs11.fixed import fixed_objects
 from hem_pkcs11.functions.states import SavedStates
 from hem_pkcs11.log import log
@@ -19,16 +19,23 @@ from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.store import Store, store_directory
 from hem_pkcs11.values import SlotInfo, TokenInfo
 from hem_provider.config import Config, DeviceConfig
-from hem_provider.errors import HemConnectionError, HemError, HemLoginRequired, HemNotInitialized
+from hem_provider.errors import (
+    HemAuthenticationError,
+    HemConnectionError,
+    HemError,
+    HemLoginRequired,
+    HemNotInitialized,
+)
 
 if TYPE_CHECKING:
-    from hem_provider.device import Hem
+    from hem_provider.device import Hem, Kdf
 
 __all__ = ["OpenDevice", "Slot", "make_slots", "probe_all"]
 
 OpenDevice = Callable[[DeviceConfig], "Hem"]
 
 MANUFACTURER = "Encedo"
+MNEMONIC_WORDS = 24
 #: For how long, in seconds, one look at the device answers whether it is there, and when it is not.
 PRESENT_FOR = 10.0
 ABSENT_FOR = 3.0
@@ -62,8 +69,9 @@ class Slot:
         self._store: Store | None = None
         self._open_device = open_device
         self._hem: Hem | None = None
-        self._probed = -PRESENT_FOR
+        self._probed = float("-inf")
         self._present = False
+        self._told: bool | None = None
         self._initialized = True
         self._listed = float("-inf")
         self._listed_by_user = False
@@ -110,6 +118,12 @@ class Slot:
                 self._present = self._probe()
                 self._probed = time.monotonic()
             return self._present
+
+    def take_change(self) -> bool:
+        """Whether the token came or went since this was last asked; the first time tells nothing."""
+        with self.lock:
+            before, self._told = self._told, self._present
+            return before is not None and before != self._present
 
     def _probe(self) -> bool:
         try:
@@ -175,7 +189,7 @@ class Slot:
         with self.lock:
             if self._store_directory is not None:
                 self.store  # noqa: B018 - loads what is kept for this device
-            user = self.login.user is not None
+            user = self.login.user == CKU.USER
             age = time.monotonic() - self._listed
             if user and not self._listed_by_user:
                 pass  # more to see than before
@@ -205,6 +219,38 @@ class Slot:
         if self._hem is not None and self.login.expired:
             with self.lock:
                 self.login.expire(self._hem)
+
+    def master_kdf(self, master: str) -> Kdf:
+        """A 24-word mnemonic is derived as such, anything else as a passphrase (device API §5.2)."""
+        from hem_provider.device import Kdf
+
+        return Kdf.BIP39 if len(master.split()) == MNEMONIC_WORDS else Kdf.PBKDF2
+
+    def login_officer(self, master: str) -> None:
+        """Log in by the master secret. Raises CKR_PIN_INCORRECT."""
+        from hem_provider.device import Role
+
+        with self.lock:
+            self.login.forget(self.hem)
+            kdf = self.master_kdf(master)
+            try:
+                self.hem.login(master, role=Role.MASTER, scope="system:config", kdf=kdf)
+            except HemAuthenticationError as error:
+                raise Pkcs11Error(
+                    CKR.PIN_INCORRECT, f"the device does not accept the master secret: {error}"
+                ) from None
+            self.login.officer()
+
+    def forget_device(self) -> None:
+        """The device is another one now: nothing known of it holds."""
+        with self.lock:
+            self.login.forget(self.hem)
+            self.objects.clear()
+            for fixed in fixed_objects():
+                self.objects.add(fixed)
+            self._store = None
+            self.hem.keys.refresh()
+            self._probed, self._listed = float("-inf"), float("-inf")
 
     def refused(self) -> None:
         """The device no longer accepts the credential: nobody is logged in."""

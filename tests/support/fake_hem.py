@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hem_provider.config import DeviceConfig
-from hem_provider.device import Identity
+from hem_provider.device import Identity, Role
 from hem_provider.errors import HemAuthenticationError, HemKeyNotFound, HemLoginRequired
 from hem_provider.keytypes import KEY_TYPES, Family, KeyAttributes, KeyType, parse_attributes
 
@@ -143,6 +143,7 @@ class FakeHem:
 
     config: DeviceConfig
     passphrase: str = PIN
+    master: str = "master"
     is_emulator: bool = True
     failing: Exception | None = None
     statistics: Statistics = field(default_factory=Statistics)
@@ -154,6 +155,7 @@ class FakeHem:
         self.logged_in = False
         self.closed = False
         self.scopes: list[str] = []
+        self.roles: list[tuple[Role, Any]] = []
         self.verified: list[tuple[str, bytes | None]] = []
         self.signed: list[tuple[str, bytes, str, bytes | None]] = []
 
@@ -171,14 +173,22 @@ class FakeHem:
         self.identity = Identity("ZWlk", "user")
         return self.identity
 
-    def login(self, passphrase: str | None = None, *, scope: str = "keymgmt:list") -> None:
+    def login(
+        self,
+        passphrase: str | None = None,
+        *,
+        scope: str = "keymgmt:list",
+        role: Role = Role.USER,
+        kdf: Any = None,
+    ) -> None:
         self.call()
         self.statistics.logins += 1
         self.scopes.append(scope)
         given = passphrase if passphrase is not None else self.configured
         if given is None:
             raise HemLoginRequired("no passphrase is configured")
-        if given != self.passphrase:
+        self.roles.append((role, kdf))
+        if given != (self.passphrase if role is Role.USER else self.master):
             raise HemAuthenticationError("wrong")
         self.logged_in = True
 

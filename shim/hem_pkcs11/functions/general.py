@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["CRYPTOKI_VERSION", "LIBRARY_VERSION", "finalize", "get_info", "initialize"]
 
-CRYPTOKI_VERSION = (2, 40)
+#: The newest interface offered; the list of C_GetFunctionList is 2.40's.
+CRYPTOKI_VERSION = (3, 2)
 LIBRARY_VERSION = (int(__version__.split(".")[0]), int(__version__.split(".")[1]))
 
 

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKF, CKR, CKU
 from hem_pkcs11.log import log
+from hem_pkcs11.login import MAX_PIN, text_of
 from hem_pkcs11.objects import KeyObject
 from hem_pkcs11.operations import Place
 from hem_pkcs11.returns import Pkcs11Error
-from hem_pkcs11.values import SessionInfo
+from hem_pkcs11.values import Buffer, SessionInfo
 from hem_provider.errors import HemError
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ __all__ = [
     "close_all_sessions",
     "close_session",
     "get_session_info",
+    "get_session_validation_flags",
     "login",
+    "login_user",
     "logout",
     "open_session",
     "session_cancel",
@@ -80,14 +83,35 @@ def login(session: Session, user: int, pin: bytes | None) -> None:
     if user == CKU.CONTEXT_SPECIFIC:
         # Only keys with CKA_ALWAYS_AUTHENTICATE ask for it, and there are none.
         raise Pkcs11Error(CKR.OPERATION_NOT_INITIALIZED)
-    if user == CKU.SO:
-        raise Pkcs11Error(CKR.USER_TYPE_INVALID, "the module logs in users, not the security officer")
-    if user != CKU.USER:
+    if user not in (CKU.USER, CKU.SO):
         raise Pkcs11Error(CKR.USER_TYPE_INVALID)
     with slot.lock:
         if slot.login.user is not None:
-            raise Pkcs11Error(CKR.USER_ALREADY_LOGGED_IN)
-        slot.login.login(slot.hem, pin)
+            same = slot.login.user == user
+            raise Pkcs11Error(CKR.USER_ALREADY_LOGGED_IN if same else CKR.USER_ANOTHER_ALREADY_LOGGED_IN)
+        if user == CKU.SO:
+            _login_officer(session, pin)
+        else:
+            slot.login.login(slot.hem, pin)
+
+
+def _login_officer(session: Session, pin: bytes | None) -> None:
+    if any(not each.writable for each in session.module.sessions.of(session.slot)):
+        raise Pkcs11Error(CKR.SESSION_READ_ONLY_EXISTS, "the security officer has no read-only sessions")
+    if pin is None or not 0 < len(pin) <= MAX_PIN:
+        raise Pkcs11Error(CKR.PIN_LEN_RANGE, f"the master secret is given as PIN of 1 to {MAX_PIN} bytes")
+    session.slot.login_officer(text_of(pin))
+
+
+def login_user(session: Session, user: int, pin: bytes | None, name: Buffer) -> None:
+    """``C_Login`` with a name: the device has one user, whose name it tells, or none is given."""
+    identity = session.slot.hem.identity
+    given = bytes(name[:256]).decode("utf-8", "replace")
+    if given and user == CKU.USER and (identity is None or given != identity.label):
+        raise Pkcs11Error(
+            CKR.PIN_INCORRECT, f"the device's user is called {identity.label if identity else 'otherwise'!r}"
+        )
+    login(session, user, pin)
 
 
 def logout(session: Session) -> None:
@@ -101,6 +125,11 @@ def logout(session: Session) -> None:
                 if place not in _PUBLIC_PLACES:
                     each.end(place)
         slot.login.logout(slot.hem)
+
+
+def get_session_validation_flags(_: Session, _kind: int) -> int:
+    """Nobody has validated the device and this module together."""
+    return 0
 
 
 #: Operations that need no login.

@@ -1,0 +1,141 @@
+"""PINs and initialising the token (5.5.7, 5.6.1, 5.6.2).
+
+The user's PIN is the passphrase and can be changed; the security officer's is the master secret,
+which a device never changes. Initialising destroys every key: on a device in use it takes
+``allow_wipe = true`` in the configuration besides the master secret.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from hem_pkcs11.constants import CKR, CKU
+from hem_pkcs11.login import MAX_PIN, text_of
+from hem_pkcs11.returns import Pkcs11Error
+from hem_provider.errors import HemAuthenticationError, HemConnectionError, HemNotInitialized
+
+if TYPE_CHECKING:
+    from hem_pkcs11.module import Module
+    from hem_pkcs11.sessions import Session
+    from hem_pkcs11.slots import Slot
+
+__all__ = ["init_pin", "init_token", "set_pin"]
+
+_CONFIG = "system:config"
+#: For so long, in seconds, a wiped device may take to come back.
+_RESTART = 60.0
+_LOOK_EVERY = 0.25
+
+
+def set_pin(session: Session, old: bytes | None, new: bytes | None) -> None:
+    """Change the passphrase. The device proves the old one afresh, also when logged in."""
+    session.require_writable()
+    slot = session.slot
+    if slot.login.user == CKU.SO:
+        raise Pkcs11Error(
+            CKR.ACTION_PROHIBITED, "a device's master secret is set once, when it is initialised"
+        )
+    old_text, new_text = _pin("old", old), _pin("new", new)
+    with slot.lock:
+        try:
+            slot.hem.login(old_text, scope=_CONFIG)
+        except HemAuthenticationError as error:
+            raise Pkcs11Error(
+                CKR.PIN_INCORRECT, f"the device does not accept the old passphrase: {error}"
+            ) from None
+        slot.hem.admin.change_passphrase(new_text)
+        slot.login.changed(slot.hem)
+
+
+def init_pin(session: Session, pin: bytes | None) -> None:
+    """Give the user a new passphrase; the security officer must be logged in."""
+    slot = session.slot
+    if slot.login.user != CKU.SO:
+        raise Pkcs11Error(CKR.USER_NOT_LOGGED_IN, "log in as security officer (the master secret) first")
+    text = _pin("new", pin)
+    with slot.lock:
+        slot.hem.admin.change_passphrase(text)
+
+
+def init_token(module: Module, number: int, pin: bytes | None, label: bytes) -> None:
+    """Initialise a factory-fresh device, or wipe and initialise one in use where that is allowed.
+
+    The user's passphrase is unknown until C_InitPIN. ``label`` becomes the device's user name.
+    """
+    slot = module.slot(number)
+    if module.sessions.of(slot):
+        raise Pkcs11Error(CKR.SESSION_EXISTS, "close all sessions first")
+    master = _pin("security officer's", pin)
+    name = label.rstrip(b" \0").decode("utf-8", "replace")
+    with slot.lock:
+        if _in_use(slot):
+            _wipe(slot, master)
+        _initialize(slot, name or slot.name, master)
+        slot.forget_device()
+
+
+def _in_use(slot: Slot) -> bool:
+    try:
+        slot.hem.probe()
+    except HemNotInitialized:
+        return False
+    except HemConnectionError:
+        slot.require_present()
+        raise
+    return True
+
+
+def _wipe(slot: Slot, master: str) -> None:
+    if not slot.config.allow_wipe:
+        raise Pkcs11Error(
+            CKR.TOKEN_WRITE_PROTECTED,
+            f"{slot.name} is in use, and initialising it would destroy every key; if that is meant, set "
+            "allow_wipe = true for this device in the configuration",
+        )
+    slot.login_officer(master)
+    identity = slot.hem.identity or slot.hem.probe()
+    slot.hem.admin.wipe(confirm=identity.eid)
+    deadline = time.monotonic() + _RESTART
+    while _still_in_use(slot):
+        if time.monotonic() > deadline:
+            raise Pkcs11Error(
+                CKR.DEVICE_ERROR, f"{slot.name} was wiped and did not come back in {_RESTART:g} s"
+            )
+        time.sleep(_LOOK_EVERY)
+
+
+def _still_in_use(slot: Slot) -> bool:
+    try:
+        slot.hem.probe()
+    except HemNotInitialized:
+        return False
+    except HemConnectionError:
+        return True  # restarting
+    return True
+
+
+def _initialize(slot: Slot, name: str, master: str) -> None:
+    from hem_provider import administration
+
+    kdf = slot.master_kdf(master)
+    new = administration.NewDevice(user=name, hostname=_host(slot))  # type: ignore[attr-defined]
+    unknown = os.urandom(32).hex()
+    slot.hem.admin.initialize(new, passphrase=unknown, master=master, master_kdf=kdf)
+
+
+def _host(slot: Slot) -> str:
+    from urllib.parse import urlsplit
+
+    return urlsplit(slot.config.url).hostname or "my.ence.do"
+
+
+def _pin(which: str, pin: bytes | None) -> str:
+    if pin is None:
+        raise Pkcs11Error(CKR.ARGUMENTS_BAD, f"the {which} PIN must be given")
+    if not 0 < len(pin) <= MAX_PIN:
+        raise Pkcs11Error(
+            CKR.PIN_LEN_RANGE, f"the {which} PIN has {len(pin)} bytes; accepted are 1 to {MAX_PIN}"
+        )
+    return text_of(pin)
