@@ -9,12 +9,13 @@ from .audit import Event, Result
 from .call import Access, Bearer, Call, Endpoint, Life, Rtc
 from .device import Device
 from .encodings import compact_json, parse_json_object
-from .endpoints import ENDPOINTS, Router
+from .endpoints import ENDPOINTS
 from .fields import kid as read_kid
 from .fields import parse_fields
 from .handlers.auth import read_bearer
 from .http import Refusal, Request, Response
 from .quirks import Q
+from .router import Router
 
 __all__ = ["DeviceUnreachable", "Dispatcher", "allowed_origin"]
 
@@ -48,7 +49,7 @@ class Dispatcher:
 
     def __init__(self, device: Device) -> None:
         self.device = device
-        self.router = Router.of(ENDPOINTS)
+        self.router = Router((row.method, row.path, row) for row in ENDPOINTS)
 
     def respond(self, request: Request, *, framing: Refusal | None = None) -> Response:
         """Answer one request; `framing` is the refusal of its Content-Length, if any, which comes first of

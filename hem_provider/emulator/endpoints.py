@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final
 
 from .audit import Event
@@ -46,7 +46,7 @@ from .keytypes import DIGESTS
 from .quirks import Q
 from .signatures import ALGORITHMS
 
-__all__ = ["ENDPOINTS", "Router"]
+__all__ = ["ENDPOINTS"]
 
 _USER = frozenset({Role.USER})
 _INSIDE = frozenset({Role.USER, Role.MASTER})
@@ -275,32 +275,3 @@ _CRYPTO: Final = (
 )  # fmt: skip
 
 ENDPOINTS: Final = (*_AUTH, *_SYSTEM, *_UPGRADE, *_KEYMGMT, *_CRYPTO, *_LOGGER, *_STORAGE)
-
-
-@dataclass(slots=True)
-class Router:
-    """Finds the row of a request; literal paths win over patterns."""
-
-    literal: dict[tuple[str, str], Endpoint]
-    patterns: tuple[tuple[str, tuple[str, ...], Endpoint], ...]
-
-    @classmethod
-    def of(cls, endpoints: tuple[Endpoint, ...]) -> Router:
-        literal = {(row.method, row.path): row for row in endpoints if "{" not in row.path}
-        patterns = tuple(
-            (row.method, tuple(row.path.split("/")), row) for row in endpoints if "{" in row.path
-        )
-        return cls(literal, patterns)
-
-    def find(self, method: str, path: str) -> tuple[Endpoint, dict[str, str]] | None:
-        """The endpoint and its path parameters; None for an unknown path or another method."""
-        row = self.literal.get((method, path))
-        if row is not None:
-            return row, {}
-        parts = path.split("/")
-        for wanted, pattern, candidate in self.patterns:
-            if wanted == method and len(pattern) == len(parts):
-                pairs = list(zip(pattern, parts, strict=True))
-                if all(part == text or (part.startswith("{") and text) for part, text in pairs):
-                    return candidate, {part[1:-1]: text for part, text in pairs if part.startswith("{")}
-        return None

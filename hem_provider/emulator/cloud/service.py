@@ -9,6 +9,7 @@ from ..device import Device
 from ..encodings import compact_json, parse_json_object
 from ..http import Refusal, Request, Response
 from ..local import LocalAnswer
+from ..router import Router
 from . import events, pairing, register, sessions
 from .backend import checkin
 from .call import CloudCall
@@ -54,7 +55,7 @@ class Cloud:
     def __init__(self, device: Device) -> None:
         self.device = device
         self.records = Records(device)
-        self._routes = [(method, tuple(path.split("/")), handler) for method, path, handler in _ROUTES]
+        self._router: Router[_Handler] = Router(_ROUTES)
 
     def body_limit(self, method: str, path: str) -> int:  # noqa: ARG002 - one limit for all
         return _BODY_LIMIT
@@ -75,7 +76,10 @@ class Cloud:
     def _handle(self, request: Request) -> Response:
         if self.device.has_condition("cloud-down"):
             raise ConnectionRefusedError("the emulated cloud does not answer")
-        handler, path = self._find(request)
+        found = self._router.find(request.method, request.path)
+        if found is None:
+            raise Refusal(404)
+        handler, path = found
         body: dict[str, Any] = {}
         if request.body:
             try:
@@ -93,12 +97,3 @@ class Cloud:
         content = b"" if body is None else compact_json(body).encode()
         response = self.respond(Request(method, path, body=content))
         return LocalAnswer(response.status, {}, response.body)
-
-    def _find(self, request: Request) -> tuple[_Handler, dict[str, str]]:
-        parts = request.path.split("/")
-        for method, pattern, handler in self._routes:
-            if method == request.method and len(pattern) == len(parts):
-                pairs = list(zip(pattern, parts, strict=True))
-                if all(part == text or (part.startswith("{") and text) for part, text in pairs):
-                    return handler, {part[1:-1]: text for part, text in pairs if part.startswith("{")}
-        raise Refusal(404)
