@@ -10,6 +10,7 @@ import contextlib
 import logging
 import ssl
 import time
+from http.cookiejar import DefaultCookiePolicy
 from typing import Any, NoReturn
 
 import requests
@@ -56,11 +57,12 @@ class HttpTransport:
         self._session = requests.Session()
         self._session.trust_env = False  # no netrc, no proxies, no CA bundle from the environment
         self._session.headers.clear()
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # none are kept
         if context is not None:
             self._session.mount("https://", _Adapter(context))
         if loudly_unverified:
             _log.warning(
-                "%s: INSECURE: the device's certificate is not verified; whoever answers gets the login",
+                "%s: INSECURE: the device's certificate is not verified; anybody may be answering",
                 self._url,
             )
 
@@ -97,7 +99,9 @@ class HttpTransport:
 
     def _read(self, response: requests.Response, deadline: float) -> bytes:
         body = bytearray()
-        for chunk in response.iter_content(_CHUNK):
+        # One read from the socket at a time: a slow trickle must not outlast the deadline.
+        read = getattr(response.raw, "read1", response.raw.read)
+        while chunk := read(_CHUNK):
             body += chunk
             if len(body) > MAX_ANSWER:
                 raise HemProtocolError(f"{self._url}: the answer is larger than {MAX_ANSWER} bytes")

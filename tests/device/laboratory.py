@@ -60,6 +60,11 @@ class Bench:
         with self.device.model.transaction():
             lifecycle.reboot(self.device.model)
 
+    def power_cycle(self) -> None:
+        """Unplug it and plug it in again."""
+        with self.device.model.transaction():
+            lifecycle.power_cycle(self.device.model)
+
     def set_clock(self, offset: float) -> None:
         """Put the device's clock ``offset`` seconds ahead of ours."""
         import time

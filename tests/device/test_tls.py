@@ -305,6 +305,37 @@ def test_an_endless_answer_is_cut_off(monkeypatch):
             hem.status()
 
 
+def test_a_trickling_answer_does_not_outlast_the_deadline():
+    def answer(s):
+        s.recv(1000)
+        s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        with suppress(OSError):
+            for _ in range(100):
+                s.sendall(b" ")
+                time.sleep(0.05)
+
+    with server(answer) as address:
+        with connect(f"http://{address}", timeout=1, connect_timeout=1) as hem:
+            before = time.monotonic()
+            with pytest.raises(HemTimeout, match="not complete in time"):
+                hem.status()
+            assert time.monotonic() - before < 4
+
+
+def test_no_cookie_is_kept():
+    seen = []
+
+    def answer(s):
+        seen.append(s.recv(1000))
+        s.sendall(b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b\r\nContent-Length: 0\r\n\r\n")
+
+    with server(answer) as address:
+        with connect(f"http://{address}") as hem:
+            hem.status()
+            hem.status()
+    assert b"ookie" not in seen[1]
+
+
 def test_requests_have_a_length_and_no_more_headers_than_needed():
     seen = []
 
