@@ -19,7 +19,8 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .httpparse import MAX_HEAD, BadRequest, Head, parse_head
+from .connection import SEND_SECONDS, Body, Connection
+from .httpparse import BadRequest, Head, parse_head
 from .wsgi import Environ, StartResponse
 
 __all__ = ["Listener"]
@@ -28,115 +29,11 @@ _LOG = logging.getLogger(__name__)
 _CONNECTIONS = 64
 _HEAD_SECONDS = 15.0
 _BODY_SECONDS = 60.0
-_DRAIN_BYTES = 1 << 18
-_DRAIN_SECONDS = 0.5
 
 WsgiApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
 ContextSource = Callable[[], ssl.SSLContext | None]
 Admission = Callable[[], float | None]
 """Seconds that a complete request may take, 0 for the server's own limit; None when nobody answers now."""
-
-
-class _Body(io.RawIOBase):
-    """The request body as a WSGI input: sends `100 Continue` at the first read if the client waits for it."""
-
-    def __init__(self, connection: _Connection, size: int, *, chunked: bool, expects: bool) -> None:
-        super().__init__()
-        self._connection = connection
-        self.left = size
-        self._chunked = chunked
-        self._expects = expects
-        self.touched = False
-
-    def readable(self) -> bool:
-        return True
-
-    def read(self, size: int = -1) -> bytes:
-        if self._expects and not self.touched:
-            self._connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self.touched = True
-        if self._chunked and self.left == 0:
-            self.left = self._next_chunk()
-        wanted = self.left if size < 0 else min(size, self.left)
-        data = self._connection.receive(wanted) if wanted > 0 else b""
-        self.left = self.left - len(data) if data else 0
-        return data
-
-    def _next_chunk(self) -> int:
-        line = self._connection.line()
-        if line == b"":  # the end of the previous chunk
-            line = self._connection.line()
-        try:
-            size = int(line.split(b";")[0], 16)
-        except ValueError:
-            raise ConnectionAbortedError("malformed chunk") from None
-        if size == 0:
-            self._chunked = False
-        return size
-
-
-class _Connection:
-    """One accepted socket with its read buffer and deadline."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self.socket = sock
-        self.buffer = b""
-        self.deadline = 0.0
-
-    def allow(self, seconds: float) -> None:
-        self.deadline = time.monotonic() + seconds
-
-    def _fill(self) -> bool:
-        left = self.deadline - time.monotonic()
-        if left <= 0:
-            raise TimeoutError("the client is too slow")
-        self.socket.settimeout(left)
-        data = self.socket.recv(1 << 16)
-        self.buffer += data
-        return bool(data)
-
-    def head(self) -> bytes | None:
-        """Bytes up to the empty line; None when the client closed before it sent any."""
-        while b"\r\n\r\n" not in self.buffer:
-            if len(self.buffer) > MAX_HEAD:
-                raise BadRequest(431, "headers too long")
-            if not self._fill():
-                if self.buffer.strip(b"\r\n"):
-                    raise BadRequest(400, "request cut short")
-                return None
-        head, _, self.buffer = self.buffer.lstrip(b"\r\n").partition(b"\r\n\r\n")
-        if len(head) > MAX_HEAD:
-            raise BadRequest(431, "headers too long")
-        return head
-
-    def receive(self, size: int) -> bytes:
-        if not self.buffer:
-            self._fill()
-        data, self.buffer = self.buffer[:size], self.buffer[size:]
-        return data
-
-    def line(self) -> bytes:
-        while b"\r\n" not in self.buffer:
-            if len(self.buffer) > 1024 or not self._fill():
-                raise ConnectionAbortedError("malformed chunk")
-        line, _, self.buffer = self.buffer.partition(b"\r\n")
-        return line
-
-    def send(self, data: bytes) -> None:
-        self.socket.settimeout(_BODY_SECONDS)
-        self.socket.sendall(data)
-
-    def close(self, *, drain: bool = False) -> None:
-        """Close; `drain` reads away what the client still sends, lest a reset overtakes the answer."""
-        with contextlib.suppress(OSError):
-            if drain:
-                self.socket.shutdown(socket.SHUT_WR)
-                self.allow(_DRAIN_SECONDS)
-                taken = 0
-                while taken < _DRAIN_BYTES and self._fill():
-                    taken += len(self.buffer)
-                    self.buffer = b""
-        self.socket.close()
 
 
 def _reset_on_close(sock: socket.socket) -> None:
@@ -197,7 +94,7 @@ class Listener:
             threading.Thread(target=self._serve, args=(sock, peer), daemon=True).start()
 
     def _serve(self, sock: socket.socket, peer: tuple[str, int]) -> None:
-        connection = _Connection(sock)
+        connection = Connection(sock)
         drain = False
         with self._guard:
             self._open.add(sock)
@@ -224,7 +121,7 @@ class Listener:
                 self._open.discard(sock)
             self._slots.release()
 
-    def _shake_hands(self, connection: _Connection) -> None:
+    def _shake_hands(self, connection: Connection) -> None:
         context = self._context() if self._context is not None else None
         if context is None:
             raise ConnectionRefusedError("no TLS certificate")
@@ -234,7 +131,7 @@ class Listener:
         )
         connection.socket.do_handshake()
 
-    def _exchange(self, connection: _Connection, peer: tuple[str, int], limit: float) -> bool:
+    def _exchange(self, connection: Connection, peer: tuple[str, int], limit: float) -> bool:
         """Serve one request; True when another may follow on this connection."""
         connection.allow(limit or _HEAD_SECONDS)
         try:
@@ -252,7 +149,7 @@ class Listener:
             connection.allow(_BODY_SECONDS)
         return self._answer(connection, peer, head, body)
 
-    def _body(self, connection: _Connection, head: Head) -> _Body:
+    def _body(self, connection: Connection, head: Head) -> Body:
         length = head.headers.get("content-length", "0")
         if not (length.isascii() and length.isdigit()) or len(length) > 12:
             raise BadRequest(400, "malformed Content-Length")
@@ -260,11 +157,11 @@ class Listener:
         if encoding not in ("", "chunked"):
             raise BadRequest(400, "unknown transfer encoding")
         expects = head.headers.get("expect", "").lower() == "100-continue"
-        return _Body(
+        return Body(
             connection, 0 if encoding else int(length), chunked=encoding == "chunked", expects=expects
         )
 
-    def _environ(self, peer: tuple[str, int], head: Head, body: _Body) -> Environ:
+    def _environ(self, peer: tuple[str, int], head: Head, body: Body) -> Environ:
         environ: Environ = {
             "REQUEST_METHOD": head.method,
             "SCRIPT_NAME": "",
@@ -287,7 +184,7 @@ class Listener:
             environ[key if name in ("content-length", "content-type") else f"HTTP_{key}"] = value
         return environ
 
-    def _answer(self, connection: _Connection, peer: tuple[str, int], head: Head, body: _Body) -> bool:
+    def _answer(self, connection: Connection, peer: tuple[str, int], head: Head, body: Body) -> bool:
         started: list[Any] = []
 
         def start_response(status: str, headers: list[tuple[str, str]], exc_info: object = None) -> None:
@@ -299,7 +196,7 @@ class Listener:
         lines = [f"HTTP/1.1 {status}", *(f"{name}: {value}" for name, value in headers)]
         closing = any(name.lower() == "connection" and value.lower() == "close" for name, value in headers)
         closing = closing or not head.keep_alive or body.left > 0
-        connection.socket.settimeout(_BODY_SECONDS)
+        connection.socket.settimeout(SEND_SECONDS)
         block = ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
         if head.method == "HEAD":
             connection.send(block)
