@@ -164,7 +164,8 @@ static int sign_digest(EVP_PKEY_CTX *ctx, unsigned char *signature, size_t *leng
     (void)digest;
     hem_error(HEM_R_DIGEST_ONLY,
               "%zu bytes; the device hashes by itself and needs the message: use EVP_DigestSign, "
-              "'openssl dgst -sign' or 'openssl pkeyutl -sign -rawin -digest sha256'", digest_length);
+              "'openssl dgst -sign', 'pkeyutl -sign -rawin -digest sha256', CMS with signed attributes",
+              digest_length);
     return 0;
 }
 

@@ -7,6 +7,7 @@
 #include "key.h"
 #include "methods.h"
 #include "module.h"
+#include "pem.h"
 #include "settings.h"
 
 static const char engine_id[] = "hem";
@@ -148,6 +149,7 @@ static int destroy(ENGINE *engine)
 {
     (void)engine;
     hem_settings_clear();
+    hem_pem_forget();
     hem_methods_free();
     hem_errors_unload();
     return 1;
@@ -165,7 +167,7 @@ static int bind(ENGINE *engine, const char *id)
            ENGINE_set_cmd_defns(engine, commands) && ENGINE_set_ctrl_function(engine, control) &&
            ENGINE_set_pkey_meths(engine, hem_methods) &&
            ENGINE_set_load_privkey_function(engine, hem_key_load_private) &&
-           ENGINE_set_load_pubkey_function(engine, hem_key_load_public);
+           ENGINE_set_load_pubkey_function(engine, hem_key_load_public) && hem_pem_register(engine);
 }
 
 /* All else of this library is hidden. */

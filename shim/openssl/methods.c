@@ -5,6 +5,7 @@
 
 #include "errors.h"
 #include "key.h"
+#include "pem.h"
 
 static EVP_PKEY_METHOD *make_ed25519(void) { return hem_eddsa_method(EVP_PKEY_ED25519); }
 static EVP_PKEY_METHOD *make_ed448(void) { return hem_eddsa_method(EVP_PKEY_ED448); }
@@ -22,7 +23,7 @@ static struct {
 };
 enum { METHODS = sizeof methods / sizeof *methods };
 
-/* What we tell OpenSSL to use this engine for by default: an identifier that is no key type.
+/* What we tell OpenSSL to use this engine for by default: a type that no key has.
  *
  * ENGINE_set_default() makes an engine the default for the types it lists, for every key in the
  * process: peers', ephemeral and software keys too. Our keys are bound to the engine one by one, so
@@ -30,12 +31,13 @@ enum { METHODS = sizeof methods / sizeof *methods };
  * list ENGINE_set_default() would not initialise the engine, and hosts that do no more than that
  * (nginx's ssl_engine) could not load keys.
  */
-static const int default_for[] = {NID_localKeyID};
+static int default_for[1];
 
 int hem_methods(ENGINE *engine, EVP_PKEY_METHOD **method, const int **nids, int nid)
 {
     (void)engine;
     if (method == NULL) {
+        default_for[0] = hem_pem_type();
         *nids = default_for;
         return 1;
     }
