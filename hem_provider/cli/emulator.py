@@ -271,6 +271,8 @@ def _greet(emulator: Emulator, arguments: argparse.Namespace) -> None:
         "To use it from another terminal:",
         f"  export HEM_URL={emulator.https}",
         f"  export HEM_CA_FILE={emulator.ca_file}",
+        f"  export HEM_CLOUD_URL={emulator.cloud}",
+        f"  export HEM_CLOUD_CA_FILE={emulator.ca_file}",
     ]
     if arguments.passphrase_file:
         lines.append(f"  export HEM_PASSPHRASE_FILE={Path(arguments.passphrase_file).absolute()}")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from .device import Device
 from .latency import load_profile
-from .quirks import parse_quirk
+from .quirks import Q, parse_quirk
 
 __all__ = ["set_latency", "set_quirk"]
 
@@ -15,6 +15,9 @@ __all__ = ["set_latency", "set_quirk"]
 def set_quirk(device: Device, name: str, text: str) -> None:
     """Set a switch by name and typed value; ValueError says what is accepted."""
     key, value = parse_quirk(name, text)
+    if key == Q.RTC_GAIN:  # a changed gain counts from now on
+        now, host = float(device.now()), device.host_time()
+        device.state = replace(device.state, rtc_device=now, rtc_host=host)
     bench = device.state.bench
     device.state = replace(device.state, bench=replace(bench, quirks={**bench.quirks, key: value}))
 

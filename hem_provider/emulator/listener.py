@@ -57,7 +57,10 @@ class Listener:
         self._application = application
         self._admission = admission
         self._context = context
-        self._socket = socket.create_server((host, port), backlog=128)
+        try:
+            self._socket = socket.create_server((host, port), backlog=128)
+        except OSError as error:
+            raise OSError(error.errno, f"cannot listen on {host} port {port}: {error.strerror}") from error
         self.port: int = self._socket.getsockname()[1]
         self._slots = threading.BoundedSemaphore(_CONNECTIONS)
         self._open: set[socket.socket] = set()

@@ -427,6 +427,23 @@ def test_the_command_line_module_imports_nothing_heavy():
     assert done.stdout.split() == ["False", "False"]
 
 
+def test_serve_says_which_port_is_taken(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        command = [sys.executable, "-m", "hem_provider.emulator", "serve", "--state", str(tmp_path / "s")]
+        done = subprocess.run(
+            [*command, "--http-port", str(port)],
+            capture_output=True,
+            text=True,
+            cwd=Path(__file__).parents[2],
+            check=False,
+            timeout=30,
+        )
+    assert done.returncode == 1
+    assert f"cannot listen on 127.0.0.1 port {port}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_serve_reports_what_it_cannot_use(tmp_path):
     command = [sys.executable, "-m", "hem_provider.emulator", "serve", "--state", str(tmp_path / "s")]
     root = Path(__file__).parents[2]
