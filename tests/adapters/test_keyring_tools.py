@@ -6,10 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 from adapters.package_index import WHEEL, PackageIndex, wheel
+
+from hem_provider.adapters.keyring import HemKeyring
+from hem_provider.cli import main as cli
 
 BACKEND = "hem_provider.adapters.keyring.HemKeyring"
 ROOT = Path(__file__).parents[2]
@@ -144,16 +148,66 @@ def test_twine_uploads_with_the_password_in_the_vault(person, tmp_path, user):
     assert b"hem-test-package" in upload
 
 
+def test_another_device_opens_nothing_and_is_told_apart_from_a_wrong_passphrase(person, served, tmp_path):
+    person.does("keyring", "set", "mail", "anna", typed="x\n")
+    other = tmp_path / "other.hem"
+    secrets = [
+        "--passphrase-file",
+        served.passphrase_file,
+        "--admin-passphrase-file",
+        served.admin_passphrase_file,
+    ]
+    person.does("hem", "emulator", "init", "--state", str(other), *map(str, secrets))
+    done = person.run("keyring", "get", "mail", "anna", HEM_URL=f"emulator:{other}")
+    assert done.returncode != 0
+    assert "this is another one, it was wiped, or the key was deleted" in done.stderr
+    (tmp_path / "wrong").write_text("wrong\n")
+    (tmp_path / "wrong").chmod(0o600)
+    done = person.run("keyring", "get", "mail", "anna", HEM_PASSPHRASE_FILE=str(tmp_path / "wrong"))
+    assert done.returncode != 0
+    assert "this is another one" not in done.stderr
+
+
+def child(backend: HemKeyring, number: int) -> None:
+    backend.set_password("own", str(number), f"p{number}")
+    backend.set_password("shared", "all", f"p{number}")
+    if backend.get_password("own", str(number)) != f"p{number}":
+        raise AssertionError("own entry")
+    if not (backend.get_password("shared", "all") or "").startswith("p"):
+        raise AssertionError("shared entry")
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_200_processes_that_set_and_get_at_once_lose_nothing(served, monkeypatch, tmp_path):
+    """Forked from one that is logged in, as the workers of a server are; over real TLS."""
+    monkeypatch.setenv("HEM_URL", served.https)
+    monkeypatch.setenv("HEM_CA_FILE", str(served.ca_file))
+    monkeypatch.setenv("HEM_PASSPHRASE_FILE", str(served.passphrase_file))
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    assert cli.main(["keyring", "init"]) == 0
+    backend = HemKeyring()
+    backend.set_password("shared", "all", "p")
+    fork = get_context("fork")
+    workers = [fork.Process(target=child, args=(backend, number)) for number in range(200)]
+    for each in workers:
+        each.start()
+    for each in workers:
+        each.join()
+    assert [each.exitcode for each in workers] == [0] * 200
+    assert all(backend.get_password("own", str(number)) == f"p{number}" for number in range(200))
+    backend.close()
+
+
 def test_several_commands_at_once_lose_nothing(person):
     commands = [
         subprocess.Popen(
             ["keyring", "set", "many", str(number)], env=person.environment, stdin=subprocess.PIPE, text=True
         )
-        for number in range(8)
+        for number in range(5)
     ]
     for number, command in enumerate(commands):
         command.communicate(f"p{number}\n", timeout=120)
-    assert [command.returncode for command in commands] == [0] * 8
+    assert [command.returncode for command in commands] == [0] * 5
     listed = person.does("hem", "keyring", "list")
-    assert all(f"many\t{number}\n" in listed for number in range(8))
+    assert all(f"many\t{number}\n" in listed for number in range(5))
     assert person.does("hem", "keyring", "check").endswith("entries open\n")

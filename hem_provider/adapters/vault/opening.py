@@ -33,7 +33,9 @@ class Opener:
     def device(self, name: str | None, fallback: str | None, kid: str | None = None) -> Hem:
         """The device, logged in for ``kid`` if a person was asked. See ``configured_device``."""
         config = configured_device(name, fallback)
-        hem = self._devices.setdefault(config.name, Hem(config))
+        hem = self._devices.get(config.name)
+        if hem is None or hem.config != config:
+            hem = self._devices[config.name] = Hem(config)
         if not hem.logged_in and _must_ask(config):
             passphrase = getpass.getpass(f"Passphrase of HEM {config.name} ({config.url}): ")
             hem.login(passphrase, scope=f"keymgmt:use:{kid}" if kid else "keymgmt:list")

@@ -88,6 +88,10 @@ def locked(path: Path) -> Iterator[None]:
 
 def write(path: Path, data: bytes) -> None:
     """Replace the file; the caller holds the lock. ``VaultUnwritable``: then it is as it was."""
+    if len(data) > MAX_FILE:
+        raise VaultUnwritable(
+            f"{path}: the vault would have {len(data)} bytes; at most {MAX_FILE} are read again"
+        )
     real = path.resolve()
     try:
         _remove_left_behind(real)
