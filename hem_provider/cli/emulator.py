@@ -33,7 +33,7 @@ def add_parser(subparsers: _Commands[argparse.ArgumentParser]) -> None:
 
 def add_commands(commands: _Commands[argparse.ArgumentParser]) -> None:
     """Add the subcommands alone, for `python -m hem_provider.emulator`."""
-    for add in (_add_serve, _add_init, _add_quirks, _add_faults, _add_phone, _add_reset):
+    for add in (_add_serve, _add_init, _add_quirks, _add_faults, _add_backend, _add_phone, _add_reset):
         add(commands)
 
 
@@ -80,6 +80,18 @@ def _add_faults(commands: _Commands[argparse.ArgumentParser]) -> None:
     faults.add_argument("--seconds", type=float, metavar="S", help="duration or amount")
     faults.add_argument("--status", type=int, metavar="N", help="status code, or fail state bits")
     faults.set_defaults(func=_guarded(_faults))
+
+
+def _add_backend(commands: _Commands[argparse.ArgumentParser]) -> None:
+    backend = commands.add_parser("backend", help="tell the check-in backend what to order")
+    _add_state(backend)
+    actions = ("OK", "L", "W", "R", "B", "U", "???")
+    backend.add_argument("--action", choices=actions, help="lock, wipe, report, stop, upgrade; OK is nothing")
+    backend.add_argument("--offset", type=int, metavar="S", help="its clock is S seconds wrong")
+    backend.add_argument(
+        "--newcrt", action=argparse.BooleanOptionalAction, default=None, help="offer a fresh certificate"
+    )
+    backend.set_defaults(func=_guarded(_backend))
 
 
 def _add_phone(commands: _Commands[argparse.ArgumentParser]) -> None:
@@ -320,6 +332,13 @@ def _faults(arguments: argparse.Namespace) -> int:
     else:
         active = _run(arguments, "faults", {})
     print(json.dumps(active, indent=2))
+    return 0
+
+
+def _backend(arguments: argparse.Namespace) -> int:
+    given = {name: getattr(arguments, name) for name in ("action", "offset", "newcrt")}
+    found = _run(arguments, "backend", {name: value for name, value in given.items() if value is not None})
+    print(json.dumps(found, indent=2))
     return 0
 
 

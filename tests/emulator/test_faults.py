@@ -400,6 +400,15 @@ def test_phone_is_told_what_to_do(rig, capsys):
     assert "not a pairing link" in capsys.readouterr().err
 
 
+def test_backend_is_told_what_to_order(rig, capsys):
+    path = rig.open.store.path
+    assert hem("backend", "--state", path, "--action", "L", "--offset", "-5", "--newcrt") == 0
+    assert json.loads(capsys.readouterr().out) == {"action": "L", "offset": -5, "newcrt": True}
+    assert rig.check_in() == "L"
+    assert hem("backend", "--state", path, "--action", "OK", "--no-newcrt") == 0
+    assert json.loads(capsys.readouterr().out) == {"action": "OK", "offset": -5, "newcrt": False}
+
+
 def test_reset_restarts_wipes_or_renews(rig, capsys):
     path = rig.open.store.path
     token = rig.token("keymgmt:list")
