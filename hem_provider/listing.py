@@ -9,7 +9,7 @@ from typing import Any
 from hem_provider.cache import DiskCache
 from hem_provider.errors import HemAuthenticationError, HemKeyNotFound
 from hem_provider.key import Key
-from hem_provider.keytypes import parse_attributes
+from hem_provider.keytypes import KeyAttributes, parse_attributes
 from hem_provider.making import NewKey
 from hem_provider.operations import Operations
 from hem_provider.rest.api import RestApi
@@ -39,6 +39,7 @@ class Listing:
         self._order: list[str] = []
         self._next: int | None = 0  # where the listing goes on; None when it is complete
         self.cache = DiskCache(rest.channel.config.url)
+        operations.recall = self._attributes
 
     @property
     def at_hand(self) -> bool:
@@ -148,6 +149,10 @@ class Listing:
         """A key with what cannot have changed since ``record`` was cached."""
         attributes = parse_attributes(record.type)
         return self.keep(self.new(record.kid, attributes=attributes, descr_hint=record.descr))
+
+    def _attributes(self, kid: str) -> KeyAttributes | None:
+        known = self._keys.get(kid)
+        return None if known is None else known.known_attributes
 
     def _fetch(self, offset: int) -> Page:
         return self._session.authorised(_LIST, lambda token: self._rest.keymgmt.list(offset, token=token))

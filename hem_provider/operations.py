@@ -7,10 +7,11 @@ key is looked up then, so that the error says which (device API §13.1).
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TypeVar
 
 from hem_provider.errors import HemError, HemKeyNotFound, HemOperationFailed
-from hem_provider.keytypes import parse_attributes
+from hem_provider.keytypes import Family, KeyAttributes, KeyType, parse_attributes
 from hem_provider.rest.api import RestApi
 from hem_provider.rest.crypto import check_context, check_message
 from hem_provider.rest.keymgmt import KeyMaterial, check_kid
@@ -22,12 +23,61 @@ __all__ = ["Operations"]
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class _Need:
+    """What a key must be for an operation: to say which of it is missing when it is refused."""
+
+    what: str
+    families: frozenset[Family] = frozenset()  # empty: any
+    algorithm: str | None = None
+    usage: str | None = None  # ``sign`` or ``derive``
+    private: bool = True
+
+    def misfit(self, kind: KeyType | None, attributes: KeyAttributes | None) -> str | None:
+        """Why a key does not fit, in words; ``None`` when nothing is known against it."""
+        if kind is None:
+            return "it is a record that is no key"
+        if self.families and kind.family not in self.families:
+            return f"keys of type {kind.name} do not do that"
+        if self.algorithm is not None and self.algorithm not in kind.sign_algorithms:
+            return f"{kind.name} keys do {', '.join(kind.sign_algorithms)}"
+        if attributes is None or attributes.key_type is None:
+            return None
+        if self.private and not attributes.usable:
+            return "only its public half is on the device"
+        allowed = {"sign": attributes.exdsa, "derive": attributes.ecdh}
+        if kind.family is Family.EC and self.usage is not None and not allowed[self.usage]:
+            return f"it was not made for {self.usage!r}"
+        return None
+
+
+_SIGNS = frozenset({Family.EC, Family.EDWARDS})
+_AGREES = frozenset({Family.EC, Family.MONTGOMERY})
+
+
+def _signing(what: str, algorithm: str, *, private: bool = True) -> _Need:
+    return _Need(f"{what} with {algorithm}", _SIGNS, algorithm, "sign", private)
+
+
+_AGREE = _Need("agree on a secret", _AGREES, usage="derive")
+_ENCAPSULATE = _Need("encapsulate", frozenset({Family.MLKEM}))
+_DECAPSULATE = _Need("decapsulate", frozenset({Family.MLKEM}))
+_MLDSA_SIGN = _Need("sign with ML-DSA", frozenset({Family.MLDSA}))
+_MLDSA_VERIFY = _Need("verify with ML-DSA", frozenset({Family.MLDSA}))
+
+
+class _MisfitError(HemOperationFailed):
+    """A refusal that was explained already."""
+
+
 class Operations:
     """One method per operation; each costs one call once the key's token is at hand."""
 
     def __init__(self, rest: RestApi, session: LoginSession) -> None:
         self._rest = rest
         self._session = session
+        #: What a listing said of a key, if it was listed; set by who keeps the listing.
+        self.recall: Callable[[str], KeyAttributes | None] = lambda _: None
         self.symmetric = SymmetricOperations(rest.symmetric, self._run, self.fetch)
 
     def sign(self, kid: str, message: bytes, algorithm: str, *, context: bytes | None = None) -> bytes:
@@ -36,7 +86,7 @@ class Operations:
         check_context(context)
         return self._run(
             kid,
-            f"sign with {algorithm}",
+            _signing("sign", algorithm),
             lambda token: self._rest.crypto.sign(kid, message, algorithm, context=context, token=token),
         )
 
@@ -47,33 +97,33 @@ class Operations:
         check_message(message)
         check_context(context)
 
+        need = _signing("verify", algorithm, private=False)
+
         def check(token: str) -> bool:
             valid = self._rest.crypto.verify(kid, message, signature, algorithm, context=context, token=token)
-            if not valid:  # or there is no such key
-                self._rest.keymgmt.get(kid, token=token)
-            return valid
+            return valid or self._merely_invalid(kid, need, token)
 
-        return self._run(kid, f"verify with {algorithm}", check)
+        return self._run(kid, need, check)
 
     def ecdh(self, kid: str, peer: bytes | str, *, algorithm: str | None = None) -> bytes:
         """See ``Hem.ecdh``."""
         return self._run(
             kid,
-            "agree on a secret",
+            _AGREE,
             lambda token: self._rest.crypto.ecdh(kid, peer, algorithm=algorithm, token=token),
         )
 
     def mlkem_encapsulate(self, kid: str) -> tuple[bytes, bytes]:
         """A fresh ciphertext and its shared secret, in this order."""
         return self._run(
-            kid, "encapsulate", lambda token: self._rest.crypto.mlkem_encapsulate(kid, token=token)
+            kid, _ENCAPSULATE, lambda token: self._rest.crypto.mlkem_encapsulate(kid, token=token)
         )
 
     def mlkem_decapsulate(self, kid: str, ciphertext: bytes) -> bytes:
         """The 32-byte shared secret."""
         return self._run(
             kid,
-            "decapsulate",
+            _DECAPSULATE,
             lambda token: self._rest.crypto.mlkem_decapsulate(kid, ciphertext, token=token),
         )
 
@@ -83,7 +133,7 @@ class Operations:
         check_context(context)
         return self._run(
             kid,
-            "sign with ML-DSA",
+            _MLDSA_SIGN,
             lambda token: self._rest.crypto.mldsa_sign(kid, message, context=context, token=token),
         )
 
@@ -96,37 +146,50 @@ class Operations:
 
         def check(token: str) -> bool:
             valid = self._rest.crypto.mldsa_verify(kid, message, signature, context=context, token=token)
-            if not valid:  # or there is no such key
-                self._rest.keymgmt.get(kid, token=token)
-            return valid
+            return valid or self._merely_invalid(kid, _MLDSA_VERIFY, token)
 
-        return self._run(kid, "verify with ML-DSA", check)
+        return self._run(kid, _MLDSA_VERIFY, check)
 
     def fetch(self, kid: str) -> KeyMaterial:
         """Type and public key. ``HemKeyNotFound`` when there is no such key."""
         scopes = (f"keymgmt:use:{kid}", "keymgmt:gen", "keymgmt:get")
         return self._session.authorised(scopes, lambda token: self._rest.keymgmt.get(kid, token=token))
 
-    def _run(self, kid: str, what: str, action: Callable[[str], T]) -> T:
+    def _run(self, kid: str, what: _Need | str, action: Callable[[str], T]) -> T:
         kid = check_kid(kid)
         scope = (f"keymgmt:use:{kid}",)
         try:
             return self._session.authorised(scope, action)
-        except HemKeyNotFound:
+        except (HemKeyNotFound, _MisfitError):
             raise
         except HemOperationFailed as refused:
-            raise self._explained(kid, what, refused) from refused
+            need = _Need(what) if isinstance(what, str) else what
+            raise self._explained(kid, need, refused) from refused
 
-    def _explained(self, kid: str, what: str, refused: HemOperationFailed) -> HemError:
+    def _merely_invalid(self, kid: str, need: _Need, token: str) -> bool:
+        """A refused signature: ``False`` when the key is there and of the right kind."""
+        material = self._rest.keymgmt.get(kid, token=token)  # HemKeyNotFound
+        misfit = need.misfit(parse_attributes(material.type).key_type, self.recall(kid))
+        if misfit is not None:
+            raise _MisfitError(f"{self._name}: cannot {need.what}: key {kid}: {misfit}")
+        return False
+
+    def _explained(self, kid: str, need: _Need, refused: HemOperationFailed) -> HemError:
         try:
             material = self.fetch(kid)
         except HemKeyNotFound:
-            return HemKeyNotFound(f"{self._rest.channel.config.name}: cannot {what}: no key {kid}")
+            return HemKeyNotFound(f"{self._name}: cannot {need.what}: no key {kid}")
         except HemError:
             return refused
         kind = parse_attributes(material.type).key_type
-        name = kind.name if kind else material.type or "record"
-        return HemOperationFailed(
-            f"{self._rest.channel.config.name}: the device refuses to {what}: key {kid} is there, of type "
-            f"{name}; it is not made for this use, has no private half, or the input does not fit it"
+        reason = need.misfit(kind, self.recall(kid)) or (
+            "it was not made for this use, has no private half, or the input does not fit it"
         )
+        name = kind.name if kind else material.type or "record"
+        return _MisfitError(
+            f"{self._name}: the device refuses to {need.what}: key {kid} is there, of type {name}; {reason}"
+        )
+
+    @property
+    def _name(self) -> str:
+        return self._rest.channel.config.name

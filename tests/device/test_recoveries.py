@@ -238,9 +238,28 @@ def test_a_lost_reply_to_delete_is_a_success(hem, bench, kid):
         hem.keys.delete(kid)
 
 
-def test_a_refusal_says_whether_the_key_is_there(hem, bench, kid):
-    with pytest.raises(HemOperationFailed, match=f"key {kid} is there, of type ED25519"):
-        hem.sign(kid, b"data", "SHA256WithECDSA")
+def test_a_refusal_says_which_of_its_reasons_it_was(hem, bench, kid):
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    unlisted = bench.connect()
+    agreeing = hem.keys.create("SECP256R1", label="a", usage={"derive"})
+    public = hem.keys.import_public(ec.generate_private_key(ec.SECP256R1()).public_key(), label="p")
+    for client, key, algorithm, reason in (
+        (hem, kid, "SHA256WithECDSA", "of type ED25519; ED25519 keys do Ed25519, Ed25519ph, Ed25519ctx"),
+        (unlisted, kid, "SHA256WithECDSA", "of type ED25519; ED25519 keys do Ed25519"),
+        (hem, agreeing.kid, "SHA256WithECDSA", "of type SECP256R1; it was not made for 'sign'"),
+        (
+            unlisted,
+            agreeing.kid,
+            "SHA256WithECDSA",
+            "of type SECP256R1; it was not made for this use",
+        ),
+        (hem, public.kid, "SHA256WithECDSA", "of type SECP256R1; only its public half is on the device"),
+    ):
+        with pytest.raises(HemOperationFailed, match=f"key {key} is there, {reason}"):
+            client.sign(key, b"data", algorithm)
+    with pytest.raises(HemOperationFailed, match="keys of type ED25519 do not do that"):
+        hem.ecdh(kid, kid)
     with pytest.raises(HemKeyNotFound, match="no key 0123"):
         hem.sign("0123456789abcdef" * 2, b"data", "Ed25519")
 
@@ -258,6 +277,8 @@ def test_verify_on_the_device_tells_invalid_from_missing(hem, kid):
     assert not hem.verify(kid, b"other", signature, "Ed25519")
     with pytest.raises(HemKeyNotFound):
         hem.verify("0123456789abcdef" * 2, b"data", signature, "Ed25519")
+    with pytest.raises(HemOperationFailed, match="ED25519 keys do"):
+        hem.verify(kid, b"data", signature, "SHA256WithECDSA")
 
 
 class Refusing:
