@@ -203,11 +203,11 @@ def test_several_commands_at_once_lose_nothing(person):
         subprocess.Popen(
             ["keyring", "set", "many", str(number)], env=person.environment, stdin=subprocess.PIPE, text=True
         )
-        for number in range(5)
+        for number in range(3)
     ]
     for number, command in enumerate(commands):
         command.communicate(f"p{number}\n", timeout=120)
-    assert [command.returncode for command in commands] == [0] * 5
+    assert [command.returncode for command in commands] == [0] * 3
     listed = person.does("hem", "keyring", "list")
-    assert all(f"many\t{number}\n" in listed for number in range(5))
+    assert all(f"many\t{number}\n" in listed for number in range(3))
     assert person.does("hem", "keyring", "check").endswith("entries open\n")
