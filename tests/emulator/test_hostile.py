@@ -238,7 +238,7 @@ def test_hostile_requests_get_documented_answers(target, row, data):
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("row", ENDPOINTS, ids=lambda row: f"{row.method} {row.path}")
-@settings(max_examples=600, suppress_health_check=_QUIET, deadline=None)
+@settings(max_examples=300, suppress_health_check=_QUIET, deadline=None)
 @given(data=st.data())
 def test_many_hostile_requests_get_documented_answers(target, row, data):
     attack(target, row, data)
