@@ -219,6 +219,9 @@ class KeyInventory:
         """Forget what was listed, on disk too; the next use asks the device."""
         self._listing.clear()
 
+    def __getitem__(self, kid: str) -> Key:
+        return self.get(kid)
+
     def __iter__(self) -> Iterator[Key]:
         return (each for each in self._listing.walk() if self._show_hidden or not each.hidden)
 

@@ -1,13 +1,16 @@
-"""Which transport a device URL needs: one row per scheme."""
+"""Which transport a device URL needs. Each is imported when it is first used."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from hem_provider.config import DeviceConfig
 from hem_provider.errors import HemConfigError
 from hem_provider.rest.wire import Transport
-from hem_provider.rest.wsgi import InProcessDevice, WsgiTransport, open_in_process
+
+if TYPE_CHECKING:
+    from hem_provider.rest.wsgi import InProcessDevice
 
 __all__ = ["Carriers"]
 
@@ -43,6 +46,8 @@ class Carriers:
                     proxy=config.cloud_proxy,
                 )
             else:
+                from hem_provider.rest.wsgi import WsgiTransport
+
                 self._cloud = WsgiTransport(self._in_process().cloud, config.url)
         return self._cloud
 
@@ -66,6 +71,8 @@ class Carriers:
                 f"{config.url}: this version has no agent to speak to; accepted: https://HOST"
             )
         if not self._is_network:
+            from hem_provider.rest.wsgi import WsgiTransport
+
             return WsgiTransport(self._in_process().device, config.url)
         from hem_provider.rest.http import HttpTransport
         from hem_provider.rest.tls import client_context
@@ -84,5 +91,7 @@ class Carriers:
 
     def _in_process(self) -> InProcessDevice:
         if self._opened is None:
+            from hem_provider.rest.wsgi import open_in_process
+
             self._opened = open_in_process(self._config.url)
         return self._opened

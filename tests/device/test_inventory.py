@@ -34,6 +34,7 @@ def test_lookups_by_kid_label_type_and_own_id(hem, bench):
     hem.keys.create("ED25519", label="mail", application_id=b"\x02")
     keys = bench.connect().keys
     assert keys.get(web.kid.upper()).kid == web.kid
+    assert keys[web.kid] is keys.get(web.kid)
     assert keys.find(label="web").kid == web.kid
     assert keys.find(type="ED25519").label == "mail"
     assert keys.find(application_id=b"\x01").kid == web.kid
