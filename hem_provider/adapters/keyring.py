@@ -54,7 +54,7 @@ class HemKeyring(KeyringBackend):
     def priority(cls) -> float:  # noqa: N805
         """8 when there is a vault; else ``RuntimeError``: no backend without one.
 
-        ``keyring`` asks often: no file is read, no connection made, nothing imported.
+        ``keyring`` asks often: the vault is looked for and not opened, no connection is made.
         """
         try:
             path = default_path()

@@ -19,7 +19,7 @@ from hem_provider.adapters.vault.store import default_path
 from hem_provider.adapters.vault.vault import Vault
 from hem_provider.cli import main as cli
 from hem_provider.cli.progress import progress
-from hem_provider.errors import HemTimeout
+from hem_provider.errors import HemKeyNotFound, HemTimeout
 
 pytestmark = pytest.mark.filterwarnings("ignore:PBKDF2 without:DeprecationWarning")  # keyrings.alt's own
 
@@ -260,6 +260,17 @@ def test_an_interrupted_rewrap_leaves_a_whole_vault_and_goes_on(hem_keyring, hem
     hem.keys.refresh()
     assert kids() == {hem.keys.find(label="second").kid}
     assert not hem.keys.search(label="keyring")
+
+
+@pytest.mark.parametrize("gone", [KID, OTHER_KID])
+def test_rewrap_begins_nothing_unless_both_keys_are_on_the_device(clear_vault, keys, gone):
+    """Else a move on the wrong device would leave the vault with a key that it cannot write with."""
+    clear_vault.set("a", "b", "c")
+    before = clear_vault.path.read_bytes()
+    keys.gone.add(gone)
+    with pytest.raises(HemKeyNotFound):
+        list(bulk.rewrap(clear_vault, OTHER_KID))
+    assert clear_vault.path.read_bytes() == before
 
 
 def test_rewrap_destroys_no_key_while_an_entry_does_not_open(hem_keyring, hem):

@@ -156,6 +156,13 @@ def test_every_recipe_of_these_adapters_is_run():
     assert pages == {page for page in [*PYTHON, *CONSOLE] if page.startswith("recipes/")}
 
 
+def test_the_guide_tells_of_every_action_and_nothing_else():
+    from hem_provider.cli.keyring_actions import ACTIONS
+
+    told = re.findall(r"^\| `hem keyring ([a-z]+)", (DOCS / "keyring.md").read_text(), re.MULTILINE)
+    assert set(told) == set(ACTIONS)
+
+
 def test_a_pattern_matches_only_what_it_says():
     assert matches("1 moved to key abc\n", "1 moved to key …\n")
     assert not matches("1 moved to key a\nb\n", "1 moved to key …\n")

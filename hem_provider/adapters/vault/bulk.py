@@ -63,19 +63,22 @@ def waiting(contents: Contents) -> list[bytes]:
 
 def rewrap(vault: Vault, kid: str) -> Iterator[Checked]:
     """Move the vault to the key ``kid`` of its device: new entries use it at once, then each
-    older one is wrapped anew. Two device calls each; sealed contents are not touched.
+    older one is wrapped anew. Two device calls each, and one for each key to make sure that it is
+    there (``HemKeyNotFound``: nothing is changed); sealed contents are not touched.
 
     An entry that does not open is told and stays as it is. Interrupted, the vault is whole, some
     entries under the one key, some under the other; the same call goes on. Entries changed by
     others meanwhile are left as they are now.
     """
     header = vault.load().header
+    source = vault.source(header)
+    for each in {header.key, kid}:  # both on this device, or nothing is begun
+        source.wrapping(each).confirm()
     with vault.changing(header) as change:
         if change.contents.header.key != kid:
             change.contents = replace(change.contents, header=replace(header, key=kid))
     contents = vault.load()
     header = contents.header
-    source = vault.source(header)
     with _Batch(vault, header) as batch:
         for name in waiting(contents):
             fault = None
