@@ -10,6 +10,7 @@ import importlib
 import logging
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from hem_provider.description import PREFIX, Description, parse_description
 from hem_provider.errors import (
@@ -41,8 +42,9 @@ _MOST_ANONYMOUS = 2 * PAGE
 class KeyInventory:
     """``hem.keys``. Iterating, ``len`` and ``in`` list the device as far as needed.
 
-    Records that are not application keys (TLS material, paired authenticators) are left out
-    unless the configuration's ``show_hidden`` asks for them; ``get`` finds them always.
+    Iterating, ``find`` and ``search`` leave out what the configuration says: records that are not
+    application keys (TLS material, paired authenticators) without ``show_hidden``, and keys whose
+    label no pattern of ``key_filter`` matches. ``get`` finds every key.
     """
 
     def __init__(self, rest: RestApi, session: LoginSession, operations: Operations) -> None:
@@ -51,7 +53,6 @@ class KeyInventory:
         self._maker = KeyMaker(rest, session)
         self._listing = Listing(rest, session, operations)
         self._session = session
-        self._show_hidden = rest.channel.config.show_hidden
 
     def create(
         self, type: str, *, label: str, usage: Iterable[str] | None = None, application_id: bytes = b""
@@ -219,11 +220,19 @@ class KeyInventory:
         """Forget what was listed, on disk too; the next use asks the device."""
         self._listing.clear()
 
+    def _shown(self, key: Key) -> bool:
+        hidden = key.hidden and not self._rest.channel.config.show_hidden
+        return not hidden and self._label_shown(key.label)
+
+    def _label_shown(self, label: str) -> bool:
+        patterns = self._rest.channel.config.key_filter
+        return not patterns or any(fnmatchcase(label, each) for each in patterns)
+
     def __getitem__(self, kid: str) -> Key:
         return self.get(kid)
 
     def __iter__(self) -> Iterator[Key]:
-        return (each for each in self._listing.walk() if self._show_hidden or not each.hidden)
+        return (each for each in self._listing.walk() if self._shown(each))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
@@ -252,7 +261,7 @@ class KeyInventory:
             found = self.search_anonymous()
         except (HemAuthenticationError, HemOperationFailed, HemDeviceFault):
             return []
-        ours = [each for each in found if _matches(each, label, type, application_id)]
+        ours = [each for each in found if _matches(each, label, type, application_id) and self._shown(each)]
         if application_id is not None:  # only our own keys have one
             return ours
         return ours + [
@@ -261,6 +270,7 @@ class KeyInventory:
             if (label is None or record.label == label)
             and (type is None or type in record.type.split(","))
             and not is_own(record.label, record.descr)
+            and self._label_shown(record.label)
         ]
 
 

@@ -171,6 +171,22 @@ def test_the_devices_own_records_are_hidden_unless_asked_for(hem, bench):
         _ = own[0].type
 
 
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_key_filter_shows_the_keys_whose_label_matches(hem, bench, listed):
+    web = hem.keys.create("ED25519", label="web-1")
+    other = hem.keys.create("ED25519", label="Web-1")
+    hem.keys.create("ED25519", label="mail")
+    if listed:
+        hem.keys.refresh()
+        list(hem.keys)
+    keys = bench.connect(key_filter=("web-*", "db-?")).keys
+    with pytest.raises(HemKeyNotFound):
+        keys.find(label="mail")
+    assert [each.label for each in keys] == ["web-1"]
+    assert keys.find(type="ED25519").kid == web.kid
+    assert keys.get(other.kid).label == "Web-1"
+
+
 def test_anonymous_search_that_the_device_refuses_wants_a_login(hem, bench):
     bench.configure(allow_keysearch=False)
     with pytest.raises(HemLoginRequired, match="without a login"):
