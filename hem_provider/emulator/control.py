@@ -1,8 +1,7 @@
 """Steering an emulated device: one table of commands for the command line, the control socket and tests.
 
 On the socket a command is one line of JSON, `{"command": "fault", "name": "reset-after", "count": 1}`,
-answered by one
-line, `{"ok": …}` or `{"error": "…"}`.
+answered by one line, `{"ok": …}` or `{"error": "…"}`.
 """
 
 from __future__ import annotations

@@ -49,8 +49,7 @@ class EmulatedDevice:
     """One device, open in this process. `device` and `cloud` are thread-safe WSGI applications.
 
     A request on `device` counts as HTTPS when `environ["wsgi.url_scheme"]` is `https`. A device that is
-    off, restarts
-    or drops the connection raises a `ConnectionError` instead of answering.
+    off, restarts or drops the connection raises a `ConnectionError` instead of answering.
     """
 
     def __init__(

@@ -1,8 +1,7 @@
 """Syntax of request fields: one small reader per kind of value (device API §2, §11.3, §13.1, §23.1).
 
-A reader takes the JSON value and the switches in force and returns the decoded value, or raises
-ValueError, which
-becomes status 400.
+A reader takes the JSON value and the switches in force and returns the decoded value, or raises ValueError,
+which becomes status 400.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Key material: generation, public halves, and key agreement, as pure functions over raw bytes.
 
 Private keys are stored raw: big-endian scalars for SECP*, RFC 7748/8032 bytes for the others, FIPS 203/204
-seeds for
-the post-quantum types. Loaded key objects are kept in memory, since loading costs more than using.
+seeds for the post-quantum types. Loaded key objects are kept in memory, since loading costs more than
+using.
 """
 
 from __future__ import annotations

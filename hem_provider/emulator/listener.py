@@ -1,9 +1,8 @@
 """A small HTTP/1.1 server for WSGI applications, with full control over framing, status lines and closing.
 
 One thread per connection, bounded in number; every read and write has a deadline, so that slow clients
-cannot hang
-the server. An application that raises `ConnectionError` makes the server close the connection without an
-answer.
+cannot hang the server. An application that raises `ConnectionError` makes the server close the connection
+without an answer.
 """
 
 from __future__ import annotations

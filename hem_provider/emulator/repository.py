@@ -1,8 +1,7 @@
 """The key repository: ordered slots in the state file, with the device's rule on duplicates (device API §11).
 
 Pages come from an in-memory index of slots, rebuilt when the repository's change counter moved, so that a
-page costs
-the same wherever it lies.
+page costs the same wherever it lies.
 """
 
 from __future__ import annotations

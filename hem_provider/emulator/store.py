@@ -1,10 +1,9 @@
 """The state file: one SQLite database that every process emulating this device shares.
 
 A request is one `BEGIN IMMEDIATE` transaction, so requests are processed one at a time, as on the device,
-and each
-leaves all of its changes or none. The write-ahead log with `synchronous=NORMAL` keeps every acknowledged
-change when
-the process is killed; only a power failure of the host could lose the last ones, which is no goal here.
+and each leaves all of its changes or none. The write-ahead log with `synchronous=NORMAL` keeps every
+acknowledged change when the process is killed; only a power failure of the host could lose the last ones,
+which is no goal here.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """The WSGI face of the device and the cloud: framing checks, body, response headers.
 
 A device that closes the connection without an answer is a `ConnectionError` raised from the application,
-which a
-server turns into a closed socket and a caller in the process sees as such.
+which a server turns into a closed socket and a caller in the process sees as such.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """TLS material from outside: bundles of the register service and bare chains (device API §8.4).
 
 The real key-wrapping of a bundle is not public. Ours, known to the emulated register service only:
-AES-256-CBC without
-padding over the 32-byte private scalar followed by its SHA-256, key = SHA-256 of the ECDH X coordinate.
+AES-256-CBC without padding over the 32-byte private scalar followed by its SHA-256, key = SHA-256 of the
+ECDH X coordinate.
 """
 
 from __future__ import annotations
