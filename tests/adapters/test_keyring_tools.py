@@ -211,3 +211,13 @@ def test_several_commands_at_once_lose_nothing(person):
     listed = person.does("hem", "keyring", "list")
     assert all(f"many\t{number}\n" in listed for number in range(3))
     assert person.does("hem", "keyring", "check").endswith("entries open\n")
+
+
+def test_the_benchmark_of_the_vault_counts_one_call_a_get_and_a_set(tmp_path):
+    command = [sys.executable, "-m", "benchmarks.keyring_scale", "--largest", "10", "--rounds", "1"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    rows = {tuple(line.split()[:3]): line.split() for line in done.stdout.splitlines() if line}
+    for operation in ("get", "set"):
+        (row,) = [row for row in rows.values() if row[:2] == ["10", operation] and len(row) == 5]
+        assert row[3] == "1"
