@@ -45,6 +45,14 @@ static int control(EVP_PKEY_CTX *ctx, int type, int number, void *pointer)
     return type == EVP_PKEY_CTRL_PEER_KEY ? 1 : -2;
 }
 
+/* OpenSSL 3 checks a peer's key before it derives with it, and our key may be someone's peer. Any
+ * bytes are a public key of X25519 and X448 (RFC 7748, 6). */
+static int check_public(EVP_PKEY *pkey)
+{
+    (void)pkey;
+    return 1;
+}
+
 EVP_PKEY_METHOD *hem_xdh_method(int nid)
 {
     EVP_PKEY_METHOD *method = EVP_PKEY_meth_new(nid, 0);
@@ -52,6 +60,7 @@ EVP_PKEY_METHOD *hem_xdh_method(int nid)
     if (method != NULL) {
         EVP_PKEY_meth_set_derive(method, NULL, hem_agree);
         EVP_PKEY_meth_set_ctrl(method, control, NULL);
+        EVP_PKEY_meth_set_public_check(method, check_public);
     }
     return method;
 }

@@ -124,7 +124,7 @@ static int to_der(const unsigned char *raw, size_t raw_length, unsigned char *de
         if (size > 0 && (size_t)size <= *length) {
             *length = (size_t)i2d_ECDSA_SIG(pair, &der);
         } else {
-            hem_error(HEM_R_USAGE, "room for %zu bytes; the signature has %d", *length, size);
+            hem_error(HEM_R_ROOM, "room for %zu bytes; the signature has %d", *length, size);
             size = -1;
         }
     }

@@ -19,7 +19,7 @@ static int sign(EVP_MD_CTX *ctx, unsigned char *signature, size_t *length,
     if (key == NULL || !hem_message_length_fits(message_length))
         return 0;
     if (*length < size) {
-        hem_error(HEM_R_USAGE, "room for %zu bytes; a signature has %zu", *length, size);
+        hem_error(HEM_R_ROOM, "room for %zu bytes; a signature has %zu", *length, size);
         return 0;
     }
     *length = size;

@@ -24,6 +24,7 @@ static ERR_STRING_DATA reasons[] = {
     {HEM_R_PIN_NEEDED, "a PIN is needed"},
     {HEM_R_PIN_WRONG, "PIN not accepted"},
     {HEM_R_PKCS11, "PKCS#11 call failed"},
+    {HEM_R_ROOM, "buffer too small"},
     {HEM_R_TOKEN, "no such token"},
     {HEM_R_URI, "wrong key or certificate name"},
     {HEM_R_USAGE, "key not made for this use"},

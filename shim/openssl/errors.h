@@ -19,6 +19,7 @@ enum hem_reason {
     HEM_R_PIN_NEEDED,
     HEM_R_PIN_WRONG,
     HEM_R_PKCS11,
+    HEM_R_ROOM,
     HEM_R_TOKEN,
     HEM_R_URI,
     HEM_R_USAGE,

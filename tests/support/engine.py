@@ -1,0 +1,100 @@
+"""Fixtures for tests of what sits on OpenSSL: the engine, an emulator with keys, the openssl command."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.emulator import ServedEmulator
+
+from hem_provider import connect
+from hem_provider.cli.openssl import configuration
+
+SHIM = Path(__file__).parents[2] / "shim"
+__all__ = ["KEYS", "SHIM", "Run", "device", "engine", "environment", "kids", "openssl"]
+
+#: Label → type and usage.
+KEYS = {
+    "web": ("SECP256R1", {"sign", "derive"}),
+    "ca": ("SECP384R1", {"sign"}),
+    "p521": ("SECP521R1", {"sign"}),
+    "k256": ("SECP256K1", {"sign", "derive"}),
+    "ed": ("ED25519", {"sign"}),
+    "ed448": ("ED448", {"sign"}),
+    "x": ("CURVE25519", {"derive"}),
+    "agree": ("SECP256R1", {"derive"}),
+    "twin": ("SECP256R1", {"sign"}),
+}
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture(scope="session")
+def engine() -> Path:
+    """The engine beside the module, both built in the checkout when not current."""
+    sys.path.insert(0, str(SHIM))
+    try:
+        import build_module
+        from openssl import build_engine
+    finally:
+        sys.path.pop(0)
+    build_module.build(SHIM / "hem_pkcs11", in_place=True)
+    return build_engine.build(SHIM / "hem_pkcs11", in_place=True)
+
+
+@pytest.fixture(scope="session")
+def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedEmulator]:
+    """An emulator with the keys above; "twin" is the label of two."""
+    with ServedEmulator(tmp_path_factory.mktemp("device")) as served:
+        with connect(served.https, passphrase=served.passphrase, ca_file=served.ca_file) as hem:
+            for label, (kind, usage) in KEYS.items():
+                hem.keys.create(kind, label=label, usage=usage)
+            hem.keys.create("SECP256R1", label="twin", usage={"sign"})
+            (served.folder / "kids").write_text(json.dumps({each.label: each.kid for each in hem.keys}))
+        yield served
+
+
+@pytest.fixture(scope="session")
+def kids(device: ServedEmulator) -> dict[str, str]:
+    return dict(json.loads((device.folder / "kids").read_text()))
+
+
+@pytest.fixture
+def environment(device: ServedEmulator, engine: Path, tmp_path: Path) -> dict[str, str]:
+    """Nothing of ours but the device, the passphrase and an openssl.cnf that loads the engine."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("HEM_", "PYTHON"))}
+    config = tmp_path / "openssl.cnf"
+    config.write_text(configuration(engine))
+    return clean | {
+        "HOME": str(tmp_path),
+        "XDG_CONFIG_HOME": str(tmp_path / "config"),
+        "XDG_CACHE_HOME": str(device.folder / "cache"),
+        "HEM_URL": device.https,
+        "HEM_CA_FILE": str(device.ca_file),
+        "HEM_NAME": "office",
+        "HEM_PASSPHRASE_FILE": str(device.passphrase_file),
+        "OPENSSL_CONF": str(config),
+    }
+
+
+@pytest.fixture
+def openssl(environment: dict[str, str], tmp_path: Path) -> Run:
+    """Runs openssl in ``tmp_path``; ``check=False`` for what must fail."""
+
+    def run(
+        command: str, *more: str | Path, check: bool = True, text: str = "", **variables: str
+    ) -> subprocess.CompletedProcess[str]:
+        done = subprocess.run(
+            ["openssl", *command.split(), *map(str, more)],
+            env=environment | variables, cwd=tmp_path, input=text,
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert (done.returncode == 0) == check, done.stdout + done.stderr
+        return done
+
+    return run

@@ -1,0 +1,163 @@
+"""nginx with a HEM key: handshakes by two workers, through a reload, without errors or growth."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.engine import Run
+from support.servers import free_port, served
+
+CONFIGURATION = """
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log info;
+worker_processes 2;
+{user}
+{engine}
+env HEM_URL;
+env HEM_CA_FILE;
+env HEM_PASSPHRASE_FILE;
+env XDG_CACHE_HOME;
+env OPENSSL_CONF;
+events {{ }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
+    uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
+    server {{
+        listen 127.0.0.1:{port} ssl;
+        ssl_certificate {folder}/web.crt;
+        ssl_certificate_key {key};
+        ssl_protocols TLSv1.2 TLSv1.3;
+        ssl_session_cache off;
+        ssl_session_tickets off;
+        location / {{ return 200 "worker $pid\\n"; }}
+    }}
+}}
+"""
+
+
+class Nginx:
+    def __init__(self, process: subprocess.Popen[bytes], port: int, folder: Path) -> None:
+        self.master = process.pid
+        self._port = port
+        self._folder = folder
+        self._context = ssl.create_default_context(cafile=str(folder / "web.crt"))
+
+    def handshake(self, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> str:
+        """One new connection with a request; the answer's body."""
+        self._context.maximum_version = version
+        with socket.create_connection(("127.0.0.1", self._port), timeout=60) as raw:
+            with self._context.wrap_socket(raw, server_hostname="localhost") as tls:
+                assert not tls.session_reused
+                tls.sendall(b"GET / HTTP/1.0\r\n\r\n")
+                answer = b""
+                while part := tls.recv(4096):
+                    answer += part
+        return answer.split(b"\r\n\r\n", 1)[1].decode()
+
+    def workers(self) -> set[int]:
+        children = Path(f"/proc/{self.master}/task/{self.master}/children").read_text()
+        return set(map(int, children.split()))
+
+    def reload(self) -> None:
+        """As ``nginx -s reload``; returns when the old workers are gone."""
+        before = self.workers()
+        os.kill(self.master, signal.SIGHUP)
+        end = time.monotonic() + 30
+        while self.workers() & before or not self.workers():
+            assert time.monotonic() < end, self.errors
+            time.sleep(0.05)
+
+    @property
+    def errors(self) -> list[str]:
+        lines = (self._folder / "error.log").read_text().splitlines()
+        return [
+            line
+            for line in lines
+            if any(f"[{level}]" in line for level in ("warn", "error", "crit", "alert", "emerg"))
+        ]
+
+
+def resident(pid: int) -> int:
+    """Kilobytes of memory of a process that no other shares."""
+    status = Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return sum(int(line.split()[1]) for line in status.splitlines() if line.startswith("Private_"))
+
+
+@contextlib.contextmanager
+def nginx(
+    openssl: Run, environment: dict[str, str], folder: Path, key: str, engine: str = ""
+) -> Iterator[Nginx]:
+    openssl("req -x509 -engine hem -keyform engine -key web -subj /CN=localhost -days 30"
+            " -addext subjectAltName=DNS:localhost -out web.crt")  # fmt: skip
+    port = free_port()
+    user = "user root;" if os.geteuid() == 0 else ""
+    file = folder / "nginx.conf"
+    file.write_text(CONFIGURATION.format(folder=folder, port=port, key=key, engine=engine, user=user))
+    command = ["nginx", "-p", folder, "-c", file]
+    with served(command, port, environment=environment, folder=folder) as process:
+        yield Nginx(process, port, folder)
+
+
+def handshakes_through_a_reload(server: Nginx, count: int) -> None:
+    seen = {server.handshake() for _ in range(20)}
+    before = {pid: resident(pid) for pid in server.workers()}
+    seen |= {server.handshake() for _ in range(count // 2 - 20)}
+    grown = {pid: resident(pid) - size for pid, size in before.items()}
+    assert len(seen) == 2, "both workers took part"
+    server.reload()
+    master = resident(server.master)
+    after = {server.handshake() for _ in range(count // 2)}
+    assert not after & seen, "the workers are new"
+    server.reload()
+    assert server.handshake()
+    assert server.errors == []
+    assert all(size < 1500 for size in grown.values()), f"kilobytes more: {grown}"
+    assert resident(server.master) - master < 1500
+
+
+def test_fifty_handshakes_through_a_reload(openssl, environment, tmp_path):
+    with nginx(openssl, environment, tmp_path, "engine:hem:pkcs11:object=web") as server:
+        handshakes_through_a_reload(server, 60)
+        assert server.handshake(ssl.TLSVersion.TLSv1_2)
+
+
+@pytest.mark.long
+def test_five_hundred_handshakes_through_a_reload(openssl, environment, tmp_path):
+    with nginx(openssl, environment, tmp_path, "engine:hem:pkcs11:object=web") as server:
+        handshakes_through_a_reload(server, 500)
+
+
+def test_a_key_file_that_names_the_key_needs_no_word_of_engines(openssl, environment, tmp_path):
+    from hem_provider.cli.openssl import key_file
+
+    (tmp_path / "web.key").write_text(key_file("pkcs11:object=web"))
+    with nginx(openssl, environment, tmp_path, f"{tmp_path}/web.key") as server:
+        assert server.handshake().startswith("worker")
+        assert server.errors == []
+
+
+def test_ssl_engine_loads_the_engine_where_openssl_finds_it(openssl, environment, engine, tmp_path):
+    (tmp_path / "engines").mkdir()
+    (tmp_path / "engines" / "hem.so").symlink_to(engine)
+    without = environment | {"OPENSSL_ENGINES": str(tmp_path / "engines")}
+    del without["OPENSSL_CONF"]
+    with nginx(openssl, without, tmp_path, "engine:hem:web", "ssl_engine hem;") as server:
+        assert server.handshake().startswith("worker")
+        assert server.errors == []
+
+
+def test_a_key_that_is_not_there_stops_nginx_with_its_name(openssl, environment, tmp_path):
+    with pytest.raises(RuntimeError, match="no private key 'pkcs11:object=nobody' on token 'office"):
+        with nginx(openssl, environment, tmp_path, "engine:hem:pkcs11:object=nobody"):
+            pass
