@@ -54,6 +54,7 @@ class Channel:
         self.config = config
         self.statistics = Statistics()
         self._reached = -math.inf
+        self._warned = False
         self.server = ""  #: the ``Server`` header seen last
         scheme = urlsplit(config.url).scheme
         self._plain = scheme == "http"
@@ -117,6 +118,9 @@ class Channel:
                 )
         if token is not None:
             fields["Authorization"] = f"Bearer {token}"
+            if self._plain and not self._warned:
+                self._warned = True
+                _log.warning("%s: PLAIN HTTP: whoever listens can use this login", self.config.url)
         wait = self.config.timeout if timeout is None else timeout
         request = Request(method, path, fields, data, wait)
         transport = self._carriers.get().device()

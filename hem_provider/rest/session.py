@@ -221,6 +221,7 @@ class LoginSession:
                     kept, same_boot, challenge = False, again.spk == challenge.spk, again
                     if not same_boot:
                         continue
+                    self._kept = challenge  # not used up: good for the next try
                 if abs(challenge.offset) <= _DRIFT or not may_check_in:
                     raise
                 self._check_in(f"login refused and the clocks differ by {challenge.offset:.0f} s", refused)

@@ -95,6 +95,17 @@ def test_a_wrong_passphrase_is_told_once_and_not_tried_again(bench):
     assert bench.count(LOGIN) == 1
 
 
+def test_a_wrong_passphrase_after_a_probe_leaves_a_challenge_for_the_next_try(bench):
+    hem = bench.connect(None)
+    hem.probe()
+    for _ in range(2):
+        with pytest.raises(HemAuthenticationError):
+            hem.login("wrong")
+    bench.requests.clear()
+    hem.login(PASSPHRASE)
+    assert bench.requests == [LOGIN]
+
+
 def test_a_configured_passphrase_put_right_is_read_again(bench, tmp_path):
     file = tmp_path / "passphrase"
     file.write_text("wrong\n")

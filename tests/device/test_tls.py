@@ -168,7 +168,13 @@ def server(answer, *, tls=None):
 @pytest.fixture
 def tls_server(tmp_path):
     """A server context with a certificate of its own, and its pin."""
+    return self_signed(tmp_path, days=1)[:2]
+
+
+def self_signed(tmp_path, *, days):
+    """A server context, its pin, and the file of its certificate, which ends in ``days``."""
     import datetime
+    import ipaddress
 
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes
@@ -184,8 +190,11 @@ def tls_server(tmp_path):
         .issuer_name(name)
         .public_key(key.public_key())
         .serial_number(1)
-        .not_valid_before(now - datetime.timedelta(days=1))
-        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False
+        )
+        .not_valid_before(now - datetime.timedelta(days=9))
+        .not_valid_after(now + datetime.timedelta(days=days))
         .sign(key, hashes.SHA256())
     )
     file = tmp_path / "server.pem"
@@ -195,7 +204,31 @@ def tls_server(tmp_path):
     )
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(file)
-    return context, spki_sha256(certificate.public_bytes(Encoding.DER))
+    return context, spki_sha256(certificate.public_bytes(Encoding.DER)), file
+
+
+def test_an_expired_certificate_says_so_and_how_to_renew_it(tmp_path):
+    context, pin, file = self_signed(tmp_path, days=-1)
+    with server(lambda s: s.recv(1), tls=context) as address:
+        with (
+            connect(f"https://{address}", ca_file=file) as hem,
+            pytest.raises(HemTLSError, match="has expired.*renew"),
+        ):
+            hem.probe()
+
+    def answer(s):
+        s.recv(1000)
+        s.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with server(answer, tls=context) as address, connect(f"https://{address}", pin_sha256=pin) as hem:
+        hem.status()  # a pin is for the key, whatever the date
+
+
+def test_a_login_over_plain_http_is_loud_once(served, caplog):
+    with connect(served.http, passphrase=served.passphrase) as hem:
+        hem.admin.configuration()
+        hem.admin.configuration()
+    assert caplog.text.count("PLAIN HTTP") == 1
 
 
 def test_tls_1_2_is_not_enough(tls_server):
