@@ -22,6 +22,8 @@ __all__ = ["CHALLENGE_SECONDS", "AuthApi", "Bearer", "Challenge", "bearer_from",
 CHALLENGE_SECONDS = 60
 #: Clients date their proof back by this much, as slack.
 _SLACK = 5
+#: A device's clock that moved by more than this against ours was set meanwhile, in seconds.
+_JUMP = 10
 #: Longest ``scope`` the device takes at a login, in characters.
 _MAX_SCOPE = 127
 
@@ -52,6 +54,11 @@ class Challenge:
     def age(self) -> float:
         """Seconds since it was received."""
         return time.monotonic() - self.received
+
+    def follows(self, earlier: Challenge) -> bool:
+        """Whether the device neither restarted nor had its clock set since ``earlier``."""
+        jump = (self.exp - earlier.exp) - (self.received - earlier.received)
+        return self.spk == earlier.spk and abs(jump) <= _JUMP
 
     def device_time(self) -> int:
         """Now, in the device's clock (Unix seconds)."""

@@ -10,6 +10,7 @@ import enum
 import hashlib
 import hmac
 
+from hem_provider.errors import HemLoginRequired
 from hem_provider.rest.ejwt import public_key_of, shared_secret
 from hem_provider.rest.encoding import b64, unb64
 
@@ -43,9 +44,9 @@ class Credential:
         self.public = public_key_of(seed)
 
     def agree(self, peer: bytes) -> bytes:
-        """The shared secret with ``peer`` (32 bytes each). ``ValueError`` after ``wipe``."""
+        """The shared secret with ``peer`` (32 bytes each). ``HemLoginRequired`` after ``wipe``."""
         if not self._seed:
-            raise ValueError("the credential was wiped")
+            raise HemLoginRequired("logged out: the credential was wiped")
         return shared_secret(bytes(self._seed), peer)
 
     def wipe(self) -> None:

@@ -11,6 +11,7 @@ Each recovery is tried at most once per operation and is logged:
 from __future__ import annotations
 
 import logging
+import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import TypeVar
@@ -57,7 +58,8 @@ class LoginSession:
         self._passphrase = passphrase  # until the first challenge tells the eid it is for
         self._credential: Credential | None = None
         self._tokens = TokenCache()
-        self._kept: Challenge | None = None
+        self._kept: tuple[int, Challenge] | None = None  # with the process it is for
+        self._logouts = 0
         self._lock: PerProcess[threading.RLock] = PerProcess(threading.RLock)
         self.challenge: Challenge | None = None  #: the last one seen, for identity and clock
 
@@ -73,7 +75,7 @@ class LoginSession:
     def probe(self) -> Challenge:
         """Fetch a challenge (one call) and keep it for the next login."""
         challenge = self._seen(self._rest.auth.challenge())
-        self._kept = challenge
+        self._keep_for_later(challenge)
         return challenge
 
     def authorised(self, scopes: Sequence[str], action: Callable[[str], T]) -> T:
@@ -105,9 +107,19 @@ class LoginSession:
             if passphrase is None:
                 self._obtain(scope)
                 return
-            challenge, bearer, credential = self._prove(
-                scope, lambda eid: self.derive(passphrase, eid, role, kdf)
-            )
+            made: dict[str, Credential] = {}
+
+            def once(eid: str) -> Credential:
+                if eid not in made:
+                    made[eid] = self.derive(passphrase, eid, role, kdf)
+                return made[eid]
+
+            try:
+                challenge, bearer, credential = self._prove(scope, once)
+            except BaseException:
+                for each in made.values():
+                    each.wipe()
+                raise
             if bearer.subject != role.value:
                 credential.wipe()
                 raise HemAuthenticationError(
@@ -145,6 +157,7 @@ class LoginSession:
 
     def forget(self) -> None:
         """Drop credential (overwritten) and tokens. No I/O."""
+        self._logouts += 1
         credential, self._credential, self._passphrase = self._credential, None, None
         if credential is not None:
             credential.wipe()
@@ -156,11 +169,10 @@ class LoginSession:
             return self._tokens.find(scopes) or self._obtain(scopes[0])
 
     def _obtain(self, scope: str) -> Bearer:
+        before = self._logouts
         if self._config.auth == "mobile" and self._credential is None:
             approved = self.mobile.obtain(scope)
-            bearer = bearer_from(approved.token)
-            self._tokens.add(bearer, approved.device_time)
-            return bearer
+            return self._take(bearer_from(approved.token), approved.device_time, before)
         try:
             challenge, bearer, _ = self._prove(scope, self._configured_credential)
         except HemLoginRequired:
@@ -168,7 +180,12 @@ class LoginSession:
         except HemAuthenticationError:
             self.forget()  # so that the next use reads the configured source afresh
             raise
-        self._tokens.add(bearer, challenge.device_time())
+        return self._take(bearer, challenge.device_time(), before)
+
+    def _take(self, bearer: Bearer, device_time: int, logouts: int) -> Bearer:
+        if self._logouts != logouts:  # a logout meanwhile must not leave a token behind
+            raise HemLoginRequired(f"{self._config.name}: logged out while a login was under way")
+        self._tokens.add(bearer, device_time)
         return bearer
 
     def _configured_credential(self, eid: str) -> Credential:
@@ -211,17 +228,18 @@ class LoginSession:
                 self._check_in("the device's clock is not set")
                 may_check_in, challenge, kept = False, None, False
             except HemLoginRequired:
-                self._kept = challenge  # not used up: good for the login that follows
+                self._keep_for_later(challenge)  # not used up: good for the login that follows
                 raise
             except HemAuthenticationError as refused:
                 if challenge is None:
                     raise
-                if kept:  # perhaps the device restarted since
+                if kept:  # perhaps the device restarted since, or somebody set its clock
                     again = self._seen(self._rest.auth.challenge())
-                    kept, same_boot, challenge = False, again.spk == challenge.spk, again
-                    if not same_boot:
+                    still_good = again.follows(challenge)
+                    kept, challenge = False, again
+                    if not still_good:
                         continue
-                    self._kept = challenge  # not used up: good for the next try
+                    self._keep_for_later(challenge)  # not used up: good for the next try
                 if abs(challenge.offset) <= _DRIFT or not may_check_in:
                     raise
                 self._check_in(f"login refused and the clocks differ by {challenge.offset:.0f} s", refused)
@@ -231,9 +249,13 @@ class LoginSession:
 
     def _take_challenge(self) -> tuple[Challenge | None, bool]:
         kept, self._kept = self._kept, None
-        if kept is not None and kept.age <= _KEEP_CHALLENGE:
-            return kept, True
+        if kept is not None and kept[0] == os.getpid() and kept[1].age <= _KEEP_CHALLENGE:
+            return kept[1], True
         return None, False
+
+    def _keep_for_later(self, challenge: Challenge | None) -> None:
+        # Its nonce works once: a child must not use it beside its parent.
+        self._kept = None if challenge is None else (os.getpid(), challenge)
 
     def _check_in(self, reason: str, refused: HemAuthenticationError | None = None) -> None:
         _log.warning("%s: %s; checking in", self._config.name, reason)

@@ -73,6 +73,49 @@ def test_a_restart_after_a_probe_is_cured(bench):
     assert hem.statistics.logins == 2
 
 
+def test_a_clock_set_by_somebody_else_after_a_probe_is_cured(bench):
+    bench.set_clock(600)
+    hem = bench.connect()
+    hem.probe()
+    bench.connect().check_in()  # the kept challenge's nonce is of another time now
+    hem.login()
+    assert hem.statistics.logins == 2
+
+
+def test_a_child_does_not_use_the_challenge_its_parent_keeps(bench, monkeypatch):
+    hem = bench.connect()
+    hem.probe()
+    monkeypatch.setattr("hem_provider.rest.session.os.getpid", lambda: -1)
+    hem.login()
+    assert bench.requests == [CHALLENGE, CHALLENGE, LOGIN]
+
+
+def test_a_passphrase_is_derived_once_per_login(bench, monkeypatch):
+    from hem_provider.rest import session
+
+    derived = []
+
+    def counting(secret, eid, kdf, inner=session.seed_from):
+        derived.append(eid)
+        return inner(secret, eid, kdf)
+
+    monkeypatch.setattr(session, "seed_from", counting)
+    hem = bench.connect(None)
+    hem.probe()
+    bench.reboot()
+    hem.login(PASSPHRASE)
+    list(hem.keys)
+    assert len(derived) == 1
+
+
+def test_a_logout_during_a_login_leaves_no_token(hem, bench):
+    bench.fault(LOGIN, hem.logout)
+    with pytest.raises(HemLoginRequired):
+        len(hem.keys)
+    assert not hem.session.holds(["keymgmt:list"])
+    assert not hem.logged_in
+
+
 def test_a_drifting_clock_does_not_matter_as_tokens_are_asked_for_in_device_time(bench):
     bench.set_clock(3 * 24 * 3600)
     hem = bench.connect()

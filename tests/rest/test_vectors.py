@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from hem_provider.errors import HemLoginRequired
 from hem_provider.rest.auth import Challenge, bearer_from, make_proof
 from hem_provider.rest.credential import Credential, Role, pbkdf2_seed, rotation_fields
 from hem_provider.rest.ejwt import claims_of, make_ejwt, public_key_of, shared_secret, verify_ejwt
@@ -121,5 +122,5 @@ def test_a_credential_shows_and_pickles_no_secret_and_can_be_wiped() -> None:
     with pytest.raises(TypeError):
         copy.copy(credential)
     credential.wipe()
-    with pytest.raises(ValueError, match="wiped"):
+    with pytest.raises(HemLoginRequired, match="wiped"):
         credential.agree(unb64(SPK_B))
