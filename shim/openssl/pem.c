@@ -10,6 +10,7 @@
 
 #include "errors.h"
 #include "key.h"
+#include "settings.h"
 
 /* An arc that needs no registration: a UUID (ITU-T X.667). */
 #define ALGORITHM "2.25.122430122048691160896791740829055947175"
@@ -33,6 +34,18 @@ static bool turn_into_ec(EVP_PKEY *pkey, EVP_PKEY *loaded)
     return done;
 }
 
+/* OpenSSL's stores drop the errors of decoders when they have tried them all. */
+static void trace_error(void)
+{
+    const char *file, *detail;
+    int line, flags;
+    unsigned long error = ERR_peek_last_error_line_data(&file, &line, &detail, &flags);
+    const char *reason = ERR_reason_error_string(error);
+
+    hem_trace("key file: %s: %s", reason == NULL ? "unknown" : reason,
+              (flags & ERR_TXT_STRING) ? detail : "");
+}
+
 static int decode(EVP_PKEY *pkey, const PKCS8_PRIV_KEY_INFO *file)
 {
     const unsigned char *content = NULL;
@@ -52,6 +65,8 @@ static int decode(EVP_PKEY *pkey, const PKCS8_PRIV_KEY_INFO *file)
     OPENSSL_cleanse(name, sizeof name);
     bool done = loaded != NULL && turn_into_ec(pkey, loaded);
     EVP_PKEY_free(loaded);
+    if (!done)
+        trace_error();
     return done;
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
 import subprocess
@@ -10,13 +11,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
 from support.emulator import ServedEmulator
 
 from hem_provider import connect
 from hem_provider.cli.openssl import configuration
 
 SHIM = Path(__file__).parents[2] / "shim"
-__all__ = ["KEYS", "SHIM", "Run", "device", "engine", "environment", "kids", "openssl"]
+__all__ = ["KEYS", "SHIM", "Run", "certificates", "device", "engine", "environment", "kids", "openssl"]
 
 #: Label → type and usage.
 KEYS = {
@@ -57,6 +61,26 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedEmulator]
             hem.keys.create("SECP256R1", label="twin", usage={"sign"})
             (served.folder / "kids").write_text(json.dumps({each.label: each.kid for each in hem.keys}))
         yield served
+
+
+@pytest.fixture(scope="session")
+def certificates(device: ServedEmulator) -> Path:
+    """Folder with self-signed certificates of the keys that sign: LABEL.crt, for CN=LABEL at localhost."""
+    folder = device.folder / "certificates"
+    folder.mkdir()
+    now = datetime.datetime.now(datetime.UTC)
+    with connect(device.https, passphrase=device.passphrase, ca_file=device.ca_file) as hem:
+        for label in ("web", "ca", "p521", "ed"):
+            key = hem.keys.find(label=label).private_key()
+            name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, label)])
+            builder = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+            builder = builder.not_valid_before(now).not_valid_after(now + datetime.timedelta(30))
+            alternative = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+            builder = builder.add_extension(alternative, critical=False)
+            builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+            signed = builder.sign(key, None if label == "ed" else hashes.SHA256())
+            (folder / f"{label}.crt").write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    return folder
 
 
 @pytest.fixture(scope="session")

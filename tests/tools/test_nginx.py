@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import os
+import pwd
 import signal
 import socket
 import ssl
 import subprocess
+import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.engine import Run
 from support.servers import free_port, served
 
 CONFIGURATION = """
@@ -35,7 +37,7 @@ http {{
     uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
     server {{
         listen 127.0.0.1:{port} ssl;
-        ssl_certificate {folder}/web.crt;
+        ssl_certificate {certificates}/web.crt;
         ssl_certificate_key {key};
         ssl_protocols TLSv1.2 TLSv1.3;
         ssl_session_cache off;
@@ -47,11 +49,11 @@ http {{
 
 
 class Nginx:
-    def __init__(self, process: subprocess.Popen[bytes], port: int, folder: Path) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], port: int, folder: Path, certificates: Path) -> None:
         self.master = process.pid
         self._port = port
         self._folder = folder
-        self._context = ssl.create_default_context(cafile=str(folder / "web.crt"))
+        self._context = ssl.create_default_context(cafile=str(certificates / "web.crt"))
 
     def handshake(self, version: ssl.TLSVersion = ssl.TLSVersion.TLSv1_3) -> str:
         """One new connection with a request; the answer's body."""
@@ -96,17 +98,24 @@ def resident(pid: int) -> int:
 
 @contextlib.contextmanager
 def nginx(
-    openssl: Run, environment: dict[str, str], folder: Path, key: str, engine: str = ""
+    certificates: Path,
+    environment: dict[str, str],
+    folder: Path,
+    key: str,
+    engine: str = "",
+    worker: str = "root",
 ) -> Iterator[Nginx]:
-    openssl("req -x509 -engine hem -keyform engine -key web -subj /CN=localhost -days 30"
-            " -addext subjectAltName=DNS:localhost -out web.crt")  # fmt: skip
     port = free_port()
-    user = "user root;" if os.geteuid() == 0 else ""
+    user = f"user {worker};" if os.geteuid() == 0 else ""
     file = folder / "nginx.conf"
-    file.write_text(CONFIGURATION.format(folder=folder, port=port, key=key, engine=engine, user=user))
+    file.write_text(
+        CONFIGURATION.format(
+            folder=folder, port=port, key=key, engine=engine, certificates=certificates, user=user
+        )
+    )
     command = ["nginx", "-p", folder, "-c", file]
     with served(command, port, environment=environment, folder=folder) as process:
-        yield Nginx(process, port, folder)
+        yield Nginx(process, port, folder, certificates)
 
 
 def handshakes_through_a_reload(server: Nginx, count: int) -> None:
@@ -126,38 +135,69 @@ def handshakes_through_a_reload(server: Nginx, count: int) -> None:
     assert resident(server.master) - master < 1500
 
 
-def test_fifty_handshakes_through_a_reload(openssl, environment, tmp_path):
-    with nginx(openssl, environment, tmp_path, "engine:hem:pkcs11:object=web") as server:
+def test_fifty_handshakes_through_a_reload(certificates, environment, tmp_path):
+    with nginx(certificates, environment, tmp_path, "engine:hem:pkcs11:object=web") as server:
         handshakes_through_a_reload(server, 60)
         assert server.handshake(ssl.TLSVersion.TLSv1_2)
 
 
 @pytest.mark.long
-def test_five_hundred_handshakes_through_a_reload(openssl, environment, tmp_path):
-    with nginx(openssl, environment, tmp_path, "engine:hem:pkcs11:object=web") as server:
+def test_five_hundred_handshakes_through_a_reload(certificates, environment, tmp_path):
+    with nginx(certificates, environment, tmp_path, "engine:hem:pkcs11:object=web") as server:
         handshakes_through_a_reload(server, 500)
 
 
-def test_a_key_file_that_names_the_key_needs_no_word_of_engines(openssl, environment, tmp_path):
+def test_a_key_file_that_names_the_key_needs_no_word_of_engines(certificates, environment, tmp_path):
     from hem_provider.cli.openssl import key_file
 
     (tmp_path / "web.key").write_text(key_file("pkcs11:object=web"))
-    with nginx(openssl, environment, tmp_path, f"{tmp_path}/web.key") as server:
+    with nginx(certificates, environment, tmp_path, f"{tmp_path}/web.key") as server:
         assert server.handshake().startswith("worker")
         assert server.errors == []
 
 
-def test_ssl_engine_loads_the_engine_where_openssl_finds_it(openssl, environment, engine, tmp_path):
+def test_ssl_engine_loads_the_engine_where_openssl_finds_it(certificates, environment, engine, tmp_path):
     (tmp_path / "engines").mkdir()
     (tmp_path / "engines" / "hem.so").symlink_to(engine)
     without = environment | {"OPENSSL_ENGINES": str(tmp_path / "engines")}
     del without["OPENSSL_CONF"]
-    with nginx(openssl, without, tmp_path, "engine:hem:web", "ssl_engine hem;") as server:
+    with nginx(certificates, without, tmp_path, "engine:hem:web", "ssl_engine hem;") as server:
         assert server.handshake().startswith("worker")
         assert server.errors == []
 
 
-def test_a_key_that_is_not_there_stops_nginx_with_its_name(openssl, environment, tmp_path):
+def others_may_read(path: Path) -> bool:
+    return all(each.stat().st_mode & 0o001 for each in (path, *path.parents))
+
+
+@pytest.mark.skipif(
+    os.geteuid() != 0, reason="not run: only root can start nginx with workers of another user"
+)
+@pytest.mark.skipif(
+    not (others_may_read(Path(sys.base_prefix)) and others_may_read(Path(__file__).parent)),
+    reason="not run: this Python lies where other users cannot read it",
+)
+def test_workers_without_privileges_sign_with_the_pin_that_the_master_read(
+    certificates, environment, device, request
+):
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        folder.chmod(0o755)
+        (folder / "ca.pem").write_bytes(device.ca_file.read_bytes())
+        own = environment | {"HEM_CA_FILE": f"{folder}/ca.pem", "HEM_PASSPHRASE_FILE": ""}
+        del own["XDG_CACHE_HOME"]
+        key = f"engine:hem:pkcs11:object=web?pin-source=file:{device.passphrase_file}"
+        with nginx(certificates, own, folder, key, worker="www-data") as server:
+            assert server.handshake().startswith("worker")
+            server.reload()
+            assert server.handshake().startswith("worker")
+            assert {Path(f"/proc/{pid}").stat().st_uid for pid in server.workers()} == {
+                pwd.getpwnam("www-data").pw_uid
+            }
+            assert server.errors == []
+
+
+def test_a_key_that_is_not_there_stops_nginx_with_its_name(certificates, environment, tmp_path):
     with pytest.raises(RuntimeError, match="no private key 'pkcs11:object=nobody' on token 'office"):
-        with nginx(openssl, environment, tmp_path, "engine:hem:pkcs11:object=nobody"):
+        with nginx(certificates, environment, tmp_path, "engine:hem:pkcs11:object=nobody"):
             pass
