@@ -230,6 +230,12 @@ class Key:
     def __hash__(self) -> int:
         return hash(self.kid)
 
+    def __copy__(self) -> Key:
+        return self
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Key:
+        return self
+
     def __repr__(self) -> str:
         kind = self._bare or (self._attributes.key_type if self._attributes else None)
         label = f" {self._label!r}" if self._label is not None else ""

@@ -37,6 +37,7 @@ class Listing:
         self._lock: PerProcess[threading.RLock] = PerProcess(threading.RLock)
         self._keys: dict[str, Key] = {}
         self._order: list[str] = []
+        self._placed: set[str] = set()  # the same, to ask
         self._next: int | None = 0  # where the listing goes on; None when it is complete
         self.cache = DiskCache(rest.channel.config.url)
         operations.recall = self._attributes
@@ -81,8 +82,7 @@ class Listing:
         with self._lock.get():
             found = [self._learn(record) for record in page.records]
             if listed:
-                known = set(self._order)
-                self._order += [each.kid for each in found if each.kid not in known]
+                self._place(found)
             return found
 
     def add(self, new: NewKey) -> Key:
@@ -95,25 +95,26 @@ class Listing:
                 attributes = None if new.attributes is None else parse_attributes(new.attributes)
                 key = self.new(new.kid, label=new.label, descr=new.descr, attributes=attributes)
                 self._keys[new.kid] = key
-            if new.kid not in self._order:
-                self._order.append(new.kid)
+            self._place([key])
             return key
 
     def forget(self, kid: str) -> None:
         """A key is gone."""
         self.cache.forget_listing()
         with self._lock.get():
-            if self._keys.pop(kid, None) is not None and kid in self._order:
+            self._keys.pop(kid, None)
+            if kid in self._placed:
                 self._order.remove(kid)
+                self._placed.remove(kid)
                 if self._next:
                     # Deleting shifts later records: list again rather than skip one.
-                    self._order, self._next = [], 0
+                    self._order, self._placed, self._next = [], set(), 0
 
     def clear(self) -> None:
         """Forget everything, on disk too."""
         self.cache.forget_listing()
         with self._lock.get():
-            self._keys, self._order, self._next = {}, [], 0
+            self._keys, self._order, self._placed, self._next = {}, [], set(), 0
 
     def complete(self, key: Key) -> None:
         """Read a key's record afresh: by its ``descr`` (one call), else from the listing.
@@ -167,6 +168,12 @@ class Listing:
             except HemAuthenticationError:  # not allowed on this device
                 pass
         return self._session.authorised(_SEARCH, look)
+
+    def _place(self, keys: list[Key]) -> None:
+        for key in keys:
+            if key.kid not in self._placed:
+                self._placed.add(key.kid)
+                self._order.append(key.kid)
 
     def _learn(self, record: KeyRecord) -> Key:
         key = self._keys.get(record.kid)

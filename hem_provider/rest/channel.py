@@ -61,6 +61,9 @@ class Channel:
         self._network = scheme in ("http", "https")
         self._carriers = PerProcess(lambda: Carriers(config))
 
+    def __reduce__(self) -> str:
+        raise TypeError("a connection is not pickled: connect() in the other process, or fork")
+
     def call(
         self,
         method: str,

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hem_provider.errors import HemProtocolError
 from hem_provider.rest.encoding import b64url, unb64url
 
-__all__ = ["claims_of", "make_ejwt", "public_key_of", "shared_secret", "verify_ejwt"]
+__all__ = ["claims_of", "make_ejwt", "public_key_of", "shared_secret"]
 
 #: Byte for byte what the device's vendor clients send; its parser needs ``alg``.
 _HEADER = b64url(b'{"ecdh":"x25519","alg":"HS256","typ":"JWT"}')
@@ -51,15 +51,6 @@ def claims_of(token: str) -> dict[str, Any]:
     if not isinstance(claims, dict):
         raise HemProtocolError("the device's token holds no claims")
     return claims
-
-
-def verify_ejwt(token: str, secret: bytes) -> bool:
-    """Whether the MAC is right; compared in constant time."""
-    signed, _, mac = token.rpartition(".")
-    try:
-        return hmac.compare_digest(unb64url(mac), _mac(secret, signed))
-    except ValueError:
-        return False
 
 
 def _mac(secret: bytes, signed: str) -> bytes:

@@ -28,10 +28,6 @@ class PerProcess(Generic[T]):
         # setdefault is atomic: two threads get the same value. Cheap to make, by contract.
         return self._values.setdefault(pid, self._make()) if value is None else value
 
-    def peek(self) -> T | None:
-        """This process's value if it was made already."""
-        return self._values.get(os.getpid())
-
     def discard(self) -> T | None:
         """Forget this process's value; the next ``get`` makes a new one."""
         return self._values.pop(os.getpid(), None)

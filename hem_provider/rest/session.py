@@ -63,6 +63,9 @@ class LoginSession:
         self._lock: PerProcess[threading.RLock] = PerProcess(threading.RLock)
         self.challenge: Challenge | None = None  #: the last one seen, for identity and clock
 
+    def __reduce__(self) -> str:
+        raise TypeError("a login is not pickled: connect() in the other process, or fork")
+
     @property
     def has_credential(self) -> bool:
         """Whether a secret was given and not forgotten."""

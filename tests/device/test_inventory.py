@@ -223,3 +223,34 @@ def test_a_key_is_equal_to_itself_only_and_its_repr_tells_what_is_known(hem, ben
     assert key != bench.connect().keys.get(key.kid)
     assert len({key, hem.keys.get(key.kid)}) == 1
     assert repr(key) == f"<Key {key.kid} SECP256R1 'web'>"
+
+
+def test_nothing_that_holds_a_login_is_pickled_and_copies_of_a_key_are_the_key(hem):
+    import copy
+    import pickle
+
+    key = hem.keys.create("SECP256R1", label="web")
+    assert copy.deepcopy([key])[0] is key
+    assert copy.copy(key) is key
+    for thing in (hem, key, hem.keys):
+        with pytest.raises(TypeError, match="pickle"):
+            pickle.dumps(thing)
+
+
+def test_listing_many_keys_is_linear_in_pages(hem, monkeypatch):
+    import time
+
+    from hem_provider.rest.keymgmt import KeyRecord, Page
+
+    def page(offset, count=15, *, token):
+        records = tuple(
+            KeyRecord(f"{number:032x}", "ATT,PKEY,ExDSA,ED25519", f"key {number}", b"", 1, 1)
+            for number in range(offset, min(offset + 15, 10_000))
+        )
+        return Page(records, offset, 10_000)
+
+    monkeypatch.setattr(hem.rest.keymgmt, "list", page)
+    started = time.process_time()
+    assert len(hem.keys) == 10_000
+    assert hem.keys.find(label="key 9999").kid == f"{9999:032x}"
+    assert time.process_time() - started < 5

@@ -213,4 +213,5 @@ def test_a_per_process_value_is_one_for_all_threads():
         each.join()
     assert len(set(map(id, seen))) == 1
     assert value.discard() is seen[0]
-    assert value.peek() is None
+    assert value.discard() is None
+    assert value.get() is not seen[0]
