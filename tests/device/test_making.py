@@ -173,3 +173,18 @@ def test_a_device_that_stays_away_during_a_derivation_is_a_connection_error(hem,
     bench.fault("POST /api/keymgmt/search", LostRequest)
     with pytest.raises(HemConnectionError, match="creation mark"):
         hem.keys.derive(own, own, type="AES128", label="derived")
+
+
+@pytest.mark.parametrize(
+    ("private", "kid"),
+    [  # vectors D and E of the device API §10.7, §13.7
+        (bytes([3]) * 32, "28fa8f122e253585da7e11b37b616ed1"),
+        (bytes(range(1, 33)), "06a04f25cc20b81824a897540c9485b4"),
+        (bytes([9]) * 32, "a943db0e99f08653f7d6105b9d4ff9f9"),
+    ],
+)
+def test_kids_follow_from_public_keys_as_published(private, kid):
+    from hem_provider.making import kid_of
+    from hem_provider.rest.ejwt import public_key_of
+
+    assert kid_of(public_key_of(private)) == kid

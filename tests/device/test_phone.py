@@ -114,3 +114,13 @@ def test_texts_the_device_would_drop_are_refused(mobile, bench):
     with pytest.raises(ValueError, match="scope: 1024 characters"):
         mobile.rest.external.request(epk="x", scope="s" * 1024)
     assert bench.requests == []
+
+
+def test_a_paired_phones_record_is_read_as_published():
+    from hem_provider.pairing import _phone
+    from hem_provider.rest.encoding import b64, unb64
+    from hem_provider.rest.keymgmt import KeyRecord
+
+    descr = unb64("RVhUQUlEBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU=")  # vector D, device API §10.7
+    record = KeyRecord("28fa8f122e253585da7e11b37b616ed1", "ECDH,CURVE25519", "Test phone", descr, 1, 1)
+    assert _phone(record).pid == b64(bytes([5]) * 32)
