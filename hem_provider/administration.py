@@ -107,14 +107,6 @@ class Administration:
             raise TypeError(f"unknown setting {unknown[0]!r}; known: {', '.join(SETTINGS)}")
         return self._write({SETTINGS[name]: value for name, value in settings.items()})
 
-    def request_certificate(self) -> ConfigurationChange:
-        """Have the device make a TLS key and a request (``csr``) for it."""
-        return self._write({"gen_csr": True})
-
-    def install_certificate(self, bundle: object) -> ConfigurationChange:
-        """Install what the certificate service gave, as it is. Takes effect after ``reboot``."""
-        return self._write({"tls": bundle})
-
     def change_passphrase(self, new: str, *, kdf: Kdf = Kdf.PBKDF2) -> None:
         """Rotate the user key (device API §8.3). The login present proves the old one; this object
         then uses the new. Keys are not touched; the device's identity stays."""
