@@ -29,6 +29,7 @@ env HEM_URL;
 env HEM_CA_FILE;
 env HEM_PASSPHRASE_FILE;
 env XDG_CACHE_HOME;
+env XDG_DATA_HOME;
 env OPENSSL_CONF;
 events {{ }}
 http {{
@@ -184,7 +185,11 @@ def test_workers_without_privileges_sign_with_the_pin_that_the_master_read(
         folder = Path(place)
         folder.chmod(0o755)
         (folder / "ca.pem").write_bytes(device.ca_file.read_bytes())
-        own = environment | {"HEM_CA_FILE": f"{folder}/ca.pem", "HEM_PASSPHRASE_FILE": ""}
+        own = environment | {
+            "HEM_CA_FILE": f"{folder}/ca.pem",
+            "HEM_PASSPHRASE_FILE": "",
+            "XDG_DATA_HOME": f"{folder}/data",
+        }
         del own["XDG_CACHE_HOME"]
         key = f"engine:hem:pkcs11:object=web?pin-source=file:{device.passphrase_file}"
         with nginx(certificates, own, folder, key, worker="www-data") as server:
