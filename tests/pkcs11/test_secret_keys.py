@@ -192,6 +192,16 @@ def test_parameters_of_wrong_size_are_refused(device: Any, request_: Mechanism) 
     )
 
 
+def test_nothing_more_comes_in_while_a_result_waits_for_a_larger_buffer(device: Any) -> None:
+    session = device.user_session()
+    key = memory_key(device, session)
+    device.ok("C_EncryptInit", session, Mechanism(CKM.AES_CBC_PAD, IV), key)
+    device.ok("C_EncryptUpdate", session, b"data", 16)
+    assert device.module.call("C_EncryptFinal", session, 0) == (CKR.BUFFER_TOO_SMALL, 16)
+    assert device.rv("C_EncryptUpdate", session, b"more", 16) == CKR.OPERATION_ACTIVE
+    assert device.rv("C_EncryptFinal", session, 16) == CKR.OPERATION_NOT_INITIALIZED
+
+
 def test_a_counter_never_starts_over(device: Any) -> None:
     session = device.user_session()
     key = memory_key(device, session)

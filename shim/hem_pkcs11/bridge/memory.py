@@ -164,8 +164,11 @@ class Memory:
         if isinstance(value, int):
             self._cast("unsigned long *", words[at + 1])[0] = value
             return
+        length = self._cast("unsigned long *", words[at + 1])
+        if len(value) > length[0]:  # a mistake of ours must not become a write beyond the buffer
+            raise Pkcs11Error(CKR.GENERAL_ERROR, f"a result of {len(value)} bytes for {length[0]}")
         self._copy(words[at], value)
-        self._cast("unsigned long *", words[at + 1])[0] = len(value)
+        length[0] = len(value)
 
     def _copy(self, address: int, value: bytes) -> None:
         if value:

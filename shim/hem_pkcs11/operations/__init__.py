@@ -52,6 +52,11 @@ class Pending:
     def __init__(self) -> None:
         self._result: bytes | None = None
 
+    @property
+    def waiting(self) -> bool:
+        """Whether a result is made and not yet delivered."""
+        return self._result is not None
+
     def deliver(self, most: int, room: int | None, make: Callable[[], bytes]) -> bytes | int:
         """The result, or its size (``most`` bytes before it is made) when only that is asked.
 

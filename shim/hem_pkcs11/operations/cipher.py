@@ -54,6 +54,7 @@ class CipherOperation:
 
     def update(self, part: Buffer, room: int | None) -> bytes | int:
         """What ``part`` gives now; its size when only that is asked."""
+        self._check_not_ending()
         size = self._released(self._taken + len(part)) - self._released(self._taken)
         if not deliver(size, room):
             return size
@@ -65,9 +66,13 @@ class CipherOperation:
         return self._pending.deliver(self._rest(self._taken), room, self._end)
 
     def whole(self, data: Buffer, room: int | None) -> bytes | int:
-        """All at once."""
+        """All at once. A second try for a larger buffer gets what the first one made."""
         most = self._released(len(data)) + self._rest(len(data))
         return self._pending.deliver(most, room, lambda: self._feed(data) + self._end())
+
+    def _check_not_ending(self) -> None:
+        if self._pending.waiting:
+            raise Pkcs11Error(CKR.OPERATION_ACTIVE, "the result waits to be taken; no more can come in")
 
     def _feed(self, part: Buffer) -> bytes:
         self._taken += len(part)
