@@ -18,7 +18,7 @@ $(READY): again
 endif
 endif
 
-.PHONY: setup demo test test-long lint bench clean again
+.PHONY: setup demo test test-long lint bench bench-gate clean again
 again:
 
 setup: $(READY) $(MODULE) $(ENGINE)
@@ -52,6 +52,9 @@ test-long: setup
 
 bench: setup
 	@$(BIN)/python -m benchmarks
+
+bench-gate: setup
+	@$(BIN)/python -m benchmarks --gate
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

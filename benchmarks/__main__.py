@@ -1,54 +1,131 @@
-"""``make bench``: median and 95th percentile of each operation at each layer, as a table."""
+"""``make bench``: every figure of the project on emulated devices of its own.
+
+Prints a table for each group. ``--output FOLDER`` writes ``results.json``, ``report.md`` and the
+pictures; ``--publish`` puts them into ``docs/``. ``--gate`` ends with status 1 when a ratio or a call
+count is worse than it may be.
+"""
 
 from __future__ import annotations
 
 import argparse
 import sys
 import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
-from benchmarks.layers import FLOOR, Workbench
-from benchmarks.measure import Result, interleave
-from hem_provider.cli.steps import table
-from hem_provider.emulator.served import ServedEmulator
+from benchmarks.commands import Commands
+from benchmarks.crowd import measure_crowd
+from benchmarks.gate import broken
+from benchmarks.laboratory import Fact
+from benchmarks.operations import Operations
+from benchmarks.report import Run, replace_section, tables, write_run
+from benchmarks.scale import SIZES, measure_scale
+from benchmarks.softhsm import SoftHsm
+from benchmarks.startup import Startup
+from benchmarks.surroundings import load, surroundings
+from hem_provider.cli.measuring.figures import Figure, plain
+
+DOCS = Path(__file__).parents[1] / "docs"
+GROUPS = ("start", "operations", "hardware", "commands", "scale", "crowd")
 
 
 def main() -> int:
-    """Measure on an emulator of this process's own; prints the table."""
-    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    """Measure, print, write, judge."""
+    options = _options()
+    at_start, when = load(), time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+    figures: list[Figure] = []
+    facts: list[Fact] = []
+    with tempfile.TemporaryDirectory(prefix="hem-bench-") as folder:
+        for group in _measure(Path(folder), options, facts):
+            figures += group
+            print(plain([each for each in group if each.samples]), end="\n\n", flush=True)
+    for fact in facts:
+        print(f"{fact.name}: {fact.value:,.0f} {fact.unit}")
+    run = Run(when, surroundings(), (at_start, load()), options.rounds, figures, facts)
+    for output in filter(None, (options.output, DOCS / "performance" if options.publish else None)):
+        _write(run, output)
+    if options.publish:
+        page = DOCS / "performance.md"
+        page.write_text(replace_section(page.read_text("utf-8"), tables(run)), "utf-8")
+    problems = broken(figures)
+    for each in problems:
+        print(f"worse than it may be: {each}")
+    return 1 if problems and options.gate else 0
+
+
+def _measure(folder: Path, options: argparse.Namespace, facts: list[Fact]) -> Iterator[list[Figure]]:
+    """Group by group. A process takes as long as many calls: it is run in fewer rounds."""
+    rounds, wanted = options.rounds, options.groups
+    few = max(2, rounds // 10)
+    softhsm = _softhsm(folder / "softhsm")
+    steps: dict[str, Callable[[], Iterator[list[Figure]]]] = {
+        "start": lambda: _starts(folder / "start", softhsm, max(2, rounds // 4), facts),
+        "operations": lambda: _operations(folder / "operations", softhsm, options, hardware=False),
+        "hardware": lambda: _operations(folder / "hardware", None, options, hardware=True),
+        "commands": lambda: (
+            Commands(folder / f"commands-{latency}", latency).measure(few)
+            for latency in ("none", *(("ppa",) if "hardware" in wanted else ()))
+        ),
+        "scale": lambda: iter([measure_scale(folder / "scale", max(2, few // 2), options.largest)]),
+        "crowd": lambda: iter([measure_crowd(folder / "crowd", rounds)]),
+    }
+    for name, step in steps.items():
+        if name in wanted:
+            yield from step()
+
+
+def _starts(folder: Path, softhsm: SoftHsm | None, rounds: int, facts: list[Fact]) -> Iterator[list[Figure]]:
+    startup = Startup(folder, softhsm)
+    yield startup.measure(rounds)
+    facts += startup.memory()
+
+
+def _operations(
+    folder: Path, softhsm: SoftHsm | None, options: argparse.Namespace, *, hardware: bool
+) -> Iterator[list[Figure]]:
+    folder.mkdir(parents=True)
+    with Operations(folder, softhsm) as operations:
+        if hardware:
+            yield operations.measure_hardware(max(2, options.rounds // 5))
+        else:
+            yield operations.measure(options.rounds, options.only)
+
+
+def _softhsm(folder: Path) -> SoftHsm | None:
+    try:
+        return SoftHsm(folder)
+    except OSError as error:
+        print(f"left out: {error}", file=sys.stderr)
+        return None
+
+
+def _write(run: Run, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    write_run(run, folder / "results.json")
+    (folder / "report.md").write_text(f"# Figures\n\n{tables(run)}\n", encoding="utf-8")
+    try:
+        from benchmarks.plots import draw
+
+        draw(run.figures, folder)
+    except ModuleNotFoundError as error:
+        print(f"no pictures without {error.name}: pip install 'hem-provider[bench]'", file=sys.stderr)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__.split("\n\n")[0])
     parser.add_argument("--rounds", type=_rounds, default=100, help="times each case is run (default 100)")
-    parser.add_argument("--latency", default="none", help="the emulator's latency: none, ppa or a file")
-    options = parser.parse_args()
-    with (
-        tempfile.TemporaryDirectory(prefix="hem-bench-") as folder,
-        ServedEmulator(folder, arguments=("--latency", options.latency)) as emulator,
-    ):
-        workbench = Workbench(emulator)
-        try:
-            results = interleave(workbench.cases(), options.rounds, workbench.count)
-        finally:
-            workbench.close()
-    print(f"latency {options.latency}, {options.rounds} rounds, interleaved; times in ms\n")
-    print(report(results))
-    return 0
-
-
-def report(results: list[Result]) -> str:
-    """The table; the ratio is to the floor of the same operation in the same run."""
-    floors = {each.case.operation: each.median for each in results if each.case.layer == FLOOR}
-    rows = [
-        (
-            each.case.operation,
-            each.case.layer,
-            f"{each.median * 1000:.2f}",
-            f"{each.p95 * 1000:.2f}",
-            f"{each.median / floors[each.case.operation]:.2f}",
-            str(each.calls),
-            str(each.logins),
-        )
-        for each in results
-    ]
-    head = ("operation", "layer", "median", "p95", "× floor", "calls", "logins")
-    return table(head, rows, right=(2, 3, 4, 5, 6))
+    parser.add_argument("--only", metavar="TEXT", help="of the operations, those whose name contains it")
+    parser.add_argument(
+        "--groups", nargs="+", choices=GROUPS, default=GROUPS, metavar="GROUP", help=", ".join(GROUPS)
+    )
+    parser.add_argument("--largest", type=int, default=SIZES[-1], help="most keys on a device (scale)")
+    parser.add_argument(
+        "--output", type=Path, metavar="FOLDER", help="write results.json, report and pictures"
+    )
+    parser.add_argument("--publish", action="store_true", help="put the results into docs/")
+    parser.add_argument("--gate", action="store_true", help="status 1 when something is worse than it may be")
+    return parser.parse_args()
 
 
 def _rounds(text: str) -> int:

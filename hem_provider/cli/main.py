@@ -14,6 +14,7 @@ __all__ = ["COMMANDS", "main"]
 
 #: Subcommand → (its module, which has ``add_parser``; its line in the help).
 COMMANDS: Mapping[str, tuple[str, str]] = {
+    "bench": ("hem_provider.cli.bench", "time your device's operations"),
     "demo": ("hem_provider.cli.demo", "sign files with an emulated device, step by step"),
     "emulator": ("hem_provider.cli.emulator", "run a device in software, for trying and testing"),
     "keyring": ("hem_provider.cli.keyring", "passwords that open only while the HEM is there"),

@@ -21,9 +21,11 @@ class BareClient:
         self._host, self._port = parts.hostname or "", parts.port or 443
         self._context = context
         self._timeout = timeout
+        self.calls = 0  #: requests sent so far
 
     def request(self, method: str, path: str, body: bytes | None = None, token: str | None = None) -> bytes:
         """One request on a connection of its own; raises ``OSError`` unless the answer is a 200."""
+        self.calls += 1
         headers = {"Connection": "close"}
         if body is not None:
             headers["Content-Type"] = "application/json"

@@ -1,0 +1,39 @@
+"""Fill an emulated device with keys in one go, as if made through this package one by one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from hem_provider.description import Description
+from hem_provider.emulator import EmulatedDevice
+from hem_provider.emulator.handlers.keymgmt import store
+from hem_provider.emulator.keys import generate
+from hem_provider.emulator.keytypes import KEY_TYPES
+from hem_provider.emulator.repository import Record
+
+__all__ = ["application_id", "fill_device", "label"]
+
+_TYPE = "SECP256R1"
+
+
+def label(number: int) -> str:
+    """The label of key ``number``."""
+    return f"key {number}"
+
+
+def application_id(number: int) -> bytes:
+    """The id an application would have chosen: 4 bytes."""
+    return number.to_bytes(4, "big")
+
+
+def fill_device(state: Path, count: int) -> None:
+    """Add P-256 keys 0 to ``count`` - 1 to the device whose state is in ``state``; it must not be served."""
+    kind = KEY_TYPES[_TYPE]
+    with EmulatedDevice(state) as device, device.model.transaction():
+        now = device.model.now()
+        for number in range(count):
+            descr = Description(application_id=application_id(number)).pack()
+            record = Record(
+                b"", "", label(number), descr, now, now, modes=("ECDH", "ExDSA"), attested=True, private=True
+            )
+            store(device.model, kind, generate(kind), record)

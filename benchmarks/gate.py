@@ -1,0 +1,121 @@
+"""The regression gate: what must hold of the figures of one run.
+
+Ratios and call counts only, never seconds: a ratio compares two medians of the same interleaved run,
+so that a slower machine changes neither side alone. Ratios get an allowance for noise; calls and
+logins get none.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from hem_provider.cli.measuring.figures import Figure
+
+__all__ = ["ALLOWANCE", "LIMITS", "Limit", "Measure", "broken", "judged"]
+
+#: Medians of 100 rounds on a busy two-core machine differ by this much between runs.
+ALLOWANCE = 1.10
+
+
+class Measure(enum.Enum):
+    """What of a figure is limited."""
+
+    RATIO = "ratio"
+    CALLS = "calls"
+    LOGINS = "logins"
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """The most that a figure may be. ``layer`` ``None``: every layer of the operation."""
+
+    group: str
+    operation: str
+    layer: str | None
+    measure: Measure
+    most: float
+
+    def holds_for(self, figure: Figure) -> bool:
+        """Whether this limit is about the figure."""
+        named = self.operation in (figure.operation, "*") or (
+            self.operation.endswith("*") and figure.operation.startswith(self.operation[:-1])
+        )
+        return figure.group == self.group and named and self.layer in (None, figure.layer)
+
+    def exceeded_by(self, figure: Figure) -> bool:
+        """Whether the figure is worse than this limit and the allowance for noise."""
+        value = getattr(figure, self.measure.value)
+        if value is None:
+            return False
+        most = self.most * ALLOWANCE if self.measure is Measure.RATIO else self.most
+        return bool(value > most)
+
+
+def _ratios(group: str, operation: str, **most: float) -> Iterator[Limit]:
+    for layer, value in most.items():
+        yield Limit(group, operation, layer, Measure.RATIO, value)
+
+
+def _calls(group: str, operation: str, layer: str, calls: int, logins: int) -> Iterator[Limit]:
+    yield Limit(group, operation, layer, Measure.CALLS, calls)
+    yield Limit(group, operation, layer, Measure.LOGINS, logins)
+
+
+_COLD, _WARM = "nothing remembered", "keys remembered"
+
+LIMITS: Sequence[Limit] = (
+    *(
+        limit
+        for key in ("SECP256R1", "ED25519")
+        for limit in _ratios("operations", f"sign {key}", REST=1.5, cryptography=1.6, C_Sign=1.7)
+    ),
+    *(
+        Limit("operations", "sign SECP256R1", f"{layer}, connection kept", Measure.RATIO, 0.6)
+        for layer in ("REST", "cryptography", "C_Sign")
+    ),
+    Limit("operations", "sign*", None, Measure.CALLS, 1),
+    Limit("operations", "verify*", None, Measure.CALLS, 0),
+    Limit("operations", "find*", None, Measure.CALLS, 0),
+    Limit("operations", "keyring*", None, Measure.CALLS, 1),
+    Limit("operations", "AES-CTR 64 KiB", None, Measure.CALLS, 32),
+    Limit("operations", "AES-GCM 64 KiB", None, Measure.CALLS, 33),
+    *(
+        limit
+        for key in ("SECP256R1", "ED25519")
+        for limit in _ratios("hardware", f"sign {key}", REST=1.02, Hem=1.02, cryptography=1.02, C_Sign=1.02)
+    ),
+    *(
+        limit
+        for group in ("commands", "commands ppa")
+        for limit in (
+            *_calls(group, "pkcs11-tool -L", _COLD, 1, 0),
+            *_calls(group, "pkcs11-tool --sign", _COLD, 6, 2),
+            *_calls(group, "pkcs11-tool --sign", _WARM, 3, 1),
+        )
+    ),
+    Limit("start", "load, C_Initialize, C_GetSlotList", "module", Measure.RATIO, 5.0),
+    *(
+        limit
+        for size in (10, 100, 1_000, 10_000)
+        for limit in _calls("scale", f"pkcs11-tool --sign --id, {size} keys", _WARM, 3, 1)
+    ),
+    *(Limit("scale", f"find by label, {size} keys", None, Measure.CALLS, 0) for size in (10, 10_000)),
+)
+
+
+def judged(figures: Iterable[Figure], limits: Sequence[Limit] = LIMITS) -> list[tuple[Figure, Limit]]:
+    """Each figure with each limit that is about it."""
+    return [(figure, limit) for figure in figures for limit in limits if limit.holds_for(figure)]
+
+
+def broken(figures: Iterable[Figure], limits: Sequence[Limit] = LIMITS) -> list[str]:
+    """What does not hold, in words; empty when all is well."""
+    return [
+        f"{figure.group}: {figure.operation}, {figure.layer}: {limit.measure.value} "
+        f"{getattr(figure, limit.measure.value):.4g}, at most {limit.most:g}"
+        + (f" (and {ALLOWANCE - 1:.0%} for noise)" if limit.measure is Measure.RATIO else "")
+        for figure, limit in judged(figures, limits)
+        if limit.exceeded_by(figure)
+    ]

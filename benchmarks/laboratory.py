@@ -1,0 +1,118 @@
+"""An emulated device behind TLS for measuring, and everything that points to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import ssl
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import hem_provider
+from benchmarks.filling import fill_device
+from hem_provider.cli.progress import progress
+from hem_provider.device import Hem
+from hem_provider.emulator.served import ServedEmulator
+from hem_provider.rest.bare import BareClient
+
+__all__ = ["Counter", "Fact", "Laboratory", "watch"]
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A single measured number that is no latency."""
+
+    name: str
+    value: float
+    unit: str
+
+
+def watch(what: str) -> Callable[[Iterable[int], int], Iterable[int]]:
+    """A progress line for a run of rounds."""
+    return lambda rounds, total: progress(rounds, total, what)
+
+
+class Counter:
+    """Device calls and logins from the device's own access log, read on from where it was read last."""
+
+    def __init__(self, access_log: Path) -> None:
+        self._path = access_log
+        self._place = self._calls = self._logins = 0
+
+    def __call__(self) -> tuple[int, int]:
+        with self._path.open("rb") as file:
+            file.seek(self._place)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                self._place += len(line)
+                call = json.loads(line)
+                self._calls += 1
+                self._logins += (call["method"], call["path"]) == ("POST", "/api/auth/token")
+        return self._calls, self._logins
+
+
+class Laboratory:
+    """One served emulator with latency profile ``latency``, as a context manager.
+
+    ``folder`` takes its files, the configuration file and the caches of processes started for it.
+    ``fill``: that many keys are on the device from the start.
+    """
+
+    def __init__(
+        self, folder: Path, *, latency: str = "none", keep_alive: bool = False, fill: int = 0
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        arguments = ("--latency", latency, *(("--keep-alive",) if keep_alive else ()))
+        self.folder = folder
+        self._fill = fill
+        self.emulator = ServedEmulator(folder, arguments=arguments)
+        self.count = Counter(self.emulator.access_log)
+
+    def __enter__(self) -> Self:
+        if self._fill:
+            self.emulator.initialise()
+            fill_device(self.emulator.state, self._fill)
+        self.emulator.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.emulator.stop()
+
+    @property
+    def passphrase(self) -> str:
+        """The user's, which is the PIN."""
+        return self.emulator.passphrase
+
+    def connect(self) -> Hem:
+        """A device object of its own."""
+        emulator = self.emulator
+        return hem_provider.connect(emulator.https, passphrase=emulator.passphrase, ca_file=emulator.ca_file)
+
+    def bare(self) -> BareClient:
+        """Requests without any layer."""
+        return BareClient(self.emulator.https, self.context())
+
+    def context(self) -> ssl.SSLContext:
+        """A TLS context as anybody would make it."""
+        context = ssl.create_default_context(cafile=str(self.emulator.ca_file))
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        return context
+
+    def environment(self, cache: Path | None = None) -> dict[str, str]:
+        """For processes: this device, and ``cache`` (or none) as the place for what is remembered."""
+        emulator = self.emulator
+        own = {"HEM_URL": emulator.https, "HEM_CA_FILE": str(emulator.ca_file), "HEM_NAME": "bench"}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("HEM_")}
+        place = self.folder / "no-such-place" / "cache" if cache is None else cache
+        return {**kept, **own, "XDG_CACHE_HOME": str(place)}
+
+    def device_table(self, name: str, slot: int) -> str:
+        """This device in a configuration file."""
+        emulator = self.emulator
+        return (
+            f'[[device]]\nname = "{name}"\nurl = "{emulator.https}"\nslot = {slot}\n'
+            f'ca_file = "{emulator.ca_file}"\n'
+        )

@@ -1,0 +1,37 @@
+"""The script that one would write without this package: ``requests`` and a token."""
+
+from __future__ import annotations
+
+import base64
+from pathlib import Path
+
+from benchmarks.laboratory import Laboratory
+from hem_provider.cli.measuring.cases import MESSAGE
+from hem_provider.cli.measuring.measure import Case
+from hem_provider.cli.measuring.subject import Subject
+
+__all__ = ["plain_requests_case"]
+
+
+def plain_requests_case(lab: Laboratory, subject: Subject) -> Case:
+    """Sign with P-256; the token is at hand."""
+    import requests
+
+    url, ca_file = lab.emulator.https, str(Path(lab.emulator.ca_file))
+    kid = subject.keys["SECP256R1"].kid
+    token = subject.token(f"keymgmt:use:{kid}")
+    session = requests.Session()
+
+    def sign() -> bytes:
+        body = {"kid": kid, "msg": base64.b64encode(MESSAGE).decode(), "alg": "SHA256WithECDSA"}
+        answer = session.post(
+            f"{url}/api/crypto/exdsa/sign",
+            json=body,
+            headers={"Authorization": f"Bearer {token}"},
+            verify=ca_file,
+            timeout=30,
+        )
+        answer.raise_for_status()
+        return base64.b64decode(answer.json()["sign"])
+
+    return Case("sign SECP256R1", "plain requests script", sign)

@@ -1,0 +1,81 @@
+"""What a start costs: the module in a host, ``hem``, and imports, beside bare Python; and memory."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.commands import run_command
+from benchmarks.laboratory import Fact, watch
+from benchmarks.softhsm import SoftHsm
+from hem_provider.cli.measuring.figures import Figure, figures_of
+from hem_provider.cli.measuring.measure import Case, interleave
+from hem_provider.cli.pkcs11 import module_path
+
+__all__ = ["BARE_PYTHON", "MODULE_START", "START", "Startup"]
+
+START = "start"
+BARE_PYTHON = "bare Python"
+MODULE_START = "load, C_Initialize, C_GetSlotList"
+
+
+class Startup:
+    """Starts of processes; no device is asked anything."""
+
+    def __init__(self, folder: Path, softhsm: SoftHsm | None) -> None:
+        self._loader = folder / "loader"
+        self._environment = {name: value for name, value in os.environ.items() if name[:4] != "HEM_"}
+        self._environment |= {"HEM_URL": "https://127.0.0.1:1", "XDG_CACHE_HOME": str(folder)}
+        self._softhsm = softhsm
+        folder.mkdir(parents=True, exist_ok=True)
+        source = Path(__file__).with_name("loader.c")
+        compiler = os.environ.get("CC", "cc").split()
+        run_command([*compiler, "-O2", "-o", self._loader, source, "-ldl"], self._environment)
+
+    def measure(self, rounds: int) -> list[Figure]:
+        """All starts, each compared with bare Python in the same run."""
+        results = interleave(list(self._cases()), rounds, lambda: (0, 0), watch=watch(START))
+        floor = next(each.median for each in results if each.case.layer == BARE_PYTHON)
+        figures = figures_of(START, results, BARE_PYTHON)
+        return [each if each.ratio else each.compared(floor) for each in figures]
+
+    def _cases(self) -> Iterator[Case]:
+        python = sys.executable
+        yield self._case("python -c pass", BARE_PYTHON, python, "-I", "-c", "pass")
+        yield self._case(MODULE_START, "module", self._loader, module_path())
+        if self._softhsm is not None:
+            environment = self._environment | self._softhsm.environment
+            yield Case(
+                MODULE_START,
+                "SoftHSM2",
+                lambda: run_command([self._loader, SoftHsm.library()], environment),
+            )
+        yield self._case("hem --version", "hem", Path(python).with_name("hem"), "--version")
+        yield self._case("import hem_provider", "Python", python, "-c", "import hem_provider")
+        yield self._case(
+            "import and first key object",
+            "Python",
+            python,
+            "-c",
+            "import hem_provider.keys, hem_provider.rest.http",
+        )
+        yield self._case("import requests", "Python", python, "-c", "import requests")
+
+    def _case(self, operation: str, layer: str, *command: str | Path) -> Case:
+        return Case(operation, layer, lambda: run_command(command, self._environment))
+
+    def memory(self) -> Iterator[Fact]:
+        """Resident memory that a module adds to its host, in KiB."""
+        yield Fact("memory added to the host by the module", self._added(module_path()), "KiB")
+        if self._softhsm is not None:
+            yield Fact("memory added to the host by SoftHSM2", self._added(SoftHsm.library()), "KiB")
+
+    def _added(self, module: Path) -> float:
+        environment = self._environment | (self._softhsm.environment if self._softhsm else {})
+        command = [str(self._loader), str(module)]
+        said = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+        words = said.split()
+        return float(int(words[3]) - int(words[1]))

@@ -1,0 +1,72 @@
+"""The regression gate, and the report that shows what it judges."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.gate import ALLOWANCE, LIMITS, Limit, Measure, broken
+from benchmarks.laboratory import Fact
+from benchmarks.report import BEGIN, END, Run, read_run, replace_section, tables, write_run
+from hem_provider.cli.measuring.figures import Figure
+
+RATIO = Limit("operations", "sign P-256", "Hem", Measure.RATIO, 1.5)
+CALLS = Limit("operations", "sign*", None, Measure.CALLS, 1)
+
+
+def figure(operation="sign P-256", layer="Hem", ratio=1.2, calls=1, group="operations", logins=0):
+    return Figure(group, operation, layer, 0.002, 0.003, 0.004, ratio, calls, logins, (0.002, 0.003))
+
+
+def test_figures_within_their_limits_pass():
+    assert broken([figure(), figure(layer="C_Sign", ratio=9.0)], [RATIO, CALLS]) == []
+
+
+def test_a_ratio_may_be_worse_by_the_allowance_and_no_more():
+    assert broken([figure(ratio=1.5 * ALLOWANCE - 0.001)], [RATIO]) == []
+    (said,) = broken([figure(ratio=1.5 * ALLOWANCE + 0.001)], [RATIO])
+    assert "sign P-256, Hem: ratio 1.651, at most 1.5 (and 10% for noise)" in said
+
+
+@pytest.mark.parametrize("calls", [2, 3])
+def test_one_call_too_many_is_a_regression(calls):
+    (said,) = broken([figure(calls=calls)], [CALLS])
+    assert said.endswith(f"calls {calls}, at most 1")
+
+
+def test_a_limit_is_about_its_own_group_and_layer():
+    assert broken([figure(group="hardware", ratio=9.0), figure(layer="REST", ratio=9.0)], [RATIO]) == []
+
+
+def test_every_limit_of_the_project_names_one_thing_once():
+    assert len({(each.group, each.operation, each.layer, each.measure) for each in LIMITS}) == len(LIMITS)
+
+
+def run():
+    figures = [figure("sign SECP256R1", "REST", 1.3), figure("sign SECP256R1", "C_Sign", 9.0)]
+    return Run("2026-01-01", {"Python": "3.11"}, (0.1, 0.2), 5, figures, [Fact("memory", 1234.0, "KiB")])
+
+
+def test_a_run_is_read_back_as_it_was_written(tmp_path):
+    write_run(run(), tmp_path / "results.json")
+    assert read_run(tmp_path / "results.json") == run()
+
+
+def test_another_document_is_no_run(tmp_path):
+    (tmp_path / "other.json").write_text("[]")
+    with pytest.raises(ValueError, match="not the results"):
+        read_run(tmp_path / "other.json")
+
+
+def test_the_report_tells_load_promises_and_memory():
+    text = tables(run())
+    assert "load average 0.1 at the start and 0.2 at the end" in text
+    assert "| operations: sign SECP256R1, REST: ratio | 1.5 | 1.300 | ✔ |" in text
+    assert "| operations: sign SECP256R1, C_Sign: ratio | 1.7 | 9.000 | ✘ |" in text
+    assert "- memory: 1,234 KiB" in text
+
+
+def test_only_the_generated_part_of_the_document_is_replaced():
+    text = f"before\n{BEGIN}\nold\n{END}\nafter\n"
+    assert replace_section(text, "new") == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
+    with pytest.raises(ValueError, match="lacks the marks"):
+        replace_section("no marks", "new")

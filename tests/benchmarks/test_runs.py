@@ -1,0 +1,140 @@
+"""Short runs of the real thing: every layer is there, and makes no more device calls than it may."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.gate import Measure, broken, judged
+from benchmarks.laboratory import Laboratory
+from benchmarks.report import read_run
+
+ROOT = Path(__file__).parents[2]
+
+
+def benchmark(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "benchmarks", *map(str, arguments)]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=150, check=False)
+
+
+@pytest.fixture(scope="module")
+def operations(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("run")
+    done = benchmark("--rounds", "1", "--groups", "operations", "--output", folder)
+    assert done.returncode == 0, done.stderr
+    return read_run(folder / "results.json"), folder
+
+
+def counted(figures):
+    """What of the figures the gate says of calls and logins: of time one short run tells nothing."""
+    limits = [limit for _, limit in judged(figures) if limit.measure is not Measure.RATIO]
+    assert limits
+    return broken(figures, limits)
+
+
+def test_no_operation_makes_more_calls_than_it_may(operations):
+    assert counted(operations[0].figures) == []
+
+
+def test_a_signature_is_measured_at_every_layer(operations):
+    layers = {each.layer for each in operations[0].figures if each.operation == "sign SECP256R1"}
+    ours = {"bare HTTPS", "REST", "Hem", "cryptography", "C_Sign", "python-pkcs11"}
+    kept = {f"{each}, connection kept" for each in ("REST", "Hem", "cryptography", "C_Sign")}
+    assert layers >= ours | kept | {"plain requests script"}
+
+
+def test_the_floor_sends_as_many_requests_as_the_layers_above_it(operations):
+    figures = [each for each in operations[0].figures if each.ratio is not None]
+    floors = {each.operation: each.calls for each in figures if each.layer == "bare HTTPS"}
+    # A listing stays fresh for a while, and a PIN that is kept asks nothing.
+    cached = ("C_FindObjects", "C_Login, PIN kept", "python-pkcs11")
+    different = [
+        each for each in figures if each.calls != floors[each.operation] and each.layer not in cached
+    ]
+    assert different == []
+
+
+def test_the_pictures_are_drawn(operations):
+    names = {each.name for each in operations[1].iterdir()}
+    assert names >= {"latency-by-layer.png", "latency-by-layer.svg", "distribution.png", "report.md"}
+
+
+def test_commands_make_no_more_calls_and_logins_than_they_may(tmp_path):
+    done = benchmark("--rounds", "1", "--groups", "commands", "--output", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert counted(read_run(tmp_path / "results.json").figures) == []
+
+
+def test_a_key_among_many_is_found_without_asking_the_device(tmp_path):
+    done = benchmark("--rounds", "1", "--groups", "scale", "--largest", "100", "--output", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert counted(read_run(tmp_path / "results.json").figures) == []
+
+
+def test_the_gate_ends_with_status_1_and_says_what_is_worse(tmp_path):
+    script = (
+        "import benchmarks.gate as gate, benchmarks.__main__ as main, sys;"
+        "limit = gate.Limit('start', 'hem --version', None, gate.Measure.RATIO, 0.01);"
+        "main.broken = lambda figures: gate.broken(figures, [limit]);"
+        "sys.exit(main.main())"
+    )
+    command = [sys.executable, "-c", script, "--rounds", "1", "--groups", "start", "--gate"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1, done.stderr
+    assert "worse than it may be: start: hem --version" in done.stdout
+
+
+@pytest.mark.parametrize("rounds", ["0", "x", "10001"])
+def test_rounds_are_checked(rounds):
+    done = benchmark("--rounds", rounds)
+    assert done.returncode == 2
+    assert "1 to 10000" in done.stderr
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    with Laboratory(tmp_path_factory.mktemp("device")) as device:
+        yield device
+
+
+def hem_bench(lab, *arguments: str) -> subprocess.CompletedProcess[str]:
+    environment = lab.environment(lab.folder / "cache")
+    environment["HEM_PASSPHRASE_FILE"] = str(lab.emulator.passphrase_file)
+    command = [sys.executable, "-m", "hem_provider.cli.main", "bench", "--rounds", "1", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False
+    )
+
+
+def test_hem_bench_only_looks_at_the_device(lab):
+    done = hem_bench(lab)
+    assert done.returncode == 0, done.stderr
+    assert "list 15 keys" in done.stdout
+    assert {call["method"] + call["path"] for call in lab.emulator.calls()} <= {
+        "GET/api/system/status", "GET/api/auth/token", "POST/api/auth/token", "GET/api/keymgmt/list/0/15",
+    }  # fmt: skip
+
+
+def test_hem_bench_deletes_the_keys_it_made_and_writes_every_figure(lab, tmp_path):
+    done = hem_bench(lab, "--make-keys", "--json", str(tmp_path / "figures.json"))
+    assert done.returncode == 0, done.stderr
+    operations = {each["operation"] for each in json.loads((tmp_path / "figures.json").read_text())}
+    assert operations >= {"sign ED25519", "ECDH X25519", "AES-GCM 2 KiB", "unwrap 32 B", "create AES256"}
+    with lab.connect() as hem:
+        assert list(hem.keys) == []
+
+
+def test_hem_bench_signs_with_a_key_of_the_users(lab):
+    with lab.connect() as hem:
+        key = hem.keys.create("ED25519", label="mine")
+        try:
+            done = hem_bench(lab, "--key", "mine", "--key", key.kid)
+        finally:
+            hem.keys.delete(key)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("sign ED25519") == 8
+    assert hem_bench(lab, "--key", "nobody").stderr == "hem: bench: no key with label 'nobody'\n"
