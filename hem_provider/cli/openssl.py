@@ -13,6 +13,8 @@ from hem_provider.errors import HemConfigError
 __all__ = ["add_parser", "configuration", "engine_path"]
 
 LIBRARY = "libhem_engine.so"
+#: The names the engine can be loaded by.
+ENGINE_IDS = ("hem", "pkcs11")
 _NAME_MAX = 4096
 
 
@@ -23,6 +25,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     path = actions.add_parser("path", help=f"print the path of {LIBRARY}")
     path.set_defaults(func=_path)
     config = actions.add_parser("config", help="print an openssl.cnf that loads the engine")
+    config.add_argument(
+        "--id",
+        choices=ENGINE_IDS,
+        default=ENGINE_IDS[0],
+        help="what OpenSSL calls the engine; pkcs11 is for programs that know no other (Apache)",
+    )
     config.set_defaults(func=_config)
     pem = actions.add_parser(
         "pem", help="print a key file that names an EC key, for programs without engines"
@@ -44,8 +52,8 @@ def engine_path() -> Path:
     )
 
 
-def configuration(engine: Path) -> str:
-    """A whole openssl.cnf (OpenSSL's config(5)) that loads ``engine``."""
+def configuration(engine: Path, engine_id: str = ENGINE_IDS[0]) -> str:
+    """A whole openssl.cnf (OpenSSL's config(5)) that loads ``engine`` and calls it ``engine_id``."""
     return f"""\
 # OpenSSL with the engine of hem-provider. Use it by OPENSSL_CONF=this-file.
 openssl_conf = hem_openssl
@@ -54,11 +62,14 @@ openssl_conf = hem_openssl
 engines = hem_engines
 
 [hem_engines]
-hem = hem_engine
+{engine_id} = hem_engine
 
 [hem_engine]
-engine_id = hem
-dynamic_path = {engine}
+engine_id = dynamic
+SO_PATH = {engine}
+ID = {engine_id}
+LIST_ADD = 1
+LOAD = EMPTY
 default_algorithms = ALL
 init = 1
 
@@ -115,8 +126,8 @@ def _path(_options: argparse.Namespace) -> int:
     return 0
 
 
-def _config(_options: argparse.Namespace) -> int:
-    print(configuration(engine_path()), end="")
+def _config(options: argparse.Namespace) -> int:
+    print(configuration(engine_path(), options.id), end="")
     return 0
 
 

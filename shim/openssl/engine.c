@@ -10,7 +10,8 @@
 #include "pem.h"
 #include "settings.h"
 
-static const char engine_id[] = "hem";
+/* The second is for programs that name no engine but the best-known one for pkcs11: URIs. */
+static const char *const engine_ids[] = {"hem", "pkcs11"};
 static const char engine_name[] = "Keys in an Encedo HEM, by PKCS#11";
 
 /* --- control commands --------------------------------------------------------------------- */
@@ -126,41 +127,63 @@ static int control(ENGINE *engine, int command, long number, void *pointer, void
 
 /* --- life --------------------------------------------------------------------------------- */
 
+/* Under both names there may be two engines at once, which share everything. */
+static int bound, initialised;
+
 /* The module is loaded when the first key is: an engine that a configuration file loads into every
  * program costs nothing where it is not used. */
 static int init(ENGINE *engine)
 {
     (void)engine;
+    hem_lock();
+    initialised++;
+    hem_unlock();
     return 1;
 }
 
-/* The last user is gone, so no key of ours is left. */
+/* When the last user is gone, no key of ours is left. */
 static int finish(ENGINE *engine)
 {
     (void)engine;
-    hem_keys_forget();
     hem_lock();
-    hem_module_close();
+    if (--initialised == 0) {
+        hem_keys_forget();
+        hem_module_close();
+    }
     hem_unlock();
     return 1;
 }
 
 static int destroy(ENGINE *engine)
 {
-    (void)engine;
+    hem_pem_forget(engine);
+    if (--bound > 0)
+        return 1;
     hem_settings_clear();
-    hem_pem_forget();
     hem_methods_free();
     hem_errors_unload();
     return 1;
 }
 
-static int bind(ENGINE *engine, const char *id)
+static const char *known_id(const char *id)
 {
-    if (id != NULL && strcmp(id, engine_id) != 0)
+    if (id == NULL)
+        return engine_ids[0];
+    for (size_t i = 0; i < sizeof engine_ids / sizeof *engine_ids; i++)
+        if (strcmp(id, engine_ids[i]) == 0)
+            return engine_ids[i];
+    return NULL;
+}
+
+static int bind(ENGINE *engine, const char *wanted_id)
+{
+    const char *id = known_id(wanted_id);
+
+    if (id == NULL)
         return 0;
+    bound++;
     hem_errors_load();
-    return hem_methods_create() && ENGINE_set_id(engine, engine_id) &&
+    return hem_methods_create() && ENGINE_set_id(engine, id) &&
            ENGINE_set_name(engine, engine_name) && ENGINE_set_init_function(engine, init) &&
            ENGINE_set_finish_function(engine, finish) &&
            ENGINE_set_destroy_function(engine, destroy) &&

@@ -88,9 +88,10 @@ bool hem_pem_register(ENGINE *owner)
     return registered;
 }
 
-void hem_pem_forget(void)
+void hem_pem_forget(const ENGINE *owner)
 {
-    engine = NULL;
+    if (engine == owner)
+        engine = NULL;
 }
 
 int hem_pem_type(void)

@@ -20,7 +20,18 @@ from hem_provider import connect
 from hem_provider.cli.openssl import configuration
 
 SHIM = Path(__file__).parents[2] / "shim"
-__all__ = ["KEYS", "SHIM", "Run", "certificates", "device", "engine", "environment", "kids", "openssl"]
+__all__ = [
+    "KEYS",
+    "SHIM",
+    "Run",
+    "bare_environment",
+    "certificates",
+    "device",
+    "engine",
+    "environment",
+    "kids",
+    "openssl",
+]
 
 #: Label → type and usage.
 KEYS = {
@@ -103,6 +114,17 @@ def environment(device: ServedEmulator, engine: Path, tmp_path: Path) -> dict[st
         "HEM_NAME": "office",
         "HEM_PASSPHRASE_FILE": str(device.passphrase_file),
         "OPENSSL_CONF": str(config),
+    }
+
+
+@pytest.fixture
+def bare_environment(environment: dict[str, str], device: ServedEmulator, tmp_path: Path) -> dict[str, str]:
+    """An environment as a reader of the documentation has it: ``hem`` in PATH, a device, a passphrase."""
+    kept = {name: value for name, value in environment.items() if name != "OPENSSL_CONF"}
+    return kept | {
+        "PATH": f"{Path(sys.executable).parent}:/usr/sbin:{kept['PATH']}",
+        "XDG_DATA_HOME": str(tmp_path / "data"),
+        "LC_ALL": "C.UTF-8",
     }
 
 

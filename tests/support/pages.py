@@ -1,0 +1,115 @@
+"""Runs the commands of a documentation page, as a reader would paste them, in one shell.
+
+In a block ```` ```console ````, lines that begin with ``$ `` are commands and ``> `` continue them; other
+lines are what the command prints: each must appear in its output, ``…`` standing for anything.
+``!`` instead of ``$`` is a command that must fail. Blocks of other kinds are not run. The port 8443 of
+a page is replaced by a free one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+import signal
+import subprocess
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from support.servers import free_port
+
+__all__ = ["Step", "run_page", "steps_of"]
+
+_BLOCK = re.compile(r"^```console\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_MARK = "--- step"
+_SECONDS = 60.0
+
+
+@dataclass(slots=True)
+class Step:
+    """One command and what the page says it prints."""
+
+    command: str
+    fails: bool = False
+    expected: list[str] = field(default_factory=list)
+
+
+def steps_of(page: Path) -> list[Step]:
+    """The commands of a page, in order."""
+    steps: list[Step] = []
+    for block in _BLOCK.findall(page.read_text()):
+        for line in block.splitlines():
+            if line.startswith(("$ ", "! ")):
+                steps.append(Step(line[2:], fails=line.startswith("!")))
+            elif line.startswith("> ") or line == ">":
+                steps[-1].command += "\n" + line[2:]
+            elif steps and steps[-1].command.endswith("\\"):
+                steps[-1].command += "\n" + line
+            elif line.strip():
+                steps[-1].expected.append(line)
+    return steps
+
+
+def run_page(page: Path, *, environment: Mapping[str, str], folder: Path) -> None:
+    """Run the page in ``folder``; raises ``AssertionError`` with the output where it differs."""
+    steps = steps_of(page)
+    assert steps, f"{page.name} has no commands"
+    port = str(free_port())
+    script = ["exec 2>&1"]
+    for number, step in enumerate(steps):
+        script += [step.command.replace("8443", port), f'echo "{_MARK} {number} $?"']
+    mark = f"page-{uuid.uuid4()}"
+    with _processes_of(mark):
+        shell = subprocess.Popen(
+            [*_as_ordinary_user(), "bash"], env={**environment, "HEM_TEST_PAGE": mark}, cwd=folder,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            output, _ = shell.communicate("\n".join(script) + "\n", timeout=_SECONDS)
+        except subprocess.TimeoutExpired as late:
+            shell.kill()
+            printed = (late.stdout or b"").decode(errors="replace")
+            raise AssertionError(f"{page.name} takes more than {_SECONDS:.0f} s:\n{printed}") from None
+    _check(page.name, steps, output.replace(port, "8443"))
+
+
+@functools.cache
+def _as_ordinary_user() -> tuple[str, ...]:
+    """What makes root run a page as readers do: servers behave otherwise for root."""
+    if os.geteuid() != 0:
+        return ()
+    prefix = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+    tried = subprocess.run([*prefix, "true"], capture_output=True, check=False)
+    return prefix if tried.returncode == 0 else ()
+
+
+def _check(name: str, steps: list[Step], output: str) -> None:
+    rest = output
+    for number, step in enumerate(steps):
+        found = re.search(rf"^(.*?){_MARK} {number} (\d+)\n", rest, re.DOTALL)
+        assert found, f"{name}: {step.command!r} was not reached:\n{output}"
+        printed, status, rest = found[1], int(found[2]), rest[found.end() :]
+        assert (status != 0) == step.fails, f"{name}: {step.command!r} ended with {status}:\n{output}"
+        for line in step.expected:
+            pattern = ".*".join(map(re.escape, line.strip().split("…")))
+            assert re.search(pattern, printed), (
+                f"{name}: {step.command!r} does not print {line!r}:\n{printed}"
+            )
+
+
+@contextlib.contextmanager
+def _processes_of(mark: str) -> Iterator[None]:
+    """Ends what the page left running: processes that carry its mark in their environment."""
+    try:
+        yield
+    finally:
+        wanted = f"HEM_TEST_PAGE={mark}".encode()
+        for entry in Path("/proc").iterdir():
+            if not entry.name.isdigit():
+                continue
+            with contextlib.suppress(OSError):
+                if wanted in (entry / "environ").read_bytes().split(b"\0"):
+                    os.kill(int(entry.name), signal.SIGKILL)

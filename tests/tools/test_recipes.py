@@ -1,0 +1,37 @@
+"""The pages of docs/recipes on tools are run as printed, over the emulator."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from support.pages import run_page, steps_of
+
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = (
+    "apache.md", "curl.md", "gnutls.md", "java.md", "nginx.md", "openssl-ca.md", "openssl-engine.md",
+    "p11-kit.md", "stunnel.md",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_the_commands_of_a_page_work_as_printed(page, bare_environment, tmp_path):
+    run_page(DOCS / "recipes" / page, environment=bare_environment, folder=tmp_path)
+
+
+@pytest.mark.parametrize(
+    "page", [f"recipes/{each}" for each in (*PAGES, "openssl-provider.md")] + ["openssl.md", "tools.md"]
+)
+def test_the_links_of_a_page_lead_somewhere(page):
+    path = DOCS / page
+    for target in re.findall(r"\]\(([^)#:]+)\)", path.read_text()):
+        assert (path.parent / target).is_file(), target
+
+
+def test_no_page_shows_a_command_that_is_not_run():
+    """A block of commands is a console block with prompts."""
+    for page in PAGES:
+        text = (DOCS / "recipes" / page).read_text()
+        assert not re.findall(r"^```(?:sh|bash|shell)$", text, re.MULTILINE), page
+        assert len(steps_of(DOCS / "recipes" / page)) >= 3
