@@ -66,8 +66,6 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
             "hem_provider.auditlog",
             "hem_provider.certificate",
             "hem_provider.pairing",
-            "hem_provider.rest.mobile:ApprovalDeniedError",
-            "hem_provider.rest.mobile:ApprovalTimeoutError",
         ),
     ),
     "rest": (

@@ -7,10 +7,12 @@
      ├─ HemConnectionError           no usable answer arrived
      │   ├─ HemUnreachable           name, route or connection failed: nothing was processed
      │   ├─ HemTimeout               connected, but no answer in time
+     │   │   └─ HemApprovalTimeout   nobody answered on a phone in time
      │   ├─ HemTLSError              the device's certificate or TLS is not acceptable
      │   └─ HemProtocolError         an answer arrived that is not the device API's
      ├─ HemAuthenticationError       the device does not accept the credential
-     │   └─ HemLoginRequired         there is no credential to offer
+     │   ├─ HemLoginRequired         there is no credential to offer
+     │   └─ HemApprovalDenied        the person with the phone refused, or no phone is paired
      ├─ HemScopeDenied               the login does not permit the operation (HTTP 403)
      ├─ HemClockError                the device's clock is unset or wrong, and check-in did not cure it
      ├─ HemKeyNotFound               no such key (also a KeyError's cousin: LookupError)
@@ -30,6 +32,8 @@ hold a passphrase, a token or key material.
 from __future__ import annotations
 
 __all__ = [
+    "HemApprovalDenied",
+    "HemApprovalTimeout",
     "HemAuthenticationError",
     "HemClockError",
     "HemConfigError",
@@ -73,6 +77,10 @@ class HemTimeout(HemConnectionError):
     """The peer was reached but did not answer within the configured time."""
 
 
+class HemApprovalTimeout(HemTimeout):
+    """Nobody answered on a phone in time; the request was withdrawn."""
+
+
 class HemTLSError(HemConnectionError):
     """The peer's certificate is not trusted, expired, or TLS could not be agreed."""
 
@@ -87,6 +95,10 @@ class HemAuthenticationError(HemError):
 
 class HemLoginRequired(HemAuthenticationError):
     """The operation needs a login, and neither caller nor configuration gives a credential."""
+
+
+class HemApprovalDenied(HemAuthenticationError):
+    """The person with the phone refused the login, or no phone is paired with the device."""
 
 
 class HemScopeDenied(HemError):

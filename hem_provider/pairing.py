@@ -15,12 +15,11 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from hem_provider.errors import HemOperationFailed
+from hem_provider.errors import HemApprovalTimeout, HemOperationFailed
 from hem_provider.rest.api import RestApi
 from hem_provider.rest.broker import PhoneAnswer, Registration
 from hem_provider.rest.encoding import b64
 from hem_provider.rest.keymgmt import KeyRecord
-from hem_provider.rest.mobile import ApprovalTimeoutError
 from hem_provider.rest.session import LoginSession
 
 __all__ = ["Pairing", "Phone", "Phones"]
@@ -64,7 +63,7 @@ class Pairing:
             if answer is not None:
                 return self._phones.finish(self._registration, answer)
             if time.monotonic() >= deadline:
-                raise ApprovalTimeoutError(f"no phone has answered within {seconds:g} s")
+                raise HemApprovalTimeout(f"no phone has answered within {seconds:g} s")
             self._phones.pause(poll)
 
 

@@ -12,24 +12,22 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
-from hem_provider.errors import HemAuthenticationError, HemClockError, HemConnectionError, HemTimeout
+from hem_provider.errors import (
+    HemApprovalDenied,
+    HemApprovalTimeout,
+    HemAuthenticationError,
+    HemClockError,
+    HemConnectionError,
+)
 from hem_provider.rest.api import RestApi
 from hem_provider.rest.external import ApprovalRequest
 
-__all__ = ["ApprovalDeniedError", "ApprovalTimeoutError", "Approved", "MobileLogin"]
+__all__ = ["Approved", "MobileLogin"]
 
 _log = logging.getLogger("hem_provider.session")
 
 #: How far ahead of and behind our clock a request may be issued before the broker minds, seconds.
 _AHEAD, _BEHIND = 2.0, -15.0
-
-
-class ApprovalDeniedError(HemAuthenticationError):
-    """The person with the phone refused, or no phone is paired."""
-
-
-class ApprovalTimeoutError(HemTimeout):
-    """Nobody answered on a phone in time; the request was withdrawn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ class MobileLogin:
         self.poll = poll
 
     def obtain(self, scope: str, *, note: str | None = None) -> Approved:
-        """A token for ``scope``. ``ApprovalDeniedError``, ``ApprovalTimeoutError``, or why it
+        """A token for ``scope``. ``HemApprovalDenied``, ``HemApprovalTimeout``, or why it
         could not be asked."""
         try:
             request, event = self._ask(scope, note)
@@ -70,7 +68,7 @@ class MobileLogin:
         request = self._rest.external.request(epk=epk, scope=scope, note=note)
         name = self._rest.channel.config.name
         if request.phones == 0:
-            raise ApprovalDeniedError(f"{name}: no phone is paired with the device")
+            raise HemApprovalDenied(f"{name}: no phone is paired with the device")
         drift = request.issued - time.time()
         try:
             event, told = self._rest.broker.notify(request.raw)
@@ -89,15 +87,15 @@ class MobileLogin:
                 approval = self._rest.broker.approval(event)
                 if approval is not None:
                     if approval.authreply is None:
-                        raise ApprovalDeniedError("the login was refused on the phone")
+                        raise HemApprovalDenied("the login was refused on the phone")
                     return approval.authreply
                 self._pause(min(self.poll, max(0.0, deadline - time.monotonic())))
         except BaseException as error:
-            if not isinstance(error, ApprovalDeniedError):
+            if not isinstance(error, HemApprovalDenied):
                 self._withdraw(event)
             raise
         self._withdraw(event)
-        raise ApprovalTimeoutError(f"nobody answered on a phone within {self.wait:g} s")
+        raise HemApprovalTimeout(f"nobody answered on a phone within {self.wait:g} s")
 
     def _withdraw(self, event: str) -> None:
         with suppress(HemConnectionError):

@@ -7,8 +7,14 @@ import json
 import pytest
 from device.laboratory import LostRequest
 
-from hem_provider.errors import HemAuthenticationError, HemConnectionError, HemOperationFailed, HemTimeout
-from hem_provider.rest.mobile import ApprovalDeniedError, ApprovalTimeoutError
+from hem_provider.errors import (
+    HemApprovalDenied,
+    HemApprovalTimeout,
+    HemAuthenticationError,
+    HemConnectionError,
+    HemOperationFailed,
+    HemTimeout,
+)
 
 
 @pytest.fixture
@@ -69,20 +75,20 @@ def test_an_approved_login_signs(mobile, hem, bench):
 
 def test_a_refusal_and_a_silence_are_distinct(mobile, bench):
     bench.phone_answers("refuse")
-    with pytest.raises(ApprovalDeniedError, match="refused on the phone"):
+    with pytest.raises(HemApprovalDenied, match="refused on the phone"):
         mobile.login()
-    assert issubclass(ApprovalDeniedError, HemAuthenticationError)
+    assert issubclass(HemApprovalDenied, HemAuthenticationError)
     bench.phone_answers("ignore")
     mobile.session.mobile.wait = 0.05
-    with pytest.raises(ApprovalTimeoutError, match="within 0.05 s"):
+    with pytest.raises(HemApprovalTimeout, match="within 0.05 s"):
         mobile.login()
-    assert issubclass(ApprovalTimeoutError, HemTimeout)
+    assert issubclass(HemApprovalTimeout, HemTimeout)
     assert bench.count("CLOUD DELETE /notify/event/") == 1  # withdrawn
 
 
 def test_without_a_paired_phone_nobody_is_asked(bench):
     alone = bench.connect(None, auth="mobile")
-    with pytest.raises(ApprovalDeniedError, match="no phone is paired"):
+    with pytest.raises(HemApprovalDenied, match="no phone is paired"):
         alone.login()
     assert bench.count("CLOUD POST /notify/event/new") == 0
 
