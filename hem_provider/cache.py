@@ -1,4 +1,5 @@
-"""Public data of a device, kept on disk between processes: public keys and the list of keys.
+"""Public data of a device, kept on disk between processes: public keys, the list of keys, and what
+the last login was needed for.
 
 A public key never changes and proves itself: its KID is its hash. The list is a hint: whoever uses
 it lets the device confirm. Files are this user's alone (0600, in ``$XDG_CACHE_HOME/hem``, else
@@ -11,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import stat
 import tempfile
 from collections.abc import Iterable, Mapping
@@ -26,6 +28,7 @@ from hem_provider.trust import privileges_raised
 __all__ = ["CachedList", "DiskCache"]
 
 _FORMAT = 1
+_SCOPE = re.compile("keymgmt:(list|use:[0-9a-f]{32})")
 #: Larger files are not read, in bytes: 5000 keys make less than 2 MB.
 _MAX_FILE = 16 * 1024 * 1024
 
@@ -91,6 +94,12 @@ class DiskCache:
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
 
+    @property
+    def has_listing(self) -> bool:
+        """Whether a list is kept, good or not."""
+        path = self._path("list")
+        return path is not None and path.is_file()
+
     def keep_listing(self, eid: str, records: Iterable[KeyRecord]) -> None:
         """Replace the list, whole or not at all."""
         entries = [{**asdict(each), "descr": b64(each.descr)} for each in records]
@@ -102,6 +111,21 @@ class DiskCache:
         if path is not None:
             with suppress(OSError):
                 path.unlink()
+
+    def scope(self) -> str | None:
+        """What the process that logged in last needed first: a guess at what the next one needs."""
+        try:
+            document = json.loads(self._read("scope") or b"null")
+            scope = document["scope"]
+            known = document["format"] == _FORMAT and isinstance(scope, str) and _SCOPE.fullmatch(scope)
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return None
+        return scope if known else None
+
+    def keep_scope(self, scope: str) -> None:
+        """Remember it, if it lists or uses keys; what changes or destroys them is never guessed at."""
+        if _SCOPE.fullmatch(scope) and scope != self.scope():
+            self._replace("scope", {"format": _FORMAT, "scope": scope})
 
     def _replace(self, kind: str, document: Mapping[str, object]) -> None:
         path = self._path(kind)

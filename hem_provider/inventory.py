@@ -25,7 +25,7 @@ from hem_provider.listing import Listing
 from hem_provider.making import KeyMaker, key_type_named
 from hem_provider.operations import Operations
 from hem_provider.rest.api import RestApi
-from hem_provider.rest.keymgmt import PAGE, check_kid, check_label
+from hem_provider.rest.keymgmt import PAGE, KeyRecord, check_kid, check_label
 from hem_provider.rest.session import LoginSession
 from hem_provider.rest.wire import ConnectionLostError
 
@@ -33,6 +33,7 @@ __all__ = ["KeyInventory"]
 
 _log = logging.getLogger("hem_provider.device")
 
+_LIST_SCOPE = "keymgmt:list"
 _UPDATE = ("keymgmt:upd",)
 _DELETE = ("keymgmt:del",)
 #: With more keys of ours than this, a login and a listing are cheaper than anonymous searches.
@@ -183,6 +184,43 @@ class KeyInventory:
         if type is not None:
             key_type_named(type)
         return [each for each in self if _matches(each, label, type, application_id)]
+
+    def remembered(
+        self, *, label: str | None = None, kid: str | None = None, application_id: bytes | None = None
+    ) -> list[Key]:
+        """Keys as they were listed last, by whatever process: all that match one of what is given.
+
+        No I/O but the disk's; empty where nothing is remembered of this very device. A hint:
+        ``confirm`` asks the device, and using a key that is gone is a ``HemKeyNotFound``, after
+        which nothing is remembered.
+        """
+
+        def wanted(record: KeyRecord) -> bool:
+            if record.kid == kid or record.label == label:
+                return True
+            # Parsing thousands of descriptions takes longer than looking for the bytes.
+            return application_id is not None and record.descr.endswith(application_id)
+
+        return [
+            each
+            for each in self._listing.remembered(wanted)
+            if self._shown(each)
+            and (each.kid == kid or each.label == label or each.application_id == application_id)
+        ]
+
+    def knows(self, key: Key) -> bool:
+        """Whether ``key`` was met and not found missing since. No I/O."""
+        return self._listing.known(key.kid) is not None
+
+    def confirm(self, key: Key) -> bool:
+        """Whether the device has ``key`` with its label and id unchanged: one call as a rule. It is
+        brought up to date."""
+        return self._listing.confirm(key)
+
+    def likely_scope(self) -> str:
+        """The scope that a login made ahead of any need is best made for: what the last one turned
+        out to be for. No I/O but the disk's."""
+        return self._listing.cache.scope() or _LIST_SCOPE
 
     def search_anonymous(self) -> list[Key]:
         """Keys made by this package, found without a login: one call per 15 keys.

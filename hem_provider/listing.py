@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from hem_provider.cache import DiskCache
@@ -41,6 +41,8 @@ class Listing:
         self._next: int | None = 0  # where the listing goes on; None when it is complete
         self.cache = DiskCache(rest.channel.config.url)
         operations.recall = self._attributes
+        operations.gone = self.forget
+        session.note_need = self._note_need
 
     @property
     def at_hand(self) -> bool:
@@ -154,6 +156,32 @@ class Listing:
     def _attributes(self, kid: str) -> KeyAttributes | None:
         known = self._keys.get(kid)
         return None if known is None else known.known_attributes
+
+    def remembered(self, wanted: Callable[[KeyRecord], bool]) -> list[Key]:
+        """The keys of the last complete listing that are ``wanted``, as they were listed then. No I/O
+        but the disk's. ``confirm`` asks the device; using a key that is gone is a ``HemKeyNotFound``.
+        """
+        with self._lock.get():
+            listing = self.cache.listing()
+            seen = self._session.challenge
+            if listing is None or seen is None or seen.eid != listing.eid:
+                return []
+            return [self._learn(record) for record in listing.records if wanted(record)]
+
+    def confirm(self, key: Key) -> bool:
+        """Ask the device (one call as a rule) whether ``key`` is there and is still called so."""
+        label, descr = key.label, key.descr
+        try:
+            self.complete(key)
+        except HemKeyNotFound:
+            return False
+        return (key.label, key.descr) == (label, descr)
+
+    def _note_need(self, scope: str) -> bool:
+        if (scope,) == _LIST and not self.cache.has_listing:
+            return False  # the next process will have one: it starts with what comes after
+        self.cache.keep_scope(scope)
+        return True
 
     def _fetch(self, offset: int) -> Page:
         return self._session.authorised(_LIST, lambda token: self._rest.keymgmt.list(offset, token=token))

@@ -78,6 +78,8 @@ class Operations:
         self._session = session
         #: What a listing said of a key, if it was listed; set by who keeps the listing.
         self.recall: Callable[[str], KeyAttributes | None] = lambda _: None
+        #: Told the KID of a key that the device turned out not to have.
+        self.gone: Callable[[str], None] = lambda _: None
         self.symmetric = SymmetricOperations(rest.symmetric, self._run, self.fetch)
 
     def sign(self, kid: str, message: bytes, algorithm: str, *, context: bytes | None = None) -> bytes:
@@ -160,7 +162,10 @@ class Operations:
         scope = (f"keymgmt:use:{kid}",)
         try:
             return self._session.authorised(scope, action)
-        except (HemKeyNotFound, _MisfitError):
+        except HemKeyNotFound:
+            self.gone(kid)
+            raise
+        except _MisfitError:
             raise
         except HemOperationFailed as refused:
             need = _Need(what) if isinstance(what, str) else what
@@ -178,6 +183,7 @@ class Operations:
         try:
             material = self.fetch(kid)
         except HemKeyNotFound:
+            self.gone(kid)
             return HemKeyNotFound(f"{self._name}: cannot {need.what}: no key {kid}")
         except HemError:
             return refused

@@ -60,6 +60,10 @@ class LoginSession:
         self._tokens = TokenCache()
         self._kept: tuple[int, Challenge] | None = None  # with the process it is for
         self._logouts = 0
+        self._logged_in_ahead = False
+        #: Told the scope that is needed first after a login made ahead of any need, and then the
+        #: next ones until it says that it has heard what it wants to know.
+        self.note_need: Callable[[str], bool] = lambda _: True
         self._lock: PerProcess[threading.RLock] = PerProcess(threading.RLock)
         self.challenge: Challenge | None = None  #: the last one seen, for identity and clock
 
@@ -87,6 +91,8 @@ class LoginSession:
         A 401 is followed by one login and one repetition: it is decided before the device does
         anything. A device fault is explained by asking for the status.
         """
+        if self._logged_in_ahead and len(scopes) == 1:  # what one scope alone is good for
+            self._logged_in_ahead = not self.note_need(scopes[0])
         try:
             bearer = self._tokens.find(scopes) or self._acquire(scopes)
             try:
@@ -107,6 +113,7 @@ class LoginSession:
         credential stays when the device does not accept the new one.
         """
         with self._lock.get():
+            self._logged_in_ahead = True
             if passphrase is None:
                 self._obtain(scope)
                 return

@@ -65,7 +65,7 @@ class Login:
     def _prove(self, hem: Hem, pin: bytes | None) -> None:
         text = None if pin is None else text_of(pin)
         try:
-            hem.login(text, scope="keymgmt:list")
+            hem.login(text, scope=hem.keys.likely_scope())
         except HemLoginRequired as error:
             raise Pkcs11Error(
                 CKR.PIN_INCORRECT, f"no PIN was given, and the configuration names no source for one: {error}"

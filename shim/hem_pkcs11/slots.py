@@ -178,6 +178,12 @@ class Slot:
         config = self.config
         return bool(config.passphrase_file or config.passphrase_command or config.auth == "mobile")
 
+    @property
+    def listing_is_fresh(self) -> bool:
+        """Whether the object table is as the device listed it a moment ago."""
+        user = self.login.user == CKU.USER
+        return time.monotonic() - self._listed < LIST_FOR and (self._listed_by_user or not user)
+
     # --- keys -------------------------------------------------------------------------------
 
     def refresh_objects(self, *, after_miss: bool = False) -> bool:

@@ -94,6 +94,8 @@ class FakeKeys:
         self.stored: dict[str, FakeKey] = {}
         self.anonymous = True
         self.listed = 0
+        self.recalled: list[FakeKey] = []
+        self.scope = "keymgmt:list"
 
     def create(
         self, type: str, *, label: str, usage: Iterable[str] | None = None, application_id: bytes = b""
@@ -129,6 +131,27 @@ class FakeKeys:
 
     def refresh(self) -> None:
         """Nothing is kept."""
+
+    def remembered(
+        self, *, label: str | None = None, kid: str | None = None, application_id: bytes | None = None
+    ) -> list[FakeKey]:
+        return [
+            each
+            for each in self.recalled
+            if each.kid == kid
+            or each.label == label
+            or (application_id is not None and each.application_id == application_id)
+        ]
+
+    def knows(self, key: FakeKey) -> bool:
+        return key.kid in self.stored or key in self.recalled
+
+    def confirm(self, key: FakeKey) -> bool:
+        self._hem.call()
+        return self.stored.get(key.kid) is key
+
+    def likely_scope(self) -> str:
+        return self.scope
 
     def __iter__(self) -> Iterator[FakeKey]:
         self._hem.authorise()

@@ -10,6 +10,7 @@ from hem_pkcs11.constants import CKA, CKR, name_of
 from hem_pkcs11.log import log
 from hem_pkcs11.objects import KeyObject
 from hem_pkcs11.operations import Place
+from hem_pkcs11.remembered import named_keys
 from hem_pkcs11.returns import BufferTooSmall, Pkcs11Error
 from hem_pkcs11.store import StoredObject
 from hem_pkcs11.values import Attribute
@@ -53,8 +54,10 @@ def find_objects_init(session: Session, template: Sequence[Attribute]) -> None:
     """Search all of the slot's objects; what is not found is looked for on the device once."""
     session.require_idle(Place.FIND)
     slot = session.slot
-    slot.refresh_objects()
-    found = slot.objects.find(template, private=session.logged_in)
+    found = named_keys(slot, template, logged_in=session.logged_in)
+    if found is None:
+        slot.refresh_objects()
+        found = slot.objects.find(template, private=session.logged_in)
     if not found and template and slot.refresh_objects(after_miss=True):
         found = slot.objects.find(template, private=session.logged_in)
     session.begin(Place.FIND, Search([each.handle for each in found]))

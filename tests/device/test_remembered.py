@@ -1,0 +1,139 @@
+"""Keys as they were listed last, and the scope that a login made ahead asks for."""
+
+from __future__ import annotations
+
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hem_provider.cache import DiskCache
+from hem_provider.errors import HemKeyNotFound
+
+LIST = "keymgmt:list"
+PIN = "correct horse battery staple"
+
+
+@pytest.fixture
+def web(hem):
+    """A key that an earlier process listed."""
+    key = hem.keys.create("SECP256R1", label="web", application_id=b"\x11")
+    hem.keys.create("SECP256R1", label="other", application_id=b"\x22")
+    hem.keys.refresh()
+    list(hem.keys)
+    return key
+
+
+@pytest.fixture
+def cold(bench, web):
+    """The next process, which knows which device it is."""
+    device = bench.connect()
+    device.probe()
+    return device
+
+
+def calls(hem, action):
+    before = hem.statistics.calls
+    return action(), hem.statistics.calls - before
+
+
+def test_nothing_is_remembered_before_the_device_is_known(bench, web):
+    assert bench.connect().keys.remembered(label="web") == []
+
+
+@pytest.mark.parametrize("by", ["label", "kid", "application_id"])
+def test_a_key_is_remembered_by_each_of_its_names_without_a_call(cold, web, by):
+    (key,), made = calls(cold, lambda: cold.keys.remembered(**{by: getattr(web, by)}))
+    assert (key.kid, key.label, key.application_id, made) == (web.kid, "web", b"\x11", 0)
+
+
+def test_an_id_that_only_ends_another_is_not_the_same(cold, hem):
+    hem.keys.create("SECP256R1", label="longer", application_id=b"\x33\x11")
+    hem.keys.refresh()
+    list(hem.keys)
+    assert [key.label for key in cold.keys.remembered(application_id=b"\x11")] == ["web"]
+
+
+def test_another_life_of_the_device_is_not_remembered(cold, web, monkeypatch):
+    monkeypatch.setattr(type(cold.session.challenge), "eid", "other", raising=False)
+    assert cold.keys.remembered(label="web") == []
+
+
+def test_confirming_takes_one_call(cold, web):
+    (key,) = cold.keys.remembered(label="web")
+    assert calls(cold, lambda: cold.keys.confirm(key)) == (True, 1)
+
+
+def test_a_key_renamed_since_is_not_confirmed_and_tells_its_new_name(cold, web, hem):
+    (key,) = cold.keys.remembered(label="web")
+    hem.keys.update(web, label="web-old")
+    assert not cold.keys.confirm(key)
+    assert key.label == "web-old"
+
+
+def test_a_key_deleted_since_is_not_confirmed_nor_known(cold, web, hem):
+    cold.login(PIN)
+    (key,) = cold.keys.remembered(label="web")
+    hem.keys.delete(web)
+    assert not cold.keys.confirm(key)
+    assert not cold.keys.knows(key)
+
+
+def test_using_a_key_that_is_gone_forgets_it_and_the_listing(cold, web, hem, bench):
+    (key,) = cold.keys.remembered(label="web")
+    cached = DiskCache(cold.config.url)
+    listing = cached.listing()
+    hem.keys.delete(web)
+    cached.keep_listing(listing.eid, listing.records)  # of a machine that has not heard of it
+    with pytest.raises(HemKeyNotFound):
+        cold.sign(key.kid, b"data", "SHA256WithECDSA")
+    assert not cold.keys.knows(key)
+    assert cold.keys.remembered(label="web") == []
+
+
+def login(hem):
+    hem.login(PIN, scope=hem.keys.likely_scope())
+
+
+def test_a_process_that_uses_a_remembered_key_takes_one_login(bench, cold, web):
+    login(cold)
+    (key,) = cold.keys.remembered(label="web")
+    cold.sign(key.kid, b"data", "SHA256WithECDSA")
+    third = bench.connect()
+    third.probe()
+    login(third)
+    third.sign(web.kid, b"data", "SHA256WithECDSA")
+    assert (third.statistics.calls, third.statistics.logins) == (3, 1)
+
+
+def test_a_process_that_lists_leaves_the_next_login_for_listing(bench, cold, web):
+    login(cold)
+    list(cold.keys)
+    cold.sign(web.kid, b"data", "SHA256WithECDSA")
+    assert cold.keys.likely_scope() == LIST
+
+
+def test_where_nothing_was_listed_what_follows_the_listing_counts(bench, hem):
+    key = hem.keys.create("SECP256R1", label="web")
+    cold = bench.connect()
+    login(cold)
+    list(cold.keys)
+    cold.sign(key.kid, b"data", "SHA256WithECDSA")
+    assert cold.keys.likely_scope() == f"keymgmt:use:{key.kid}"
+
+
+@pytest.mark.parametrize("scope", ["keymgmt:del", "system:config", "keymgmt:use:../x", "keymgmt:list\n"])
+def test_only_listing_and_use_are_guessed_at(scope):
+    cache = DiskCache("https://my.ence.do")
+    cache.keep_scope(scope)
+    assert cache.scope() is None
+
+
+@given(st.binary(max_size=200))
+def test_whatever_lies_in_the_file_a_scope_is_one_or_none(content):
+    cache = DiskCache("https://fuzz.ence.do")
+    cache.keep_scope(LIST)
+    path = cache._path("scope")
+    path.write_bytes(content)
+    path.chmod(0o600)
+    assert cache.scope() in (None, LIST)
