@@ -107,7 +107,7 @@ class Channel:
                 f"{self._where(method, path)}: keys are used over HTTPS only; "
                 f"{self.config.url} is plain HTTP (nothing was sent)"
             )
-        fields = {"Connection": "close", "User-Agent": f"hem-provider/{__version__}", **(headers or {})}
+        fields = {"User-Agent": f"hem-provider/{__version__}", **(headers or {})}
         data = upload
         if method == "POST" and upload is None:
             data = json.dumps(dict(body or {}), separators=(",", ":"), ensure_ascii=False).encode("utf-8")
@@ -125,12 +125,12 @@ class Channel:
                 self._warned = True
                 _log.warning("%s: PLAIN HTTP: whoever listens can use this login", self.config.url)
         wait = self.config.timeout if timeout is None else timeout
-        request = Request(method, path, fields, data, wait)
+        request = Request(method, path, fields, data, wait, upload is None and repeatable(method, path))
         transport = self._carriers.get().device()
         try:
             reply = self._send(transport, request)
         except ConnectionLostError as lost:
-            if upload is not None or not repeatable(method, path):
+            if not request.repeatable:
                 raise
             _log.info("%s; sent once more", lost)
             reply = self._send(transport, request)

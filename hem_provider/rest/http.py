@@ -1,4 +1,4 @@
-"""HTTP and HTTPS through ``requests``: one session, one TLS context, and nothing taken from the
+"""HTTP and HTTPS through ``requests``: one adapter, one TLS context, and nothing taken from the
 environment (device API §1.4, §20.1).
 
 ``requests`` is imported here and only here; this module is imported at the first request.
@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import ssl
 import time
-from http.cookiejar import DefaultCookiePolicy
-from typing import Any, NoReturn
+from typing import IO, Any, NoReturn
 
 import requests
 import requests.adapters
+import requests.structures
 import urllib3
 from urllib3.connection import HTTPSConnection
 from urllib3.connectionpool import HTTPSConnectionPool
@@ -34,12 +35,20 @@ __all__ = ["HttpTransport"]
 
 _log = logging.getLogger("hem_provider.rest")
 _CHUNK = 64 * 1024
+#: A connection idle for longer is not used again; after a dead one none is kept for so long. Seconds.
+_KEEP, _DISTRUST = 10.0, 300.0
+_WITHOUT_BODY = ("GET", "HEAD")
 #: OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED.
 _EXPIRED = 10
 
 
 class HttpTransport:
-    """One HTTP host. ``url`` has no path of its own, or a prefix for all paths."""
+    """One HTTP host. ``url`` has no path of its own, or a prefix for all paths.
+
+    A connection is kept where the peer keeps it, for a short while, and is used again by requests
+    that may be repeated. Devices are known that close without saying so (device API §1.4): once a
+    kept connection turns out to be dead, none is kept for some minutes.
+    """
 
     def __init__(
         self,
@@ -52,14 +61,12 @@ class HttpTransport:
     ) -> None:
         self._url = url.rstrip("/")
         self._connect_timeout = connect_timeout
-        self._verify = context is None or context.verify_mode != ssl.CERT_NONE
         self._proxies = {"https": proxy, "http": proxy} if proxy else {}
-        self._session = requests.Session()
-        self._session.trust_env = False  # no netrc, no proxies, no CA bundle from the environment
-        self._session.headers.clear()
-        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # none are kept
-        if context is not None:
-            self._session.mount("https://", _Adapter(context))
+        self._context = context
+        self._verify = context is None or context.verify_mode != ssl.CERT_NONE
+        # The adapter without a session: nothing of the environment, no cookies, no redirects.
+        self._adapter = requests.adapters.HTTPAdapter(max_retries=0) if context is None else _Adapter(context)
+        self._kept_at = self._distrust_until = -math.inf
         if loudly_unverified:
             _log.warning(
                 "%s: INSECURE: the device's certificate is not verified; anybody may be answering",
@@ -68,27 +75,28 @@ class HttpTransport:
 
     def send(self, request: Request) -> Reply:
         """Send one request and read its whole answer; see ``Transport.send``."""
-        deadline = time.monotonic() + self._connect_timeout + request.timeout
+        now = time.monotonic()
+        deadline = now + self._connect_timeout + request.timeout
+        reusing = request.repeatable and now - self._kept_at <= _KEEP
+        if not reusing:
+            self._adapter.close()
+        before = self._handshakes
         try:
-            response = self._session.request(
-                request.method,
-                self._url + request.path,
-                headers=dict(request.headers),
-                data=request.body,
+            response = self._adapter.send(
+                self._prepared(request, keep=self._context is not None and now >= self._distrust_until),
+                stream=True,
                 timeout=(self._connect_timeout, request.timeout),
-                allow_redirects=False,
                 verify=self._verify,
                 proxies=self._proxies,
-                stream=True,
             )
             with contextlib.closing(response):
                 body = self._read(response, deadline)
-        except requests.exceptions.RequestException as error:
+        except (requests.exceptions.RequestException, HTTPError, OSError) as error:
+            self._adapter.close()
+            if reusing and self._handshakes == before:
+                self._distrust_until = now + _DISTRUST
             self._fail(error, request)
-        except HTTPError as error:  # from reading the body
-            self._fail(error, request)
-        except OSError as error:
-            self._fail(error, request)
+        self._kept_at = time.monotonic()
         headers = {name.lower(): value for name, value in response.headers.items()}
         if not body and not headers.keys() & {"content-length", "transfer-encoding"}:
             # The parser takes headers cut short for complete ones; an empty 200 is a device's "valid".
@@ -96,6 +104,22 @@ class HttpTransport:
                 f"{self._url}: {request.method} {request.path}: the answer is cut short"
             )
         return Reply(response.status_code, headers, body)
+
+    @property
+    def _handshakes(self) -> int:
+        return getattr(self._context, "handshakes", 0)
+
+    def _prepared(self, request: Request, *, keep: bool) -> requests.PreparedRequest:
+        """As it goes out: preparing it the long way would take as long as the TLS handshake."""
+        prepared = requests.PreparedRequest()
+        prepared.method, prepared.url = request.method, self._url + request.path
+        prepared.body = request.body  # type: ignore[assignment]
+        prepared.headers = requests.structures.CaseInsensitiveDict(request.headers)
+        if not keep:
+            prepared.headers["Connection"] = "close"
+        if request.body is not None or request.method not in _WITHOUT_BODY:
+            prepared.headers["Content-Length"] = str(0 if request.body is None else _length(request.body))
+        return prepared
 
     def _read(self, response: requests.Response, deadline: float) -> bytes:
         body = bytearray()
@@ -143,8 +167,12 @@ class HttpTransport:
         ) from error
 
     def close(self) -> None:
-        """Drop connections; the session opens new ones when needed."""
-        self._session.close()
+        """Drop connections; new ones are opened when needed."""
+        self._adapter.close()
+
+
+def _length(body: bytes | IO[bytes]) -> int:
+    return len(body)  # type: ignore[arg-type]  # an upload's readable has a length (``Request``)
 
 
 def _causes(error: BaseException) -> Any:

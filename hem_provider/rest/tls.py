@@ -55,8 +55,10 @@ class _Context(ssl.SSLContext):
     sslsocket_class = _Socket
     pin: str | None = None
     session: ssl.SSLSession | None = None
+    handshakes = 0  #: begun so far
 
     def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
+        self.handshakes += 1
         if kwargs.get("session") is None:
             kwargs["session"] = self.session
         try:

@@ -26,6 +26,8 @@ class Request:
     """One request. ``body`` is bytes, or a readable with ``__len__`` for an upload.
 
     ``timeout`` is the longest wait for the answer, in seconds, after the connection is made.
+    ``repeatable``: it does no harm twice, so that it may go over a connection that was kept and may
+    turn out to be dead; any other gets a connection of its own.
     """
 
     method: str
@@ -33,6 +35,7 @@ class Request:
     headers: Mapping[str, str] = field(repr=False)  # holds the bearer
     body: bytes | IO[bytes] | None = field(repr=False)
     timeout: float
+    repeatable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
