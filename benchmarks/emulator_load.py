@@ -11,16 +11,18 @@ import http.client
 import json
 import ssl
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from hem_provider.emulator import EmulatedDevice, setup
 from hem_provider.emulator.local import call
+from hem_provider.emulator.served import ServedEmulator
 
 PASSPHRASE = "benchmark"  # noqa: S105
 FLOORS = {"in process": 300.0, "TLS": 100.0}
@@ -92,28 +94,18 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=2.0, help="per figure")
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
     options = parser.parse_args()
-    rows = []
+    rows: list[tuple[str, str, float, float]] = []
     with tempfile.TemporaryDirectory() as folder:
-        state = Path(folder) / "state"
-        bench = Bench(state)
+        server = ServedEmulator(folder, init=False)
+        bench = Bench(server.state)
         for name in bench.requests:
-            rate, median = measure(lambda name=name: bench.in_process(name), options.seconds, 1)
-            rows.append(("in process", name, rate, median))
-        command = [sys.executable, "-m", "hem_provider.emulator", "serve", "--state", str(state)]
-        server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        try:
-            values = dict(word.split("=", 1) for word in server.stdout.readline().split()[1:])
-            host, port = values["https"].removeprefix("https://").split(":")
-            context = ssl.create_default_context(cafile=values["ca"])
+            rows.append(("in process", name, *measure(partial(bench.in_process, name), options.seconds, 1)))
+        with server:
+            address = urlsplit(server.https)
+            context = ssl.create_default_context(cafile=server.ca_file)
             for name in bench.requests:
-                rate, median = measure(
-                    lambda name=name: bench.over_tls(name, host, int(port), context), options.seconds, THREADS
-                )
-                rows.append(("TLS", name, rate, median))
-        finally:
-            server.terminate()
-            server.wait()
-            server.stdout.close()
+                work = partial(bench.over_tls, name, address.hostname or "", address.port or 443, context)
+                rows.append(("TLS", name, *measure(work, options.seconds, THREADS)))
         bench.device.close()
     if options.json:
         keys = ("layer", "request", "per_second", "median_ms")
