@@ -1,4 +1,4 @@
-"""What every test shares: one hypothesis profile, and no configuration from outside."""
+"""What every test shares: one hypothesis profile, no configuration from outside, a device at hand."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support.laboratory import bench as open_bench
+from support.laboratory import make_template
 
 # Busy build machines are slow, not wrong. Runs repeat exactly; campaigns (make test-long) search on.
 settings.register_profile(
@@ -25,3 +27,24 @@ def _no_configuration_from_outside(monkeypatch, tmp_path_factory):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-config"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory):
+    """An initialised device's state file, to copy."""
+    with pytest.MonkeyPatch.context() as patch:
+        return make_template(tmp_path_factory.mktemp("hem") / "template.hem", patch)
+
+
+@pytest.fixture
+def bench(monkeypatch, template, tmp_path):
+    """An emulated device in this process, with its knobs."""
+    with open_bench(monkeypatch, template, tmp_path / "device.hem") as table:
+        yield table
+
+
+@pytest.fixture
+def hem(bench):
+    """The client's side of it."""
+    with bench.connect() as device:
+        yield device

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 from adapters.doubles import KID, NAMES_KID, VAULT, MemoryKeys
-from device.laboratory import PASSPHRASE, make_template
-from device.laboratory import bench as open_bench
 from support.emulator import ServedEmulator
+from support.laboratory import PASSPHRASE
+from support.laboratory import bench as open_bench
 
 from hem_provider.adapters.vault.format import Header
 from hem_provider.adapters.vault.vault import Vault
@@ -29,12 +29,6 @@ def clear_vault(tmp_path, keys):
     return Vault.create(tmp_path / "vault", Header(VAULT, "office", KID), lambda _: keys)
 
 
-@pytest.fixture(scope="session")
-def template(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        return make_template(tmp_path_factory.mktemp("hem") / "template.hem", patch)
-
-
 @pytest.fixture
 def bench(monkeypatch, template, tmp_path):
     """An emulated device in this process, which is also the configured one."""
@@ -45,12 +39,6 @@ def bench(monkeypatch, template, tmp_path):
         monkeypatch.setenv("HEM_URL", f"emulator:{table.path}")
         monkeypatch.setenv("HEM_PASSPHRASE_FILE", str(passphrase))
         yield table
-
-
-@pytest.fixture
-def hem(bench):
-    with bench.connect() as device:
-        yield device
 
 
 @pytest.fixture(scope="session")

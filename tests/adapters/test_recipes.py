@@ -11,7 +11,7 @@ from pathlib import Path
 
 import keyring.core
 import pytest
-from device.laboratory import PASSPHRASE
+from support.laboratory import PASSPHRASE
 
 DOCS = Path(__file__).parents[2] / "docs"
 ROOT = DOCS.parent

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from device.laboratory import ADMIN, PASSPHRASE, LostReply
+from support.laboratory import ADMIN, PASSPHRASE, LostReply
 
 from hem_provider.device import Kdf, Role
 from hem_provider.errors import (

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, x25519
-from device.laboratory import PASSPHRASE
+from support.laboratory import PASSPHRASE
 
 
 def create(hem, key):

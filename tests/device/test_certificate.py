@@ -7,7 +7,7 @@ import ssl
 import time
 
 import pytest
-from device.laboratory import LostRequest
+from support.laboratory import LostRequest
 
 from hem_provider.certificate import _der_length
 from hem_provider.device import connect

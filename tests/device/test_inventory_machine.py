@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from device.laboratory import bench as open_bench
-from device.laboratory import make_template
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -15,6 +13,8 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from support.laboratory import bench as open_bench
+from support.laboratory import make_template
 
 from hem_provider.errors import HemUnreachable
 
@@ -24,7 +24,7 @@ types = st.sampled_from(["ED25519", "SECP256R1", "AES256"])
 
 @pytest.mark.parametrize("losing", [False, True])
 def test_the_inventory_shows_what_the_device_has(template, tmp_path_factory, monkeypatch, losing):
-    from device.laboratory import LostReply
+    from support.laboratory import LostReply
 
     class Inventory(RuleBasedStateMachine):
         keys = Bundle("keys")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 import pytest
-from device.laboratory import PASSPHRASE, LostReply, LostRequest
+from support.laboratory import PASSPHRASE, LostReply, LostRequest
 
 from hem_provider.errors import (
     HemAuthenticationError,
@@ -204,7 +204,7 @@ def test_logout_forgets_everything(hem, kid):
 
 
 def test_a_role_that_the_secret_does_not_have_is_refused(bench):
-    from device.laboratory import ADMIN, PASSPHRASE
+    from support.laboratory import ADMIN, PASSPHRASE
 
     from hem_provider.device import Role
 

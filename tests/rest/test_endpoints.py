@@ -6,7 +6,7 @@ import json
 import re
 
 import pytest
-from device.laboratory import ADMIN, PASSPHRASE
+from support.laboratory import ADMIN, PASSPHRASE
 
 from hem_provider.emulator.endpoints import ENDPOINTS
 from hem_provider.errors import HemError, HemOperationFailed, HemScopeDenied

@@ -6,7 +6,7 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers import aead
-from device.laboratory import LostRequest
+from support.laboratory import LostRequest
 from support.rawkeys import raw_key
 
 from hem_provider.emulator import bench as knobs

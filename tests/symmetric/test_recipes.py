@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from device.laboratory import PASSPHRASE
+from support.laboratory import PASSPHRASE
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [
