@@ -120,7 +120,9 @@ def environment(device: ServedEmulator, engine: Path, tmp_path: Path) -> dict[st
 @pytest.fixture
 def bare_environment(environment: dict[str, str], device: ServedEmulator, tmp_path: Path) -> dict[str, str]:
     """An environment as a reader of the documentation has it: ``hem`` in PATH, a device, a passphrase."""
-    kept = {name: value for name, value in environment.items() if name != "OPENSSL_CONF"}
+    kept = {
+        name: value for name, value in environment.items() if name not in ("OPENSSL_CONF", "XDG_CONFIG_HOME")
+    }
     return kept | {
         "PATH": f"{Path(sys.executable).parent}:/usr/sbin:{kept['PATH']}",
         "XDG_DATA_HOME": str(tmp_path / "data"),

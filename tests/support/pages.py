@@ -2,8 +2,9 @@
 
 In a block ```` ```console ````, lines that begin with ``$ `` are commands and ``> `` continue them; other
 lines are what the command prints: each must appear in its output, ``…`` standing for anything.
-``!`` instead of ``$`` is a command that must fail. Blocks of other kinds are not run. The port 8443 of
-a page is replaced by a free one.
+``!`` instead of ``$`` is a command that must fail. A block ```` ```console since … ```` needs something
+newer than Debian 12 has and is run when asked for; blocks of other kinds are not run. The port 8443 of a
+page is replaced by a free one.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ from pathlib import Path
 
 from support.servers import free_port
 
-__all__ = ["Step", "run_page", "steps_of"]
+__all__ = ["Step", "as_ordinary_user", "run_page", "steps_of"]
 
-_BLOCK = re.compile(r"^```console\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"^```console( since [^\n]*)?\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _MARK = "--- step"
 _SECONDS = 60.0
 
@@ -37,10 +38,12 @@ class Step:
     expected: list[str] = field(default_factory=list)
 
 
-def steps_of(page: Path) -> list[Step]:
-    """The commands of a page, in order."""
+def steps_of(page: Path, *, newer: bool = False) -> list[Step]:
+    """The commands of a page, in order; ``newer`` takes those with "since" as well."""
     steps: list[Step] = []
-    for block in _BLOCK.findall(page.read_text()):
+    for since, block in _BLOCK.findall(page.read_text()):
+        if since and not newer:
+            continue
         for line in block.splitlines():
             if line.startswith(("$ ", "! ")):
                 steps.append(Step(line[2:], fails=line.startswith("!")))
@@ -53,18 +56,30 @@ def steps_of(page: Path) -> list[Step]:
     return steps
 
 
-def run_page(page: Path, *, environment: Mapping[str, str], folder: Path) -> None:
-    """Run the page in ``folder``; raises ``AssertionError`` with the output where it differs."""
-    steps = steps_of(page)
+def run_page(
+    page: Path,
+    *,
+    environment: Mapping[str, str],
+    folder: Path,
+    newer: bool = False,
+    replacements: Mapping[str, str] | None = None,
+) -> None:
+    """Run the page in ``folder``, with texts of it replaced; raises ``AssertionError`` with the output where
+    it differs from the page."""
+    steps = steps_of(page, newer=newer)
     assert steps, f"{page.name} has no commands"
     port = str(free_port())
+    replaced = {"8443": port, **(replacements or {})}
     script = ["exec 2>&1"]
     for number, step in enumerate(steps):
-        script += [step.command.replace("8443", port), f'echo "{_MARK} {number} $?"']
+        command = step.command
+        for old, new in replaced.items():
+            command = command.replace(old, new)
+        script += [command, f'echo "{_MARK} {number} $?"']
     mark = f"page-{uuid.uuid4()}"
     with _processes_of(mark):
         shell = subprocess.Popen(
-            [*_as_ordinary_user(), "bash"], env={**environment, "HEM_TEST_PAGE": mark}, cwd=folder,
+            [*as_ordinary_user(), "bash"], env={**environment, "HEM_TEST_PAGE": mark}, cwd=folder,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         try:
@@ -77,11 +92,12 @@ def run_page(page: Path, *, environment: Mapping[str, str], folder: Path) -> Non
 
 
 @functools.cache
-def _as_ordinary_user() -> tuple[str, ...]:
-    """What makes root run a page as readers do: servers behave otherwise for root."""
+def as_ordinary_user() -> tuple[str, ...]:
+    """What makes root run a command as readers do, since servers behave otherwise for root: a user namespace
+    in which we are "daemon", whom every Debian has, and still own our files."""
     if os.geteuid() != 0:
         return ()
-    prefix = ("unshare", "--user", "--map-user=1000", "--map-group=1000")
+    prefix = ("unshare", "--user", "--map-user=1", "--map-group=1")
     tried = subprocess.run([*prefix, "true"], capture_output=True, check=False)
     return prefix if tried.returncode == 0 else ()
 

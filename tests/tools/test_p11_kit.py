@@ -1,0 +1,148 @@
+"""The module behind p11-kit's server, in a process of its own and over ssh."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.engine import SHIM
+from support.pages import as_ordinary_user, run_page
+from support.servers import free_port, served
+
+from hem_provider import connect
+
+PAGE = Path(__file__).parents[2] / "docs" / "recipes" / "p11-kit.md"
+MODULE = SHIM / "hem_pkcs11" / "libhem_pkcs11.so"
+
+
+def newer_p11_kit() -> Path | None:
+    """Prefix of p11-kit 0.25 or newer: the installed one, or the one given."""
+    given = os.environ.get("HEM_TEST_P11_KIT")
+    if given:
+        return Path(given)
+    said = subprocess.run(["p11-kit", "--version"], capture_output=True, text=True, check=False).stdout
+    found = re.search(r"(\d+)\.(\d+)", said)
+    return Path("/usr") if found and (int(found[1]), int(found[2])) >= (0, 25) else None
+
+
+PREFIX = newer_p11_kit()  # before the tests' environment is emptied
+
+
+@pytest.mark.skipif(PREFIX is None, reason="not run: needs p11-kit 0.25 (HEM_TEST_P11_KIT=prefix)")
+def test_ec_signatures_pass_through_newer_p11_kit(bare_environment, tmp_path):
+    environment = bare_environment | {"PATH": f"{PREFIX}/bin:{bare_environment['PATH']}"}
+    run_page(
+        PAGE,
+        environment=environment,
+        folder=tmp_path,
+        newer=True,
+        replacements={"/usr/lib/": f"{PREFIX}/lib/"},
+    )
+
+
+@pytest.fixture
+def mac(device) -> Iterator[str]:
+    """A key whose mechanism every p11-kit carries; its label."""
+    with connect(device.https, passphrase=device.passphrase, ca_file=device.ca_file) as hem:
+        key = hem.keys.create("SHA2-256", label="mac", usage={"mac"})
+        yield "mac"
+        hem.keys.delete(key)
+
+
+def sign_through(client: Path, environment: dict[str, str], folder: Path, label: str) -> bytes:
+    """An HMAC of a file by way of ``client``, and a listing that shows the key."""
+    (folder / "message").write_bytes(b"message")
+    tool = ["pkcs11-tool", "--module", str(client), "--login"]
+    for command in (
+        ["--list-objects"],
+        ["--sign", "-m", "SHA256-HMAC", "--input-file", "message", "--output-file", "mac"],
+    ):
+        done = subprocess.run(
+            [*as_ordinary_user(), *tool, *command],
+            env=environment, cwd=folder, capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert label in done.stdout or "--sign" in command
+    return (folder / "mac").read_bytes()
+
+
+def client_library() -> Path:
+    return next(Path("/usr/lib").glob("*/pkcs11/p11-kit-client.so"))
+
+
+def without_device(environment: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in environment.items() if not name.startswith("HEM_")}
+
+
+def test_signatures_pass_through_the_server_and_are_the_modules_own(bare_environment, engine, mac, tmp_path):
+    socket = tmp_path / "s"
+    direct = sign_through(MODULE, bare_environment, tmp_path, mac)
+    server = subprocess.Popen(
+        ["p11-kit", "server", "--foreground", "--provider", MODULE, "--name", socket, "pkcs11:"],
+        env=bare_environment, stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        while not socket.exists():
+            assert server.poll() is None
+        address = {"P11_KIT_SERVER_ADDRESS": f"unix:path={socket}"}
+        outside = without_device(bare_environment) | address
+        assert sign_through(client_library(), outside, tmp_path, mac) == direct
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+SSHD = """
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {folder}/host
+PidFile none
+AuthorizedKeysFile {folder}/user.pub
+StrictModes no
+UsePAM no
+PermitRootLogin prohibit-password
+PasswordAuthentication no
+SetEnv {variables}
+"""
+
+
+@contextlib.contextmanager
+def ssh_to_ourselves(environment: dict[str, str], folder: Path) -> Iterator[str]:
+    """The command that runs something as ourselves by way of an SSH server, which knows the device."""
+    for key in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / key], check=True)
+    port = free_port()
+    (folder / "known").write_text(f"[127.0.0.1]:{port} " + (folder / "host.pub").read_text())
+    known = {name: environment[name] for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "PATH")}
+    known |= {name: value for name, value in environment.items() if name.startswith("HEM_")}
+    variables = " ".join(f'{name}="{value}"' for name, value in known.items())
+    (folder / "sshd_config").write_text(SSHD.format(port=port, folder=folder, variables=variables))
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # it wants that directory of root's
+    server = [shutil.which("sshd", path="/usr/sbin:/usr/bin"), "-D", "-e", "-f", folder / "sshd_config"]
+    with served(server, port, environment=environment, folder=folder):
+        yield (
+            f"ssh -F none -i {folder}/user -p {port} -o UserKnownHostsFile={folder}/known -o BatchMode=yes "
+            f"{getpass.getuser()}@127.0.0.1"
+        )
+
+
+@pytest.mark.skipif(
+    shutil.which("sshd", path="/usr/sbin:/usr/bin") is None, reason="not run: needs openssh-server"
+)
+def test_signatures_pass_over_ssh(bare_environment, engine, mac, tmp_path):
+    direct = sign_through(MODULE, bare_environment, tmp_path, mac)
+    with ssh_to_ourselves(bare_environment, tmp_path) as ssh:
+        modules = tmp_path / ".config" / "pkcs11" / "modules"
+        modules.mkdir(parents=True)
+        (modules / "hem.module").write_text(f"remote: |{ssh} p11-kit remote {MODULE}\n")
+        (modules.parent / "pkcs11.conf").write_text("user-config: only\n")
+        proxy = next(Path("/usr/lib").glob("*/p11-kit-proxy.so"))
+        assert sign_through(proxy, without_device(bare_environment), tmp_path, mac) == direct
