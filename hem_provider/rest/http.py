@@ -193,11 +193,26 @@ def _any(causes: list[BaseException], classes: tuple[type[BaseException], ...]) 
 
 
 class _Connection(HTTPSConnection):
-    """Trusts the decision of our context: the library would warn for pinned connections too."""
+    """Head and body leave in one TLS record: sent one after the other they cost a small peer, and us,
+    a round more. Trusts the decision of our context: the library would warn for pinned ones too.
+    """
+
+    _head: bytes | None = None  # waits for its body; empty: is about to come
 
     def connect(self) -> None:
         super().connect()
         self.is_verified = True
+
+    def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
+        self._head = b"" if isinstance(body, bytes) and body else None
+        super().request(method, url, body, *args, **kwargs)
+
+    def send(self, data: Any) -> None:
+        if self._head == b"":
+            self._head = bytes(data)
+            return
+        head, self._head = self._head, None
+        super().send(data if head is None else head + data)
 
 
 class _Pool(HTTPSConnectionPool):
@@ -205,11 +220,30 @@ class _Pool(HTTPSConnectionPool):
 
 
 class _Adapter(requests.adapters.HTTPAdapter):
-    """Uses our TLS context as it is: without this, ``requests`` adds its CA bundle to it."""
+    """Uses our TLS context as it is: without this, ``requests`` adds its CA bundle to it.
+
+    It speaks to one host: the pool is looked up once, and an answer is no more than what we read.
+    """
 
     def __init__(self, context: ssl.SSLContext) -> None:
         self._context = context
+        self._pool: Any = None
         super().__init__(max_retries=0)
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
+        if self._pool is None:
+            self._pool = super().get_connection_with_tls_context(*args, **kwargs)
+        return self._pool
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        response = requests.Response()
+        response.request, response.raw = req, resp
+        response.status_code, response.headers = resp.status, resp.headers
+        return response
+
+    def close(self) -> None:
+        self._pool = None
+        super().close()
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
         super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **kwargs)
