@@ -10,7 +10,15 @@ from uuid import UUID
 from hem_provider.cli.pkcs11 import module_path
 from hem_provider.errors import HemConfigError
 
-__all__ = ["add_parser", "configuration", "engine_path"]
+__all__ = [
+    "ENGINE_IDS",
+    "add_parser",
+    "configuration",
+    "engine_path",
+    "key_file",
+    "provider_configuration",
+    "provider_key_file",
+]
 
 LIBRARY = "libhem_engine.so"
 #: The names the engine can be loaded by.
@@ -24,18 +32,20 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     path = actions.add_parser("path", help=f"print the path of {LIBRARY}")
     path.set_defaults(func=_path)
-    config = actions.add_parser("config", help="print an openssl.cnf that loads the engine")
+    config = actions.add_parser("config", help="print an openssl.cnf that loads the engine, or a provider")
     config.add_argument(
         "--id",
         choices=ENGINE_IDS,
         default=ENGINE_IDS[0],
         help="what OpenSSL calls the engine; pkcs11 is for programs that know no other (Apache)",
     )
-    config.set_defaults(func=_config)
-    pem = actions.add_parser(
-        "pem", help="print a key file that names an EC key, for programs without engines"
+    config.add_argument(
+        "--provider", type=Path, metavar="FILE", help="load this pkcs11-provider instead of the engine"
     )
-    pem.add_argument("name", metavar="NAME", help="pkcs11: URI, KID or label")
+    config.set_defaults(func=_config)
+    pem = actions.add_parser("pem", help="print a key file that names a key, for programs that read files")
+    pem.add_argument("--provider", action="store_true", help="for pkcs11-provider, not for the engine")
+    pem.add_argument("name", metavar="NAME", help="pkcs11: URI; for the engine also KID or label")
     pem.set_defaults(func=_pem)
 
 
@@ -80,21 +90,78 @@ distinguished_name = req_distinguished_name
 """
 
 
+def provider_configuration(provider: Path, module: Path) -> str:
+    """A whole openssl.cnf that loads pkcs11-provider from ``provider`` over our ``module``.
+
+    Raises ``HemConfigError`` when there is no such file.
+    """
+    if not provider.is_file():
+        raise HemConfigError(f"there is no provider {provider}: give the path of pkcs11-provider's pkcs11.so")
+    return f"""\
+# OpenSSL 3 with pkcs11-provider over hem-provider's module. Use it by OPENSSL_CONF=this-file.
+openssl_conf = hem_openssl
+
+[hem_openssl]
+providers = hem_providers
+alg_section = hem_algorithms
+
+[hem_algorithms]
+default_properties = ?provider=default
+
+[hem_providers]
+default = default_provider
+pkcs11 = pkcs11_provider
+
+[default_provider]
+activate = 1
+
+[pkcs11_provider]
+module = {provider.resolve()}
+pkcs11-module-path = {module}
+activate = 1
+
+[req]
+distinguished_name = req_distinguished_name
+
+[req_distinguished_name]
+"""
+
+
 def key_file(name: str) -> str:
     """PEM that OpenSSL with the engine loaded reads as the key ``name``: PKCS#8 (RFC 5958) with an
     algorithm of our own and the name as the key.
 
     Raises ``HemConfigError`` unless ``name`` has 1 to 4096 bytes of UTF-8 without NUL.
     """
+    version, algorithm = _der(0x02, b"\0"), _der(0x30, _der(0x06, _ALGORITHM))
+    return _pem_file("PRIVATE KEY", version + algorithm + _der(0x04, _checked(name)))
+
+
+def provider_key_file(uri: str) -> str:
+    """PEM that pkcs11-provider 0.6 and newer reads as the private key that ``uri`` names.
+
+    Raises ``HemConfigError`` unless it is a pkcs11: URI of at most 4096 bytes.
+    """
+    content = _checked(uri)
+    if not uri.lower().startswith("pkcs11:"):
+        raise HemConfigError(f"pkcs11-provider knows keys by pkcs11: URIs only, and this is {uri!r}")
+    return _pem_file("PKCS#11 PROVIDER URI", _der(0x1A, b"PKCS#11 Provider URI v1.0") + _der(0x0C, content))
+
+
+def _checked(name: str) -> bytes:
     content = name.encode("utf-8", "surrogateescape")
     if not 0 < len(content) <= _NAME_MAX or b"\0" in content:
         raise HemConfigError(
             f"the name of a key has 1 to {_NAME_MAX} bytes and no NUL; this one has {len(content)} bytes"
         )
-    version, algorithm = _der(0x02, b"\0"), _der(0x30, _der(0x06, _ALGORITHM))
-    body = base64.b64encode(_der(0x30, version + algorithm + _der(0x04, content))).decode()
+    return content
+
+
+def _pem_file(label: str, content: bytes) -> str:
+    """A DER SEQUENCE of ``content`` in PEM (RFC 7468)."""
+    body = base64.b64encode(_der(0x30, content)).decode()
     lines = [body[start : start + 64] for start in range(0, len(body), 64)]
-    return "\n".join(["-----BEGIN PRIVATE KEY-----", *lines, "-----END PRIVATE KEY-----", ""])
+    return "\n".join([f"-----BEGIN {label}-----", *lines, f"-----END {label}-----", ""])
 
 
 def _der(tag: int, content: bytes) -> bytes:
@@ -127,10 +194,13 @@ def _path(_options: argparse.Namespace) -> int:
 
 
 def _config(options: argparse.Namespace) -> int:
-    print(configuration(engine_path(), options.id), end="")
+    if options.provider is not None:
+        print(provider_configuration(options.provider, module_path()), end="")
+    else:
+        print(configuration(engine_path(), options.id), end="")
     return 0
 
 
 def _pem(options: argparse.Namespace) -> int:
-    print(key_file(options.name), end="")
+    print(provider_key_file(options.name) if options.provider else key_file(options.name), end="")
     return 0

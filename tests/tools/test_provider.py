@@ -1,0 +1,54 @@
+"""The third-party pkcs11-provider for OpenSSL 3 over our module, where it is installed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from support.engine import SHIM
+from support.pages import run_page
+from tools.test_nginx import handshakes_through_a_reload, nginx
+
+from hem_provider.cli.openssl import provider_configuration, provider_key_file
+
+PAGE = Path(__file__).parents[2] / "docs" / "recipes" / "openssl-provider.md"
+MODULE = SHIM / "hem_pkcs11" / "libhem_pkcs11.so"
+
+
+def installed() -> Path | None:
+    given = os.environ.get("HEM_TEST_PKCS11_PROVIDER")
+    if given:
+        return Path(given)
+    return next(Path("/usr").glob("lib*/**/ossl-modules/pkcs11.so"), None)
+
+
+PROVIDER = installed()  # before the tests' environment is emptied
+pytestmark = pytest.mark.skipif(
+    PROVIDER is None, reason="not run: pkcs11-provider is not installed (HEM_TEST_PKCS11_PROVIDER=pkcs11.so)"
+)
+
+
+def test_the_commands_of_the_page_work_as_printed(bare_environment, engine, tmp_path):
+    place = "/usr/lib/x86_64-linux-gnu/ossl-modules/pkcs11.so"
+    run_page(
+        PAGE, environment=bare_environment, folder=tmp_path, newer=True, replacements={place: str(PROVIDER)}
+    )
+
+
+@pytest.fixture
+def with_provider(environment, tmp_path):
+    (tmp_path / "web.key").write_text(provider_key_file("pkcs11:object=web;type=private"))
+    (tmp_path / "openssl.cnf").write_text(provider_configuration(PROVIDER, MODULE))
+    return environment
+
+
+def test_nginx_takes_a_key_file_through_a_reload(certificates, with_provider, tmp_path):
+    with nginx(certificates, with_provider, tmp_path, f"{tmp_path}/web.key") as server:
+        handshakes_through_a_reload(server, 60)
+
+
+@pytest.mark.long
+def test_five_hundred_handshakes_of_nginx_through_a_reload(certificates, with_provider, tmp_path):
+    with nginx(certificates, with_provider, tmp_path, f"{tmp_path}/web.key") as server:
+        handshakes_through_a_reload(server, 500)
