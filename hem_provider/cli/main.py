@@ -19,7 +19,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "emulator": ("hem_provider.cli.emulator", "run a device in software, for trying and testing"),
     "keyring": ("hem_provider.cli.keyring", "passwords that open only while the HEM is there"),
     "openssl": ("hem_provider.cli.openssl", "where the OpenSSL engine is, and how OpenSSL loads it"),
-    "pkcs11": ("hem_provider.cli.pkcs11", "where the PKCS#11 module is"),
+    "pkcs11": ("hem_provider.cli.pkcs11", "the PKCS#11 module: path, state, p11-kit, self-test"),
 }
 
 

@@ -1,4 +1,4 @@
-"""``hem pkcs11``: where the PKCS#11 module is, for tools that want its path."""
+"""``hem pkcs11``: where the PKCS#11 module is, what it would serve, p11-kit, and a self-test."""
 
 from __future__ import annotations
 
@@ -14,11 +14,25 @@ LIBRARY = "libhem_pkcs11.so"
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add ``hem pkcs11 path``."""
-    parser = commands.add_parser("pkcs11", help="where the PKCS#11 module is")
+    """Add ``hem pkcs11 path``, ``info``, ``install`` and ``test``."""
+    parser = commands.add_parser("pkcs11", help="the PKCS#11 module: where it is, and whether it works")
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     path = actions.add_parser("path", help=f"print the path of {LIBRARY}")
     path.set_defaults(func=_path)
+    info = actions.add_parser("info", help="print versions, slots, and whether each device answers")
+    info.set_defaults(func=_info)
+    install = actions.add_parser("install", help="tell p11-kit, and so GnuTLS and others, of the module")
+    install.add_argument(
+        "--directory",
+        type=Path,
+        metavar="DIR",
+        help="default: $XDG_CONFIG_HOME/pkcs11/modules (~/.config when unset); as root /etc/pkcs11/modules",
+    )
+    install.add_argument("--force", action="store_true", help="replace a file that was not written by this")
+    install.set_defaults(func=_install)
+    test = actions.add_parser("test", help="make a key through the module, use it, and delete it")
+    test.add_argument("--device", metavar="NAME", help="configured device, if there are several")
+    test.set_defaults(func=_test)
 
 
 def module_path() -> Path:
@@ -41,3 +55,23 @@ def module_path() -> Path:
 def _path(_options: argparse.Namespace) -> int:
     print(module_path())
     return 0
+
+
+def _info(_options: argparse.Namespace) -> int:
+    from hem_provider.cli.pkcs11_info import print_info
+
+    return print_info(module_path())
+
+
+def _install(options: argparse.Namespace) -> int:
+    from hem_provider.cli.pkcs11_install import default_directory, install
+
+    file = install(module_path(), options.directory or default_directory(), force=options.force)
+    print(f"{file} names the module to p11-kit; 'p11-kit list-modules' shows it. To undo: rm {file}")
+    return 0
+
+
+def _test(options: argparse.Namespace) -> int:
+    from hem_provider.cli.pkcs11_selftest import self_test
+
+    return self_test(module_path(), options.device)

@@ -1,0 +1,64 @@
+"""``hem pkcs11 info``: the module, its versions, and the devices behind its slots."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from hem_pkcs11.functions.general import CRYPTOKI_VERSION
+from hem_pkcs11.slots import make_slots
+
+from hem_provider._version import __version__
+from hem_provider.cli.steps import table
+from hem_provider.config import DeviceConfig, load_config
+from hem_provider.device import Hem
+from hem_provider.errors import HemError, HemNotInitialized
+
+__all__ = ["print_info"]
+
+_AT_ONCE = 16
+
+
+def print_info(module: Path) -> int:
+    """Print it all; each device is asked once, all at the same time.
+
+    Returns the exit status: 1 when nothing is configured. Raises ``HemConfigError`` for settings that
+    cannot be used.
+    """
+    newest = ".".join(map(str, CRYPTOKI_VERSION))
+    print(f"module    {module}")
+    print(f"version   hem-provider {__version__}, PKCS#11 2.40, 3.0 and {newest}")
+    print(f"Python    {platform.python_version()} of {sys.prefix}")
+    config = load_config()
+    print(f"settings  {config.source}")
+    if not config.devices:
+        print(
+            "\nNo device is configured, so the module has no slots. Set HEM_URL, or write [[device]] with\n"
+            'url = "https://…" into the configuration file (docs/configuration.md).'
+        )
+        return 1
+    slots = [(number, slot.config) for number, slot in make_slots(config, Hem).items()]
+    with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
+        answers = list(pool.map(_answer, (device for _, device in slots)))
+    rows = [
+        (str(number), device.name, device.url, answer)
+        for (number, device), answer in zip(slots, answers, strict=True)
+    ]
+    print()
+    print(table(("slot", "token", "device", "answer"), rows, right=(0,)))
+    return 0
+
+
+def _answer(device: DeviceConfig) -> str:
+    """What one call to the device tells, in words."""
+    with Hem(device) as hem:
+        try:
+            identity = hem.probe()
+        except HemNotInitialized:
+            return "there, and not initialised"
+        except HemError as error:
+            return f"no use: {error}"
+        kind = "the emulator" if hem.is_emulator else "a device"
+        return f"there: {kind}, its user is {identity.label!r}"
