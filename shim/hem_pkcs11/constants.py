@@ -407,6 +407,7 @@ class CKM(enum.IntEnum):
     SHA256_KEY_GEN = 0x4005
     SHA384_KEY_GEN = 0x4006
     SHA512_KEY_GEN = 0x4007
+    HEM_DERIVE = VENDOR | 0x48454D01  # of this module: "HEM", 1
 
 
 def name_of(kind: type[enum.IntEnum], value: int) -> str:

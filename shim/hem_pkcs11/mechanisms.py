@@ -40,6 +40,7 @@ class Scheme(enum.Enum):
     KEY_WRAP = "key-wrap"
     KEY_WRAP_PAD = "key-wrap-pad"
     ECDH = "ecdh"
+    DEVICE_DERIVE = "device-derive"
     MLKEM = "mlkem"
     DIGEST = "digest"
     PAIR = "pair"
@@ -125,6 +126,7 @@ _ROWS = (
     Row(CKM.AES_CMAC, _SIGN_MESSAGES, _S.CMAC, _AES, 16, 32, family="mac"),
     # The device has the first 32 bytes of a secret only: whole for these sizes.
     Row(CKM.ECDH1_DERIVE, CKF.HW | CKF.DERIVE | _CURVES, _S.ECDH, _EC | _MONTGOMERY, 255, 256),
+    Row(CKM.HEM_DERIVE, CKF.HW | CKF.DERIVE | _CURVES, _S.DEVICE_DERIVE, _EC | _MONTGOMERY, 255, 521),
     Row(CKM.AES_ECB, _CRYPT, _S.ECB, _AES, 16, 32, family="cipher"),
     Row(CKM.AES_CBC, _CRYPT, _S.CBC, _AES, 16, 32, family="cipher"),
     Row(CKM.AES_CBC_PAD, _CRYPT, _S.CBC_PAD, _AES, 16, 32, family="cipher"),
@@ -196,5 +198,7 @@ def _fits(row: Row, key: Key) -> bool:
             return key.attributes.exdsa
         case Scheme.ECDH:
             return key.attributes.ecdh and key.type.bits <= row.max_size
+        case Scheme.DEVICE_DERIVE:
+            return key.attributes.ecdh
     kept = key.family_mark
     return key.type.family is not Family.AES or not kept or row.family in kept

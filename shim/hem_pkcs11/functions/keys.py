@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKA, CKD, CKF, CKK, CKO, CKR, UNAVAILABLE, name_of
+from hem_pkcs11.functions.derivation import derive_in_device
 from hem_pkcs11.items import Item
 from hem_pkcs11.mechanisms import Row, Scheme, no_parameter, row_of
 from hem_pkcs11.objects import KeyObject
@@ -117,10 +118,11 @@ _KDF_HASHES: Mapping[int, str] = {
 
 
 def derive_key(session: Session, mechanism: Mechanism, handle: int, attributes: Sequence[Attribute]) -> int:
-    """ECDH in the device; the secret becomes a session key in memory.
+    """ECDH in the device; the secret becomes a session key in memory, or with CKM_HEM_DERIVE a key
+    in the device.
 
-    Only for curves of up to 256 bits: firmware 1.2.2 cuts longer secrets to 32 bytes, and a cut
-    secret agrees with nobody else's.
+    In memory only for curves of up to 256 bits: firmware 1.2.2 cuts longer secrets to 32 bytes, and
+    a cut secret agrees with nobody else's.
     """
     row = row_of(mechanism.type, CKF.DERIVE)
     session.require_user()
@@ -128,6 +130,8 @@ def derive_key(session: Session, mechanism: Mechanism, handle: int, attributes: 
     check_class(item, row, CKO.PRIVATE_KEY)
     item.require(CKA.DERIVE)
     assert isinstance(item, KeyObject)  # noqa: S101 - private keys are in the device, all of them
+    if row.scheme is Scheme.DEVICE_DERIVE:
+        return derive_in_device(session, mechanism, item, attributes)
     if item.kind.type.bits > row.max_size:
         raise Pkcs11Error(
             CKR.KEY_SIZE_RANGE,
