@@ -29,7 +29,7 @@ from hem_provider.rest.storage import storage_scope
 from hem_provider.rest.system import SelfTest, Status
 from hem_provider.rest.upgrade import Image, Progress, UpgradeState
 
-__all__ = ["SETTINGS", "Administration"]
+__all__ = ["SETTINGS", "Administration", "NewDevice"]
 
 _log = logging.getLogger("hem_provider.device")
 

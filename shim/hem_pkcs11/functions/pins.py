@@ -117,10 +117,10 @@ def _still_in_use(slot: Slot) -> bool:
 
 
 def _initialize(slot: Slot, name: str, master: str) -> None:
-    from hem_provider import administration
+    from hem_provider.administration import NewDevice
 
     kdf = slot.master_kdf(master)
-    new = administration.NewDevice(user=name, hostname=_host(slot))  # type: ignore[attr-defined]
+    new = NewDevice(user=name, hostname=_host(slot))
     unknown = os.urandom(32).hex()
     slot.hem.admin.initialize(new, passphrase=unknown, master=master, master_kdf=kdf)
 
