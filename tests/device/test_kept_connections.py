@@ -101,3 +101,30 @@ def test_an_answer_cut_short_is_still_told_when_it_may_not_be_repeated(tls_serve
         with pytest.raises(HemConnectionError):
             hem.rest.channel.call("POST", "/api/keymgmt/create", body={"a": "b"})
         assert hem.statistics.calls == 1
+
+
+def test_a_tls_session_is_taken_once_and_resumed_for_all(served):
+    with connect(served.https, passphrase=served.passphrase, ca_file=served.ca_file) as hem:
+        sessions = set()
+        for _ in range(5):
+            hem.status()
+            sessions.add(id(hem.rest.channel._carriers.get().device()._context.session))
+        assert len(sessions) == 1
+        assert id(None) not in sessions
+
+
+def test_a_server_that_resumes_nothing_costs_a_bounded_number_of_sessions(tls_server, monkeypatch):
+    monkeypatch.setattr("hem_provider.rest.tls._MOST_TAKEN", 3)
+    context, pin = tls_server
+    context.num_tickets = 0
+
+    def answer(connection):
+        connection.recv(10_000)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+
+    with server(answer, tls=context) as address, connect(f"https://{address}", pin_sha256=pin) as hem:
+        kept = []
+        for _ in range(5):
+            hem.rest.channel.call("GET", "/api/system/status")
+            kept.append(hem.rest.channel._carriers.get().device()._context.session is not None)
+    assert kept == [True, True, True, False, False]
