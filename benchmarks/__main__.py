@@ -16,8 +16,9 @@ from pathlib import Path
 
 from benchmarks.commands import Commands
 from benchmarks.crowd import measure_crowd
-from benchmarks.gate import broken
+from benchmarks.gate import broken, grown
 from benchmarks.laboratory import Fact
+from benchmarks.memory import measure_memory
 from benchmarks.operations import Operations
 from benchmarks.report import Run, replace_section, tables, write_run
 from benchmarks.scale import SIZES, measure_scale
@@ -27,7 +28,7 @@ from benchmarks.surroundings import load, surroundings
 from hem_provider.cli.measuring.figures import Figure, plain
 
 DOCS = Path(__file__).parents[1] / "docs"
-GROUPS = ("start", "operations", "hardware", "commands", "scale", "crowd")
+GROUPS = ("start", "operations", "hardware", "commands", "scale", "crowd", "memory")
 
 
 def main() -> int:
@@ -48,7 +49,7 @@ def main() -> int:
     if options.publish:
         page = DOCS / "performance.md"
         page.write_text(replace_section(page.read_text("utf-8"), tables(run)), "utf-8")
-    problems = broken(figures)
+    problems = [*broken(figures), *grown(facts)]
     for each in problems:
         print(f"worse than it may be: {each}")
     return 1 if problems and options.gate else 0
@@ -69,6 +70,7 @@ def _measure(folder: Path, options: argparse.Namespace, facts: list[Fact]) -> It
         ),
         "scale": lambda: iter([measure_scale(folder / "scale", max(2, few // 2), options.largest)]),
         "crowd": lambda: iter([measure_crowd(folder / "crowd", rounds)]),
+        "memory": lambda: _memory(folder / "memory", rounds, facts),
     }
     for name, step in steps.items():
         if name in wanted:
@@ -79,6 +81,11 @@ def _starts(folder: Path, softhsm: SoftHsm | None, rounds: int, facts: list[Fact
     startup = Startup(folder, softhsm)
     yield startup.measure(rounds)
     facts += startup.memory()
+
+
+def _memory(folder: Path, rounds: int, facts: list[Fact]) -> Iterator[list[Figure]]:
+    facts += measure_memory(folder, local=10_000 * rounds, remote=100 * rounds)
+    yield from ()
 
 
 def _operations(

@@ -11,12 +11,15 @@ import enum
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from benchmarks.laboratory import GROWN, Fact
 from hem_provider.cli.measuring.figures import Figure
 
-__all__ = ["ALLOWANCE", "LIMITS", "Limit", "Measure", "broken", "judged"]
+__all__ = ["ALLOWANCE", "LIMITS", "MOST_GROWN", "Limit", "Measure", "broken", "grown", "judged"]
 
 #: Medians of 100 rounds on a busy two-core machine differ by this much between runs.
 ALLOWANCE = 1.10
+#: KiB that allocators may take in the course of things.
+MOST_GROWN = 4096.0
 
 
 class Measure(enum.Enum):
@@ -108,6 +111,15 @@ LIMITS: Sequence[Limit] = (
 def judged(figures: Iterable[Figure], limits: Sequence[Limit] = LIMITS) -> list[tuple[Figure, Limit]]:
     """Each figure with each limit that is about it."""
     return [(figure, limit) for figure in figures for limit in limits if limit.holds_for(figure)]
+
+
+def grown(facts: Iterable[Fact], most: float = MOST_GROWN) -> list[str]:
+    """Where memory did not stay flat, in words."""
+    return [
+        f"{fact.name}: {fact.value:,.0f} {fact.unit}, at most {most:,.0f}"
+        for fact in facts
+        if fact.name.startswith(GROWN) and fact.value > most
+    ]
 
 
 def broken(figures: Iterable[Figure], limits: Sequence[Limit] = LIMITS) -> list[str]:

@@ -17,7 +17,10 @@ from hem_provider.device import Hem
 from hem_provider.emulator.served import ServedEmulator
 from hem_provider.rest.bare import BareClient
 
-__all__ = ["Counter", "Fact", "Laboratory", "watch"]
+__all__ = ["GROWN", "Counter", "Fact", "Laboratory", "watch"]
+
+#: How the names of facts about growth begin.
+GROWN = "memory grown, after the first tenth, in"
 
 
 @dataclass(frozen=True, slots=True)

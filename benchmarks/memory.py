@@ -16,14 +16,13 @@ from pathlib import Path
 from hem_pkcs11.constants import CKM, CKO
 
 from benchmarks.cryptoki import Cryptoki
-from benchmarks.laboratory import Laboratory
+from benchmarks.gate import grown
+from benchmarks.laboratory import GROWN, Fact, Laboratory
 from hem_provider.cli.pkcs11 import module_path
 from hem_provider.cli.progress import progress
 
-__all__ = ["growth", "main"]
+__all__ = ["growth", "main", "measure_memory"]
 
-#: KiB that allocators may take in the course of things.
-ALLOWANCE = 4096
 _TENTHS = 10
 
 
@@ -42,30 +41,41 @@ def growth(work: Callable[[], object], times: int, what: str) -> Iterator[int]:
         yield resident()
 
 
-def main() -> int:
-    """Measure and judge."""
-    parser = argparse.ArgumentParser(prog="benchmarks.memory", description=__doc__)
-    parser.add_argument("--local", type=int, default=1_000_000, metavar="N", help="local operations")
-    parser.add_argument("--remote", type=int, default=10_000, metavar="N", help="signatures")
-    options = parser.parse_args()
-    status = 0
-    with tempfile.TemporaryDirectory(prefix="hem-bench-") as name, Laboratory(Path(name)) as lab:
-        os.environ.update(lab.environment(Path(name) / "cache"))
+def measure_memory(folder: Path, local: int, remote: int) -> list[Fact]:
+    """How much this process grows, through the module's C functions."""
+    facts = []
+    with Laboratory(folder) as lab:
+        os.environ.update(lab.environment(folder / "cache"))
         with lab.connect() as hem:
             hem.keys.create("SECP256R1", label="web", usage={"sign"})
         module = Cryptoki(module_path())
         module.login(lab.passphrase)
         (key,) = module.find(CKO.PRIVATE_KEY, label="web")
         for what, work, times in (
-            ("local: C_GenerateRandom", lambda: module.random(32), options.local),
-            ("remote: C_Sign", lambda: module.sign(key, CKM.ECDSA_SHA256, b"message"), options.remote),
+            (f"{GROWN} {local:,} local operations (C_GenerateRandom)", lambda: module.random(32), local),
+            (
+                f"{GROWN} {remote:,} remote operations (C_Sign)",
+                lambda: module.sign(key, CKM.ECDSA_SHA256, b"message"),
+                remote,
+            ),
         ):
             sizes = list(growth(work, times, what))
-            grown = sizes[-1] - sizes[0]
-            status |= grown > ALLOWANCE
-            print(f"{what}, {times} times: {sizes[0]} to {sizes[-1]} KiB, grown by {grown} KiB", flush=True)
+            facts.append(Fact(what, float(sizes[-1] - sizes[0]), "KiB"))
         module.close()
-    return status
+    return facts
+
+
+def main() -> int:
+    """Measure and judge."""
+    parser = argparse.ArgumentParser(prog="benchmarks.memory", description=__doc__)
+    parser.add_argument("--local", type=int, default=1_000_000, metavar="N", help="local operations")
+    parser.add_argument("--remote", type=int, default=10_000, metavar="N", help="signatures")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="hem-bench-") as name:
+        facts = measure_memory(Path(name), options.local, options.remote)
+    for fact in facts:
+        print(f"{fact.name}: {fact.value:,.0f} {fact.unit}")
+    return int(bool(grown(facts)))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.gate import ALLOWANCE, LIMITS, Limit, Measure, broken
-from benchmarks.laboratory import Fact
+from benchmarks.gate import ALLOWANCE, LIMITS, MOST_GROWN, Limit, Measure, broken, grown
+from benchmarks.laboratory import GROWN, Fact
 from benchmarks.report import BEGIN, END, Run, read_run, replace_section, tables, write_run
 from hem_provider.cli.measuring.figures import Figure
 
@@ -70,3 +70,10 @@ def test_only_the_generated_part_of_the_document_is_replaced():
     assert replace_section(text, "new") == f"before\n{BEGIN}\n\nnew\n\n{END}\nafter\n"
     with pytest.raises(ValueError, match="lacks the marks"):
         replace_section("no marks", "new")
+
+
+def test_memory_that_grows_is_a_regression_and_its_size_is_not():
+    facts = [Fact("memory added to the host", 1e6, "KiB"), Fact(f"{GROWN} 10 operations", MOST_GROWN, "KiB")]
+    assert grown(facts) == []
+    (said,) = grown([Fact(f"{GROWN} 10 operations", 5000.0, "KiB")])
+    assert said.endswith("10 operations: 5,000 KiB, at most 4,096")
