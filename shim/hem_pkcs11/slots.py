@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hem_pkcs11.constants import CKF, CKR, CKU
+from hem_pkcs11.entropy import DeviceEntropy
 from hem_pkcs11.fixed import fixed_objects
 from hem_pkcs11.functions.states import SavedStates
 from hem_pkcs11.log import log
@@ -55,6 +56,7 @@ class Slot:
         *,
         keep_login: float = 0.0,
         store_directory: Path | None = None,
+        device_random: bool = False,
     ) -> None:
         self.number = number
         self.config = config
@@ -62,6 +64,7 @@ class Slot:
         self.login = Login(keep_login)
         self.objects = ObjectTable()
         self.states = SavedStates()
+        self.entropy = DeviceEntropy() if device_random else None
         self.lock = threading.RLock()  # login and listing: one thread asks, the others wait
         for fixed in fixed_objects():
             self.objects.add(fixed)
@@ -286,6 +289,7 @@ def make_slots(config: Config, open_device: OpenDevice) -> dict[int, Slot]:
     options: dict[str, Any] = {
         "keep_login": config.pkcs11.login_cache,
         "store_directory": store_directory(config.source),
+        "device_random": config.pkcs11.device_random,
     }
     return {
         number: Slot(number, device, open_device, **options)
