@@ -80,6 +80,7 @@ class Operations:
         self.recall: Callable[[str], KeyAttributes | None] = lambda _: None
         #: Told the KID of a key that the device turned out not to have.
         self.gone: Callable[[str], None] = lambda _: None
+        self._first_fetched: str | None = None
         self.symmetric = SymmetricOperations(rest.symmetric, self._run, self.fetch)
 
     def sign(self, kid: str, message: bytes, algorithm: str, *, context: bytes | None = None) -> bytes:
@@ -153,8 +154,15 @@ class Operations:
         return self._run(kid, _MLDSA_VERIFY, check)
 
     def fetch(self, kid: str) -> KeyMaterial:
-        """Type and public key. ``HemKeyNotFound`` when there is no such key."""
-        scopes = (f"keymgmt:use:{kid}", "keymgmt:gen", "keymgmt:get")
+        """Type and public key. ``HemKeyNotFound`` when there is no such key.
+
+        The first key is likely the one that is used next, so its own scope serves both; whoever
+        reads a second one gets the scope for all, and logs in no more.
+        """
+        scopes = [f"keymgmt:use:{kid}", "keymgmt:gen", "keymgmt:get"]
+        if self._first_fetched not in (None, kid):
+            scopes.insert(0, scopes.pop())
+        self._first_fetched = self._first_fetched or kid
         return self._session.authorised(scopes, lambda token: self._rest.keymgmt.get(kid, token=token))
 
     def _run(self, kid: str, what: _Need | str, action: Callable[[str], T]) -> T:

@@ -150,6 +150,22 @@ def test_objects_show_label_id_and_usage_after_login(tool: Tool, made: dict[str,
     assert "EC_POINT:   0420" in said
 
 
+def test_public_halves_of_many_pairs_take_one_login_for_one_key_and_one_for_all_others(
+    tool: Tool,
+    made: dict[str, Path],
+    environment: dict[str, str],
+    emulator: ServedEmulator,
+    tmp_path: Path,
+) -> None:
+    environment["XDG_CACHE_HOME"] = str(tmp_path / "empty")
+    before = len(emulator.calls())
+    said = tool("-O").stdout
+    assert said.count("EC_POINT:") >= 3
+    asked = {each["path"] for each in emulator.calls(before) if "/keymgmt/get/" in each["path"]}
+    assert len(asked) >= 3
+    assert emulator.logins(before) <= 3  # one that the tool asks for, two more for the points
+
+
 @pytest.mark.parametrize("size", [0, 2049])
 def test_a_message_of_wrong_size_is_refused_in_words(
     tool: Tool, made: dict[str, Path], tmp_path: Path, size: int
