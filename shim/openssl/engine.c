@@ -127,41 +127,36 @@ static int control(ENGINE *engine, int command, long number, void *pointer, void
 
 /* --- life --------------------------------------------------------------------------------- */
 
-/* Under both names there may be two engines at once, which share everything. */
-static int bound, initialised;
+/* One engine at a time: settings, methods and keys are the library's. */
+static bool bound;
 
 /* The module is loaded when the first key is: an engine that a configuration file loads into every
  * program costs nothing where it is not used. */
 static int init(ENGINE *engine)
 {
     (void)engine;
-    hem_lock();
-    initialised++;
-    hem_unlock();
     return 1;
 }
 
-/* When the last user is gone, no key of ours is left. */
+/* The last user is gone, so no key of ours is left. */
 static int finish(ENGINE *engine)
 {
     (void)engine;
     hem_lock();
-    if (--initialised == 0) {
-        hem_keys_forget();
-        hem_module_close();
-    }
+    hem_keys_forget();
+    hem_module_close();
     hem_unlock();
     return 1;
 }
 
 static int destroy(ENGINE *engine)
 {
-    hem_pem_forget(engine);
-    if (--bound > 0)
-        return 1;
+    (void)engine;
     hem_settings_clear();
+    hem_pem_forget();
     hem_methods_free();
     hem_errors_unload();
+    bound = false;
     return 1;
 }
 
@@ -179,9 +174,9 @@ static int bind(ENGINE *engine, const char *wanted_id)
 {
     const char *id = known_id(wanted_id);
 
-    if (id == NULL)
+    if (id == NULL || bound) /* OpenSSL 3 itself refuses a library that it has loaded already */
         return 0;
-    bound++;
+    bound = true;
     hem_errors_load();
     return hem_methods_create() && ENGINE_set_id(engine, id) &&
            ENGINE_set_name(engine, engine_name) && ENGINE_set_init_function(engine, init) &&

@@ -88,10 +88,9 @@ bool hem_pem_register(ENGINE *owner)
     return registered;
 }
 
-void hem_pem_forget(const ENGINE *owner)
+void hem_pem_forget(void)
 {
-    if (engine == owner)
-        engine = NULL;
+    engine = NULL;
 }
 
 int hem_pem_type(void)

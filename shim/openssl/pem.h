@@ -10,8 +10,8 @@
  * 2.25.122430122048691160896791740829055947175, whose private key is a name as in uri.h. */
 bool hem_pem_register(ENGINE *engine);
 
-/* `engine` is going: such files are refused until another registers. */
-void hem_pem_forget(const ENGINE *engine);
+/* No engine any more: such files are refused. */
+void hem_pem_forget(void);
 
 /* OpenSSL's number for that algorithm: a key type that no key ever has. */
 int hem_pem_type(void);

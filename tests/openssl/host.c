@@ -15,6 +15,7 @@
  *   threads COUNT     threads that sign
  *   again             the engine is finished and initialised; keys are dropped
  *   repeat COUNT NAME loads, signs and frees
+ *   other FILE        loads the engine a second time
  *   default           ENGINE_set_default(), as nginx does
  *
  * Each prints "ok", or "failed: " and the error queue. The program ends with 1 if one failed.
@@ -304,7 +305,20 @@ static bool open_engine(const char *file)
     ENGINE_load_dynamic();
     engine = ENGINE_by_id("dynamic");
     return engine != NULL && ENGINE_ctrl_cmd_string(engine, "SO_PATH", file, 0) &&
+           (getenv("ENGINE_ID") == NULL ||
+            ENGINE_ctrl_cmd_string(engine, "ID", getenv("ENGINE_ID"), 0)) &&
            ENGINE_ctrl_cmd_string(engine, "LOAD", NULL, 0);
+}
+
+/* Loads the engine a second time, beside the one in use. */
+static bool other(const char *file)
+{
+    ENGINE *ours = engine;
+    bool good = open_engine(file);
+
+    ENGINE_free(engine);
+    engine = ours;
+    return good;
 }
 
 /* Runs the command at words[0], sets how many words it took. */
@@ -341,6 +355,8 @@ static bool run(char **words, int left, int *taken, bool *started)
         return fork_children(atol(words[1]), true);
     if (strcmp(command, "threads") == 0)
         return threads(atol(words[1]), 3);
+    if (strcmp(command, "other") == 0)
+        return other(words[1]);
     *taken = 3;
     if (strcmp(command, "sign") == 0)
         return sign_and_verify(key, EVP_get_digestbyname(words[1]), (size_t)atol(words[2]), NULL);

@@ -247,6 +247,21 @@ def test_an_engine_that_was_finished_starts_anew(host, tmp_path):
     assert calls.count("C_Initialize") == calls.count("C_Finalize") == 3
 
 
+@pytest.mark.parametrize("name", ["hem", "pkcs11"])
+def test_the_engine_answers_to_both_ids(host, name):
+    host(f"load {EC} sign sha256 10", ENGINE_ID=name)
+
+
+def test_the_engine_answers_to_no_other_id(host):
+    assert "init failed" in host(f"load {EC}", check=False, ENGINE_ID="other").stdout
+
+
+def test_a_second_engine_of_the_library_is_refused_and_the_first_goes_on(host, engine):
+    said = host(f"load {EC} other {engine} sign sha256 10", check=False).stdout
+    assert "init failed" in said
+    assert said.endswith("ok\n")
+
+
 def test_loading_a_key_again_and_again_uses_one_session(host, tmp_path):
     host(f"load {ED25519} repeat 30 key0")
     assert (tmp_path / "calls").read_text().split().count("C_OpenSession") == 1
