@@ -65,7 +65,9 @@ def _measure(folder: Path, options: argparse.Namespace, facts: list[Fact]) -> It
         "operations": lambda: _operations(folder / "operations", softhsm, options, hardware=False),
         "hardware": lambda: _operations(folder / "hardware", None, options, hardware=True),
         "commands": lambda: (
-            Commands(folder / f"commands-{latency}", latency).measure(few)
+            Commands(folder / f"commands-{latency}", latency).measure(
+                few if latency == "none" else max(2, few // 2)
+            )
             for latency in ("none", *(("ppa",) if "hardware" in wanted else ()))
         ),
         "scale": lambda: iter([measure_scale(folder / "scale", max(2, few // 2), options.largest)]),

@@ -12,7 +12,7 @@ from benchmarks.cryptoki import Cryptoki
 from benchmarks.keyring_cases import keyring_cases
 from benchmarks.laboratory import Laboratory, watch
 from benchmarks.modules import module_cases, python_cases, signing_case
-from benchmarks.requests_script import plain_requests_case
+from benchmarks.requests_script import other_client_case, plain_requests_case
 from benchmarks.softhsm import SoftHsm
 from hem_provider.cli.measuring.cases import device_cases, key_cases, signing_cases
 from hem_provider.cli.measuring.figures import Figure, figures_of
@@ -32,7 +32,8 @@ _FEW = ("SECP256R1", "ED25519")
 class Operations:
     """Three devices (closing, keeping, slow) and one module with a slot for each."""
 
-    def __init__(self, folder: Path, softhsm: SoftHsm | None = None) -> None:
+    def __init__(self, folder: Path, softhsm: SoftHsm | None = None, client: Path | None = None) -> None:
+        self._client = client
         self._softhsm = softhsm
         self._stack = ExitStack()
         self._folder = folder
@@ -124,6 +125,8 @@ class Operations:
     def _alternatives(self, subject: Subject) -> Iterator[Case]:
         """What a user could take instead."""
         yield plain_requests_case(self._labs["close"], subject)
+        if self._client is not None:
+            yield other_client_case(self._client, self._labs["close"], subject)
         if self._softhsm is not None:
             yield from self._softhsm.cases()
 

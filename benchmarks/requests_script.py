@@ -1,8 +1,9 @@
-"""The script that one would write without this package: ``requests`` and a token."""
+"""Signing without this package: a script with ``requests`` and a token, and whatever client one has."""
 
 from __future__ import annotations
 
 import base64
+import runpy
 from pathlib import Path
 
 from benchmarks.laboratory import Laboratory
@@ -10,7 +11,7 @@ from hem_provider.cli.measuring.cases import MESSAGE
 from hem_provider.cli.measuring.measure import Case
 from hem_provider.cli.measuring.subject import Subject
 
-__all__ = ["plain_requests_case"]
+__all__ = ["other_client_case", "plain_requests_case"]
 
 
 def plain_requests_case(lab: Laboratory, subject: Subject) -> Case:
@@ -35,3 +36,17 @@ def plain_requests_case(lab: Laboratory, subject: Subject) -> Case:
         return base64.b64decode(answer.json()["sign"])
 
     return Case("sign SECP256R1", "plain requests script", sign)
+
+
+def other_client_case(script: Path, lab: Laboratory, subject: Subject) -> Case:
+    """Another client of the device, by a script of yours.
+
+    It defines ``signer(url, ca_file, passphrase, kid)``, which returns a function that takes a
+    message and signs it with ECDSA and SHA-256. ``ValueError`` when it does not.
+    """
+    signer = runpy.run_path(str(script)).get("signer")
+    if not callable(signer):
+        raise ValueError(f"{script}: defines no function signer(url, ca_file, passphrase, kid)")
+    kid = subject.keys["SECP256R1"].kid
+    sign = signer(lab.emulator.https, str(lab.emulator.ca_file), lab.passphrase, kid)
+    return Case("sign SECP256R1", f"client {script.stem}", lambda: sign(MESSAGE))

@@ -138,3 +138,19 @@ def test_hem_bench_signs_with_a_key_of_the_users(lab):
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("sign ED25519") == 8
     assert hem_bench(lab, "--key", "nobody").stderr == "hem: bench: no key with label 'nobody'\n"
+
+
+def test_another_client_is_measured_in_the_same_run(tmp_path):
+    script = tmp_path / "mine.py"
+    script.write_text(
+        "import hem_provider\n"
+        "def signer(url, ca_file, passphrase, kid):\n"
+        "    hem = hem_provider.connect(url, passphrase=passphrase, ca_file=ca_file)\n"
+        "    return lambda message: hem.sign(kid, message, 'SHA256WithECDSA')\n"
+    )
+    wanted = ("--groups", "operations", "--only", "sign SECP256R1", "--rounds", "1")
+    done = benchmark(*wanted, "--client", script)
+    assert done.returncode == 0, done.stderr
+    assert "  client mine  " in done.stdout
+    script.write_text("")
+    assert "defines no function signer" in benchmark(*wanted, "--client", script).stderr
