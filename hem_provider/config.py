@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from functools import partial
@@ -195,6 +194,8 @@ def _from_environment(environ: Mapping[str, str]) -> Config:
 
 
 def _from_file(path: Path) -> Config:
+    import tomllib  # a device given by the environment needs no file
+
     try:
         check_not_writable_by_others(path, "the configuration")
         text = path.read_text("utf-8")

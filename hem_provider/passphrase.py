@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from pathlib import Path
 
 from hem_provider.errors import HemConfigError
@@ -54,6 +52,9 @@ def _read_file(path: Path) -> bytes:
 
 
 def _run(command: tuple[str, ...]) -> bytes:
+    import shutil  # most passphrases come without a command, and these take a tenth of the module's start
+    import subprocess
+
     program = shutil.which(command[0]) if not privileges_raised() else command[0]
     if program is None or not Path(program).is_absolute():
         raise HemConfigError(f"passphrase_command: there is no program {command[0]!r}")
