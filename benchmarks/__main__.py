@@ -44,9 +44,11 @@ def main() -> int:
     for fact in facts:
         print(f"{fact.name}: {fact.value:,.0f} {fact.unit}")
     run = Run(when, surroundings(), (at_start, load()), options.rounds, figures, facts)
-    for output in filter(None, (options.output, DOCS / "performance" if options.publish else None)):
-        _write(run, output)
+    if options.output is not None:
+        _write(run, options.output)
+        (options.output / "report.md").write_text(f"# Figures\n\n{tables(run)}\n", encoding="utf-8")
     if options.publish:
+        _write(run, DOCS / "performance")
         page = DOCS / "performance.md"
         page.write_text(replace_section(page.read_text("utf-8"), tables(run)), "utf-8")
     problems = [*broken(figures), *grown(facts)]
@@ -94,7 +96,7 @@ def _operations(
     folder: Path, softhsm: SoftHsm | None, options: argparse.Namespace, *, hardware: bool
 ) -> Iterator[list[Figure]]:
     folder.mkdir(parents=True)
-    with Operations(folder, softhsm) as operations:
+    with Operations(folder, softhsm, options.client) as operations:
         if hardware:
             yield operations.measure_hardware(max(2, options.rounds // 5))
         else:
@@ -112,7 +114,6 @@ def _softhsm(folder: Path) -> SoftHsm | None:
 def _write(run: Run, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     write_run(run, folder / "results.json")
-    (folder / "report.md").write_text(f"# Figures\n\n{tables(run)}\n", encoding="utf-8")
     try:
         from benchmarks.plots import draw
 
@@ -131,6 +132,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--largest", type=int, default=SIZES[-1], help="most keys on a device (scale)")
     parser.add_argument(
         "--output", type=Path, metavar="FOLDER", help="write results.json, report and pictures"
+    )
+    parser.add_argument(
+        "--client", type=Path, metavar="FILE", help="another client's signer(), see docs/performance.md"
     )
     parser.add_argument("--publish", action="store_true", help="put the results into docs/")
     parser.add_argument("--gate", action="store_true", help="status 1 when something is worse than it may be")

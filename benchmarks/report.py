@@ -52,7 +52,7 @@ def write_run(run: Run, path: Path) -> None:
         "facts": [asdict(each) for each in run.facts],
         "figures": [each.document() for each in run.figures],
     }
-    path.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    path.write_text(json.dumps(document, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
 def read_run(path: Path) -> Run:

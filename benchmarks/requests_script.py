@@ -42,11 +42,11 @@ def other_client_case(script: Path, lab: Laboratory, subject: Subject) -> Case:
     """Another client of the device, by a script of yours.
 
     It defines ``signer(url, ca_file, passphrase, kid)``, which returns a function that takes a
-    message and signs it with ECDSA and SHA-256. ``ValueError`` when it does not.
+    message and signs it with ECDSA and SHA-256. ``TypeError`` when it does not.
     """
     signer = runpy.run_path(str(script)).get("signer")
     if not callable(signer):
-        raise ValueError(f"{script}: defines no function signer(url, ca_file, passphrase, kid)")
+        raise TypeError(f"{script}: defines no function signer(url, ca_file, passphrase, kid)")
     kid = subject.keys["SECP256R1"].kid
     sign = signer(lab.emulator.https, str(lab.emulator.ca_file), lab.passphrase, kid)
     return Case("sign SECP256R1", f"client {script.stem}", lambda: sign(MESSAGE))
