@@ -18,12 +18,12 @@ $(READY): again
 endif
 endif
 
-.PHONY: setup demo test test-long lint bench bench-gate clean again
+.PHONY: setup tools demo test test-long lint bench bench-gate clean again
 again:
 
 setup: $(READY) $(MODULE) $(ENGINE)
 
-$(READY): pyproject.toml .ci/setup .ci/debian-packages
+$(READY): pyproject.toml .ci/setup .ci/packages .ci/debian-packages
 	@sh .ci/setup "$(PYTHON)" "$(VENV)"
 	@touch $@
 
@@ -44,10 +44,14 @@ lint: setup
 	$(BIN)/mypy
 	PYTHONPATH=shim $(BIN)/lint-imports
 
-test: lint
+# The tools that the module and the engine are tried in.
+tools:
+	@command -v dpkg-query >/dev/null || exit 0; sh .ci/packages $$(grep -v '^#' .ci/debian-packages-test)
+
+test: lint tools
 	$(BIN)/pytest
 
-test-long: setup
+test-long: setup tools
 	HYPOTHESIS_PROFILE=search $(BIN)/pytest -m long --timeout 3600
 
 bench: setup

@@ -65,7 +65,7 @@ def sign_through(client: Path, environment: dict[str, str], folder: Path, label:
         ["--sign", "-m", "SHA256-HMAC", "--input-file", "message", "--output-file", "mac"],
     ):
         done = subprocess.run(
-            [*as_ordinary_user(), *tool, *command],
+            [*as_ordinary_user(required=True), *tool, *command],
             env=environment, cwd=folder, capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
