@@ -103,10 +103,6 @@ openssl_conf = hem_openssl
 
 [hem_openssl]
 providers = hem_providers
-alg_section = hem_algorithms
-
-[hem_algorithms]
-default_properties = ?provider=default
 
 [hem_providers]
 default = default_provider

@@ -37,7 +37,7 @@ def test_the_commands_of_the_page_work_as_printed(bare_environment, engine, tmp_
 
 
 @pytest.fixture
-def with_provider(environment, tmp_path):
+def with_provider(environment, engine, tmp_path):
     (tmp_path / "web.key").write_text(provider_key_file("pkcs11:object=web;type=private"))
     (tmp_path / "openssl.cnf").write_text(provider_configuration(PROVIDER, MODULE))
     return environment
