@@ -52,6 +52,7 @@ class Module:
         self.load_config = load_config
         self.open_device = open_device
         self.initialized_in: int | None = None
+        self.turning = threading.Lock()  # one thread at a time initialises or finalises
         self.config: Config | None = None
         self.slots: dict[int, Slot] = {}
         self.sessions = SessionTable()
@@ -71,13 +72,17 @@ class Module:
         self.ended.set()
         for slot in self.slots.values():
             slot.close()
-        self.abandon()
+        self._forget()
 
     def abandon(self) -> None:
         """Forget everything without touching any of it: what a forked child does.
 
         The parent's connections and locks are not the child's to close or to take.
         """
+        self.turning = threading.Lock()
+        self._forget()
+
+    def _forget(self) -> None:
         self.initialized_in = None
         self.config = None
         self.slots = {}
@@ -103,10 +108,10 @@ class Module:
         result: Any = None
         row = CALLS.get(name)
         try:
-            if row is None:
-                raise Pkcs11Error(CKR.FUNCTION_NOT_SUPPORTED)
             if self.initialized_in is None and name != "C_Initialize":
                 raise Pkcs11Error(CKR.CRYPTOKI_NOT_INITIALIZED)
+            if row is None:
+                raise Pkcs11Error(CKR.FUNCTION_NOT_SUPPORTED)
             if row.session:
                 session = self.sessions.get(arguments[0])
             rv, result = CKR.OK, self._run(row, session, arguments)

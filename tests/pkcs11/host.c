@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <grp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -13,13 +14,16 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "cryptoki.h"
 
 enum { /* positions in the function lists */
-    INITIALIZE = 0, FINALIZE = 1, GET_SLOT_LIST = 4, OPEN_SESSION = 12, CLOSE_SESSION = 13,
-    LOGIN = 18, FIND_INIT = 26, FIND = 27, FIND_FINAL = 28, SIGN_INIT = 42, SIGN = 43,
+    INITIALIZE = 0, FINALIZE = 1, GET_SLOT_LIST = 4, GET_TOKEN_INFO = 6, OPEN_SESSION = 12,
+    CLOSE_SESSION = 13, LOGIN = 18, DESTROY = 22, GET_ATTRIBUTES = 24, FIND_INIT = 26, FIND = 27,
+    FIND_FINAL = 28, DIGEST_INIT = 37, DIGEST = 38, SIGN_INIT = 42, SIGN = 43, VERIFY_INIT = 48,
+    VERIFY = 49, GENERATE_KEY = 58, RANDOM = 64,
 };
 
 typedef CK_RV (*function)();
@@ -100,6 +104,18 @@ static CK_RV all(const char *pin)
     return rv;
 }
 
+static CK_RV all_configured(void)
+{
+    CK_RV rv = CALL(INITIALIZE)(NULL);
+    if (rv == CKR_OK)
+        rv = open_session();
+    if (rv == CKR_OK)
+        rv = CALL(LOGIN)(session, 1UL, NULL, 0UL);
+    if (rv == CKR_OK)
+        rv = find_key();
+    return rv != CKR_OK ? rv : sign_in(session);
+}
+
 /* --- forks while other threads are in the module ----------------------------------------- */
 
 static atomic_bool stop;
@@ -157,6 +173,178 @@ static CK_RV forks(int number, int threads, const char *pin)
     return worst != CKR_OK ? worst : sign_in(session);
 }
 
+/* --- mixed calls of many threads ---------------------------------------------------------- */
+
+static CK_ULONG public_key;
+
+/* The public half of the key that signs: the one with its CKA_ID. */
+static CK_RV find_public(void)
+{
+    CK_ULONG class = 2, count = 0;
+    unsigned char id[64];
+    CK_ATTRIBUTE template[] = {{0x000, &class, sizeof class}, {0x102, id, sizeof id}};
+    CK_RV rv = CALL(GET_ATTRIBUTES)(session, key, &template[1], 1UL);
+    if (rv == CKR_OK)
+        rv = CALL(FIND_INIT)(session, template, 2UL);
+    if (rv == CKR_OK)
+        rv = CALL(FIND)(session, &public_key, 1UL, &count);
+    if (rv == CKR_OK)
+        rv = CALL(FIND_FINAL)(session);
+    return rv == CKR_OK && count != 1 ? 0x60 : rv;
+}
+
+static CK_RV mix_verify(CK_ULONG mine)
+{
+    CK_MECHANISM mechanism = {ecdsa_sha256, NULL, 0};
+    unsigned char signature[64];
+    CK_ULONG length = sizeof signature;
+    CK_RV rv = CALL(SIGN_INIT)(mine, &mechanism, key);
+    if (rv == CKR_OK)
+        rv = CALL(SIGN)(mine, "data", 4UL, signature, &length);
+    if (rv == CKR_OK)
+        rv = CALL(VERIFY_INIT)(mine, &mechanism, public_key);
+    if (rv == CKR_OK)
+        rv = CALL(VERIFY)(mine, "data", 4UL, signature, length);
+    if (rv != CKR_OK)
+        return rv;
+    rv = CALL(VERIFY_INIT)(mine, &mechanism, public_key);
+    return rv != CKR_OK ? rv : CALL(VERIFY)(mine, "date", 4UL, signature, length) == 0xC0 ? CKR_OK : 0xBAD;
+}
+
+static CK_RV mix_digest(CK_ULONG mine)
+{
+    CK_MECHANISM sha256 = {0x250, NULL, 0};
+    unsigned char digest[32];
+    CK_ULONG length = sizeof digest;
+    CK_RV rv = CALL(DIGEST_INIT)(mine, &sha256);
+    if (rv == CKR_OK)
+        rv = CALL(DIGEST)(mine, "abc", 3UL, digest, &length);
+    return rv != CKR_OK ? rv : length == 32 && digest[0] == 0xBA && digest[31] == 0xAD ? CKR_OK : 0xBAD;
+}
+
+static CK_RV mix_random(CK_ULONG mine)
+{
+    unsigned char made[64];
+    return CALL(RANDOM)(mine, made, (CK_ULONG)sizeof made);
+}
+
+static CK_RV mix_find(CK_ULONG mine)
+{
+    CK_ATTRIBUTE template[] = {{0x000, &private_key_class, sizeof private_key_class}};
+    CK_ULONG found[16], count = 0;
+    CK_RV rv = CALL(FIND_INIT)(mine, template, 1UL);
+    if (rv == CKR_OK)
+        rv = CALL(FIND)(mine, found, 16UL, &count);
+    if (rv == CKR_OK)
+        rv = CALL(FIND_FINAL)(mine);
+    return rv == CKR_OK && count == 0 ? 0x60 : rv;
+}
+
+static CK_RV mix_attributes(CK_ULONG mine)
+{
+    unsigned char label[64], point[128];
+    CK_ATTRIBUTE wanted[] = {{0x003, label, sizeof label}, {0x181, point, sizeof point}};
+    return CALL(GET_ATTRIBUTES)(mine, public_key, wanted, 2UL);
+}
+
+static CK_RV mix_session(CK_ULONG mine)
+{
+    CK_ULONG other;
+    CK_RV rv = CALL(OPEN_SESSION)(0UL, 4UL, NULL, NULL, &other);
+    (void)mine;
+    if (rv == CKR_OK)
+        rv = sign_in(other);
+    return rv != CKR_OK ? rv : CALL(CLOSE_SESSION)(other);
+}
+
+static CK_RV mix_token(CK_ULONG mine)
+{
+    unsigned char info[512];
+    (void)mine;
+    return CALL(GET_TOKEN_INFO)(0UL, info);
+}
+
+/* A readable session key: made and destroyed in memory. */
+static CK_RV mix_key(CK_ULONG mine)
+{
+    CK_MECHANISM aes = {0x1080, NULL, 0};
+    CK_BBOOL yes = 1, no = 0;
+    CK_ULONG size = 32, made;
+    CK_ATTRIBUTE template[] = {
+        {0x001, &no, sizeof no}, {0x162, &yes, sizeof yes}, {0x161, &size, sizeof size},
+    };
+    CK_RV rv = CALL(GENERATE_KEY)(mine, &aes, template, 3UL, &made);
+    return rv != CKR_OK ? rv : CALL(DESTROY)(mine, made);
+}
+
+static CK_RV (*const mixed[])(CK_ULONG) = {
+    mix_verify, mix_digest, mix_random, mix_find, mix_attributes, mix_session, mix_token, mix_key,
+};
+enum { MIXED = sizeof mixed / sizeof mixed[0] };
+
+static void *mixer(void *number)
+{
+    CK_ULONG mine;
+    if (CALL(OPEN_SESSION)(0UL, 6UL, NULL, NULL, &mine) != CKR_OK)
+        worker_errors++;
+    /* Each thread begins elsewhere, so that different calls meet. */
+    for (size_t i = (size_t)number; !atomic_load(&stop); i++) {
+        CK_RV rv = mixed[i % MIXED](mine);
+        if (rv != CKR_OK) {
+            printf("workers: call %zu: %#lx\n", i % MIXED, rv);
+            worker_errors++;
+        }
+        worker_calls++;
+    }
+    if (CALL(CLOSE_SESSION)(mine) != CKR_OK)
+        worker_errors++;
+    return NULL;
+}
+
+static CK_RV mix(int threads, long milliseconds)
+{
+    pthread_t started[16];
+    struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000};
+    CK_RV rv = find_public();
+    if (rv != CKR_OK)
+        return rv;
+    for (int i = 0; i < threads; i++)
+        pthread_create(&started[i], NULL, mixer, (void *)(size_t)i);
+    nanosleep(&time, NULL);
+    atomic_store(&stop, 1);
+    for (int i = 0; i < threads; i++)
+        pthread_join(started[i], NULL);
+    printf("workers: %lu calls, %lu errors\n", worker_calls, worker_errors);
+    return worker_errors != 0 || worker_calls < (CK_ULONG)threads * MIXED ? CKR_FUNCTION_FAILED : sign_in(session);
+}
+
+/* --- workers that give up their privileges -------------------------------------------------- */
+
+/* All at once, as a web server starts them; each initialises anew as nobody and signs, with the PIN
+ * or, for "-", with what the configuration names. The master goes on. */
+static CK_RV drop(int number, const char *pin)
+{
+    CK_RV worst = CKR_OK;
+    for (int i = 0; i < number; i++)
+        if (fork() == 0) {
+            alarm(60);
+            if (setgroups(0, NULL) != 0 || setgid(65534) != 0 || setuid(65534) != 0)
+                _exit(2);
+            CK_RV rv = *pin == '-' ? all_configured() : all(pin);
+            for (int again = 0; again < 5 && rv == CKR_OK; again++)
+                rv = sign_in(session);
+            if (rv != CKR_OK)
+                fprintf(stderr, "worker %d: %#lx\n", i, rv);
+            _exit(rv == CKR_OK ? 0 : 1);
+        }
+    for (int i = 0; i < number; i++) {
+        int status;
+        if (wait(&status) < 0 || status != 0)
+            worst = CKR_GENERAL_ERROR;
+    }
+    return worst != CKR_OK ? worst : sign_in(session);
+}
+
 static void finalize_at_exit(void)
 {
     CALL(FINALIZE)(NULL);
@@ -186,6 +374,10 @@ static CK_RV run(const char *command, const char *argument)
         return forks(1, 0, argument);
     if (strcmp(command, "fork-threads-sign") == 0)
         return forks(3, 3, argument);
+    if (strcmp(command, "mix") == 0) /* THREADS,MILLISECONDS */
+        return mix(atoi(argument), atol(strchr(argument, ',') + 1));
+    if (strcmp(command, "drop") == 0) /* NUMBER,PIN */
+        return drop(atoi(argument), strchr(argument, ',') + 1);
     if (strcmp(command, "atexit") == 0)
         return atexit(finalize_at_exit) == 0 ? CKR_OK : CKR_GENERAL_ERROR;
     if (strcmp(command, "pipe") == 0) { /* SIGPIPE must be neither blocked nor ignored */

@@ -312,3 +312,34 @@ def test_initialising_and_listing_slots_load_neither_network_nor_cryptography() 
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+def test_of_many_threads_that_initialise_one_does_and_of_those_that_finalise_too(make_core: Any) -> None:
+    import threading
+    import time
+
+    core = make_core("first")
+    loaded = []
+
+    def load() -> Any:
+        loaded.append(1)
+        time.sleep(0.01)  # long enough for the others to come in
+        return core.config
+
+    core.module.load_config = load
+    for name, argument, other in (
+        ("C_Initialize", None, CKR.CRYPTOKI_ALREADY_INITIALIZED),
+        ("C_Finalize", False, CKR.CRYPTOKI_NOT_INITIALIZED),
+    ):
+        answers: list[CKR] = []
+
+        def run(name: str = name, argument: Any = argument, answers: list[CKR] = answers) -> None:
+            answers.append(core.rv(name, argument))
+
+        threads = [threading.Thread(target=run) for _ in range(8)]
+        for each in threads:
+            each.start()
+        for each in threads:
+            each.join()
+        assert sorted(answers) == sorted([CKR.OK, *[other] * 7])
+    assert len(loaded) == 1

@@ -202,6 +202,17 @@ def test_the_tools_own_tests_pass(tool: Tool, made: dict[str, Path]) -> None:
     assert "Private Key Object" in done.stdout
 
 
+def test_the_tools_threads_are_served_side_by_side(tool: Tool, made: dict[str, Path]) -> None:
+    """Each thread initialises, asks for information, slots and the token; so does the tool itself."""
+    commands = ("IL:GI:SL:T0:GI:T0", "IN:SL:GI:T0:SL", "IL:SL:T0:T0")
+    # The tool's own test outlasts the threads; it waits 30 s for any that is not done before itself.
+    done = tool("--test", *(word for each in commands for word in ("--test-threads", each)))
+    initialised = [line for line in done.stderr.splitlines() if "C_Initialize" in line and "CKR_" in line]
+    told = [line.split()[-1].removeprefix("rv:") for line in initialised]
+    assert sorted(told) == ["CKR_CRYPTOKI_ALREADY_INITIALIZED"] * 3 + ["CKR_OK"], done.stderr
+    assert "all threads have ended with CKR_OK" in done.stderr
+
+
 def test_the_configured_passphrase_serves_hosts_that_give_no_pin(
     library: Path, environment: dict[str, str], emulator: ServedEmulator, made: dict[str, Path]
 ) -> None:

@@ -36,23 +36,27 @@ def initialize(module: Module, arguments: InitializeArguments | None) -> None:
         # insists on its own functions alone cannot be served.
         if arguments.mutex_functions and not arguments.flags & CKF.OS_LOCKING_OK:
             raise Pkcs11Error(CKR.CANT_LOCK, "the module locks by the operating system's means only")
-    if module.initialized_in is not None:
-        raise Pkcs11Error(CKR.CRYPTOKI_ALREADY_INITIALIZED)
     from hem_provider.trust import privileges_raised
 
-    log.configure(os.environ, trusted=not privileges_raised())
-    config = module.load_config()
-    module.start(config, make_slots(config, module.open_device))
+    with module.turning:
+        if module.initialized_in is not None:
+            raise Pkcs11Error(CKR.CRYPTOKI_ALREADY_INITIALIZED)
+        log.configure(os.environ, trusted=not privileges_raised())
+        config = module.load_config()
+        module.start(config, make_slots(config, module.open_device))
 
 
 def finalize(module: Module, reserved: bool) -> None:
     """End all sessions and logins and close the connections. Python itself stays."""
     if reserved:
         raise Pkcs11Error(CKR.ARGUMENTS_BAD)
-    for slot in module.slots.values():
-        for session in module.sessions.of(slot):
-            session.end_all()
-    module.stop()
+    with module.turning:
+        if module.initialized_in is None:  # another thread was faster
+            raise Pkcs11Error(CKR.CRYPTOKI_NOT_INITIALIZED)
+        for slot in module.slots.values():
+            for session in module.sessions.of(slot):
+                session.end_all()
+        module.stop()
 
 
 def get_info(_: Module) -> tuple[tuple[int, int], str, str, tuple[int, int]]:
