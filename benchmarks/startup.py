@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hem_pkcs11
+
+import hem_provider
 from benchmarks.commands import run_command
 from benchmarks.laboratory import Fact, watch
 from benchmarks.softhsm import SoftHsm
@@ -31,6 +35,8 @@ class Startup:
         self._environment |= {"HEM_URL": "https://127.0.0.1:1", "XDG_CACHE_HOME": str(folder)}
         self._softhsm = softhsm
         folder.mkdir(parents=True, exist_ok=True)
+        for package in (hem_provider, hem_pkcs11):  # as installing does: a module writes no bytecode
+            compileall.compile_dir(Path(str(package.__file__)).parent, quiet=2)
         source = Path(__file__).with_name("loader.c")
         compiler = os.environ.get("CC", "cc").split()
         run_command([*compiler, "-O2", "-o", self._loader, source, "-ldl"], self._environment)
