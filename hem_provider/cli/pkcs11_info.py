@@ -14,7 +14,7 @@ from hem_provider._version import __version__
 from hem_provider.cli.steps import table
 from hem_provider.config import DeviceConfig, load_config
 from hem_provider.device import Hem
-from hem_provider.errors import HemError, HemNotInitialized
+from hem_provider.errors import HemConnectionError, HemError, HemNotInitialized
 
 __all__ = ["print_info"]
 
@@ -58,7 +58,9 @@ def _answer(device: DeviceConfig) -> str:
             identity = hem.probe()
         except HemNotInitialized:
             return "there, and not initialised"
+        except HemConnectionError as error:
+            return f"not reached: {error}"
         except HemError as error:
-            return f"no use: {error}"
+            return f"there, but: {error}"
         kind = "the emulator" if hem.is_emulator else "a device"
         return f"there: {kind}, its user is {identity.label!r}"

@@ -64,7 +64,7 @@ def test_info_numbers_slots_as_the_module_does_and_says_which_device_is_not_ther
     rows = [line.split(maxsplit=3) for line in done.stdout.splitlines() if "127.0.0.1" in line]
     assert [row[:3] for row in rows] == [["0", "first", device.https], ["7", "pinned", NOBODY_THERE]]
     assert rows[0][3].startswith("there: ")
-    assert rows[1][3].startswith("no use: ")
+    assert rows[1][3].startswith("not reached: ")
     assert "127.0.0.1" in rows[1][3]
 
 
@@ -73,6 +73,19 @@ def test_info_of_a_device_that_is_not_initialised_says_so(tmp_path):
         done = hem_pkcs11("info", **reachable(fresh))
     assert done.returncode == 0
     assert "there, and not initialised" in done.stdout
+
+
+def test_info_says_that_a_certificate_is_not_trusted(device):
+    done = hem_pkcs11("info", HEM_URL=device.https)
+    assert done.returncode == 0
+    assert "not reached: " in done.stdout
+    assert "certificate" in done.stdout
+
+
+def test_info_with_settings_that_cannot_be_used_fails_in_words():
+    done = hem_pkcs11("info", HEM_URL="my.ence.do")
+    assert done.returncode == 1
+    assert "HEM_URL" in done.stderr
 
 
 def test_info_without_any_device_says_what_to_set_and_fails():
