@@ -21,6 +21,7 @@ from hem_pkcs11.items import Item
 from hem_pkcs11.kinds import KINDS
 from hem_pkcs11.mechanisms import MECHANISMS
 from hem_pkcs11.publics import PublicObject
+from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.secrets import SecretObject
 from hem_pkcs11.values import Mechanism, pack_ulong
 from support.emulator import ServedEmulator
@@ -179,6 +180,38 @@ def certificate() -> bytes:
     name = x509.Name([])
     builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + datetime.timedelta(1))
     return builder.sign(key, None).public_bytes(Encoding.DER)
+
+
+#: What a cell of the attribute tables says when it is the same for every key.
+CONSTANTS = {"true": b"\x01", "false": b"\x00", "empty": b""}
+
+
+def test_attributes_that_are_told_to_be_constant_are(device: Any):
+    session = device.user_session()
+    table_of_objects = device.module.slots[0].objects
+    public, private = device.ok(
+        "C_GenerateKeyPair", session, Mechanism(CKM.EC_KEY_PAIR_GEN),
+        [(CKA.EC_PARAMS, KINDS["SECP256R1"].ec_params)], [],
+    )  # fmt: skip
+    secret = device.ok(
+        "C_GenerateKey", session, Mechanism(CKM.AES_KEY_GEN), [(CKA.VALUE_LEN, pack_ulong(32))]
+    )
+    items = [table_of_objects.get(each, private=True) for each in (public, private, secret)]
+    items.append(PublicObject(1, KINDS["SECP256R1"], items[0].key.public_bytes(), b"", b""))
+    items.append(SecretObject(1, bytes(32), CKK.AES, flags=frozenset()))
+    checked = 0
+    for name, *told in table("attribute", "public"):
+        kind = CKA[quoted(name)[0].removeprefix("CKA_")]
+        for cell, item in zip(told, items, strict=True):
+            if cell in CONSTANTS:
+                assert item.attribute(kind) == CONSTANTS[cell], (name, item.describe())
+                checked += 1
+            elif cell == "sensitive":
+                with pytest.raises(Pkcs11Error, match="ATTRIBUTE_SENSITIVE"):
+                    item.attribute(kind)
+                checked += 1
+    device.ok("C_CloseSession", session)
+    assert checked > 50
 
 
 # --- key types ---------------------------------------------------------------------------------
