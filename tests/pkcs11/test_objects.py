@@ -67,7 +67,7 @@ def test_a_private_key_says_what_it_is_and_hides_its_value(core: Any) -> None:
         assert core.value(session, private, flag) == value, flag
     assert core.value(session, private, CKA.KEY_GEN_MECHANISM) == pack_ulong(CKM.EC_KEY_PAIR_GEN)
     assert core.value(session, private, CKA.ALLOWED_MECHANISMS) == pack_ulongs(
-        (CKM.ECDSA_SHA256, CKM.ECDSA_SHA384, CKM.ECDSA_SHA512, CKM.ECDH1_DERIVE)
+        (CKM.ECDSA_SHA256, CKM.ECDSA_SHA384, CKM.ECDSA_SHA512, CKM.ECDH1_DERIVE, CKM.HEM_DERIVE)
     )
     query = core.ok("C_GetAttributeValue", session, private, [(CKA.VALUE, 100)])
     assert (query.rv, query.values) == (CKR.ATTRIBUTE_SENSITIVE, [None])

@@ -508,3 +508,17 @@ def test_x448_and_the_other_curves_are_made(device: Any) -> None:
         assert device.value(session, public, CKA.EC_PARAMS) == KINDS[curve].ec_params
         assert device.value(session, private, CKA.EC_POINT) == device.value(session, public, CKA.EC_POINT)
         device.ok("C_DestroyObject", session, private)
+
+
+@pytest.mark.parametrize("private", [True, False])
+def test_private_session_keys_end_with_the_login(device: Any, private: bool) -> None:
+    session = device.user_session()
+    template = [
+        (CKA.VALUE_LEN, pack_ulong(32)), (CKA.EXTRACTABLE, YES), (CKA.PRIVATE, pack_bool(private)),
+    ]  # fmt: skip
+    rv, key = make(device, session, CKM.AES_KEY_GEN, *template)
+    assert rv == CKR.OK
+    device.ok("C_Logout", session)
+    device.user_session()
+    rv = CKR.OBJECT_HANDLE_INVALID if private else CKR.OK
+    assert device.rv("C_GetAttributeValue", session, key, []) == rv

@@ -54,9 +54,14 @@ def close_session(session: Session) -> None:
             slot.login.logout(slot.hem)
 
 
-def _destroy_session_objects(session: Session) -> None:
-    """Session keys that were made in the device are deleted there, those in memory overwritten."""
+def _destroy_session_objects(session: Session, *, private_only: bool = False) -> None:
+    """Session keys that were made in the device are deleted there, those in memory overwritten.
+
+    A pair is one key, so that its public half is as private as the other here.
+    """
     for item in session.slot.objects.owned_by(session.handle):
+        if private_only and not item.private and not isinstance(item, KeyObject):
+            continue
         alias = session.slot.objects.is_alias(item)
         session.slot.objects.remove(item)
         if alias or not isinstance(item, KeyObject):
@@ -115,7 +120,8 @@ def login_user(session: Session, user: int, pin: bytes | None, name: Buffer) -> 
 
 
 def logout(session: Session) -> None:
-    """End the login of all sessions of the slot, and with it operations on private keys."""
+    """End the login of all sessions of the slot, and with it operations on private keys and the
+    private objects of the sessions (5.6.10)."""
     slot = session.slot
     with slot.lock:
         if slot.login.user is None:
@@ -124,6 +130,7 @@ def logout(session: Session) -> None:
             for place in Place:
                 if place not in _PUBLIC_PLACES:
                     each.end(place)
+            _destroy_session_objects(each, private_only=True)
         slot.login.logout(slot.hem)
 
 
