@@ -7,6 +7,7 @@
  * CKR_CRYPTOKI_NOT_INITIALIZED from here, which is also what a host's exit handlers get.
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <errno.h>
 #include <signal.h>
 #include <stddef.h>
@@ -49,12 +50,62 @@ static void release_sigpipe(const sigset_t *before, bool was_pending)
     pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
+/* The host's OpenSSL may be configured to do its work through this very module (pkcs11-provider). Our
+ * own TLS must not, or checking the device's certificate comes back to us in the middle of a call.
+ * So while we work, OpenSSL in this thread is a library context of ours, which has OpenSSL's own
+ * algorithms only. Only OpenSSL 3 has contexts, and providers. */
+typedef void *(*set_context)(void *);
+
+struct openssl {
+    void *(*create)(void);
+    void (*destroy)(void *);
+    set_context set;
+};
+
+/* libcrypto's functions, once it is loaded by whomever; it stays loaded then. */
+static bool find_openssl(struct openssl *found)
+{
+    void *library = dlopen("libcrypto.so.3", RTLD_LAZY | RTLD_NOLOAD);
+
+    if (library == NULL)
+        return false;
+    *(void **)&found->create = dlsym(library, "OSSL_LIB_CTX_new");
+    *(void **)&found->destroy = dlsym(library, "OSSL_LIB_CTX_free");
+    *(void **)&found->set = dlsym(library, "OSSL_LIB_CTX_set0_default");
+    return found->create != NULL && found->destroy != NULL && found->set != NULL;
+}
+
+/* Returns what sets the context back to *before, NULL when there is nothing to set. */
+static set_context enter_own_openssl(void **before)
+{
+    static void *own; /* made once and kept; no lock, since a fork may come at any time */
+    static set_context known; /* written after `own` */
+    struct openssl openssl;
+    set_context set = __atomic_load_n(&known, __ATOMIC_ACQUIRE);
+
+    if (set == NULL) {
+        if (!find_openssl(&openssl))
+            return NULL;
+        void *nothing = NULL, *made = openssl.create();
+        if (made == NULL)
+            return NULL;
+        if (!__atomic_compare_exchange_n(&own, &nothing, made, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+            openssl.destroy(made); /* another thread was first */
+        set = openssl.set;
+        __atomic_store_n(&known, set, __ATOMIC_RELEASE);
+    }
+    *before = set(__atomic_load_n(&own, __ATOMIC_ACQUIRE));
+    return set;
+}
+
 static CK_RV call_python(const char *function, const uintptr_t *words)
 {
     CK_RV rv = CKR_GENERAL_ERROR;
     sigset_t before;
     bool was_pending;
     int saved_errno = errno;
+    void *openssl_before;
+    set_context leave_own_openssl = enter_own_openssl(&openssl_before);
 
     hold_sigpipe(&before, &was_pending);
     if (strcmp(function, "C_Initialize") == 0 && !hem_python_start())
@@ -64,6 +115,8 @@ static CK_RV call_python(const char *function, const uintptr_t *words)
     else
         hem_dispatch(&rv, function, words);
     release_sigpipe(&before, was_pending);
+    if (leave_own_openssl != NULL)
+        leave_own_openssl(openssl_before);
     errno = saved_errno;
     return rv;
 }
