@@ -65,10 +65,10 @@ def _layers(axes: Any, figures: Sequence[Figure]) -> bool:
         medians, range(len(rows)), xerr=[[0] * len(rows), beyond], fmt="none", ecolor=_MUTED, capsize=3
     )
     for place, each in enumerate(rows):
-        ratio = "" if each.ratio is None else f" ×{each.ratio:.2f}"
+        ratio = "" if each.ratio is None else f"   × {each.ratio:.2f}"
         axes.annotate(
-            f"{each.median * 1000:.2f} ms{ratio}", (0, place), xytext=(6, 0), textcoords="offset points",
-            va="center", color="white" if medians[place] > max(medians) / 4 else _INK, fontsize=9,
+            f"{each.median * 1000:.2f} ms{ratio}", (1.02, place), xycoords=("axes fraction", "data"),
+            va="center", fontsize=9,
         )  # fmt: skip
     axes.set_xlabel("milliseconds; bar: median, whisker: 95th percentile")
     axes.set_title("One P-256 signature, by layer", loc="left", fontweight="bold")
@@ -123,7 +123,7 @@ def _calls(axes: Any, figures: Sequence[Figure]) -> bool:
         )
     axes.set_xlabel("calls to the device")
     axes.set_title("What a command asks of the device", loc="left", fontweight="bold")
-    axes.legend(frameon=False, loc="lower right")
+    axes.legend(frameon=False, loc="upper right")
     _grid(axes, "x")
     return True
 

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gate import ALLOWANCE, Measure, judged
+from benchmarks.gate import ALLOWANCE, Limit, Measure, judged
 from benchmarks.laboratory import Fact
 from hem_provider.cli.measuring.figures import Figure, markdown
 
@@ -99,14 +99,19 @@ def _surroundings(run: Run) -> str:
 
 
 def _promises(run: Run) -> str:
-    rows = ["| what must hold | at most | measured | |", "|---|--:|--:|---|"]
+    """A row for each limit, with the worst of the figures it is about."""
+    worst: dict[Limit, Figure] = {}
     for figure, limit in judged(run.figures):
+        value, former = getattr(figure, limit.measure.value), worst.get(limit)
+        if value is not None and (former is None or value > getattr(former, limit.measure.value)):
+            worst[limit] = figure
+    rows = ["| what must hold | at most | measured | |", "|---|--:|--:|---|"]
+    for limit, figure in worst.items():
         value = getattr(figure, limit.measure.value)
-        if value is None or (limit.measure is Measure.LOGINS and limit.most == 0):
-            continue
         digits = f"{value:.3f}" if limit.measure is Measure.RATIO else str(value)
         verdict = "✔" if value <= limit.most else "✘" if limit.exceeded_by(figure) else "within noise"
-        what = f"{figure.group}: {figure.operation}, {figure.layer}: {limit.measure.value}"
+        layer = limit.layer or "any layer"
+        what = f"{limit.group}: {limit.operation.replace('*', ' …')}, {layer}: {limit.measure.value}"
         rows.append(f"| {what} | {limit.most:g} | {digits} | {verdict} |")
     note = f"Ratios may be {ALLOWANCE - 1:.0%} worse for noise before the gate closes; calls may not."
     return "### What must hold\n\n" + "\n".join(rows) + f"\n\n{note}"
