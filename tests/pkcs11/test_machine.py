@@ -86,6 +86,8 @@ def machine(make_core: Any) -> type[RuleBasedStateMachine]:
 
         def teardown(self) -> None:
             self.core.ok("C_Finalize", False)
+            left = {each.label.encode() for each in self.core.hem.keys.stored.values()}
+            assert left == {each.name for each in self.keys if each.owner is None}
 
         # --- the model ------------------------------------------------------------------------
 

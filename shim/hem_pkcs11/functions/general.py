@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKF, CKR
+from hem_pkcs11.functions.sessions import destroy_session_objects
 from hem_pkcs11.log import log
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.slots import make_slots
@@ -47,7 +48,7 @@ def initialize(module: Module, arguments: InitializeArguments | None) -> None:
 
 
 def finalize(module: Module, reserved: bool) -> None:
-    """End all sessions and logins and close the connections. Python itself stays."""
+    """End all sessions with their objects, and all logins, and close the connections. Python itself stays."""
     if reserved:
         raise Pkcs11Error(CKR.ARGUMENTS_BAD)
     with module.turning:
@@ -56,6 +57,7 @@ def finalize(module: Module, reserved: bool) -> None:
         for slot in module.slots.values():
             for session in module.sessions.of(slot):
                 session.end_all()
+                destroy_session_objects(session)
         module.stop()
 
 

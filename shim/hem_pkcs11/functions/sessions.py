@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "close_all_sessions",
     "close_session",
+    "destroy_session_objects",
     "get_session_info",
     "get_session_validation_flags",
     "login",
@@ -46,7 +47,7 @@ def open_session(module: Module, number: int, flags: int, _application: bool, _n
 def close_session(session: Session) -> None:
     """End a session and its objects; with the last one of its slot the login ends as well."""
     session.end_all()
-    _destroy_session_objects(session)
+    destroy_session_objects(session)
     session.module.sessions.remove(session)
     slot = session.slot
     with slot.lock:
@@ -54,7 +55,7 @@ def close_session(session: Session) -> None:
             slot.login.logout(slot.hem)
 
 
-def _destroy_session_objects(session: Session, *, private_only: bool = False) -> None:
+def destroy_session_objects(session: Session, *, private_only: bool = False) -> None:
     """Session keys that were made in the device are deleted there, those in memory overwritten.
 
     A pair is one key, so that its public half is as private as the other here.
@@ -130,7 +131,7 @@ def logout(session: Session) -> None:
             for place in Place:
                 if place not in _PUBLIC_PLACES:
                     each.end(place)
-            _destroy_session_objects(each, private_only=True)
+            destroy_session_objects(each, private_only=True)
         slot.login.logout(slot.hem)
 
 
