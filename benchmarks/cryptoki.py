@@ -159,8 +159,9 @@ class Cryptoki:
         return made.value
 
     def destroy(self, handle: int) -> None:
-        """C_DestroyObject."""
-        self._call("C_DestroyObject", self._session, c_ulong(handle))
+        """C_DestroyObject; a session's private object may have gone with a logout."""
+        gone = CKR.OBJECT_HANDLE_INVALID
+        self._call("C_DestroyObject", self._session, c_ulong(handle), accept=gone)
 
     def random(self, size: int) -> bytes:
         """C_GenerateRandom."""

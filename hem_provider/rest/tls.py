@@ -81,7 +81,6 @@ class _Context(ssl.SSLContext):
                 raise PinMismatchError(f"the peer's public key has SHA-256 {found}, but {self.pin} is pinned")
         return wrapped
 
-
     def learn(self, connection: ssl.SSLSocket) -> None:
         """Take the session of a connection that was not resumed; one that works serves on."""
         if not connection.session_reused:
