@@ -104,6 +104,7 @@ class Module:
         started = time.monotonic()
         if self.initialized_in is not None and self.initialized_in != os.getpid():
             self.abandon()
+        asked = self._device_calls()
         session: Session | None = None
         result: Any = None
         row = CALLS.get(name)
@@ -121,8 +122,13 @@ class Module:
             rv = return_value(error)
             _explain(name, rv, error, session)
         if log.enabled(Level.DEBUG):
-            _trace(name, arguments, rv, result, time.monotonic() - started)
+            calls = max(0, self._device_calls() - asked)
+            _trace(name, arguments, rv, result, took=time.monotonic() - started, calls=calls)
         return rv, result
+
+    def _device_calls(self) -> int:
+        """Calls to all devices so far; other threads' are among them."""
+        return sum(each.device_calls for each in self.slots.values())
 
     def _run(self, row: Call, session: Session | None, arguments: tuple[Any, ...]) -> Any:
         if session is None:
@@ -156,9 +162,10 @@ def _place(error: Exception) -> str:
     return f" in {os.path.basename(trace.tb_frame.f_code.co_filename)} line {trace.tb_lineno}"  # noqa: PTH119
 
 
-def _trace(name: str, arguments: tuple[Any, ...], rv: CKR, result: Any, took: float) -> None:
+def _trace(name: str, arguments: tuple[Any, ...], rv: CKR, result: Any, *, took: float, calls: int) -> None:
     shapes = ", ".join(map(_shape, arguments))
-    log.debug(f"{name}({shapes}) -> CKR_{rv.name} {_shape(result)} in {1000 * took:.1f} ms")
+    asked = f", {calls} device call{'s' if calls > 1 else ''}" if calls else ""
+    log.debug(f"{name}({shapes}) -> CKR_{rv.name} {_shape(result)} in {1000 * took:.1f} ms{asked}")
 
 
 def _shape(value: Any) -> str:

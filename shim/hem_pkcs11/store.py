@@ -171,7 +171,11 @@ class Store:
 
     def load(self) -> list[StoredObject]:
         """All objects; a file that cannot be used is named in the log and left alone."""
-        if self._directory is None or not self._directory.is_dir():
+        try:
+            if self._directory is None or not self._directory.is_dir():
+                return []
+        except OSError as error:  # not ours to read, as after giving up privileges: nothing is stored
+            log.error(f"{self._directory}: not used: {error.strerror}")
             return []
         found = []
         for path in sorted(self._directory.glob("*.json"))[:MAX_OBJECTS]:

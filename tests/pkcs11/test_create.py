@@ -323,3 +323,14 @@ def test_the_token_describes_itself_when_asked_by_class(core: Any) -> None:
     assert core.value(session, mechanisms[0], CKA.MECHANISM_TYPE) in map(pack_ulong, MECHANISMS)
     assert core.rv("C_DestroyObject", core.session(), profile) == CKR.ACTION_PROHIBITED
     assert core.rv("C_CopyObject", session, profile, []) == CKR.ACTION_PROHIBITED
+
+
+def test_a_store_that_may_not_be_read_counts_as_empty(
+    stored: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    def refuse(_path: Path) -> bool:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    assert stored.find(stored.session(), ulong(CKA.CLASS, CKO.CERTIFICATE)) == []
+    assert "not used: Permission denied" in capfd.readouterr().err

@@ -292,6 +292,25 @@ def test_no_pin_or_message_reaches_the_log(
         assert secret not in said
 
 
+def test_the_log_tells_how_often_each_call_asked_the_device(
+    core: Any, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from hem_pkcs11.log import Level, log
+
+    session = core.user_session()
+    _, private = core.pair(session)
+    monkeypatch.setattr(log, "level", Level.DEBUG)
+    before = core.hem.statistics.calls
+    core.sign(session, private, b"message")
+    core.ok("C_GetSessionInfo", session)
+    asked = core.hem.statistics.calls - before
+    lines = capfd.readouterr().err.splitlines()
+    (signing,) = [line for line in lines if "C_Sign(" in line]
+    assert signing.endswith(f" ms, {asked} device call{'s' if asked > 1 else ''}")
+    (local,) = [line for line in lines if "C_GetSessionInfo(" in line]
+    assert local.endswith(" ms")
+
+
 def test_initialising_and_listing_slots_load_neither_network_nor_cryptography() -> None:
     import subprocess
     import sys
