@@ -91,8 +91,8 @@ def test_a_new_process_needs_one_login_for_a_get(plain, bench):
 def test_what_is_not_in_the_vault_needs_no_device_at_all(plain, monkeypatch):
     """So pip goes on for an index without password while the HEM lies at home."""
     monkeypatch.setenv("HEM_URL", "https://127.0.0.1:1")
-    assert HemKeyring().get_password("https://pypi.org/simple/", "__token__") is None
-    assert HemKeyring().get_credential("https://pypi.org/simple/", None) is None
+    assert HemKeyring().get_password("https://index.example.org/simple/", "__token__") is None
+    assert HemKeyring().get_credential("https://index.example.org/simple/", None) is None
 
 
 def test_priority_reads_no_file_makes_no_connection_and_asks_no_device(plain, bench):

@@ -313,7 +313,7 @@ def encrypted(kind, path, monkeypatch, **passwords):
         monkeypatch.setattr(kind, "time_cost", 1)
         monkeypatch.setattr(kind, "memory_cost", 64)
     source = kind()
-    source.set_password("https://upload.pypi.org/legacy/", "__token__", "pypi-geheim")
+    source.set_password("https://upload.example.org/legacy/", "__token__", "pypi-geheim")
     source.set_password("mail", "anna@example.org", "wörd")
     source.set_password("mail", "otto", "")
     return f"{kind.__module__}.{kind.__name__}"
@@ -328,7 +328,7 @@ def test_entries_of_another_encrypted_backend_are_converted(hem_keyring, monkeyp
     status, out, said = hem_keyring("import", name)
     assert (status, out) == (0, "3 imported, 0 there already, 0 failed\n"), said
     for service, user, password in (
-        ("https://upload.pypi.org/legacy/", "__token__", "pypi-geheim"),
+        ("https://upload.example.org/legacy/", "__token__", "pypi-geheim"),
         ("mail", "anna@example.org", "wörd"),
         ("mail", "otto", ""),
     ):
