@@ -15,10 +15,10 @@ import shlex
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-__all__ = ["BuildError", "build", "check_interpreter"]
+__all__ = ["BuildError", "build", "check_interpreter", "command_line"]
 
 LIBRARY = "libhem_pkcs11.so"
 _SHIM = Path(__file__).resolve().parent
@@ -157,8 +157,9 @@ def _write_search_path(path: Path) -> None:
     path.chmod(0o644)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Build the PKCS#11 module.")
+def command_line(build: Callable[..., Path], description: str, arguments: Sequence[str] | None = None) -> int:
+    """What the build scripts do when they are run; ``build(target, in_place=…)`` gives the library."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--in-place", action="store_true", help="build into shim/hem_pkcs11 for development")
     parser.add_argument("--target", type=Path, help="directory to build into")
     options = parser.parse_args(arguments)
@@ -174,4 +175,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command_line(build, "Build the PKCS#11 module."))

@@ -7,7 +7,6 @@ whether anything changed are those of ``build_module``.
 
 from __future__ import annotations
 
-import argparse
 import os
 import shlex
 import subprocess
@@ -21,7 +20,7 @@ _SHIM = _HERE.parent
 if str(_SHIM) not in sys.path:
     sys.path.insert(0, str(_SHIM))
 
-from build_module import _COMPILE, _LINK, _WARNINGS, BuildError, _digest, _run  # noqa: E402
+from build_module import _COMPILE, _LINK, _WARNINGS, BuildError, _digest, _run, command_line  # noqa: E402
 from build_module import LIBRARY as MODULE  # noqa: E402
 
 __all__ = ["LIBRARY", "BuildError", "build"]
@@ -97,21 +96,5 @@ def _state(commands: Sequence[Sequence[str]]) -> str:
     return _digest([*map(" ".join, commands), *(each.read_text() for each in sources)])
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description="Build the OpenSSL engine.")
-    parser.add_argument("--in-place", action="store_true", help="build into shim/hem_pkcs11 for development")
-    parser.add_argument("--target", type=Path, help="directory to build into")
-    options = parser.parse_args(arguments)
-    if not options.in_place and options.target is None:
-        parser.error("say --in-place or --target DIRECTORY")
-    try:
-        library = build(options.target or _SHIM / "hem_pkcs11", in_place=options.in_place)
-    except BuildError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    print(library)
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command_line(build, "Build the OpenSSL engine."))
