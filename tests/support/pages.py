@@ -63,10 +63,11 @@ def run_page(
     environment: Mapping[str, str],
     folder: Path,
     newer: bool = False,
+    ordinary: bool = False,
     replacements: Mapping[str, str] | None = None,
 ) -> None:
     """Run the page in ``folder``, with texts of it replaced; raises ``AssertionError`` with the output where
-    it differs from the page."""
+    it differs from the page. ``ordinary``: the page means readers who are not root."""
     steps = steps_of(page, newer=newer)
     assert steps, f"{page.name} has no commands"
     port = str(free_port())
@@ -80,7 +81,7 @@ def run_page(
     mark = f"page-{uuid.uuid4()}"
     with _processes_of(mark):
         shell = subprocess.Popen(
-            [*as_ordinary_user(), "bash"], env={**environment, "HEM_TEST_PAGE": mark}, cwd=folder,
+            [*as_ordinary_user(required=ordinary), "bash"], env={**environment, "HEM_TEST_PAGE": mark}, cwd=folder,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         try:
