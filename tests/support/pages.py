@@ -81,7 +81,8 @@ def run_page(
     mark = f"page-{uuid.uuid4()}"
     with _processes_of(mark):
         shell = subprocess.Popen(
-            [*as_ordinary_user(required=ordinary), "bash"], env={**environment, "HEM_TEST_PAGE": mark}, cwd=folder,
+            [*as_ordinary_user(required=ordinary), "bash"],
+            env={**environment, "HEM_TEST_PAGE": mark}, cwd=folder,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         try:
