@@ -13,16 +13,73 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hem_provider._version import __version__
+from hem_provider.errors import (
+    HemApprovalDenied,
+    HemApprovalTimeout,
+    HemAuthenticationError,
+    HemClockError,
+    HemConfigError,
+    HemConnectionError,
+    HemDeviceFault,
+    HemDuplicateKey,
+    HemError,
+    HemKeyAmbiguous,
+    HemKeyNotFound,
+    HemLoginRequired,
+    HemNotInitialized,
+    HemOperationFailed,
+    HemProtocolError,
+    HemRequestRefused,
+    HemScopeDenied,
+    HemTimeout,
+    HemTLSError,
+    HemUnreachable,
+    KeyNotExportable,
+    MessageTooLong,
+)
 
 if TYPE_CHECKING:
-    from hem_provider.device import Hem, connect
+    from hem_provider.device import Hem, Key, connect
 
-__all__ = ["Hem", "__version__", "connect"]
+_DEVICE = ("Hem", "Key", "connect")
+
+__all__ = [
+    "Hem",
+    "HemApprovalDenied",
+    "HemApprovalTimeout",
+    "HemAuthenticationError",
+    "HemClockError",
+    "HemConfigError",
+    "HemConnectionError",
+    "HemDeviceFault",
+    "HemDuplicateKey",
+    "HemError",
+    "HemKeyAmbiguous",
+    "HemKeyNotFound",
+    "HemLoginRequired",
+    "HemNotInitialized",
+    "HemOperationFailed",
+    "HemProtocolError",
+    "HemRequestRefused",
+    "HemScopeDenied",
+    "HemTLSError",
+    "HemTimeout",
+    "HemUnreachable",
+    "Key",
+    "KeyNotExportable",
+    "MessageTooLong",
+    "__version__",
+    "connect",
+]
 
 
 def __getattr__(name: str) -> object:
-    if name in ("Hem", "connect"):
+    if name in _DEVICE:
         from hem_provider import device
 
         return getattr(device, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_DEVICE})

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from hem_provider.arguments import as_member, as_text
 from hem_provider.errors import (
     HemClockError,
     HemConnectionError,
@@ -75,6 +76,9 @@ class Administration:
         mnemonic with ``master_kdf=Kdf.BIP39``: it cannot be changed later. Afterwards this object
         is logged in as user. ``HemOperationFailed`` when the device is initialised already.
         """
+        as_text("passphrase", passphrase)
+        as_text("master", master)
+        as_member("master_kdf", master_kdf, Kdf)
         try:
             challenge, _ = self._rest.initialisation.challenge()
         except HemClockError:
@@ -110,6 +114,8 @@ class Administration:
     def change_passphrase(self, new: str, *, kdf: Kdf = Kdf.PBKDF2) -> None:
         """Rotate the user key (device API §8.3). The login present proves the old one; this object
         then uses the new. Keys are not touched; the device's identity stays."""
+        as_text("new", new)
+        as_member("kdf", kdf, Kdf)
 
         def rotate(token: str) -> Credential:
             present = self._rest.configuration.read(token=token)

@@ -21,7 +21,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -69,7 +69,7 @@ class DeviceConfig:
     show_hidden: bool = False
     cloud_url: str = DEFAULT_CLOUD_URL
     cloud_ca_file: Path | None = None
-    cloud_proxy: str | None = None
+    cloud_proxy: str | None = field(default=None, repr=False)  # may hold a password
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,11 +232,11 @@ def _place(path: Path, text: str, table: str, number: int, setting: str) -> str:
 
 
 def _check_distinct(path: Path, devices: tuple[DeviceConfig, ...]) -> None:
-    for field in ("name", "slot"):
-        seen = [getattr(each, field) for each in devices if getattr(each, field) is not None]
+    for setting in ("name", "slot"):
+        seen = [getattr(each, setting) for each in devices if getattr(each, setting) is not None]
         twice = next((value for value in seen if seen.count(value) > 1), None)
         if twice is not None:
-            raise HemConfigError(f"{path}: two devices have {field} = {twice!r}; give each its own")
+            raise HemConfigError(f"{path}: two devices have {setting} = {twice!r}; give each its own")
 
 
 def _device(table: Mapping[str, object], where: Callable[[str], str]) -> DeviceConfig:

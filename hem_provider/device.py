@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 
 from hem_provider.administration import Administration
+from hem_provider.arguments import as_bytes, as_member, as_text, optional_bytes
 from hem_provider.auditlog import AuditLog
 from hem_provider.certificate import DeviceCertificate
 from hem_provider.config import DeviceConfig, device_from_url, load_config
@@ -65,6 +66,9 @@ class Hem:
 
     def __init__(self, config: DeviceConfig, *, passphrase: str | None = None, kdf: Kdf = Kdf.PBKDF2) -> None:
         self.config = config
+        if passphrase is not None:
+            as_text("passphrase", passphrase)
+        as_member("kdf", kdf, Kdf)
         self.rest = RestApi(config)
         self.session = LoginSession(self.rest, passphrase=passphrase, kdf=kdf)
         self.operations = Operations(self.rest, self.session)
@@ -117,7 +121,13 @@ class Hem:
 
         ``HemAuthenticationError`` when the device does not accept it; an earlier login stays then.
         """
-        self.session.login(passphrase, role=role, scope=scope, kdf=kdf)
+        if passphrase is not None:
+            as_text("passphrase", passphrase)
+        if kdf is not None:
+            as_member("kdf", kdf, Kdf)
+        self.session.login(
+            passphrase, role=as_member("role", role, Role), scope=as_text("scope", scope), kdf=kdf
+        )
 
     def logout(self) -> None:
         """Forget the credential (overwritten) and all tokens. Local: the device has no logout."""
@@ -142,13 +152,21 @@ class Hem:
         ``MessageTooLong`` and ``ValueError`` before any request; ``HemKeyNotFound`` and
         ``HemOperationFailed`` say which of the two it was.
         """
-        return self.operations.sign(kid, message, algorithm, context=context)
+        return self.operations.sign(
+            kid, as_bytes("message", message), algorithm, context=optional_bytes("context", context)
+        )
 
     def verify(
         self, kid: str, message: bytes, signature: bytes, algorithm: str, *, context: bytes | None = None
     ) -> bool:
         """Verify on the device; ``HemKeyNotFound`` when there is no such key."""
-        return self.operations.verify(kid, message, signature, algorithm, context=context)
+        return self.operations.verify(
+            kid,
+            as_bytes("message", message),
+            as_bytes("signature", signature),
+            algorithm,
+            context=optional_bytes("context", context),
+        )
 
     def ecdh(self, kid: str, peer: bytes | str, *, algorithm: str | None = None) -> bytes:
         """Agree with ``peer``: a public key in device form, or the KID of a stored key.
@@ -175,7 +193,14 @@ class Hem:
         ``peer`` (as for ``ecdh``) the key is derived from the secret agreed with it, apart for
         each ``context`` of up to 64 bytes (§13.7).
         """
-        return self.operations.symmetric.encrypt(kid, data, algorithm, aad=aad, peer=peer, context=context)
+        return self.operations.symmetric.encrypt(
+            kid,
+            as_bytes("data", data),
+            algorithm,
+            aad=optional_bytes("aad", aad),
+            peer=peer,
+            context=optional_bytes("context", context),
+        )
 
     def decrypt(
         self,
@@ -191,7 +216,14 @@ class Hem:
     ) -> bytes:
         """Decrypt up to 2064 bytes. ``HemOperationFailed`` when the device rejects tag or padding."""
         clear = self.operations.symmetric.decrypt(
-            kid, data, algorithm, iv=iv, tag=tag, aad=aad, peer=peer, context=context
+            kid,
+            as_bytes("data", data),
+            algorithm,
+            iv=optional_bytes("iv", iv),
+            tag=optional_bytes("tag", tag),
+            aad=optional_bytes("aad", aad),
+            peer=peer,
+            context=optional_bytes("context", context),
         )
         return self._accepted(kid, clear, f"decrypt with {algorithm}: tag, padding or key type is wrong")
 
@@ -207,7 +239,14 @@ class Hem:
     ) -> bytes:
         """Wrap 16…2048 bytes (a multiple of 8) by RFC 3394 with ``AES{128,192,256}``; ``icv``: 8
         bytes in place of the standard integrity value. Stored keys cannot be wrapped."""
-        return self.operations.symmetric.wrap(kid, data, algorithm, icv=icv, peer=peer, context=context)
+        return self.operations.symmetric.wrap(
+            kid,
+            as_bytes("data", data),
+            algorithm,
+            icv=optional_bytes("icv", icv),
+            peer=peer,
+            context=optional_bytes("context", context),
+        )
 
     def unwrap(
         self,
@@ -220,7 +259,14 @@ class Hem:
         context: bytes | None = None,
     ) -> bytes:
         """Unwrap 24…2056 bytes. ``HemOperationFailed`` when the integrity value does not match."""
-        clear = self.operations.symmetric.unwrap(kid, data, algorithm, icv=icv, peer=peer, context=context)
+        clear = self.operations.symmetric.unwrap(
+            kid,
+            as_bytes("data", data),
+            algorithm,
+            icv=optional_bytes("icv", icv),
+            peer=peer,
+            context=optional_bytes("context", context),
+        )
         return self._accepted(kid, clear, f"unwrap with {algorithm}: integrity value or key type is wrong")
 
     def hmac(
@@ -228,7 +274,7 @@ class Hem:
     ) -> bytes:
         """HMAC of 1…2048 bytes. A stored key has its digest in its type; with ``peer`` the raw
         secret agreed is the key, and ``algorithm`` (``SHA2-256`` … ``SHA3-512``) the digest."""
-        return self.operations.symmetric.hmac(kid, data, algorithm=algorithm, peer=peer)
+        return self.operations.symmetric.hmac(kid, as_bytes("data", data), algorithm=algorithm, peer=peer)
 
     def hmac_verify(
         self,
@@ -240,7 +286,9 @@ class Hem:
         peer: bytes | str | None = None,
     ) -> bool:
         """Verify an HMAC on the device; ``HemKeyNotFound`` when there is no such key."""
-        valid = self.operations.symmetric.hmac_verify(kid, data, mac, algorithm=algorithm, peer=peer)
+        valid = self.operations.symmetric.hmac_verify(
+            kid, as_bytes("data", data), as_bytes("mac", mac), algorithm=algorithm, peer=peer
+        )
         if not valid:
             self.operations.symmetric.confirm(kid)
         return valid

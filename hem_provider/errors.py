@@ -31,6 +31,8 @@ hold a passphrase, a token or key material.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 __all__ = [
     "HemApprovalDenied",
     "HemApprovalTimeout",
@@ -58,7 +60,18 @@ __all__ = [
 
 
 class HemError(Exception):
-    """Base of all errors of this package."""
+    """Base of all errors of this package. Every one can be pickled and copied: worker processes
+    hand their exceptions on that way, and one that cannot be read back ends the whole pool."""
+
+    def __reduce__(self) -> tuple[Callable[..., HemError], tuple[object, ...]]:
+        return _made_again, (type(self), self.args, self.__dict__)
+
+
+def _made_again(kind: type[HemError], args: tuple[object, ...], state: dict[str, object]) -> HemError:
+    """The error as it was, whatever arguments its constructor insists on."""
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
 
 
 class HemConfigError(HemError):

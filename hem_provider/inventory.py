@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
+from hem_provider.arguments import as_bytes, as_text
 from hem_provider.description import PREFIX, Description, parse_description
 from hem_provider.errors import (
     HemAuthenticationError,
@@ -85,7 +86,7 @@ class KeyInventory:
         The same input gives the same key, so that a second call fails (``HemOperationFailed``);
         nobody outside the device can compute it (device API §11.11). Other values as ``create``.
         """
-        kid = check_kid(key if isinstance(key, str) else key.kid)
+        kid = _kid(key)
         if isinstance(peer, Key):
             other: bytes | str = peer.kid
         else:
@@ -100,7 +101,12 @@ class KeyInventory:
 
         ``HemDuplicateKey`` when it is stored already. Private keys cannot be imported.
         """
-        name, data = public if isinstance(public, tuple) else _device_form(public)
+        if isinstance(public, tuple):
+            if len(public) != 2:
+                raise TypeError(f"public: a tuple of {len(public)}; accepted: (type, bytes)")
+            name, data = as_text("public: type", public[0]), as_bytes("public", public[1])
+        else:
+            name, data = _device_form(public)
         key = self._listing.add(self._maker.import_public(name, data, label, usage, application_id))
         key.learn_public(data)
         return key
@@ -112,7 +118,7 @@ class KeyInventory:
         ``descr`` is lost. Giving an id to a key whose ``descr`` is another application's is a
         ``ValueError``.
         """
-        known = self.get(key) if isinstance(key, str) else key
+        known = key if isinstance(key, Key) else self.get(key)
         if label is not None:
             check_label(label)
         self._listing.complete(known)
@@ -121,7 +127,9 @@ class KeyInventory:
             present = parse_description(descr)
             if present is None and descr:
                 raise ValueError(f"key {known.kid}: its descr ({len(descr)} bytes) is another application's")
-            descr = replace(present or Description(), application_id=application_id).pack()
+            descr = replace(
+                present or Description(), application_id=as_bytes("application_id", application_id)
+            ).pack()
         text = known.label if label is None else label
         self._session.authorised(
             _UPDATE, lambda token: self._rest.keymgmt.update(known.kid, label=text, descr=descr, token=token)
@@ -154,24 +162,25 @@ class KeyInventory:
     def find(
         self, *, label: str | None = None, type: str | None = None, application_id: bytes | None = None
     ) -> Key:
-        """The one key that matches all that is given.
+        """The one key that matches all that is given; ``TypeError`` when nothing is.
 
         ``HemKeyNotFound`` for none, ``HemKeyAmbiguous`` naming the KIDs for several. Where an
         earlier process has listed the device, an anonymous search of the keys made by this package
         takes the place of a login and a listing.
         """
-        if type is not None:
-            key_type_named(type)
+        criteria = _criteria(label, type, application_id)
+        if not any(value is not None for value in criteria.values()):
+            raise TypeError(
+                f"find: give at least one of {', '.join(criteria)}; list(hem.keys) gives all keys"
+            )
         found = self._find_anonymously(label, type, application_id)
         if len(found) != 1:
             found = self.search(label=label, type=type, application_id=application_id)
         wanted = ", ".join(
-            f"{name} {value!r}"
-            for name, value in (("label", label), ("type", type), ("application id", application_id))
-            if value is not None
+            f"{name.replace('_', ' ')} {value!r}" for name, value in criteria.items() if value is not None
         )
         if not found:
-            raise HemKeyNotFound(f"{self._name}: no key with {wanted or 'any name'}")
+            raise HemKeyNotFound(f"{self._name}: no key with {wanted}")
         if len(found) > 1:
             kids = ", ".join(each.kid for each in found)
             raise HemKeyAmbiguous(f"{self._name}: {len(found)} keys with {wanted}: {kids}")
@@ -181,8 +190,7 @@ class KeyInventory:
         self, *, label: str | None = None, type: str | None = None, application_id: bytes | None = None
     ) -> list[Key]:
         """All keys that match all that is given."""
-        if type is not None:
-            key_type_named(type)
+        _criteria(label, type, application_id)
         return [each for each in self if _matches(each, label, type, application_id)]
 
     def remembered(
@@ -237,7 +245,7 @@ class KeyInventory:
 
     def delete(self, key: Key | str) -> None:
         """Destroy a key, for good. ``HemKeyNotFound`` when there is none."""
-        kid = check_kid(key if isinstance(key, str) else key.kid)
+        kid = _kid(key)
 
         def destroy(token: str) -> None:
             try:
@@ -312,8 +320,29 @@ class KeyInventory:
         ]
 
 
+def _kid(key: Key | str) -> str:
+    """The KID of a key, or a KID in the device's spelling. ``TypeError`` for anything else."""
+    return key.kid if isinstance(key, Key) else check_kid(key)
+
+
+def _criteria(label: str | None, type: str | None, application_id: bytes | None) -> dict[str, object]:
+    """What to look for, checked."""
+    if label is not None:
+        as_text("label", label)
+    if type is not None:
+        key_type_named(type)
+    if application_id is not None:
+        as_bytes("application_id", application_id)
+    return {"label": label, "type": type, "application_id": application_id}
+
+
 def _device_form(public: object) -> tuple[str, bytes]:
     keys = importlib.import_module("hem_provider.keys")  # a layer above: known by name only
+    if hasattr(public, "public_key"):  # private keys, certificates, requests, keys of a device
+        raise TypeError(
+            f"public: {type(public).__name__}; accepted: a native public key, or (type, bytes). A device "
+            "takes no private keys; give public_key() of it"
+        )
     return keys.type_of(public).name, keys.device_form(public)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from hem_provider.cache import DiskCache
 from hem_provider.description import Description, parse_description
@@ -64,12 +64,15 @@ class _Completer(Protocol):
 
     cache: DiskCache
 
+    def same_device(self, other: Any) -> bool:
+        """Whether another inventory is of the same device, as far as known without asking."""
+
     def complete(self, key: Key) -> None:
         """Read the key's whole record from the device and ``learn`` it."""
 
 
 class Key:
-    """What the device says of one key. Equal when device and KID are.
+    """What the device says of one key. Equal when device and KID are, by whatever connection.
 
     All is known without asking for a key that was listed. A key known by KID alone, or just made,
     asks the device once for what it lacks (label, times), and once for its public half.
@@ -180,9 +183,18 @@ class Key:
             raise HemOperationFailed(f"key {self.kid} ({self.type.name}) has no public half")
         return self._public
 
-    def public_key(self) -> PublicKey:
-        """The public half as a native ``cryptography`` key: verifying with it is local."""
-        return cast("PublicKey", _keys_layer().public_key(self))
+    @overload
+    def public_key(self) -> PublicKey: ...
+    @overload
+    def public_key(self, kind: Callable[..., KindT]) -> KindT: ...
+    def public_key(self, kind: Any = None) -> Any:
+        """The public half as a native ``cryptography`` key: verifying with it is local.
+
+        ``kind`` narrows the static type: ``key.public_key(ec.EllipticCurvePublicKey)``; it is a
+        ``TypeError`` when the key is not one.
+        """
+        _check_kind(kind, "ec.EllipticCurvePublicKey")
+        return self._narrowed(_keys_layer().public_key(self), kind)
 
     @overload
     def private_key(self) -> PrivateKey: ...
@@ -194,10 +206,8 @@ class Key:
         ``kind`` narrows the static type: ``key.private_key(ec.EllipticCurvePrivateKey)``; it is a
         ``TypeError`` when the key is not one.
         """
-        private = _keys_layer().private_key(self)
-        if kind is not None and not isinstance(private, kind):
-            raise TypeError(f"key {self.kid} is {self.type.name}, not {kind.__name__}")
-        return private
+        _check_kind(kind, "ec.EllipticCurvePrivateKey")
+        return self._narrowed(_keys_layer().private_key(self), kind)
 
     def learn(self, record: KeyRecord) -> None:
         """Take over what a listing says."""
@@ -225,7 +235,9 @@ class Key:
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, Key):
             return NotImplemented
-        return self.kid == other.kid and self._inventory is other._inventory
+        return self.kid == other.kid and (
+            self._inventory is other._inventory or self._inventory.same_device(other._inventory)
+        )
 
     def __hash__(self) -> int:
         return hash(self.kid)
@@ -250,6 +262,11 @@ class Key:
             else:  # the rule of device API §11.2, seen to hold on hardware
                 _log.warning("key %s: its public half does not match the KID", self.kid)
 
+    def _narrowed(self, half: Any, kind: Any) -> Any:
+        if kind is not None and not isinstance(half, kind):
+            raise TypeError(f"key {self.kid} is {self.type.name}, not {kind.__name__}")
+        return half
+
     def _dates(self) -> tuple[int, int]:
         if self._times is None:
             self._inventory.complete(self)
@@ -257,6 +274,13 @@ class Key:
 
     def _description(self) -> Description | None:
         return parse_description(self.descr)
+
+
+def _check_kind(kind: object, example: str) -> None:
+    if kind is not None and not isinstance(kind, type):
+        raise TypeError(
+            f"kind: an object of class {type(kind).__name__}; accepted: a class of keys, such as {example}"
+        )
 
 
 def _keys_layer() -> Any:

@@ -49,6 +49,14 @@ class Listing:
         """Whether listing (further) costs no login."""
         return self._next is None or self._session.holds(_LIST)
 
+    def same_device(self, other: Listing) -> bool:
+        """Whether ``other`` is of this device, by whatever connection: by the device's identity where
+        both know it, else by the URL. No I/O."""
+        mine, theirs = self._session.challenge, other._session.challenge
+        if mine is not None and theirs is not None:
+            return mine.eid == theirs.eid
+        return self._rest.channel.config.url == other._rest.channel.config.url
+
     def known(self, kid: str) -> Key | None:
         """The key with this KID, if it was met."""
         return self._keys.get(kid)

@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from hem_provider.arguments import as_bytes, as_text, as_words
 from hem_provider.description import Description
 from hem_provider.errors import (
     HemAuthenticationError,
@@ -74,7 +75,7 @@ class _Wish:
 def key_type_named(name: str) -> KeyType:
     """``ValueError`` naming the accepted types for another name."""
     try:
-        return KEY_TYPES[name]
+        return KEY_TYPES[as_text("type", name)]
     except KeyError:
         raise ValueError(f"type: {name!r}; accepted: {', '.join(KEY_TYPES)}") from None
 
@@ -188,10 +189,15 @@ class KeyMaker:
 
 def _wish(key_type: KeyType, label: str, usage: Iterable[str] | None, application_id: bytes) -> _Wish:
     check_label(label)
-    wanted = default_usage(key_type) if usage is None else frozenset(usage)
+    wanted = default_usage(key_type) if usage is None else as_words("usage", usage)
     mode = device_mode(key_type, wanted)  # refuses what the type cannot do
     families = mode_families(key_type, wanted)
-    return _Wish(key_type, label, mode, Description(application_id=application_id, families=families))
+    return _Wish(
+        key_type,
+        label,
+        mode,
+        Description(application_id=as_bytes("application_id", application_id), families=families),
+    )
 
 
 def _generated(key_type: KeyType, mode: str | None) -> tuple[str, ...]:

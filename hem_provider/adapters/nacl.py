@@ -31,6 +31,7 @@ from nacl.public import PublicKey
 from nacl.signing import SignedMessage, VerifyKey
 
 from hem_provider.adapters.salsa import hsalsa20
+from hem_provider.arguments import as_bytes
 from hem_provider.device import Key
 from hem_provider.errors import HemOperationFailed, HemProtocolError, KeyNotExportable
 
@@ -108,6 +109,7 @@ class SigningKey(_Remote, signing.SigningKey):
 
     def sign(self, message: bytes, encoder: Encoder = RawEncoder) -> SignedMessage:
         """Sign 1…2048 bytes (``MessageTooLong``, ``ValueError``). One device call."""
+        message = as_bytes("message", message)
         signature = self._key.private_key(ed25519.Ed25519PrivateKey).sign(message)
         return SignedMessage._from_parts(
             encoder.encode(signature), encoder.encode(message), encoder.encode(signature + message)
@@ -153,7 +155,7 @@ class PrivateKey(_Remote, public.PrivateKey):
         ``CryptoError`` for a peer of small order, with which no secret is agreed (RFC 7748 §6.1).
         """
         try:
-            secret = self._key.operations.ecdh(self._key.kid, peer)
+            secret = self._key.operations.ecdh(self._key.kid, as_bytes("peer", peer))
         except HemOperationFailed as refused:  # the key is there and agrees: it is the peer
             raise exc.CryptoError(f"no secret is agreed with this public key: {refused}") from refused
         if len(secret) != _SHARED:
@@ -198,7 +200,7 @@ class SealedBox(public.SealedBox[Any]):
         """``CryptoError`` when it was altered, or is for another key."""
         if self._recipient is None:
             return super().decrypt(ciphertext, encoder)
-        sealed = encoder.decode(ciphertext)
+        sealed = as_bytes("ciphertext", encoder.decode(ciphertext))
         if len(sealed) < nacl.bindings.crypto_box_SEALBYTES:
             raise exc.TypeError(
                 f"input ciphertext must be at least {nacl.bindings.crypto_box_SEALBYTES} long; "

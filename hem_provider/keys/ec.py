@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 
+from hem_provider.arguments import as_bytes
 from hem_provider.errors import HemProtocolError
 from hem_provider.keys.capabilities import RAW_SECRET, check_usage, device_parameter
 from hem_provider.keys.public import CURVES, device_form
@@ -42,7 +43,7 @@ class HemECPrivateKey(RemotePrivateKey[ec.EllipticCurvePublicKey], ec.EllipticCu
         """
         algorithm = device_parameter(self._key, "sign", _hash_name(signature_algorithm))
         check_usage(self._key, "sign")
-        signature = self._key.operations.sign(self.kid, bytes(data), algorithm)
+        signature = self._key.operations.sign(self.kid, as_bytes("data", data), algorithm)
         try:
             decode_dss_signature(signature)
         except ValueError:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, ClassVar
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
 
+from hem_provider.arguments import as_bytes
 from hem_provider.errors import HemProtocolError
 from hem_provider.key import Key
 from hem_provider.keys.capabilities import check_usage, device_parameter
@@ -62,6 +63,7 @@ class _Variant:
             raise UnsupportedAlgorithm(
                 f"{type(self).__name__}: key {key.kid} is {key.type.name}, not {self.type_name}"
             )
+        context = as_bytes("context", context)
         if not self.smallest_context <= len(context) <= MAX_CONTEXT:
             raise ValueError(
                 f"context: {len(context)} bytes; accepted: {self.smallest_context} to {MAX_CONTEXT}"
@@ -76,9 +78,9 @@ class _Variant:
     def verify(self, signature: Buffer, data: Buffer) -> None:
         """Raises ``InvalidSignature``; ``HemKeyNotFound`` when the key is gone."""
         literal = device_parameter(self._key, "sign", self.algorithm)
-        signature = bytes(signature)
+        signature, data = as_bytes("signature", signature), as_bytes("data", data)
         if len(signature) != self._key.type.signature_size or not self._key.operations.verify(
-            self._key.kid, bytes(data), signature, literal, context=self._context
+            self._key.kid, data, signature, literal, context=self._context
         ):
             raise InvalidSignature
 
@@ -113,7 +115,7 @@ class Ed448ph(_Variant):
 def _sign(key: Key, algorithm: str, data: Buffer, context: bytes = b"") -> bytes:
     literal = device_parameter(key, "sign", algorithm)
     check_usage(key, "sign")
-    signature = key.operations.sign(key.kid, bytes(data), literal, context=context or None)
+    signature = key.operations.sign(key.kid, as_bytes("data", data), literal, context=context or None)
     if len(signature) != key.type.signature_size:
         raise HemProtocolError(f"key {key.kid}: a signature of {len(signature)} bytes")
     return signature

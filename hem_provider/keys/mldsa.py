@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import mldsa
 
+from hem_provider.arguments import as_bytes
 from hem_provider.errors import HemProtocolError
 from hem_provider.keys.capabilities import check_usage
 from hem_provider.keys.remote import RemotePrivateKey
@@ -23,17 +24,18 @@ class _Signer(RemotePrivateKey[Any]):
     def sign(self, data: Buffer, context: Buffer | None = None) -> bytes:
         """ML-DSA over 1…2048 bytes with a context of up to 255 bytes; verify locally with
         ``public_key()``. ``MessageTooLong`` for more, ``ValueError`` for none."""
-        own = None if context is None else bytes(context)
+        own = None if context is None else as_bytes("context", context)
         check_usage(self._key, "sign")
-        signature = self._key.operations.mldsa_sign(self.kid, bytes(data), context=own)
+        signature = self._key.operations.mldsa_sign(self.kid, as_bytes("data", data), context=own)
         if len(signature) != self._key.type.signature_size:
             raise HemProtocolError(f"key {self.kid}: a signature of {len(signature)} bytes")
         return signature
 
     def sign_mu(self, mu: Buffer) -> NoReturn:
         """Refused: the device computes mu itself from the whole message."""
+        size = len(as_bytes("mu", mu))
         raise UnsupportedAlgorithm(
-            f"sign_mu with {len(bytes(mu))} bytes: the device takes the message itself, of up to 2048 bytes"
+            f"sign_mu with {size} bytes: the device takes the message itself, of up to 2048 bytes"
         )
 
 

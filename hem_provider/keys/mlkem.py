@@ -20,7 +20,7 @@ class _Decapsulator(RemotePrivateKey[Any]):
 
     def decapsulate(self, ciphertext: Buffer) -> bytes:
         """The 32-byte shared secret. ``ValueError`` for a ciphertext of the wrong size."""
-        return decapsulate(self._key, bytes(ciphertext))
+        return decapsulate(self._key, ciphertext)
 
 
 class HemMLKEM768PrivateKey(_Decapsulator, mlkem.MLKEM768PrivateKey):

@@ -3,6 +3,7 @@ classes of ours with the same method names; encapsulating asks the device."""
 
 from __future__ import annotations
 
+from hem_provider.arguments import as_bytes
 from hem_provider.errors import HemProtocolError
 from hem_provider.key import Key
 from hem_provider.keys.remote import RemotePrivateKey
@@ -56,14 +57,12 @@ class HemMLKEM512PrivateKey(RemotePrivateKey[HemMLKEM512PublicKey]):
         return decapsulate(self._key, ciphertext)
 
 
-def decapsulate(key: Key, ciphertext: bytes) -> bytes:
+def decapsulate(key: Key, ciphertext: object) -> bytes:
     """Check the size, ask the device, check the answer."""
-    ciphertext = bytes(ciphertext)
-    if len(ciphertext) != key.type.ciphertext_size:
-        raise ValueError(
-            f"ciphertext: {len(ciphertext)} bytes; {key.type.name} has {key.type.ciphertext_size}"
-        )
-    secret = key.operations.mlkem_decapsulate(key.kid, ciphertext)
+    given = as_bytes("ciphertext", ciphertext)
+    if len(given) != key.type.ciphertext_size:
+        raise ValueError(f"ciphertext: {len(given)} bytes; {key.type.name} has {key.type.ciphertext_size}")
+    secret = key.operations.mlkem_decapsulate(key.kid, given)
     if len(secret) != _SECRET:
         raise HemProtocolError(f"key {key.kid}: a shared secret of {len(secret)} bytes, not {_SECRET}")
     return secret

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hem_provider.arguments import as_bytes, as_text
 from hem_provider.errors import (
     HemDuplicateKey,
     HemKeyNotFound,
@@ -77,15 +78,16 @@ class KeyMaterial:
 
 
 def check_kid(kid: str) -> str:
-    """A KID in the device's spelling. Raises ``ValueError`` unless it is 32 hex digits."""
-    lower = kid.lower()
+    """A KID in the device's spelling. ``ValueError`` unless 32 hex digits, ``TypeError`` unless text."""
+    lower = as_text("kid", kid).lower()
     if len(lower) != 32 or not all(digit in "0123456789abcdef" for digit in lower):
         raise ValueError(f"kid: {kid!r} has {len(kid)} characters; accepted: 32 hex digits")
     return lower
 
 
 def check_label(label: str) -> str:
-    """Raises ``ValueError`` unless ``label`` is 1–32 printable ASCII characters."""
+    """``ValueError`` unless ``label`` is 1–32 printable ASCII characters; ``TypeError`` unless text."""
+    as_text("label", label)
     if not (1 <= len(label) <= MAX_LABEL and label.isascii() and label.isprintable()):
         raise ValueError(
             f"label: {len(label)} characters ({label!r}); "
@@ -198,7 +200,9 @@ class KeymgmtApi:
 
 def peer_field(peer: bytes | str) -> dict[str, str]:
     """A peer in a request: a stored key by KID, or a public key in device form."""
-    return {"ext_kid": check_kid(peer)} if isinstance(peer, str) else {"pubkey": b64(peer)}
+    if isinstance(peer, str):
+        return {"ext_kid": check_kid(peer)}
+    return {"pubkey": b64(as_bytes("peer", peer))}
 
 
 def _fields(*, descr: bytes, **texts: str | None) -> dict[str, str]:

@@ -10,8 +10,9 @@ import hmac
 
 from cryptography.exceptions import InvalidTag
 
+from hem_provider.arguments import Buffer, as_bytes, size_of
 from hem_provider.symmetric.gcm import TAG, GcmMessage
-from hem_provider.symmetric.inputs import Buffer, as_bytes, check_aead_sizes, check_room, size_of, write_into
+from hem_provider.symmetric.inputs import check_aead_sizes, check_room, write_into
 from hem_provider.symmetric.resolve import AnyAesKey, aes_key
 
 __all__ = ["AESGCM"]

@@ -15,10 +15,10 @@ from typing import TypeAlias
 from cryptography.hazmat.primitives.asymmetric import ec, x448, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from hem_provider.arguments import as_bytes
 from hem_provider.key import Key
 from hem_provider.keytypes import Family, KeyType
 from hem_provider.symmetric.errors import WrongKeyType
-from hem_provider.symmetric.inputs import as_bytes
 
 __all__ = ["MAX_CONTEXT", "Agreement", "Peer"]
 

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.ciphers import (
     modes,
 )
 
+from hem_provider.arguments import as_bytes
 from hem_provider.symmetric.blocks import AesKey
 from hem_provider.symmetric.contexts import (
     CbcDecryption,
@@ -33,7 +34,6 @@ from hem_provider.symmetric.contexts import (
 )
 from hem_provider.symmetric.gcm import TAG
 from hem_provider.symmetric.gcm_contexts import GcmDecryption, GcmEncryption
-from hem_provider.symmetric.inputs import as_bytes
 from hem_provider.symmetric.resolve import AnyAesKey, aes_key
 
 __all__ = ["Cipher"]

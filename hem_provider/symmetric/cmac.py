@@ -6,8 +6,8 @@ import hmac
 
 from cryptography.exceptions import AlreadyFinalized, InvalidSignature
 
+from hem_provider.arguments import Buffer, as_bytes
 from hem_provider.symmetric.blocks import BLOCK, AesKey, progress, xor
-from hem_provider.symmetric.inputs import Buffer, as_bytes
 from hem_provider.symmetric.resolve import AnyAesKey, aes_key
 
 __all__ = ["CMAC"]

@@ -12,8 +12,9 @@ from abc import abstractmethod
 from cryptography.exceptions import AlreadyFinalized, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.ciphers import CipherContext
 
+from hem_provider.arguments import Buffer, as_bytes, size_of
 from hem_provider.symmetric.blocks import BLOCK, AesKey, in_calls, progress, xor
-from hem_provider.symmetric.inputs import Buffer, as_bytes, check_room, size_of, write_into
+from hem_provider.symmetric.inputs import check_room, write_into
 from hem_provider.symmetric.keystream import Keystream
 
 __all__ = ["CbcDecryption", "CbcEncryption", "CtrContext", "EcbDecryption", "EcbEncryption", "RunningCipher"]

@@ -7,10 +7,10 @@ import hmac
 from cryptography.exceptions import AlreadyUpdated, InvalidTag, NotYetFinalized
 from cryptography.hazmat.primitives.ciphers import AEADDecryptionContext, AEADEncryptionContext
 
+from hem_provider.arguments import Buffer, as_bytes
 from hem_provider.symmetric.blocks import AesKey
 from hem_provider.symmetric.contexts import RunningCipher
 from hem_provider.symmetric.gcm import MAX_AAD, MAX_DATA, TAG, GcmMessage
-from hem_provider.symmetric.inputs import Buffer, as_bytes
 
 __all__ = ["GcmDecryption", "GcmEncryption"]
 

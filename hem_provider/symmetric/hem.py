@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from cryptography.exceptions import UnsupportedAlgorithm
 
@@ -14,6 +14,7 @@ from hem_provider.symmetric_operations import SymmetricOperations
 __all__ = ["DeviceAesKey", "DeviceKek", "DeviceMacKey"]
 
 _HALF = 8
+SelfT = TypeVar("SelfT")
 
 
 class _DeviceKey:
@@ -27,6 +28,15 @@ class _DeviceKey:
         self._peer = agreement.device_peer if agreement else None
         self._context = agreement.context if agreement else None
         self.name = name
+
+    def __copy__(self: SelfT) -> SelfT:
+        return self  # a reference to the key: what is built on it can be copied
+
+    def __deepcopy__(self: SelfT, memo: dict[int, Any]) -> SelfT:
+        return self
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}>"
 
     def confirm(self) -> None:
         """One call; ``HemKeyNotFound`` when the key is gone."""

@@ -2,33 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from hem_provider.arguments import size_of
 
-__all__ = ["MAX_ONE_SHOT", "Buffer", "as_bytes", "check_aead_sizes", "check_room", "size_of", "write_into"]
-
-#: What ``cryptography`` takes where it says bytes-like.
-Buffer: TypeAlias = bytes | bytearray | memoryview
+__all__ = ["MAX_ONE_SHOT", "check_aead_sizes", "check_room", "write_into"]
 
 #: Largest data or additional data of a one-shot AEAD call, in bytes, as in ``cryptography``.
 MAX_ONE_SHOT = 2**31 - 1
-
-
-def _view(name: str, value: object) -> memoryview:
-    try:
-        view = memoryview(value)  # type: ignore[arg-type]
-    except TypeError:
-        raise TypeError(f"{name}: {type(value).__name__}; accepted: bytes-like") from None
-    return view
-
-
-def as_bytes(name: str, value: object) -> bytes:
-    """A copy that no caller can change while device calls run. ``TypeError`` unless bytes-like."""
-    return value if type(value) is bytes else _view(name, value).tobytes()
-
-
-def size_of(name: str, value: object) -> int:
-    """Bytes of a bytes-like object, without copying it. ``TypeError`` for anything else."""
-    return _view(name, value).nbytes
 
 
 def check_aead_sizes(**buffers: object) -> None:

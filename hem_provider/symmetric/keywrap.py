@@ -10,10 +10,10 @@ import hmac
 
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap
 
+from hem_provider.arguments import Buffer, as_bytes
 from hem_provider.errors import MessageTooLong
 from hem_provider.keytypes import MAX_MESSAGE
 from hem_provider.symmetric.blocks import BLOCK, AesKey
-from hem_provider.symmetric.inputs import Buffer, as_bytes
 from hem_provider.symmetric.resolve import AnyAesKey, aes_key
 
 __all__ = [

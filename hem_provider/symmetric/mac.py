@@ -9,9 +9,9 @@ from __future__ import annotations
 from cryptography.exceptions import AlreadyFinalized, InvalidSignature
 from cryptography.hazmat.primitives.hashes import HashAlgorithm, HashContext
 
+from hem_provider.arguments import Buffer, as_bytes
 from hem_provider.errors import MessageTooLong
 from hem_provider.keytypes import MAX_MESSAGE
-from hem_provider.symmetric.inputs import Buffer, as_bytes
 from hem_provider.symmetric.resolve import AnyMacKey, mac_key
 
 __all__ = ["HMAC"]

@@ -217,11 +217,28 @@ def test_keys_are_never_used_over_plain_http():
     assert plain.statistics.calls == 0
 
 
-def test_a_key_is_equal_to_itself_only_and_its_repr_tells_what_is_known(hem, bench):
+def test_a_key_is_the_same_by_every_connection_to_its_device(hem, bench):
     key = hem.keys.create("SECP256R1", label="web")
+    other = bench.connect()
     assert key == hem.keys.get(key.kid)
-    assert key != bench.connect().keys.get(key.kid)
-    assert len({key, hem.keys.get(key.kid)}) == 1
+    assert key == other.keys.get(key.kid)
+    assert key.private_key() == other.keys.get(key.kid).private_key()
+    assert len({key, hem.keys.get(key.kid), other.keys.get(key.kid)}) == 1
+    assert key != hem.keys.create("SECP256R1", label="web")
+
+
+def test_keys_of_two_devices_differ_even_with_one_kid(hem, tmp_path):
+    from hem_provider.device import connect
+
+    kid, one, two = "00" * 16, connect("https://one.example"), connect("https://two.example")
+    here = [each.keys._listing.new(kid) for each in (one, one, two)]  # not asked, so no device is needed
+    assert here[0] == here[1]
+    assert here[0] != here[2]
+    assert here[0] != kid
+
+
+def test_the_repr_of_a_key_tells_what_is_known(hem):
+    key = hem.keys.create("SECP256R1", label="web")
     assert repr(key) == f"<Key {key.kid} SECP256R1 'web'>"
 
 
