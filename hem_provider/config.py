@@ -21,14 +21,21 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hem_provider.errors import HemConfigError
 from hem_provider.passphrase import passphrase_from_command, passphrase_from_file
-from hem_provider.settings import DEVICE_SETTINGS, PKCS11_SETTINGS, Parser, RejectedValueError
+from hem_provider.settings import (
+    DEVICE_SETTINGS,
+    PKCS11_SETTINGS,
+    Parser,
+    RejectedValueError,
+    from_text,
+    same_url,
+)
 from hem_provider.trust import check_not_writable_by_others, privileges_raised
 
 __all__ = [
@@ -44,6 +51,8 @@ __all__ = [
 
 DEFAULT_CLOUD_URL = "https://api.encedo.com"
 SYSTEM_FILE = Path("/etc/hem/config.toml")
+#: Characters of a refused value that a message shows.
+_SHOWN = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,18 +168,69 @@ def load_config(path: Path | None = None) -> Config:
 def device_from_url(url: str, **settings: object) -> DeviceConfig:
     """A device given by the caller in code; ``settings`` are fields of ``DeviceConfig``.
 
-    Paths may be ``str`` or ``Path``. Raises ``HemConfigError`` for a bad value and ``TypeError``
-    for a field that does not exist.
+    What is not given comes from the environment (``HEM_CA_FILE`` and the rest, unless ``HEM_URL``
+    names another device, whose they are then), and from the configured device of the same URL.
+    ``None`` stands for not given; paths may be ``str`` or ``Path``. Raises ``HemConfigError`` for a
+    bad value and ``TypeError`` for a field that does not exist.
     """
-    values = {"url": url, **{name: value for name, value in settings.items() if value is not None}}
-    unknown = sorted(set(values) - set(DEVICE_SETTINGS))
+    given = {name: value for name, value in settings.items() if value is not None}
+    unknown = sorted(set(given) - set(DEVICE_SETTINGS))
     if unknown:
         raise TypeError(f"unknown setting {unknown[0]!r}; known: {', '.join(DEVICE_SETTINGS)}")
-    plain = {
+
+    def where(setting: str) -> str:
+        return f"setting {setting!r}" if setting in {"url", *given} else _where_variable(setting)
+
+    url = _device({"url": url}, where).url  # one that is none is told before anything else
+    values = _over(_known_of(url), given)
+    return _device(_plain({**values, "url": url}), where)
+
+
+#: Given in a call → what it stands in the place of.
+_INSTEAD: Mapping[str, frozenset[str]] = {
+    "insecure": frozenset({"ca_file", "pin_sha256"}),
+    "ca_file": frozenset({"insecure"}),
+    "pin_sha256": frozenset({"insecure"}),
+    "passphrase_file": frozenset({"passphrase_command"}),
+    "passphrase_command": frozenset({"passphrase_file"}),
+}
+
+
+def _over(base: Mapping[str, object], given: Mapping[str, object]) -> dict[str, object]:
+    """``base`` with what is given over it, and without what that stands in the place of."""
+    replaced = {each for name in given for each in _INSTEAD.get(name, ())}
+    return {**{name: value for name, value in base.items() if name not in replaced}, **given}
+
+
+def _known_of(url: str) -> dict[str, object]:
+    """The settings that configuration and environment have for the device at ``url``."""
+    known: dict[str, object] = {}
+    for each in _configured().devices:
+        if same_url(each.url, url):
+            known = {name: value for name, value in asdict(each).items() if value != _DEFAULTS.get(name)}
+    if privileges_raised() or os.environ.get("HEM_URL"):
+        return known
+    variables = _variables(os.environ)
+    variables.pop("name", None)
+    return _over(known, variables)
+
+
+def _configured() -> Config:
+    """What is configured. A file that applies by its place alone and is not ours to read is none:
+    it is not for us then, and whoever asks names the device by its URL."""
+    path = config_path()
+    named = os.environ.get("HEM_CONFIG") and not privileges_raised()
+    if path is not None and not named and path.exists() and not os.access(path, os.R_OK):
+        return Config()
+    return load_config()
+
+
+def _plain(values: Mapping[str, object]) -> dict[str, object]:
+    """As TOML would have them."""
+    return {
         name: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
         for name, value in values.items()
     }
-    return _device(plain, lambda setting: f"setting {setting!r}")
 
 
 def read_passphrase(device: DeviceConfig) -> str | None:
@@ -187,10 +247,21 @@ def read_passphrase(device: DeviceConfig) -> str | None:
 
 
 def _from_environment(environ: Mapping[str, str]) -> Config:
-    names = {setting: variable for variable, setting in _ENVIRONMENT.items()}
-    values = {setting: environ[variable] for setting, variable in names.items() if environ.get(variable)}
-    device = _device(values, lambda setting: names[setting])
+    device = _device(_variables(environ), _where_variable)
     return Config(devices=(device,), source="the environment")
+
+
+def _variables(environ: Mapping[str, str]) -> dict[str, object]:
+    """Settings that the environment has, as TOML would have them."""
+    return {
+        setting: from_text(setting, environ[variable])
+        for variable, setting in _ENVIRONMENT.items()
+        if environ.get(variable)
+    }
+
+
+def _where_variable(setting: str) -> str:
+    return next((variable for variable, each in _ENVIRONMENT.items() if each == setting), setting)
 
 
 def _from_file(path: Path) -> Config:
@@ -265,8 +336,14 @@ def _parse(
         try:
             values[setting] = parsers[setting](value)
         except RejectedValueError as rejected:
-            raise HemConfigError(f"{where(setting)}: accepted: {rejected}") from None
+            raise HemConfigError(f"{where(setting)}: {_shown(value)}; accepted: {rejected}") from None
     return values
+
+
+def _shown(value: object) -> str:
+    """A refused value for messages: not at any length, and without the password of a URL."""
+    text = re.sub(r"//[^/@]*@", "//…@", repr(value))
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
 
 
 def _line_of(text: str, table: str | None, number: int, setting: str) -> int:
@@ -289,6 +366,11 @@ def _line_of(text: str, table: str | None, number: int, setting: str) -> int:
         if inside and wanted.match(line):
             return position
     return best
+
+
+_DEFAULTS: Mapping[str, object] = {
+    each.name: each.default for each in fields(DeviceConfig) if each.default is not MISSING
+}
 
 
 def _complete() -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from hem_provider.errors import HemConfigError
 from hem_provider.trust import check_not_writable_by_others, privileges_raised
 
-__all__ = ["passphrase_from_command", "passphrase_from_file"]
+__all__ = ["doubt", "passphrase_from_command", "passphrase_from_file"]
 
 _MAX_BYTES = 4096
 _COMMAND_TIMEOUT = 60.0
 
 
 def passphrase_from_file(path: Path) -> str:
-    """The file's text without one trailing line end; at most 4096 bytes of UTF-8.
+    """The file's one line without its line end; at most 4096 bytes of UTF-8, blanks included.
 
-    Raises ``HemConfigError`` when it cannot be read, is empty or too long, or others may write it.
+    Raises ``HemConfigError`` when it cannot be read, is empty or too long, has more than a line or
+    a byte order mark, or others may write it.
     """
     return _text(_read_file(path), str(path))
 
@@ -39,7 +41,25 @@ def _text(raw: bytes, source: str) -> str:
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
         raise HemConfigError(f"{source}: gave an empty passphrase")
+    if text.startswith("\ufeff"):
+        raise HemConfigError(
+            f"{source}: the passphrase begins with a byte order mark, which an editor put there; "
+            "save it as UTF-8 without one"
+        )
+    lines = len(re.split("\r\n|\r|\n", text))
+    if lines > 1:
+        raise HemConfigError(f"{source}: {lines} lines; accepted: the passphrase alone, on one line")
     return text
+
+
+def doubt(passphrase: str) -> str | None:
+    """What may be wrong with a passphrase that a device refuses, without telling anything of it;
+    ``None`` when nothing strikes the eye."""
+    if passphrase != passphrase.rstrip():
+        return "the passphrase given ends with a blank or a line end, perhaps by mistake"
+    if passphrase != passphrase.lstrip():
+        return "the passphrase given begins with a blank, perhaps by mistake"
+    return "the passphrase given begins with a byte order mark" if passphrase[:1] == "\ufeff" else None
 
 
 def _read_file(path: Path) -> bytes:

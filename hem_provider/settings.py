@@ -1,7 +1,8 @@
 """How each setting's value is written: one small parser per kind, and the tables that use them.
 
-A parser takes what TOML, the environment or a caller gave and returns the value to keep, or raises
-``RejectedValueError`` whose text says what is accepted instead.
+A parser takes what TOML or a caller gave and returns the value to keep, or raises
+``RejectedValueError`` whose text says what is accepted instead. The environment has texts only:
+``from_text`` makes of one what TOML would have, so that a number is a number everywhere else.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import re
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from hem_provider.trust import privileges_raised
 
-__all__ = ["DEVICE_SETTINGS", "PKCS11_SETTINGS", "Parser", "RejectedValueError"]
+__all__ = ["DEVICE_SETTINGS", "PKCS11_SETTINGS", "Parser", "RejectedValueError", "from_text", "same_url"]
 
 Parser = Callable[[object], object]
 
@@ -40,17 +41,43 @@ def _name(value: object) -> str:
 
 def _url(value: object) -> str:
     text = _text(value)
-    parts = urlsplit(text)
-    if parts.scheme in ("https", "http"):
-        try:
-            whole = bool(parts.hostname) and (parts.port is None or parts.port > 0)
-        except ValueError:
-            whole = False
-        if whole and not (parts.query or parts.fragment or parts.username or parts.password):
+    parts = _split(text)
+    if parts is not None and parts.scheme in ("https", "http"):
+        extras = parts.path.strip("/") or parts.query or parts.fragment or parts.username or parts.password
+        if not extras:
             return text.rstrip("/")
-    elif parts.scheme in ("emulator", "unix") and parts.path:
+    elif parts is not None and parts.scheme in ("emulator", "unix") and parts.path:
         return text
     raise RejectedValueError("https://HOST[:PORT], http://HOST[:PORT], emulator:PATH or unix:PATH")
+
+
+def _split(text: str) -> SplitResult | None:
+    """The parts of a URL; ``None`` unless host and port, where the scheme has them, are whole."""
+    try:
+        parts = urlsplit(text)
+        hosted = parts.scheme not in ("https", "http") or (
+            bool(parts.hostname) and (parts.port is None or parts.port > 0)
+        )
+    except ValueError:  # an IPv6 address without its end, a port that is none
+        return None
+    return parts if hosted else None
+
+
+def same_url(one: str, other: str) -> bool:
+    """Whether two accepted device URLs name one place: case of the host, a port that goes without
+    saying and a slash at the end do not matter.
+
+    >>> same_url("https://My.ence.do/", "https://my.ence.do:443")
+    True
+    """
+    return _place_of(one) == _place_of(other)
+
+
+def _place_of(url: str) -> object:
+    parts = _split(url)
+    if parts is None or parts.scheme not in ("https", "http"):
+        return url
+    return parts.scheme, parts.hostname, parts.port or {"https": 443, "http": 80}[parts.scheme]
 
 
 def _cloud(value: object) -> str:
@@ -62,7 +89,8 @@ def _cloud(value: object) -> str:
 
 def _proxy(value: object) -> str:
     text = _text(value)
-    if urlsplit(text).scheme not in ("http", "https") or not urlsplit(text).hostname:
+    parts = _split(text)
+    if parts is None or parts.scheme not in ("http", "https"):
         raise RejectedValueError("http://HOST:PORT")
     return text
 
@@ -77,8 +105,6 @@ def _path(value: object) -> Path:
 
 
 def _flag(value: object) -> bool:
-    if isinstance(value, str) and value in ("0", "1"):
-        return value == "1"
     if not isinstance(value, bool):
         raise RejectedValueError("true or false")
     return value
@@ -86,20 +112,16 @@ def _flag(value: object) -> bool:
 
 def _seconds(least: float, most: float) -> Callable[[object], float]:
     def parse(value: object) -> float:
-        try:
-            number = float(value) if isinstance(value, int | float | str) else least - 1
-        except ValueError:
-            number = least - 1
-        if isinstance(value, bool) or not least <= number <= most:
-            raise RejectedValueError(f"seconds from {least:g} to {most:g}")
-        return number
+        if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+            raise RejectedValueError(f"seconds from {least:g} to {most:g}, a number without quotes")
+        return float(value)
 
     return parse
 
 
 def _slot(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
-        raise RejectedValueError("a whole number from 0 to 2147483647")
+        raise RejectedValueError("a whole number from 0 to 2147483647, without quotes")
     return value
 
 
@@ -139,6 +161,23 @@ def _command(value: object) -> tuple[str, ...]:
     return tuple(_text(each) for each in value)
 
 
+#: How the environment writes flags.
+_FLAGS = {"1": True, "true": True, "0": False, "false": False}
+
+
+def from_text(setting: str, text: str) -> object:
+    """What TOML would have for a device setting that an environment variable gives as ``text``; the
+    text itself where it cannot be read, for the parser to refuse."""
+    if DEVICE_SETTINGS[setting] is _flag:
+        return _FLAGS.get(text.lower(), text)
+    if DEVICE_SETTINGS[setting] in _NUMBERS:
+        try:
+            return float(text)
+        except ValueError:
+            return text
+    return text
+
+
 #: Settings of a ``[[device]]`` table.
 DEVICE_SETTINGS: Mapping[str, Parser] = {
     "url": _url,
@@ -166,3 +205,8 @@ PKCS11_SETTINGS: Mapping[str, Parser] = {
     "login_cache": _seconds(0, 300),
     "device_random": _flag,
 }
+
+#: Parsers of times, which the environment writes as texts.
+_NUMBERS = tuple(
+    DEVICE_SETTINGS[name] for name in ("connect_timeout", "timeout", "keygen_timeout", "spacing")
+)

@@ -22,9 +22,13 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 @pytest.fixture(autouse=True)
 def _no_configuration_from_outside(monkeypatch, tmp_path_factory):
     for name in list(os.environ):
-        if name.startswith(("HEM_", "XDG_")):
+        if name.startswith(("HEM_", "XDG_", "OPENSSL_", "KEYRING_", "PYTHON_KEYRING_")) or name == "NO_COLOR":
             monkeypatch.delenv(name)
-    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-config"))
+    # A personal file without devices keeps the machine's /etc/hem/config.toml out, in subprocesses too.
+    personal = tmp_path_factory.getbasetemp() / "no-config" / "hem" / "config.toml"
+    personal.parent.mkdir(parents=True, exist_ok=True)
+    personal.touch(mode=0o600)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(personal.parents[1]))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
 

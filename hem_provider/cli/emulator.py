@@ -161,13 +161,12 @@ def _guarded(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse
 
 
 def _secret(path: str | None, option: str) -> str:
-    """The first line of a passphrase file."""
+    """A passphrase file, read as the client that is to log in with it reads it."""
+    from hem_provider.passphrase import passphrase_from_file
+
     if path is None:
         raise _Failure(f"--init needs {option}")
-    lines = Path(path).read_text(encoding="utf-8").splitlines()
-    if not lines or not lines[0]:
-        raise _Failure(f"{path} has no passphrase in its first line")
-    return lines[0]
+    return passphrase_from_file(Path(path).absolute())
 
 
 def _open(arguments: argparse.Namespace, *, existing: bool = False) -> EmulatedDevice:
@@ -278,7 +277,7 @@ def _greet(emulator: Emulator, arguments: argparse.Namespace) -> None:
         f"  state   {emulator.device.store.path}",
     ]
     if arguments.passphrase_file:
-        lines.append(f"  The passphrase is the first line of {arguments.passphrase_file}.")
+        lines.append(f"  The passphrase is in {arguments.passphrase_file}.")
     lines += [
         "To use it from another terminal:",
         f"  export HEM_URL={emulator.https}",

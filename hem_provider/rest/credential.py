@@ -37,9 +37,10 @@ def pbkdf2_seed(passphrase: str, eid: str) -> bytes:
 class Credential:
     """A private X25519 key for one ``eid``. It never shows the key, and can be wiped."""
 
-    def __init__(self, seed: bytes, *, eid: str, role: Role) -> None:
+    def __init__(self, seed: bytes, *, eid: str, role: Role, doubt: str | None = None) -> None:
         self.eid = eid
         self.role = role
+        self.doubt = doubt  #: what to say of the secret when the device refuses it
         self._seed = bytearray(seed)
         self.public = public_key_of(seed)
 

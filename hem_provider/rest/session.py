@@ -25,6 +25,7 @@ from hem_provider.errors import (
     HemLoginRequired,
     HemNotInitialized,
 )
+from hem_provider.passphrase import doubt
 from hem_provider.rest.api import RestApi
 from hem_provider.rest.auth import Bearer, Challenge, bearer_from
 from hem_provider.rest.credential import Credential, Role
@@ -146,7 +147,7 @@ class LoginSession:
 
     def derive(self, secret: str, eid: str, role: Role, kdf: Kdf | None = None) -> Credential:
         """The credential of a secret for the device ``eid`` (0.2–1 s)."""
-        return Credential(seed_from(secret, eid, kdf or self._kdf), eid=eid, role=role)
+        return Credential(seed_from(secret, eid, kdf or self._kdf), eid=eid, role=role, doubt=doubt(secret))
 
     def over(self, rest: RestApi) -> LoginSession:
         """The same login by another way to the same device; tokens are obtained anew."""
@@ -250,8 +251,10 @@ class LoginSession:
                     if not still_good:
                         continue
                     self._keep_for_later(challenge)  # not used up: good for the next try
+                if credential.doubt:
+                    refused = HemAuthenticationError(f"{refused}; {credential.doubt}")
                 if abs(challenge.offset) <= _DRIFT or not may_check_in:
-                    raise
+                    raise refused from None
                 self._check_in(f"login refused and the clocks differ by {challenge.offset:.0f} s", refused)
                 may_check_in, challenge = False, None
             else:
