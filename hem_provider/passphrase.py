@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 
-from hem_provider.errors import HemConfigError
+from hem_provider.errors import HemConfigError, HemLoginRequired
 from hem_provider.trust import check_not_writable_by_others, privileges_raised
 
-__all__ = ["doubt", "passphrase_from_command", "passphrase_from_file"]
+__all__ = ["ask_passphrase", "can_ask", "doubt", "passphrase_from_command", "passphrase_from_file"]
 
 _MAX_BYTES = 4096
 _COMMAND_TIMEOUT = 60.0
@@ -50,6 +51,32 @@ def _text(raw: bytes, source: str) -> str:
     if lines > 1:
         raise HemConfigError(f"{source}: {lines} lines; accepted: the passphrase alone, on one line")
     return text
+
+
+def ask_passphrase(name: str, url: str) -> str:
+    """Ask the person at the terminal for the passphrase of a device, without echo.
+
+    ``HemLoginRequired`` when there is no terminal to ask on, or nothing was typed.
+    """
+    if not can_ask():
+        raise HemLoginRequired(
+            f"{name}: no source of the passphrase is configured (passphrase_file, passphrase_command, "
+            "HEM_PASSPHRASE_FILE), and there is no terminal to ask on"
+        )
+    import getpass
+
+    try:
+        passphrase = getpass.getpass(f"Passphrase of HEM {name} ({url}): ")
+    except EOFError:
+        passphrase = ""
+    if not passphrase:
+        raise HemLoginRequired(f"{name}: no passphrase was typed")
+    return passphrase
+
+
+def can_ask() -> bool:
+    """Whether a person is there: a program without a terminal gets an error instead of a prompt."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
 
 
 def doubt(passphrase: str) -> str | None:

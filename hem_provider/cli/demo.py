@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import secrets
 import shlex
 import shutil
@@ -94,17 +93,21 @@ def _run(bench: _Bench, steps: Steps) -> None:
             steps.detail(bench.shown)
         with steps.step("pkcs11-tool -O: list them"):
             listed = bench.pkcs11_tool("-O")
-            for pair in (_P256, _P384, _ED25519):
-                _expect(listed.count(pair.label) == 2, f"{pair.label} is not listed as a pair:\n{listed}")
-        for kind, label in re.findall(
-            r"^(\w+ Key Object; \w+).*?label: +(\S+)", listed, re.MULTILINE | re.DOTALL
-        ):
-            steps.detail(f"{label}: {kind}")
+            _expect(_public_labels(bench) == {_P256.label, _P384.label, _ED25519.label}, listed)
+        for line in listed.splitlines():
+            if not line[:1].isspace():  # what lies below each differs between versions of the tool
+                steps.detail(line)
         _sign_files(bench, steps)
         _request(bench, steps)
         _from_python_pkcs11(bench, steps)
     finally:
         bench.emulator.stop()
+
+
+def _public_labels(bench: _Bench) -> set[str]:
+    """The labels of the keys, asked of the device: a tool's listing is for people to read."""
+    with _connect(bench) as hem:
+        return {key.label for key in hem.keys}
 
 
 def _sign_files(bench: _Bench, steps: Steps) -> None:

@@ -153,7 +153,7 @@ def _guarded(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse
 
         try:
             return command(arguments)
-        except (_Failure, SetupError, StateFileError, PhoneError, OSError, ValueError) as error:
+        except (_Failure, SetupError, StateFileError, PhoneError, ValueError) as error:
             print(f"hem emulator: {error}", file=sys.stderr)
             return 1
 
@@ -223,14 +223,20 @@ def _prepare(device: EmulatedDevice, arguments: argparse.Namespace) -> None:
         _initialise(device, arguments)
     elif arguments.init:
         check_in(device)
-    for fault in _fault_list(arguments.faults):
-        control.run(device, "fault", fault)
+    for place, fault in enumerate(_fault_list(arguments.faults), 1):
+        try:
+            control.run(device, "fault", fault)
+        except (TypeError, ValueError) as error:
+            raise _Failure(f"{arguments.faults}: fault {place}: {error}") from None
 
 
 def _fault_list(path: str | None) -> list[dict[str, Any]]:
     if path is None:
         return []
-    content = json.loads(Path(path).read_text(encoding="utf-8"))
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (ValueError, RecursionError):  # also what is not UTF-8
+        raise _Failure(f"{path}: not JSON") from None
     if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
         raise _Failure(f"{path}: not a JSON list of faults")
     return content

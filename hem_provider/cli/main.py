@@ -6,9 +6,15 @@ import argparse
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from hem_provider._version import __version__
+from hem_provider.cli import terminal
 from hem_provider.errors import HemError
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 __all__ = ["COMMANDS", "main"]
 
@@ -24,28 +30,55 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit status: 0 done, 1 failed (said on standard error), 2 usage."""
+    """Run one command; returns its exit status: 0 done, 1 failed (said in one line on standard error),
+    2 usage, 3 where a command says that no device was reached."""
     arguments = list(sys.argv[1:] if argv is None else argv)
+    terminal.prepare()
     parser = _parser(chosen=next((each for each in arguments if not each.startswith("-")), None))
-    options = parser.parse_args(arguments)
     try:
-        status = options.func(options)
+        status = _run(parser, arguments)
         sys.stdout.flush()
     except HemError as error:
-        print(f"hem: {error}", file=sys.stderr)
-        return 1
+        return _failed(str(error))
     except KeyboardInterrupt:
         return 130
+    except EOFError:
+        return _failed("the input ended before an answer was typed")
     except BrokenPipeError:
-        sys.stdout = None  # the reader left; nothing more can be said
+        terminal.let_go()  # the reader left; nothing more can be said
         return 1
-    return int(status)
+    except OSError as error:
+        terminal.let_go()
+        place = f"{error.filename}: " if error.filename is not None else ""
+        return _failed(f"{place}{error.strerror or error}")
+    return status
+
+
+def _run(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> int:
+    try:
+        options = parser.parse_args(arguments)
+    except SystemExit:  # after help or version, which may still be on their way out
+        sys.stdout.flush()
+        raise
+    return int(options.func(options))
+
+
+def _failed(text: str) -> int:
+    with suppress(OSError):  # standard error may take nothing either
+        print(f"hem: {text}", file=sys.stderr)
+    return 1
+
+
+class _Parser(argparse.ArgumentParser):
+    """Of its own it would not say when its help could not be written."""
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        if message:
+            (file or sys.stderr).write(message)
 
 
 def _parser(chosen: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="hem", description="Use the keys of an Encedo HEM, a remote hardware key store."
-    )
+    parser = _Parser(prog="hem", description="Use the keys of an Encedo HEM, a remote hardware key store.")
     parser.add_argument("--version", action="version", version=f"hem-provider {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for name, (module, summary) in COMMANDS.items():

@@ -14,18 +14,20 @@ from hem_provider._version import __version__
 from hem_provider.cli.steps import table
 from hem_provider.config import DeviceConfig, load_config
 from hem_provider.device import Hem
-from hem_provider.errors import HemConnectionError, HemError, HemNotInitialized
+from hem_provider.errors import HemConfigError, HemConnectionError, HemError, HemNotInitialized
 
 __all__ = ["print_info"]
 
 _AT_ONCE = 16
+#: Exit status: a device was not reached.
+_NOT_REACHED = 3
 
 
 def print_info(module: Path) -> int:
     """Print it all; each device is asked once, all at the same time.
 
-    Returns the exit status: 1 when nothing is configured. Raises ``HemConfigError`` for settings that
-    cannot be used.
+    Returns the exit status: 1 when nothing is configured, 3 when a device is not reached. Raises
+    ``HemConfigError`` for settings that cannot be used.
     """
     newest = ".".join(map(str, CRYPTOKI_VERSION))
     print(f"module    {module}")
@@ -44,23 +46,25 @@ def print_info(module: Path) -> int:
         answers = list(pool.map(_answer, (device for _, device in slots)))
     rows = [
         (str(number), device.name, device.url, answer)
-        for (number, device), answer in zip(slots, answers, strict=True)
+        for (number, device), (_, answer) in zip(slots, answers, strict=True)
     ]
     print()
     print(table(("slot", "token", "device", "answer"), rows, right=(0,)))
-    return 0
+    return 0 if all(there for there, _ in answers) else _NOT_REACHED
 
 
-def _answer(device: DeviceConfig) -> str:
-    """What one call to the device tells, in words."""
+def _answer(device: DeviceConfig) -> tuple[bool, str]:
+    """Whether the device answers, and what its answer to one call tells, in words."""
     with Hem(device) as hem:
         try:
             identity = hem.probe()
         except HemNotInitialized:
-            return "there, and not initialised"
+            return True, "there, and not initialised"
         except HemConnectionError as error:
-            return f"not reached: {error}"
+            return False, f"not reached: {error}"
+        except HemConfigError as error:
+            return False, f"not asked: {error}"
         except HemError as error:
-            return f"there, but: {error}"
+            return True, f"there, but: {error}"
         kind = "the emulator" if hem.is_emulator else "a device"
-        return f"there: {kind}, its user is {identity.label!r}"
+        return True, f"there: {kind}, its user is {identity.label!r}"

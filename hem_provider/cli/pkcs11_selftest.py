@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import secrets
 import sys
 from pathlib import Path
@@ -16,7 +15,7 @@ from hem_provider.cli.cryptoki import CryptokiError, Library
 from hem_provider.cli.steps import StepFailedError, Steps
 from hem_provider.config import DeviceConfig, load_config
 from hem_provider.device import Hem
-from hem_provider.errors import HemConfigError
+from hem_provider.passphrase import ask_passphrase
 
 __all__ = ["self_test"]
 
@@ -47,12 +46,7 @@ def _pin(device: DeviceConfig) -> str | None:
     """``None`` where the module gets it by itself."""
     if device.passphrase_file or device.passphrase_command or device.auth == "mobile":
         return None
-    if not sys.stdin.isatty():
-        raise HemConfigError(
-            f"{device.name}: no source of the passphrase is configured (passphrase_file, passphrase_command, "
-            "HEM_PASSPHRASE_FILE), and there is no terminal to ask on"
-        )
-    return getpass.getpass(f"Passphrase of {device.name}: ")
+    return ask_passphrase(device.name, device.url)
 
 
 def _with_module(steps: Steps, module: Path, slot: int, pin: str | None) -> None:

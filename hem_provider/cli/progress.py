@@ -7,6 +7,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TextIO, TypeVar
 
+from hem_provider.cli.terminal import moving
+
 __all__ = ["progress"]
 
 T = TypeVar("T")
@@ -21,7 +23,7 @@ def progress(items: Iterable[T], total: int, what: str, stream: TextIO | None = 
     On a terminal a bar with the time left, gone at the end; elsewhere a line every 30 s.
     """
     out = stream or sys.stderr
-    terminal = out.isatty()
+    terminal = moving(out)
     every = _EVERY_ON_TERMINAL if terminal else _EVERY_ELSEWHERE
     start = shown = time.monotonic()
     drawn = False

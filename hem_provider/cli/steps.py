@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO
 
+from hem_provider.cli.terminal import coloured
+
 __all__ = ["StepFailedError", "Steps", "table"]
 
 
@@ -35,7 +37,7 @@ class Steps:
         self._stream = stream or sys.stdout
         encoding = (self._stream.encoding or "ascii").lower().replace("-", "")
         self._tick, self._cross = ("✔", "✘") if encoding.startswith("utf") else ("ok", "FAILED")
-        self._colour = self._stream.isatty()
+        self._colour = coloured(self._stream)
         self._done: list[_Done] = []
 
     @contextmanager

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import getpass
-import sys
 from collections.abc import Callable
 
 from hem_provider.adapters.vault.format import Header
 from hem_provider.adapters.vault.keys import DeviceKeys
 from hem_provider.config import DeviceConfig, load_config
 from hem_provider.device import Hem
+from hem_provider.passphrase import ask_passphrase, can_ask
 
 __all__ = ["Opener", "configured_device"]
 
@@ -37,8 +36,9 @@ class Opener:
         if hem is None or hem.config != config:
             hem = self._devices[config.name] = Hem(config)
         if not hem.logged_in and _must_ask(config):
-            passphrase = getpass.getpass(f"Passphrase of HEM {config.name} ({config.url}): ")
-            hem.login(passphrase, scope=f"keymgmt:use:{kid}" if kid else "keymgmt:list")
+            hem.login(
+                ask_passphrase(config.name, config.url), scope=f"keymgmt:use:{kid}" if kid else "keymgmt:list"
+            )
         return hem
 
     def unlock(self, name: str | None) -> Callable[[Header], DeviceKeys]:
@@ -54,6 +54,5 @@ class Opener:
 
 
 def _must_ask(config: DeviceConfig) -> bool:
-    """Only a person can be asked: a program without a terminal gets an error instead of a prompt."""
     configured = config.passphrase_file is not None or config.passphrase_command is not None
-    return not configured and sys.stdin is not None and sys.stdin.isatty() and sys.stderr.isatty()
+    return not configured and can_ask()

@@ -1,0 +1,209 @@
+"""Whatever the streams of a command are, it ends with a line and a status, never with a traceback."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.emulator import ServedEmulator
+
+from hem_provider.cli import terminal
+from hem_provider.cli.progress import progress
+from hem_provider.cli.steps import Steps
+from hem_provider.config import DeviceConfig
+from hem_provider.errors import HemLoginRequired
+from hem_provider.passphrase import ask_passphrase
+
+HEM = [sys.executable, "-m", "hem_provider.cli.main"]
+#: Commands that print, one of each module.
+PRINTING = [
+    ["pkcs11", "path"],
+    ["--help"],
+    ["openssl", "config"],
+    ["emulator", "faults"],
+    ["emulator", "quirks"],
+]
+
+
+@pytest.fixture(scope="module")
+def device(tmp_path_factory):
+    emulator = ServedEmulator(tmp_path_factory.mktemp("served")).start()
+    yield emulator
+    emulator.stop()
+
+
+def run(*arguments, **options):
+    options = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "timeout": 60, **options}
+    return subprocess.run([*HEM, *arguments], check=False, **options)
+
+
+@pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_a_full_disk_is_told_in_one_line(arguments, unbuffered):
+    with Path("/dev/full").open("w") as full:
+        done = run(*arguments, stdout=full, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+    assert (done.returncode, done.stderr) == (1, "hem: No space left on device\n")
+
+
+@pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)
+def test_a_reader_that_left_ends_the_command_quietly(arguments):
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = run(*arguments, stdout=writing)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+@pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)
+def test_both_streams_may_take_nothing(arguments):
+    with Path("/dev/full").open("w") as full:
+        done = run(*arguments, stdout=full, stderr=full)
+    assert done.returncode == 1
+
+
+@pytest.mark.parametrize("closed", [0, 1, 2])
+def test_a_stream_that_is_closed_from_the_start_is_no_traceback(closed):
+    shell = f'exec "$0" "$@" {closed}>&-' if closed else 'exec "$0" "$@" <&-'
+    done = subprocess.run(
+        ["sh", "-c", shell, *HEM, "pkcs11", "path"], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert "Traceback" not in done.stderr + done.stdout
+
+
+def test_a_character_that_the_terminal_lacks_is_written_as_its_escape(tmp_path):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "HEM_URL": "https://127.0.0.1:9"}
+    path = tmp_path / "ключ.pem"
+    done = run("pkcs11", "info", env={**environment, "HEM_CA_FILE": str(path)})
+    assert done.returncode == 3
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "\\u043a" in done.stdout
+
+
+def test_a_broken_url_is_told_in_one_line():
+    done = run("pkcs11", "info", env={**os.environ, "HEM_URL": "https://[::1"})
+    assert done.returncode == 1
+    assert done.stderr == (
+        "hem: HEM_URL: 'https://[::1'; accepted: https://HOST[:PORT], http://HOST[:PORT], emulator:PATH or "
+        "unix:PATH\n"
+    )
+
+
+def test_info_ends_with_3_when_a_device_is_not_reached(device):
+    nobody = {**os.environ, "HEM_URL": "https://127.0.0.1:9"}
+    done = run("pkcs11", "info", env=nobody)
+    assert done.returncode == 3
+    assert "not reached" in done.stdout
+    there = {**os.environ, "HEM_URL": device.https, "HEM_CA_FILE": str(device.ca_file)}
+    assert run("pkcs11", "info", env=there).returncode == 0
+
+
+def typed(arguments, text, environment):
+    """Run a command at a terminal and type; its status and what the terminal showed."""
+    pid, terminal_end = pty.fork()
+    if pid == 0:  # pragma: no cover - the child
+        os.execve(  # noqa: S606
+            sys.executable, [*HEM, *arguments], environment
+        )
+    shown = b""
+    while b"Passphrase of HEM" not in shown:
+        shown += os.read(terminal_end, 1024)
+    os.write(terminal_end, text)
+    try:
+        while chunk := os.read(terminal_end, 1024):
+            shown += chunk
+    except OSError:  # the child has closed its end
+        pass
+    status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    os.close(terminal_end)
+    return status, shown.decode()
+
+
+def test_the_end_of_input_at_the_passphrase_prompt_is_told_in_one_line(device):
+    environment = {**os.environ, "HEM_URL": device.https, "HEM_CA_FILE": str(device.ca_file)}
+    for text in (b"\x04", b"\n"):
+        status, shown = typed(["pkcs11", "test"], text, environment)
+        assert status == 1
+        assert "hem: hem: no passphrase was typed" in shown
+        assert "Traceback" not in shown
+
+
+def test_the_passphrase_prompt_takes_what_is_typed_and_does_not_show_it(device):
+    environment = {**os.environ, "HEM_URL": device.https, "HEM_CA_FILE": str(device.ca_file)}
+    status, shown = typed(["pkcs11", "test"], f"{device.passphrase}\n".encode(), environment)
+    assert status == 0, shown
+    assert device.passphrase not in shown
+
+
+def test_nobody_is_asked_where_there_is_no_terminal(monkeypatch):
+    config = DeviceConfig(url="https://h")
+    with Path(os.devnull).open() as nothing:
+        monkeypatch.setattr(sys, "stdin", nothing)
+        with pytest.raises(HemLoginRequired, match="no terminal to ask on"):
+            ask_passphrase(config.name, config.url)
+    monkeypatch.setattr(sys, "stdin", None)
+    with pytest.raises(HemLoginRequired, match="no terminal to ask on"):
+        ask_passphrase(config.name, config.url)
+
+
+class Terminal:
+    """A stream that is a terminal."""
+
+    encoding = "utf-8"
+
+    def __init__(self):
+        self.text = ""
+
+    def isatty(self):
+        return True
+
+    def write(self, text):
+        self.text += text
+
+    def flush(self):
+        pass
+
+
+@pytest.mark.parametrize(
+    ("variables", "colours", "moves"),
+    [
+        ({}, True, True),
+        ({"NO_COLOR": "1"}, False, True),
+        ({"TERM": "dumb"}, False, False),
+        ({"NO_COLOR": ""}, True, True),
+    ],
+)
+def test_colours_and_moving_lines_are_for_terminals_that_want_them(monkeypatch, variables, colours, moves):
+    monkeypatch.setenv("TERM", "xterm")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    stream = Terminal()
+    steps = Steps(lambda: (0, 0), stream)
+    with steps.step("something"):
+        pass
+    assert ("\x1b[" in stream.text) == colours
+    moving = Terminal()
+    monkeypatch.setattr("hem_provider.cli.progress._EVERY_ON_TERMINAL", 0)
+    monkeypatch.setattr("hem_provider.cli.progress._EVERY_ELSEWHERE", 0)
+    assert list(progress(range(3), 3, "things", moving)) == [0, 1, 2]
+    assert ("\r" in moving.text) == moves
+    assert terminal.moving(stream) == moves
+
+
+def test_a_faults_file_that_is_none_is_named(tmp_path):
+    for content, told in (
+        ("[", "not JSON"),
+        ("{}", "not a JSON list of faults"),
+        ("[" * 100_000, "not JSON"),
+        ('[{"name": "no-such-fault"}]', "fault 1: "),
+        ("[5]", "not a JSON list of faults"),
+    ):
+        path = tmp_path / "faults.json"
+        path.write_text(content)
+        done = run("emulator", "serve", "--state", str(tmp_path / "d.hem"), "--faults", str(path))
+        assert done.returncode == 1
+        assert f"{path}: {told}" in done.stderr
+        assert "Traceback" not in done.stderr
