@@ -32,8 +32,11 @@ class CryptokiError(Exception):
     """A function answered other than CKR_OK: ``rv``."""
 
     def __init__(self, function: str, rv: int) -> None:
-        super().__init__(f"{function} answers {name_of(CKR, rv)}")
-        self.rv = rv
+        super().__init__(function, rv)
+        self.function, self.rv = function, rv
+
+    def __str__(self) -> str:
+        return f"{self.function} answers {name_of(CKR, self.rv)}"
 
 
 class Library:

@@ -20,8 +20,11 @@ class BadRequest(ValueError):
     """The bytes are no acceptable request; `status` is what to answer before closing."""
 
     def __init__(self, status: int, reason: str) -> None:
-        super().__init__(reason)
-        self.status = status
+        super().__init__(status, reason)
+        self.status, self.reason = status, reason
+
+    def __str__(self) -> str:
+        return self.reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,9 @@ class AESGCM:
         for a key that was listed."""
         self._key = aes_key(key, "aead")
 
+    def __repr__(self) -> str:
+        return f"<AESGCM {self._key!r}>"
+
     def encrypt(self, nonce: Buffer, data: Buffer, associated_data: Buffer | None) -> bytes:
         """Ciphertext and 16-byte tag.
 

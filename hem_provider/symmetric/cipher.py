@@ -96,6 +96,9 @@ class Cipher(Generic[ModeT]):
         mode.validate_for_algorithm(algorithms.AES(bytes(self._key.key_size // 8)))
         self.mode = mode
 
+    def __repr__(self) -> str:
+        return f"<Cipher {self.mode.name} {self._key!r}>"
+
     @overload
     def encryptor(self: Cipher[modes.ModeWithAuthenticationTag]) -> AEADEncryptionContext: ...
     @overload

@@ -40,6 +40,9 @@ class CMAC:
         self._waiting = b""  # the last block, perhaps incomplete, is treated differently: held back
         self._finalized = False
 
+    def __repr__(self) -> str:
+        return f"<CMAC {self._key!r}>"
+
     def update(self, data: Buffer) -> None:
         """Absorb bytes. ``AlreadyFinalized``; ``HemError`` when a call fails."""
         self._check_running()

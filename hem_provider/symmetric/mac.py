@@ -34,6 +34,9 @@ class HMAC(HashContext):
         self._message = b""
         self._finalized = False
 
+    def __repr__(self) -> str:
+        return f"<HMAC {self._algorithm.name} {self._key!r}>"
+
     @property
     def algorithm(self) -> HashAlgorithm:
         """The digest."""
