@@ -6,7 +6,6 @@ import argparse
 import importlib
 import sys
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hem_provider._version import __version__
@@ -45,10 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except EOFError:
         return _failed("the input ended before an answer was typed")
     except BrokenPipeError:
-        terminal.let_go()  # the reader left; nothing more can be said
+        terminal.let_go(sys.stdout)  # the reader left; nothing more can be said
         return 1
     except OSError as error:
-        terminal.let_go()
+        terminal.let_go(sys.stdout)
         place = f"{error.filename}: " if error.filename is not None else ""
         return _failed(f"{place}{error.strerror or error}")
     return status
@@ -64,8 +63,10 @@ def _run(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> int:
 
 
 def _failed(text: str) -> int:
-    with suppress(OSError):  # standard error may take nothing either
-        print(f"hem: {text}", file=sys.stderr)
+    try:
+        print(f"hem: {text}", file=sys.stderr, flush=True)
+    except OSError:  # it may take nothing either
+        terminal.let_go(sys.stderr)
     return 1
 
 

@@ -35,10 +35,10 @@ def prepare() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def let_go() -> None:
-    """Standard output takes nothing more (the reader left, the disk is full): let the interpreter's
-    last flush go nowhere, or it would complain a second time."""
+def let_go(stream: TextIO) -> None:
+    """A stream takes nothing more (the reader left, the disk is full): let the interpreter's last
+    flush go nowhere, or it would complain a second time."""
     with suppress(OSError, ValueError, AttributeError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
+        os.dup2(nowhere, stream.fileno())
         os.close(nowhere)

@@ -36,16 +36,21 @@ def device(tmp_path_factory):
     emulator.stop()
 
 
+@pytest.fixture(autouse=True, params=["", "1"], ids=["buffered", "unbuffered"])
+def _buffering(monkeypatch, request):
+    """Errors come with the write itself, or only when the stream is flushed."""
+    monkeypatch.setenv("PYTHONUNBUFFERED", request.param)
+
+
 def run(*arguments, **options):
     options = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "timeout": 60, **options}
     return subprocess.run([*HEM, *arguments], check=False, **options)
 
 
 @pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)
-@pytest.mark.parametrize("unbuffered", ["", "1"])
-def test_a_full_disk_is_told_in_one_line(arguments, unbuffered):
+def test_a_full_disk_is_told_in_one_line(arguments):
     with Path("/dev/full").open("w") as full:
-        done = run(*arguments, stdout=full, env={**os.environ, "PYTHONUNBUFFERED": unbuffered})
+        done = run(*arguments, stdout=full)
     assert (done.returncode, done.stderr) == (1, "hem: No space left on device\n")
 
 
