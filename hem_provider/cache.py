@@ -13,17 +13,15 @@ import hashlib
 import json
 import os
 import re
-import stat
-import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from hem_provider.files import cache_home, make_private, open_own, read_own, replace_file, sweep
 from hem_provider.making import kid_of
 from hem_provider.rest.encoding import b64, unb64
 from hem_provider.rest.keymgmt import KeyRecord, check_kid
-from hem_provider.trust import privileges_raised
 
 __all__ = ["CachedList", "DiskCache"]
 
@@ -65,11 +63,9 @@ class DiskCache:
             return
         line = f"{kid} {b64(public)}\n".encode("ascii")
         with suppress(OSError):
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            handle = os.open(path, flags, 0o600)
+            handle = open_own(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
             try:
-                if _is_ours(os.fstat(handle)):
-                    os.write(handle, line)  # one write: whole among other processes' lines
+                os.write(handle, line)  # one write: whole among other processes' lines
             finally:
                 os.close(handle)
 
@@ -82,15 +78,15 @@ class DiskCache:
             records = tuple(
                 KeyRecord(
                     kid=check_kid(each["kid"]),
-                    type=str(each["type"]),
-                    label=str(each["label"]),
+                    type=_text(each["type"]),
+                    label=_text(each["label"]),
                     descr=unb64(each["descr"]),
-                    created=int(each["created"]),
-                    updated=int(each["updated"]),
+                    created=_time(each["created"]),
+                    updated=_time(each["updated"]),
                 )
                 for each in document["records"]
             )
-            return CachedList(str(document["eid"]), records)
+            return CachedList(_text(document["eid"]), records)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
 
@@ -132,27 +128,17 @@ class DiskCache:
         if path is None:
             return
         with suppress(OSError):
-            handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-            try:
-                with os.fdopen(handle, "w", encoding="utf-8") as file:
-                    json.dump(document, file, separators=(",", ":"))
-                Path(name).replace(path)
-            except BaseException:
-                with suppress(OSError):
-                    Path(name).unlink()
-                raise
+            sweep(path.parent, path.name)
+            replace_file(path, json.dumps(document, separators=(",", ":")).encode("ascii"))
 
     def _read(self, kind: str) -> bytes:
         path = self._path(kind)
         if path is None:
             return b""
         try:
-            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            return read_own(path, _MAX_FILE)
         except OSError:
             return b""
-        with os.fdopen(handle, "rb") as file:
-            seen = os.fstat(handle)
-            return file.read() if _is_ours(seen) and seen.st_size <= _MAX_FILE else b""
 
     def _path(self, kind: str) -> Path | None:
         directory = _directory()
@@ -160,26 +146,28 @@ class DiskCache:
 
 
 def _directory() -> Path | None:
-    if privileges_raised():
+    place = cache_home()
+    if place is None:
         return None
-    base = os.environ.get("XDG_CACHE_HOME")
-    if not base:
-        home = os.environ.get("HOME")
-        if not home:
-            return None
-        base = str(Path(home) / ".cache")
-    path = Path(base) / "hem"
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        seen = path.lstat()
+        make_private(place / "hem")
     except OSError:
         return None
-    safe = stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.geteuid() and not seen.st_mode & 0o022
-    return path if safe else None
+    return place / "hem"
 
 
-def _is_ours(seen: os.stat_result) -> bool:
-    return stat.S_ISREG(seen.st_mode) and seen.st_uid == os.geteuid() and not seen.st_mode & 0o077
+def _text(value: object) -> str:
+    """What can be sent to a device or compared with what it sends. Raises ``ValueError``."""
+    if not isinstance(value, str):
+        raise ValueError("not a text")  # noqa: TRY004 - a file's fault, not a caller's
+    value.encode("utf-8")
+    return value
+
+
+def _time(value: object) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not -(2**63) <= value < 2**63:
+        raise ValueError("not a time")
+    return value
 
 
 def _parse_public(text: bytes) -> dict[str, bytes]:

@@ -1,7 +1,8 @@
 """Which devices there are and how to reach them: settings from one TOML file or the environment.
 
 The file is ``$HEM_CONFIG``, else ``$XDG_CONFIG_HOME/hem/config.toml`` (``~/.config`` when unset),
-else ``/etc/hem/config.toml``::
+else ``/etc/hem/config.toml``; a home or a file in it that is closed to this process counts as if it
+were not there::
 
     [[device]]
     name = "office"
@@ -27,6 +28,7 @@ from pathlib import Path
 from typing import Any
 
 from hem_provider.errors import HemConfigError
+from hem_provider.files import config_home, named_path, read_file
 from hem_provider.passphrase import passphrase_from_command, passphrase_from_file
 from hem_provider.settings import (
     DEVICE_SETTINGS,
@@ -36,7 +38,7 @@ from hem_provider.settings import (
     from_text,
     same_url,
 )
-from hem_provider.trust import check_not_writable_by_others, privileges_raised
+from hem_provider.trust import privileges_raised
 
 __all__ = [
     "DEFAULT_CLOUD_URL",
@@ -53,6 +55,8 @@ DEFAULT_CLOUD_URL = "https://api.encedo.com"
 SYSTEM_FILE = Path("/etc/hem/config.toml")
 #: Characters of a refused value that a message shows.
 _SHOWN = 80
+#: Larger files are no configuration, in bytes.
+_MAX_FILE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,11 +99,13 @@ class Pkcs11Config:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """All devices, in slot order, and where the settings came from (for messages)."""
+    """All devices, in slot order, and for messages where the settings came from, and which place
+    could not be looked into (``passed_over``)."""
 
     devices: tuple[DeviceConfig, ...] = ()
     pkcs11: Pkcs11Config = Pkcs11Config()
     source: str = "nothing"
+    passed_over: str = ""
 
     def device(self, name: str | None = None) -> DeviceConfig:
         """The device called ``name``, or the only one. Raises ``HemConfigError`` otherwise."""
@@ -107,6 +113,7 @@ class Config:
             raise HemConfigError(
                 "no HEM is configured: set HEM_URL (for example https://my.ence.do), or write "
                 f'[[device]] with url = "…" into {config_path() or SYSTEM_FILE}'
+                + (f" ({self.passed_over})" if self.passed_over else "")
             )
         names = ", ".join(each.name for each in self.devices)
         if name is None:
@@ -141,12 +148,52 @@ def config_path() -> Path | None:
     if privileges_raised():
         return SYSTEM_FILE
     if explicit := os.environ.get("HEM_CONFIG"):
-        return Path(explicit)
+        return named_path(explicit)
     if os.environ.get("HEM_URL"):
         return None
-    base = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")  # noqa: PTH111 - no home is no error
-    personal = Path(base) / "hem" / "config.toml"
-    return SYSTEM_FILE if not personal.exists() and SYSTEM_FILE.exists() else personal
+    personal = _personal_file()
+    if personal is None or _closed(personal) or (not _is_there(personal) and _is_there(SYSTEM_FILE)):
+        return SYSTEM_FILE
+    return personal
+
+
+def _personal_file() -> Path | None:
+    place = config_home()
+    return None if place is None else place / "hem" / "config.toml"
+
+
+def _is_there(path: Path) -> bool:
+    """Also true of what cannot be used: that is told when it is read."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
+def _closed(path: Path) -> bool:
+    """Whether the file, or a directory on the way to it, belongs to somebody else who does not let
+    this process in: then it was not meant for it."""
+    try:
+        owner = path.stat().st_uid
+    except PermissionError:
+        return True
+    except OSError:
+        return False
+    return owner != os.geteuid() and not os.access(path, os.R_OK, effective_ids=True)
+
+
+def _passed_over() -> str:
+    """Why the personal file was not looked at, for messages."""
+    given = os.environ.get("HOME", "")
+    personal = None if os.environ.get("HEM_CONFIG") else _personal_file()
+    if personal is not None and _closed(personal):
+        return f"{personal} may not be read by user id {os.geteuid()}"
+    if personal is None and not privileges_raised():
+        return f"HOME={given!r} is no directory that user id {os.geteuid()} may search"
+    return ""
 
 
 def load_config(path: Path | None = None) -> Config:
@@ -160,8 +207,9 @@ def load_config(path: Path | None = None) -> Config:
             return _from_environment(os.environ)
         if "HEM_CONFIG" in os.environ and os.environ.get("HEM_URL") and not privileges_raised():
             raise HemConfigError("HEM_CONFIG and HEM_URL are both set: unset one of them")
-        if not os.environ.get("HEM_CONFIG") and not path.exists():
-            return Config()
+        named = bool(os.environ.get("HEM_CONFIG")) and not privileges_raised()
+        if not named and not _is_there(path):
+            return Config(passed_over=_passed_over())
     return _from_file(path)
 
 
@@ -268,15 +316,19 @@ def _from_file(path: Path) -> Config:
     import tomllib  # a device given by the environment needs no file
 
     try:
-        check_not_writable_by_others(path, "the configuration")
-        text = path.read_text("utf-8")
+        data = read_file(path, "the configuration", limit=_MAX_FILE)
+        if len(data) > _MAX_FILE:
+            raise HemConfigError(f"{path}: over {_MAX_FILE} bytes; no configuration is as large")
+        text = data.decode("utf-8").replace("\r\n", "\n")
         document = tomllib.loads(text)
     except OSError as error:
         raise HemConfigError(f"{path}: cannot read the configuration: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise HemConfigError(f"{path}: not UTF-8 text at byte {error.start}") from None
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, and numbers that are too long
         raise HemConfigError(f"{path}: not valid TOML: {error}") from None
+    except RecursionError:
+        raise HemConfigError(f"{path}: not valid TOML: nested too deeply") from None
     for name in document:
         if name not in ("device", "pkcs11"):
             line = _line_of(text, None, 0, name)

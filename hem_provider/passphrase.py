@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
 
 from hem_provider.errors import HemConfigError, HemLoginRequired
+from hem_provider.files import read_file
 from hem_provider.trust import check_not_writable_by_others, privileges_raised
 
 __all__ = ["ask_passphrase", "can_ask", "doubt", "passphrase_from_command", "passphrase_from_file"]
@@ -19,7 +21,7 @@ def passphrase_from_file(path: Path) -> str:
     """The file's one line without its line end; at most 4096 bytes of UTF-8, blanks included.
 
     Raises ``HemConfigError`` when it cannot be read, is empty or too long, has more than a line or
-    a byte order mark, or others may write it.
+    a byte order mark, or others may read or write it.
     """
     return _text(_read_file(path), str(path))
 
@@ -27,7 +29,8 @@ def passphrase_from_file(path: Path) -> str:
 def passphrase_from_command(command: tuple[str, ...]) -> str:
     """What the command prints, read the same way; it gets no standard input and 60 seconds.
 
-    Raises ``HemConfigError`` when it fails, gives nothing, or others may write the program.
+    Raises ``HemConfigError`` when it fails, gives nothing, or others may write the program or a file
+    that one of the arguments names (``["sh", "/path/script"]``).
     """
     return _text(_run(command), f"passphrase_command {command[0]}")
 
@@ -91,9 +94,7 @@ def doubt(passphrase: str) -> str | None:
 
 def _read_file(path: Path) -> bytes:
     try:
-        check_not_writable_by_others(path, "the passphrase file")
-        with path.open("rb") as file:
-            return file.read(_MAX_BYTES + 1)
+        return read_file(path, "the passphrase file", limit=_MAX_BYTES, secret=True)
     except OSError as error:
         raise HemConfigError(f"{path}: cannot read the passphrase file: {error.strerror}") from None
 
@@ -107,6 +108,9 @@ def _run(command: tuple[str, ...]) -> bytes:
         raise HemConfigError(f"passphrase_command: there is no program {command[0]!r}")
     try:
         check_not_writable_by_others(Path(program), "the passphrase command")
+        for each in command[1:]:
+            if os.path.isfile(each):  # noqa: PTH113 - what is no path is no file either
+                check_not_writable_by_others(Path(each), "a file that the passphrase command names")
         done = subprocess.run(
             [program, *command[1:]],
             stdin=subprocess.DEVNULL,

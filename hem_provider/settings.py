@@ -8,14 +8,14 @@ A parser takes what TOML or a caller gave and returns the value to keep, or rais
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from hem_provider.trust import privileges_raised
+from hem_provider.errors import HemConfigError
+from hem_provider.files import named_path
 
 __all__ = ["DEVICE_SETTINGS", "PKCS11_SETTINGS", "Parser", "RejectedValueError", "from_text", "same_url"]
 
@@ -27,7 +27,7 @@ class RejectedValueError(ValueError):
 
 
 def _text(value: object) -> str:
-    if not isinstance(value, str) or not value.strip() or "\n" in value:
+    if not isinstance(value, str) or not value.strip() or "\n" in value or "\0" in value:
         raise RejectedValueError("a non-empty line of text")
     return value
 
@@ -47,7 +47,8 @@ def _url(value: object) -> str:
         if not extras:
             return text.rstrip("/")
     elif parts is not None and parts.scheme in ("emulator", "unix") and parts.path:
-        return text
+        scheme, _, path = text.partition(":")
+        return f"{scheme}:{_named(path)}" if path.startswith("~") else text
     raise RejectedValueError("https://HOST[:PORT], http://HOST[:PORT], emulator:PATH or unix:PATH")
 
 
@@ -95,10 +96,15 @@ def _proxy(value: object) -> str:
     return text
 
 
+def _named(text: str) -> Path:
+    try:
+        return named_path(text)
+    except HemConfigError:
+        raise RejectedValueError("an absolute path; no home is known that '~' could stand for") from None
+
+
 def _path(value: object) -> Path:
-    path = Path(_text(value))
-    if str(path).startswith("~") and not privileges_raised():
-        path = path.expanduser()
+    path = _named(_text(value))
     if not path.is_absolute():
         raise RejectedValueError("an absolute path")
     return path
@@ -131,7 +137,7 @@ def _pin(value: object) -> str:
         return text.lower()
     try:
         digest = base64.b64decode(text.removeprefix("sha256//"), validate=True)
-    except binascii.Error:
+    except ValueError:  # not base64, or not ASCII
         digest = b""
     if len(digest) != 32:
         raise RejectedValueError("the SHA-256 of the public key: 64 hex digits or 44 base64 characters")

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from keyring.backend import KeyringBackend
@@ -25,6 +24,7 @@ from keyring.errors import KeyringError, KeyringLocked, PasswordDeleteError, Pas
 from hem_provider.adapters.vault.errors import VaultError
 from hem_provider.adapters.vault.store import default_path, is_vault
 from hem_provider.errors import HemConfigError, HemError
+from hem_provider.files import named_path
 
 if TYPE_CHECKING:
     from hem_provider.adapters.vault.opening import Opener
@@ -102,7 +102,7 @@ class HemKeyring(KeyringBackend):
 
         if not self._opener:
             self._opener.append(Opener())
-        path = default_path() if self.vault is None else Path(self.vault)
+        path = default_path() if self.vault is None else named_path(self.vault)
         return Vault(path, self._opener[0].unlock(self.device))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hem_provider.errors import HemConfigError
+from hem_provider.trust import check_not_writable_by_others
 
 __all__ = ["PinMismatchError", "client_context", "spki_sha256"]
 
@@ -94,7 +95,8 @@ def client_context(
     """TLS 1.3 or newer. ``ca_file`` replaces the system's authorities.
 
     A pin alone replaces chain, name and date; a pin with ``ca_file`` adds to them. ``insecure``
-    verifies nothing. Raises ``HemConfigError`` for an unreadable ``ca_file``.
+    verifies nothing. Raises ``HemConfigError`` for a ``ca_file`` that cannot be read or that others may
+    write: who writes it decides who gets the login.
     """
     context = _Context(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
@@ -104,6 +106,7 @@ def client_context(
         context.verify_mode = ssl.CERT_NONE
     elif ca_file is not None:
         try:
+            check_not_writable_by_others(ca_file, "the CA file")
             context.load_verify_locations(cafile=ca_file)
         except OSError as error:  # ssl.SSLError is one
             reason = error.strerror if type(error) is not ssl.SSLError else "no PEM certificate in it"

@@ -17,7 +17,7 @@ from hem_pkcs11.log import log
 from hem_pkcs11.login import MAX_PIN, Login
 from hem_pkcs11.objects import ObjectTable, shown
 from hem_pkcs11.returns import Pkcs11Error
-from hem_pkcs11.store import Store, store_directory
+from hem_pkcs11.stored_files import Store, store_directory
 from hem_pkcs11.values import SlotInfo, TokenInfo
 from hem_provider.config import Config, DeviceConfig
 from hem_provider.errors import (
@@ -70,6 +70,8 @@ class Slot:
             self.objects.add(fixed)
         self._store_directory = store_directory
         self._store: Store | None = None
+        self._looked = float("-inf")
+        self._looked_by_user = False
         self._open_device = open_device
         self._hem: Hem | None = None
         self._probed = float("-inf")
@@ -98,9 +100,24 @@ class Slot:
         with self.lock:
             if self._store is None:
                 self._store = Store(self._store_place())
-                for item in self._store.load():
-                    self.objects.add(item)
             return self._store
+
+    def refresh_stored(self, *, after_miss: bool = False) -> None:
+        """Take over what other processes stored, changed and removed, when the last look is too old or
+        was before the login."""
+        with self.lock:
+            if self._store_directory is None:
+                return
+            store, user = self.store, self.login.user is not None
+            age = time.monotonic() - self._looked
+            if age < (MISS_FOR if after_miss else LIST_FOR) and (self._looked_by_user or not user):
+                return
+            changes = store.refresh()
+            self._looked, self._looked_by_user = time.monotonic(), user
+            for gone in changes.gone:
+                self.objects.remove(gone)
+            for added in changes.added:
+                self.objects.add(added)
 
     def _store_place(self) -> Path | None:
         if self._store_directory is None:
@@ -196,8 +213,7 @@ class Slot:
         search, where the device permits that; otherwise there is nothing to see.
         """
         with self.lock:
-            if self._store_directory is not None:
-                self.store  # noqa: B018 - loads what is kept for this device
+            self.refresh_stored(after_miss=after_miss)
             user = self.login.user == CKU.USER
             age = time.monotonic() - self._listed
             if user and not self._listed_by_user:
@@ -257,7 +273,7 @@ class Slot:
             self.objects.clear()
             for fixed in fixed_objects():
                 self.objects.add(fixed)
-            self._store = None
+            self._store, self._looked = None, float("-inf")
             self.hem.keys.refresh()
             self._probed, self._listed = float("-inf"), float("-inf")
 

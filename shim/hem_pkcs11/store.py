@@ -1,32 +1,20 @@
-"""Certificates and data objects: what a device has no place for, kept in files of the user.
-
-One file for each object, in a directory for each device (named by its identity), beside the
-configuration in use, else in the user's data directory. Only certificates and data are kept,
-readable by the owner alone; a private data object is hidden before login but lies in its file as it
-is.
+"""Certificates and data objects: what a device has no place for, kept by ``stored_files`` in files of
+the user. A private data object is hidden before login but lies in its file as it is.
 """
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 
 from hem_pkcs11.constants import CKA, CKC, CKO, CKR
 from hem_pkcs11.items import Item, unknown_attribute
-from hem_pkcs11.log import log
-from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.templates import Template
 from hem_pkcs11.values import pack_bool, pack_ulong
-from hem_provider.errors import HemConfigError
-from hem_provider.trust import check_not_writable_by_others, privileges_raised
 
-__all__ = ["Store", "StoredObject", "store_directory", "stored_object"]
+__all__ = ["StoredObject", "restored_object", "stored_object"]
 
-MAX_OBJECTS = 10_000
-MAX_FILE = 2**21
 _DEFAULTS: Mapping[int, bytes] = {
     CKA.LABEL: b"",
     CKA.MODIFIABLE: pack_bool(True),
@@ -92,6 +80,10 @@ class StoredObject(Item):
     def change(self, changes: Mapping[int, bytes]) -> None:
         self.values |= {kind: value for kind, value in changes.items() if kind in self.values}
 
+    def take_over(self, other: StoredObject) -> None:
+        """Be as ``other``, of the same class and name, which was read afresh."""
+        self.values, self._private = other.values, other.private
+
     def copy(self, owner: int | None) -> StoredObject:
         return StoredObject(self.object_class, owner, self.values, private=self._private)
 
@@ -151,95 +143,17 @@ def _certificate(
     return values
 
 
-def store_directory(source: str) -> Path | None:
-    """Where objects are kept: beside the configuration file ``source``, else the user's data
-    directory; ``None`` where a process with raised privileges must not follow the environment."""
-    path = Path(source)
-    if path.is_absolute():
-        return path.parent / "pkcs11-objects"
-    if privileges_raised():
-        return None
-    base = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")  # noqa: PTH111 - no home is no error
-    return Path(base) / "hem" / "pkcs11-objects"
-
-
-class Store:
-    """The files of one device."""
-
-    def __init__(self, directory: Path | None) -> None:
-        self._directory = directory
-
-    def load(self) -> list[StoredObject]:
-        """All objects; a file that cannot be used is named in the log and left alone."""
-        try:
-            if self._directory is None or not self._directory.is_dir():
-                return []
-        except OSError as error:  # not ours to read, as after giving up privileges: nothing is stored
-            log.error(f"{self._directory}: not used: {error.strerror}")
-            return []
-        found = []
-        for path in sorted(self._directory.glob("*.json"))[:MAX_OBJECTS]:
-            try:
-                found.append(_read(path))
-            except (OSError, ValueError, KeyError, HemConfigError) as error:
-                log.error(f"{path}: not used: {error}")
-        return found
-
-    def save(self, item: StoredObject) -> None:
-        """Write the object's file: whole, or not at all. Raises CKR_DEVICE_MEMORY."""
-        directory = self._existing()
-        import json
-
-        record = {
-            "class": item.object_class.name,
-            "private": item.private,
-            "attributes": {
-                f"{kind:#x}": base64.b64encode(value).decode() for kind, value in item.values.items()
-            },
-        }
-        path = directory / f"{item.name}.json"
-        temporary = directory / f".{item.name}.new"
-        try:
-            descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(json.dumps(record))
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
-        except OSError as error:
-            raise Pkcs11Error(CKR.DEVICE_MEMORY, f"{path}: cannot write: {error.strerror}") from None
-
-    def delete(self, item: StoredObject) -> None:
-        """Remove the object's file."""
-        path = self._existing() / f"{item.name}.json"
-        try:
-            path.unlink(missing_ok=True)
-        except OSError as error:
-            raise Pkcs11Error(CKR.DEVICE_ERROR, f"{path}: cannot remove: {error.strerror}") from None
-
-    def _existing(self) -> Path:
-        if self._directory is None:
-            raise Pkcs11Error(
-                CKR.TOKEN_WRITE_PROTECTED, "there is no place for certificates and data objects"
-            )
-        try:
-            self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        except OSError as error:
-            raise Pkcs11Error(
-                CKR.TOKEN_WRITE_PROTECTED, f"{self._directory}: cannot be made: {error.strerror}"
-            ) from None
-        return self._directory
-
-
-def _read(path: Path) -> StoredObject:
-    import json
-
-    if check_not_writable_by_others(path, "the stored object").st_size > MAX_FILE:
-        raise ValueError("too large")
-    record = json.loads(path.read_text("ascii"))
-    object_class = CKO[record["class"]]
-    values = {int(kind, 16): base64.b64decode(value) for kind, value in record["attributes"].items()}
+def restored_object(
+    object_class: CKO, values: Mapping[int, bytes], *, private: bool, name: str
+) -> StoredObject:
+    """What a file holds; attributes that it lacks have their defaults. Raises ``ValueError``."""
+    if object_class not in _ALLOWED:
+        raise ValueError(f"objects of class {object_class.name} are not kept in files")
+    if object_class == CKO.CERTIFICATE and not values.get(CKA.VALUE):
+        raise ValueError("a certificate without CKA_VALUE")
     defaults = _DATA if object_class == CKO.DATA else _CERTIFICATE
-    return StoredObject(
-        object_class, None, {**defaults, **values}, private=record["private"] is True, name=path.stem
-    )
+    for kind, default in defaults.items():
+        size = len(values.get(kind, default))
+        if default and size != len(default):
+            raise ValueError(f"attribute {kind:#x} has {size} bytes, not {len(default)}")
+    return StoredObject(object_class, None, {**defaults, **values}, private=private, name=name)

@@ -26,6 +26,7 @@ from hem_provider.adapters.vault.format import Header
 from hem_provider.adapters.vault.store import default_path
 from hem_provider.adapters.vault.vault import Vault
 from hem_provider.errors import HemConfigError
+from hem_provider.files import is_same_file
 
 #: What a writer asks of the system; it is killed before each single call.
 SYSTEM_CALLS = [(os, "open"), (fcntl, "flock"), (os, "write"), (os, "fsync"), (os, "close"), (os, "replace")]
@@ -203,7 +204,7 @@ def test_a_lock_file_that_was_removed_does_not_let_two_in(clear_vault):
     lock = clear_vault.path.parent / f".{clear_vault.path.name}.lock"
     descriptor = os.open(lock, os.O_RDWR)
     lock.unlink()
-    assert not store._is_same(descriptor, lock)
+    assert not is_same_file(descriptor, lock)
     os.close(descriptor)
     clear_vault.set("mail", "anna", "x")
     assert clear_vault.get("mail", "anna") == "x"

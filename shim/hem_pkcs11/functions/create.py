@@ -72,9 +72,11 @@ def _stored(session: Session, template: Template) -> int:
     item = stored_object(template, None if token else session.handle, session.slot.objects.key_id)
     if item.private:
         session.require_user()
-    if token:
+    if not token:
+        return session.slot.objects.add(item).handle
+    with session.slot.lock:  # a look at the store meanwhile must not take it for another process's
         session.slot.store.save(item)
-    return session.slot.objects.add(item).handle
+        return session.slot.objects.add(item).handle
 
 
 _MAKERS: Mapping[int, Callable[[Session, Template], int]] = {
@@ -129,9 +131,10 @@ def _apply(session: Session, item: Item, changes: Mapping[int, bytes]) -> None:
     elif isinstance(item, KeyObject):
         _update_key(session, item, Template("changes", list(changes.items())))
     elif isinstance(item, StoredObject):
-        item.change(changes)
         if item.owner is None:
-            session.slot.store.save(item)
+            session.slot.store.change(item, changes)
+        else:
+            item.change(changes)
 
 
 def _update_key(session: Session, item: KeyObject, template: Template) -> None:
@@ -172,19 +175,26 @@ def _copy(session: Session, item: Item, template: Template) -> int:
     if token:
         session.require_writable()
     if isinstance(item, KeyObject):
-        promoted = session.slot.objects.promote(item)
-        _apply(session, promoted, changes)
-        return promoted.handle
+        _apply(session, item, changes)  # first: where the device refuses, nothing has become of the copy
+        return session.slot.objects.promote(item).handle
     if isinstance(item, StoredObject):
-        copy: Item = item.copy(None if token else session.handle)
-    elif token:
+        return _copy_stored(session, item, changes, token=bool(token))
+    if token:
         raise template.error(CKR.TEMPLATE_INCONSISTENT, CKA.TOKEN, "keys in memory are session objects")
-    elif isinstance(item, SecretObject):
-        copy = item.copy(session.handle)
+    if isinstance(item, SecretObject):
+        copy: Item = item.copy(session.handle)
     else:
         assert isinstance(item, PublicObject)  # noqa: S101 - the only kind left that is copyable
         copy = PublicObject(session.handle, item.kind, item.raw, item.label, item.identifier)
     _apply(session, copy, changes)
-    if isinstance(copy, StoredObject) and token:
-        session.slot.store.save(copy)
     return session.slot.objects.add(copy).handle
+
+
+def _copy_stored(session: Session, item: StoredObject, changes: Mapping[int, bytes], *, token: bool) -> int:
+    copy = item.copy(None if token else session.handle)
+    copy.change(changes)
+    if not token:
+        return session.slot.objects.add(copy).handle
+    with session.slot.lock:
+        session.slot.store.save(copy)
+        return session.slot.objects.add(copy).handle

@@ -54,6 +54,7 @@ def find_objects_init(session: Session, template: Sequence[Attribute]) -> None:
     """Search all of the slot's objects; what is not found is looked for on the device once."""
     session.require_idle(Place.FIND)
     slot = session.slot
+    slot.refresh_stored()
     found = named_keys(slot, template, logged_in=session.logged_in)
     if found is None:
         slot.refresh_objects()
