@@ -25,7 +25,8 @@ def encoded(item: StoredObject) -> bytes:
 
 
 def decoded(data: bytes, name: str) -> StoredObject:
-    """The object of a file. Raises ``ValueError`` for whatever ``encoded`` does not make, ``RecursionError`` for deep nesting."""
+    """The object of a file. Raises ``ValueError`` for whatever ``encoded`` does not make, and
+    ``RecursionError`` for deep nesting."""
     import json
 
     record = json.loads(data.decode("ascii"))
