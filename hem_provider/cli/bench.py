@@ -14,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hem_provider.cli.paths import path_argument
 from hem_provider.errors import HemConfigError, HemUnreachable
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--make-keys", action="store_true", help="make keys for the purpose, and delete them at the end"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write every figure as JSON, too")
+    parser.add_argument("--json", type=path_argument, metavar="FILE", help="write every figure as JSON, too")
     parser.set_defaults(func=_run)
 
 

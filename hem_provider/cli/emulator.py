@@ -11,6 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hem_provider.cli.paths import path_text
+from hem_provider.errors import HemConfigError
+from hem_provider.files import read_file
+
 if TYPE_CHECKING:
     from hem_provider.emulator import EmulatedDevice
     from hem_provider.emulator.serve import Emulator
@@ -19,6 +23,8 @@ __all__ = ["add_commands", "add_parser"]
 
 _WARNING = "WARNING: this is an emulator. It protects nothing: keys lie in the clear in its state file."
 _Commands = argparse._SubParsersAction
+#: Largest list of faults, in bytes.
+_MAX_FAULTS = 1024 * 1024
 
 
 class _Failure(Exception):
@@ -43,16 +49,26 @@ def _add_serve(commands: _Commands[argparse.ArgumentParser]) -> None:
     for port in ("https", "http", "cloud"):
         serve.add_argument(f"--{port}-port", type=_port, default=0, metavar="N", help="0 takes a free one")
     serve.add_argument(
-        "--latency", default="none", metavar="none|ppa|FILE", help="how long answers take; also Q21"
+        "--latency",
+        type=path_text,
+        default="none",
+        metavar="none|ppa|FILE",
+        help="how long answers take; also Q21",
     )
     serve.add_argument("--keep-alive", action="store_true", help="do not close after each response (Q31)")
     serve.add_argument("--names", metavar="A,B", help="more names for the certificates")
     serve.add_argument("--init", action="store_true", help="initialise a fresh state and set its clock")
     _add_passphrases(serve, required=False)
     serve.add_argument("--quirk", action="append", default=[], metavar="NAME=VALUE", help="set a switch")
-    serve.add_argument("--faults", metavar="FILE", help="JSON list of faults to order at the start")
-    serve.add_argument("--control", metavar="PATH", help="Unix socket that takes commands while it runs")
-    serve.add_argument("--access-log", metavar="FILE", help="append one JSON line per request")
+    serve.add_argument(
+        "--faults", type=path_text, metavar="FILE", help="JSON list of faults to order at the start"
+    )
+    serve.add_argument(
+        "--control", type=path_text, metavar="PATH", help="Unix socket that takes commands while it runs"
+    )
+    serve.add_argument(
+        "--access-log", type=path_text, metavar="FILE", help="append one JSON line per request"
+    )
     serve.set_defaults(func=_guarded(_serve))
 
 
@@ -65,14 +81,14 @@ def _add_init(commands: _Commands[argparse.ArgumentParser]) -> None:
 
 def _add_quirks(commands: _Commands[argparse.ArgumentParser]) -> None:
     quirks = commands.add_parser("quirks", help="list the switches, or set some in a state file")
-    quirks.add_argument("--state", metavar="FILE", help="the device's state file")
+    quirks.add_argument("--state", type=path_text, metavar="FILE", help="the device's state file")
     quirks.add_argument("settings", nargs="*", metavar="NAME=VALUE", help="such as Q23=404 or Q11=off")
     quirks.set_defaults(func=_guarded(_quirks))
 
 
 def _add_faults(commands: _Commands[argparse.ArgumentParser]) -> None:
     faults = commands.add_parser("faults", help="list the faults, order one, or clear them")
-    faults.add_argument("--state", metavar="FILE", help="the device's state file")
+    faults.add_argument("--state", type=path_text, metavar="FILE", help="the device's state file")
     faults.add_argument("name", nargs="?", metavar="NAME", help="the fault to order, or 'clear'")
     faults.add_argument("--endpoint", metavar="'METHOD PATH'", help="only requests that start so")
     faults.add_argument("--probability", type=float, metavar="P", help="0 to 1; default 1")
@@ -125,7 +141,9 @@ def _add_reset(commands: _Commands[argparse.ArgumentParser]) -> None:
 
 
 def _add_state(parser: argparse.ArgumentParser, *, model: bool = False) -> None:
-    parser.add_argument("--state", required=True, metavar="FILE", help="the device's state file")
+    parser.add_argument(
+        "--state", required=True, type=path_text, metavar="FILE", help="the device's state file"
+    )
     if model:
         parser.add_argument(
             "--model", choices=("ppa", "epa"), default="ppa", help="model of a new state file"
@@ -133,8 +151,12 @@ def _add_state(parser: argparse.ArgumentParser, *, model: bool = False) -> None:
 
 
 def _add_passphrases(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    parser.add_argument("--passphrase-file", metavar="FILE", required=required, help="the user's passphrase")
-    parser.add_argument("--admin-passphrase-file", metavar="FILE", required=required, help="the master's")
+    parser.add_argument(
+        "--passphrase-file", type=path_text, metavar="FILE", required=required, help="the user's passphrase"
+    )
+    parser.add_argument(
+        "--admin-passphrase-file", type=path_text, metavar="FILE", required=required, help="the master's"
+    )
 
 
 def _port(text: str) -> int:
@@ -153,7 +175,7 @@ def _guarded(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse
 
         try:
             return command(arguments)
-        except (_Failure, SetupError, StateFileError, PhoneError, ValueError) as error:
+        except (_Failure, HemConfigError, SetupError, StateFileError, PhoneError, ValueError) as error:
             print(f"hem emulator: {error}", file=sys.stderr)
             return 1
 
@@ -233,10 +255,11 @@ def _prepare(device: EmulatedDevice, arguments: argparse.Namespace) -> None:
 def _fault_list(path: str | None) -> list[dict[str, Any]]:
     if path is None:
         return []
+    data = read_file(Path(path), "the list of faults", limit=_MAX_FAULTS, trusted=False)
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (ValueError, RecursionError):  # also what is not UTF-8
-        raise _Failure(f"{path}: not JSON") from None
+        content = json.loads(data.decode("utf-8")) if len(data) <= _MAX_FAULTS else None
+    except (ValueError, RecursionError) as error:
+        raise _Failure(f"{path}: not JSON: {error}") from None
     if not isinstance(content, list) or not all(isinstance(entry, dict) for entry in content):
         raise _Failure(f"{path}: not a JSON list of faults")
     return content

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 import os
-from pathlib import Path
 
+from hem_provider.cli.paths import path_argument, path_text
 from hem_provider.errors import HemConfigError
 
 __all__ = ["add_parser"]
@@ -42,10 +42,13 @@ def _add_import(actions: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     bring.add_argument(
         "--names",
         dest="file",
+        type=path_text,
         metavar="FILE",
         help="only these: SERVICE<tab>USER a line; - is standard input",
     )
-    bring.add_argument("--from-vault", type=Path, metavar="FILE", help="another vault instead of a backend")
+    bring.add_argument(
+        "--from-vault", type=path_argument, metavar="FILE", help="another vault instead of a backend"
+    )
     bring.add_argument("--overwrite", action="store_true", help="replace entries that are there already")
 
 
@@ -68,7 +71,10 @@ def _action(
 ) -> argparse.ArgumentParser:
     parser = actions.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}.")
     parser.add_argument(
-        "--vault", type=Path, metavar="FILE", help="default: $KEYRING_PROPERTY_VAULT, else the user's own"
+        "--vault",
+        type=path_argument,
+        metavar="FILE",
+        help="default: $KEYRING_PROPERTY_VAULT, else the user's own",
     )
     parser.add_argument(
         "--device",

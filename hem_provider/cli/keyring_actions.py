@@ -25,9 +25,12 @@ from hem_provider.adapters.vault.vault import Vault
 from hem_provider.cli.progress import progress
 from hem_provider.device import Hem, Key
 from hem_provider.errors import HemConfigError, HemError
+from hem_provider.files import read_file
 
 __all__ = ["ACTIONS"]
 
+#: Largest file of names to import, in bytes.
+_MAX_NAMES = 16 * 1024 * 1024
 _BACKEND = f"{HemKeyring.__module__}.{HemKeyring.__name__}"
 
 
@@ -236,10 +239,17 @@ def _wanted(options: argparse.Namespace) -> list[tuple[str, str]] | None:
     if options.file is None:
         return None
     try:
-        text = sys.stdin.read() if options.file == "-" else Path(options.file).read_text("utf-8")
+        text = sys.stdin.read() if options.file == "-" else _names_file(Path(options.file))
     except (OSError, UnicodeError) as error:
         raise HemConfigError(f"import: --names {options.file}: {error}") from error
     return [_pair(line, number) for number, line in enumerate(text.splitlines(), 1) if line]
+
+
+def _names_file(file: Path) -> str:
+    data = read_file(file, "the list of names", limit=_MAX_NAMES, trusted=False)
+    if len(data) > _MAX_NAMES:
+        raise HemConfigError(f"import: --names {file}: over {_MAX_NAMES} bytes")
+    return data.decode("utf-8")
 
 
 def _pair(line: str, number: int) -> tuple[str, str]:

@@ -7,6 +7,7 @@ import base64
 from pathlib import Path
 from uuid import UUID
 
+from hem_provider.cli.paths import path_argument
 from hem_provider.cli.pkcs11 import module_path
 from hem_provider.errors import HemConfigError
 
@@ -40,7 +41,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="what OpenSSL calls the engine; pkcs11 is for programs that know no other (Apache)",
     )
     config.add_argument(
-        "--provider", type=Path, metavar="FILE", help="load this pkcs11-provider instead of the engine"
+        "--provider",
+        type=path_argument,
+        metavar="FILE",
+        help="load this pkcs11-provider instead of the engine",
     )
     config.set_defaults(func=_config)
     pem = actions.add_parser("pem", help="print a key file that names a key, for programs that read files")

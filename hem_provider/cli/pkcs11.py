@@ -6,6 +6,7 @@ import argparse
 from importlib.util import find_spec
 from pathlib import Path
 
+from hem_provider.cli.paths import path_argument
 from hem_provider.errors import HemConfigError
 
 __all__ = ["add_parser", "module_path"]
@@ -24,7 +25,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     install = actions.add_parser("install", help="tell p11-kit, and so GnuTLS and others, of the module")
     install.add_argument(
         "--directory",
-        type=Path,
+        type=path_argument,
         metavar="DIR",
         help="default: $XDG_CONFIG_HOME/pkcs11/modules (~/.config when unset); as root /etc/pkcs11/modules",
     )

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
+import stat
 import threading
 import weakref
 from collections.abc import Iterator
@@ -80,7 +81,7 @@ class Store:
         self._connection = None
         self._cached = None
         try:
-            os.close(os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._make()
             connection = sqlite3.connect(
                 self.path, timeout=self._busy_seconds, isolation_level=None, check_same_thread=False
             )
@@ -107,6 +108,14 @@ class Store:
         self._connection = connection
         self._pid = os.getpid()
 
+    def _make(self) -> None:
+        descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+        try:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise StateFileError(f"{self.path} is not a regular file")
+        finally:
+            os.close(descriptor)
+
     @contextmanager
     def transaction(self) -> Iterator[bool]:
         """Run the block as one transaction, alone among all threads and processes of this device.
@@ -127,10 +136,12 @@ class Store:
             try:
                 yield True
                 database.execute("COMMIT")
-            except BaseException:
+            except BaseException as error:
                 self._cached = None
                 with suppress(sqlite3.Error):
                     database.execute("ROLLBACK")
+                if isinstance(error, sqlite3.DatabaseError):  # damaged, or the disk is full
+                    raise StateFileError(f"{self.path}: {error}") from error
                 raise
 
     def close(self) -> None:
@@ -164,7 +175,12 @@ class Store:
             return None
         if self._cached is None or self._cached[0] != row[0]:
             body = self.database.execute("SELECT body FROM state").fetchone()[0]
-            self._cached = (row[0], unpack(State, json.loads(body)))
+            try:
+                self._cached = (row[0], unpack(State, json.loads(body)))
+            except (ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError) as error:
+                raise StateFileError(
+                    f"{self.path}: its state is damaged or of another release ({type(error).__name__})"
+                ) from error
         return self._cached[1]
 
     def save(self, state: State) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import socket
+import sqlite3
 import ssl
 import subprocess
 import sys
@@ -352,6 +354,8 @@ def hem(*arguments):
 def test_init_makes_a_usable_state_and_never_twice(tmp_path, capsys):
     (tmp_path / "user").write_text("user passphrase\n")
     (tmp_path / "admin").write_text("admin passphrase\n")
+    for name in ("user", "admin"):
+        (tmp_path / name).chmod(0o600)
     given = ["--passphrase-file", tmp_path / "user", "--admin-passphrase-file", tmp_path / "admin"]
     assert hem("init", "--state", tmp_path / "state", *given, "--model", "epa") == 0
     assert "protects nothing" in capsys.readouterr().err
@@ -470,3 +474,54 @@ def test_serve_reports_what_it_cannot_use(tmp_path):
         assert message in done.stderr
         assert "Traceback" not in done.stderr
         assert done.stdout == ""
+
+
+@pytest.mark.parametrize("option", ["--faults", "--latency", "--passphrase-file"])
+@pytest.mark.parametrize("kind", ["fifo", "folder", "device", "binary", "deep"])
+def test_a_file_that_cannot_be_used_is_named_and_makes_nobody_wait(tmp_path, capsys, option, kind):
+    path = tmp_path / "given"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "device":
+        path = Path("/dev/zero")
+    else:
+        path.write_bytes(b"\xff\xfe" if kind == "binary" else b"[" * 100_000)
+        path.chmod(0o600)
+    command = ["serve", "--state", tmp_path / "state", option, path]
+    if option == "--passphrase-file":
+        command += ["--init", "--admin-passphrase-file", path]
+    assert hem(*command) == 1
+    said = capsys.readouterr().err
+    assert str(path) in said
+    assert "chmod" not in said
+
+
+def test_a_passphrase_file_that_others_may_read_is_refused_with_the_chmod(tmp_path, capsys):
+    (tmp_path / "user").write_text("user passphrase\n")
+    (tmp_path / "user").chmod(0o644)
+    given = ["--passphrase-file", tmp_path / "user", "--admin-passphrase-file", tmp_path / "user"]
+    assert hem("init", "--state", tmp_path / "state", *given) == 1
+    assert f"run: chmod go-rwx {tmp_path / 'user'}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "text", "cut", "body"])
+def test_a_state_file_that_is_none_is_told_in_one_line(tmp_path, template, capsys, kind):
+    path = tmp_path / "state"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "text":
+        path.write_text("not a database, but long enough to be taken for one " * 50)
+    else:
+        path.write_bytes(template.read_bytes()[: None if kind == "body" else 5000])
+    if kind == "body":
+        with sqlite3.connect(path) as database:
+            database.execute("UPDATE state SET body = '[]', generation = generation + 1")
+        database.close()
+    assert hem("reset", "--state", path, "--reboot") == 1
+    said = capsys.readouterr().err
+    assert str(path) in said
+    assert said.count("\n") == 1

@@ -1,0 +1,493 @@
+"""Where this user's files are, and how they are read, replaced and locked."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+
+from hem_provider import files
+from hem_provider.cache import DiskCache
+from hem_provider.config import (
+    Config,
+    DeviceConfig,
+    config_path,
+    device_from_url,
+    load_config,
+    read_passphrase,
+)
+from hem_provider.errors import HemConfigError
+from hem_provider.rest.tls import client_context
+from hem_provider.rest.transports import Carriers
+
+PLACES = {
+    "XDG_CONFIG_HOME": (files.config_home, ".config"),
+    "XDG_DATA_HOME": (files.data_home, ".local/share"),
+    "XDG_CACHE_HOME": (files.cache_home, ".cache"),
+}
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
+
+
+@pytest.fixture(autouse=True)
+def _own_home(monkeypatch, tmp_path):
+    for name in (*PLACES, *(each for each in os.environ if each.startswith("HEM_"))):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(
+        files, "_home_in_database", lambda user: Path("/var/empty/ada") if user == "ada" else None
+    )
+
+
+def write(path: Path, text: str = "x", mode: int = 0o600) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(mode)
+    return path
+
+
+# --- where -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("variable", PLACES)
+def test_a_directory_is_where_the_variable_says_else_below_the_home(monkeypatch, tmp_path, variable):
+    place, below = PLACES[variable]
+    assert place() == tmp_path / below
+    monkeypatch.setenv(variable, "/else/where")
+    assert place() == Path("/else/where")
+
+
+@pytest.mark.parametrize("variable", PLACES)
+@pytest.mark.parametrize("relative", ["", "relative", "./x", "~/x", "~"])
+def test_a_relative_xdg_variable_is_ignored(monkeypatch, tmp_path, variable, relative):
+    place, below = PLACES[variable]
+    monkeypatch.setenv(variable, relative)
+    assert place() == tmp_path / below
+
+
+@pytest.mark.parametrize("value", [None, "", "relative", "~", "~/x"])
+def test_without_home_and_passwd_entry_there_is_no_place(monkeypatch, value):
+    monkeypatch.delenv("HOME") if value is None else monkeypatch.setenv("HOME", value)
+    assert [place() for place, _ in PLACES.values()] == [None] * 3
+    assert files.home() is None
+
+
+def test_without_home_and_passwd_entry_nothing_is_read_or_made_below_the_working_directory(
+    monkeypatch, tmp_path
+):
+    from hem_provider.adapters.vault.store import default_path
+    from hem_provider.cli.pkcs11_install import default_directory
+
+    write(tmp_path / "~" / ".config" / "hem" / "config.toml", "[[device]]\nurl = 'https://trap'\n")
+    before = sorted(tmp_path.rglob("*"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HOME")
+    monkeypatch.setenv("XDG_CONFIG_HOME", "~/.config")
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    monkeypatch.setattr("hem_provider.config.SYSTEM_FILE", tmp_path / "none.toml")
+    assert load_config().devices == ()
+    with pytest.raises(HemConfigError, match="HOME='' is no directory"):
+        load_config().device()
+    DiskCache("https://my.ence.do").keep_scope("keymgmt:list")
+    with pytest.raises(HemConfigError, match="no home"):
+        default_path()
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    with pytest.raises(HemConfigError, match="no home"):
+        default_directory()
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@needs_root
+def test_a_process_without_home_and_passwd_entry_makes_no_directory_called_tilde(tmp_path):
+    tmp_path.chmod(0o777)
+    program = (
+        "import os; os.setgroups([]); os.setgid(54321); os.setuid(54321)\n"
+        "from hem_provider.config import load_config\n"
+        "from hem_provider.cache import DiskCache\n"
+        "DiskCache('https://h').keep_scope('keymgmt:list')\n"
+        "print(load_config().devices)\n"
+    )
+    path = os.pathsep.join(filter(None, (str(Path(files.__file__).parents[1]), os.environ.get("PYTHONPATH"))))
+    done = subprocess.run(
+        [sys.executable, "-c", f"import hem_provider.config, hem_provider.cache\n{program}"],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": path, "XDG_CONFIG_HOME": "conf"},
+        cwd=tmp_path, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.stdout, done.returncode) == ("()\n", 0), done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def closed_to_this_process(monkeypatch, folder: Path) -> None:
+    """As a home of root's is to a worker; for root itself by pretending."""
+    folder.chmod(0)
+    if os.geteuid() != 0:
+        return
+    real_stat, real_access = os.stat, os.access
+
+    def closed(path) -> bool:
+        return isinstance(path, str | os.PathLike) and Path(folder) in Path(path).parents
+
+    def stat(path, *arguments, **named):
+        if closed(path):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real_stat(path, *arguments, **named)
+
+    def access(path, mode, **named):
+        return False if Path(path) == folder else real_access(path, mode, **named)
+
+    monkeypatch.setattr(os, "stat", stat)
+    monkeypatch.setattr(os, "access", access)
+
+
+def test_a_home_that_may_not_be_searched_is_as_if_it_were_not_there(monkeypatch, tmp_path):
+    home = tmp_path / "root"
+    write(home / ".config" / "hem" / "config.toml", "[[device]]\nurl = 'https://roots'\n")
+    system = write(tmp_path / "etc" / "config.toml", "[[device]]\nurl = 'https://everybodys'\n")
+    monkeypatch.setattr("hem_provider.config.SYSTEM_FILE", system)
+    monkeypatch.setenv("HOME", str(home))
+    try:
+        closed_to_this_process(monkeypatch, home)
+        assert files.home() is None
+        assert config_path() == system
+        assert [each.url for each in load_config().devices] == ["https://everybodys"]
+        cache = DiskCache("https://my.ence.do")
+        cache.keep_scope("keymgmt:list")
+        assert cache.scope() is None
+        system.unlink()
+        with pytest.raises(HemConfigError, match="is no directory that user id .* may search"):
+            load_config().device()
+    finally:
+        monkeypatch.undo()
+        home.chmod(0o700)
+
+
+def test_the_passwd_entry_is_next_when_home_is_closed(monkeypatch, tmp_path):
+    home, own = tmp_path / "root", tmp_path / "own"
+    home.mkdir()
+    monkeypatch.setattr(files, "_home_in_database", lambda _user: own)
+    monkeypatch.setenv("HOME", str(home))
+    try:
+        closed_to_this_process(monkeypatch, home)
+        assert files.home() == own
+    finally:
+        monkeypatch.undo()
+        home.chmod(0o700)
+
+
+def test_a_personal_file_that_may_not_be_read_is_passed_over_and_told(monkeypatch, tmp_path):
+    personal = write(tmp_path / ".config" / "hem" / "config.toml", "[[device]]\nurl = 'https://h'\n")
+    monkeypatch.setattr("hem_provider.config.SYSTEM_FILE", tmp_path / "none.toml")
+    monkeypatch.setattr("hem_provider.config._closed", lambda path: path == personal)
+    assert load_config().devices == ()
+    with pytest.raises(HemConfigError, match=f"{personal} may not be read by user id"):
+        load_config().device()
+
+
+@pytest.mark.parametrize(("text", "found"), [("~/x/y", "x/y"), ("~", ""), ("~//x", "x")])
+def test_a_tilde_that_no_shell_has_replaced_is_the_home(tmp_path, text, found):
+    assert files.named_path(text) == tmp_path / found
+
+
+def test_a_tilde_with_a_name_is_that_users_home():
+    assert files.named_path("~ada/x") == Path("/var/empty/ada/x")
+    with pytest.raises(HemConfigError, match="'~bob/x': no home is known for '~bob'"):
+        files.named_path("~bob/x")
+
+
+def test_a_tilde_without_a_home_is_refused_naming_the_value(monkeypatch):
+    monkeypatch.delenv("HOME")
+    with pytest.raises(HemConfigError, match="'~/x': no home is known"):
+        files.named_path("~/x")
+    with pytest.raises(HemConfigError, match="passphrase_file.*no home is known"):
+        device_from_url("https://h", passphrase_file="~/pw")
+
+
+def test_a_tilde_in_variables_and_settings_makes_no_directory_of_that_name(monkeypatch, tmp_path):
+    from hem_provider.adapters.vault.store import default_path
+
+    monkeypatch.setenv("HEM_CONFIG", "~/conf.toml")
+    assert config_path() == tmp_path / "conf.toml"
+    monkeypatch.setenv("KEYRING_PROPERTY_VAULT", "~/vault")
+    assert default_path() == tmp_path / "vault"
+    device = device_from_url("emulator:~/device.hem", passphrase_file="~/pw", ca_file="~/ca.pem")
+    assert device.url == f"emulator:{tmp_path}/device.hem"
+    assert (device.passphrase_file, device.ca_file) == (tmp_path / "pw", tmp_path / "ca.pem")
+
+
+# --- reading: type before mode ----------------------------------------------------------------------
+
+#: Each setting that names a file: how it is used with a path.
+USES: dict[str, Callable[[Path], object]] = {
+    "configuration": load_config,
+    "passphrase_file": lambda path: read_passphrase(DeviceConfig(url="https://h", passphrase_file=path)),
+    "ca_file": lambda path: client_context(ca_file=path),
+    "passphrase_command": lambda path: read_passphrase(
+        DeviceConfig(url="https://h", passphrase_command=(str(path),))
+    ),
+}
+
+
+@pytest.mark.parametrize("use", [each for each in USES if each != "passphrase_command"])
+@pytest.mark.parametrize("kind", ["/dev/null", "/dev/zero", "/tmp", "fifo", "socket"])
+def test_what_is_no_regular_file_is_told_by_its_type_and_never_to_be_changed(tmp_path, use, kind):
+    path = Path(kind) if kind.startswith("/") else tmp_path / kind
+    if kind == "fifo":
+        os.mkfifo(path, 0o666)
+    elif kind == "socket":
+        os.mknod(path, 0o140666)
+    with pytest.raises(HemConfigError) as caught:
+        USES[use](path)
+    said = str(caught.value)
+    assert str(path) in said
+    assert "chmod" not in said
+    wanted = {"/tmp": "directory", "fifo": "a FIFO", "socket": "a socket"}.get(kind, "a character device")
+    assert wanted in said
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("mode", [0o720, 0o702, 0o777])
+def test_a_file_that_others_may_write_is_refused_with_the_chmod(tmp_path, use, mode):
+    path = write(tmp_path / "file", "#!/bin/sh\necho pw\n", mode)
+    with pytest.raises(HemConfigError, match=f"{path}: others may write .*run: chmod go-r?wx? {path}"):
+        USES[use](path)
+
+
+@pytest.mark.parametrize("use", USES)
+def test_a_file_in_a_folder_that_others_may_write_is_refused(tmp_path, use):
+    path = write(tmp_path / "open" / "a" / "b" / "file", "#!/bin/sh\necho pw\n", 0o700)
+    (tmp_path / "open").chmod(0o777)
+    with pytest.raises(HemConfigError, match=f"{tmp_path / 'open'}: others may write a directory"):
+        USES[use](path)
+    path.parent.chmod(0o775)
+    (tmp_path / "open").chmod(0o755)
+    with pytest.raises(HemConfigError, match="others may write the directory of"):
+        USES[use](path)
+
+
+def test_a_link_through_a_folder_that_others_may_write_is_refused(tmp_path):
+    target = write(tmp_path / "good" / "ca.pem")
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open" / "link").symlink_to(target)
+    (tmp_path / "here.pem").symlink_to(Path("open") / "link")
+    assert files.read_file(tmp_path / "here.pem", "the CA file", limit=9) == b"x"
+    (tmp_path / "open").chmod(0o777)
+    with pytest.raises(HemConfigError, match=f"{tmp_path / 'open'}: others may write"):
+        files.read_file(tmp_path / "here.pem", "the CA file", limit=9)
+    (tmp_path / "open").chmod(0o1777)  # sticky, as /tmp: nobody can replace what is ours
+    assert files.read_file(tmp_path / "here.pem", "the CA file", limit=9) == b"x"
+
+
+@needs_root
+def test_a_link_of_somebody_else_in_a_sticky_folder_is_refused(tmp_path):
+    write(tmp_path / "file")
+    (tmp_path / "link").symlink_to("file")
+    os.lchown(tmp_path / "link", 12345, 12345)
+    tmp_path.chmod(0o1777)
+    with pytest.raises(HemConfigError, match="the link to the file belongs to user id 12345"):
+        files.read_file(tmp_path / "link", "the file", limit=9)
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o644, 0o444])
+def test_a_secret_that_everybody_may_read_is_refused_with_the_chmod(tmp_path, mode):
+    path = write(tmp_path / "pw", "Secret!", mode)
+    with pytest.raises(
+        HemConfigError, match=f"others may read the passphrase file.*chmod go-rwx {path}"
+    ) as told:
+        USES["passphrase_file"](path)
+    assert "Secret!" not in str(told.value)
+    path.chmod(0o400)
+    assert USES["passphrase_file"](path) == path.read_text()
+
+
+@needs_root
+def test_the_group_may_read_a_secret_of_roots_and_nobody_elses(tmp_path, monkeypatch):
+    path = write(tmp_path / "pw", "secret", 0o640)
+    assert USES["passphrase_file"](path) == path.read_text()
+    os.chown(path, 12345, 12345)
+    os.chown(tmp_path, 12345, 12345)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.raises(HemConfigError, match="others may read the passphrase file"):
+        USES["passphrase_file"](path)
+
+
+@needs_root
+def test_nobody_is_told_to_change_what_is_roots(tmp_path, monkeypatch):
+    path = write(tmp_path / "pw", "secret", 0o644)
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    with pytest.raises(HemConfigError, match="others may read.*it belongs to root, who alone") as told:
+        USES["passphrase_file"](path)
+    assert "chmod" not in str(told.value)
+
+
+@pytest.mark.parametrize("named", ["absolute", "relative"])
+def test_a_script_that_a_passphrase_command_names_is_held_to_the_same_rules(tmp_path, named, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    script = write(tmp_path / "script", "echo pw\n", 0o600)
+    command = ("sh", str(script) if named == "absolute" else "script")
+    assert read_passphrase(DeviceConfig(url="https://h", passphrase_command=command)) == "pw"
+    script.chmod(0o622)
+    with pytest.raises(HemConfigError, match="others may write a file that the passphrase command names"):
+        read_passphrase(DeviceConfig(url="https://h", passphrase_command=command))
+
+
+@pytest.mark.parametrize(("setting", "way"), [("ca_file", "device"), ("cloud_ca_file", "cloud")])
+def test_a_ca_file_that_others_may_write_is_refused_before_anybody_is_asked(tmp_path, setting, way):
+    path = write(tmp_path / "ca.pem", "", 0o666)
+    transports = Carriers(device_from_url("https://127.0.0.1:1", **{setting: path}))
+    with pytest.raises(HemConfigError, match=f"{path}: others may write the CA file"):
+        getattr(transports, way)()
+
+
+_DAMAGE = st.one_of(
+    st.binary(max_size=200),
+    st.sampled_from(
+        [
+            b"",
+            b"\0",
+            b"[" * 100_000,
+            b"a = " + b"[" * 50_000,
+            b"a = " + b"9" * 5000,
+            b"\xff\xfe",
+            b"[[device]]",
+        ]
+    ),
+)
+
+
+def result_or_error(action: Callable[[], object]) -> object:
+    """Any other exception than ours fails the test."""
+    try:
+        return action()
+    except HemConfigError as error:
+        return error
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_DAMAGE)
+@example(b'[[device]]\nurl = "https://[::1"\n')
+@example(b'[[device]]\nurl = "https://h"\nca_file = "/\\u0000"\n')
+@example(b'[[device]]\nurl = "https://h"\npassphrase_file = "~nobody-here/x"\n')
+@example(b'[[device]]\nurl = "https://h"\npin_sha256 = "\xc3\xbc"\n')
+@example(b'[[device]]\nurl = "https://h"\ncloud_proxy = "http://[x"\n')
+@example(b'[[device]]\nurl = "https://h"\ntimeout = ' + b"9" * 400)
+def test_any_bytes_are_a_configuration_or_an_error_of_ours(tmp_path, content):
+    path = tmp_path / "config.toml"
+    path.write_bytes(content)
+    path.chmod(0o600)
+    said = result_or_error(lambda: load_config(path))
+    assert isinstance(said, Config) or str(path) in str(said)
+
+
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(_DAMAGE)
+def test_any_bytes_are_a_passphrase_or_an_error_of_ours(tmp_path, content):
+    path = tmp_path / "pw"
+    path.write_bytes(content)
+    path.chmod(0o600)
+    said = result_or_error(lambda: USES["passphrase_file"](path))
+    assert said
+    assert isinstance(said, str) or str(path) in str(said)
+
+
+# --- writing -----------------------------------------------------------------------------------------
+
+
+def test_a_replaced_file_is_whole_and_its_owners_alone_whatever_the_umask(tmp_path):
+    umask = os.umask(0)
+    try:
+        files.make_folders(tmp_path / "a" / "b")
+        files.replace_file(tmp_path / "a" / "b" / "file", b"new")
+    finally:
+        os.umask(umask)
+    assert (tmp_path / "a" / "b" / "file").read_bytes() == b"new"
+    assert [each.stat().st_mode & 0o777 for each in sorted(tmp_path.rglob("*"))] == [0o700, 0o700, 0o600]
+
+
+@pytest.mark.parametrize("name", ["open", "write", "fsync", "replace"])
+def test_a_file_that_cannot_be_replaced_is_as_it_was_and_nothing_is_left(tmp_path, monkeypatch, name):
+    path = write(tmp_path / "file", "old")
+
+    def fail(*_arguments, **_named):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, name, fail)
+        with pytest.raises(OSError, match="No space"):
+            files.replace_file(path, b"new")
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_leftovers_are_swept_when_old_and_only_those_of_the_file(tmp_path):
+    mine, others = tmp_path / f".file.{'0' * 16}.tmp", tmp_path / f".other.{'0' * 16}.tmp"
+    young = tmp_path / f".file.{'1' * 16}.tmp"
+    for each in (mine, others, young):
+        each.write_text("x")
+    for each in (mine, others):
+        os.utime(each, (time.time() - 4000,) * 2)
+    files.sweep(tmp_path, "file")
+    assert set(tmp_path.iterdir()) == {others, young}
+    files.sweep(tmp_path / "none")
+
+
+def test_the_cache_on_a_full_disk_raises_nothing_and_stays_as_it_was(tmp_path, monkeypatch):
+    cache = DiskCache("https://my.ence.do")
+    cache.keep_scope("keymgmt:list")
+    before = {each: each.read_bytes() for each in (tmp_path / ".cache" / "hem").iterdir()}
+
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(files.os, "write", full)
+        cache.keep_scope("keymgmt:use:" + "0" * 32)
+        cache.keep_listing("eid", [])
+        DiskCache("https://my.ence.do").forget_listing()
+    assert {each: each.read_bytes() for each in (tmp_path / ".cache" / "hem").iterdir()} == before
+    assert DiskCache("https://my.ence.do").scope() == "keymgmt:list"
+
+
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.sampled_from(["keys", "list", "scope"]), _DAMAGE)
+@example("list", b'{"format": 1, "eid": 5, "records": []}')
+@example("list", b'{"format": 1, "eid": "e", "records": 5}')
+@example(
+    "list",
+    b'{"format":1,"eid":"e","records":[{"kid":"00000000000000000000000000000000","type":"AES128","label":"x",'
+    b'"descr":"","created":Infinity,"updated":1}]}',
+)
+@example(
+    "list",
+    b'{"format":1,"eid":"e","records":[{"kid":"00000000000000000000000000000000","type":"AES128","label":"\\ud800",'
+    b'"descr":"","created":1,"updated":1}]}',
+)
+def test_any_bytes_in_a_cache_file_count_as_nothing(tmp_path, kind, content):
+    cache = DiskCache("https://my.ence.do")
+    cache.keep_scope("keymgmt:list")
+    path = cache._path(kind)
+    path.write_bytes(content)
+    path.chmod(0o600)
+    fresh = DiskCache("https://my.ence.do")
+    assert fresh.public("0" * 32) is None
+    listing = fresh.listing()
+    assert listing is None or all(each.label.encode() for each in listing.records)
+    assert fresh.scope() in (None, "keymgmt:list")
+    path.unlink()
+
+
+@pytest.mark.parametrize("kind", ["keys", "list", "scope"])
+def test_a_fifo_among_the_cache_files_makes_nobody_wait(kind):
+    cache = DiskCache("https://my.ence.do")
+    path = cache._path(kind)
+    os.mkfifo(path)
+    assert cache.public("0" * 32) is None
+    assert (cache.listing(), cache.scope()) == (None, None)
+    cache.keep_scope("keymgmt:list")
+    cache.keep_listing("eid", [])
