@@ -3,12 +3,12 @@
 #include "pin.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <strings.h>
 #include <unistd.h>
 
 #include "errors.h"
+#include "secret_file.h"
 #include "settings.h"
 
 enum { PIN_MAX = 255 };
@@ -26,11 +26,9 @@ char *hem_pin_from_file(const char *path)
     size_t used = 0;
     ssize_t got = 0;
 
-    int file = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-    if (file < 0) {
-        hem_error(HEM_R_PIN_NEEDED, "cannot read the PIN file '%.200s': %s", path, strerror(errno));
+    int file = hem_secret_file_open(path, "the PIN file");
+    if (file < 0)
         return NULL;
-    }
     while (used < sizeof content - 1) {
         got = read(file, content + used, sizeof content - 1 - used);
         if (got <= 0 && !(got < 0 && errno == EINTR))

@@ -172,6 +172,7 @@ def test_a_module_with_a_source_of_its_own_needs_no_pin(host):
 
 def test_a_pin_comes_from_a_file(host, tmp_path):
     (tmp_path / "pin").write_text(PIN + "\n")
+    (tmp_path / "pin").chmod(0o600)
     host(f"control PIN_SOURCE {tmp_path}/pin load {EC} sign sha256 10", pin=None)
     for source in (f"{tmp_path}/pin", f"file:{tmp_path}/pin", f"file://{tmp_path}/pin"):
         host(f"load pkcs11:object=key0?pin-source={source} sign sha256 10", pin=None)
@@ -180,8 +181,69 @@ def test_a_pin_comes_from_a_file(host, tmp_path):
 @pytest.mark.parametrize("content", ["", "\n", "x" * 256])
 def test_a_file_without_a_sensible_pin_is_refused(host, tmp_path, content):
     (tmp_path / "pin").write_text(content)
+    (tmp_path / "pin").chmod(0o600)
     said = host(f"control PIN_SOURCE {tmp_path}/pin load {EC}", pin=None, check=False).stdout
     assert "must have 1 to 255 bytes" in said
+
+
+@pytest.mark.parametrize(
+    ("mode", "said"),
+    [
+        (0o644, "others may read the PIN file (mode 0644); run: chmod go-rwx"),
+        (0o604, "others may read the PIN file (mode 0604); run: chmod go-rwx"),
+        (0o620, "others may write the PIN file (mode 0620); run: chmod go-rwx"),
+        (0o602, "others may write the PIN file (mode 0602); run: chmod go-rwx"),
+    ],
+)
+def test_a_pin_file_that_others_may_read_or_write_is_refused_with_the_chmod(host, tmp_path, mode, said):
+    (tmp_path / "pin").write_text(PIN + "\n")
+    (tmp_path / "pin").chmod(mode)
+    for way in (
+        f"control PIN_SOURCE {tmp_path}/pin load {EC}",
+        f"load pkcs11:object=key0?pin-source={tmp_path}/pin",
+    ):
+        done = host(way, pin=None, check=False)
+        assert f"{tmp_path}/pin: {said} '{tmp_path}/pin'" in done.stdout
+        assert "sign" not in done.stdout
+
+
+@pytest.mark.parametrize("nearest", [True, False])
+def test_a_pin_file_in_a_folder_that_others_may_write_is_refused(host, tmp_path, nearest):
+    place = tmp_path / "a" / "b"
+    place.mkdir(parents=True)
+    (place / "pin").write_text(PIN + "\n")
+    (place / "pin").chmod(0o600)
+    (tmp_path / "link").symlink_to("a/b/../b/pin")
+    host(f"control PIN_SOURCE {tmp_path}/link load {EC} sign sha256 10", pin=None)
+    bad = place if nearest else place.parent
+    bad.chmod(0o777)
+    for path in (place / "pin", tmp_path / "link"):
+        done = host(f"control PIN_SOURCE {path} load {EC}", pin=None, check=False)
+        assert f"{bad}: others may write" in done.stdout
+        assert f"run: chmod go-w '{bad}'" in done.stdout
+    bad.chmod(0o1777)  # sticky, as /tmp: nobody can replace what is ours
+    host(f"control PIN_SOURCE {place}/pin load {EC} sign sha256 10", pin=None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "said"),
+    [
+        ("/dev/null", "a character device"),
+        ("/tmp", "a directory"),
+        ("fifo", "a FIFO"),
+        ("loop", "symbolic links"),
+    ],
+)
+def test_what_is_no_regular_file_is_told_by_its_type_and_makes_nobody_wait(host, tmp_path, kind, said):
+    path = Path(kind) if kind.startswith("/") else tmp_path / kind
+    if kind == "fifo":
+        os.mkfifo(path, 0o666)
+    elif kind == "loop":
+        path.symlink_to(path)
+    done = host(f"control PIN_SOURCE {path} load {EC}", pin=None, check=False)
+    assert said in done.stdout
+    assert str(path) in done.stdout
+    assert "chmod" not in done.stdout
 
 
 def test_the_pin_of_the_uri_goes_before_the_command(host):
