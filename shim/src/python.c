@@ -16,6 +16,7 @@
 #include <Python.h>
 
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -75,9 +76,13 @@ static int read_search_path(const char *folder, uid_t owner)
 
     if (snprintf(path, sizeof path, "%s/search-path", folder) >= (int)sizeof path)
         return 0;
-    FILE *file = fopen(path, "re");
-    if (file == NULL)
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a FIFO does not wait */
+    FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "r");
+    if (file == NULL) {
+        if (descriptor >= 0)
+            close(descriptor);
         return 0;
+    }
     int result = 1;
     if (fstat(fileno(file), &status) != 0 || stat(folder, &folder_status) != 0 ||
         !S_ISREG(status.st_mode) || !only_owner_writes(&status, owner) ||

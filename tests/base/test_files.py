@@ -104,24 +104,53 @@ def test_without_home_and_passwd_entry_nothing_is_read_or_made_below_the_working
     assert sorted(tmp_path.rglob("*")) == before
 
 
+def as_somebody_else(program: str, folder: Path, **environment: str) -> str:
+    """What a program prints that has given up root for a user who is not in the user database."""
+    path = os.pathsep.join(filter(None, (str(Path(files.__file__).parents[1]), os.environ.get("PYTHONPATH"))))
+    given_up = "import os; os.setgroups([]); os.setgid(54321); os.setuid(54321)\n"
+    imports = (
+        "import pathlib, hem_provider.config; from hem_provider.config import load_config\n"
+        "from hem_provider.cache import DiskCache\n"
+        "hem_provider.config.SYSTEM_FILE = pathlib.Path('/nonexistent/hem')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", f"import tomllib\n{imports}{given_up}{program}"],
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": path, **environment},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+#: What a process does that is not root any more: caches something, looks for devices.
+LOOK = (
+    "DiskCache('https://h').keep_scope('keymgmt:list')\nprint([each.url for each in load_config().devices])\n"
+)
+
+
 @needs_root
 def test_a_process_without_home_and_passwd_entry_makes_no_directory_called_tilde(tmp_path):
+    (tmp_path / "~" / ".config" / "hem").mkdir(parents=True)
+    write(tmp_path / "~" / ".config" / "hem" / "config.toml", "[[device]]\nurl = 'https://trap'\n", 0o644)
     tmp_path.chmod(0o777)
-    program = (
-        "import os; os.setgroups([]); os.setgid(54321); os.setuid(54321)\n"
-        "from hem_provider.config import load_config\n"
-        "from hem_provider.cache import DiskCache\n"
-        "DiskCache('https://h').keep_scope('keymgmt:list')\n"
-        "print(load_config().devices)\n"
-    )
-    path = os.pathsep.join(filter(None, (str(Path(files.__file__).parents[1]), os.environ.get("PYTHONPATH"))))
-    done = subprocess.run(
-        [sys.executable, "-c", f"import hem_provider.config, hem_provider.cache\n{program}"],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": path, "XDG_CONFIG_HOME": "conf"},
-        cwd=tmp_path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert (done.stdout, done.returncode) == ("()\n", 0), done.stderr
-    assert list(tmp_path.iterdir()) == []
+    before = sorted(tmp_path.rglob("*"))
+    assert "trap" not in as_somebody_else(LOOK, tmp_path, XDG_CONFIG_HOME="conf", XDG_CACHE_HOME="cache")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@needs_root
+def test_a_worker_that_was_started_from_a_root_shell_does_without_roots_home(tmp_path):
+    home = tmp_path / "root"
+    write(home / ".config" / "hem" / "config.toml", "[[device]]\nurl = 'https://roots'\n")
+    home.chmod(0o700)
+    assert "roots" not in as_somebody_else(LOOK, Path("/"), HOME=str(home))
+    home.chmod(0o755)  # may be searched, but the file is root's alone
+    for each in home.rglob("*"):
+        each.chmod(0o755 if each.is_dir() else 0o600)
+    assert "roots" not in as_somebody_else(LOOK, Path("/"), HOME=str(home))
 
 
 def closed_to_this_process(monkeypatch, folder: Path) -> None:

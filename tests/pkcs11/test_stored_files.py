@@ -17,6 +17,7 @@ import pytest
 from hem_pkcs11 import slots, stored_files
 from hem_pkcs11.constants import CKA, CKO, CKR, CKU
 from hem_pkcs11.kinds import KINDS
+from hem_pkcs11.module import Module
 from hem_pkcs11.store import StoredObject
 from hem_pkcs11.stored_files import Store
 from hem_pkcs11.stored_form import decoded, encoded
@@ -447,3 +448,18 @@ def test_without_a_home_there_is_no_store_and_no_directory_is_made(
     assert "no home" in capfd.readouterr().err
     assert list(tmp_path.iterdir()) == []
     core.ok("C_Finalize", False)
+
+
+def test_a_home_that_is_passed_over_is_told_when_nothing_is_configured(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "closed").write_text("no directory")
+    monkeypatch.delenv("XDG_CONFIG_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "closed"))
+    monkeypatch.setattr(files, "_home_in_database", lambda _user: None)
+    monkeypatch.setattr("hem_provider.config.SYSTEM_FILE", tmp_path / "none.toml")
+    module = Module()
+    assert module.call("C_Initialize", None)[0] == CKR.OK
+    assert module.call("C_GetSlotList", False, 10) == (CKR.OK, [])
+    assert f"no HEM is configured: HOME='{tmp_path}/closed' is no directory" in capfd.readouterr().err
+    assert module.call("C_Finalize", False)[0] == CKR.OK

@@ -73,7 +73,7 @@ def read(path: Path) -> bytes:
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Keep other writers out, of this process and others. ``VaultBusy`` after 60 s."""
-    real = path.resolve()
+    real = Path(os.path.realpath(path))
     lock = real.with_name(f".{real.name}.lock")
     try:
         descriptor = files.take_lock(lock, "the vault's lock", LOCK_SECONDS)
@@ -93,7 +93,7 @@ def write(path: Path, data: bytes) -> None:
         raise VaultUnwritable(
             f"{path}: the vault would have {len(data)} bytes; at most {MAX_FILE} are read again"
         )
-    real = path.resolve()
+    real = Path(os.path.realpath(path))
     try:
         files.sweep(real.parent, real.name, age=0)  # of writers that were killed: no other is at work now
         files.replace_file(real, data)

@@ -44,6 +44,8 @@ def initialize(module: Module, arguments: InitializeArguments | None) -> None:
             raise Pkcs11Error(CKR.CRYPTOKI_ALREADY_INITIALIZED)
         log.configure(os.environ, trusted=not privileges_raised())
         config = module.load_config()
+        if config.passed_over:
+            log.error(f"no HEM is configured: {config.passed_over}")
         module.start(config, make_slots(config, module.open_device))
 
 
