@@ -36,6 +36,7 @@ __all__ = [
     "make_private",
     "named_path",
     "open_own",
+    "read_entry",
     "read_file",
     "read_own",
     "release_lock",
@@ -164,6 +165,19 @@ def _check_type(path: Path, seen: os.stat_result, what: str) -> None:
         check_status(path, seen, what)
 
 
+def read_entry(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
+    """The content, ``limit + 1`` bytes at most, and status of an entry of a directory that the caller
+    has found good: for directories with many files. No link is followed; who may write it is the
+    caller's to judge. Raises ``OSError``; nothing is read from what is no regular file."""
+    handle = os.open(path, _READ | os.O_NOFOLLOW)
+    try:
+        seen = os.fstat(handle)
+        room = min(seen.st_size, limit) + 1  # a buffer of this size is made
+        return (os.read(handle, room) if stat.S_ISREG(seen.st_mode) else b""), seen
+    finally:
+        os.close(handle)
+
+
 def open_own(path: Path, flags: int) -> int:
     """A descriptor of a file that is this user's alone (0600), no link. Raises ``OSError``."""
     handle = os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC, 0o600)
@@ -178,10 +192,9 @@ def read_own(path: Path, limit: int) -> bytes:
     """All of a file that is this user's alone. Raises ``OSError``, also for one over ``limit`` bytes."""
     handle = open_own(path, os.O_RDONLY)
     with os.fdopen(handle, "rb") as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
-    return data
+        if os.fstat(handle).st_size > limit:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
+        return file.read()
 
 
 # --- writing ----------------------------------------------------------------------------------------

@@ -16,12 +16,16 @@ from keyring.backend import KeyringBackend
 from keyring.core import load_keyring
 
 from hem_provider.errors import HemConfigError, HemError
+from hem_provider.files import read_file
 
 __all__ = ["SourceError", "listed_names", "load_backend", "read_password"]
 
 #: The section in which the file backends keep their own settings.
 _SETTINGS = "keyring-setting"
 _ESCAPE = re.compile(rb"_([0-9A-Fa-f]{2})")
+
+#: Largest file of entries that is read, in bytes.
+_MAX_FILE = 64 * 1024 * 1024
 
 
 class SourceError(HemError):
@@ -52,7 +56,7 @@ def listed_names(backend: KeyringBackend) -> list[tuple[str, str]] | None:
         return None
     config = configparser.RawConfigParser()
     try:
-        config.read(path, encoding="utf-8")
+        config.read_string(_text(Path(path)), source=str(path))
         names = [
             (_unescaped(section), _unescaped(option))
             for section in config.sections()
@@ -61,6 +65,19 @@ def listed_names(backend: KeyringBackend) -> list[tuple[str, str]] | None:
     except (configparser.Error, UnicodeError) as error:
         raise SourceError(f"{path}: not a file of entries: {_said(error)}") from error
     return [name for name in names if name[0] != _SETTINGS]
+
+
+def _text(path: Path) -> str:
+    """Of a file that is not there yet: nothing."""
+    try:
+        data = read_file(path, "the file of entries", limit=_MAX_FILE, trusted=False)
+    except FileNotFoundError:
+        return ""
+    except (OSError, HemConfigError) as error:
+        raise SourceError(f"{path}: cannot be read: {_said(error)}") from error
+    if len(data) > _MAX_FILE:
+        raise SourceError(f"{path}: over {_MAX_FILE} bytes")
+    return data.decode("utf-8")
 
 
 def read_password(backend: KeyringBackend, service: str, user: str) -> str:

@@ -127,9 +127,7 @@ class Emulator:
                 lifecycle.install_tls(model, renewed)
                 model.change_boot(tls=renewed)
         self._cloud = load_context(tls.issue(authority, names), ssl.TLSVersion.TLSv1_2)
-        descriptor = os.open(self.ca_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-        with os.fdopen(descriptor, "w") as file:
-            file.write(authority.chain)
+        _replace(Path(self.ca_file), authority.chain)
 
     def _admission(self) -> float | None:
         """The device's limit for a request (`http_option_dosprot_mode`, units of half a second); None when
@@ -170,6 +168,19 @@ class Emulator:
         for listener in self._listeners:
             listener.stop()
         self.device.close()
+
+
+def _replace(path: Path, text: str) -> None:
+    """Put the text in the place of the file, whole: clients may be reading it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        with os.fdopen(os.open(temporary, flags, 0o644), "w") as file:
+            file.write(text)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
 
 
 def _unlogged(application: WsgiApplication, _port: str) -> WsgiApplication:

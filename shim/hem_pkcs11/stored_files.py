@@ -11,10 +11,9 @@ from __future__ import annotations
 import errno
 import os
 import re
-import stat
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,7 +26,7 @@ from hem_provider.errors import HemConfigError
 from hem_provider.files import (
     data_home,
     make_folders,
-    read_file,
+    read_entry,
     release_lock,
     replace_file,
     sweep,
@@ -96,7 +95,8 @@ class Store:
             try:
                 found = self._listed(self._directory)
             except (OSError, HemConfigError) as error:
-                self._complain(f"{self._directory}: not used: {_reason(error)}")
+                place = self._directory
+                self._complain(f"{place}: not used: {_reason(error).removeprefix(f'{place}: ')}")
                 return changes
             self._complaint = ""
             for name in [each for each in self._known if each not in found]:
@@ -113,15 +113,10 @@ class Store:
         check_folders(directory / _LOCK, "the certificates and data objects")
         found: dict[str, _Mark] = {}
         with os.scandir(directory) as entries:
-            names = sorted(each.name for each in entries if each.name.endswith(".json"))
-        for file_name in names:
-            try:
-                seen = (directory / file_name).lstat()
-            except FileNotFoundError:
-                continue  # removed meanwhile
-            found[file_name.removesuffix(".json")] = _mark(seen)
-            if len(found) == MAX_OBJECTS:
-                break
+            files = sorted((each.name, each) for each in entries if each.name.endswith(".json"))
+            for name, each in files[:MAX_OBJECTS]:
+                with suppress(FileNotFoundError):  # removed meanwhile
+                    found[name.removesuffix(".json")] = _mark(each.stat(follow_symlinks=False))
         return found
 
     def _take(self, name: str, mark: _Mark, changes: Changes) -> None:
@@ -132,7 +127,8 @@ class Store:
         except FileNotFoundError:
             return  # removed meanwhile: the next look tells
         except (OSError, ValueError, HemConfigError, RecursionError) as error:
-            log.error(f"{self._path(name)}: not used: {_reason(error)}")
+            path = self._path(name)
+            log.error(f"{path}: not used: {_reason(error).removeprefix(f'{path}: ')}")
         item = before.item if before is not None else None
         if item is not None and fresh is not None and item.object_class == fresh.object_class:
             item.take_over(fresh)
@@ -154,15 +150,13 @@ class Store:
         if not _NAME.fullmatch(name):
             raise ValueError("a name that no file of this store has")
         path = self._path(name)
-        seen = path.lstat()
-        if stat.S_ISLNK(seen.st_mode):
-            raise ValueError("a symbolic link")
+        data, seen = read_entry(path, MAX_FILE)
         check_status(path, seen, "the stored object")
-        data = read_file(path, "the stored object", limit=MAX_FILE, trusted=False)
         if len(data) > MAX_FILE:
             raise ValueError(f"over {MAX_FILE} bytes")
         item = decoded(data, name)
-        check_status(path, seen, "the stored object", secret=item.private)
+        if item.private:
+            check_status(path, seen, "the private object", secret=True)
         return item, _mark(seen)
 
     def _complain(self, text: str) -> None:

@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -306,6 +307,39 @@ def test_a_lock_that_is_never_freed_is_told(
     stored.ok("C_SetAttributeValue", session, mine, [(CKA.LABEL, b"new")])
 
 
+def _work(place: Path, number: int) -> None:
+    """One of several: changes a part of a shared object, makes, reads and removes objects of its own."""
+    store = Store(place)
+    (shared,) = store.refresh().added[:1]
+    own = [CKA.LABEL, CKA.APPLICATION, CKA.OBJECT_ID, CKA.VALUE][number]
+    for turn in range(10):
+        store.change(shared, {own: b"%d-%d" % (number, turn)})
+        mine = StoredObject(CKO.DATA, None, {CKA.LABEL: b"own", CKA.VALUE: bytes(turn)}, private=False)
+        store.save(mine)
+        changes = store.refresh()
+        if mine in changes.gone or shared in changes.gone or shared.values[own] != b"%d-%d" % (number, turn):
+            raise AssertionError("lost")
+        store.delete(mine)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
+def test_processes_that_write_at_once_lose_nothing(tmp_path: Path) -> None:
+    everything = {CKA.LABEL: b"", CKA.APPLICATION: b"", CKA.OBJECT_ID: b"", CKA.VALUE: b""}
+    modifiable = {CKA.MODIFIABLE: YES}
+    item = StoredObject(CKO.DATA, None, everything | modifiable, private=False, name="0" * 32)
+    Store(tmp_path).save(item)
+    fork = get_context("fork")
+    workers = [fork.Process(target=_work, args=(tmp_path, number)) for number in range(4)]
+    for each in workers:
+        each.start()
+    for each in workers:
+        each.join()
+    assert [each.exitcode for each in workers] == [0] * 4
+    (left,) = Store(tmp_path).refresh().added
+    assert [left.values[kind] for kind in everything] == [b"%d-9" % number for number in range(4)]
+    assert {each.name for each in tmp_path.iterdir()} == {".lock", f"{left.name}.json"}
+
+
 # --- full disks and crashes ----------------------------------------------------------------------
 
 
@@ -368,6 +402,23 @@ def test_on_a_disk_that_is_full_for_the_kernel_too(stored: Any, tmp_path: Path) 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert objects(tmp_path) == before
     assert stored.value(session, mine, CKA.LABEL) == b"old"
+
+
+def test_an_object_whose_file_cannot_be_removed_stays(
+    stored: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = stored.session()
+    mine = keep(stored, session, b"old")
+
+    def refuse(_path: Path, *, missing_ok: bool = False) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        assert stored.rv("C_DestroyObject", session, mine) == CKR.DEVICE_ERROR
+    assert labels(stored, session) == {b"old"}
+    stored.ok("C_DestroyObject", session, mine)
+    assert objects(tmp_path) == {}
 
 
 def test_what_a_killed_writer_left_is_swept_and_nothing_else(stored: Any, tmp_path: Path) -> None:
