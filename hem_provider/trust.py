@@ -98,7 +98,7 @@ def check_folders(path: Path, what: str) -> None:
     user or root and must not be writable by group and others unless it is sticky (like ``/tmp``),
     where nobody can replace what is ours; so must the links belong to one of the two.
     """
-    pending = list(reversed(_parts(Path.cwd() / path)))
+    pending = list(reversed(_parts(path if path.is_absolute() else Path.cwd() / path)))
     here, links, seen = Path("/"), 0, set()
     while pending:
         name = pending.pop()

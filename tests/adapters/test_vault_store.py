@@ -25,7 +25,7 @@ from hem_provider.adapters.vault.errors import (
 from hem_provider.adapters.vault.format import Header
 from hem_provider.adapters.vault.store import default_path
 from hem_provider.adapters.vault.vault import Vault
-from hem_provider.errors import HemConfigError
+from hem_provider.errors import HemConfigError, HemError
 from hem_provider.files import is_same_file
 
 #: What a writer asks of the system; it is killed before each single call.
@@ -314,3 +314,28 @@ def test_a_process_with_raised_privileges_uses_no_vault(monkeypatch):
     monkeypatch.setattr(store, "privileges_raised", lambda: True)
     with pytest.raises(HemConfigError, match="raised privileges"):
         default_path()
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device", "loop"])
+def test_what_is_no_regular_file_is_no_vault_and_makes_nobody_wait(tmp_path, kind):
+    path = tmp_path / "vault"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "device":
+        path = Path("/dev/null")
+    else:
+        path.symlink_to(path)
+    vault = Vault(path, lambda _: MemoryKeys())
+    with pytest.raises(HemError) as caught:
+        vault.get("mail", "anna")
+    assert str(path) in str(caught.value)
+    assert "chmod" not in str(caught.value)
+
+
+def test_a_vault_is_looked_for_in_the_home_where_no_shell_has_replaced_the_tilde(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KEYRING_PROPERTY_VAULT", "~/mine")
+    Vault.create(default_path(), Header(VAULT, "office", KID), lambda _: MemoryKeys())
+    assert (tmp_path / "mine").is_file()
+    assert not (tmp_path / "~").exists()

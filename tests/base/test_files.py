@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import errno
 import os
 import subprocess
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from hem_provider import files
 from hem_provider.cache import DiskCache
+from hem_provider.cli.paths import path_argument, path_text
 from hem_provider.config import (
     Config,
     DeviceConfig,
@@ -250,6 +252,16 @@ def test_a_tilde_in_variables_and_settings_makes_no_directory_of_that_name(monke
     assert (device.passphrase_file, device.ca_file) == (tmp_path / "pw", tmp_path / "ca.pem")
 
 
+def test_a_tilde_in_an_option_is_the_home_and_an_unknown_user_is_a_usage_error(tmp_path, capsys):
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    parser.add_argument("--vault", type=path_argument)
+    parser.add_argument("--names", type=path_text)
+    given = parser.parse_args(["--vault=~/x", "--names=-"])
+    assert (given.vault, given.names) == (tmp_path / "x", "-")
+    with pytest.raises(argparse.ArgumentError, match="'~bob/x': no home is known for '~bob'"):
+        parser.parse_args(["--vault=~bob/x"])
+
+
 # --- reading: type before mode ----------------------------------------------------------------------
 
 #: Each setting that names a file: how it is used with a path.
@@ -321,6 +333,28 @@ def test_a_link_of_somebody_else_in_a_sticky_folder_is_refused(tmp_path):
     tmp_path.chmod(0o1777)
     with pytest.raises(HemConfigError, match="the link to the file belongs to user id 12345"):
         files.read_file(tmp_path / "link", "the file", limit=9)
+
+
+@needs_root
+def test_in_a_sandbox_the_systems_directories_belong_to_the_id_of_those_not_shown(tmp_path, monkeypatch):
+    path = write(tmp_path / "system" / "own" / "file")
+    os.chown(tmp_path / "system", 65534, 65534)
+    with pytest.raises(HemConfigError, match="a directory on the way to the file belongs to user id 65534"):
+        files.read_file(path, "the file", limit=9)
+    monkeypatch.setattr("hem_provider.trust._hidden_owner", lambda: 65534)
+    assert files.read_file(path, "the file", limit=9) == b"x"
+    os.chown(path.parent, 65534, 65534)
+    with pytest.raises(HemConfigError, match="the directory of the file belongs to user id 65534"):
+        files.read_file(path, "the file", limit=9)
+
+
+def test_a_working_directory_that_is_gone_does_not_matter(tmp_path, monkeypatch):
+    path = write(tmp_path / "file")
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert files.read_file(path, "the file", limit=9) == b"x"
+    monkeypatch.chdir(tmp_path)
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o644, 0o444])
