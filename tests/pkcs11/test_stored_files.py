@@ -7,6 +7,8 @@ import json
 import os
 import resource
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -29,6 +31,7 @@ from support.fake_hem import PIN
 
 from hem_provider import files
 
+ROOT = Path(__file__).parents[2]
 YES = pack_bool(True)
 DATA = (CKA.CLASS, pack_ulong(CKO.DATA))
 
@@ -402,6 +405,49 @@ def test_on_a_disk_that_is_full_for_the_kernel_too(stored: Any, tmp_path: Path) 
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert objects(tmp_path) == before
     assert stored.value(session, mine, CKA.LABEL) == b"old"
+
+
+_ON_A_FULL_DISK = """
+import pathlib, sys
+from hem_pkcs11.constants import CKA, CKO, CKR
+from hem_pkcs11.returns import Pkcs11Error
+from hem_pkcs11.store import StoredObject
+from hem_pkcs11.stored_files import Store
+
+place = pathlib.Path(sys.argv[1])
+store = Store(place / "objects")
+item = StoredObject(CKO.DATA, None, {CKA.VALUE: b"old", CKA.MODIFIABLE: b"\\1"}, private=False)
+store.save(item)
+before = {each.name: each.read_bytes() for each in (place / "objects").iterdir()}
+with (place / "filler").open("wb", buffering=0) as filler:
+    try:
+        while filler.write(bytes(4096)):
+            pass
+    except OSError:
+        pass
+try:
+    store.change(item, {CKA.VALUE: bytes(20_000)})
+except Pkcs11Error as error:
+    (kept,) = Store(place / "objects").refresh().added
+    print(error.rv.name, item.values[CKA.VALUE], kept.values[CKA.VALUE])
+print({each.name: each.read_bytes() for each in (place / "objects").iterdir()} == before)
+(place / "filler").unlink()
+store.change(item, {CKA.VALUE: b"new"})
+print(item.values[CKA.VALUE])
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to mount a small disk")
+def test_on_a_small_disk_that_is_really_full(tmp_path: Path) -> None:
+    mount = 'mount -t tmpfs -o size=64k,mode=700 none "$1" && exec "$2" -c "$3" "$1"'
+    command = ["unshare", "-m", "sh", "-c", mount, "sh", str(tmp_path), sys.executable, _ON_A_FULL_DISK]
+    path = os.pathsep.join((str(ROOT / "shim"), str(ROOT)))
+    done = subprocess.run(
+        command, env=os.environ | {"PYTHONPATH": path}, capture_output=True, text=True, check=False
+    )
+    if "unshare failed" in done.stderr or "mount: " in done.stderr:
+        pytest.skip("not run: nothing may be mounted here")
+    assert done.stdout.splitlines() == ["DEVICE_MEMORY b'old' b'old'", "True", "b'new'"], done.stderr
 
 
 def test_an_object_whose_file_cannot_be_removed_stays(
