@@ -15,9 +15,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import random
 import re
-import secrets
 import stat
 import time
 from contextlib import suppress
@@ -227,7 +225,7 @@ def replace_file(path: Path, data: bytes, *, mode: int = 0o600) -> os.stat_resul
 
     Returns the new file's status. Raises ``OSError``.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
     handle = os.open(temporary, _NEW, mode)
     try:
         try:
@@ -298,7 +296,7 @@ def take_lock(lock: Path, what: str, patience: float) -> int:
         os.close(handle)
         if time.monotonic() > deadline:
             raise TimeoutError(errno.ETIMEDOUT, f"another process has held it for {patience:g} s", str(lock))
-        time.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - so that waiters do not march in step
+        time.sleep(pause * (0.5 + os.urandom(1)[0] / 512))  # so that waiters do not march in step
         pause = min(2 * pause, _LONGEST_PAUSE)
 
 

@@ -71,7 +71,6 @@ class Slot:
         self._store_directory = store_directory
         self._store: Store | None = None
         self._looked = float("-inf")
-        self._looked_by_user = False
         self._open_device = open_device
         self._hem: Hem | None = None
         self._probed = float("-inf")
@@ -103,21 +102,23 @@ class Slot:
             return self._store
 
     def refresh_stored(self, *, after_miss: bool = False) -> None:
-        """Take over what other processes stored, changed and removed, when the last look is too old or
-        was before the login."""
+        """Take over what other processes stored, changed and removed, when the last look is too old."""
         with self.lock:
             if self._store_directory is None:
                 return
-            store, user = self.store, self.login.user is not None
-            age = time.monotonic() - self._looked
-            if age < (MISS_FOR if after_miss else LIST_FOR) and (self._looked_by_user or not user):
+            if time.monotonic() - self._looked < (MISS_FOR if after_miss else LIST_FOR):
                 return
-            changes = store.refresh()
-            self._looked, self._looked_by_user = time.monotonic(), user
+            changes = self.store.refresh()
+            self._looked = time.monotonic()
             for gone in changes.gone:
                 self.objects.remove(gone)
             for added in changes.added:
                 self.objects.add(added)
+
+    def look_at_store_again(self) -> None:
+        """Let the next search look at it, as after a login."""
+        with self.lock:
+            self._looked = float("-inf")
 
     def _store_place(self) -> Path | None:
         if self._store_directory is None:

@@ -156,4 +156,6 @@ def restored_object(
         size = len(values.get(kind, default))
         if default and size != len(default):
             raise ValueError(f"attribute {kind:#x} has {size} bytes, not {len(default)}")
+    if object_class == CKO.CERTIFICATE:
+        defaults = {**defaults, **dict.fromkeys(_DERIVED, b"")}
     return StoredObject(object_class, None, {**defaults, **values}, private=private, name=name)

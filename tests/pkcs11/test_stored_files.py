@@ -238,6 +238,10 @@ def test_other_processes_objects_are_seen_at_login(make_stored: Callable[[], Any
     keep(other, other.session(), b"new")
     here.ok("C_Login", session, CKU.USER, PIN.encode())
     assert labels(here, session) == {b"new"}
+    here.ok("C_Logout", session)
+    keep(other, 1, b"newer")
+    here.ok("C_Login", session, CKU.USER, PIN.encode())  # each login, not the first alone
+    assert labels(here, session) == {b"new", b"newer"}
 
 
 def test_a_search_that_finds_nothing_looks_again_after_2_seconds(

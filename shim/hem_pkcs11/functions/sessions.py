@@ -99,6 +99,7 @@ def login(session: Session, user: int, pin: bytes | None) -> None:
             _login_officer(session, pin)
         else:
             slot.login.login(slot.hem, pin)
+        slot.look_at_store_again()
 
 
 def _login_officer(session: Session, pin: bytes | None) -> None:
