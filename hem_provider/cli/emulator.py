@@ -255,7 +255,10 @@ def _prepare(device: EmulatedDevice, arguments: argparse.Namespace) -> None:
 def _fault_list(path: str | None) -> list[dict[str, Any]]:
     if path is None:
         return []
-    data = read_file(Path(path), "the list of faults", limit=_MAX_FAULTS, trusted=False)
+    try:
+        data = read_file(Path(path), "the list of faults", limit=_MAX_FAULTS, trusted=False)
+    except OSError as error:
+        raise _Failure(f"{path}: {error.strerror}") from None
     try:
         content = json.loads(data.decode("utf-8")) if len(data) <= _MAX_FAULTS else None
     except (ValueError, RecursionError) as error:
