@@ -13,7 +13,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m hem_provider.emulator")
     add_commands(parser.add_subparsers(metavar="COMMAND", required=True))
     arguments = parser.parse_args()
-    return int(arguments.func(arguments))
+    try:
+        return int(arguments.func(arguments))
+    except OSError as error:  # a port that is taken, a disk that is full
+        print(f"hem emulator: {error}", file=sys.stderr)
+        return 1
 
 
 if __name__ == "__main__":
