@@ -187,13 +187,13 @@ def _closed(path: Path) -> bool:
 
 def _passed_over() -> str:
     """Why the personal file was not looked at, for messages."""
-    given = os.environ.get("HOME", "")
-    personal = None if os.environ.get("HEM_CONFIG") else _personal_file()
-    if personal is not None and _closed(personal):
-        return f"{personal} may not be read by user id {os.geteuid()}"
-    if personal is None and not privileges_raised():
+    if privileges_raised():
+        return ""
+    personal = _personal_file()
+    if personal is None:
+        given = os.environ.get("HOME", "")
         return f"HOME={given!r} is no directory that user id {os.geteuid()} may search"
-    return ""
+    return f"{personal} may not be read by user id {os.geteuid()}" if _closed(personal) else ""
 
 
 def load_config(path: Path | None = None) -> Config:
