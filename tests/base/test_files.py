@@ -245,6 +245,7 @@ def test_a_tilde_in_variables_and_settings_makes_no_directory_of_that_name(monke
 
     monkeypatch.setenv("HEM_CONFIG", "~/conf.toml")
     assert config_path() == tmp_path / "conf.toml"
+    monkeypatch.delenv("HEM_CONFIG")
     monkeypatch.setenv("KEYRING_PROPERTY_VAULT", "~/vault")
     assert default_path() == tmp_path / "vault"
     device = device_from_url("emulator:~/device.hem", passphrase_file="~/pw", ca_file="~/ca.pem")
