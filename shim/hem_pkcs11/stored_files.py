@@ -185,7 +185,7 @@ class Store:
             differ = any(fresh.values.get(kind) != value for kind, value in changes.items())
             if differ and not fresh.flag(CKA.MODIFIABLE):
                 raise Pkcs11Error(
-                    CKR.ATTRIBUTE_READ_ONLY, f"another process has made {item.describe()} unmodifiable"
+                    CKR.ACTION_PROHIBITED, f"another process has made {item.describe()} unmodifiable"
                 )
             fresh.change(changes)
             self._write(fresh)

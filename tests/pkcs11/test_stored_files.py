@@ -283,6 +283,21 @@ def test_two_processes_that_change_one_object_lose_nothing(make_stored: Callable
     assert other.value(elsewhere, theirs, CKA.LABEL) == b"new label"
 
 
+def test_an_object_that_another_process_made_unmodifiable_is_not_changed(
+    make_stored: Callable[[], Any], tmp_path: Path
+) -> None:
+    here = make_stored()
+    session = here.session()
+    mine = keep(here, session, b"old")
+    (path,) = folder(tmp_path).glob("*.json")
+    record = json.loads(path.read_text())
+    record["attributes"][f"{int(CKA.MODIFIABLE):#x}"] = "AA=="
+    files.replace_file(path, json.dumps(record).encode())
+    rv = here.rv("C_SetAttributeValue", session, mine, [(CKA.LABEL, b"new")])
+    assert rv == CKR.ACTION_PROHIBITED
+    assert json.loads(path.read_text()) == record
+
+
 def test_an_object_that_another_process_removed_is_not_written_again(
     make_stored: Callable[[], Any], tmp_path: Path
 ) -> None:
