@@ -80,6 +80,7 @@ class DeviceConfig:
     key_filter: tuple[str, ...] = ()
     allow_wipe: bool = False
     show_hidden: bool = False
+    verify_signatures: bool = True
     cloud_url: str = DEFAULT_CLOUD_URL
     cloud_ca_file: Path | None = None
     cloud_proxy: str | None = field(default=None, repr=False)  # may hold a password
@@ -137,6 +138,7 @@ _ENVIRONMENT: Mapping[str, str] = {
     "HEM_PASSPHRASE_FILE": "passphrase_file",
     "HEM_PASSPHRASE_COMMAND": "passphrase_command",
     "HEM_TIMEOUT": "timeout",
+    "HEM_VERIFY_SIGNATURES": "verify_signatures",
     "HEM_CLOUD_URL": "cloud_url",
     "HEM_CLOUD_CA_FILE": "cloud_ca_file",
     "HEM_CLOUD_PROXY": "cloud_proxy",

@@ -21,7 +21,8 @@
      ├─ HemOperationFailed           the device refuses the operation (HTTP 406)
      │   └─ HemDuplicateKey          the same public key is stored already
      ├─ HemDeviceFault               the device is not in a state to answer (HTTP 409, 5xx)
-     │   └─ HemNotInitialized        factory-fresh or wiped
+     │   ├─ HemNotInitialized        factory-fresh or wiped
+     │   └─ HemAnswerFault           also a HemProtocolError: an answer that cannot be true
      ├─ MessageTooLong               also a ValueError: more bytes than the device takes
      └─ KeyNotExportable             also a TypeError: private material never leaves the device
 
@@ -34,6 +35,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 __all__ = [
+    "HemAnswerFault",
     "HemApprovalDenied",
     "HemApprovalTimeout",
     "HemAuthenticationError",
@@ -148,6 +150,11 @@ class HemDeviceFault(HemError):
 
 class HemNotInitialized(HemDeviceFault):
     """The device is factory-fresh or wiped and must be initialised first."""
+
+
+class HemAnswerFault(HemDeviceFault, HemProtocolError):
+    """The device answered what cannot be true: a value of another type, size or range than its
+    interface has, or one that contradicts the request, the key or the KID. Nothing of it is used."""
 
 
 class MessageTooLong(HemError, ValueError):

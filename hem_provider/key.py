@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import importlib
-import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from hem_provider.cache import DiskCache
 from hem_provider.description import Description, parse_description
-from hem_provider.errors import HemOperationFailed
+from hem_provider.errors import HemAnswerFault, HemOperationFailed
 from hem_provider.keytypes import KeyAttributes, KeyType, parse_attributes
-from hem_provider.making import kid_of
 from hem_provider.operations import Operations
+from hem_provider.publickeys import check_public, kid_of
 from hem_provider.rest.keymgmt import KeyMaterial, KeyRecord
 
 if TYPE_CHECKING:
@@ -44,8 +43,6 @@ if TYPE_CHECKING:
     )
 
 __all__ = ["Key", "is_own"]
-
-_log = logging.getLogger("hem_provider.device")
 
 #: Records of the device's own: TLS material, paired authenticators (device API §1.3, §10.1).
 _OWN_LABEL = "TLS "
@@ -100,6 +97,7 @@ class Key:
         self._times: tuple[int, int] | None = None
         self._bare: KeyType | None = None
         self._public: bytes | None = None
+        self._fits: KeyType | None = None  # the type that the public half was found to be of
         if material is not None:
             self._take(material)
 
@@ -137,7 +135,7 @@ class Key:
     @property
     def type(self) -> KeyType:
         """``HemOperationFailed`` for a record that is no key (a certificate, DER material)."""
-        known = self._bare or self.attributes.key_type
+        known = self.known_type or self.attributes.key_type
         if known is None:
             tokens = ",".join(self.attributes.tokens)
             raise HemOperationFailed(f"record {self.kid} ({tokens}) is not a key of a known type")
@@ -170,17 +168,35 @@ class Key:
         """``descr`` as far as known without asking the device: what it was when listed last."""
         return self._descr_hint if self._descr is None else self._descr
 
+    @property
+    def known_type(self) -> KeyType | None:
+        """``type`` if known without asking the device."""
+        return self._bare or (self._attributes.key_type if self._attributes else None)
+
+    @property
+    def known_public(self) -> bytes | None:
+        """``public_bytes`` if known without asking the device."""
+        if self._public is None:
+            self._public = self._inventory.cache.public(self.kid)
+        return self._public
+
     def public_bytes(self) -> bytes:
         """The public half in device form (EC: compressed point). One call the first time.
 
-        ``HemOperationFailed`` for a key that has none.
+        ``HemOperationFailed`` for a key that has none; ``HemAnswerFault`` for one that the device gives
+        and that is none of the key's type, or does not match the KID (device API §11.2).
         """
-        if self._public is None:
-            self._public = self._inventory.cache.public(self.kid)
-        if self._public is None:
+        if self.known_public is None:
             self._take(self.operations.fetch(self.kid))
         if self._public is None:
             raise HemOperationFailed(f"key {self.kid} ({self.type.name}) has no public half")
+        kind = self.known_type
+        if kind is not None and kind is not self._fits:
+            try:
+                check_public(kind, self._public)
+            except ValueError as error:
+                raise HemAnswerFault(f"key {self.kid}: {error}") from None
+            self._fits = kind
         return self._public
 
     @overload
@@ -210,9 +226,13 @@ class Key:
         return self._narrowed(_keys_layer().private_key(self), kind)
 
     def learn(self, record: KeyRecord) -> None:
-        """Take over what a listing says."""
+        """Take over what a listing says. ``HemAnswerFault`` for another type than it had: a key keeps its
+        type for life."""
+        attributes, known = parse_attributes(record.type), self.known_type
+        if known is not None and attributes.key_type is not known:
+            raise HemAnswerFault(f"key {self.kid}: listed as {record.type!r}; it is known as {known.name}")
         self._label, self._descr = record.label, record.descr
-        self._attributes = parse_attributes(record.type)
+        self._attributes = attributes
         self._times = (record.created, record.updated)
 
     def record(self) -> KeyRecord | None:
@@ -249,7 +269,7 @@ class Key:
         return self
 
     def __repr__(self) -> str:
-        kind = self._bare or (self._attributes.key_type if self._attributes else None)
+        kind = self.known_type
         label = f" {self._label!r}" if self._label is not None else ""
         return f"<Key {self.kid}{f' {kind.name}' if kind else ''}{label}>"
 
@@ -257,10 +277,7 @@ class Key:
         self._bare = parse_attributes(material.type).key_type or self._bare
         self._public = material.public
         if material.public is not None:
-            if kid_of(material.public) == self.kid:
-                self._inventory.cache.keep_public(self.kid, material.public)
-            else:  # the rule of device API §11.2, seen to hold on hardware
-                _log.warning("key %s: its public half does not match the KID", self.kid)
+            self._inventory.cache.keep_public(self.kid, material.public)
 
     def _narrowed(self, half: Any, kind: Any) -> Any:
         if kind is not None and not isinstance(half, kind):

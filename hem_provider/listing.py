@@ -7,15 +7,16 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from hem_provider.cache import DiskCache
-from hem_provider.errors import HemAuthenticationError, HemKeyNotFound
+from hem_provider.errors import HemAnswerFault, HemAuthenticationError, HemKeyNotFound
 from hem_provider.key import Key
-from hem_provider.keytypes import KeyAttributes, parse_attributes
+from hem_provider.keytypes import parse_attributes
 from hem_provider.making import NewKey
 from hem_provider.operations import Operations
 from hem_provider.rest.api import RestApi
 from hem_provider.rest.keymgmt import KeyRecord, Page
 from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.session import LoginSession
+from hem_provider.verification import KnownKey
 
 __all__ = ["Listing"]
 
@@ -40,7 +41,7 @@ class Listing:
         self._placed: set[str] = set()  # the same, to ask
         self._next: int | None = 0  # where the listing goes on; None when it is complete
         self.cache = DiskCache(rest.channel.config.url)
-        operations.recall = self._attributes
+        operations.known = self._known
         operations.gone = self.forget
         session.note_need = self._note_need
 
@@ -161,9 +162,11 @@ class Listing:
         attributes = parse_attributes(record.type)
         return self.keep(self.new(record.kid, attributes=attributes, descr_hint=record.descr))
 
-    def _attributes(self, kid: str) -> KeyAttributes | None:
-        known = self._keys.get(kid)
-        return None if known is None else known.known_attributes
+    def _known(self, kid: str) -> KnownKey:
+        key = self._keys.get(kid)
+        if key is None:
+            return KnownKey(public=self.cache.public(kid))
+        return KnownKey(key.known_type, key.known_attributes, key.known_public)
 
     def remembered(self, wanted: Callable[[KeyRecord], bool]) -> list[Key]:
         """The keys of the last complete listing that are ``wanted``, as they were listed then. No I/O
@@ -215,7 +218,12 @@ class Listing:
         key = self._keys.get(record.kid)
         if key is None:
             key = self._keys[record.kid] = self.new(record.kid)
-        key.learn(record)
+        try:
+            key.learn(record)
+        except HemAnswerFault:  # perhaps it is the kept list that is wrong: ask afresh the next time
+            self._keys.pop(record.kid, None)
+            self.cache.forget_listing()
+            raise
         return key
 
     def _save(self) -> None:

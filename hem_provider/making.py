@@ -6,7 +6,6 @@ lost answer is answered by looking for the mark (device API §20.4).
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from hem_provider.arguments import as_bytes, as_text, as_words
 from hem_provider.description import Description
 from hem_provider.errors import (
+    HemAnswerFault,
     HemAuthenticationError,
     HemConnectionError,
     HemDuplicateKey,
@@ -21,7 +21,8 @@ from hem_provider.errors import (
     HemTimeout,
     HemUnreachable,
 )
-from hem_provider.keytypes import KEY_TYPES, Family, KeyType
+from hem_provider.keytypes import KEY_TYPES, Family, KeyType, parse_attributes
+from hem_provider.publickeys import kid_of
 from hem_provider.rest.api import RestApi
 from hem_provider.rest.keymgmt import KeyRecord, check_label
 from hem_provider.rest.session import LoginSession
@@ -78,11 +79,6 @@ def key_type_named(name: str) -> KeyType:
         return KEY_TYPES[as_text("type", name)]
     except KeyError:
         raise ValueError(f"type: {name!r}; accepted: {', '.join(KEY_TYPES)}") from None
-
-
-def kid_of(public: bytes) -> str:
-    """The KID of a public key in device form: SHA-1, first 16 bytes (device API §11.2)."""
-    return hashlib.sha1(public, usedforsecurity=False).hexdigest()[:32]
 
 
 class KeyMaker:
@@ -182,9 +178,15 @@ class KeyMaker:
 
     def _find(self, wish: _Wish) -> tuple[KeyRecord, ...]:
         prefix = wish.description.search_prefix()
-        return self._session.authorised(
+        found = self._session.authorised(
             _SEARCH, lambda token: self._rest.keymgmt.search(prefix, token=token)
         ).records
+        for each in found:
+            if parse_attributes(each.type).key_type is not wish.key_type:
+                raise HemAnswerFault(
+                    f"{self._name}: {wish.key_type.name} was asked for, {each.type!r} is there"
+                )
+        return found
 
 
 def _wish(key_type: KeyType, label: str, usage: Iterable[str] | None, application_id: bytes) -> _Wish:

@@ -10,13 +10,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from hem_provider.errors import HemError, HemKeyNotFound, HemOperationFailed
+from hem_provider.errors import HemAnswerFault, HemError, HemKeyNotFound, HemOperationFailed
 from hem_provider.keytypes import Family, KeyAttributes, KeyType, parse_attributes
 from hem_provider.rest.api import RestApi
 from hem_provider.rest.crypto import check_context, check_message
 from hem_provider.rest.keymgmt import KeyMaterial, check_kid
 from hem_provider.rest.session import LoginSession
 from hem_provider.symmetric_operations import SymmetricOperations
+from hem_provider.verification import ML_DSA, KnownKey, accepts
 
 __all__ = ["Operations"]
 
@@ -76,22 +77,26 @@ class Operations:
     def __init__(self, rest: RestApi, session: LoginSession) -> None:
         self._rest = rest
         self._session = session
-        #: What a listing said of a key, if it was listed; set by who keeps the listing.
-        self.recall: Callable[[str], KeyAttributes | None] = lambda _: None
+        #: What is known of a key without asking the device; set by who keeps the listing.
+        self.known: Callable[[str], KnownKey] = lambda _: KnownKey()
         #: Told the KID of a key that the device turned out not to have.
         self.gone: Callable[[str], None] = lambda _: None
         self._first_fetched: str | None = None
-        self.symmetric = SymmetricOperations(rest.symmetric, self._run, self.fetch)
+        self.symmetric = SymmetricOperations(rest.symmetric, self._run, self.fetch, self._type)
 
     def sign(self, kid: str, message: bytes, algorithm: str, *, context: bytes | None = None) -> bytes:
         """See ``Hem.sign``."""
         check_message(message)
         check_context(context)
-        return self._run(
+        kind = self._type(kid)
+        signature = self._run(
             kid,
             _signing("sign", algorithm),
-            lambda token: self._rest.crypto.sign(kid, message, algorithm, context=context, token=token),
+            lambda token: self._rest.crypto.sign(
+                kid, message, algorithm, context=context, kind=kind, token=token
+            ),
         )
+        return self._proven(kid, signature, message, algorithm, context)
 
     def verify(
         self, kid: str, message: bytes, signature: bytes, algorithm: str, *, context: bytes | None = None
@@ -118,8 +123,9 @@ class Operations:
 
     def mlkem_encapsulate(self, kid: str) -> tuple[bytes, bytes]:
         """A fresh ciphertext and its shared secret, in this order."""
+        kind = self._type(kid)
         return self._run(
-            kid, _ENCAPSULATE, lambda token: self._rest.crypto.mlkem_encapsulate(kid, token=token)
+            kid, _ENCAPSULATE, lambda token: self._rest.crypto.mlkem_encapsulate(kid, kind=kind, token=token)
         )
 
     def mlkem_decapsulate(self, kid: str, ciphertext: bytes) -> bytes:
@@ -134,11 +140,13 @@ class Operations:
         """The raw ML-DSA signature of 1…2048 bytes."""
         check_message(message)
         check_context(context)
-        return self._run(
+        kind = self._type(kid)
+        signature = self._run(
             kid,
             _MLDSA_SIGN,
-            lambda token: self._rest.crypto.mldsa_sign(kid, message, context=context, token=token),
+            lambda token: self._rest.crypto.mldsa_sign(kid, message, context=context, kind=kind, token=token),
         )
+        return self._proven(kid, signature, message, ML_DSA, context)
 
     def mldsa_verify(
         self, kid: str, message: bytes, signature: bytes, *, context: bytes | None = None
@@ -163,7 +171,26 @@ class Operations:
         if self._first_fetched not in (None, kid):
             scopes.insert(0, scopes.pop())
         self._first_fetched = self._first_fetched or kid
-        return self._session.authorised(scopes, lambda token: self._rest.keymgmt.get(kid, token=token))
+        kind = self._type(kid)
+        return self._session.authorised(
+            scopes, lambda token: self._rest.keymgmt.get(kid, kind=kind, token=token)
+        )
+
+    def _type(self, kid: str) -> KeyType | None:
+        return self.known(kid.lower()).type
+
+    def _proven(
+        self, kid: str, signature: bytes, message: bytes, algorithm: str, context: bytes | None
+    ) -> bytes:
+        """``signature``, verified here where that takes no call."""
+        if self._rest.channel.config.verify_signatures and not accepts(
+            self.known(kid.lower()), signature, message, algorithm, context
+        ):
+            raise HemAnswerFault(
+                f"{self._name}: key {kid}: the device's signature of {len(signature)} bytes ({algorithm}) "
+                "does not verify under the key's public half; it is not handed out"
+            )
+        return signature
 
     def _run(self, kid: str, what: _Need | str, action: Callable[[str], T]) -> T:
         kid = check_kid(kid)
@@ -182,7 +209,7 @@ class Operations:
     def _merely_invalid(self, kid: str, need: _Need, token: str) -> bool:
         """A refused signature: ``False`` when the key is there and of the right kind."""
         material = self._rest.keymgmt.get(kid, token=token)  # HemKeyNotFound
-        misfit = need.misfit(parse_attributes(material.type).key_type, self.recall(kid))
+        misfit = need.misfit(parse_attributes(material.type).key_type, self.known(kid).attributes)
         if misfit is not None:
             raise _MisfitError(f"{self._name}: cannot {need.what}: key {kid}: {misfit}")
         return False
@@ -196,7 +223,7 @@ class Operations:
         except HemError:
             return refused
         kind = parse_attributes(material.type).key_type
-        reason = need.misfit(kind, self.recall(kid)) or (
+        reason = need.misfit(kind, self.known(kid).attributes) or (
             "it was not made for this use, has no private half, or the input does not fit it"
         )
         name = kind.name if kind else material.type or "record"

@@ -202,6 +202,7 @@ DEVICE_SETTINGS: Mapping[str, Parser] = {
     "key_filter": _texts,
     "allow_wipe": _flag,
     "show_hidden": _flag,
+    "verify_signatures": _flag,
     "cloud_url": _cloud,
     "cloud_ca_file": _path,
     "cloud_proxy": _proxy,

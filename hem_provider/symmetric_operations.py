@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeVar
 
 from hem_provider.errors import HemOperationFailed
+from hem_provider.keytypes import KeyType
 from hem_provider.rest.symmetric import Encrypted, SymmetricApi
 
 __all__ = ["Encrypted", "SymmetricOperations"]
@@ -26,10 +27,17 @@ class _Run(Protocol):
 class SymmetricOperations:
     """See ``Hem`` for sizes and errors; ``peer`` and ``context`` choose an ECDH-derived key."""
 
-    def __init__(self, api: SymmetricApi, run: _Run, confirm: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        api: SymmetricApi,
+        run: _Run,
+        confirm: Callable[[str], object],
+        type_of: Callable[[str], KeyType | None] = lambda _: None,
+    ) -> None:
         self._api = api
         self._run = run
         self._confirm = confirm
+        self._type_of = type_of  # of a key, where it is known without a call
 
     def confirm(self, kid: str) -> None:
         """``HemKeyNotFound`` unless the device has the key. One call."""
@@ -112,8 +120,10 @@ class SymmetricOperations:
     ) -> bytes:
         """See ``Hem.hmac``."""
 
+        kind = self._type_of(kid)
+
         def action(token: str) -> bytes:
-            return self._api.hmac(kid, data, algorithm=algorithm, peer=peer, token=token)
+            return self._api.hmac(kid, data, algorithm=algorithm, peer=peer, kind=kind, token=token)
 
         return self._run(kid, "make an HMAC", action)
 

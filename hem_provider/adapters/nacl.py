@@ -33,11 +33,11 @@ from nacl.signing import SignedMessage, VerifyKey
 from hem_provider.adapters.salsa import hsalsa20
 from hem_provider.arguments import as_bytes
 from hem_provider.device import Key
-from hem_provider.errors import HemOperationFailed, HemProtocolError, KeyNotExportable
+from hem_provider.errors import HemAnswerFault, HemOperationFailed, KeyNotExportable
+from hem_provider.publickeys import check_agreeable
 
 __all__ = ["Box", "PrivateKey", "SealedBox", "SigningKey"]
 
-_SHARED = 32
 _EPHEMERAL = PublicKey.SIZE
 
 
@@ -155,14 +155,15 @@ class PrivateKey(_Remote, public.PrivateKey):
         ``CryptoError`` for a peer of small order, with which no secret is agreed (RFC 7748 §6.1).
         """
         try:
-            secret = self._key.operations.ecdh(self._key.kid, as_bytes("peer", peer))
+            return hsalsa20(self._key.operations.ecdh(self._key.kid, as_bytes("peer", peer)))
         except HemOperationFailed as refused:  # the key is there and agrees: it is the peer
             raise exc.CryptoError(f"no secret is agreed with this public key: {refused}") from refused
-        if len(secret) != _SHARED:
-            raise HemProtocolError(f"key {self._key.kid}: a secret of {len(secret)} bytes, not {_SHARED}")
-        if secret == bytes(_SHARED):
-            raise exc.CryptoError("no secret is agreed with this public key: it is of small order")
-        return hsalsa20(secret)
+        except HemAnswerFault:  # a secret of zeros, perhaps
+            try:
+                check_agreeable(self._key.type, peer)
+            except ValueError as error:
+                raise exc.CryptoError(f"no secret is agreed with this public key: {error}") from None
+            raise
 
     @classmethod
     def generate(cls) -> NoReturn:

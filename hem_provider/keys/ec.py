@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from hem_provider.arguments import as_bytes
-from hem_provider.errors import HemProtocolError
 from hem_provider.keys.capabilities import RAW_SECRET, check_usage, device_parameter
 from hem_provider.keys.public import CURVES, device_form
 from hem_provider.keys.remote import RemotePrivateKey
@@ -43,12 +42,7 @@ class HemECPrivateKey(RemotePrivateKey[ec.EllipticCurvePublicKey], ec.EllipticCu
         """
         algorithm = device_parameter(self._key, "sign", _hash_name(signature_algorithm))
         check_usage(self._key, "sign")
-        signature = self._key.operations.sign(self.kid, as_bytes("data", data), algorithm)
-        try:
-            decode_dss_signature(signature)
-        except ValueError:
-            raise HemProtocolError(f"key {self.kid}: the device's signature is not DER") from None
-        return signature
+        return self._key.operations.sign(self.kid, as_bytes("data", data), algorithm)
 
     def exchange(self, algorithm: ec.ECDH, peer_public_key: ec.EllipticCurvePublicKey) -> bytes:
         """ECDH (SP 800-56A §5.7.1.2) for P-256 and secp256k1: 32 bytes.
@@ -65,10 +59,7 @@ class HemECPrivateKey(RemotePrivateKey[ec.EllipticCurvePublicKey], ec.EllipticCu
                 f"{self._key.type.secret_size} bytes; use exchange_hashed(hashes.SHA256(), peer) instead"
             )
         check_usage(self._key, "derive")
-        secret = self._key.operations.ecdh(self.kid, peer)
-        if len(secret) != RAW_SECRET:
-            raise HemProtocolError(f"key {self.kid}: a secret of {len(secret)} bytes, not {RAW_SECRET}")
-        return secret
+        return self._key.operations.ecdh(self.kid, peer)
 
     def exchange_hashed(
         self, algorithm: hashes.HashAlgorithm, peer_public_key: ec.EllipticCurvePublicKey

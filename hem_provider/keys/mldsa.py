@@ -8,7 +8,6 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import mldsa
 
 from hem_provider.arguments import as_bytes
-from hem_provider.errors import HemProtocolError
 from hem_provider.keys.capabilities import check_usage
 from hem_provider.keys.remote import RemotePrivateKey
 
@@ -26,10 +25,7 @@ class _Signer(RemotePrivateKey[Any]):
         ``public_key()``. ``MessageTooLong`` for more, ``ValueError`` for none."""
         own = None if context is None else as_bytes("context", context)
         check_usage(self._key, "sign")
-        signature = self._key.operations.mldsa_sign(self.kid, as_bytes("data", data), context=own)
-        if len(signature) != self._key.type.signature_size:
-            raise HemProtocolError(f"key {self.kid}: a signature of {len(signature)} bytes")
-        return signature
+        return self._key.operations.mldsa_sign(self.kid, as_bytes("data", data), context=own)
 
     def sign_mu(self, mu: Buffer) -> NoReturn:
         """Refused: the device computes mu itself from the whole message."""

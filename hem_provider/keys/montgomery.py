@@ -8,10 +8,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import x448, x25519
 
-from hem_provider.errors import HemProtocolError
 from hem_provider.keys.capabilities import RAW_SECRET, check_usage, device_parameter
 from hem_provider.keys.public import device_form
 from hem_provider.keys.remote import RemotePrivateKey
+from hem_provider.publickeys import check_agreeable
 
 __all__ = ["HemX448PrivateKey", "HemX25519PrivateKey"]
 
@@ -24,11 +24,21 @@ class _Hashed(RemotePrivateKey[PublicT]):
     def exchange_hashed(self, algorithm: hashes.HashAlgorithm, peer_public_key: PublicT) -> bytes:
         """The digest of the whole shared secret, made on the device.
 
-        ``algorithm``: SHA-2 or SHA-3 of 256, 384 or 512 bits.
+        ``algorithm``: SHA-2 or SHA-3 of 256, 384 or 512 bits. ``ValueError`` for a peer that makes the
+        secret all zero; no call.
         """
         literal = device_parameter(self._key, "exchange_hashed", algorithm.name)
+        peer = self._agreeable(peer_public_key)
         check_usage(self._key, "derive")
-        return self._key.operations.ecdh(self.kid, self._peer(peer_public_key), algorithm=literal)
+        return self._key.operations.ecdh(self.kid, peer, algorithm=literal)
+
+    def _agreeable(self, public: PublicT) -> bytes:
+        peer = self._peer(public)
+        try:
+            check_agreeable(self._key.type, peer)
+        except ValueError as error:
+            raise ValueError(f"peer_public_key: {error}; the shared secret is zero") from None
+        return peer
 
     def _peer(self, public: Any) -> bytes:
         raise NotImplementedError
@@ -43,14 +53,9 @@ class HemX25519PrivateKey(_Hashed[x25519.X25519PublicKey], x25519.X25519PrivateK
 
     def exchange(self, peer_public_key: x25519.X25519PublicKey) -> bytes:
         """The 32-byte shared secret. ``ValueError`` for a peer that makes it all zero."""
-        peer = self._peer(peer_public_key)
+        peer = self._agreeable(peer_public_key)
         check_usage(self._key, "derive")
-        secret = self._key.operations.ecdh(self.kid, peer)
-        if len(secret) != RAW_SECRET:
-            raise HemProtocolError(f"key {self.kid}: a secret of {len(secret)} bytes, not {RAW_SECRET}")
-        if not any(secret):
-            raise ValueError("peer_public_key: a point of small order; the shared secret is zero")
-        return secret
+        return self._key.operations.ecdh(self.kid, peer)
 
     def _peer(self, public: Any) -> bytes:
         if not isinstance(public, x25519.X25519PublicKey):

@@ -1,47 +1,37 @@
-"""Typed reading of a JSON answer: a missing or ill-typed field is a protocol error naming it."""
+"""Where an answer enters: its body is parsed and held against the table of answers, once for all.
+
+What is wrong in it is a ``HemAnswerFault`` that names endpoint and field, what was found (never the
+content) and what is accepted.
+"""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
-from hem_provider.errors import HemProtocolError
-from hem_provider.rest.encoding import unb64
+from hem_provider.errors import HemAnswerFault
+from hem_provider.rest.encoding import parse_json
+from hem_provider.rest.fields import Asked, Jwt, MissingFieldError, Shape, read_fields
 from hem_provider.rest.wire import Reply
 
-__all__ = ["Answer"]
+__all__ = ["Answer", "Values"]
 
 T = TypeVar("T")
 
+#: Largest JSON answer, in bytes: a page of a listing is 5 000.
+_MOST = 1024 * 1024
 
-class Answer:
-    """The JSON object of a successful reply, or of an object inside one.
 
-    ``raw`` is the object itself: for relaying verbatim. ``where`` names device and endpoint in
-    messages. Unknown fields are ignored (device API §20.1).
-    """
+class Values:
+    """Checked fields of an object, read by name and type. A name that is not in the table is a
+    ``KeyError``, a value of another type than the table's a ``TypeError``: faults of ours."""
 
-    def __init__(self, raw: Mapping[str, Any], where: str, status: int = 200) -> None:
-        self.raw = raw
-        self.status = status
+    def __init__(self, values: Mapping[str, Any], where: str) -> None:
+        self._values = values
         self._where = where
 
-    @classmethod
-    def from_reply(cls, reply: Reply, where: str) -> Answer:
-        """Parse a reply's body; an empty body is an empty object (device API §1.6)."""
-        if not reply.body.strip():
-            return cls({}, where, reply.status)
-        try:
-            value = json.loads(reply.body)
-        except (ValueError, RecursionError):
-            raise HemProtocolError(f"{where}: the answer is not JSON") from None
-        if not isinstance(value, dict):
-            raise HemProtocolError(f"{where}: the answer is not a JSON object")
-        return cls(value, where, reply.status)
-
     def text(self, name: str) -> str:
-        """A string field that must be there."""
+        """A string that must be there."""
         return self._need(name, self.optional_text(name))
 
     def integer(self, name: str) -> int:
@@ -49,74 +39,99 @@ class Answer:
         return self._need(name, self.optional_integer(name))
 
     def data(self, name: str) -> bytes:
-        """A base64 field that must be there, decoded."""
+        """Bytes that must be there."""
         return self._need(name, self.optional_data(name))
 
+    def jwt(self, name: str) -> Jwt:
+        """A JWT that must be there."""
+        return self._need(name, self.optional_jwt(name))
+
     def optional_text(self, name: str) -> str | None:
-        """A string field, or ``None``."""
+        """A string, or ``None``."""
         return self._typed(name, str)
 
     def optional_integer(self, name: str) -> int | None:
         """A whole number, or ``None``."""
-        value = self.raw.get(name)
-        if isinstance(value, bool):
-            raise self._wrong(name, "a whole number")
         return self._typed(name, int)
 
     def optional_number(self, name: str) -> float | None:
         """A number, or ``None``."""
-        value = self.raw.get(name)
-        if value is None:
-            return None
-        if isinstance(value, bool) or not isinstance(value, (int, float)):
-            raise self._wrong(name, "a number")
-        return float(value)
+        return self._typed(name, float)
 
     def optional_flag(self, name: str) -> bool | None:
         """A boolean, or ``None``."""
         return self._typed(name, bool)
 
     def optional_data(self, name: str) -> bytes | None:
-        """A base64 field, decoded, or ``None``."""
-        text = self.optional_text(name)
-        if text is None:
-            return None
-        try:
-            return unb64(text)
-        except ValueError:
-            raise self._wrong(name, "base64") from None
+        """Bytes, or ``None``."""
+        return self._typed(name, bytes)
 
-    def objects(self, name: str) -> list[Answer]:
+    def optional_jwt(self, name: str) -> Jwt | None:
+        """A JWT, or ``None``."""
+        return self._typed(name, Jwt)
+
+    def objects(self, name: str) -> list[Values]:
         """A list of objects; a missing list is an empty one."""
-        values = self._typed(name, list) or []
-        if not all(isinstance(each, dict) for each in values):
-            raise self._wrong(name, "a list of objects")
-        return [Answer(each, f"{self._where}: {name}") for each in values]
+        return [Values(each, f"{self._where}: {name}") for each in self._typed(name, tuple) or ()]
 
     def texts(self, name: str) -> tuple[str, ...]:
         """A list of strings; a missing list is an empty one."""
-        values = self._typed(name, list) or []
-        if not all(isinstance(each, str) for each in values):
-            raise self._wrong(name, "a list of strings")
-        return tuple(values)
+        return self._typed(name, tuple) or ()
 
-    def inner(self, name: str) -> Answer | None:
+    def inner(self, name: str) -> Values | None:
         """An object inside this one, or ``None``."""
         value = self._typed(name, dict)
-        return None if value is None else Answer(value, f"{self._where}: {name}")
+        return None if value is None else Values(value, f"{self._where}: {name}")
 
     def _typed(self, name: str, kind: type[T]) -> T | None:
-        value = self.raw.get(name)
-        if value is None:
-            return None
-        if not isinstance(value, kind):
-            raise self._wrong(name, f"of type {kind.__name__}")
+        value = self._values[name]
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(f"{name} is read as {kind.__name__}; the table says {type(value).__name__}")
         return value
 
     def _need(self, name: str, value: T | None) -> T:
         if value is None:
-            raise HemProtocolError(f"{self._where}: the answer lacks the field {name!r}")
+            raise HemAnswerFault(f"{self._where}: the answer lacks the field {name!r}")
         return value
 
-    def _wrong(self, name: str, wanted: str) -> HemProtocolError:
-        return HemProtocolError(f"{self._where}: the answer's field {name!r} is not {wanted}")
+
+class Answer(Values):
+    """The JSON object of a successful reply.
+
+    ``raw`` is the object as it came, for relaying it. ``where`` names device and endpoint in messages.
+    """
+
+    def __init__(
+        self, values: Mapping[str, Any], where: str, raw: Mapping[str, Any], status: int = 200
+    ) -> None:
+        super().__init__(values, where)
+        self.raw = raw
+        self.status = status
+
+    @classmethod
+    def from_reply(
+        cls, reply: Reply, where: str, shape: Shape | None = None, asked: Asked | None = None
+    ) -> Answer:
+        """Read a reply's body as ``shape`` says; an empty body is an empty object (device API §1.6)."""
+        raw = _object(reply.body, where)
+        try:
+            values = read_fields(raw, shape or Shape(), asked or Asked())
+        except MissingFieldError as error:
+            raise HemAnswerFault(f"{where}: the answer lacks the field {error.name!r}") from None
+        except ValueError as error:
+            raise HemAnswerFault(f"{where}: the answer's field {error}") from None
+        return cls(values, where, raw, reply.status)
+
+
+def _object(body: bytes, where: str) -> dict[str, Any]:
+    if not body.strip():
+        return {}
+    if len(body) > _MOST:
+        raise HemAnswerFault(f"{where}: an answer of {len(body)} bytes; accepted: at most {_MOST}")
+    try:
+        value = parse_json(body)
+    except ValueError:
+        raise HemAnswerFault(f"{where}: the answer is not JSON") from None
+    if not isinstance(value, dict):
+        raise HemAnswerFault(f"{where}: the answer is not a JSON object")
+    return value

@@ -5,18 +5,25 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from hem_provider.errors import (
-    HemAuthenticationError,
-    HemClockError,
-    HemNotInitialized,
-)
+from hem_provider.errors import HemAnswerFault, HemAuthenticationError, HemClockError, HemNotInitialized
+from hem_provider.rest.answer import Values
+from hem_provider.rest.answers import BEARER
 from hem_provider.rest.channel import Channel
 from hem_provider.rest.credential import Credential
-from hem_provider.rest.ejwt import claims_of, make_ejwt
+from hem_provider.rest.ejwt import make_ejwt
 from hem_provider.rest.encoding import b64, unb64
+from hem_provider.rest.fields import Asked, jwt
 from hem_provider.rest.status import Meanings
 
-__all__ = ["CHALLENGE_SECONDS", "AuthApi", "Bearer", "Challenge", "bearer_from", "make_proof"]
+__all__ = [
+    "CHALLENGE_SECONDS",
+    "AuthApi",
+    "Bearer",
+    "Challenge",
+    "bearer_from",
+    "challenge_of",
+    "make_proof",
+]
 
 #: A challenge's validity on the device (device API §5.1).
 CHALLENGE_SECONDS = 60
@@ -105,17 +112,7 @@ class AuthApi:
     def challenge(self) -> Challenge:
         """``GET /api/auth/token``. ``HemClockError``: clock unset; ``HemNotInitialized``: fresh."""
         answer = self._channel.call("GET", "/api/auth/token", meanings=_CHALLENGE)
-        received, exp = time.monotonic(), answer.integer("exp")
-        answer.data("spk")  # must be base64
-        return Challenge(
-            spk=answer.text("spk"),
-            jti=answer.text("jti"),
-            label=answer.optional_text("lbl") or "",
-            eid=answer.text("eid"),
-            exp=exp,
-            received=received,
-            offset=exp - CHALLENGE_SECONDS - time.time(),
-        )
+        return challenge_of(answer, answer.optional_text("lbl") or "")
 
     def login(
         self,
@@ -135,17 +132,34 @@ class AuthApi:
         now = challenge.device_time()
         proof = make_proof(challenge, credential, scope=scope, exp=now + lifetime, iat=now - _SLACK, ctx=ctx)
         self._channel.statistics.logins += 1
-        answer = self._channel.call("POST", "/api/auth/token", body={"auth": proof}, meanings=_LOGIN)
-        return bearer_from(answer.text("token"))
+        answer = self._channel.call(
+            "POST",
+            "/api/auth/token",
+            body={"auth": proof},
+            meanings=_LOGIN,
+            asked=Asked(scope=scope, until=now + lifetime),
+        )
+        return bearer_from(answer.jwt("token").text)
+
+
+def challenge_of(answer: Values, label: str) -> Challenge:
+    """The challenge that an answer holds, which arrived just now."""
+    received, exp = time.monotonic(), answer.integer("exp")
+    return Challenge(
+        spk=answer.text("spk"),
+        jti=answer.text("jti"),
+        label=label,
+        eid=answer.text("eid"),
+        exp=exp,
+        received=received,
+        offset=exp - CHALLENGE_SECONDS - time.time(),
+    )
 
 
 def bearer_from(token: str) -> Bearer:
-    """Read what a client needs from a bearer; the device alone can verify it."""
-    claims = claims_of(token)
-    exp = claims.get("exp")
-    return Bearer(
-        text=token,
-        scope=str(claims.get("scope", "")),
-        subject=str(claims.get("sub", "")),
-        exp=exp if isinstance(exp, int) else 0,
-    )
+    """Read what a client needs from a bearer; the device alone can verify it. ``HemAnswerFault``."""
+    try:
+        claims = jwt(BEARER)(token, Asked()).claims
+    except ValueError as error:
+        raise HemAnswerFault(f"the device's token: {error}") from None
+    return Bearer(text=token, scope=claims["scope"], subject=claims["sub"], exp=claims["exp"])

@@ -72,7 +72,7 @@ class BrokerApi:
         ``HemOperationFailed`` when it was refused or has expired.
         """
         answer = self._poll(f"/register/check/{rid}", "the pairing was refused or has expired")
-        return None if answer is None else PhoneAnswer(answer.text("pid"), answer.text("reply"))
+        return None if answer is None else PhoneAnswer(answer.text("pid"), answer.jwt("reply").text)
 
     def finalise(self, rid: str, validation: Mapping[str, Any]) -> None:
         """``POST register/finalise``: the device's validation, as it came."""
@@ -95,7 +95,7 @@ class BrokerApi:
             return None
         if answer.optional_flag("deny"):
             return Approval(None)
-        return Approval(answer.text("authreply"))
+        return Approval(answer.jwt("authreply").text)
 
     def cancel(self, event: str) -> None:
         """``DELETE event``: withdraw a request; one that is gone already is fine."""

@@ -19,6 +19,8 @@ from hem_provider._version import __version__
 from hem_provider.config import DeviceConfig
 from hem_provider.errors import HemRequestRefused, HemUnreachable, MessageTooLong
 from hem_provider.rest.answer import Answer
+from hem_provider.rest.answers import CLOUD, shape_of
+from hem_provider.rest.fields import Asked, Shape
 from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.repeat import repeatable
 from hem_provider.rest.status import Meanings, error_for
@@ -75,20 +77,26 @@ class Channel:
         token: str | None = None,
         timeout: float | None = None,
         meanings: Meanings | None = None,
+        asked: Asked | None = None,
     ) -> Answer:
-        """One request to the device; its JSON answer.
+        """One request to the device; its JSON answer, held against the table of answers.
 
-        ``timeout`` (s) replaces the configured one. ``meanings`` narrows status codes. Raises
-        what ``error_for`` says for a status ≥ 300, ``HemConnectionError``'s children for a lost
-        one, and ``MessageTooLong`` or ``HemRequestRefused`` for what is never sent.
+        ``timeout`` (s) replaces the configured one. ``meanings`` narrows status codes. ``asked``: what
+        the answer must agree with. Raises what ``error_for`` says for a status ≥ 300,
+        ``HemAnswerFault`` for an answer that cannot be true, ``HemConnectionError``'s children for a
+        lost one, and ``MessageTooLong`` or ``HemRequestRefused`` for what is never sent.
         """
         reply = self.exchange(
             method, path, body=body, upload=upload, headers=headers, token=token, timeout=timeout
         )
-        where = self._where(method, path)
         if not 200 <= reply.status < 300:
-            raise error_for(reply.status, where, meanings)
-        return Answer.from_reply(reply, where)
+            raise error_for(reply.status, self._where(method, path), meanings)
+        return self.read(reply, method, path, asked)
+
+    def read(self, reply: Reply, method: str, path: str, asked: Asked | None = None) -> Answer:
+        """The object of a successful reply, held against the table of answers: ``HemAnswerFault``."""
+        endpoint, shape = shape_of(f"{method} {path}")
+        return Answer.from_reply(reply, f"{self._name}: {endpoint}", shape, asked)
 
     def exchange(
         self,
@@ -153,9 +161,13 @@ class Channel:
         request = Request(method, path, fields, data, timeout or self.config.timeout)
         self.statistics.calls += 1
         reply = self._carriers.get().cloud().send(request)
-        where = f"{self.config.cloud_url}: {method} {path}"
-        ok = 200 <= reply.status < 300
-        return reply, Answer.from_reply(reply, where) if ok else Answer({}, where, reply.status)
+        endpoint, shape = shape_of(f"{CLOUD}{method} {path}")
+        where = f"{self.config.cloud_url}: {endpoint.removeprefix(CLOUD)}"
+        if not 200 <= reply.status < 300:
+            return reply, Answer({}, where, {}, reply.status)
+        # A GET that is answered 201 or 202 has no result yet.
+        done = reply.status == 200 or method != "GET"
+        return reply, Answer.from_reply(reply, where, shape if done else Shape())
 
     def close(self) -> None:
         """Drop this process's connections. The channel may be used again."""
@@ -190,4 +202,8 @@ class Channel:
         return transport.send(request)
 
     def _where(self, method: str, path: str) -> str:
-        return f"{self.config.name} ({self.config.url}): {method} {path}"
+        return f"{self._name}: {method} {path}"
+
+    @property
+    def _name(self) -> str:
+        return f"{self.config.name} ({self.config.url})"

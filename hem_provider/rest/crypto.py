@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import Any
 
 from hem_provider.errors import HemOperationFailed, HemTimeout, MessageTooLong
-from hem_provider.keytypes import MAX_CONTEXT, MAX_MESSAGE
+from hem_provider.keytypes import MAX_CONTEXT, MAX_MESSAGE, KeyType
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.channel import Channel
 from hem_provider.rest.encoding import b64
+from hem_provider.rest.fields import Asked
 from hem_provider.rest.keymgmt import check_kid, peer_field
 from hem_provider.rest.status import error_for
 from hem_provider.rest.wire import ConnectionLostError
@@ -45,17 +46,25 @@ def check_context(context: bytes | None) -> None:
 
 
 class CryptoApi:
-    """One method per endpoint."""
+    """One method per endpoint. ``kind``: the key's type where it is known; the answer must fit it."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
 
     def sign(
-        self, kid: str, message: bytes, algorithm: str, *, context: bytes | None = None, token: str
+        self,
+        kid: str,
+        message: bytes,
+        algorithm: str,
+        *,
+        context: bytes | None = None,
+        kind: KeyType | None = None,
+        token: str,
     ) -> bytes:
         """``exdsa/sign``: 1…2048 bytes; the signature in device form (ECDSA: DER)."""
         body = self._signing(kid, message, context, alg=algorithm)
-        return self._post("exdsa/sign", body, token).data("sign")
+        asked = Asked(type=kind, algorithm=algorithm)
+        return self._post("exdsa/sign", body, token, asked).data("sign")
 
     def verify(
         self,
@@ -77,14 +86,14 @@ class CryptoApi:
         body = {"kid": check_kid(kid), **peer_field(peer)}
         if algorithm is not None:
             body["alg"] = algorithm
-        return self._post("ecdh", body, token).data("ecdh")
+        return self._post("ecdh", body, token, Asked(algorithm=algorithm)).data("ecdh")
 
-    def mlkem_encapsulate(self, kid: str, *, token: str) -> tuple[bytes, bytes]:
+    def mlkem_encapsulate(self, kid: str, *, kind: KeyType | None = None, token: str) -> tuple[bytes, bytes]:
         """``pqc/mlkem/encaps``: a fresh ciphertext and its 32-byte shared secret, in this order.
 
         Needs the private object: an imported public key is refused.
         """
-        answer = self._post("pqc/mlkem/encaps", {"kid": check_kid(kid)}, token)
+        answer = self._post("pqc/mlkem/encaps", {"kid": check_kid(kid)}, token, Asked(type=kind))
         return answer.data("ct"), answer.data("ss")
 
     def mlkem_decapsulate(self, kid: str, ciphertext: bytes, *, token: str) -> bytes:
@@ -93,9 +102,18 @@ class CryptoApi:
             "ss"
         )
 
-    def mldsa_sign(self, kid: str, message: bytes, *, context: bytes | None = None, token: str) -> bytes:
+    def mldsa_sign(
+        self,
+        kid: str,
+        message: bytes,
+        *,
+        context: bytes | None = None,
+        kind: KeyType | None = None,
+        token: str,
+    ) -> bytes:
         """``pqc/mldsa/sign``: 1…2048 bytes under an optional context; the raw signature."""
-        return self._post("pqc/mldsa/sign", self._signing(kid, message, context), token).data("sign")
+        body = self._signing(kid, message, context)
+        return self._post("pqc/mldsa/sign", body, token, Asked(type=kind)).data("sign")
 
     def mldsa_verify(
         self, kid: str, message: bytes, signature: bytes, *, context: bytes | None = None, token: str
@@ -115,7 +133,10 @@ class CryptoApi:
             return False
         if reply.status in _NOT_A_VERDICT or 500 <= reply.status < 600:
             raise error_for(reply.status, f"{self._channel.config.name}: POST {path}")
-        return reply.status == 200
+        if reply.status != 200:
+            return False
+        self._channel.read(reply, "POST", path)
+        return True
 
     def _signing(self, kid: str, message: bytes, context: bytes | None, **fields: str) -> dict[str, str]:
         check_message(message)
@@ -125,8 +146,8 @@ class CryptoApi:
             body["ctx"] = b64(context)
         return body
 
-    def _post(self, name: str, body: dict[str, Any], token: str) -> Answer:
-        return self._channel.call("POST", f"/api/crypto/{name}", body=body, token=token)
+    def _post(self, name: str, body: dict[str, Any], token: str, asked: Asked | None = None) -> Answer:
+        return self._channel.call("POST", f"/api/crypto/{name}", body=body, token=token, asked=asked)
 
     def _accepted(self, name: str, body: dict[str, Any], token: str) -> bool:
         try:

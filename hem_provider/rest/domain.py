@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hem_provider.errors import HemOperationFailed, HemProtocolError
+from hem_provider.errors import HemOperationFailed
 from hem_provider.rest.channel import Channel
 
 __all__ = ["DomainApi"]
@@ -20,6 +20,8 @@ class DomainApi:
     def is_free(self, prefix: str) -> bool:
         """``GET domain/check/{prefix}``: whether nobody has the name."""
         reply, _ = self._channel.cloud("GET", f"/domain/check/{_name(prefix)}")
+        if reply.status not in (200, 404):
+            raise HemOperationFailed(f"the certificate service does not say (HTTP {reply.status})")
         return reply.status == 404
 
     def default_bundle(self, genuine: str, *, address: str | None = None) -> Mapping[str, Any]:
@@ -37,16 +39,12 @@ class DomainApi:
         reply, answer = self._channel.cloud("POST", f"/domain/register/{_name(prefix)}", body=body)
         if reply.status not in (200, 201):
             raise HemOperationFailed(f"the certificate service refuses {prefix!r} (HTTP {reply.status})")
-        if "crt" in answer.raw:
-            return answer.raw
-        return answer.text("id")
+        return answer.text("id") if answer.optional_data("crt") is None else answer.raw
 
     def result(self, request_id: str) -> Mapping[str, Any] | None:
         """``GET domain/register/{id}``: the bundle, or ``None`` while it is being made."""
         reply, answer = self._channel.cloud("GET", f"/domain/register/{request_id}")
         if reply.status == 200:
-            if "crt" not in answer.raw:
-                raise HemProtocolError("the certificate service's answer holds no certificate")
             return answer.raw
         if reply.status in (201, 202, 404):
             return None

@@ -11,8 +11,8 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from hem_provider.errors import HemProtocolError
-from hem_provider.rest.encoding import b64url, unb64url
+from hem_provider.errors import HemAnswerFault
+from hem_provider.rest.encoding import b64url, parse_json, unb64url
 
 __all__ = ["claims_of", "make_ejwt", "public_key_of", "shared_secret"]
 
@@ -27,11 +27,11 @@ def public_key_of(seed: bytes) -> bytes:
 
 
 def shared_secret(seed: bytes, peer: bytes) -> bytes:
-    """X25519 (RFC 7748 §6.1), 32 bytes. Raises ``HemProtocolError`` for an impossible peer key."""
+    """X25519 (RFC 7748 §6.1), 32 bytes. Raises ``HemAnswerFault`` for an impossible peer key."""
     try:
         return X25519PrivateKey.from_private_bytes(seed).exchange(X25519PublicKey.from_public_bytes(peer))
     except ValueError:
-        raise HemProtocolError(f"the peer's X25519 key of {len(peer)} bytes is not usable") from None
+        raise HemAnswerFault(f"the peer's X25519 key of {len(peer)} bytes is not usable") from None
 
 
 def make_ejwt(claims: Mapping[str, Any], secret: bytes) -> str:
@@ -45,11 +45,11 @@ def claims_of(token: str) -> dict[str, Any]:
     """The claims of a JWT, unverified: what the device meant for itself is not ours to verify."""
     try:
         _, payload, _ = token.split(".")
-        claims = json.loads(unb64url(payload))
+        claims = parse_json(unb64url(payload))
     except ValueError:
-        raise HemProtocolError("the device's token is not a JWT") from None
+        raise HemAnswerFault("the token is not a JWT") from None
     if not isinstance(claims, dict):
-        raise HemProtocolError("the device's token holds no claims")
+        raise HemAnswerFault("the token holds no claims")
     return claims
 
 

@@ -1,13 +1,18 @@
-"""Base64 as the device API writes and reads it (device API §2.1)."""
+"""Base64 as the device API writes and reads it (device API §2.1), and JSON as it may come."""
 
 from __future__ import annotations
 
 import base64
 import binascii
+import json
+import math
+from typing import Any
 
-__all__ = ["b64", "b64url", "unb64", "unb64url"]
+__all__ = ["b64", "b64url", "parse_json", "unb64", "unb64url"]
 
 _TO_STANDARD = str.maketrans("-_", "+/")
+#: Objects and lists within each other, at most; the device API has three.
+_DEPTH = 16
 
 
 def b64(data: bytes) -> str:
@@ -31,3 +36,41 @@ def unb64(text: str) -> bytes:
 
 #: JWT segments need no decoder of their own: ``unb64`` takes both alphabets.
 unb64url = unb64
+
+
+def parse_json(data: bytes) -> Any:
+    """The value of a JSON text in UTF-8 (RFC 8259), as no reader could take it otherwise.
+
+    ``ValueError`` for anything else, and for what the standard leaves to each reader: a name twice in
+    one object, NaN and infinities (``1e999``), half a surrogate pair, whole numbers over 4300 digits,
+    more than 16 levels.
+    """
+    try:
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number)
+    except RecursionError:
+        raise ValueError("too many levels") from None
+    left = [(value, 1)]
+    while left:
+        each, depth = left.pop()
+        if depth > _DEPTH:
+            raise ValueError("too many levels")
+        if isinstance(each, str):
+            each.encode("utf-8")  # UnicodeEncodeError is a ValueError
+        elif isinstance(each, float) and not math.isfinite(each):
+            raise ValueError("an infinite number")
+        elif isinstance(each, list):
+            left += [(one, depth + 1) for one in each]
+        elif isinstance(each, dict):
+            left += [(one, depth + 1) for one in (*each, *each.values())]
+    return value
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name twice in one object")
+    return found
+
+
+def _no_number(name: str) -> Any:
+    raise ValueError(f"{name} is no JSON number")

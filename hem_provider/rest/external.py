@@ -10,10 +10,11 @@ from hem_provider.errors import (
     HemAuthenticationError,
     HemClockError,
     HemOperationFailed,
-    HemRequestRefused,
 )
 from hem_provider.rest.channel import Channel
 from hem_provider.rest.ejwt import claims_of
+from hem_provider.rest.encoding import unb64
+from hem_provider.rest.fields import Asked
 from hem_provider.rest.status import Meanings
 
 __all__ = ["ApprovalRequest", "BrokerProof", "ExternalAuthApi", "PairingRequest", "Validation"]
@@ -78,13 +79,18 @@ class ExternalAuthApi:
     def begin_pairing(self, epk: str, *, token: str) -> PairingRequest:
         """``POST init`` with the broker's session key (base64, 32 bytes)."""
         answer = self._channel.call("POST", "/api/auth/ext/init", body={"epk": epk}, token=token)
-        return PairingRequest(answer.text("request"), answer.text("eid"))
+        return PairingRequest(answer.jwt("request").text, answer.text("eid"))
 
     def validate(self, *, pid: str, reply: str, token: str) -> Validation:
-        """``POST validate``: the phone's answer, as the broker relayed it; stores the phone."""
-        body = {"pid": pid, "reply": reply}
+        """``POST validate``: the phone's answer, as the broker relayed it; stores the phone, whose key
+        is in ``reply``."""
         answer = self._channel.call(
-            "POST", "/api/auth/ext/validate", body=body, token=token, meanings=_VALIDATE
+            "POST",
+            "/api/auth/ext/validate",
+            body={"pid": pid, "reply": reply},
+            token=token,
+            meanings=_VALIDATE,
+            asked=Asked(public=_phone_key(reply)),
         )
         return Validation(answer.text("kid"), answer.text("code"), answer.raw)
 
@@ -107,21 +113,22 @@ class ExternalAuthApi:
                 _check(name, value, limit)
                 body[name] = value
         _check("scope", scope, _MAX_SCOPE)
-        answer = self._channel.call("POST", "/api/auth/ext/request", body=body, meanings=_REQUEST)
-        claims = claims_of(answer.text("authreq"))
-        scopes = claims.get("scope")
+        answer = self._channel.call(
+            "POST", "/api/auth/ext/request", body=body, meanings=_REQUEST, asked=Asked(echo=epk)
+        )
+        claims = answer.jwt("authreq").claims
         return ApprovalRequest(
-            issued=_whole(claims.get("iat")),
-            expires=_whole(claims.get("exp")),
-            phones=len(scopes) if isinstance(scopes, dict) else 0,
-            raw=answer.raw,
+            issued=claims["iat"], expires=claims["exp"], phones=claims["scope"], raw=answer.raw
         )
 
-    def token(self, authreply: str) -> str:
-        """``POST token``: the approval for a bearer. An approval works once."""
+    def token(self, authreply: str, *, scope: str | None = None) -> str:
+        """``POST token``: the approval for a bearer, with ``scope``. An approval works once."""
         self._channel.statistics.logins += 1
         body = {"authreply": authreply}
-        return self._channel.call("POST", "/api/auth/ext/token", body=body, meanings=_TOKEN).text("token")
+        answer = self._channel.call(
+            "POST", "/api/auth/ext/token", body=body, meanings=_TOKEN, asked=Asked(scope=scope)
+        )
+        return answer.jwt("token").text
 
 
 def _check(name: str, value: str, limit: int) -> None:
@@ -129,7 +136,10 @@ def _check(name: str, value: str, limit: int) -> None:
         raise ValueError(f"{name}: {len(value)} characters; accepted: 1 to {limit}")
 
 
-def _whole(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise HemRequestRefused("the device's approval request holds no times")
-    return value
+def _phone_key(reply: str) -> bytes | None:
+    """The X25519 key that a phone's answer brings; ``None`` where there is none: the device refuses it."""
+    issuer = claims_of(reply).get("iss")
+    try:
+        return unb64(issuer) if isinstance(issuer, str) else None
+    except ValueError:
+        return None

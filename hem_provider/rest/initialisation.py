@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from hem_provider.errors import HemAuthenticationError, HemClockError, HemOperationFailed, HemRequestRefused
-from hem_provider.rest.auth import CHALLENGE_SECONDS, Challenge
+from hem_provider.rest.auth import Challenge, challenge_of
 from hem_provider.rest.channel import Channel
 from hem_provider.rest.credential import Credential
 from hem_provider.rest.ejwt import make_ejwt
 from hem_provider.rest.encoding import b64, unb64
+from hem_provider.rest.fields import Asked
 from hem_provider.rest.status import Meanings
 
 __all__ = ["InitialisationApi", "Initialised", "NewDevice"]
@@ -91,17 +91,7 @@ class InitialisationApi:
         ``HemClockError``: check in first. ``HemOperationFailed``: initialised already.
         """
         answer = self._channel.call("GET", "/api/auth/init", meanings=_MEANINGS)
-        exp = answer.integer("exp")
-        challenge = Challenge(
-            spk=answer.text("spk"),
-            jti=answer.text("jti"),
-            label="",
-            eid=answer.text("eid"),
-            exp=exp,
-            received=time.monotonic(),
-            offset=exp - CHALLENGE_SECONDS - time.time(),
-        )
-        return challenge, answer.optional_text("genuine")
+        return challenge_of(answer, ""), answer.optional_text("genuine")
 
     def initialise(self, challenge: Challenge, master: Credential, cfg: Mapping[str, Any]) -> Initialised:
         """``POST /api/auth/init``, signed by the master secret. Not to be repeated blindly."""
@@ -114,10 +104,16 @@ class InitialisationApi:
             "cfg": dict(cfg),
         }
         proof = make_ejwt(claims, master.agree(unb64(challenge.spk)))
-        answer = self._channel.call("POST", "/api/auth/init", body={"init": proof}, meanings=_MEANINGS)
+        answer = self._channel.call(
+            "POST",
+            "/api/auth/init",
+            body={"init": proof},
+            meanings=_MEANINGS,
+            asked=Asked(scope="system:config"),
+        )
         return Initialised(
             instance_id=answer.text("instanceid"),
-            token=answer.text("token"),
+            token=answer.jwt("token").text,
             genuine=answer.optional_text("genuine"),
             csr=answer.optional_text("csr"),
             reboot_required=bool(answer.optional_flag("reboot_required")),

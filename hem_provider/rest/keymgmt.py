@@ -11,13 +11,13 @@ from hem_provider.errors import (
     HemKeyNotFound,
     HemLoginRequired,
     HemOperationFailed,
-    HemProtocolError,
     HemRequestRefused,
 )
-from hem_provider.keytypes import MAX_LABEL
-from hem_provider.rest.answer import Answer
+from hem_provider.keytypes import MAX_LABEL, KeyType
+from hem_provider.rest.answer import Answer, Values
 from hem_provider.rest.channel import Channel
 from hem_provider.rest.encoding import b64
+from hem_provider.rest.fields import Asked
 from hem_provider.rest.status import Meanings, error_for
 
 __all__ = ["PAGE", "KeyMaterial", "KeyRecord", "KeymgmtApi", "Page", "check_kid", "check_label"]
@@ -104,8 +104,9 @@ class KeymgmtApi:
 
     def list(self, offset: int = 0, count: int = PAGE, *, token: str) -> Page:
         """``GET list/{offset}/{count}``; scope ``keymgmt:list``."""
-        answer = self._channel.call("GET", f"/api/keymgmt/list/{offset}/{count}", token=token)
-        return _page(answer, offset)
+        asked = Asked(offset=offset, count=count)
+        path = f"/api/keymgmt/list/{offset}/{count}"
+        return _page(self._channel.call("GET", path, token=token, asked=asked), offset)
 
     def search(
         self,
@@ -125,21 +126,31 @@ class KeymgmtApi:
         text = f"{'^' if starts else ''}{b64(needle)}{'$' if ends else ''}"
         body = {"descr": text, "offset": offset, "limit": limit}
         meanings = _ANONYMOUS if token is None else None
-        reply = self._channel.exchange("POST", "/api/keymgmt/search", body=body, token=token)
-        where = f"{self._channel.config.name}: search"
+        path = "/api/keymgmt/search"
+        reply = self._channel.exchange("POST", path, body=body, token=token)
         if reply.status == 404:  # older firmware's way to say none
             return Page((), offset, 0)
         if reply.status != 200:
-            raise error_for(reply.status, where, meanings)
-        return _page(Answer.from_reply(reply, where), offset)
+            raise error_for(reply.status, f"{self._channel.config.name}: search", meanings)
+        asked = Asked(
+            offset=offset, count=limit, starts=needle if starts else b"", ends=needle if ends else b""
+        )
+        return _page(self._channel.read(reply, "POST", path, asked), offset)
 
-    def get(self, kid: str, *, token: str) -> KeyMaterial:
+    def get(self, kid: str, *, kind: KeyType | None = None, token: str) -> KeyMaterial:
         """``GET get/{kid}``; scope ``keymgmt:get``, ``keymgmt:gen`` or ``keymgmt:use:<kid>``.
 
-        Neither label nor ``descr`` are in the answer. ``HemKeyNotFound`` for an unknown KID.
+        Neither label nor ``descr`` are in the answer. ``HemKeyNotFound`` for an unknown KID. ``kind``:
+        the type the key is known to have; the answer must say the same.
         """
-        path = f"/api/keymgmt/get/{check_kid(kid)}"
-        answer = self._channel.call("GET", path, token=token, meanings=_BAD_KID)
+        kid = check_kid(kid)
+        answer = self._channel.call(
+            "GET",
+            f"/api/keymgmt/get/{kid}",
+            token=token,
+            meanings=_BAD_KID,
+            asked=Asked(kid=kid, type=kind),
+        )
         return KeyMaterial(
             type=answer.optional_text("type") or "",
             public=answer.optional_data("pubkey"),
@@ -156,15 +167,22 @@ class KeymgmtApi:
         answer = self._channel.call(
             "POST", "/api/keymgmt/create", body=body, token=token, timeout=timeout, meanings=_CREATE
         )
-        return _kid(answer)
+        return answer.text("kid")
 
     def import_public(
         self, public: bytes, *, type: str, label: str, mode: str | None = None, descr: bytes = b"", token: str
     ) -> str:
         """``POST import`` of a public key in device form; scope ``keymgmt:imp``. Its KID."""
         body = {**_fields(label=check_label(label), type=type, mode=mode, descr=descr), "pubkey": b64(public)}
-        answer = self._channel.call("POST", "/api/keymgmt/import", body=body, token=token, meanings=_IMPORT)
-        return _kid(answer)
+        answer = self._channel.call(
+            "POST",
+            "/api/keymgmt/import",
+            body=body,
+            token=token,
+            meanings=_IMPORT,
+            asked=Asked(public=public),
+        )
+        return answer.text("kid")
 
     def derive(
         self,
@@ -183,9 +201,9 @@ class KeymgmtApi:
         body["kid"] = check_kid(kid)
         body.update(peer_field(peer))
         timeout = self._channel.config.keygen_timeout
-        return _kid(
-            self._channel.call("POST", "/api/keymgmt/derive", body=body, token=token, timeout=timeout)
-        )
+        return self._channel.call(
+            "POST", "/api/keymgmt/derive", body=body, token=token, timeout=timeout
+        ).text("kid")
 
     def update(self, kid: str, *, label: str, descr: bytes, token: str) -> None:
         """``POST update``; scope ``keymgmt:upd``. Both fields are written; empty erases ``descr``."""
@@ -212,23 +230,16 @@ def _fields(*, descr: bytes, **texts: str | None) -> dict[str, str]:
     return fields
 
 
-def _kid(answer: Answer) -> str:
-    try:
-        return check_kid(answer.text("kid"))
-    except ValueError as error:
-        raise HemProtocolError(f"the device's answer: {error}") from None
-
-
 def _page(answer: Answer, offset: int) -> Page:
-    records = tuple(
-        KeyRecord(
-            kid=_kid(each),
-            type=each.optional_text("type") or "",
-            label=each.optional_text("label") or "",
-            descr=each.optional_data("descr") or b"",
-            created=each.optional_integer("created") or 0,
-            updated=each.optional_integer("updated") or 0,
-        )
-        for each in answer.objects("list")
+    return Page(tuple(map(_record, answer.objects("list"))), offset, answer.integer("total"))
+
+
+def _record(values: Values) -> KeyRecord:
+    return KeyRecord(
+        kid=values.text("kid"),
+        type=values.text("type"),
+        label=values.text("label"),
+        descr=values.optional_data("descr") or b"",
+        created=values.integer("created"),
+        updated=values.integer("updated"),
     )
-    return Page(records, offset, answer.optional_integer("total") or 0)

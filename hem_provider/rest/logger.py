@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from hem_provider.errors import HemOperationFailed, HemRequestRefused
 from hem_provider.rest.channel import Channel
+from hem_provider.rest.fields import Asked
 from hem_provider.rest.status import Meanings, error_for
 
 __all__ = ["LogKey", "LoggerApi"]
@@ -40,8 +41,9 @@ class LoggerApi:
     def list(self, offset: int = 0, *, token: str) -> tuple[tuple[str, ...], int]:
         """``GET list/{offset}``: up to 128 file ids (8 hex digits, oldest first), and how many
         there are in all."""
-        answer = self._channel.call("GET", f"/api/logger/list/{offset}", token=token, meanings=_LIST)
-        return answer.texts("id"), answer.optional_integer("total") or 0
+        path, asked = f"/api/logger/list/{offset}", Asked(offset=offset)
+        answer = self._channel.call("GET", path, token=token, meanings=_LIST, asked=asked)
+        return answer.texts("id"), answer.integer("total")
 
     def read(self, file_id: str, *, token: str) -> bytes:
         """``GET {id}``: one finished file as it is. ``ValueError`` unless 8 hex digits."""

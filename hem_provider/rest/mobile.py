@@ -60,7 +60,7 @@ class MobileLogin:
             request, event = self._ask(scope, note)
         started = time.monotonic()
         authreply = self._decision(event)
-        token = self._rest.external.token(authreply)
+        token = self._rest.external.token(authreply, scope=scope)
         return Approved(token, request.issued + int(time.monotonic() - started))
 
     def _ask(self, scope: str, note: str | None) -> tuple[ApprovalRequest, str]:

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 from hem_provider.config import read_passphrase
 from hem_provider.errors import (
+    HemAnswerFault,
     HemAuthenticationError,
     HemClockError,
     HemConnectionError,
@@ -102,7 +103,7 @@ class LoginSession:
                 self._tokens.drop(bearer)
                 _log.info("%s: a token is refused; logging in again", self._config.name)
                 return action(self._acquire(scopes).text)
-        except HemNotInitialized:
+        except (HemNotInitialized, HemAnswerFault):
             raise
         except HemDeviceFault as fault:
             raise self._explained(fault) from fault

@@ -10,10 +10,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from hem_provider.errors import MessageTooLong
-from hem_provider.keytypes import MAX_MESSAGE
+from hem_provider.keytypes import MAX_MESSAGE, KeyType
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.channel import Channel
 from hem_provider.rest.encoding import b64
+from hem_provider.rest.fields import Asked
 from hem_provider.rest.keymgmt import check_kid, peer_field
 
 __all__ = ["MAX_DERIVATION_CONTEXT", "Encrypted", "SymmetricApi"]
@@ -56,7 +57,7 @@ class SymmetricApi:
         The device makes the IV of CBC and GCM, and pads CBC by PKCS#7.
         """
         body = _body(kid, data, MAX_MESSAGE, peer, context, alg=algorithm, aad=_optional(aad))
-        answer = self._post("cipher/encrypt", body, token)
+        answer = self._post("cipher/encrypt", body, token, _asked(algorithm, data))
         return Encrypted(answer.data("ciphertext"), answer.optional_data("iv"), answer.optional_data("tag"))
 
     def decrypt(
@@ -77,7 +78,7 @@ class SymmetricApi:
             kid, data, MAX_MESSAGE + _PADDING, peer, context,
             alg=algorithm, iv=_optional(iv), tag=_optional(tag), aad=_optional(aad),
         )  # fmt: skip
-        return self._post("cipher/decrypt", body, token).data("plaintext")
+        return self._post("cipher/decrypt", body, token, _asked(algorithm, data)).data("plaintext")
 
     def wrap(
         self,
@@ -92,7 +93,7 @@ class SymmetricApi:
     ) -> bytes:
         """``cipher/wrap`` (RFC 3394) of 16…2048 bytes with ``AES{128,192,256}``; ``icv``: 8 bytes."""
         body = _body(kid, data, MAX_MESSAGE, peer, context, alg=algorithm, iv=_optional(icv))
-        return self._post("cipher/wrap", body, token).data("wrapped")
+        return self._post("cipher/wrap", body, token, _asked(algorithm, data)).data("wrapped")
 
     def unwrap(
         self,
@@ -107,7 +108,7 @@ class SymmetricApi:
     ) -> bytes:
         """``cipher/unwrap`` of 24…2056 bytes."""
         body = _body(kid, data, MAX_MESSAGE + _INTEGRITY, peer, context, alg=algorithm, iv=_optional(icv))
-        return self._post("cipher/unwrap", body, token).data("unwrapped")
+        return self._post("cipher/unwrap", body, token, _asked(algorithm, data)).data("unwrapped")
 
     def hmac(
         self,
@@ -116,12 +117,14 @@ class SymmetricApi:
         *,
         algorithm: str | None = None,
         peer: bytes | str | None = None,
+        kind: KeyType | None = None,
         token: str,
     ) -> bytes:
         """``hmac/hash`` of 1…2048 bytes. ``algorithm`` counts with a ``peer`` alone: a stored key
-        has its digest in its type."""
+        has its digest in its type, ``kind`` where that is known."""
         body = _body(kid, data, MAX_MESSAGE, peer, None, alg=algorithm)
-        return self._post("hmac/hash", body, token).data("mac")
+        asked = Asked(type=kind) if peer is None else Asked(algorithm=algorithm)
+        return self._post("hmac/hash", body, token, asked).data("mac")
 
     def hmac_verify(
         self,
@@ -137,8 +140,12 @@ class SymmetricApi:
         body = _body(kid, data, MAX_MESSAGE, peer, None, alg=algorithm, mac=b64(mac))
         self._post("hmac/verify", body, token)
 
-    def _post(self, name: str, body: dict[str, Any], token: str) -> Answer:
-        return self._channel.call("POST", f"/api/crypto/{name}", body=body, token=token)
+    def _post(self, name: str, body: dict[str, Any], token: str, asked: Asked | None = None) -> Answer:
+        return self._channel.call("POST", f"/api/crypto/{name}", body=body, token=token, asked=asked)
+
+
+def _asked(algorithm: str, data: bytes) -> Asked:
+    return Asked(algorithm=algorithm, size=len(data))
 
 
 def _body(

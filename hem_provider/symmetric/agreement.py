@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hem_provider.arguments import as_bytes
 from hem_provider.key import Key
 from hem_provider.keytypes import Family, KeyType
+from hem_provider.publickeys import check_agreeable
 from hem_provider.symmetric.errors import WrongKeyType
 
 __all__ = ["MAX_CONTEXT", "Agreement", "Peer"]
@@ -77,27 +78,16 @@ class Agreement:
         object.__setattr__(self, "context", context)
         peer = _device_peer(self.key, kind, self.peer)
         if isinstance(peer, bytes):
-            _check_point(kind, peer)
+            try:
+                check_agreeable(kind, peer)  # the device would refuse it as it refuses wrong data
+            except ValueError as error:
+                raise ValueError(f"peer: {error}") from None
         object.__setattr__(self, "device_peer", peer)
 
     @property
     def name(self) -> str:
         """How messages call it."""
         return f"the key agreed by {self.key.kid}"
-
-
-def _check_point(kind: KeyType, form: bytes) -> None:
-    """``ValueError`` unless ``form`` is a public key that gives a secret. The device would refuse
-    another as it refuses wrong data, and the caller would be told that the data are wrong."""
-    try:
-        if kind.family is Family.EC:
-            ec.EllipticCurvePublicKey.from_encoded_point(_CURVES[kind.name], form)
-        elif kind.name == "CURVE25519":
-            x25519.X25519PrivateKey.generate().exchange(x25519.X25519PublicKey.from_public_bytes(form))
-        else:
-            x448.X448PrivateKey.generate().exchange(x448.X448PublicKey.from_public_bytes(form))
-    except ValueError:
-        raise ValueError(f"peer: {len(form)} bytes that are no {kind.name} public key") from None
 
 
 def _device_peer(key: Key, kind: KeyType, peer: Peer) -> bytes | str:

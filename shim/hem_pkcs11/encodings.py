@@ -7,6 +7,7 @@ from typing import Any
 
 from hem_pkcs11.constants import CKR
 from hem_pkcs11.returns import Pkcs11Error
+from hem_provider.ecdsa import numbers
 
 __all__ = ["fixed_from_der", "octet_string", "point_content", "public_key_info", "public_point"]
 
@@ -32,33 +33,11 @@ def fixed_from_der(signature: bytes, size: int) -> bytes:
     """
     half = size // 2
     try:
-        body, rest = _element(signature, 0x30)
-        r, after = _element(body, 0x02)
-        s, end = _element(after, 0x02)
-        if rest or end:
-            raise ValueError("bytes after the end")
-        numbers = [int.from_bytes(each, "big") for each in (r, s)]
-        if not r or not s or any(each[0] & 0x80 for each in (r, s)):
-            raise ValueError("an empty or negative number")
-        return b"".join(number.to_bytes(half, "big") for number in numbers)
+        return b"".join(number.to_bytes(half, "big") for number in numbers(signature))
     except (ValueError, OverflowError) as error:
         raise Pkcs11Error(
             CKR.DEVICE_ERROR, f"the device's signature is no ECDSA signature of {half}-byte numbers: {error}"
         ) from None
-
-
-def _element(data: bytes, tag: int) -> tuple[bytes, bytes]:
-    """The content of the first DER element, which must have ``tag``, and what follows it."""
-    if len(data) < 2 or data[0] != tag:
-        raise ValueError(f"no element with tag {tag:#x}")
-    size, start = data[1], 2
-    if size == 0x81 and len(data) > 2:
-        size, start = data[2], 3
-    elif size >= 0x80:
-        raise ValueError("a length form that is not DER here")
-    if len(data) < start + size:
-        raise ValueError("truncated")
-    return data[start : start + size], data[start + size :]
 
 
 def public_point(public: Any) -> bytes:

@@ -7,7 +7,6 @@ long as the process knows the key, so that a key that is listed again keeps its 
 from __future__ import annotations
 
 import fnmatch
-import hashlib
 import itertools
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -158,15 +157,13 @@ class ObjectTable:
         """CKA_ID of the key in the device with that public key (SubjectPublicKeyInfo)."""
         from cryptography.hazmat.primitives.serialization import load_der_public_key
 
-        from hem_provider.keys.public import device_form
+        from hem_provider.publickeys import device_form, kid_of
 
         try:
             raw = device_form(load_der_public_key(public_key_info))
         except (ValueError, AttributeError):
             return None
-        # The KID is made of the public key (device API §11.2).
-        kid = hashlib.sha1(raw, usedforsecurity=False).hexdigest()[:32]
-        item = next(iter(self._halves(kid)), None)
+        item = next(iter(self._halves(kid_of(raw))), None)
         return item.attribute(CKA.ID) if item is not None else None
 
     def _remove(self, item: Item) -> None:

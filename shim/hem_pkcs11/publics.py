@@ -56,7 +56,7 @@ class PublicObject(Item):
         return self.kind.key_type
 
     def public_key(self) -> Any:
-        from hem_provider.keys.public import load_public
+        from hem_provider.publickeys import load_public
 
         return load_public(self.kind.type, self.raw)
 
@@ -152,10 +152,12 @@ def public_object(template: Template, owner: int) -> PublicObject:
         raw = device_point(kind, template.needed(CKA.EC_POINT))
     else:
         raw = template.needed(CKA.VALUE)
-        if len(raw) != kind.type.public_size:
-            raise template.error(
-                CKR.ATTRIBUTE_VALUE_INVALID, CKA.VALUE, f"{len(raw)} bytes for {kind.type.name}"
-            )
+        from hem_provider.publickeys import check_public
+
+        try:
+            check_public(kind.type, raw)
+        except ValueError as error:
+            raise template.error(CKR.ATTRIBUTE_VALUE_INVALID, CKA.VALUE, str(error)) from None
     item = PublicObject(owner, kind, raw, template.raw(CKA.LABEL) or b"", template.raw(CKA.ID) or b"")
     for flag in (CKA.VERIFY, CKA.ENCAPSULATE, CKA.ENCRYPT, CKA.WRAP, CKA.VERIFY_RECOVER):
         if template.flag(flag) and not item.flag(flag):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from device.test_tls import server, tls_server
 from support.emulator import ServedEmulator
+from support.statuses import status_answer
 
 from hem_provider.device import connect
 from hem_provider.errors import HemConnectionError
@@ -57,7 +58,8 @@ def test_a_closing_device_gets_a_connection_for_each_request(served):
         assert handshakes(hem) == 2
 
 
-OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+OK = status_answer()
+CREATED = status_answer(body=b'{"kid":"00112233445566778899aabbccddeeff"}')
 
 
 def test_a_kept_connection_that_dies_is_replaced_once_and_then_none_is_kept(tls_server):
@@ -82,7 +84,7 @@ def test_what_may_not_be_repeated_is_never_sent_over_a_kept_connection(tls_serve
 
     def answer(connection):
         connection.recv(10_000)
-        connection.sendall(OK)
+        connection.sendall(CREATED)
         connection.recv(10_000)
 
     with server(answer, tls=context) as address, connect(f"https://{address}", pin_sha256=pin) as hem:
@@ -120,7 +122,7 @@ def test_a_server_that_resumes_nothing_costs_a_bounded_number_of_sessions(tls_se
 
     def answer(connection):
         connection.recv(10_000)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+        connection.sendall(status_answer(b"Connection: close"))
 
     with server(answer, tls=context) as address, connect(f"https://{address}", pin_sha256=pin) as hem:
         kept = []

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hem_provider import errors
-from hem_provider.rest.answer import Answer
+from hem_provider.rest import fields
+from hem_provider.rest.answer import Answer, Values
 from hem_provider.rest.auth import Bearer
 from hem_provider.rest.encoding import b64, b64url, unb64
 from hem_provider.rest.keymgmt import Page, check_kid, check_label
@@ -49,24 +50,50 @@ def test_any_body_is_an_answer_or_a_protocol_error(body):
 
 @given(st.dictionaries(st.sampled_from(["a", "b"]), st.none() | st.booleans() | st.integers() | st.text()))
 def test_any_field_has_its_type_or_is_a_protocol_error(value):
-    answer = Answer.from_reply(Reply(200, {}, json.dumps(value).encode()), "test")
-    for read, kind in (
-        (answer.text, str),
-        (answer.integer, int),
-        (answer.data, bytes),
-        (answer.optional_flag, bool | None),
-        (answer.optional_number, float | None),
-        (answer.texts, tuple),
-        (answer.objects, list),
-        (answer.inner, Answer | None),
+    reply = Reply(200, {}, json.dumps(value).encode())
+    for read, needed, reader, kind in (
+        (Answer.text, True, fields.text(0, 10), str),
+        (Answer.integer, True, fields.integer(-10, 10), int),
+        (Answer.data, True, fields.data(most=10), bytes),
+        (Answer.jwt, True, fields.jwt(), fields.Jwt),
+        (Answer.optional_flag, False, fields.flag, bool | None),
+        (Answer.optional_number, False, fields.number(-10, 10), float | None),
+        (Answer.texts, False, fields.list_of(fields.text(0, 10), 5), tuple),
+        (Answer.objects, False, fields.objects(fields.Shape(), 5), list),
+        (Answer.inner, False, fields.object_of(fields.Shape()), Values | None),
     ):
+        shape = fields.Shape((fields.Field("a", reader, needed),))
         try:
-            assert isinstance(read("a"), kind)
-        except errors.HemProtocolError as error:
+            assert isinstance(read(Answer.from_reply(reply, "test", shape), "a"), kind)
+        except errors.HemAnswerFault as error:
             message = str(error)
         else:
             continue
         assert "'a'" in message
+
+
+def test_a_field_that_is_not_in_the_table_cannot_be_read():
+    answer = Answer.from_reply(Reply(200, {}, b'{"a": 1}'), "test", fields.Shape())
+    for read in (answer.text, answer.integer, answer.data, answer.optional_flag, answer.objects, answer.jwt):
+        with pytest.raises(KeyError):
+            read("a")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a": NaN}', b'{"a": -Infinity}', b'{"a": 1e999}', b'{"a": 1' + b"0" * 5000 + b"}",
+        b'{"a": 1, "a": 2}', b'{"a": "\\ud800"}', b'{"\\udfff": 1}', b'{"a": "\xff"}', b"\xef\xbb\xbf{}",
+        '{"a": 1}'.encode("utf-16"), b"[" * 100_000, b'{"a": ' + b"[" * 20 + b"]" * 20 + b"}",
+        b'{"a": "\x00"}', b"[]", b"null", b'"text"', b"1", b"{} {}", b'{"a": "' + b"x" * 2**20 + b'"}',
+    ],
+    ids=lambda body: repr(body[:20]),
+)  # fmt: skip
+def test_json_that_each_reader_takes_otherwise_is_a_fault_of_the_answer(body):
+    with pytest.raises(errors.HemAnswerFault) as raised:
+        Answer.from_reply(Reply(200, {}, body), "office: GET /x")
+    assert str(raised.value).startswith("office: GET /x: ")
+    assert len(str(raised.value)) < 200
 
 
 @pytest.mark.parametrize(

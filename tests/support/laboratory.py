@@ -44,6 +44,8 @@ class Bench:
     path: Path
     requests: list[str] = field(default_factory=list)
     before_each: Callable[[], None] | None = None
+    #: Given ``"METHOD path"`` (with ``CLOUD`` before it) and the body of each 200: what arrives instead.
+    alter: Callable[[str, bytes], bytes] | None = None
     _faults: list[tuple[str, Any]] = field(default_factory=list)
 
     def connect(self, passphrase: str | None = PASSPHRASE, **settings: Any) -> Hem:
@@ -125,7 +127,19 @@ class Bench:
                         raise what("by the bench")
                     what()
                     break
+            if self.alter is not None:
+                return altered(self.alter, line, environ, start_response)
             return inner(environ, start_response)
+
+        def altered(
+            alter: Callable[[str, bytes], bytes], line: str, environ: dict[str, Any], start_response: Any
+        ) -> Any:
+            started: list[Any] = []
+            body = b"".join(inner(environ, lambda *arguments: started.extend(arguments)))
+            if started[0].startswith("200"):
+                body = alter(line, body)
+            start_response(started[0], [each for each in started[1] if each[0].lower() != "content-length"])
+            return [body]
 
         return app
 

@@ -14,6 +14,7 @@ from hem_provider.cli.measuring.measure import FLOOR, Case
 from hem_provider.cli.measuring.subject import LABEL, Subject
 from hem_provider.device import Key
 from hem_provider.keytypes import Family
+from hem_provider.verification import ML_DSA, KnownKey, accepts
 
 __all__ = ["MESSAGE", "device_cases", "key_cases", "layers", "signing_cases"]
 
@@ -119,6 +120,14 @@ def signing_cases(subject: Subject, key: Key) -> Iterator[Case]:
     signature = private.sign(MESSAGE, *arguments)
     yield Case(
         f"verify {key.type.name}", "cryptography", lambda: public.verify(signature, MESSAGE, *arguments)
+    )
+    # What ``verify_signatures`` adds to each signature above but REST's.
+    known = KnownKey(key.type, key.attributes, key.public_bytes())
+    name = (key.type.sign_algorithms or (ML_DSA,))[0]
+    yield Case(
+        f"verify {key.type.name}",
+        "before handing out",
+        lambda: accepts(known, signature, MESSAGE, name, None),
     )
 
 

@@ -76,15 +76,17 @@ def derive_in_device(
 
 
 def _peer(mechanism: Mechanism, base: KeyObject) -> object:
-    from hem_provider.keys.public import load_public
+    from hem_provider.publickeys import check_agreeable, load_public
 
     given = mechanism.parameter
     if not isinstance(given, bytes):
         raise Pkcs11Error(CKR.MECHANISM_PARAM_INVALID, "CKM_HEM_DERIVE takes the peer's public key")
     try:
-        return load_public(base.kind.type, device_point(base.kind, given))
-    except Pkcs11Error as error:
-        raise Pkcs11Error(CKR.MECHANISM_PARAM_INVALID, error.text) from None
+        point = device_point(base.kind, given)
+        check_agreeable(base.kind.type, point)
+        return load_public(base.kind.type, point)
+    except (Pkcs11Error, ValueError) as error:
+        raise Pkcs11Error(CKR.MECHANISM_PARAM_INVALID, f"CKM_HEM_DERIVE: {error}") from None
 
 
 def _request(template: Template, attributes: Sequence[Attribute]) -> PairRequest | DeviceSecret:

@@ -141,10 +141,13 @@ def derive_key(session: Session, mechanism: Mechanism, handle: int, attributes: 
     parameter = _ecdh_parameter(mechanism)
     template = Template("derived key", attributes)
     shape = secret_shape(template, SECRET_TYPES, default=CKK.GENERIC_SECRET)
+    from hem_provider.publickeys import check_agreeable
+
     try:
         peer = device_point(item.kind, parameter.public_data)
-    except Pkcs11Error as error:
-        raise Pkcs11Error(CKR.MECHANISM_PARAM_INVALID, error.text) from None
+        check_agreeable(item.kind.type, peer)
+    except (Pkcs11Error, ValueError) as error:
+        raise Pkcs11Error(CKR.MECHANISM_PARAM_INVALID, f"CKM_ECDH1_DERIVE: {error}") from None
     secret = session.slot.hem.ecdh(item.key.kid, peer)
     return keep(session, shape, _derived(template, shape, parameter, secret))
 

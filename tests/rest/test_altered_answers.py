@@ -1,0 +1,148 @@
+"""Whatever an answer holds, an operation's outcome is the true result or an error of ours."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from support.altering import BODIES, CLAIMS, alterations, altered, paths
+from support.laboratory import bench as open_bench
+from support.operations import OPERATIONS, Keys
+
+from hem_provider.errors import HemAnswerFault, HemAuthenticationError, HemClockError, HemError
+from hem_provider.rest.answers import ANSWERS, shape_of
+
+#: In the normal run each field meets one in so many alterations, in turns; all of them in the long one.
+SHARE = 17
+#: How the addressee of an altered JWT refuses it: that is not ours to see.
+REFUSED = (HemAuthenticationError, HemClockError)
+
+
+@pytest.fixture(scope="module")
+def table(template, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("altered")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(folder))
+        with open_bench(patch, template, folder / "device.hem") as bench:
+            with bench.connect() as hem:
+                bench.keys = Keys(hem)
+                yield bench
+
+
+@pytest.fixture(scope="module")
+def truth(table, tmp_path_factory):
+    """Operation → endpoint → a true answer, of a client that knows nothing yet."""
+    found = {}
+    for operation in OPERATIONS:
+        seen = found[operation.name] = {}
+
+        def note(line, body, seen=seen):
+            seen.setdefault(shape_of(line)[0], body)
+            return body
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("nothing")))
+            with table.connect() as hem:
+                table.alter = note
+                assert operation.true(run(table, hem, operation), table.keys), operation.name
+    return found
+
+
+def run(table, hem, operation):
+    """Alterations reach ``hem`` alone: the others' questions are answered truly."""
+    try:
+        return operation.run(hem, table.keys)
+    finally:
+        table.alter = None
+
+
+def optional(endpoint, at):
+    """Whether the field may be absent, by the table; ``iv`` and ``tag`` only for some modes."""
+    shape = ANSWERS.get(endpoint)
+    if shape is None or CLAIMS in at or 0 in at or len(at) != 1 or at[0] in ("iv", "tag", "pubkey", "type"):
+        return at[-1] in ("descr", "newcrt", "iat", "jti", "aud", "iss") or CLAIMS in at
+    return all(each.name != at[0] or not each.needed for each in shape.fields)
+
+
+def cases(operation, truth, share):
+    """Endpoint, place, name of the alteration, and the change of the body."""
+    turn = share - 1  # the first one is taken
+    for endpoint, body in truth[operation.name].items():
+        own = not endpoint.endswith(" /api/auth/token") or operation.name in ("log in", "probe")
+        if not own:
+            continue
+        for name, change in BODIES.items():
+            turn += 1
+            if turn % share == 0:
+                yield endpoint, "body", name, change
+        if not body.strip():
+            continue
+        document = json.loads(body)
+        for at in paths(document):
+            value = place(document, at)
+            if at[-1] in operation.skips or CLAIMS in at[-1:]:
+                continue
+            for name, wrong in alterations(value, at, optional=optional(endpoint, at)).items():
+                turn += 1
+                if turn % share == 0:
+                    yield endpoint, at, name, lambda found, at=at, wrong=wrong: altered(found, at, wrong)
+
+
+def place(document, at):
+    from support.altering import _claims
+
+    for step in at:
+        document = _claims(document) if step == CLAIMS else document[step]
+    return document
+
+
+def outcome(table, operation, endpoint, change, cache):
+    """The error, or ``None`` for a true result; fails for anything else. Afterwards all is as it was."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(cache))
+        with table.connect() as hem:
+            table.alter = lambda line, body: change(body) if shape_of(line)[0] == endpoint else body
+            try:
+                result, error = run(table, hem, operation), None
+            except HemError as raised:
+                result, error = None, raised
+            if error is None:
+                assert operation.true(result, table.keys), "a wrong result"
+                return None
+            for client in (hem, table.connect()):
+                with client:
+                    assert operation.true(run(table, client, operation), table.keys), "wrong afterwards"
+    return error
+
+
+def _in_jwt(at):
+    return CLAIMS in at or at[-1] in ("check", "checked")
+
+
+def check(table, truth, operation, share, folder):
+    wrong, faults = [], 0
+    for number, (endpoint, at, name, change) in enumerate(cases(operation, truth, share)):
+        try:
+            error = outcome(table, operation, endpoint, change, folder / str(number))
+        except (Exception, pytest.fail.Exception) as unforeseen:
+            wrong.append(f"{endpoint} {at} {name}: {type(unforeseen).__name__}: {unforeseen}"[:300])
+            continue
+        if isinstance(error, HemAnswerFault):
+            faults += 1
+        elif error is not None and not (_in_jwt(at) and isinstance(error, REFUSED)):
+            wrong.append(f"{endpoint} {at} {name}: {type(error).__name__}: {error}"[:300])
+    assert not wrong, "\n".join(wrong)
+    return faults
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_an_operation_on_altered_answers_gives_the_true_result_or_a_fault_of_the_answer(
+    table, truth, operation, tmp_path
+):
+    assert check(table, truth, operation, SHARE, tmp_path) > 0
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_an_operation_on_every_alteration_gives_the_true_result_or_a_fault(table, truth, operation, tmp_path):
+    assert check(table, truth, operation, 1, tmp_path) > 10
