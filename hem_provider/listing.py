@@ -221,8 +221,7 @@ class Listing:
         try:
             key.learn(record)
         except HemAnswerFault:  # perhaps it is the kept list that is wrong: ask afresh the next time
-            self._keys.pop(record.kid, None)
-            self.cache.forget_listing()
+            self.clear()
             raise
         return key
 

@@ -192,3 +192,8 @@ def _own_data_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
 @pytest.fixture
 def device_core() -> type[DeviceCore]:
     return DeviceCore
+
+
+@pytest.fixture(scope="session")
+def make_device_core() -> type[DeviceCore]:
+    return DeviceCore

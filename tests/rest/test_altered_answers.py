@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 
 import pytest
-from support.altering import BODIES, CLAIMS, alterations, altered, paths
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.altering import BODIES, CLAIMS, alterations, altered, paths, value_at
 from support.laboratory import bench as open_bench
 from support.operations import OPERATIONS, Keys
 
@@ -79,21 +82,13 @@ def cases(operation, truth, share):
             continue
         document = json.loads(body)
         for at in paths(document):
-            value = place(document, at)
+            value = value_at(document, at)
             if at[-1] in operation.skips or CLAIMS in at[-1:]:
                 continue
             for name, wrong in alterations(value, at, optional=optional(endpoint, at)).items():
                 turn += 1
                 if turn % share == 0:
                     yield endpoint, at, name, lambda found, at=at, wrong=wrong: altered(found, at, wrong)
-
-
-def place(document, at):
-    from support.altering import _claims
-
-    for step in at:
-        document = _claims(document) if step == CLAIMS else document[step]
-    return document
 
 
 def outcome(table, operation, endpoint, change, cache):
@@ -146,3 +141,48 @@ def test_an_operation_on_altered_answers_gives_the_true_result_or_a_fault_of_the
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 def test_an_operation_on_every_alteration_gives_the_true_result_or_a_fault(table, truth, operation, tmp_path):
     assert check(table, truth, operation, 1, tmp_path) > 10
+
+
+FUZZED = [each for each in OPERATIONS if each.name in ("log in", "status", "list", "sign with SECP256R1")]
+
+
+def fuzz(table, truth, data):
+    """Any JSON value in any place: a result or an error of ours. What is plausible may be believed."""
+    operation = data.draw(st.sampled_from(FUZZED))
+    endpoint = data.draw(st.sampled_from(sorted(truth[operation.name])))
+    body = truth[operation.name][endpoint]
+    at = data.draw(st.sampled_from([(), *paths(json.loads(body))])) if body.strip() else ()
+    value = data.draw(VALUES)
+    change = (lambda found: altered(found, at, value)) if at else (lambda _: json.dumps(value).encode())
+    table.alter = lambda line, found: change(found) if shape_of(line)[0] == endpoint else found
+    with table.connect() as hem:
+        with suppress(HemError):
+            run(table, hem, operation)
+
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(exclude_categories=())),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=100)
+@given(st.data())
+def test_no_value_in_any_field_raises_what_is_not_ours(table, truth, data):
+    fuzz(table, truth, data)
+
+
+@pytest.mark.long
+@given(st.data())
+def test_no_value_in_any_field_raises_what_is_not_ours_in_a_long_run(table, truth, data):
+    fuzz(table, truth, data)
+
+
+def test_every_field_of_the_table_is_met(truth):
+    """Those of the device that the operations read; the tour of all endpoints meets the others."""
+    seen = {name for each in truth.values() for name in each}
+    asked = {name for name in ANSWERS if name.startswith(("POST /api/crypto/", "GET /api/keymgmt/"))}
+    assert asked <= seen
+    for name in ("POST /api/keymgmt/create", "POST /api/keymgmt/import", "POST /api/keymgmt/derive"):
+        assert name in seen

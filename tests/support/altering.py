@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-__all__ = ["BODIES", "CLAIMS", "Path", "alterations", "altered", "paths"]
+__all__ = ["BODIES", "CLAIMS", "Path", "alterations", "altered", "paths", "value_at"]
 
 #: Where a value is: names, the first of a list as 0, and the claims of a JWT behind ``CLAIMS``.
 Path = tuple[Any, ...]
@@ -96,6 +96,13 @@ def alterations(value: Any, at: Path, *, optional: bool = False) -> dict[str, An
         if name != "scope":
             found.pop("an object")
     return found
+
+
+def value_at(document: Any, at: Path) -> Any:
+    """The value at a place of a true answer."""
+    for step in at:
+        document = _claims(document) if step == CLAIMS else document[step]
+    return document
 
 
 def altered(body: bytes, at: Path, value: Any) -> bytes:
