@@ -13,7 +13,7 @@ import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from hem_provider.errors import HemProtocolError
+from hem_provider.errors import HemAnswerFault
 from hem_provider.rest.api import RestApi
 from hem_provider.rest.encoding import unb64
 from hem_provider.rest.session import LoginSession
@@ -116,7 +116,7 @@ class AuditLog:
         """The Ed25519 key (32 bytes) that vouches for the log; it has just proven itself.
 
         Keep it from a time you trust the device: a wiped device has another.
-        ``HemProtocolError`` when the proof is wrong.
+        ``HemAnswerFault`` when the proof is wrong.
         """
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -125,7 +125,7 @@ class AuditLog:
         try:
             Ed25519PublicKey.from_public_bytes(found.key).verify(found.signature, found.nonce)
         except (InvalidSignature, ValueError):
-            raise HemProtocolError("the device's log key does not prove itself") from None
+            raise HemAnswerFault("the device's log key does not prove itself") from None
         return found.key
 
     def files(self) -> list[str]:

@@ -6,6 +6,7 @@ at check-in has to be installed by the client.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Callable, Mapping
@@ -14,7 +15,7 @@ from datetime import datetime
 from typing import Any
 
 from hem_provider.config import DeviceConfig
-from hem_provider.errors import HemOperationFailed, HemProtocolError, HemTimeout
+from hem_provider.errors import HemAnswerFault, HemOperationFailed, HemTimeout, HemTLSError
 from hem_provider.rest.api import RestApi
 from hem_provider.rest.encoding import b64, unb64
 from hem_provider.rest.session import LoginSession
@@ -61,6 +62,11 @@ class DeviceCertificate:
         if offered is None:
             return None
         new = _read(offered)
+        if config.pin_sha256 not in (None, new.pin):
+            raise HemTLSError(
+                f"{config.name}: the cloud offers a certificate for another key ({new.pin}) than the "
+                f"configured pin_sha256; nothing was changed"
+            )
         pinned = RestApi(_pinned_to(config, new.pin))
         try:
             session = self._session.over(pinned)
@@ -103,6 +109,7 @@ class DeviceCertificate:
         )
         if made.csr is None:
             raise HemOperationFailed(f"{self._name}: the device gave no certificate request")
+        requested = _requested(made.csr)
         wanted = {"csr": made.csr, "genuine": made.genuine, "ip": address, "cname": cname}
         answer = self._rest.domain.request(
             prefix, {name: value for name, value in wanted.items() if value is not None}
@@ -115,17 +122,19 @@ class DeviceCertificate:
                 if time.monotonic() >= deadline:
                     raise HemTimeout(f"no certificate for {prefix!r} within {timeout:g} s")
                 self._sleep(2.0)
-        return self._install(bundle, reboot)
+        return self._install(bundle, reboot, requested)
 
     @property
     def _name(self) -> str:
         return self._rest.channel.config.name
 
-    def _install(self, bundle: Mapping[str, Any], reboot: bool) -> NewCertificate:
-        try:
-            new = _read(unb64(str(bundle["crt"])))
-        except (KeyError, ValueError):
-            raise HemProtocolError("the certificate service's answer holds no certificate") from None
+    def _install(
+        self, bundle: Mapping[str, Any], reboot: bool, requested: str | None = None
+    ) -> NewCertificate:
+        """``requested``: SHA-256 of the public key that the certificate must be for."""
+        new = _read(unb64(str(bundle["crt"])))
+        if requested not in (None, new.pin):
+            raise HemAnswerFault("the certificate service's certificate is for another key than requested")
         self._session.authorised(
             _CONFIG, lambda token: self._rest.configuration.write({"tls": dict(bundle)}, token=token)
         )
@@ -141,13 +150,32 @@ def _pinned_to(config: DeviceConfig, pin: str) -> DeviceConfig:
 def _read(chain: bytes) -> NewCertificate:
     """The leaf of a chain of concatenated DER certificates."""
     from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
 
     try:
         leaf = chain[: _der_length(chain)]
         certificate = x509.load_der_x509_certificate(leaf)
     except (ValueError, IndexError):
-        raise HemProtocolError(f"the offered certificate chain ({len(chain)} bytes) is not DER") from None
-    return NewCertificate(certificate.not_valid_after_utc, spki_sha256(leaf))
+        raise HemAnswerFault(f"the offered certificate chain ({len(chain)} bytes) is not DER") from None
+    try:
+        return NewCertificate(certificate.not_valid_after_utc, spki_sha256(leaf))
+    except (ValueError, UnsupportedAlgorithm):
+        raise HemAnswerFault(f"the offered certificate ({len(leaf)} bytes) is for no usable key") from None
+
+
+def _requested(csr: str) -> str:
+    """SHA-256 of the public key in a request: PEM, or base64 DER."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    try:
+        pem = csr.startswith("-----")
+        found = x509.load_pem_x509_csr(csr.encode()) if pem else x509.load_der_x509_csr(unb64(csr))
+        public = found.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, UnsupportedAlgorithm):
+        raise HemAnswerFault(f"the device's certificate request ({len(csr)} characters) is none") from None
+    return hashlib.sha256(public).hexdigest()
 
 
 def _der_length(data: bytes) -> int:

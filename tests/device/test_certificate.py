@@ -2,16 +2,28 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import ssl
 import time
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from support.altering import altered
 from support.laboratory import LostRequest
 
 from hem_provider.certificate import _der_length
 from hem_provider.device import connect
-from hem_provider.errors import HemConnectionError, HemOperationFailed, HemProtocolError, HemTLSError
+from hem_provider.errors import (
+    HemAnswerFault,
+    HemConnectionError,
+    HemOperationFailed,
+    HemProtocolError,
+    HemTLSError,
+)
 from hem_provider.rest.tls import spki_sha256
 
 
@@ -38,6 +50,41 @@ def test_a_name_of_ones_own_is_obtained(hem, bench, monkeypatch):
     assert hem.rest.domain.is_free("office-hem")
     hem.certificate.obtain("office-hem", address="192.168.7.1")
     assert bench.count("GET /api/system/reboot") == 1
+
+
+def another_certificate():
+    """Self-signed, base64 DER."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "other")])
+    now = datetime.datetime.now(datetime.UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + datetime.timedelta(days=9))
+    return base64.b64encode(made.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)).decode()
+
+
+def test_a_certificate_for_another_key_than_requested_is_not_installed(hem, bench, monkeypatch):
+    monkeypatch.setattr(hem.certificate, "_sleep", lambda _: None)
+    other = another_certificate()
+    bench.alter = lambda _, body: altered(body, ("crt",), other)
+    with pytest.raises(HemAnswerFault, match="for another key than requested"):
+        hem.certificate.obtain("office-hem", address="192.168.7.1")
+    assert bench.count("POST /api/system/config") == 1  # the request; nothing was installed
+    bench.alter = lambda _, body: altered(body, ("crt",), "AAAA")
+    with pytest.raises(HemAnswerFault, match="not DER"):
+        hem.certificate.obtain_default()
+    assert bench.count("POST /api/system/config") == 1
+
+
+def test_an_offer_for_another_key_than_the_pinned_one_changes_nothing(bench):
+    bench.backend(checkin_newcrt=True)
+    with bench.connect(pin_sha256="00" * 32) as hem, pytest.raises(HemTLSError, match="another key"):
+        hem.certificate.renew()
+    assert bench.count("POST /api/system/config") == 0
+
+
+def test_a_service_that_does_not_say_whether_a_name_is_free_is_not_believed(hem, bench):
+    bench.fault("CLOUD GET /domain/check/office", 503)
+    with pytest.raises(HemOperationFailed, match="does not say"):
+        hem.rest.domain.is_free("office")
 
 
 @pytest.mark.parametrize("prefix", ["", "a/b", "ü", "a b", "a.b"])

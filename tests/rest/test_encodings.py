@@ -7,11 +7,11 @@ import json
 import threading
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hem_provider import errors
-from hem_provider.rest import fields
+from hem_provider.rest import answers, fields
 from hem_provider.rest.answer import Answer, Values
 from hem_provider.rest.auth import Bearer
 from hem_provider.rest.encoding import b64, b64url, unb64
@@ -70,6 +70,37 @@ def test_any_field_has_its_type_or_is_a_protocol_error(value):
         else:
             continue
         assert "'a'" in message
+
+
+#: Values of any JSON type, those that come near the truth among them.
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(st.characters(exclude_categories=()))
+    | st.sampled_from([b64(bytes(size)) for size in (0, 1, 16, 32, 33, 64)])
+    | st.sampled_from(["a.b.c", "eyJhIjoxfQ.eyJleHAiOjFlOTl9.AA", "00" * 16, "1:rw", 10**20, -1]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@pytest.mark.parametrize("endpoint", answers.ANSWERS)
+@settings(max_examples=25)
+@given(data=st.data())
+def test_any_values_in_the_fields_of_any_endpoint_are_read_or_are_a_fault_that_names_it(endpoint, data):
+    shape = answers.ANSWERS[endpoint]
+    value = {each.name: data.draw(VALUES, each.name) for each in shape.fields}
+    asked = fields.Asked(algorithm="AES256-CBC", size=32, kid="00" * 16, scope="x", until=10**9, echo="x")
+    reply = Reply(200, {}, json.dumps(value).encode())
+    try:
+        answer = Answer.from_reply(reply, endpoint, shape, asked)
+    except errors.HemAnswerFault as error:
+        assert str(error).startswith(endpoint)  # noqa: PT017
+        assert len(str(error)) < 400  # noqa: PT017
+    else:
+        assert answer.raw == value
 
 
 def test_a_field_that_is_not_in_the_table_cannot_be_read():
