@@ -76,6 +76,8 @@ def alterations(value: Any, at: Path, *, optional: bool = False) -> dict[str, An
     found: dict[str, Any] = dict(_NEVER)
     if not optional and name != "descr":
         found |= {"null": None, "gone": _GONE}
+        if at[-1] == 0:  # a shorter list may be as true
+            del found["gone"]
     if isinstance(value, str):
         found |= _NOT_TEXT
         if name not in _FREE:
