@@ -117,7 +117,7 @@ class DeviceCertificate:
         deadline = time.monotonic() + timeout
         bundle = None if isinstance(answer, str) else answer
         while bundle is None:
-            bundle = self._rest.domain.result(str(answer))
+            bundle = self._rest.domain.result(str(answer), within=deadline - time.monotonic())
             if bundle is None:
                 if time.monotonic() >= deadline:
                     raise HemTimeout(f"no certificate for {prefix!r} within {timeout:g} s")

@@ -85,7 +85,7 @@ class HemConnectionError(HemError):
 
 
 class HemUnreachable(HemConnectionError):
-    """Name look-up, routing or connecting failed; the request was not processed."""
+    """Name look-up, routing, connecting or the TLS handshake failed; the request was not processed."""
 
 
 class HemTimeout(HemConnectionError):

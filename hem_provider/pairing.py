@@ -59,7 +59,8 @@ class Pairing:
         """
         deadline = time.monotonic() + seconds
         while True:
-            answer = self._phones.rest.broker.registration(self._registration.rid)
+            left = deadline - time.monotonic()
+            answer = self._phones.rest.broker.registration(self._registration.rid, within=left)
             if answer is not None:
                 return self._phones.finish(self._registration, answer)
             if time.monotonic() >= deadline:

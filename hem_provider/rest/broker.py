@@ -5,6 +5,7 @@ It is outside the device; every call is over verified TLS, without authenticatio
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -66,12 +67,12 @@ class BrokerApi:
         answer = self._done("POST", "/register/init", {"epk": epk, "eid": eid, "request": request})
         return Registration(answer.text("rid"), answer.text("link"))
 
-    def registration(self, rid: str) -> PhoneAnswer | None:
-        """``GET register/check``: ``None`` while the phone has not answered.
+    def registration(self, rid: str, *, within: float = math.inf) -> PhoneAnswer | None:
+        """``GET register/check``: ``None`` while the phone has not answered. ``within``: seconds left.
 
         ``HemOperationFailed`` when it was refused or has expired.
         """
-        answer = self._poll(f"/register/check/{rid}", "the pairing was refused or has expired")
+        answer = self._poll(f"/register/check/{rid}", "the pairing was refused or has expired", within)
         return None if answer is None else PhoneAnswer(answer.text("pid"), answer.jwt("reply").text)
 
     def finalise(self, rid: str, validation: Mapping[str, Any]) -> None:
@@ -88,18 +89,18 @@ class BrokerApi:
             raise self._failed("/event/new", reply.status)
         return answer.text("eventid"), answer.optional_integer("sentcnt") or 0
 
-    def approval(self, event: str) -> Approval | None:
-        """``GET event/check``: ``None`` while no phone has decided."""
-        answer = self._poll(f"/event/check/{event}", "the login request has expired")
+    def approval(self, event: str, *, within: float = math.inf) -> Approval | None:
+        """``GET event/check``: ``None`` while no phone has decided. ``within``: seconds left."""
+        answer = self._poll(f"/event/check/{event}", "the login request has expired", within)
         if answer is None:
             return None
         if answer.optional_flag("deny"):
             return Approval(None)
         return Approval(answer.jwt("authreply").text)
 
-    def cancel(self, event: str) -> None:
-        """``DELETE event``: withdraw a request; one that is gone already is fine."""
-        self._channel.cloud("DELETE", f"{_BASE}/event/{event}")
+    def cancel(self, event: str, *, within: float = math.inf) -> None:
+        """``DELETE event``: withdraw a request; one that is gone already is fine. ``within``: seconds."""
+        self._channel.cloud("DELETE", f"{_BASE}/event/{event}", within=within)
 
     def subscribers(self, proof: Mapping[str, Any], epk: str) -> Mapping[str, Any]:
         """``POST subscribers/list``: the paired phones as the broker knows them, as it tells."""
@@ -115,8 +116,8 @@ class BrokerApi:
             raise self._failed(path, reply.status)
         return answer
 
-    def _poll(self, path: str, gone: str) -> Answer | None:
-        reply, answer = self._channel.cloud("GET", _BASE + path)
+    def _poll(self, path: str, gone: str, within: float) -> Answer | None:
+        reply, answer = self._channel.cloud("GET", _BASE + path, within=within)
         if reply.status == 202:
             return None
         if reply.status in (404, 410):

@@ -11,7 +11,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any
 from urllib.parse import urlsplit
 
@@ -26,7 +26,7 @@ from hem_provider.rest.repeat import repeatable
 from hem_provider.rest.status import Meanings, error_for
 from hem_provider.rest.transports import Carriers
 from hem_provider.rest.turns import turn
-from hem_provider.rest.wire import ConnectionLostError, Reply, Request, Transport
+from hem_provider.rest.wire import ConnectionLostError, Limit, Reply, Request, Transport
 
 __all__ = ["MAX_BODY", "Channel", "Statistics"]
 
@@ -36,6 +36,8 @@ _log = logging.getLogger("hem_provider.rest")
 MAX_BODY = 7300
 #: A device that answered this recently is given a second chance to connect, after a pause; seconds.
 _RECENTLY, _BREATH = 60.0, 0.5
+#: A look at the end of a wait is not cut shorter than this, in seconds.
+_LEAST_LOOK = 1.0
 #: Endpoints that exist over TLS only (device API §1.2).
 _TLS_ONLY = ("/api/keymgmt/", "/api/crypto/")
 
@@ -75,16 +77,16 @@ class Channel:
         upload: bytes | IO[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         token: str | None = None,
-        timeout: float | None = None,
+        timeout: Limit | None = None,
         meanings: Meanings | None = None,
         asked: Asked | None = None,
     ) -> Answer:
         """One request to the device; its JSON answer, held against the table of answers.
 
-        ``timeout`` (s) replaces the configured one. ``meanings`` narrows status codes. ``asked``: what
-        the answer must agree with. Raises what ``error_for`` says for a status ≥ 300,
-        ``HemAnswerFault`` for an answer that cannot be true, ``HemConnectionError``'s children for a
-        lost one, and ``MessageTooLong`` or ``HemRequestRefused`` for what is never sent.
+        ``timeout``, for the whole request, replaces the configured one. ``meanings`` narrows status
+        codes. ``asked``: what the answer must agree with. Raises what ``error_for`` says for a status
+        ≥ 300, ``HemAnswerFault`` for an answer that cannot be true, ``HemConnectionError``'s children
+        for a lost one, and ``MessageTooLong`` or ``HemRequestRefused`` for what is never sent.
         """
         reply = self.exchange(
             method, path, body=body, upload=upload, headers=headers, token=token, timeout=timeout
@@ -107,7 +109,7 @@ class Channel:
         upload: bytes | IO[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         token: str | None = None,
-        timeout: float | None = None,
+        timeout: Limit | None = None,
     ) -> Reply:
         """Like ``call``, but whatever status comes back is the caller's to judge."""
         if self._plain and path.startswith(_TLS_ONLY):
@@ -132,16 +134,9 @@ class Channel:
             if self._plain and not self._warned:
                 self._warned = True
                 _log.warning("%s: PLAIN HTTP: whoever listens can use this login", self.config.url)
-        wait = self.config.timeout if timeout is None else timeout
-        request = Request(method, path, fields, data, wait, upload is None and repeatable(method, path))
-        transport = self._carriers.get().device()
-        try:
-            reply = self._send(transport, request)
-        except ConnectionLostError as lost:
-            if not request.repeatable:
-                raise
-            _log.info("%s; sent once more", lost)
-            reply = self._send(transport, request)
+        limit = timeout or Limit(self.config.timeout)
+        request = Request(method, path, fields, data, limit, upload is None and repeatable(method, path))
+        reply = self._send(self._carriers.get().device(), request)
         self.server = reply.headers.get("server", self.server)
         return reply
 
@@ -151,14 +146,20 @@ class Channel:
         path: str,
         *,
         body: Mapping[str, Any] | None = None,
-        timeout: float | None = None,
+        within: float = math.inf,
     ) -> tuple[Reply, Answer]:
-        """One JSON request to the cloud service; the reply and, for 2xx, its object."""
+        """One JSON request to the cloud service; the reply and, for 2xx, its object.
+
+        ``within``: seconds that are left of a longer wait, of which this is one look.
+        """
         data = None if body is None else json.dumps(dict(body), separators=(",", ":")).encode("utf-8")
         fields = {"User-Agent": f"hem-provider/{__version__}"}
         if data is not None:
             fields["Content-Type"] = "application/json"
-        request = Request(method, path, fields, data, timeout or self.config.timeout)
+        limit = Limit(self.config.timeout)
+        if within < limit.seconds:
+            limit = Limit(max(within, _LEAST_LOOK), "what was left of the wait")
+        request = Request(method, path, fields, data, limit)
         self.statistics.calls += 1
         reply = self._carriers.get().cloud().send(request)
         endpoint, shape = shape_of(f"{CLOUD}{method} {path}")
@@ -176,26 +177,42 @@ class Channel:
             carriers.close()
 
     def _send(self, transport: Transport, request: Request) -> Reply:
+        """In the device's turn. What is sent again, for either reason, is within the same deadline."""
         config = self.config
         with turn(
             config.url,
             where=self._where(request.method, request.path),
-            timeout=request.timeout,
+            timeout=request.limit.seconds,
             spacing=config.spacing,
             among_processes=self._network,
         ):
+            request = replace(request, ends=time.monotonic() + request.limit.seconds)
             try:
-                reply = self._attempt(transport, request)
-            except HemUnreachable as refused:
-                # Nothing was processed. A device that answered a moment ago refuses a connection
-                # now and then (device API §1.4); one that is away is told at once.
-                if time.monotonic() - self._reached > _RECENTLY:
+                reply = self._reach(transport, request)
+            except ConnectionLostError as lost:
+                if not request.repeatable:
                     raise
-                _log.info("%s; tried once more", refused)
-                time.sleep(_BREATH)
-                reply = self._attempt(transport, request)
+                _log.info("%s; sent once more", lost)
+                time.sleep(config.spacing)
+                reply = self._reach(transport, request)
             self._reached = time.monotonic()
             return reply
+
+    def _reach(self, transport: Transport, request: Request) -> Reply:
+        try:
+            return self._attempt(transport, request)
+        except HemUnreachable as refused:
+            # Nothing was processed. A device that answered a moment ago refuses a connection
+            # now and then (device API §1.4); one that is away is told at once.
+            if time.monotonic() - self._reached > _RECENTLY or self._left(request) <= _BREATH:
+                raise
+            _log.info("%s; tried once more", refused)
+            time.sleep(_BREATH)
+            return self._attempt(transport, request)
+
+    @staticmethod
+    def _left(request: Request) -> float:
+        return math.inf if request.ends is None else request.ends - time.monotonic()
 
     def _attempt(self, transport: Transport, request: Request) -> Reply:
         self.statistics.calls += 1

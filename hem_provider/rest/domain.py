@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,9 +42,10 @@ class DomainApi:
             raise HemOperationFailed(f"the certificate service refuses {prefix!r} (HTTP {reply.status})")
         return answer.text("id") if answer.optional_data("crt") is None else answer.raw
 
-    def result(self, request_id: str) -> Mapping[str, Any] | None:
-        """``GET domain/register/{id}``: the bundle, or ``None`` while it is being made."""
-        reply, answer = self._channel.cloud("GET", f"/domain/register/{request_id}")
+    def result(self, request_id: str, *, within: float = math.inf) -> Mapping[str, Any] | None:
+        """``GET domain/register/{id}``: the bundle, or ``None`` while it is being made. ``within``:
+        seconds left."""
+        reply, answer = self._channel.cloud("GET", f"/domain/register/{request_id}", within=within)
         if reply.status == 200:
             return answer.raw
         if reply.status in (201, 202, 404):

@@ -14,22 +14,15 @@ import time
 from typing import IO, Any, NoReturn
 
 import requests
-import requests.adapters
 import requests.structures
-import urllib3
-from urllib3.connection import HTTPSConnection
-from urllib3.connectionpool import HTTPSConnectionPool
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    HTTPError,
-    NewConnectionError,
-    ReadTimeoutError,
-)
+from urllib3.exceptions import HTTPError
 from urllib3.exceptions import SSLError as PoolSSLError
 
 from hem_provider.errors import HemProtocolError, HemTimeout, HemTLSError, HemUnreachable
+from hem_provider.rest.adapter import Adapter, within
+from hem_provider.rest.deadline import AnswerTooLargeError, Deadline
 from hem_provider.rest.tls import PinMismatchError
-from hem_provider.rest.wire import MAX_ANSWER, ConnectionLostError, Reply, Request
+from hem_provider.rest.wire import MAX_ANSWER, ConnectionLostError, Limit, Reply, Request
 
 __all__ = ["HttpTransport"]
 
@@ -40,6 +33,8 @@ _KEEP, _DISTRUST = 10.0, 300.0
 _WITHOUT_BODY = ("GET", "HEAD")
 #: OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED.
 _EXPIRED = 10
+#: What is waited for once the head of the answer is here, as ``Deadline.stage`` has it.
+_WHOLE_ANSWER = "whole answer"
 
 
 class HttpTransport:
@@ -60,12 +55,11 @@ class HttpTransport:
         loudly_unverified: bool = False,
     ) -> None:
         self._url = url.rstrip("/")
-        self._connect_timeout = connect_timeout
+        self._connecting = Limit(connect_timeout, "connect_timeout")
         self._proxies = {"https": proxy, "http": proxy} if proxy else {}
         self._context = context
         self._verify = context is None or context.verify_mode != ssl.CERT_NONE
-        # The adapter without a session: nothing of the environment, no cookies, no redirects.
-        self._adapter = requests.adapters.HTTPAdapter(max_retries=0) if context is None else _Adapter(context)
+        self._adapter = Adapter(context)
         self._kept_at = self._distrust_until = -math.inf
         if loudly_unverified:
             _log.warning(
@@ -76,26 +70,28 @@ class HttpTransport:
     def send(self, request: Request) -> Reply:
         """Send one request and read its whole answer; see ``Transport.send``."""
         now = time.monotonic()
-        deadline = now + self._connect_timeout + request.timeout
+        deadline = Deadline(request.limit, self._connecting, ends=request.ends)
         reusing = request.repeatable and now - self._kept_at <= _KEEP
         if not reusing:
             self._adapter.close()
         before = self._handshakes
         try:
-            response = self._adapter.send(
-                self._prepared(request, keep=self._context is not None and now >= self._distrust_until),
-                stream=True,
-                timeout=(self._connect_timeout, request.timeout),
-                verify=self._verify,
-                proxies=self._proxies,
-            )
+            with within(deadline):
+                response = self._adapter.send(
+                    self._prepared(request, keep=self._context is not None and now >= self._distrust_until),
+                    stream=True,
+                    timeout=deadline.left(),  # of each step; the sockets see to the whole
+                    verify=self._verify,
+                    proxies=self._proxies,
+                )
             with contextlib.closing(response):
-                body = self._read(response, deadline)
+                deadline.stage = _WHOLE_ANSWER
+                body = self._read(response)
         except (requests.exceptions.RequestException, HTTPError, OSError) as error:
             self._adapter.close()
             if reusing and self._handshakes == before:
                 self._distrust_until = now + _DISTRUST
-            self._fail(error, request)
+            self._fail(error, request, deadline)
         self._kept_at = time.monotonic()
         headers = {name.lower(): value for name, value in response.headers.items()}
         if not body and not headers.keys() & {"content-length", "transfer-encoding"}:
@@ -121,19 +117,17 @@ class HttpTransport:
             prepared.headers["Content-Length"] = str(0 if request.body is None else _length(request.body))
         return prepared
 
-    def _read(self, response: requests.Response, deadline: float) -> bytes:
+    def _read(self, response: requests.Response) -> bytes:
         body = bytearray()
-        # One read from the socket at a time: a slow trickle must not outlast the deadline.
+        # What one read from the socket gives: waiting for more would go on with a peer that trickles.
         read = getattr(response.raw, "read1", response.raw.read)
         while chunk := read(_CHUNK):
             body += chunk
             if len(body) > MAX_ANSWER:
                 raise HemProtocolError(f"{self._url}: the answer is larger than {MAX_ANSWER} bytes")
-            if time.monotonic() > deadline:
-                raise HemTimeout(f"{self._url}: the answer was not complete in time")
         return bytes(body)
 
-    def _fail(self, error: Exception, request: Request) -> NoReturn:
+    def _fail(self, error: Exception, request: Request, deadline: Deadline) -> NoReturn:
         where = f"{self._url}: {request.method} {request.path}"
         causes = list(_causes(error))
         for cause in causes:
@@ -149,22 +143,23 @@ class HttpTransport:
                     f"{where}: the certificate is not acceptable: {cause.verify_message}. "
                     "Give the right ca_file or pin_sha256, or the name the certificate is for"
                 ) from error
-        if _any(causes, (ConnectTimeoutError, NewConnectionError)):
-            # NameResolutionError and refused connections are NewConnectionError.
-            reason = next(
-                (str(cause) for cause in reversed(causes) if isinstance(cause, OSError)),
-                "no connection in time",
-            )
-            raise HemUnreachable(f"{self._url}: cannot reach the device: {reason}") from error
-        if _any(causes, (ReadTimeoutError, TimeoutError)):
-            raise HemTimeout(f"{where}: no answer within {request.timeout:g} s") from error
-        if _any(causes, (ssl.SSLEOFError, ssl.SSLZeroReturnError)):
-            raise ConnectionLostError(f"{where}: the connection was lost") from error
-        if _any(causes, (ssl.SSLError, PoolSSLError)):
+            if isinstance(cause, AnswerTooLargeError):
+                raise HemProtocolError(f"{where}: the answer does not end: {cause}") from error
+        late = _any(causes, (TimeoutError,))
+        cut = _any(causes, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
+        if not late and not cut and _any(causes, (ssl.SSLError, PoolSSLError)):
             raise HemTLSError(f"{where}: TLS failed: {causes[-1]}") from error
-        raise ConnectionLostError(
-            f"{where}: the connection was lost before the answer: {causes[-1]}"
-        ) from error
+        if deadline.connecting:
+            # A name without an address, a refused connection and a proxy that says no are OSErrors.
+            found = [str(cause) for cause in causes if isinstance(cause, OSError)]
+            reason = f"no {deadline.stage} within {deadline.limit}" if late else found[-1]
+            raise HemUnreachable(f"{self._url}: cannot reach the device: {reason}") from error
+        if late:
+            begun = deadline.stage == _WHOLE_ANSWER
+            what = "the answer was not complete in time, which is" if begun else "no answer within"
+            raise HemTimeout(f"{where}: {what} {deadline.limit}") from error
+        lost = "" if cut else f" before the answer: {causes[-1]}"
+        raise ConnectionLostError(f"{where}: the connection was lost{lost}") from error
 
     def close(self) -> None:
         """Drop connections; new ones are opened when needed."""
@@ -190,71 +185,3 @@ def _causes(error: BaseException) -> Any:
 
 def _any(causes: list[BaseException], classes: tuple[type[BaseException], ...]) -> bool:
     return any(isinstance(cause, classes) for cause in causes)
-
-
-class _Connection(HTTPSConnection):
-    """Head and body leave in one TLS record: sent one after the other they cost a small peer, and us,
-    a round more. Trusts the decision of our context: the library would warn for pinned ones too.
-    """
-
-    _head: bytes | None = None  # waits for its body; empty: is about to come
-
-    def connect(self) -> None:
-        super().connect()
-        self.is_verified = True
-
-    def request(self, method: str, url: str, body: Any = None, *args: Any, **kwargs: Any) -> None:
-        self._head = b"" if isinstance(body, bytes) and body else None
-        super().request(method, url, body, *args, **kwargs)
-
-    def send(self, data: Any) -> None:
-        if self._head == b"":
-            self._head = bytes(data)
-            return
-        head, self._head = self._head, None
-        super().send(data if head is None else head + data)
-
-
-class _Pool(HTTPSConnectionPool):
-    ConnectionCls = _Connection
-
-
-class _Adapter(requests.adapters.HTTPAdapter):
-    """Uses our TLS context as it is: without this, ``requests`` adds its CA bundle to it.
-
-    It speaks to one host: the pool is looked up once, and an answer is no more than what we read.
-    """
-
-    def __init__(self, context: ssl.SSLContext) -> None:
-        self._context = context
-        self._pool: Any = None
-        super().__init__(max_retries=0)
-
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> Any:
-        if self._pool is None:
-            self._pool = super().get_connection_with_tls_context(*args, **kwargs)
-        return self._pool
-
-    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-        response = requests.Response()
-        response.request, response.raw = req, resp
-        response.status_code, response.headers = resp.status, resp.headers
-        return response
-
-    def close(self) -> None:
-        self._pool = None
-        super().close()
-
-    def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
-        super().init_poolmanager(connections, maxsize, block, ssl_context=self._context, **kwargs)
-        self.poolmanager.pool_classes_by_scheme = {
-            "http": urllib3.HTTPConnectionPool,
-            "https": _Pool,
-        }
-
-    def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
-        return super().proxy_manager_for(proxy, ssl_context=self._context, **kwargs)
-
-    def cert_verify(self, conn: Any, url: str, verify: Any, cert: Any) -> None:  # noqa: ARG002 - the library's signature
-        conn.cert_reqs = self._context.verify_mode
-        conn.ca_certs = conn.ca_cert_dir = None

@@ -19,6 +19,7 @@ from hem_provider.rest.channel import Channel
 from hem_provider.rest.encoding import b64
 from hem_provider.rest.fields import Asked
 from hem_provider.rest.status import Meanings, error_for
+from hem_provider.rest.wire import Limit
 
 __all__ = ["PAGE", "KeyMaterial", "KeyRecord", "KeymgmtApi", "Page", "check_kid", "check_label"]
 
@@ -163,7 +164,7 @@ class KeymgmtApi:
     ) -> str:
         """``POST create``; scope ``keymgmt:gen``. The new KID. Not to be repeated blindly."""
         body = _fields(label=check_label(label), type=type, mode=mode, descr=descr)
-        timeout = self._channel.config.keygen_timeout
+        timeout = Limit(self._channel.config.keygen_timeout, "keygen_timeout")
         answer = self._channel.call(
             "POST", "/api/keymgmt/create", body=body, token=token, timeout=timeout, meanings=_CREATE
         )
@@ -200,7 +201,7 @@ class KeymgmtApi:
         body = _fields(label=check_label(label), type=type, mode=mode, descr=descr)
         body["kid"] = check_kid(kid)
         body.update(peer_field(peer))
-        timeout = self._channel.config.keygen_timeout
+        timeout = Limit(self._channel.config.keygen_timeout, "keygen_timeout")
         return self._channel.call(
             "POST", "/api/keymgmt/derive", body=body, token=token, timeout=timeout
         ).text("kid")

@@ -28,6 +28,8 @@ _log = logging.getLogger("hem_provider.session")
 
 #: How far ahead of and behind our clock a request may be issued before the broker minds, seconds.
 _AHEAD, _BEHIND = 2.0, -15.0
+#: Longest that withdrawing a request keeps its caller, in seconds.
+_WITHDRAWING = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,8 +85,8 @@ class MobileLogin:
     def _decision(self, event: str) -> str:
         deadline = time.monotonic() + self.wait
         try:
-            while time.monotonic() < deadline:
-                approval = self._rest.broker.approval(event)
+            while (left := deadline - time.monotonic()) > 0:
+                approval = self._rest.broker.approval(event, within=left)
                 if approval is not None:
                     if approval.authreply is None:
                         raise HemApprovalDenied("the login was refused on the phone")
@@ -99,6 +101,6 @@ class MobileLogin:
 
     def _withdraw(self, event: str) -> None:
         with suppress(HemConnectionError):
-            self._rest.broker.cancel(event)
+            self._rest.broker.cancel(event, within=_WITHDRAWING)
 
     _pause: Callable[[float], None] = staticmethod(time.sleep)

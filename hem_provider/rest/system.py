@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from hem_provider.errors import HemClockError, HemUnreachable
 from hem_provider.rest.channel import Channel
 from hem_provider.rest.status import Meanings
-from hem_provider.rest.wire import ConnectionLostError
+from hem_provider.rest.wire import ConnectionLostError, Limit
 
 __all__ = ["FLS_BITS", "CheckInResult", "Repository", "SelfTest", "Status", "SystemApi", "Version"]
 
-#: Longest self-test, in seconds.
-_SELFTEST = 60.0
+#: Longest self-test.
+_SELFTEST = Limit(60.0, "the limit of a self-test")
 
 #: Bits of ``fls_state``, the fail state latch (device API §17.1).
 FLS_BITS = {

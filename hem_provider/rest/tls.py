@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from hem_provider.errors import HemConfigError
+from hem_provider.rest.sockets import Timed
 from hem_provider.trust import check_not_writable_by_others
 
-__all__ = ["PinMismatchError", "client_context", "spki_sha256"]
+__all__ = ["PinMismatchError", "client_context", "proxy_context", "spki_sha256"]
 
 
 #: Taking a session from a connection leaks some 6 KB before Python 3.12.8 and 3.13.1 (CPython issue
@@ -39,8 +40,8 @@ def spki_sha256(certificate: bytes) -> str:
     return hashlib.sha256(public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()
 
 
-class _Socket(ssl.SSLSocket):
-    """Hands the TLS session to its context as soon as the first data has come.
+class _Socket(Timed, ssl.SSLSocket):
+    """Keeps a deadline, and hands the TLS session to its context as soon as the first data has come.
 
     TLS 1.3 tickets arrive after the handshake, and the session is gone once the socket closes.
     """
@@ -64,12 +65,16 @@ class _Context(ssl.SSLContext):
     handshakes = 0  #: begun so far
     _taken = 0
 
-    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
+    def wrap_socket(self, sock: Any, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
         self.handshakes += 1
+        deadline = getattr(sock, "deadline", None)
+        if deadline is not None:
+            deadline.stage = "TLS handshake"
+            sock.settimeout(deadline.left())  # which OpenSSL's handshake keeps as a whole
         if kwargs.get("session") is None:
             kwargs["session"] = self.session
         try:
-            wrapped = super().wrap_socket(*args, **kwargs)
+            wrapped = super().wrap_socket(sock, *args, **kwargs)
         except OSError:
             self.session = None  # never let a stale session make a second failure
             raise
@@ -80,6 +85,8 @@ class _Context(ssl.SSLContext):
                 self.session = None
                 wrapped.close()
                 raise PinMismatchError(f"the peer's public key has SHA-256 {found}, but {self.pin} is pinned")
+        if deadline is not None and isinstance(wrapped, Timed):
+            wrapped.deadline = deadline
         return wrapped
 
     def learn(self, connection: ssl.SSLSocket) -> None:
@@ -113,6 +120,14 @@ def client_context(
             raise HemConfigError(f"CA file {ca_file}: {reason}") from None
     else:
         _load_system_authorities(context)
+    return context
+
+
+def proxy_context() -> ssl.SSLContext:
+    """For the outer TLS of a proxy: the system's authorities, and TLS 1.2 is enough for what it carries."""
+    context = _Context(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    _load_system_authorities(context)
     return context
 
 

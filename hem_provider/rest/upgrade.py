@@ -10,15 +10,15 @@ from contextlib import suppress
 from hem_provider.errors import HemOperationFailed, MessageTooLong
 from hem_provider.rest.channel import Channel
 from hem_provider.rest.status import Meanings, error_for
-from hem_provider.rest.wire import ConnectionLostError
+from hem_provider.rest.wire import ConnectionLostError, Limit
 
 __all__ = ["Image", "UpgradeApi", "UpgradeState"]
 
 _UPLOAD: Meanings = {406: (HemOperationFailed, "the upload ended early")}
 _INSTALL: Meanings = {406: (HemOperationFailed, "there is no verified image to install")}
-#: An upload takes minutes over USB; seconds.
-_UPLOAD_TIMEOUT = 600.0
-_CHECK_TIMEOUT = 120.0
+#: An upload takes minutes over USB.
+_UPLOAD_TIMEOUT = Limit(600.0, "the limit of an upload")
+_CHECK_TIMEOUT = Limit(120.0, "the limit of a check")
 
 #: Called with bytes sent and bytes in all.
 Progress = Callable[[int, int], None]

@@ -8,7 +8,7 @@ from typing import IO, Protocol
 
 from hem_provider.errors import HemProtocolError
 
-__all__ = ["MAX_ANSWER", "ConnectionLostError", "Reply", "Request", "Transport"]
+__all__ = ["MAX_ANSWER", "ConnectionLostError", "Limit", "Reply", "Request", "Transport"]
 
 #: Largest answer taken, in bytes. Log files are the largest answers of a device.
 MAX_ANSWER = 64 * 1024 * 1024
@@ -22,10 +22,22 @@ class ConnectionLostError(HemProtocolError):
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """A bound in seconds, and what it is called where a user meets it."""
+
+    seconds: float
+    name: str = "timeout"
+
+    def __str__(self) -> str:
+        return f"{self.seconds:g} s ({self.name})"
+
+
+@dataclass(frozen=True, slots=True)
 class Request:
     """One request. ``body`` is bytes, or a readable with ``__len__`` for an upload.
 
-    ``timeout`` is the longest wait for the answer, in seconds, after the connection is made.
+    ``limit`` is for all of it: connecting, sending, the whole answer. ``ends``: when that is over
+    (monotonic time), where it has begun already; ``None``: as of now.
     ``repeatable``: it does no harm twice, so that it may go over a connection that was kept and may
     turn out to be dead; any other gets a connection of its own.
     """
@@ -34,8 +46,9 @@ class Request:
     path: str
     headers: Mapping[str, str] = field(repr=False)  # holds the bearer
     body: bytes | IO[bytes] | None = field(repr=False)
-    timeout: float
+    limit: Limit
     repeatable: bool = False
+    ends: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +64,8 @@ class Transport(Protocol):
     """Carries requests to one host, one at a time. Used by one process only."""
 
     def send(self, request: Request) -> Reply:
-        """Raises ``HemUnreachable``, ``HemTLSError``, ``HemTimeout`` or ``ConnectionLostError``."""
+        """Raises ``HemUnreachable``, ``HemTLSError``, ``HemTimeout`` or ``ConnectionLostError``, and
+        ``HemProtocolError`` for an answer without end."""
 
     def close(self) -> None:
         """Drop connections; a later ``send`` opens them anew."""

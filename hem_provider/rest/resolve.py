@@ -1,0 +1,69 @@
+"""Addresses of a host's name, within a deadline.
+
+The C library's look-up cannot be told how long it may take; it is asked in a thread, which is left
+behind when the time is up (it ends when the library gives up). An address needs no thread.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+
+from hem_provider.rest.deadline import Deadline
+
+__all__ = ["Address", "ask_in_place", "look_up"]
+
+#: As ``socket.getaddrinfo`` gives it: family, type, protocol, canonical name, address.
+Address = tuple[int, int, int, str, tuple[object, ...]]
+
+_in_place = False
+
+
+def ask_in_place() -> None:
+    """Make no thread from now on, for programs that forbid it; a look-up then takes what it takes."""
+    global _in_place
+    _in_place = True
+
+
+def look_up(host: str, port: int, deadline: Deadline) -> list[Address]:
+    """All addresses in the system's order of preference.
+
+    Raises ``OSError`` (``socket.gaierror``) for a name that has none, ``TimeoutError`` at the deadline.
+    """
+    try:
+        return _ask(host, port, socket.AI_NUMERICHOST)
+    except OSError:
+        pass  # a name
+    deadline.stage = "address for its name"
+    answer: list[list[Address] | OSError] = []
+
+    def ask() -> None:
+        try:
+            answer.append(_ask(host, port, 0))
+        except OSError as error:
+            answer.append(error)
+        except UnicodeError as error:  # a label that is empty or too long
+            answer.append(OSError(f"{host!r} is no host name: {error}"))
+
+    if _in_place or not _in_thread(ask, deadline.left()):
+        ask()
+    if not answer:
+        deadline.left()  # raises: the time is up, or
+        raise TimeoutError(f"no address for {host}")
+    if isinstance(answer[0], OSError):
+        raise answer[0]
+    return answer[0]
+
+
+def _in_thread(ask: object, seconds: float) -> bool:
+    thread = threading.Thread(target=ask, name="hem-look-up", daemon=True)  # type: ignore[arg-type]
+    try:
+        thread.start()
+    except RuntimeError:  # no thread is to be had
+        return False
+    thread.join(seconds)
+    return True
+
+
+def _ask(host: str, port: int, flags: int) -> list[Address]:
+    return socket.getaddrinfo(host, port, 0, socket.SOCK_STREAM, 0, flags)  # type: ignore[return-value]
