@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from benchmarks.commands import Commands
-from benchmarks.crowd import measure_crowd
+from benchmarks.crowd import CROWD, measure_crowd, waits
 from benchmarks.gate import broken, grown
 from benchmarks.laboratory import Fact
 from benchmarks.memory import measure_memory
@@ -41,6 +41,8 @@ def main() -> int:
         for group in _measure(Path(folder), options, facts):
             figures += group
             print(plain([each for each in group if each.samples]), end="\n\n", flush=True)
+            if group and group[0].group == CROWD:
+                print(waits(group), end="\n\n", flush=True)
     for fact in facts:
         print(f"{fact.name}: {fact.value:,.0f} {fact.unit}")
     run = Run(when, surroundings(), (at_start, load()), options.rounds, figures, facts)

@@ -1,4 +1,4 @@
-"""Many at once: sixteen threads of one process, sixteen processes, on a device that takes one at a time."""
+"""Many at once: threads of one process, and processes, on a device that takes one request at a time."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.laboratory import Laboratory
 from hem_provider.cli.measuring.cases import MESSAGE
-from hem_provider.cli.measuring.figures import Figure, figures_of
+from hem_provider.cli.measuring.figures import Figure, figures_of, milliseconds
 from hem_provider.cli.measuring.measure import Case, Result
+from hem_provider.cli.steps import table
 
-__all__ = ["CROWD", "measure_crowd"]
+__all__ = ["CROWD", "CROWDS", "measure_crowd", "waits"]
 
 CROWD = "many at once"
+CROWDS = (1, 4, 16)
 _OPERATION = "sign SECP256R1"
+#: Signatures of a whole crowd, at most, and seconds after which a process of it is given up.
+_MOST, _SECONDS = 10_000, 300
 
 _SCRIPT = """
 import json, sys, time
@@ -37,21 +41,40 @@ print(json.dumps(seconds))
 """
 
 
-def measure_crowd(folder: Path, each: int, crowd: int = 16) -> list[Figure]:
-    """``each`` signatures by one alone, by ``crowd`` threads and by ``crowd`` processes. The times are
-    what one caller waits for one signature, its turn included."""
+def measure_crowd(folder: Path, each: int, crowds: Sequence[int] = CROWDS) -> list[Figure]:
+    """``each`` signatures by every thread, then by every process, of crowds that grow. The times are what
+    one caller waits for one signature, its turn included."""
+    results = []
     with Laboratory(folder) as lab, lab.connect() as hem:
         kid = hem.keys.create("SECP256R1", label="web", usage={"sign"}).kid
 
         def sign() -> None:
             hem.sign(kid, MESSAGE, "SHA256WithECDSA")
 
-        results = [
-            _result("one thread", _threads(sign, each * 4, 1)),
-            _result(f"{crowd} threads", _threads(sign, each, crowd)),
-            _result(f"{crowd} processes", _processes(lab, kid, each, crowd)),
-        ]
-    return figures_of(CROWD, results, "one thread")
+        for crowd in crowds:
+            count = min(each * 4 if crowd == 1 else each, _MOST // crowd)
+            results.append(_result(_name(crowd, "thread"), _threads(sign, count, crowd)))
+            results.append(_result(_name(crowd, "process"), _processes(lab, kid, count, crowd)))
+    return figures_of(CROWD, results, "1 thread")
+
+
+def waits(figures: Sequence[Figure]) -> str:
+    """How evenly the crowds were served: percentiles and the longest wait, in ms."""
+    rows = [
+        (
+            each.layer,
+            *(milliseconds(value) for value in (each.median, each.p99, max(each.samples))),
+            f"{each.p99 / each.median:.1f}",
+        )
+        for each in figures
+        if each.group == CROWD
+    ]
+    return table(("who", "p50", "p99", "longest", "p99 / p50"), rows, right=(1, 2, 3, 4))
+
+
+def _name(crowd: int, kind: str) -> str:
+    plural = {"thread": "threads", "process": "processes"}[kind]
+    return f"{crowd} {kind if crowd == 1 else plural}"
 
 
 def _result(layer: str, seconds: list[float]) -> Result:
@@ -84,11 +107,17 @@ def _processes(lab: Laboratory, kid: str, each: int, crowd: int) -> list[float]:
         subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(crowd)
     ]
-    for process in running:
-        if process.stdout is None or process.stdout.readline() != "ready\n":
-            raise OSError("a process of the crowd did not start")
-    for process in running:  # all stand ready: off they go
-        if process.stdin is not None:
-            process.stdin.write("\n")
-            process.stdin.flush()
-    return [seconds for process in running for seconds in json.loads(process.communicate(timeout=300)[0])]
+    try:
+        for process in running:
+            if process.stdout is None or process.stdout.readline() != "ready\n":
+                raise OSError("a process of the crowd did not start")
+        for process in running:  # all stand ready: off they go
+            if process.stdin is not None:
+                process.stdin.write("\n")
+                process.stdin.flush()
+        answers = [process.communicate(timeout=_SECONDS)[0] for process in running]
+    finally:
+        for process in running:
+            process.kill()
+            process.wait()
+    return [seconds for answer in answers for seconds in json.loads(answer)]

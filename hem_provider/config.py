@@ -61,8 +61,8 @@ _MAX_FILE = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeviceConfig:
-    """One device. Times are in seconds; ``pin_sha256`` is the SHA-256 of the certificate's
-    SubjectPublicKeyInfo, in lower-case hex."""
+    """One device. Times are in seconds, ``turn_timeout`` is ``timeout`` where it is ``None``;
+    ``pin_sha256`` is the SHA-256 of the certificate's SubjectPublicKeyInfo, in lower-case hex."""
 
     url: str
     name: str = "hem"
@@ -76,6 +76,7 @@ class DeviceConfig:
     connect_timeout: float = 4.0
     timeout: float = 30.0
     keygen_timeout: float = 120.0
+    turn_timeout: float | None = None
     spacing: float = 0.0
     key_filter: tuple[str, ...] = ()
     allow_wipe: bool = False

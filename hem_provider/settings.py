@@ -198,6 +198,7 @@ DEVICE_SETTINGS: Mapping[str, Parser] = {
     "connect_timeout": _seconds(0.1, 120),
     "timeout": _seconds(1, 3600),
     "keygen_timeout": _seconds(10, 3600),
+    "turn_timeout": _seconds(1, 3600),
     "spacing": _seconds(0, 10),
     "key_filter": _texts,
     "allow_wipe": _flag,

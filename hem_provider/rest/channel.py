@@ -182,9 +182,11 @@ class Channel:
         with turn(
             config.url,
             where=self._where(request.method, request.path),
-            timeout=request.limit.seconds,
+            timeout=config.timeout,
             spacing=config.spacing,
             among_processes=self._network,
+            turn_timeout=config.turn_timeout,
+            lasting=request.limit.seconds if request.limit.seconds > config.timeout else 0.0,
         ):
             request = replace(request, ends=time.monotonic() + request.limit.seconds)
             try:

@@ -1,23 +1,24 @@
 """A device's turn: one request at a time, in order, with a pause between two (device API §1.4).
 
-Among threads by a lock; among the processes of one user by an advisory file lock. The latter waits
-for a bounded time and then goes on: a process that hangs must not stop the others for good.
+Threads are served in the order of asking, and so are the processes of one user; a process stands in
+line for one of its threads at a time. Whoever keeps the turn for longer than ``turn_timeout`` is passed:
+a process that hangs or is stopped must not stop the others.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import logging
 import os
 import stat
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from hem_provider.errors import HemTimeout
+from hem_provider.rest.fairlock import FairLock
+from hem_provider.rest.line import Place
 from hem_provider.rest.perprocess import PerProcess
 from hem_provider.trust import privileges_raised
 
@@ -25,18 +26,18 @@ __all__ = ["lock_directory", "turn"]
 
 _log = logging.getLogger("hem_provider.rest")
 
-#: Longest wait for another thread, in time-outs of a request.
+#: Longest wait for the turn, in time-outs of a request.
 _PATIENCE = 8
-#: Waiting for another process: first and longest pause between two tries, in seconds.
-_SHORTEST, _LONGEST = 0.001, 0.05
 
 
 class _Line:
     """One device's line in this process."""
 
-    def __init__(self) -> None:
-        self.lock = threading.Lock()
+    def __init__(self, url: str) -> None:
+        self.lock = FairLock()
         self.last = 0.0
+        self.file = f"{hashlib.sha256(url.encode('utf-8')).hexdigest()[:32]}.line"
+        self.told = False  #: that there is no order among processes
 
 
 #: One line per device URL and process, whatever number of objects speak to it.
@@ -44,28 +45,56 @@ _lines: PerProcess[dict[str, _Line]] = PerProcess(dict)
 
 
 @contextmanager
-def turn(url: str, *, where: str, timeout: float, spacing: float, among_processes: bool) -> Iterator[None]:
-    """Hold the device's turn. ``HemTimeout`` when other threads keep it for too long.
+def turn(
+    url: str,
+    *,
+    where: str,
+    timeout: float,
+    spacing: float,
+    among_processes: bool,
+    turn_timeout: float | None = None,
+    lasting: float = 0.0,
+) -> Iterator[None]:
+    """Hold the device's turn. ``HemTimeout`` when it does not come; nothing was sent then.
 
-    ``timeout``: of the request about to be made; ``spacing``: least pause since the last, seconds.
+    ``timeout``: of an ordinary request; ``spacing``: least pause since the last; ``turn_timeout``: how
+    long another process is waited for (as ``timeout``, unless given); ``lasting``: how long this turn
+    may last where that is longer. All in seconds.
     """
-    line = _lines.get().setdefault(url, _Line())
-    if not line.lock.acquire(timeout=_PATIENCE * max(timeout, 1.0)):
-        raise HemTimeout(f"{where}: the device is busy with others")
+    lines = _lines.get()
+    line = lines.get(url) or lines.setdefault(url, _Line(url))
+    turn_timeout = timeout if turn_timeout is None else turn_timeout
+    patience = _PATIENCE * max(timeout, turn_timeout, 1.0)
+    ends = time.monotonic() + patience
+    if not line.lock.acquire(patience):
+        raise _busy(where, patience)
+    place = None
     try:
-        pause = line.last + spacing - time.monotonic()
+        last = line.last
+        if among_processes:
+            place = _place(line, url, turn_timeout, lasting)
+            if place is not None and not _wait(place, line, url, where, ends - time.monotonic()):
+                place.leave()
+                place = None
+        if place is not None:
+            last = max(last, min(place.ended, time.monotonic()))
+        pause = last + spacing - time.monotonic()
         if pause > 0:
             time.sleep(pause)
         try:
-            if among_processes:
-                with _file_lock(url, timeout):
-                    yield
-            else:
-                yield
+            yield
         finally:
             line.last = time.monotonic()
     finally:
+        if place is not None:
+            place.leave(note=spacing > 0)
         line.lock.release()
+
+
+def _busy(where: str, seconds: float) -> HemTimeout:
+    return HemTimeout(
+        f"{where}: the device is busy with others, no turn within {seconds:g} s (nothing was sent)"
+    )
 
 
 def lock_directory() -> Path | None:
@@ -73,59 +102,57 @@ def lock_directory() -> Path | None:
 
     ``None`` where there is no safe place, or in a process with raised privileges.
     """
+    path = _directory()
+    return None if path is None else Path(path)
+
+
+def _directory() -> str | None:
     if privileges_raised():
         return None
     runtime = os.environ.get("XDG_RUNTIME_DIR")
-    path = Path(runtime) / "hem" if runtime else Path(f"/tmp/hem-{os.getuid()}")  # noqa: S108 - checked below
+    path = f"{runtime}/hem" if runtime else f"/tmp/hem-{os.getuid()}"  # noqa: S108 - checked below
     try:
-        path.mkdir(mode=0o700, exist_ok=True)
-        seen = path.lstat()
+        seen = os.lstat(path)
     except OSError:
-        return None
+        try:
+            Path(path).mkdir(mode=0o700, exist_ok=True)
+            seen = Path(path).lstat()
+        except OSError:
+            return None
     safe = stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.getuid() and not seen.st_mode & 0o022
     return path if safe else None
 
 
-@contextmanager
-def _file_lock(url: str, patience: float) -> Iterator[None]:
-    directory = lock_directory()
+def _place(line: _Line, url: str, turn_timeout: float, lasting: float) -> Place | None:
+    directory = _directory()
     if directory is None:
-        yield
-        return
-    name = hashlib.sha256(url.encode("utf-8")).hexdigest()[:32]
+        if not privileges_raised():
+            _tell(line, url, "there is no safe folder for it")
+        return None
     try:
-        handle = os.open(
-            directory / f"{name}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600
-        )
-    except OSError:
-        yield
-        return
-    try:
-        held = _acquire(handle, patience)
-        if not held:
-            _log.warning("%s: another process has kept the device for %g s; going on", url, patience)
-        try:
-            yield
-        finally:
-            if held:
-                # Not by closing alone: a child forked meanwhile has a copy of the handle.
-                fcntl.flock(handle, fcntl.LOCK_UN)
-    finally:
-        os.close(handle)
+        return Place(f"{directory}/{line.file}", patience=turn_timeout, lasting=lasting)
+    except OSError as error:
+        _tell(line, url, str(error))
+        return None
 
 
-def _acquire(handle: int, patience: float) -> bool:
-    deadline = time.monotonic() + patience
-    pause = _SHORTEST
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() >= deadline:
-                return False
-            time.sleep(pause)
-            pause = min(2 * pause, _LONGEST)
-        except OSError:  # a file system without locks
-            return False
-        else:
-            return True
+def _wait(place: Place, line: _Line, url: str, where: str, seconds: float) -> bool:
+    """Whether ``place`` is at the front of the line; not so where the line cannot be kept."""
+    begun = time.monotonic()
+    try:
+        came = place.wait(seconds)
+    except OSError as error:
+        _tell(line, url, str(error))
+        return False
+    if place.passed:
+        kept = time.monotonic() - begun
+        _log.warning("%s: another process has kept the device for %.3g s; going on without it", url, kept)
+    if not came:
+        raise _busy(where, seconds)
+    return True
+
+
+def _tell(line: _Line, url: str, reason: str) -> None:
+    if not line.told:
+        line.told = True
+        _log.warning("%s: no order among processes that use the device: %s", url, reason)

@@ -1,0 +1,381 @@
+"""Whose turn it is: first come, first served, among threads and among processes, whatever becomes of them."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from hem_provider.errors import HemTimeout
+from hem_provider.rest import line as lines
+from hem_provider.rest import turns
+from hem_provider.rest.fairlock import FairLock
+from hem_provider.rest.line import Place
+from hem_provider.rest.turns import turn
+
+URL = "https://device.example"
+#: Seconds: what no test may come near, and a limit that is to be met.
+MUCH, SHORT = 60.0, 0.5
+
+#: A process that takes a turn for each line it reads, says so, and keeps it until the next line.
+PROCESS = """
+import os, sys
+from hem_provider.rest.turns import turn
+url, seconds, fork = sys.argv[1], float(sys.argv[2]), sys.argv[3:]
+for _ in sys.stdin:
+    with turn(url, where="", timeout=seconds, spacing=0, among_processes=True):
+        if fork:
+            ours, parents = os.pipe()
+            if os.fork() == 0:
+                os.close(parents)
+                os.read(ours, 1)  # until the parent has ended
+                os._exit(0)
+        print("held", flush=True)
+        sys.stdin.readline()
+    print("left", flush=True)
+"""
+
+
+class Process:
+    """One of the processes of a user."""
+
+    def __init__(self, turn_timeout=MUCH, *arguments):
+        command = [sys.executable, "-c", PROCESS, URL, str(turn_timeout), *arguments]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self):
+        """Come into line, or give the turn back."""
+        self.process.stdin.write("\n")
+        self.process.stdin.flush()
+
+    def says(self, word):
+        assert self.process.stdout.readline() == f"{word}\n"
+
+    def signal(self, number):
+        os.kill(self.process.pid, number)
+
+    def end(self):
+        with self.process:
+            self.process.kill()
+
+
+@pytest.fixture
+def start(monkeypatch, tmp_path):
+    """Makes processes, which end with the test."""
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(each for each in sys.path if each))
+    monkeypatch.setattr(turns, "_lines", turns.PerProcess(dict))
+    made = []
+
+    def make(*arguments):
+        made.append(Process(*arguments))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.end()
+
+
+@contextmanager
+def held(turn_timeout=MUCH, **more):
+    options = {"where": "", "timeout": turn_timeout, "spacing": 0, "among_processes": True}
+    with turn(URL, **{**options, **more}):
+        yield
+
+
+def path():
+    name = turns._Line(URL).file
+    return turns.lock_directory() / name
+
+
+def waiting():
+    """How many the file names."""
+    data = path().read_bytes() if path().exists() else b""
+    return lines._HEAD.unpack_from(data)[1] if data else 0
+
+
+def until(condition):
+    end = time.monotonic() + MUCH
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
+
+
+def test_processes_are_served_in_the_order_of_asking(start):
+    processes = [start() for _ in range(5)]
+    for order in (processes, processes[::-1]):
+        with held():
+            for number, each in enumerate(order, 2):
+                each.ask()
+                until(lambda number=number: waiting() == number)
+        for each in order:
+            each.says("held")  # were another before it, this would wait in vain
+            each.ask()
+            each.says("left")
+
+
+def test_threads_are_served_in_the_order_of_asking():
+    lock, order, threads = FairLock(), [], []
+    assert lock.acquire(0)
+    for number in range(20):
+
+        def work(number=number):
+            assert lock.acquire(MUCH)
+            order.append(number)
+            lock.release()
+
+        threads.append(threading.Thread(target=work))
+        threads[-1].start()
+        until(lambda number=number: len(lock._waiting) == number + 1)
+    lock.release()
+    for each in threads:
+        each.join(MUCH)
+    assert order == list(range(20))
+    assert not lock.locked()
+
+
+def test_a_thread_that_gives_up_is_no_longer_in_line():
+    lock = FairLock()
+    assert lock.acquire(0)
+    assert not lock.acquire(0.01)
+    lock.release()
+    assert lock.acquire(0)
+    lock.release()
+    assert not lock.locked()
+
+
+def test_a_thread_whose_turn_does_not_come_is_told_that_nothing_was_sent(start, monkeypatch):
+    monkeypatch.setattr(turns, "_PATIENCE", 0.01)
+    options = {"where": "GET /x", "timeout": 1, "spacing": 0, "among_processes": False}
+    with (
+        turn(URL, **options),
+        pytest.raises(HemTimeout, match=r"GET /x: .*busy.*0\.01 s \(nothing was sent\)"),
+    ):
+        with turn(URL, **options):
+            pass
+    process = start()
+    process.ask()
+    process.says("held")
+    with pytest.raises(HemTimeout, match="nothing was sent"), held(1):
+        pass
+
+
+def test_a_stopped_process_holds_the_others_up_once(start, caplog):
+    stopped = start()
+    stopped.ask()
+    stopped.says("held")
+    stopped.signal(signal.SIGSTOP)
+    before = time.monotonic()
+    with held(SHORT):
+        pass
+    assert time.monotonic() - before >= SHORT * 0.9
+    assert "another process has kept the device" in caplog.text
+    caplog.clear()
+    for _ in range(5):
+        with held(MUCH):
+            pass
+    assert not caplog.records  # it was not waited for again
+    stopped.signal(signal.SIGCONT)
+    stopped.ask()
+    stopped.says("left")
+    with held():  # it shows life: it is in line as any other
+        stopped.ask()
+        until(lambda: waiting() == 2)
+    stopped.says("held")
+    assert not caplog.records
+
+
+def test_a_process_that_is_stopped_in_line_holds_the_others_up_once(start, caplog):
+    first, stopped = start(), start(SHORT)
+    first.ask()
+    first.says("held")
+    stopped.ask()
+    until(lambda: waiting() == 2)
+    stopped.signal(signal.SIGSTOP)
+    first.ask()
+    first.says("left")
+    with held(SHORT):
+        assert "another process has kept the device" in caplog.text
+        stopped.signal(signal.SIGCONT)  # and comes in again, behind
+        until(lambda: waiting() == 2)
+    stopped.says("held")
+
+
+def test_a_turn_that_may_last_long_is_not_passed_before(start, caplog):
+    place = Place(str(path()), patience=MUCH, lasting=MUCH)
+    assert place.wait(MUCH)
+    other = Place(str(path()), patience=0.01)
+    assert not other.wait(SHORT)
+    other.leave()
+    place.leave()
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("whom", ["who has the turn", "who waits"])
+def test_a_process_that_is_killed_holds_nobody_up(start, whom, caplog):
+    first, second = start(), start()
+    first.ask()
+    first.says("held")
+    second.ask()
+    until(lambda: waiting() == 2)
+    if whom == "who waits":
+        second.signal(signal.SIGKILL)
+        second.process.wait()
+        first.ask()
+        first.says("left")
+    else:
+        first.signal(signal.SIGKILL)
+        second.says("held")
+        second.ask()
+        second.says("left")
+    with held():
+        pass
+    assert not caplog.records
+    assert [each.name for each in path().parent.iterdir()] == [path().name]  # no pipe is left behind
+
+
+def test_a_child_that_was_forked_during_a_turn_does_not_keep_it(start, caplog):
+    parent = start(MUCH, "fork")
+    parent.ask()
+    parent.says("held")
+    parent.ask()
+    parent.says("left")
+    with held():
+        pass
+    assert not caplog.records
+
+
+def test_a_line_that_somebody_keeps_locked_is_replaced_once(start, caplog):
+    with held():
+        pass
+    keeper = os.open(path(), os.O_RDWR)
+    fcntl.fcntl(keeper, fcntl.F_OFD_SETLK, lines._TAKE)
+    with held(SHORT):
+        assert "another process has kept the device" in caplog.text
+    caplog.clear()
+    with held():
+        pass
+    assert not caplog.records
+    os.close(keeper)
+    assert [each.name for each in path().parent.iterdir()] == [path().name]
+
+
+def test_who_waits_follows_into_a_new_line(start):
+    process = start()
+    with held():
+        process.ask()
+        until(lambda: waiting() == 2)
+        path().unlink()
+        with Place_at_the_front():
+            until(lambda: waiting() == 2)
+    process.says("held")
+
+
+@contextmanager
+def Place_at_the_front():  # noqa: N802
+    place = Place(str(path()), patience=MUCH)
+    place.wait(MUCH)
+    yield
+    place.leave()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"x",
+        b"x" * 10_000,
+        lines._HEAD.pack(lines._MAGIC, 2**63, 0, 0),
+        lines._HEAD.pack(lines._MAGIC, 3, 9e99, 9e99),
+    ],
+)
+def test_a_file_that_is_no_line_becomes_one(start, content, caplog):
+    path().write_bytes(content)
+    with held():
+        assert waiting() == 1
+    process = start()
+    process.ask()
+    process.says("held")
+    assert not caplog.records
+
+
+def test_a_line_as_long_as_the_file_takes_more_when_there_is_room(start):
+    dead = [lines._ENTRY.pack(ticket, 0.0, False) for ticket in range(lines._MOST)]
+    path().write_bytes(lines._HEAD.pack(lines._MAGIC, len(dead), time.monotonic(), 0.0) + b"".join(dead))
+    with held():
+        assert waiting() == 1
+
+
+def test_without_pipes_the_others_are_looked_for_more_often(start, monkeypatch):
+    def refuse(*_):
+        raise PermissionError("no pipes here")
+
+    monkeypatch.setattr(os, "mkfifo", refuse)
+    process = start()
+    process.ask()
+    process.says("held")
+    threading.Timer(0.1, process.ask).start()
+    with held():
+        process.says("left")
+
+
+@pytest.mark.parametrize("why", ["no folder", "a full disk", "a file system without locks"])
+def test_where_there_can_be_no_line_it_is_told_once(start, why, monkeypatch, caplog, tmp_path):
+    def refuse(*_):
+        raise OSError(28, "No space left on device")
+
+    if why == "no folder":
+        (tmp_path / "hem").write_text("in the way")
+    else:
+        monkeypatch.setattr(*((os, "pwrite") if why == "a full disk" else (fcntl, "fcntl")), refuse)
+    with caplog.at_level(logging.INFO):
+        for _ in range(3):
+            with held():
+                pass
+    assert [each.levelname for each in caplog.records] == ["WARNING"]
+    assert "no order among processes" in caplog.text
+
+
+def test_processes_keep_the_distance_that_the_device_wants(start):
+    ended = []
+    for _ in range(3):
+        turns._lines.get().clear()  # as another process would
+        with held(spacing=0.2):
+            ended.append(time.monotonic())
+    assert ended[1] - ended[0] >= 0.2 <= ended[2] - ended[1]
+
+
+def test_no_two_have_the_turn_at_once(start, tmp_path):
+    """Four processes of three threads each, with one that is killed now and then."""
+    code = (
+        "import os, sys, threading, time\n"
+        "from hem_provider.rest.turns import turn\n"
+        "def work():\n"
+        "    for _ in range(40):\n"
+        f"        with turn({URL!r}, where='', timeout=60, spacing=0, among_processes=True):\n"
+        "            os.close(os.open(sys.argv[1], os.O_CREAT | os.O_EXCL))\n"
+        "            time.sleep(0.0002)\n"
+        "            os.unlink(sys.argv[1])\n"
+        "threads = [threading.Thread(target=work) for _ in range(3)]\n"
+        "[each.start() for each in threads]\n"
+        "[each.join() for each in threads]\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "inside")]
+    running = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    victims = [start() for _ in range(4)]
+    for each in victims:
+        each.ask()
+        each.says("held")
+        each.ask()
+        each.ask()
+        each.says("left")
+        each.signal(signal.SIGKILL)  # in line, or with the turn
+    assert [each.communicate(timeout=MUCH)[1] for each in running] == [""] * 4
