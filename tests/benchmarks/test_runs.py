@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.crowd import measure_crowd, waits
 from benchmarks.gate import Measure, broken, judged
 from benchmarks.laboratory import Laboratory
 from benchmarks.report import read_run
@@ -138,6 +139,16 @@ def test_hem_bench_signs_with_a_key_of_the_users(lab):
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("sign ED25519") == 8
     assert hem_bench(lab, "--key", "nobody").stderr == "hem: bench: no key with label 'nobody'\n"
+
+
+def test_a_crowd_of_threads_and_of_processes_is_served_to_the_last(tmp_path):
+    figures = measure_crowd(tmp_path, 3, crowds=(1, 3))
+    assert {each.layer: len(each.samples) for each in figures} == {
+        "1 thread": 12, "1 process": 12, "3 threads": 9, "3 processes": 9,
+    }  # fmt: skip
+    head, _, *rows = waits(figures).splitlines()
+    assert head.split() == ["who", "p50", "p99", "longest", "p99", "/", "p50"]
+    assert len(rows) == 4
 
 
 def test_another_client_is_measured_in_the_same_run(tmp_path):

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,6 +75,26 @@ def pin(emulator: ServedEmulator) -> str:
 def test_a_host_that_loads_locally_signs(runs: Host, pin: str) -> None:
     commands = ("init", "open", f"login:{pin}", "find", "sign", "pipe", "finalize")
     assert runs.run(*commands) == [0] * 7, runs.said
+
+
+@pytest.mark.usefixtures("key")
+def test_a_device_that_trickles_its_answer_costs_a_call_no_more_than_its_deadline(
+    runs: Host, pin: str, emulator: ServedEmulator
+) -> None:
+    command = [sys.executable, "-m", "hem_provider.emulator", "faults", "--state", str(emulator.state)]
+
+    def order(*words: str) -> None:
+        subprocess.run([*command, *words], check=True, capture_output=True)
+
+    order("slow", "endpoint=POST /api/crypto/exdsa/sign", "seconds=600")
+    try:
+        begun = time.monotonic()
+        commands = ("init", "open", f"login:{pin}", "find", "sign", "finalize")
+        assert runs.run(*commands, HEM_TIMEOUT="2") == [0, 0, 0, 0, CKR.DEVICE_ERROR, 0], runs.said
+        assert time.monotonic() - begun < 60
+    finally:
+        order("clear")
+    assert "the answer was not complete in time, which is 2 s (timeout)" in runs.said
 
 
 def test_nothing_answers_before_initialising_and_after_finalising(runs: Host) -> None:
