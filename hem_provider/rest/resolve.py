@@ -1,7 +1,8 @@
 """Addresses of a host's name, within a deadline.
 
 The C library's look-up cannot be told how long it may take; it is asked in a thread, which is left
-behind when the time is up (it ends when the library gives up). An address needs no thread.
+behind when the time is up (it ends when the library gives up). An address needs no thread; where none
+may be made, or is to be had, a look-up takes what it takes.
 """
 
 from __future__ import annotations
@@ -10,19 +11,12 @@ import socket
 import threading
 
 from hem_provider.rest.deadline import Deadline
+from hem_provider.threads import threads_allowed
 
-__all__ = ["Address", "ask_in_place", "look_up"]
+__all__ = ["Address", "look_up"]
 
 #: As ``socket.getaddrinfo`` gives it: family, type, protocol, canonical name, address.
 Address = tuple[int, int, int, str, tuple[object, ...]]
-
-_in_place = False
-
-
-def ask_in_place() -> None:
-    """Make no thread from now on, for programs that forbid it; a look-up then takes what it takes."""
-    global _in_place
-    _in_place = True
 
 
 def look_up(host: str, port: int, deadline: Deadline) -> list[Address]:
@@ -45,7 +39,7 @@ def look_up(host: str, port: int, deadline: Deadline) -> list[Address]:
         except UnicodeError as error:  # a label that is empty or too long
             answer.append(OSError(f"{host!r} is no host name: {error}"))
 
-    if _in_place or not _in_thread(ask, deadline.left()):
+    if not threads_allowed() or not _in_thread(ask, deadline.left()):
         ask()
     if not answer:
         deadline.left()  # raises: the time is up, or

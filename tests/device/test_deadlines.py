@@ -13,9 +13,9 @@ import time
 import pytest
 from device.test_tls import server, tls_server
 
+from hem_provider import threads
 from hem_provider.device import connect
 from hem_provider.errors import HemConnectionError, HemProtocolError, HemTimeout, HemUnreachable
-from hem_provider.rest import resolve
 from hem_provider.rest.http import HttpTransport
 from hem_provider.rest.tls import client_context
 from hem_provider.rest.wire import Limit, Request
@@ -254,10 +254,10 @@ def test_a_name_server_that_does_not_answer_is_not_waited_for(monkeypatch):
 @pytest.mark.parametrize("why", ["none is to be had", "the program forbids it"])
 def test_a_name_is_looked_up_without_a_thread_when(why, monkeypatch):
     def start(_):
-        raise RuntimeError("can't start new thread")
+        raise RuntimeError("can't start new thread") if threads.threads_allowed() else AssertionError
 
     monkeypatch.setattr(threading.Thread, "start", start)
-    monkeypatch.setattr(resolve, "_in_place", why == "the program forbids it")
+    monkeypatch.setattr(threads, "_allowed", why != "the program forbids it")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     outcome(transport(f"localhost:{port}"), request(), HemUnreachable, "refused")

@@ -10,6 +10,7 @@ from hem_pkcs11.constants import CKF, CKM, CKR, CKS, CKU
 from hem_pkcs11.values import InitializeArguments, Mechanism
 from support.fake_hem import PIN
 
+from hem_provider import threads
 from hem_provider.errors import (
     HemAuthenticationError,
     HemConfigError,
@@ -362,3 +363,12 @@ def test_of_many_threads_that_initialise_one_does_and_of_those_that_finalise_too
             each.join()
         assert sorted(answers) == sorted([CKR.OK, *[other] * 7])
     assert len(loaded) == 1
+
+
+def test_a_host_that_forbids_threads_is_obeyed_until_it_initialises_anew(make_core, monkeypatch):
+    monkeypatch.setattr(threads, "_allowed", True)
+    for flags in (CKF.LIBRARY_CANT_CREATE_OS_THREADS, CKF.OS_LOCKING_OK):
+        core = make_core("first")
+        core.ok("C_Initialize", InitializeArguments(0, int(flags), reserved=False))
+        assert threads.threads_allowed() == (flags == CKF.OS_LOCKING_OK)
+        core.ok("C_Finalize", False)

@@ -12,6 +12,7 @@ from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.slots import make_slots
 from hem_pkcs11.values import InitializeArguments
 from hem_provider._version import __version__
+from hem_provider.threads import allow_threads
 
 if TYPE_CHECKING:
     from hem_pkcs11.module import Module
@@ -43,6 +44,7 @@ def initialize(module: Module, arguments: InitializeArguments | None) -> None:
         if module.initialized_in is not None:
             raise Pkcs11Error(CKR.CRYPTOKI_ALREADY_INITIALIZED)
         log.configure(os.environ, trusted=not privileges_raised())
+        allow_threads(arguments is None or not arguments.flags & CKF.LIBRARY_CANT_CREATE_OS_THREADS)
         config = module.load_config()
         if config.passed_over:
             log.error(f"no HEM is configured: {config.passed_over}")
