@@ -1,7 +1,8 @@
 """Looking after a device: bringing it into use, its settings and passphrase, power, wipe-out.
 
-Reached as ``hem.admin``. Nothing here is repeated blindly: after a lost answer look at the device
-first (device API §20.4).
+Reached as ``hem.admin``. Nothing here is repeated blindly: where the device's answer does not tell
+what it has done, the device is looked at (device API §20.4). ``HemOutcomeUnknown`` says that even
+that did not tell, and how to see; any other error, that nothing was changed.
 """
 
 from __future__ import annotations
@@ -9,14 +10,18 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from hem_provider.arguments import as_member, as_text
 from hem_provider.errors import (
+    HemAuthenticationError,
     HemClockError,
     HemConnectionError,
     HemDeviceFault,
     HemError,
+    HemNotInitialized,
+    HemOutcomeUnknown,
+    HemProtocolError,
     HemTimeout,
 )
 from hem_provider.rest.api import RestApi
@@ -26,9 +31,11 @@ from hem_provider.rest.credential import Credential, Role, rotation_fields
 from hem_provider.rest.initialisation import Initialised, NewDevice
 from hem_provider.rest.kdf import Kdf, seed_from
 from hem_provider.rest.session import LoginSession
+from hem_provider.rest.settle import NOT_MADE, Change, NotMade, in_doubt, settle
 from hem_provider.rest.storage import storage_scope
 from hem_provider.rest.system import SelfTest, Status
 from hem_provider.rest.upgrade import Image, Progress, UpgradeState
+from hem_provider.watching import Watch
 
 __all__ = ["SETTINGS", "Administration", "NewDevice"]
 
@@ -88,14 +95,35 @@ class Administration:
         owner = self._session.derive(master, challenge.eid, Role.MASTER, master_kdf)
         if challenge.age > 50:  # deriving was slow: the challenge would be stale
             challenge, _ = self._rest.initialisation.challenge()
+        fields = new.fields(master=owner.public, user=user.public)
+        change = Change(
+            made="the device was initialised",
+            undone="the device is not initialised",
+            see="ask for its status; if it is initialised, log in with the passphrase",
+            look=lambda: self._initialised(user),
+        )
         try:
-            fields = new.fields(master=owner.public, user=user.public)
-            done = self._rest.initialisation.initialise(challenge, owner, fields)
+            done = settle(lambda: self._rest.initialisation.initialise(challenge, owner, fields), change)
+        except BaseException:
+            user.wipe()
+            raise
         finally:
             owner.wipe()
         self._session.adopt(user)
         self._session.keep(bearer_from(done.token), challenge.device_time())
         return done
+
+    def _initialised(self, user: Credential) -> Initialised | Literal[NotMade.NOT_MADE]:
+        """Whether the device is initialised with this user: what its answer would have said."""
+        try:
+            proven = self._session.proves(user, "system:config")
+        except HemNotInitialized:
+            return NOT_MADE
+        if proven is None:
+            raise HemAuthenticationError(f"{self._name}: it is initialised, and refuses the passphrase")
+        token = proven[0].text
+        present = self._rest.configuration.read(token=token)
+        return Initialised(present.instance_id or "", token, genuine=None, csr=None, reboot_required=True)
 
     def configuration(self) -> Configuration:
         """The device's settings."""
@@ -109,22 +137,65 @@ class Administration:
         unknown = sorted(set(settings) - set(SETTINGS))
         if unknown:
             raise TypeError(f"unknown setting {unknown[0]!r}; known: {', '.join(SETTINGS)}")
-        return self._write({SETTINGS[name]: value for name, value in settings.items()})
+
+        def look() -> ConfigurationChange | Literal[NotMade.NOT_MADE]:
+            if not all(_holds(self.configuration(), name, value) for name, value in settings.items()):
+                return NOT_MADE
+            return ConfigurationChange(updated=True, reboot_required=False, csr=None, genuine=None)
+
+        change = Change("the settings were changed", "nothing was changed", "read its configuration", look)
+        fields = {SETTINGS[name]: value for name, value in settings.items()}
+        return self._session.authorised(
+            _CONFIG, lambda token: settle(lambda: self._rest.configuration.write(fields, token=token), change)
+        )
 
     def change_passphrase(self, new: str, *, kdf: Kdf = Kdf.PBKDF2) -> None:
         """Rotate the user key (device API §8.3). The login present proves the old one; this object
-        then uses the new. Keys are not touched; the device's identity stays."""
+        then uses the new. Keys are not touched; the device's identity stays.
+
+        Where the answer does not tell, by a login with the new one. After ``HemOutcomeUnknown``
+        this object is logged out: try the new passphrase, then the old one.
+        """
         as_text("new", new)
         as_member("kdf", kdf, Kdf)
 
         def rotate(token: str) -> Credential:
             present = self._rest.configuration.read(token=token)
             seed = seed_from(new, present.eid, kdf)
+            wanted = Credential(seed, eid=present.eid, role=Role.USER)
             fields = rotation_fields(seed, spk=present.spk, nonce=present.nonce)
-            self._rest.configuration.write(fields, token=token)
-            return Credential(seed, eid=present.eid, role=Role.USER)
 
-        self._session.adopt(self._session.authorised(_CONFIG, rotate))
+            def write() -> Credential:
+                if not self._rest.configuration.write(fields, token=token).updated:
+                    raise HemProtocolError(f"{self._name}: the device says that it changed nothing")
+                return wanted
+
+            change = Change(
+                made="the passphrase was changed",
+                undone="the passphrase is still the old one",
+                see="log in with the new one; if that is refused, with the old one",
+                look=lambda: self._accepts(wanted),
+            )
+            try:
+                return settle(write, change)
+            except BaseException:
+                wanted.wipe()
+                raise
+
+        try:
+            self._session.adopt(self._session.authorised(_CONFIG, rotate))
+        except HemOutcomeUnknown:
+            self._session.forget()  # neither passphrase is known to be good
+            raise
+
+    def _accepts(self, wanted: Credential) -> Credential | Literal[NotMade.NOT_MADE]:
+        """Whether the user's secret is ``wanted`` now; two logins at most."""
+        if self._session.proves(wanted, "system:config"):
+            return wanted
+        former = self._session.credential
+        if former is not None and former.role is Role.USER and not self._session.proves(former, _CONFIG[0]):
+            raise HemAuthenticationError(f"{self._name}: neither the new passphrase nor the old is accepted")
+        return NOT_MADE
 
     def wipe(self, *, confirm: str) -> None:
         """Destroy every key and all settings; the device restarts factory-fresh.
@@ -136,9 +207,22 @@ class Administration:
             present = self._rest.configuration.read(token=token)
             if confirm != present.eid:
                 raise ValueError(f"confirm: {confirm!r} is not the eid of {self._name}, {present.eid!r}")
-            self._rest.configuration.wipe(token=token)
+            watch = Watch(self._rest, self._session, self._sleep)
+            settle(
+                _done(lambda: self._rest.configuration.wipe(token=token)),
+                Change(
+                    made="the device was wiped",
+                    undone="the device was not wiped",
+                    see="ask for its status when it is back: a wiped device is not initialised",
+                    look=watch.wiped,
+                ),
+            )
 
-        self._session.authorised(_CONFIG, act)
+        try:
+            self._session.authorised(_CONFIG, act)
+        except HemOutcomeUnknown:
+            self._session.forget()
+            raise
         self._session.forget()
 
     def selftest(self) -> SelfTest:
@@ -153,7 +237,16 @@ class Administration:
         """Restart; all logins end and the clock is lost. With ``wait`` (s), until it answers again:
         its status; ``HemTimeout`` when it does not. A device takes 8 to 90 s."""
         scopes = ("system:config", "system:upgrade", "system:shutdown")
-        self._either(scopes, lambda token: self._rest.system.reboot(token=token))
+        watch = Watch(self._rest, self._session, self._sleep)
+        change: Change[bool] = Change(
+            made="the device has restarted",
+            undone="the device has not restarted",
+            see="its status tells how long it is up",
+            look=watch.restarted,
+        )
+        self._either(
+            scopes, lambda token: settle(_done(lambda: self._rest.system.reboot(token=token)), change)
+        )
         return self.await_device(wait) if wait else None
 
     def await_device(self, seconds: float) -> Status:
@@ -170,17 +263,37 @@ class Administration:
     def shutdown(self) -> None:
         """Off until unplugged and plugged in again."""
         scopes = ("system:config", "system:shutdown")
-        self._session.authorised(scopes, lambda token: self._rest.system.shutdown(token=token))
+        watch = Watch(self._rest, self._session, self._sleep)
+        change: Change[bool] = Change(
+            made="the device was shut down",
+            undone="the device was not shut down: it still answers",
+            see="look at the device",
+            look=watch.stopped,
+        )
+        self._session.authorised(
+            scopes, lambda token: settle(_done(lambda: self._rest.system.shutdown(token=token)), change)
+        )
 
     def unlock_disk(self, disk: int, *, writable: bool = False) -> None:
         """Show disk 0 (plain) or 1 (encrypted) on USB. USB devices only."""
         scope = (storage_scope(disk, writable=writable),)
-        self._session.authorised(scope, lambda token: self._rest.storage.unlock(token=token))
+        self._disk(scope, self._rest.storage.unlock, disk, "rw" if writable else "ro")
 
     def lock_disk(self, disk: int) -> None:
         """Take a disk away from USB."""
         scopes = (storage_scope(disk), storage_scope(disk, writable=True))
-        self._session.authorised(scopes, lambda token: self._rest.storage.lock(token=token))
+        self._disk(scopes, self._rest.storage.lock, disk, "-")
+
+    def _disk(self, scopes: tuple[str, ...], act: Callable[..., None], disk: int, mode: str) -> None:
+        watch = Watch(self._rest, self._session, self._sleep)
+        change: Change[bool] = Change(
+            made=f"disk {disk} is shown as {mode!r}",
+            undone=f"disk {disk} is as it was",
+            see="its status lists the disks",
+            look=lambda: watch.shows(disk, mode),
+            repeat=True,
+        )
+        self._session.authorised(scopes, lambda token: settle(_done(lambda: act(token=token)), change))
 
     def upgrade(
         self, image: Image, data: bytes, *, progress: Progress | None = None, timeout: float = 300.0
@@ -191,10 +304,21 @@ class Administration:
         accepted, ``HemTimeout`` when verifying takes longer than ``timeout`` seconds.
         """
         api = self._rest.upgrade
-        self._either(_UPGRADE, lambda token: api.upload(image, data, progress=progress, token=token))
+        arrived: Change[bool] = Change(
+            made="the image arrived whole",
+            undone="the image did not arrive",
+            see="nothing is installed; upload it again",
+            look=None,
+            repeat=True,
+        )
+
+        def upload(token: str | None) -> None:
+            settle(_done(lambda: api.upload(image, data, progress=progress, token=token)), arrived)
+
+        self._either(_UPGRADE, upload)
         deadline = time.monotonic() + timeout
         while True:
-            state = self._either(_UPGRADE, lambda token: api.check(image, token=token))
+            state = self._either(_UPGRADE, lambda token: self._checked(image, token))
             if state is UpgradeState.VERIFIED:
                 break
             if state in (UpgradeState.BAD, UpgradeState.NOTHING):
@@ -202,12 +326,37 @@ class Administration:
             if time.monotonic() >= deadline:
                 raise HemTimeout(f"{self._name}: the image was not verified within {timeout:g} s")
             self._sleep(4.0)
-        self._either(_UPGRADE, lambda token: api.install(image, token=token))
-
-    def _write(self, changes: dict[str, object]) -> ConfigurationChange:
-        return self._session.authorised(
-            _CONFIG, lambda token: self._rest.configuration.write(changes, token=token)
+        firmware = image is Image.FIRMWARE
+        watch = Watch(self._rest, self._session, self._sleep)
+        installed: Change[bool] = Change(
+            made="the image was installed",
+            undone="the image was not installed",
+            see="compare the version it tells with the former one",
+            look=watch.upgraded if firmware else self._dashboard_installed,
+            repeat=not firmware,
         )
+        self._either(
+            _UPGRADE, lambda token: settle(_done(lambda: api.install(image, token=token)), installed)
+        )
+
+    def _checked(self, image: Image, token: str | None) -> UpgradeState:
+        """How the check goes; an answer that does not tell is asked for again."""
+        try:
+            return self._rest.upgrade.check(image, token=token)
+        except HemError as error:
+            if not in_doubt(error):
+                raise
+            _log.info("%s; asked again", error)
+            return UpgradeState.RUNNING
+
+    def _dashboard_installed(self) -> Literal[True, NotMade.NOT_MADE]:
+        """A verified image waits until it is installed, and is gone then."""
+        state = self._either(_UPGRADE, lambda token: self._rest.upgrade.check(Image.DASHBOARD, token=token))
+        if state is UpgradeState.NOTHING:
+            return True
+        if state is UpgradeState.VERIFIED:
+            return NOT_MADE
+        raise HemDeviceFault(f"{self._name}: the state of the image is {state.name}")
 
     def _either(self, scopes: tuple[str, ...], action: Callable[[str | None], T]) -> T:
         """With a login on an initialised device, without one on a factory-fresh one."""
@@ -219,3 +368,22 @@ class Administration:
             if fresh:
                 return action(None)
         return self._session.authorised(scopes, action)
+
+
+def _done(act: Callable[[], None]) -> Callable[[], bool]:
+    """An action without a result, as one whose result is that it was done."""
+
+    def done() -> bool:
+        act()
+        return True
+
+    return done
+
+
+def _holds(present: Configuration, name: str, value: object) -> bool:
+    """Whether a setting is as it was to be. Devices tell one sector less of disk 0 than they were
+    given (device API §7.2)."""
+    found = getattr(present, name)
+    if name == "disk0_sectors" and isinstance(value, int):
+        return found in (value, value - 1)
+    return bool(found == value)

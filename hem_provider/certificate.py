@@ -12,20 +12,24 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from hem_provider.config import DeviceConfig
 from hem_provider.errors import HemAnswerFault, HemOperationFailed, HemTimeout, HemTLSError
 from hem_provider.rest.api import RestApi
+from hem_provider.rest.configuration import ConfigurationChange
 from hem_provider.rest.encoding import b64, unb64
 from hem_provider.rest.session import LoginSession
+from hem_provider.rest.settle import NOT_MADE, Change, NotMade, settle
 from hem_provider.rest.tls import spki_sha256
+from hem_provider.watching import Watch
 
 __all__ = ["DeviceCertificate", "NewCertificate"]
 
 _log = logging.getLogger("hem_provider.device")
 
 _CONFIG = ("system:config",)
+_SEARCH = ("keymgmt:list", "keymgmt:search")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +74,7 @@ class DeviceCertificate:
         pinned = RestApi(_pinned_to(config, new.pin))
         try:
             session = self._session.over(pinned)
-            session.authorised(
-                _CONFIG,
-                lambda token: pinned.configuration.write({"tls": {"crt": b64(offered)}}, token=token),
-            )
-            if reboot:
-                session.authorised(_CONFIG, lambda token: pinned.system.reboot(token=token))
+            self._bring_in(pinned, session, {"crt": b64(offered)}, offered, reboot=reboot)
         finally:
             pinned.channel.close()
         _log.info("%s: a certificate until %s is installed", config.name, new.not_after.isoformat())
@@ -104,8 +103,18 @@ class DeviceCertificate:
         ``address`` or ``cname``: what the name is to lead to. ``HemOperationFailed`` when the
         service refuses, ``HemTimeout`` when it takes longer than ``timeout`` seconds.
         """
+        asked: Change[ConfigurationChange] = Change(
+            made="the device made a TLS key for the request",
+            undone="it made none",
+            see="only the last request counts: ask for a certificate again",
+            look=None,
+            repeat=True,
+        )
         made = self._session.authorised(
-            _CONFIG, lambda token: self._rest.configuration.write({"gen_csr": True}, token=token)
+            _CONFIG,
+            lambda token: settle(
+                lambda: self._rest.configuration.write({"gen_csr": True}, token=token), asked
+            ),
         )
         if made.csr is None:
             raise HemOperationFailed(f"{self._name}: the device gave no certificate request")
@@ -132,15 +141,59 @@ class DeviceCertificate:
         self, bundle: Mapping[str, Any], reboot: bool, requested: str | None = None
     ) -> NewCertificate:
         """``requested``: SHA-256 of the public key that the certificate must be for."""
-        new = _read(unb64(str(bundle["crt"])))
+        chain = unb64(str(bundle["crt"]))
+        new = _read(chain)
         if requested not in (None, new.pin):
             raise HemAnswerFault("the certificate service's certificate is for another key than requested")
-        self._session.authorised(
-            _CONFIG, lambda token: self._rest.configuration.write({"tls": dict(bundle)}, token=token)
-        )
-        if reboot:
-            self._session.authorised(_CONFIG, lambda token: self._rest.system.reboot(token=token))
+        self._bring_in(self._rest, self._session, dict(bundle), chain, reboot=reboot)
         return new
+
+    def _bring_in(
+        self, rest: RestApi, session: LoginSession, bundle: Mapping[str, Any], chain: bytes, *, reboot: bool
+    ) -> None:
+        stored: Change[ConfigurationChange] = Change(
+            made="the certificate was stored",
+            undone="the certificate was not stored",
+            see="installing it again does no harm",
+            look=lambda: _stored(rest, session, chain[: _der_length(chain)]),
+            repeat=True,
+        )
+        session.authorised(
+            _CONFIG,
+            lambda token: settle(lambda: rest.configuration.write({"tls": bundle}, token=token), stored),
+        )
+        if not reboot:
+            return
+        watch = Watch(rest, session, self._sleep)
+        restarted: Change[bool] = Change(
+            made="the device has restarted",
+            undone="the new certificate is stored, but the device has not restarted",
+            see="the new certificate is stored; it is in force after a restart",
+            look=watch.restarted,
+        )
+
+        def restart(token: str) -> bool:
+            rest.system.reboot(token=token)
+            return True
+
+        session.authorised(_CONFIG, lambda token: settle(lambda: restart(token), restarted))
+
+
+def _stored(
+    rest: RestApi, session: LoginSession, leaf: bytes
+) -> ConfigurationChange | Literal[NotMade.NOT_MADE]:
+    """Whether the device's records hold this certificate. The master may not see them."""
+    hostname = session.authorised(_CONFIG, lambda token: rest.configuration.read(token=token)).hostname
+    needle = f"DNS:{hostname}".encode()
+    page = session.authorised(_SEARCH, lambda token: rest.keymgmt.search(needle, token=token))
+    for record in page.records:
+        if "CERT" in record.type.split(",") and _der_of(rest, session, record.kid).startswith(leaf):
+            return ConfigurationChange(updated=True, reboot_required=True, csr=None, genuine=None)
+    return NOT_MADE
+
+
+def _der_of(rest: RestApi, session: LoginSession, kid: str) -> bytes:
+    return session.authorised(("keymgmt:get",), lambda token: rest.keymgmt.get(kid, token=token)).der or b""
 
 
 def _pinned_to(config: DeviceConfig, pin: str) -> DeviceConfig:

@@ -9,7 +9,9 @@
      │   ├─ HemTimeout               connected, but no answer in time
      │   │   └─ HemApprovalTimeout   nobody answered on a phone in time
      │   ├─ HemTLSError              the device's certificate or TLS is not acceptable
-     │   └─ HemProtocolError         an answer arrived that is not the device API's
+     │   ├─ HemProtocolError         an answer arrived that is not the device API's
+     │   └─ HemOutcomeUnknown        whether a change was made could not be found out
+     │       └─ HemOutcomePending    also a HemTimeout: not made so far, a slow device may yet make it
      ├─ HemAuthenticationError       the device does not accept the credential
      │   ├─ HemLoginRequired         there is no credential to offer
      │   └─ HemApprovalDenied        the person with the phone refused, or no phone is paired
@@ -28,6 +30,9 @@
 
 Messages name the key, device, field or size concerned and what is accepted. They never
 hold a passphrase, a token or key material.
+
+What an error of a call that changes the device says about the change: ``HemOutcomeUnknown``, it
+may have been made, and the message says how to see; any other, it was not made.
 """
 
 from __future__ import annotations
@@ -50,6 +55,8 @@ __all__ = [
     "HemLoginRequired",
     "HemNotInitialized",
     "HemOperationFailed",
+    "HemOutcomePending",
+    "HemOutcomeUnknown",
     "HemProtocolError",
     "HemRequestRefused",
     "HemScopeDenied",
@@ -63,7 +70,12 @@ __all__ = [
 
 class HemError(Exception):
     """Base of all errors of this package. Every one can be pickled and copied: worker processes
-    hand their exceptions on that way, and one that cannot be read back ends the whole pool."""
+    hand their exceptions on that way, and one that cannot be read back ends the whole pool.
+
+    ``status``: the HTTP status that it tells, if one.
+    """
+
+    status: int | None = None
 
     def __reduce__(self) -> tuple[Callable[..., HemError], tuple[object, ...]]:
         return _made_again, (type(self), self.args, self.__dict__)
@@ -102,6 +114,16 @@ class HemTLSError(HemConnectionError):
 
 class HemProtocolError(HemConnectionError):
     """The answer is truncated or is not what the device API specifies."""
+
+
+class HemOutcomeUnknown(HemConnectionError):
+    """A change may have been made: its answer was lost, late or damaged, and looking at the device
+    afterwards did not tell. The message says how to see. Do not repeat the call before that."""
+
+
+class HemOutcomePending(HemOutcomeUnknown, HemTimeout):
+    """No answer came in time, and the change was not made when we looked; a device that is merely slow
+    may still make it."""
 
 
 class HemAuthenticationError(HemError):

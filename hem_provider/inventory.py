@@ -7,15 +7,17 @@ listing costs one call per 15 keys.
 from __future__ import annotations
 
 import importlib
-import logging
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from typing import Literal
 
 from hem_provider.arguments import as_bytes, as_text
 from hem_provider.description import PREFIX, Description, parse_description
 from hem_provider.errors import (
     HemAuthenticationError,
+    HemConnectionError,
     HemDeviceFault,
     HemKeyAmbiguous,
     HemKeyNotFound,
@@ -28,15 +30,14 @@ from hem_provider.operations import Operations
 from hem_provider.rest.api import RestApi
 from hem_provider.rest.keymgmt import PAGE, KeyRecord, check_kid, check_label
 from hem_provider.rest.session import LoginSession
-from hem_provider.rest.wire import ConnectionLostError
+from hem_provider.rest.settle import NOT_MADE, Change, NotMade, settle
 
 __all__ = ["KeyInventory"]
-
-_log = logging.getLogger("hem_provider.device")
 
 _LIST_SCOPE = "keymgmt:list"
 _UPDATE = ("keymgmt:upd",)
 _DELETE = ("keymgmt:del",)
+_SEE_LISTING = "list the device's keys when it is back"
 #: With more keys of ours than this, a login and a listing are cheaper than anonymous searches.
 _MOST_ANONYMOUS = 2 * PAGE
 
@@ -65,10 +66,11 @@ class KeyInventory:
         the type can do, for AES ``aead`` alone. ``label``: 1–32 printable ASCII characters.
         ``application_id``: up to 40 bytes of the application's own. ``ValueError`` for any other.
 
-        A lost reply never makes a second key: the new key is looked up by its random mark. When
-        even that is impossible, the connection error says which mark to look for.
+        A lost or damaged reply never makes a second key: the new key is looked up by its random mark.
+        When even that is impossible, ``HemOutcomeUnknown`` says which mark to look for.
         """
-        return self._listing.add(self._maker.create(type, label, usage, application_id))
+        with self._doubts_forget():
+            return self._listing.add(self._maker.create(type, label, usage, application_id))
 
     def derive(
         self,
@@ -91,7 +93,8 @@ class KeyInventory:
             other: bytes | str = peer.kid
         else:
             other = check_kid(peer) if isinstance(peer, str) else _device_form(peer)[1]
-        return self._listing.add(self._maker.derive(kid, other, type, label, usage, application_id))
+        with self._doubts_forget():
+            return self._listing.add(self._maker.derive(kid, other, type, label, usage, application_id))
 
     def import_public(
         self, public: object, *, label: str, usage: Iterable[str] | None = None, application_id: bytes = b""
@@ -107,7 +110,8 @@ class KeyInventory:
             name, data = as_text("public: type", public[0]), as_bytes("public", public[1])
         else:
             name, data = _device_form(public)
-        key = self._listing.add(self._maker.import_public(name, data, label, usage, application_id))
+        with self._doubts_forget():
+            key = self._listing.add(self._maker.import_public(name, data, label, usage, application_id))
         key.learn_public(data)
         return key
 
@@ -131,9 +135,22 @@ class KeyInventory:
                 present or Description(), application_id=as_bytes("application_id", application_id)
             ).pack()
         text = known.label if label is None else label
-        self._session.authorised(
-            _UPDATE, lambda token: self._rest.keymgmt.update(known.kid, label=text, descr=descr, token=token)
+
+        def write(token: str) -> bool:
+            self._rest.keymgmt.update(known.kid, label=text, descr=descr, token=token)
+            return True
+
+        def look() -> bool | Literal[NotMade.NOT_MADE]:
+            record = self._listing.read(known.kid, descr)
+            if record is None:
+                raise HemKeyNotFound(f"{self._name}: no key {known.kid}; it was deleted")
+            return True if (record.label, record.descr) == (text, descr) else NOT_MADE
+
+        change = Change(
+            "the key was changed", f"key {known.kid} is as it was", _SEE_LISTING, look, repeat=True
         )
+        with self._doubts_forget(known):
+            self._session.authorised(_UPDATE, lambda token: settle(lambda: write(token), change))
         self._listing.cache.forget_listing()
         known.renamed(text, descr)
         return known
@@ -247,24 +264,40 @@ class KeyInventory:
         """Destroy a key, for good. ``HemKeyNotFound`` when there is none."""
         kid = _kid(key)
 
-        def destroy(token: str) -> None:
-            try:
-                self._rest.keymgmt.delete(kid, token=token)
-            except ConnectionLostError as lost:
-                _log.info("%s; asked once more", lost)
-                try:
-                    self._rest.keymgmt.delete(kid, token=token)
-                except HemKeyNotFound:
-                    return  # the lost request had done it
+        def destroy(token: str) -> bool:
+            self._rest.keymgmt.delete(kid, token=token)
+            return True
 
-        try:
-            self._session.authorised(_DELETE, destroy)
-        finally:
-            self._listing.forget(kid)
+        def look() -> bool | Literal[NotMade.NOT_MADE]:
+            try:
+                self._operations.fetch(kid)
+            except HemKeyNotFound:
+                return True
+            return NOT_MADE
+
+        change = Change("the key was deleted", f"key {kid} is there still", _SEE_LISTING, look, repeat=True)
+        with self._doubts_forget():
+            try:
+                self._session.authorised(_DELETE, lambda token: settle(lambda: destroy(token), change))
+            except HemKeyNotFound:
+                self._listing.forget(kid)
+                raise
+        self._listing.forget(kid)
 
     def refresh(self) -> None:
         """Forget what was listed, on disk too; the next use asks the device."""
         self._listing.clear()
+
+    @contextmanager
+    def _doubts_forget(self, key: Key | None = None) -> Iterator[None]:
+        """What was listed may be wrong after a change that ended without the device's word."""
+        try:
+            yield
+        except (HemConnectionError, HemDeviceFault):
+            self._listing.clear()
+            if key is not None:
+                key.doubt()
+            raise
 
     def _shown(self, key: Key) -> bool:
         hidden = key.hidden and not self._rest.channel.config.show_hidden

@@ -246,6 +246,11 @@ class Key:
         """Take over what was just written; the time of the change is the device's to tell."""
         self._label, self._descr, self._times = label, descr, None
 
+    def doubt(self) -> None:
+        """A change may have been made: label and ``descr`` are the device's to tell, when asked for."""
+        self._descr_hint = self.known_descr
+        self._label = self._descr = self._times = None
+
     def learn_public(self, public: bytes) -> None:
         """Take over a public half known from elsewhere; it must match the KID."""
         if kid_of(public) == self.kid:

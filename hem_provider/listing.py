@@ -132,20 +132,30 @@ class Listing:
 
         ``HemKeyNotFound`` when it is gone.
         """
-        if key.known_descr:
-            page = self._search(key.known_descr)
+        record = self.read(key.kid, key.known_descr or b"")
+        if record is None:
+            self.forget(key.kid)
+            raise HemKeyNotFound(f"{self._rest.channel.config.name}: no key {key.kid}; it was deleted")
+        key.learn(record)  # it need not be the one kept here: what was listed may have been forgotten
+
+    def read(self, kid: str, descr: bytes) -> KeyRecord | None:
+        """A key's record as it is now: looked for by ``descr``, where one is given, then in the listing.
+        ``None`` when there is no such key."""
+        if descr:
+            page = self._search(descr)
             self.absorb(page)
-            if any(record.kid == key.kid for record in page.records):
-                return
+            for record in page.records:
+                if record.kid == kid:
+                    return record
         offset: int | None = 0
         while offset is not None:
             page = self._fetch(offset)
             self.absorb(page)
-            if any(record.kid == key.kid for record in page.records):
-                return
+            for record in page.records:
+                if record.kid == kid:
+                    return record
             offset = page.next
-        self.forget(key.kid)
-        raise HemKeyNotFound(f"{self._rest.channel.config.name}: no key {key.kid}; it was deleted")
+        return None
 
     def cached(self) -> tuple[KeyRecord, ...]:
         """What an earlier process listed of this very device; a hint. Empty where better is at hand."""

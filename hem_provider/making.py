@@ -1,37 +1,27 @@
 """How keys come onto a device: made there, derived there, or imported as public keys.
 
-Requests that make a key are not repeated blindly. Every one carries a random mark in ``descr``; a
-lost answer is answered by looking for the mark (device API §20.4).
+Requests that make a key are not repeated blindly. Every one carries a random mark in ``descr``; where
+the answer does not tell, the mark is looked for (device API §20.4).
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Literal
 
 from hem_provider.arguments import as_bytes, as_text, as_words
 from hem_provider.description import Description
-from hem_provider.errors import (
-    HemAnswerFault,
-    HemAuthenticationError,
-    HemConnectionError,
-    HemDuplicateKey,
-    HemOperationFailed,
-    HemTimeout,
-    HemUnreachable,
-)
+from hem_provider.errors import HemAnswerFault, HemAuthenticationError, HemOperationFailed
 from hem_provider.keytypes import KEY_TYPES, Family, KeyType, parse_attributes
 from hem_provider.publickeys import kid_of
 from hem_provider.rest.api import RestApi
-from hem_provider.rest.keymgmt import KeyRecord, check_label
+from hem_provider.rest.keymgmt import KeyRecord, Page, check_label
 from hem_provider.rest.session import LoginSession
-from hem_provider.rest.wire import ConnectionLostError
+from hem_provider.rest.settle import NOT_MADE, Change, NotMade, settle
 from hem_provider.usage import default_usage, device_mode, mode_families
 
 __all__ = ["KeyMaker", "NewKey", "key_type_named", "kid_of"]
-
-_log = logging.getLogger("hem_provider.device")
 
 _SEARCH = ("keymgmt:list", "keymgmt:search")
 _GENERATE = ("keymgmt:gen",)
@@ -93,13 +83,15 @@ class KeyMaker:
         """See ``KeyInventory.create``."""
         wish = _wish(key_type_named(type), label, usage, application_id)
 
-        def make(token: str) -> str:
-            return self._rest.keymgmt.create(
+        tokens = ",".join(_generated(wish.key_type, wish.mode))
+
+        def make(token: str) -> NewKey:
+            kid = self._rest.keymgmt.create(
                 type=type, label=label, mode=wish.mode, descr=wish.descr, token=token
             )
+            return NewKey(kid, label, wish.descr, tokens)
 
-        tokens = ",".join(_generated(wish.key_type, wish.mode))
-        return self._surely(wish, lambda: self._session.authorised(_GENERATE, make), tokens)
+        return self._settled(_GENERATE, make, wish)
 
     def derive(
         self,
@@ -115,12 +107,13 @@ class KeyMaker:
         if wish.key_type.family in (Family.MLKEM, Family.MLDSA):
             raise ValueError(f"type: {type!r} cannot be derived; accepted: all but ML-KEM and ML-DSA")
 
-        def make(token: str) -> str:
-            return self._rest.keymgmt.derive(
+        def make(token: str) -> NewKey:
+            made = self._rest.keymgmt.derive(
                 kid, type=type, label=label, peer=peer, mode=wish.mode, descr=wish.descr, token=token
             )
+            return NewKey(made, label, wish.descr)
 
-        made = self._surely(wish, lambda: self._session.authorised(_DERIVE, make), None)
+        made = self._settled(_DERIVE, make, wish)
         if made.kid == kid:  # what the device answers for a type it does not know
             raise HemOperationFailed(f"{self._name}: the device does not derive keys of type {type}")
         return made
@@ -134,59 +127,52 @@ class KeyMaker:
             wanted = wish.key_type.public_size or "no public keys"
             raise ValueError(f"public key: {len(public)} bytes; {type} has {wanted}")
 
-        def store(token: str) -> str:
-            return self._rest.keymgmt.import_public(
+        kept = [each for each in _generated(wish.key_type, wish.mode) if each not in ("ATT", "PKEY")]
+
+        def store(token: str) -> NewKey:
+            kid = self._rest.keymgmt.import_public(
                 public, type=type, label=label, mode=wish.mode, descr=wish.descr, token=token
             )
+            return NewKey(kid, label, wish.descr, ",".join(kept))
 
-        def store_twice(token: str) -> str:
-            try:
-                return store(token)
-            except ConnectionLostError as lost:
-                _log.info("%s; asked once more", lost)
-                try:
-                    return store(token)
-                except HemDuplicateKey:
-                    if not self._find(wish):
-                        raise
-                    return kid_of(public)  # the lost request had done it
+        # A public key is stored once, whatever asks for it how often.
+        return self._settled(_IMPORT, store, wish, repeat=True)
 
-        kid = self._session.authorised(_IMPORT, store_twice)
-        kept = [each for each in _generated(wish.key_type, wish.mode) if each not in ("ATT", "PKEY")]
-        return NewKey(kid, label, wish.descr, ",".join(kept))
+    def _settled(
+        self, scopes: tuple[str, ...], make: Callable[[str], NewKey], wish: _Wish, *, repeat: bool = False
+    ) -> NewKey:
+        change = Change(
+            made="the key was made",
+            undone="no key was made",
+            see=f"when {self._name} is back, look for a key {wish.label!r} with the creation mark "
+            f"{wish.description.mark.hex()} in its descr before making it again",
+            look=lambda: self._look(wish),
+            repeat=repeat,
+        )
+        return self._session.authorised(scopes, lambda token: settle(lambda: make(token), change))
 
-    def _surely(self, wish: _Wish, make: Callable[[], str], tokens: str | None) -> NewKey:
-        """Make a key; after a lost answer, find it by its mark instead of making another."""
-        try:
-            return NewKey(make(), wish.label, wish.descr, tokens)
-        except (ConnectionLostError, HemTimeout) as lost:
-            _log.warning("%s; looking whether the key was made", lost)
-            mark = wish.description.mark.hex()
-            try:
-                records = self._find(wish)
-            except (HemConnectionError, HemAuthenticationError) as error:
-                raise type(lost)(
-                    f"{lost}; whether the key was made is unknown ({error}): when the device is back, "
-                    f"look for the creation mark {mark} before making it again"
-                ) from lost
-            if records:
-                _log.info("%s: the key was made: %s", self._name, records[0].kid)
-                return NewKey(records[0].kid, wish.label, wish.descr, record=records[0])
-            if isinstance(lost, HemTimeout):
-                raise HemTimeout(f"{lost}; no key was made so far (creation mark {mark})") from lost
-            raise HemUnreachable(f"{lost}; no key was made") from lost
-
-    def _find(self, wish: _Wish) -> tuple[KeyRecord, ...]:
+    def _look(self, wish: _Wish) -> NewKey | Literal[NotMade.NOT_MADE]:
         prefix = wish.description.search_prefix()
-        found = self._session.authorised(
-            _SEARCH, lambda token: self._rest.keymgmt.search(prefix, token=token)
-        ).records
-        for each in found:
-            if parse_attributes(each.type).key_type is not wish.key_type:
+        for record in self._search(prefix).records:
+            if not record.descr.startswith(prefix):
+                continue
+            if parse_attributes(record.type).key_type is not wish.key_type:
                 raise HemAnswerFault(
-                    f"{self._name}: {wish.key_type.name} was asked for, {each.type!r} is there"
+                    f"{self._name}: {wish.key_type.name} was asked for, {record.type!r} is there"
                 )
-        return found
+            return NewKey(record.kid, wish.label, wish.descr, record=record)
+        return NOT_MADE
+
+    def _search(self, prefix: bytes) -> Page:
+        def search(token: str | None) -> Page:
+            return self._rest.keymgmt.search(prefix, token=token)
+
+        if not self._session.holds(_SEARCH):
+            try:
+                return search(None)
+            except HemAuthenticationError:  # not allowed on this device
+                pass
+        return self._session.authorised(_SEARCH, search)
 
 
 def _wish(key_type: KeyType, label: str, usage: Iterable[str] | None, application_id: bytes) -> _Wish:

@@ -14,13 +14,16 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 from hem_provider.errors import HemApprovalTimeout, HemOperationFailed
 from hem_provider.rest.api import RestApi
 from hem_provider.rest.broker import PhoneAnswer, Registration
-from hem_provider.rest.encoding import b64
+from hem_provider.rest.encoding import b64, unb64
+from hem_provider.rest.external import Validation
 from hem_provider.rest.keymgmt import KeyRecord
 from hem_provider.rest.session import LoginSession
+from hem_provider.rest.settle import NOT_MADE, Change, NotMade, settle
 
 __all__ = ["Pairing", "Phone", "Phones"]
 
@@ -94,13 +97,43 @@ class Phones:
         return Pairing(self, registration, json.dumps(shown, separators=(",", ":"), ensure_ascii=False))
 
     def finish(self, registration: Registration, answer: PhoneAnswer) -> str:
-        """Store the phone that answered; the KID of its record."""
+        """Store the phone that answered; the KID of its record.
+
+        The device proves itself to the phone in its answer, once. Where that is lost, the record is
+        taken away again: an error says that no phone was paired.
+        """
+        stored = Change(
+            made="the phone was stored",
+            undone="no phone was paired: begin again",
+            see="list the phones; remove this one and pair it again",
+            look=lambda: self._taken_back(answer.pid),
+        )
         validation = self._session.authorised(
             _PAIR,
-            lambda token: self.rest.external.validate(pid=answer.pid, reply=answer.reply, token=token),
+            lambda token: settle(
+                lambda: self.rest.external.validate(pid=answer.pid, reply=answer.reply, token=token), stored
+            ),
         )
-        self.rest.broker.finalise(registration.rid, validation.raw)
+        told: Change[bool] = Change(
+            made="the phone was told that it is paired",
+            undone="the phone was not told",
+            see=f"it is stored as {validation.kid}; if it does not show the device, remove it and pair again",
+            look=None,
+            repeat=True,
+        )
+
+        def tell() -> bool:
+            self.rest.broker.finalise(registration.rid, validation.raw)
+            return True
+
+        settle(tell, told)
         return validation.kid
+
+    def _taken_back(self, pid: str) -> Validation | Literal[NotMade.NOT_MADE]:
+        for phone in self.list():
+            if unb64(phone.pid) == unb64(pid):
+                self._forget(phone.kid)
+        return NOT_MADE
 
     def list(self) -> list[Phone]:
         """The paired phones. Takes a login."""
@@ -118,8 +151,35 @@ class Phones:
         settings = self._session.authorised(_PAIR, lambda token: self.rest.configuration.read(token=token))
         epk = self.rest.broker.session(settings.eid)
         proof = self._session.authorised(_PAIR, lambda token: self.rest.external.prove(epk, token=token))
-        self.rest.broker.unsubscribe(proof.raw, epk=epk, pid=phone.pid)
-        self._session.authorised(("keymgmt:del",), lambda token: self.rest.keymgmt.delete(kid, token=token))
+
+        def unsubscribe() -> bool:
+            self.rest.broker.unsubscribe(proof.raw, epk=epk, pid=phone.pid)
+            return True
+
+        gone: Change[bool] = Change(
+            made="the broker has forgotten the phone",
+            undone="it has not",
+            see="the device knows it still: remove it again",
+            look=None,
+            repeat=True,
+        )
+        settle(unsubscribe, gone)
+        self._forget(kid)
+
+    def _forget(self, kid: str) -> None:
+        """Delete a phone's record."""
+
+        def delete(token: str) -> bool:
+            self.rest.keymgmt.delete(kid, token=token)
+            return True
+
+        def look() -> Literal[True, NotMade.NOT_MADE]:
+            return NOT_MADE if any(each.kid == kid for each in self.list()) else True
+
+        change: Change[bool] = Change(
+            "the phone was removed", "the device knows it still", "list the phones", look, repeat=True
+        )
+        self._session.authorised(("keymgmt:del",), lambda token: settle(lambda: delete(token), change))
 
 
 def _phone(record: KeyRecord) -> Phone:

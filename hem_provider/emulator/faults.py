@@ -56,6 +56,17 @@ FAULTS: Final[Mapping[str, FaultRow]] = {
             "hang", FaultKind.REQUEST, "no answer; the connection is reset after SECONDS", seconds=3600.0
         ),
         FaultRow("status", FaultKind.REQUEST, "STATUS is answered, the request is not processed", status=500),
+        FaultRow(
+            "hang-after",
+            FaultKind.REQUEST,
+            "processed, then no answer; reset after SECONDS",
+            seconds=3600.0,
+        ),
+        FaultRow("status-after", FaultKind.REQUEST, "processed, then STATUS is answered", status=504),
+        FaultRow("empty", FaultKind.REQUEST, "processed; a success has no body"),
+        FaultRow("garbage", FaultKind.REQUEST, "processed; a success has a body that is not JSON"),
+        FaultRow("fieldless", FaultKind.REQUEST, "processed; a success is an object without fields"),
+        FaultRow("wrong-types", FaultKind.REQUEST, "processed; a success has values of other types"),
         FaultRow("cloud-down", FaultKind.CONDITION, "the cloud does not answer"),
         FaultRow("install-busy", FaultKind.CONDITION, "an installation is in progress (409)"),
         FaultRow("repository-full", FaultKind.CONDITION, "no key can be stored (406)"),

@@ -10,9 +10,10 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from .device import Device
+from .encodings import compact_json, parse_json_object
 from .http import Refusal, Request, Response
 from .latency import delay_of
 from .state import Fault
@@ -65,6 +66,40 @@ def _strike_before(struck: Mapping[str, Fault]) -> None:
         time.sleep(struck["stall"].seconds)
 
 
+def _strike_after(response: Response, struck: Mapping[str, Fault]) -> Response:
+    """The faults that come after the request was processed: its answer as it leaves."""
+    if "reset-after" in struck:
+        raise ConnectionResetError("ordered fault: reset after processing")
+    if "hang-after" in struck:
+        time.sleep(struck["hang-after"].seconds)
+        raise ConnectionResetError("ordered fault: the device hung after processing")
+    if "status-after" in struck:
+        return Response(struck["status-after"].status, close=True)
+    if not 200 <= response.status < 300:
+        return response
+    for name, damage in _DAMAGES.items():
+        if name in struck:
+            response = replace(response, body=damage(response.body))
+    return response
+
+
+def _other_types(body: bytes) -> bytes:
+    """The same fields, with numbers for texts and texts for all else."""
+    try:
+        fields = parse_json_object(body)
+    except ValueError:
+        return body
+    return compact_json({name: 5 if isinstance(v, str) else str(v) for name, v in fields.items()}).encode()
+
+
+_DAMAGES: Final[Mapping[str, Callable[[bytes], bytes]]] = {
+    "empty": lambda _: b"",
+    "garbage": lambda _: b"<html>Bad Gateway</html>",
+    "fieldless": lambda _: b"{}",
+    "wrong-types": _other_types,
+}
+
+
 def _dribble(body: bytes, seconds: float) -> Iterator[bytes]:
     for at in range(len(body)):
         time.sleep(seconds / len(body))
@@ -89,9 +124,7 @@ class Application:
         remaining = response.delay - (time.monotonic() - started)
         if remaining > 0:
             time.sleep(remaining)
-        if "reset-after" in struck:
-            raise ConnectionResetError("ordered fault: reset after processing")
-        return self._send(response, struck, start_response)
+        return self._send(_strike_after(response, struck), struck, start_response)
 
     def _conditions(self, environ: Environ) -> tuple[dict[str, Fault], Mapping[str, float]]:
         """The faults that strike this request, and the latency profile in force."""

@@ -107,8 +107,12 @@ class BrokerApi:
         return self._done("POST", "/subscribers/list", {**proof, "epk": epk}).raw
 
     def unsubscribe(self, proof: Mapping[str, Any], *, epk: str, pid: str) -> None:
-        """``POST subscribers/delete``: the broker's half of unpairing a phone."""
-        self._done("POST", "/subscribers/delete", {**proof, "epk": epk, "pid": pid})
+        """``POST subscribers/delete``: the broker's half of unpairing a phone; one that it does not
+        know is fine."""
+        path = "/subscribers/delete"
+        reply, _ = self._channel.cloud("POST", _BASE + path, body={**proof, "epk": epk, "pid": pid})
+        if reply.status not in (200, 404):
+            raise self._failed(path, reply.status)
 
     def _done(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
         reply, answer = self._channel.cloud(method, _BASE + path, body=body)
@@ -128,4 +132,6 @@ class BrokerApi:
 
     def _failed(self, path: str, status: int) -> Exception:
         kind = HemAuthenticationError if status == 401 else HemProtocolError
-        return kind(f"{self._channel.config.cloud_url}: {_BASE}{path}: HTTP {status}")
+        error = kind(f"{self._channel.config.cloud_url}: {_BASE}{path}: HTTP {status}")
+        error.status = status
+        return error

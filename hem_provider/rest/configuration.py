@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hem_provider.errors import HemDeviceFault, HemOperationFailed, HemRequestRefused
+from hem_provider.errors import HemDeviceFault, HemOperationFailed, HemProtocolError, HemRequestRefused
 from hem_provider.rest.channel import Channel
 from hem_provider.rest.status import Meanings
-from hem_provider.rest.wire import ConnectionLostError
 
 __all__ = ["Attestation", "Configuration", "ConfigurationApi", "ConfigurationChange"]
 
@@ -114,6 +113,8 @@ class ConfigurationApi:
         """``POST``: only the device's own field names; unknown ones are ignored by it. Not to be
         repeated blindly. ``token`` is ``None`` on a factory-fresh device, for ``tls`` only."""
         answer = self._channel.call("POST", _PATH, body=changes, token=token, meanings=_WRITE)
+        if token is not None and answer.optional_flag("updated") is None:
+            raise HemProtocolError(f"{self._channel.config.name}: the answer does not say what was changed")
         return ConfigurationChange(
             updated=bool(answer.optional_flag("updated")),
             reboot_required=bool(answer.optional_flag("reboot_required")),
@@ -122,12 +123,9 @@ class ConfigurationApi:
         )
 
     def wipe(self, *, token: str) -> None:
-        """``POST`` with ``wipeout``: destroys every key and restarts. A dropped connection counts
-        as done: the device answers and closes before it acts."""
-        try:
-            self._channel.call("POST", _PATH, body={"wipeout": True}, token=token, meanings=_WRITE)
-        except ConnectionLostError:
-            return
+        """``POST`` with ``wipeout``: destroys every key and restarts. The device answers and closes
+        before it acts."""
+        self._channel.call("POST", _PATH, body={"wipeout": True}, token=token, meanings=_WRITE)
 
     def attestation(self, *, token: str | None) -> Attestation:
         """``GET …/attestation``; any token, none on a factory-fresh device. USB devices only."""

@@ -67,7 +67,11 @@ class NewDevice:
 
 @dataclass(frozen=True, slots=True)
 class Initialised:
-    """The device's answer. ``token`` opens its configuration; ``csr`` is PEM or base64 DER."""
+    """The device's answer. ``token`` opens its configuration; ``csr`` is PEM or base64 DER.
+
+    Where the answer itself was lost and the device found initialised: without ``genuine`` and
+    ``csr``, and with ``reboot_required``, since a restart does no harm.
+    """
 
     instance_id: str
     token: str

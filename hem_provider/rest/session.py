@@ -141,6 +141,23 @@ class LoginSession:
             self.adopt(credential)
             self._tokens.add(bearer, challenge.device_time())
 
+    def proves(self, credential: Credential, scope: str) -> tuple[Bearer, int] | None:
+        """Whether the device accepts ``credential``: a token for ``scope``, kept nowhere, with the
+        device's time; ``None`` when it refuses. What this session is logged in with stays."""
+        with self._lock.get():
+            try:
+                challenge, bearer, _ = self._prove(scope, lambda _: credential)
+            except HemLoginRequired:
+                raise
+            except HemAuthenticationError:
+                return None
+            return bearer, challenge.device_time()
+
+    @property
+    def credential(self) -> Credential | None:
+        """What this session is logged in with, if it is derived."""
+        return self._credential
+
     def adopt(self, credential: Credential) -> None:
         """Use this credential from now on; the former one and all tokens are forgotten."""
         self.forget()

@@ -49,4 +49,6 @@ def error_for(status: int, where: str, meanings: Meanings | None = None) -> HemE
             else (HemProtocolError, "an unknown status code")
         )
     kind, text = known
-    return kind(f"{where}: {text} (HTTP {status})")
+    error = kind(f"{where}: {text} (HTTP {status})")
+    error.status = status
+    return error

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 
 from hem_provider.errors import HemClockError, HemUnreachable
+from hem_provider.rest.answer import Answer
 from hem_provider.rest.channel import Channel
+from hem_provider.rest.settle import Change, settle
 from hem_provider.rest.status import Meanings
-from hem_provider.rest.wire import ConnectionLostError, Limit
+from hem_provider.rest.wire import Limit
 
 __all__ = ["FLS_BITS", "CheckInResult", "Repository", "SelfTest", "Status", "SystemApi", "Version"]
 
@@ -151,8 +152,20 @@ class SystemApi:
         """Device → cloud → device: sets the device's clock (device API §9.1). Three calls.
 
         Needs the internet, no login. ``HemUnreachable`` names the cloud when that is what fails;
-        ``HemClockError`` when cloud or device reject the exchange.
+        ``HemClockError`` when cloud or device reject the exchange. Where the device's last answer
+        does not tell, once more from the beginning: a check-in can be done at any time.
         """
+        checked = self._legs()
+        change = Change(
+            made="the device has checked in",
+            undone="the device has not checked in",
+            see="look at the clock in its status, or check in again",
+            look=lambda: self._report(self._legs()),
+        )
+        return settle(lambda: self._report(checked), change)
+
+    def _legs(self) -> Answer:
+        """What the cloud answers to what the device says."""
         check = self._channel.call("GET", "/api/system/checkin")
         try:
             reply, checked = self._channel.cloud("POST", "/checkin", body=check.raw)
@@ -162,9 +175,12 @@ class SystemApi:
             raise HemClockError(
                 f"check-in: the cloud service {self._channel.config.cloud_url} answers HTTP {reply.status}"
             )
+        return checked
+
+    def _report(self, checked: Answer) -> CheckInResult:
         answer = self._channel.call("POST", "/api/system/checkin", body=checked.raw, meanings=_CHECKIN)
         return CheckInResult(
-            action=answer.optional_text("status") or "OK",
+            action=answer.text("status"),
             certificate_state=answer.optional_text("newcrt"),
             firmware_offered="newfws" in answer.raw,
             dashboard_offered="newuis" in answer.raw,
@@ -189,12 +205,11 @@ class SystemApi:
 
     def reboot(self, *, token: str | None) -> None:
         """``GET /api/system/reboot``; scope ``system:config``, ``system:upgrade`` or
-        ``system:shutdown``, no token when fresh. A dropped connection is its success."""
-        with suppress(ConnectionLostError):
-            self._channel.call("GET", "/api/system/reboot", token=token)
+        ``system:shutdown``, no token when fresh. A connection lost instead of an answer may be its
+        success."""
+        self._channel.call("GET", "/api/system/reboot", token=token)
 
     def shutdown(self, *, token: str) -> None:
         """``GET /api/system/shutdown``: off until a power cycle; scope ``system:config`` or
         ``system:shutdown``."""
-        with suppress(ConnectionLostError):
-            self._channel.call("GET", "/api/system/shutdown", token=token)
+        self._channel.call("GET", "/api/system/shutdown", token=token)

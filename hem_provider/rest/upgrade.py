@@ -5,12 +5,11 @@ from __future__ import annotations
 import enum
 import io
 from collections.abc import Callable
-from contextlib import suppress
 
 from hem_provider.errors import HemOperationFailed, MessageTooLong
 from hem_provider.rest.channel import Channel
 from hem_provider.rest.status import Meanings, error_for
-from hem_provider.rest.wire import ConnectionLostError, Limit
+from hem_provider.rest.wire import Limit
 
 __all__ = ["Image", "UpgradeApi", "UpgradeState"]
 
@@ -98,18 +97,14 @@ class UpgradeApi:
             raise error_for(reply.status, f"{self._channel.config.name}: GET {path}") from None
 
     def install(self, image: Image, *, token: str | None) -> None:
-        """``GET install_fw`` (then the device restarts) or ``install_ui``."""
+        """``GET install_fw`` (then the device restarts) or ``install_ui``. A connection lost instead
+        of an answer may be the success of the former."""
         path = f"/api/system/upgrade/install_{image.suffix}"
-        try:
-            self._channel.call("GET", path, token=token, meanings=_INSTALL)
-        except ConnectionLostError:
-            if image is not Image.FIRMWARE:  # only firmware restarts the device, before it answers
-                raise
+        self._channel.call("GET", path, token=token, meanings=_INSTALL)
 
     def usb_mode(self, *, token: str | None) -> None:
         """``GET usbmode``: restart as a USB disk for an upgrade by hand."""
-        with suppress(ConnectionLostError):
-            self._channel.call("GET", "/api/system/upgrade/usbmode", token=token)
+        self._channel.call("GET", "/api/system/upgrade/usbmode", token=token)
 
 
 class _Watched(io.BytesIO):
