@@ -18,7 +18,7 @@ from hem_pkcs11.constants import CKR
 from hem_pkcs11.log import Level, log
 from hem_pkcs11.returns import BufferTooSmall, Pkcs11Error, return_value
 from hem_pkcs11.sessions import Session, SessionTable
-from hem_provider.errors import HemAuthenticationError, HemError, HemLoginRequired
+from hem_provider.errors import HemAuthenticationError, HemError, HemLoginRequired, HemOutcomeUnknown
 
 if TYPE_CHECKING:
     from hem_pkcs11.slots import OpenDevice, Slot
@@ -143,6 +143,8 @@ def _explain(name: str, rv: CKR, error: Exception, session: Session | None) -> N
     refused = isinstance(error, HemAuthenticationError) and not isinstance(error, HemLoginRequired)
     if refused and session is not None:
         session.slot.refused()
+    if isinstance(error, HemOutcomeUnknown) and session is not None:
+        session.slot.doubt()
     if isinstance(error, Pkcs11Error):
         if error.text:
             log.error(f"{name}: CKR_{rv.name}: {error.text}")

@@ -33,6 +33,7 @@ class BufferTooSmall(Pkcs11Error):
 _TABLE: tuple[tuple[type[BaseException], CKR], ...] = (
     # C_Login itself says CKR_PIN_INCORRECT; anywhere else a refusal ends the login.
     (errors.HemAuthenticationError, CKR.USER_NOT_LOGGED_IN),
+    # Some change may have been made (``HemOutcomeUnknown``, a connection error too): the log says which.
     # Not CKR_DEVICE_REMOVED: an outage does not end sessions, and hosts would drop them.
     (errors.HemConnectionError, CKR.DEVICE_ERROR),
     (errors.HemScopeDenied, CKR.ACTION_PROHIBITED),

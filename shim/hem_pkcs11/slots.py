@@ -284,6 +284,11 @@ class Slot:
             with self.lock:
                 self.login.forget(self._hem)
 
+    def doubt(self) -> None:
+        """A change may have been made: the next search asks the device what there is."""
+        with self.lock:
+            self._listed = float("-inf")
+
     def close(self) -> None:
         """Drop credential and connections."""
         with self.lock:

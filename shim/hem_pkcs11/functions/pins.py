@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING
 from hem_pkcs11.constants import CKR, CKU
 from hem_pkcs11.login import MAX_PIN, text_of
 from hem_pkcs11.returns import Pkcs11Error
-from hem_provider.errors import HemAuthenticationError, HemConnectionError, HemNotInitialized
+from hem_provider.errors import (
+    HemAuthenticationError,
+    HemConnectionError,
+    HemNotInitialized,
+    HemOutcomeUnknown,
+)
 
 if TYPE_CHECKING:
     from hem_pkcs11.module import Module
@@ -30,7 +35,11 @@ _LOOK_EVERY = 0.25
 
 
 def set_pin(session: Session, old: bytes | None, new: bytes | None) -> None:
-    """Change the passphrase. The device proves the old one afresh, also when logged in."""
+    """Change the passphrase. The device proves the old one afresh, also when logged in.
+
+    The verified PIN is forgotten however this ends. Where nobody can tell how it ended, nobody is
+    logged in any more.
+    """
     session.require_writable()
     slot = session.slot
     if slot.login.user == CKU.SO:
@@ -45,8 +54,10 @@ def set_pin(session: Session, old: bytes | None, new: bytes | None) -> None:
             raise Pkcs11Error(
                 CKR.PIN_INCORRECT, f"the device does not accept the old passphrase: {error}"
             ) from None
-        slot.hem.admin.change_passphrase(new_text)
-        slot.login.changed(slot.hem)
+        try:
+            _change(slot, new_text)
+        finally:
+            slot.login.changed(slot.hem)
 
 
 def init_pin(session: Session, pin: bytes | None) -> None:
@@ -56,7 +67,15 @@ def init_pin(session: Session, pin: bytes | None) -> None:
         raise Pkcs11Error(CKR.USER_NOT_LOGGED_IN, "log in as security officer (the master secret) first")
     text = _pin("new", pin)
     with slot.lock:
+        _change(slot, text)
+
+
+def _change(slot: Slot, text: str) -> None:
+    try:
         slot.hem.admin.change_passphrase(text)
+    except HemOutcomeUnknown:
+        slot.login.forget(slot.hem)  # whichever passphrase is good now has to prove itself
+        raise
 
 
 def init_token(module: Module, number: int, pin: bytes | None, label: bytes) -> None:
@@ -72,8 +91,10 @@ def init_token(module: Module, number: int, pin: bytes | None, label: bytes) -> 
     with slot.lock:
         if _in_use(slot):
             _wipe(slot, master)
-        _initialize(slot, name or slot.name, master)
-        slot.forget_device()
+        try:
+            _initialize(slot, name or slot.name, master)
+        finally:
+            slot.forget_device()
 
 
 def _in_use(slot: Slot) -> bool:
@@ -96,7 +117,10 @@ def _wipe(slot: Slot, master: str) -> None:
         )
     slot.login_officer(master)
     identity = slot.hem.identity or slot.hem.probe()
-    slot.hem.admin.wipe(confirm=identity.eid)
+    try:
+        slot.hem.admin.wipe(confirm=identity.eid)
+    finally:
+        slot.forget_device()
     deadline = time.monotonic() + _RESTART
     while _still_in_use(slot):
         if time.monotonic() > deadline:

@@ -11,7 +11,7 @@ from hem_pkcs11.objects import KeyObject
 from hem_pkcs11.operations import Place
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import Buffer, SessionInfo
-from hem_provider.errors import HemError
+from hem_provider.errors import HemError, HemOutcomeUnknown
 
 if TYPE_CHECKING:
     from hem_pkcs11.module import Module
@@ -69,6 +69,8 @@ def destroy_session_objects(session: Session, *, private_only: bool = False) -> 
             continue
         try:
             session.slot.hem.keys.delete(item.key)
+        except HemOutcomeUnknown as error:
+            log.error(f"session {item.describe()} may still be on the device: {error}")
         except HemError as error:
             log.error(f"session {item.describe()} stays on the device: {error}")
 
