@@ -29,7 +29,7 @@ from hem_provider.rest.auth import bearer_from
 from hem_provider.rest.configuration import Attestation, Configuration, ConfigurationChange
 from hem_provider.rest.credential import Credential, Role, rotation_fields
 from hem_provider.rest.initialisation import Initialised, NewDevice
-from hem_provider.rest.kdf import Kdf, seed_from
+from hem_provider.rest.kdf import Kdf, initial_master_kdf, seed_from
 from hem_provider.rest.session import LoginSession
 from hem_provider.rest.settle import NOT_MADE, Change, NotMade, in_doubt, settle
 from hem_provider.rest.storage import storage_scope
@@ -75,24 +75,30 @@ class Administration:
         self._sleep: Callable[[float], None] = time.sleep
 
     def initialize(
-        self, new: NewDevice, *, passphrase: str, master: str, master_kdf: Kdf = Kdf.PBKDF2
+        self, new: NewDevice, *, passphrase: str, master: str, master_kdf: Kdf | None = None
     ) -> Initialised:
         """Bring a factory-fresh device into use, setting its clock first when that is needed.
 
-        ``passphrase`` becomes the user's; ``master`` the administrator's passphrase, or a 24-word
-        mnemonic with ``master_kdf=Kdf.BIP39``: it cannot be changed later. Afterwards this object
-        is logged in as user. ``HemOperationFailed`` when the device is initialised already.
+        ``passphrase`` becomes the user's; ``master`` the administrator's passphrase or 24 words, which
+        cannot be changed later. ``master_kdf``: how the device is to take it; by itself, words as the
+        vendor's newest software does (``Kdf.BIP39_ENTROPY``). ``ValueError`` for words that are no
+        BIP39 mnemonic, before anything is sent. Afterwards this object is logged in as user.
+        ``HemOperationFailed`` when the device is initialised already.
         """
         as_text("passphrase", passphrase)
         as_text("master", master)
-        as_member("master_kdf", master_kdf, Kdf)
+        if master_kdf is not None:
+            as_member("master_kdf", master_kdf, Kdf)
+        how = master_kdf or initial_master_kdf(master, self._rest.channel.config.master_kdf)
+        if how in (Kdf.BIP39, Kdf.BIP39_ENTROPY):
+            seed_from(master, "", how)
         try:
             challenge, _ = self._rest.initialisation.challenge()
         except HemClockError:
             self._rest.system.check_in()
             challenge, _ = self._rest.initialisation.challenge()
         user = self._session.derive(passphrase, challenge.eid, Role.USER)
-        owner = self._session.derive(master, challenge.eid, Role.MASTER, master_kdf)
+        owner = self._session.derive(master, challenge.eid, Role.MASTER, how)
         if challenge.age > 50:  # deriving was slow: the challenge would be stale
             challenge, _ = self._rest.initialisation.challenge()
         fields = new.fields(master=owner.public, user=user.public)

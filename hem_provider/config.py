@@ -71,6 +71,7 @@ class DeviceConfig:
     pin_sha256: str | None = None
     insecure: bool = False
     auth: str = "passphrase"
+    master_kdf: str = "auto"
     passphrase_file: Path | None = None
     passphrase_command: tuple[str, ...] | None = None
     connect_timeout: float = 4.0

@@ -150,6 +150,13 @@ def _auth(value: object) -> str:
     return str(value)
 
 
+def _master_kdf(value: object) -> str:
+    accepted = ("auto", "pbkdf2", "argon2d", "bip39", "bip39-entropy")
+    if value not in accepted:
+        raise RejectedValueError(" or ".join(f'"{each}"' for each in accepted))
+    return str(value)
+
+
 def _texts(value: object) -> tuple[str, ...]:
     if not isinstance(value, list) or not value:
         raise RejectedValueError('a list of texts, for example ["web*", "mail"]')
@@ -193,6 +200,7 @@ DEVICE_SETTINGS: Mapping[str, Parser] = {
     "pin_sha256": _pin,
     "insecure": _flag,
     "auth": _auth,
+    "master_kdf": _master_kdf,
     "passphrase_file": _path,
     "passphrase_command": _command,
     "connect_timeout": _seconds(0.1, 120),

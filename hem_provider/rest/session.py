@@ -30,7 +30,7 @@ from hem_provider.passphrase import doubt
 from hem_provider.rest.api import RestApi
 from hem_provider.rest.auth import Bearer, Challenge, bearer_from
 from hem_provider.rest.credential import Credential, Role
-from hem_provider.rest.kdf import Kdf, seed_from
+from hem_provider.rest.kdf import Kdf, master_kdfs, seed_from
 from hem_provider.rest.mobile import MobileLogin
 from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.tokens import TokenCache
@@ -63,6 +63,7 @@ class LoginSession:
         self._kept: tuple[int, Challenge] | None = None  # with the process it is for
         self._logouts = 0
         self._logged_in_ahead = False
+        self._master_way: Kdf | None = None  # what the device took last
         #: Told the scope that is needed first after a login made ahead of any need, and then the
         #: next ones until it says that it has heard what it wants to know.
         self.note_need: Callable[[str], bool] = lambda _: True
@@ -113,25 +114,18 @@ class LoginSession:
 
         ``None`` takes the credential at hand, else the configured passphrase. The previous
         credential stays when the device does not accept the new one.
+
+        ``kdf=None`` derives the user's secret as this session was told to, and the master's as
+        ``master_kdf`` of the configuration says: by itself, 24 words as the vendor's newest software
+        takes them and, when that is refused, as the older did (one login more, the first time).
         """
         with self._lock.get():
             self._logged_in_ahead = True
             if passphrase is None:
                 self._obtain(scope)
                 return
-            made: dict[str, Credential] = {}
-
-            def once(eid: str) -> Credential:
-                if eid not in made:
-                    made[eid] = self.derive(passphrase, eid, role, kdf)
-                return made[eid]
-
-            try:
-                challenge, bearer, credential = self._prove(scope, once)
-            except BaseException:
-                for each in made.values():
-                    each.wipe()
-                raise
+            ways = self._ways(passphrase, role, kdf)
+            challenge, bearer, credential = self._prove_any(passphrase, role, scope, ways)
             if bearer.subject != role.value:
                 credential.wipe()
                 raise HemAuthenticationError(
@@ -140,6 +134,49 @@ class LoginSession:
                 )
             self.adopt(credential)
             self._tokens.add(bearer, challenge.device_time())
+
+    def _ways(self, secret: str, role: Role, kdf: Kdf | None) -> tuple[Kdf, ...]:
+        if kdf is not None or role is Role.USER:
+            return (kdf or self._kdf,)
+        ways = master_kdfs(secret, self._config.master_kdf, self._kdf)
+        return tuple(sorted(ways, key=lambda way: way is not self._master_way))
+
+    def _prove_any(
+        self, secret: str, role: Role, scope: str, ways: tuple[Kdf, ...]
+    ) -> tuple[Challenge, Bearer, Credential]:
+        """The first of ``ways`` that the device accepts."""
+        *others, last = ways
+        for way in others:
+            try:
+                proven = self._prove_one(secret, role, scope, way)
+            except HemLoginRequired:
+                raise
+            except HemAuthenticationError:
+                _log.info("%s: the secret is not accepted by %s; trying %s", self._config.name, way, last)
+            else:
+                self._master_way = way
+                return proven
+        proven = self._prove_one(secret, role, scope, last)
+        if role is Role.MASTER:
+            self._master_way = last
+        return proven
+
+    def _prove_one(
+        self, secret: str, role: Role, scope: str, kdf: Kdf
+    ) -> tuple[Challenge, Bearer, Credential]:
+        made: dict[str, Credential] = {}
+
+        def once(eid: str) -> Credential:
+            if eid not in made:
+                made[eid] = self.derive(secret, eid, role, kdf)
+            return made[eid]
+
+        try:
+            return self._prove(scope, once)
+        except BaseException:
+            for each in made.values():
+                each.wipe()
+            raise
 
     def proves(self, credential: Credential, scope: str) -> tuple[Bearer, int] | None:
         """Whether the device accepts ``credential``: a token for ``scope``, kept nowhere, with the

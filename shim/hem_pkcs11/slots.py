@@ -29,14 +29,13 @@ from hem_provider.errors import (
 )
 
 if TYPE_CHECKING:
-    from hem_provider.device import Hem, Kdf
+    from hem_provider.device import Hem
 
 __all__ = ["OpenDevice", "Slot", "make_slots", "probe_all"]
 
 OpenDevice = Callable[[DeviceConfig], "Hem"]
 
 MANUFACTURER = "Encedo"
-MNEMONIC_WORDS = 24
 #: For how long, in seconds, one look at the device answers whether it is there, and when it is not.
 PRESENT_FOR = 10.0
 ABSENT_FOR = 3.0
@@ -246,21 +245,18 @@ class Slot:
             with self.lock:
                 self.login.expire(self._hem)
 
-    def master_kdf(self, master: str) -> Kdf:
-        """A 24-word mnemonic is derived as such, anything else as a passphrase (device API §5.2)."""
-        from hem_provider.device import Kdf
-
-        return Kdf.BIP39 if len(master.split()) == MNEMONIC_WORDS else Kdf.PBKDF2
-
     def login_officer(self, master: str) -> None:
-        """Log in by the master secret. Raises CKR_PIN_INCORRECT."""
+        """Log in by the master secret: 24 words are taken as such, anything else as a passphrase
+        (device API §5.2, §24). Raises CKR_PIN_INCORRECT, which for words says which one is wrong.
+        """
         from hem_provider.device import Role
 
         with self.lock:
             self.login.forget(self.hem)
-            kdf = self.master_kdf(master)
             try:
-                self.hem.login(master, role=Role.MASTER, scope="system:config", kdf=kdf)
+                self.hem.login(master, role=Role.MASTER, scope="system:config")
+            except ValueError as error:
+                raise Pkcs11Error(CKR.PIN_INCORRECT, f"the master secret is not one: {error}") from None
             except HemAuthenticationError as error:
                 raise Pkcs11Error(
                     CKR.PIN_INCORRECT, f"the device does not accept the master secret: {error}"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from hem_pkcs11.constants import CKF, CKR, CKS, CKU
 
+from hem_provider.administration import NewDevice
 from hem_provider.device import Kdf, Role
 from hem_provider.emulator import open_device
 from hem_provider.emulator.setup import initialise
@@ -94,12 +95,47 @@ def test_the_officer_needs_all_sessions_writable(own: Any) -> None:
     assert own.rv("C_Login", own.session(), CKU.SO, MASTER.encode()) == CKR.SESSION_READ_ONLY_EXISTS
 
 
-def test_a_mnemonic_as_officers_pin_is_derived_as_one(core: Any) -> None:
-    words = " ".join(["abandon"] * 23 + ["art"])
-    session = core.session()
-    core.hem.master = words
-    core.ok("C_Login", session, CKU.SO, words.encode())
-    assert core.hem.roles[-1] == (Role.MASTER, Kdf.BIP39)
+WORDS = " ".join(["abandon"] * 23 + ["art"])
+
+
+@pytest.mark.parametrize("kdf", [Kdf.BIP39, Kdf.BIP39_ENTROPY])
+def test_a_mnemonic_as_officers_pin_is_derived_as_old_or_new_software_does(fresh: Any, kdf: Kdf) -> None:
+    hem = fresh.module.slot(0).hem
+    hem.admin.initialize(
+        NewDevice(user="u", hostname="u.ence.do"), passphrase="p", master=WORDS, master_kdf=kdf
+    )
+    hem.logout()
+    session = fresh.session()
+    before = hem.statistics.logins
+    fresh.ok("C_Login", session, CKU.SO, WORDS.encode())
+    assert hem.statistics.logins - before == (1 if kdf is Kdf.BIP39_ENTROPY else 2)
+    fresh.ok("C_Logout", session)
+    fresh.ok("C_Login", session, CKU.SO, WORDS.encode())
+    assert hem.statistics.logins - before == (2 if kdf is Kdf.BIP39_ENTROPY else 3)  # it is known now
+
+
+def test_a_misspelt_mnemonic_is_named_by_its_place_and_costs_no_login(
+    own: Any, capfd: pytest.CaptureFixture[str]
+) -> None:
+    session = own.session()
+    for words, told in (
+        (WORDS.replace("abandon", "abandn", 1), "word 1 of 24"),
+        (WORDS.replace("art", "zoo"), "checksum is wrong"),
+    ):
+        assert own.rv("C_Login", session, CKU.SO, words.encode()) == CKR.PIN_INCORRECT
+        err = capfd.readouterr().err
+        assert told in err
+        assert "abandn" not in err
+        assert "zoo" not in err
+    assert own.module.slot(0).hem.statistics.logins == 0
+
+
+def test_a_mnemonic_initialises_a_device_as_the_newest_software_does(fresh: Any) -> None:
+    wrong = WORDS.replace("abandon", "abandn", 1)
+    assert fresh.rv("C_InitToken", 0, wrong.encode(), b" " * 32) == CKR.PIN_INCORRECT
+    fresh.ok("C_InitToken", 0, WORDS.encode(), b"mine".ljust(32))
+    hem = fresh.module.slot(0).hem
+    hem.login(WORDS, role=Role.MASTER, scope="system:config", kdf=Kdf.BIP39_ENTROPY)
 
 
 def test_a_factory_fresh_device_is_initialised_by_officer_and_user_pin(fresh: Any) -> None:

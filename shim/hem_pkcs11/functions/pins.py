@@ -143,10 +143,12 @@ def _still_in_use(slot: Slot) -> bool:
 def _initialize(slot: Slot, name: str, master: str) -> None:
     from hem_provider.administration import NewDevice
 
-    kdf = slot.master_kdf(master)
     new = NewDevice(user=name, hostname=_host(slot))
     unknown = os.urandom(32).hex()
-    slot.hem.admin.initialize(new, passphrase=unknown, master=master, master_kdf=kdf)
+    try:
+        slot.hem.admin.initialize(new, passphrase=unknown, master=master)
+    except ValueError as error:
+        raise Pkcs11Error(CKR.PIN_INCORRECT, f"the master secret is not one: {error}") from None
 
 
 def _host(slot: Slot) -> str:
