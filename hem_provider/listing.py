@@ -20,6 +20,8 @@ from hem_provider.verification import KnownKey
 
 __all__ = ["Listing"]
 
+#: Longest text that every firmware can search for, in bytes; ``descr`` may be longer (device API §24).
+_MAX_NEEDLE = 64
 _LIST = ("keymgmt:list",)
 _SEARCH = ("keymgmt:list", "keymgmt:search")
 
@@ -141,7 +143,7 @@ class Listing:
     def read(self, kid: str, descr: bytes) -> KeyRecord | None:
         """A key's record as it is now: looked for by ``descr``, where one is given, then in the listing.
         ``None`` when there is no such key."""
-        if descr:
+        if 0 < len(descr) <= _MAX_NEEDLE:
             page = self._search(descr)
             self.absorb(page)
             for record in page.records:

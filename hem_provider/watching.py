@@ -42,7 +42,7 @@ class Watch:
         for status in self._looks(BACK):
             if status is None:
                 continue
-            if status.uptime <= 1.1 * self._elapsed + _SLACK and self._another_boot():
+            if self._another_boot(status):
                 return True
             if self._elapsed >= _BEGINS:
                 return NOT_MADE
@@ -54,7 +54,7 @@ class Watch:
             if status is not None and status.upgraded:
                 return True
             if status is not None and self._elapsed >= _BEGINS:
-                if status.uptime > 1.1 * self._elapsed + _SLACK:
+                if not self._another_boot(status):
                     return NOT_MADE
                 raise HemDeviceFault(f"{self._name}: it has restarted, and does not say with what firmware")
         raise self._away()
@@ -86,9 +86,11 @@ class Watch:
             raise self._away()
         return NOT_MADE
 
-    def _another_boot(self) -> bool:
-        """Whether its session key is another than before, as far as that is known. A clock that is
-        not set is a restart's: somebody had logged in."""
+    def _another_boot(self, status: Status) -> bool:
+        """Whether it started after the request. Where it was seen before, its session key is another
+        then; a clock that is not set is a restart's too, since somebody had logged in."""
+        if status.uptime > 1.1 * self._elapsed + _SLACK:
+            return False
         current = self._session.challenge
         if self._boot is None and current is not None:
             self._boot = current.spk  # of the login that this very request took

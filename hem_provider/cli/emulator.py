@@ -51,9 +51,8 @@ def _add_serve(commands: _Commands[argparse.ArgumentParser]) -> None:
     serve.add_argument(
         "--latency",
         type=path_text,
-        default="none",
-        metavar="none|ppa|FILE",
-        help="how long answers take; also Q21",
+        metavar="none|ppa|browser|FILE",
+        help="how long answers take; by default only logins take their time (Q21), with none nothing does",
     )
     serve.add_argument("--keep-alive", action="store_true", help="do not close after each response (Q31)")
     serve.add_argument("--names", metavar="A,B", help="more names for the certificates")
@@ -235,7 +234,7 @@ def _prepare(device: EmulatedDevice, arguments: argparse.Namespace) -> None:
     from hem_provider.emulator import control
     from hem_provider.emulator.setup import check_in
 
-    control.run(device, "latency", {"profile": arguments.latency})
+    control.run(device, "latency", {"profile": arguments.latency or "none"})
     control.run(device, "quirk", {"name": "Q31", "value": "off" if arguments.keep_alive else "on"})
     throttled = "off" if arguments.latency == "none" else "on"
     control.run(device, "quirk", {"name": "Q21", "value": throttled})

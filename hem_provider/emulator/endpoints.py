@@ -165,6 +165,7 @@ def _upgrade(method: str, path: str, handler: Handler, **more: Any) -> Endpoint:
 _LOGGED_UPGRADE: Final = {"event": Event.UPGRADE, "results": {406: 2, 409: 2}}
 
 _UPGRADE: Final = (
+    Endpoint("GET", "/api/system/upgrade", upgrade.bare, Access.BEARER, msc=True),
     _upgrade("POST", "upload_fw", upgrade.upload_fw, upload=upgrade.UPLOAD_LIMIT, **_LOGGED_UPGRADE),
     _upgrade("GET", "check_fw", upgrade.check_fw),
     _upgrade("GET", "install_fw", upgrade.install_fw, **_LOGGED_UPGRADE),

@@ -187,7 +187,13 @@ PEER = Field("pubkey", octets(1, 67), required=False)
 MSG = Field("msg", octets(1, 2048))
 LABEL = Field("label", _label)
 MODE = Field("mode", _mode, required=False)
-DESCR = Field("descr", octets(1, 64, dead=Q.DEAD_LIMITS), required=False)
+
+
+def _descr(value: Any, switches: Switches) -> bytes:
+    return bytes(octets(1, switches.number(Q.DESCR_LIMIT), dead=Q.DEAD_LIMITS)(value, switches))
+
+
+DESCR = Field("descr", _descr, required=False)
 
 
 def parse_fields(fields: tuple[Field, ...], body: Mapping[str, Any], switches: Switches) -> dict[str, Any]:

@@ -93,7 +93,7 @@ KEY_TYPES: Final[Mapping[str, KeyType]] = {
 
 
 def parse_mode(text: str) -> tuple[str, ...]:
-    """`ECDH`, `ExDSA` or `ECDH,ExDSA` (device API §11.3); ValueError for other text."""
-    if text not in ("ECDH", "ExDSA", "ECDH,ExDSA"):
-        raise ValueError("mode is ECDH, ExDSA or ECDH,ExDSA")
+    """`ECDH`, `ExDSA`, `ECDH,ExDSA` or a type's name (device API §11.3, §24); ValueError for other text."""
+    if text not in ("ECDH", "ExDSA", "ECDH,ExDSA") and text not in KEY_TYPES:
+        raise ValueError("mode is ECDH, ExDSA, ECDH,ExDSA or the type")
     return tuple(text.split(","))

@@ -25,8 +25,21 @@ PROFILES: Final[Mapping[str, Mapping[str, float]]] = {
         "restart": 12.0,
         "image": 8.0,
     },
+    "browser": {
+        "call": 0.6,
+        "crypto": 1.5,
+        "login": 1.9,
+        "checkin": 0.75,
+        "selftest": 5.0,
+        "create": 1.5,
+        "create-slow": 12.0,
+        "format": 20.0,
+        "kat": 30.0,
+        "restart": 12.0,
+        "image": 8.0,
+    },
 }
-"""`none`, and `ppa` with the figures measured on hardware."""
+"""`none`; `ppa` with the figures measured on hardware, `browser` with those seen from a browser (§24)."""
 
 KINDS: Final = tuple(PROFILES["ppa"])
 _MAX_BYTES: Final = 1024 * 1024
@@ -40,7 +53,7 @@ def load_profile(name: str) -> dict[str, float]:
     try:
         data = _read(name)
     except FileNotFoundError:
-        raise ValueError(f"latency is none, ppa or a JSON file; there is no file {name!r}") from None
+        raise ValueError(f"latency is none, ppa, browser or a JSON file; there is no file {name!r}") from None
     try:
         content = json.loads(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:

@@ -65,6 +65,7 @@ class Listener:
         self._open: set[socket.socket] = set()
         self._guard = threading.Lock()
         self._stopping = False
+        self._told = False
         self._thread = threading.Thread(target=self._accept, name=f"accept-{self.port}", daemon=True)
 
     def start(self) -> None:
@@ -131,7 +132,24 @@ class Listener:
         connection.socket = context.wrap_socket(
             connection.socket, server_side=True, do_handshake_on_connect=False, suppress_ragged_eofs=True
         )
-        connection.socket.do_handshake()
+        try:
+            connection.socket.do_handshake()
+        except ssl.SSLError as error:
+            self._tell_version(context, error)
+            raise
+
+    def _tell_version(self, context: ssl.SSLContext, error: ssl.SSLError) -> None:
+        """Say once why older clients fail: they themselves see a bare alert."""
+        if error.reason != "UNSUPPORTED_PROTOCOL" or self._told:
+            return
+        self._told = True
+        wanted = "TLS 1.3" if context.minimum_version is ssl.TLSVersion.TLSv1_3 else "TLS 1.2 or newer"
+        _LOG.warning(
+            "port %d: a client offers no %s, which this port speaks, as the device does; it gets the alert "
+            "'protocol version'",
+            self.port,
+            wanted,
+        )
 
     def _exchange(self, connection: Connection, peer: tuple[str, int], limit: float) -> bool:
         """Serve one request; True when another may follow on this connection."""

@@ -83,6 +83,10 @@ class Q(enum.StrEnum):
     LOG_SEQUENCE_BASE = "U23"
     EMPTY_NEEDLE_STATUS = "U24"
     LIST_BEYOND_END = "U25"
+    MODE_CONTRADICTS = "U26"
+    MODE_IS_TYPE = "U27"
+    BARE_UPGRADE_STATUS = "U28"
+    DESCR_LIMIT = "U29"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +111,7 @@ _TABLE = (
     ),
     Quirk(Q.DECAPS_ALG_IS_SCOPE, True, "alg of mlkem/decaps is the caller's scope text"),
     Quirk(Q.UPDATE_ERASES_DESCR, True, "update without descr erases it; without label 400"),
-    Quirk(Q.DESCR_CUT_ON_READ, True, "a descr over 64 bytes is accepted and read back cut to 64"),
+    Quirk(Q.DESCR_CUT_ON_READ, True, "a descr over the limit (U29) is accepted and read back cut to it"),
     Quirk(Q.GET_BARE, True, "get gives neither label nor descr, and the bare algorithm of asymmetric keys"),
     Quirk(
         Q.DERIVE_UNKNOWN_TYPE, True, "derive with an unknown type answers 200 with the source kid; off: 400"
@@ -182,6 +186,17 @@ _TABLE = (
     Quirk(Q.LOG_SEQUENCE_BASE, 16, "number base of the log's sequence field", (16, 10)),
     Quirk(Q.EMPTY_NEEDLE_STATUS, 400, "status of a search with an empty needle", (400, 406)),
     Quirk(Q.LIST_BEYOND_END, 200, "status of a list beyond the end", (200, 406)),
+    Quirk(
+        Q.MODE_CONTRADICTS,
+        400,
+        "status of a mode that a single-use type does not have (ED25519 + ECDH); 200: it is ignored",
+        (400, 406, 200),
+    ),
+    Quirk(Q.MODE_IS_TYPE, True, "a mode equal to a single-use type (AES256 + AES256) is accepted"),
+    Quirk(
+        Q.BARE_UPGRADE_STATUS, 200, "status of a bare GET upgrade with a token; 401 without", (200, 403, 404)
+    ),
+    Quirk(Q.DESCR_LIMIT, 64, "bytes of descr that are kept and searched; 128 from 2026-08 on", (64, 128, 63)),
 )
 
 QUIRKS: Final[Mapping[str, Quirk]] = {row.name.value: row for row in _TABLE}

@@ -15,9 +15,8 @@ from dataclasses import dataclass, replace
 from .keytypes import CERTIFICATE, DER_KEY, KEY_TYPES, KeyType
 from .store import Store
 
-__all__ = ["MAX_DESCR", "Record", "Repository", "RepositoryFull"]
+__all__ = ["Record", "Repository", "RepositoryFull"]
 
-MAX_DESCR = 64
 """Bytes of a descr that are read back (device API §11.3)."""
 _COLUMNS = "slot, kid, type, modes, attested, private, label, descr, created, updated, secret, public"
 _SELECT = f"SELECT {_COLUMNS} FROM slot "  # noqa: S608 - a constant
@@ -88,7 +87,7 @@ class Repository:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._index: tuple[int, tuple[int, ...]] = (-1, ())
-        self._hits: dict[tuple[int, bytes, bool, bool], tuple[int, ...]] = {}
+        self._hits: dict[tuple[int, bytes, bool, bool, int], tuple[int, ...]] = {}
 
     @property
     def _database(self) -> sqlite3.Connection:
@@ -115,10 +114,11 @@ class Repository:
             self._hits.clear()
         return self._index[1]
 
-    def matching(self, needle: bytes, *, at_start: bool, at_end: bool) -> tuple[int, ...]:
-        """Live slots whose descr starts with, ends with, equals or contains `needle`."""
+    def matching(self, needle: bytes, *, at_start: bool, at_end: bool, limit: int = 64) -> tuple[int, ...]:
+        """Live slots whose descr, cut to `limit` bytes, starts with, ends with, equals or contains
+        `needle`."""
         self.slots()
-        key = (self._index[0], needle, at_start, at_end)
+        key = (self._index[0], needle, at_start, at_end, limit)
         if key not in self._hits:
             if len(self._hits) > 32:
                 self._hits.clear()
@@ -128,7 +128,7 @@ class Repository:
             self._hits[key] = tuple(
                 slot
                 for slot, descr in rows
-                if _matches(descr[:MAX_DESCR], needle, at_start=at_start, at_end=at_end)
+                if _matches(descr[:limit], needle, at_start=at_start, at_end=at_end)
             )
         return self._hits[key]
 

@@ -19,7 +19,8 @@ class ServedEmulator:
     """`hem emulator serve` in a process of its own, on free ports of 127.0.0.1.
 
     Attributes after entering: `https`, `http`, `cloud` (URLs), `ca_file`, `state`, `access_log` (paths).
-    Everything it writes lies in `folder`. With `init` the device is initialised and its clock set.
+    Everything it writes lies in `folder`. With `init` the device is initialised and its clock set. It
+    answers at once, logins too, unless `arguments` have another `--latency`.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class ServedEmulator:
         """Start the process and wait for its ready line. Raises `RuntimeError` with its words."""
         command = self._command("serve")
         command += ["--access-log", str(self.access_log), *(["--init"] if self._init else [])]
+        command += ["--latency", "none"]
         with self._messages.open("a") as messages:
             self.process = subprocess.Popen(
                 [*command, *self._arguments],

@@ -7,6 +7,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, mldsa, mlkem, x25519
 from support.laboratory import LostReply, LostRequest
 
+from hem_provider.emulator import control
 from hem_provider.errors import (
     HemConnectionError,
     HemDuplicateKey,
@@ -150,6 +151,18 @@ def test_a_foreign_descr_is_never_lost(hem, bench, descr):
     else:
         hem.keys.update(kid, application_id=b"x")
         assert bench.connect().keys.get(kid).application_id == b"x"
+
+
+def test_a_descr_of_128_bytes_as_newer_firmware_has_it_is_never_lost(hem, bench):
+    control.run(bench.device, "quirk", {"name": "U29", "value": "128"})
+    descr = bytes(range(1, 129))
+    kid = make_foreign(hem, descr)
+    assert bench.connect().keys.get(kid).descr == descr
+    hem.keys.update(kid, label="renamed")
+    [seen] = bench.connect().keys
+    assert (seen.label, seen.descr) == ("renamed", descr)
+    hem.keys.update(seen.kid, label="again")
+    assert bench.connect().keys.get(kid).descr == descr
 
 
 def test_an_update_of_a_deleted_key_says_so(hem, bench):

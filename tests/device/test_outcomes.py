@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.asymmetric import ed25519, x25519
 from support.laboratory import ADMIN, PASSPHRASE, Bench
 
 from hem_provider import errors
-from hem_provider.device import Hem, Role
-from hem_provider.emulator import control, lifecycle
+from hem_provider.device import Hem, Role, connect
+from hem_provider.emulator import EmulatedDevice, control, lifecycle
 from hem_provider.errors import (
     HemAuthenticationError,
     HemError,
@@ -485,3 +485,24 @@ def test_a_late_outcome_is_a_timeout_and_unknown(world):
 def test_the_error_tree_tells_of_unknown_outcomes():
     assert {"HemOutcomeUnknown", "HemOutcomePending"} <= set(errors.__all__)
     assert "HemOutcomeUnknown" in errors.__doc__
+
+
+@pytest.mark.parametrize("name", ["hang-after", "reset-after", "truncate", "garbage", "status-after"])
+def test_over_tls_too_a_change_is_told_as_made_when_it_was(served, name):
+    with (
+        EmulatedDevice(served.state) as device,
+        connect(served.https, passphrase=served.passphrase, ca_file=served.ca_file, timeout=1) as hem,
+    ):
+
+        def strike(endpoint: str) -> None:
+            control.run(device, "fault", {"name": name, "endpoint": endpoint, "count": 1, "seconds": 1.5})
+
+        if name != "hang-after":  # a new key may take its time
+            strike("POST /api/keymgmt/create")
+        key = hem.keys.create("ED25519", label="over TLS")
+        strike("POST /api/keymgmt/update")
+        hem.keys.update(key, label="renamed")
+        assert [each.label for each in hem.keys if each.kid == key.kid] == ["renamed"]
+        strike("DELETE /api/keymgmt/delete")
+        hem.keys.delete(key)
+        assert key.kid not in hem.keys

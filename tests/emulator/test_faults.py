@@ -462,7 +462,7 @@ def test_serve_reports_what_it_cannot_use(tmp_path):
     root = Path(__file__).parents[2]
     for arguments, message in (
         (["--init"], "--init needs --passphrase-file"),
-        (["--latency", "fast"], "latency is none, ppa or a JSON file"),
+        (["--latency", "fast"], "latency is none, ppa, browser or a JSON file"),
         (["--quirk", "Q1=maybe"], "Q1 is on or off"),
         (["--https-port", "70000"], "is not a port from 0 to 65535"),
         (["--faults", str(tmp_path / "missing.json")], "missing.json"),

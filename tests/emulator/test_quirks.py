@@ -1,4 +1,4 @@
-"""Each switch, on and off: Q1–Q42 of device API §19, and the unknowns of §21 as U1–U25.
+"""Each switch, on and off: Q1–Q42 of device API §19, and the unknowns of §21 as U1–U29.
 
 A test's name starts with the switch it covers; `docs/emulator.md` lists them.
 """
@@ -694,6 +694,61 @@ def test_u24_empty_needles(rig, needle):
     assert post(rig, "/api/keymgmt/search", {"descr": needle}, "keymgmt:list").status == 400
     rig.quirk("U24", "406")
     assert post(rig, "/api/keymgmt/search", {"descr": needle}, "keymgmt:list").status == 406
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [
+        ("ED25519", "ECDH"), ("ED448", "ECDH,ExDSA"), ("CURVE25519", "ExDSA"), ("AES256", "ECDH"),
+        ("SHA2-256", "ExDSA"), ("MLKEM768", "ECDH"), ("MLDSA44", "ExDSA"), ("AES256", "AES128"),
+    ],
+)  # fmt: skip
+def test_u26_modes_that_contradict_the_type(rig, kind, mode):
+    body = {"label": "x", "type": kind, "mode": mode}
+    before = listed(rig)["total"]
+    for value, status in (("400", 400), ("406", 406), ("200", 200)):
+        rig.quirk("U26", value)
+        assert post(rig, "/api/keymgmt/create", body, "keymgmt:gen").status == status
+        assert listed(rig)["total"] == before + (status == 200)
+    assert entry_of(rig, rig.create("ED25519", mode="ExDSA"))["type"].endswith("ExDSA,ED25519")
+
+
+@pytest.mark.parametrize("kind", ["AES256", "ED25519", "SHA3-512", "MLDSA65"])
+def test_u27_a_mode_that_is_the_type(rig, kind):
+    body = {"label": "x", "type": kind, "mode": kind}
+    assert post(rig, "/api/keymgmt/create", body, "keymgmt:gen").status == 200
+    rig.quirk("U27", "off")
+    assert post(rig, "/api/keymgmt/create", body, "keymgmt:gen").status == 400
+    assert post(rig, "/api/keymgmt/create", {**body, "mode": "nonsense"}, "keymgmt:gen").status == 400
+    body = {"label": "x", "type": "SECP256R1", "mode": "SECP256R1"}
+    assert post(rig, "/api/keymgmt/create", body, "keymgmt:gen").status == 400
+
+
+def test_u28_a_bare_upgrade_call(rig):
+    token = rig.token("system:upgrade")
+    assert rig.call("GET", "/api/system/upgrade").status == 401
+    answer = rig.call("GET", "/api/system/upgrade", token=token)
+    assert (answer.status, answer.body) == (200, b"")
+    rig.quirk("U28", "404")
+    assert rig.call("GET", "/api/system/upgrade", token=token).status == 404
+    assert rig.call("GET", "/api/system/upgrade").status == 401
+
+
+@pytest.mark.parametrize("limit", [63, 64, 128])
+def test_u29_the_limit_of_descr(rig, limit):
+    rig.quirk("U29", str(limit))
+    long = bytes(range(1, 130))
+    kid = rig.create("AES128", descr=to_b64(long))
+    assert entry_of(rig, kid)["descr"] == to_b64(long[:limit])
+    for size, status in ((limit, 200), (limit + 1, 406)):
+        needle = f"^{to_b64(long[:size])}$"
+        answer = post(rig, "/api/keymgmt/search", {"descr": needle}, "keymgmt:list")
+        assert answer.status == status
+        assert status == 406 or answer.json()["total"] == 1
+    rig.quirk("Q27", "off")
+    for size, status in ((limit, 200), (limit + 1, 400)):
+        body = {"label": "x", "type": "AES128", "descr": to_b64(long[:size])}
+        assert post(rig, "/api/keymgmt/create", body, "keymgmt:gen").status == status
 
 
 def test_u25_lists_beyond_the_end(rig):

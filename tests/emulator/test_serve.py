@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import socket
 import ssl
@@ -42,6 +43,36 @@ def test_the_device_port_speaks_tls_1_3_only(served):
     host, port = served.https.removeprefix("https://").split(":")
     with socket.create_connection((host, int(port)), timeout=5) as connection, pytest.raises(ssl.SSLError):
         context.wrap_socket(connection, server_hostname=host)
+
+
+def test_a_client_of_older_tls_is_alerted_and_the_reason_is_told_once(served):
+    context = ssl.create_default_context(cafile=str(served.ca_file))
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    host, port = served.https.removeprefix("https://").split(":")
+    for _ in range(2):
+        with socket.create_connection((host, int(port)), timeout=5) as connection:
+            with pytest.raises(ssl.SSLError, match="protocol version"):
+                context.wrap_socket(connection, server_hostname=host)
+    told = (served.folder / "emulator.err").read_text()
+    assert told.count(f"port {port}: a client offers no TLS 1.3, which this port speaks") == 1
+
+
+def test_a_served_device_is_slow_at_logins_as_hardware_is_unless_told_otherwise(tmp_path):
+    from hem_provider.cli import emulator as cli
+    from hem_provider.emulator import EmulatedDevice, control
+
+    parser = argparse.ArgumentParser()
+    cli.add_commands(parser.add_subparsers())
+    for arguments, throttled in (
+        ([], True),
+        (["--latency", "none"], False),
+        (["--latency", "ppa"], True),
+        (["--latency", "none", "--quirk", "Q21=on"], True),
+    ):
+        options = parser.parse_args(["serve", "--state", str(tmp_path / "s"), *arguments])
+        with EmulatedDevice(tmp_path / "s") as device:
+            cli._prepare(device, options)
+            assert control.run(device, "quirks")["Q21"] is throttled
 
 
 def test_the_418_status_line_has_an_empty_reason(served):

@@ -19,7 +19,7 @@ from ..fields import kid as read_kid
 from ..http import Refusal, Response, answer
 from ..keytypes import CERTIFICATE, KEY_TYPES, MODES, Family, KeyType
 from ..quirks import Q
-from ..repository import MAX_DESCR, Record, RepositoryFull
+from ..repository import Record, RepositoryFull
 from .peers import lookup, peer_secret
 
 __all__ = ["create", "delete", "derive", "get", "import_key", "listing", "search", "store", "update"]
@@ -31,12 +31,20 @@ _DIGITS: Final = frozenset("0123456789")
 
 
 def _modes(kind: KeyType, asked: tuple[str, ...] | None, device: Device) -> tuple[str, ...]:
-    """Operations a key may do: asked for with SECP*, given by the type otherwise."""
+    """Operations a key may do: asked for with SECP*, given by the type otherwise, which a mode must not
+    contradict (U26, U27)."""
     if kind.family is Family.WEIERSTRASS:
         if asked is None:
             return ("ECDH",) if device.switches.on(Q.DEFAULT_MODE_ECDH) else MODES
+        if not set(asked) <= set(MODES):
+            raise Refusal(400)
         return asked
-    return {Family.EDWARDS: ("ExDSA",), Family.MONTGOMERY: ("ECDH",)}.get(kind.family, ())
+    own = {Family.EDWARDS: ("ExDSA",), Family.MONTGOMERY: ("ECDH",)}.get(kind.family, ())
+    agrees = asked in (None, own) or (asked == (kind.name,) and device.switches.on(Q.MODE_IS_TYPE))
+    status = device.switches.number(Q.MODE_CONTRADICTS)
+    if not agrees and status != 200:
+        raise Refusal(status)
+    return own
 
 
 def store(device: Device, kind: KeyType, material: keys.Material, record: Record) -> bytes:
@@ -143,6 +151,10 @@ def _same_secret_exists(device: Device, kind: KeyType, material: keys.Material) 
     return device.repository.has_secret(kind.name, material.secret)
 
 
+def _shown(record: Record, device: Device) -> bytes:
+    return record.descr[: device.switches.number(Q.DESCR_LIMIT)]
+
+
 def _entry(record: Record, device: Device) -> dict[str, Any]:
     entry: dict[str, Any] = {
         "kid": record.kid.hex(),
@@ -150,7 +162,7 @@ def _entry(record: Record, device: Device) -> dict[str, Any]:
         "type": record.attributes,
         "label": record.label,
     }
-    descr = record.descr[:MAX_DESCR] if device.switches.on(Q.DESCR_CUT_ON_READ) else record.descr
+    descr = _shown(record, device) if device.switches.on(Q.DESCR_CUT_ON_READ) else record.descr
     if descr:
         entry["descr"] = to_b64(descr)
     entry["updated"] = record.updated
@@ -201,13 +213,16 @@ def search(call: Call) -> Response:
         raise Refusal(401)
     if not needle.content:
         raise Refusal(device.switches.number(Q.EMPTY_NEEDLE_STATUS))
-    if len(needle.content) > MAX_DESCR:
+    limit = device.switches.number(Q.DESCR_LIMIT)
+    if len(needle.content) > limit:
         raise Refusal(406)
-    slots = device.repository.matching(needle.content, at_start=needle.at_start, at_end=needle.at_end)
+    slots = device.repository.matching(
+        needle.content, at_start=needle.at_start, at_end=needle.at_end, limit=limit
+    )
     if not slots and device.switches.number(Q.SEARCH_NO_HIT) != 200:
         raise Refusal(device.switches.number(Q.SEARCH_NO_HIT))
-    offset, limit = call.find("offset", int) or 0, call.find("limit", int)
-    return answer(_page(call, slots, offset, _PAGE if limit is None else limit))
+    offset, count = call.find("offset", int) or 0, call.find("limit", int)
+    return answer(_page(call, slots, offset, _PAGE if count is None else count))
 
 
 def _path_kid(call: Call) -> bytes:
@@ -232,7 +247,7 @@ def get(call: Call) -> Response:
     if not device.switches.on(Q.GET_BARE):
         body["label"] = record.label
         if record.descr:
-            body["descr"] = to_b64(record.descr[:MAX_DESCR])
+            body["descr"] = to_b64(_shown(record, device))
     body["updated"] = record.updated
     return answer(body)
 

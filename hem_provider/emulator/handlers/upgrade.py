@@ -14,9 +14,11 @@ from .. import lifecycle
 from ..call import Call
 from ..device import Device
 from ..http import Refusal, Response
+from ..quirks import Q
 
 __all__ = [
     "UPLOAD_LIMIT",
+    "bare",
     "check_fw",
     "check_ui",
     "install_fw",
@@ -112,6 +114,11 @@ def install_ui(call: Call) -> Response:
     """GET upgrade/install_ui: no restart."""
     _take(call.device, "ui")
     return Response()
+
+
+def bare(call: Call) -> Response:
+    """GET upgrade: exists and wants a token; what it answers nobody has told (U28)."""
+    return Response(call.device.switches.number(Q.BARE_UPGRADE_STATUS))
 
 
 def usb_mode(call: Call) -> Response:
