@@ -31,6 +31,7 @@ POST /api/system/config/provisioning 200 400 403 406
 GET /api/system/selftest 200 401
 GET /api/system/reboot 200 401 403 409
 GET /api/system/shutdown 200 401 403 409
+GET /api/system/upgrade 200 401 403
 POST /api/system/upgrade/upload_fw 200 401 403 406 413
 GET /api/system/upgrade/check_fw {_UPGRADE_GET}
 GET /api/system/upgrade/install_fw 200 401 403 406 409
