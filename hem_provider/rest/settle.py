@@ -69,9 +69,10 @@ class Change(Generic[T]):
 def in_doubt(error: BaseException) -> bool:
     """Whether the change that a request asked for may have been made although it ended like this.
 
-    Not after a refusal by the device, nor when nothing was sent.
+    Not after a refusal by the device, nor when nothing was sent. TLS may also fail in the middle of
+    an answer.
     """
-    if isinstance(error, HemNotInitialized | HemUnreachable | HemTLSError):
+    if isinstance(error, HemNotInitialized | HemUnreachable):
         return False
     if isinstance(error, HemDeviceFault):
         return error.status is None or error.status >= _FAILED_WITHIN
@@ -112,11 +113,15 @@ def _found(error: HemError, change: Change[T], *, last: bool = False) -> T | Lit
     if change.look is None:
         if change.repeat and not last:
             return NOT_MADE  # asking again is as good as looking
+        if isinstance(error, HemTLSError):
+            raise error
         raise _unknown(error, change, "nothing on the device tells")
     _log.warning("%s; looking whether %s", error, change.made)
     try:
         found = change.look()
     except HemError as blind:
+        if isinstance(error, HemTLSError) and isinstance(blind, HemTLSError):
+            raise error from None  # there is no TLS with this device: nothing was sent
         # Whatever its class: an outcome that is not known must not pass for a refused token or key.
         raise _unknown(error, change, str(blind)) from error
     if not isinstance(found, NotMade):

@@ -23,6 +23,7 @@ from hem_provider.errors import (
     HemOutcomePending,
     HemOutcomeUnknown,
     HemTimeout,
+    HemTLSError,
 )
 from hem_provider.rest.initialisation import NewDevice
 from hem_provider.rest.upgrade import Image
@@ -473,6 +474,27 @@ def test_a_refusal_is_no_doubt_and_costs_no_look(world, status):
         world.hem.keys.create("SECP256R1", label="new")
     assert not isinstance(caught.value, HemOutcomeUnknown)
     assert world.bench.count("POST /api/keymgmt/search") == 0
+
+
+def test_tls_that_fails_in_the_middle_of_an_answer_is_looked_after(world, monkeypatch):
+    """Where TLS fails for good nothing was sent, and the error is told as it is."""
+    channel = world.hem.rest.channel
+    exchange = channel.exchange
+    broken = [1]
+
+    def damaged(method, path, **more):
+        reply = exchange(method, path, **more)
+        if path.startswith("/api/keymgmt/create") or len(broken) > 1:
+            raise HemTLSError("TLS failed: bad record MAC")
+        return reply
+
+    world.hem.login(scope="keymgmt:gen")
+    monkeypatch.setattr(channel, "exchange", damaged)
+    assert world.hem.keys.create("AES256", label="new").label == "new"
+    assert world.labels().count("new") == 1
+    broken.append(1)
+    with pytest.raises(HemTLSError, match=r"^TLS failed: bad record MAC$"):
+        world.hem.keys.create("AES256", label="other")
 
 
 def test_a_late_outcome_is_a_timeout_and_unknown(world):
