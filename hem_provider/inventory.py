@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from hem_provider.arguments import as_bytes, as_text
-from hem_provider.description import PREFIX, Description, parse_description
+from hem_provider.description import NO_LIMITS, PREFIX, Description, Limits, parse_description
 from hem_provider.errors import (
     HemAuthenticationError,
     HemConnectionError,
@@ -58,19 +58,26 @@ class KeyInventory:
         self._session = session
 
     def create(
-        self, type: str, *, label: str, usage: Iterable[str] | None = None, application_id: bytes = b""
+        self,
+        type: str,
+        *,
+        label: str,
+        usage: Iterable[str] | None = None,
+        application_id: bytes = b"",
+        limits: Limits = NO_LIMITS,
     ) -> Key:
         """Make a key on the device; its private half never leaves it.
 
         ``usage``: of ``sign``, ``derive``, ``aead``, ``cipher``, ``wrap``, ``mac``; by default all
         the type can do, for AES ``aead`` alone. ``label``: 1–32 printable ASCII characters.
-        ``application_id``: up to 40 bytes of the application's own. ``ValueError`` for any other.
+        ``application_id``: up to 40 bytes of the application's own. ``limits``: what else it may not
+        do. ``ValueError`` for any other.
 
         A lost or damaged reply never makes a second key: the new key is looked up by its random mark.
         When even that is impossible, ``HemOutcomeUnknown`` says which mark to look for.
         """
         with self._doubts_forget():
-            return self._listing.add(self._maker.create(type, label, usage, application_id))
+            return self._listing.add(self._maker.create(type, label, usage, application_id, limits))
 
     def derive(
         self,
@@ -81,6 +88,7 @@ class KeyInventory:
         label: str,
         usage: Iterable[str] | None = None,
         application_id: bytes = b"",
+        limits: Limits = NO_LIMITS,
     ) -> Key:
         """Make a key on the device from an agreement of ``key`` with ``peer``: a ``Key``, a KID, or a
         native public key of the same curve.
@@ -94,10 +102,18 @@ class KeyInventory:
         else:
             other = check_kid(peer) if isinstance(peer, str) else _device_form(peer)[1]
         with self._doubts_forget():
-            return self._listing.add(self._maker.derive(kid, other, type, label, usage, application_id))
+            return self._listing.add(
+                self._maker.derive(kid, other, type, label, usage, application_id, limits)
+            )
 
     def import_public(
-        self, public: object, *, label: str, usage: Iterable[str] | None = None, application_id: bytes = b""
+        self,
+        public: object,
+        *,
+        label: str,
+        usage: Iterable[str] | None = None,
+        application_id: bytes = b"",
+        limits: Limits = NO_LIMITS,
     ) -> Key:
         """Store a native public key on the device, to be named as a peer or to verify there. For
         types ``cryptography`` lacks give ``(type, bytes)`` in device form.
@@ -111,7 +127,9 @@ class KeyInventory:
         else:
             name, data = _device_form(public)
         with self._doubts_forget():
-            key = self._listing.add(self._maker.import_public(name, data, label, usage, application_id))
+            key = self._listing.add(
+                self._maker.import_public(name, data, label, usage, application_id, limits)
+            )
         key.learn_public(data)
         return key
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
 from hem_provider.cache import DiskCache
-from hem_provider.description import Description, parse_description
+from hem_provider.description import NO_LIMITS, Description, Limits, parse_description
 from hem_provider.errors import HemAnswerFault, HemOperationFailed
 from hem_provider.keytypes import KeyAttributes, KeyType, parse_attributes
 from hem_provider.operations import Operations
@@ -152,6 +152,12 @@ class Key:
         """Mode families the key is kept to; empty for none, ``None`` for a key not made by us."""
         own = self._description()
         return own.families if own else None
+
+    @property
+    def limits(self) -> Limits:
+        """What its maker ruled out, beyond type and mode families."""
+        own = self._description()
+        return own.limits if own else NO_LIMITS
 
     @property
     def hidden(self) -> bool:

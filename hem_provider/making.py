@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hem_provider.arguments import as_bytes, as_text, as_words
-from hem_provider.description import Description
+from hem_provider.description import NO_LIMITS, Description, Limits
 from hem_provider.errors import HemAnswerFault, HemAuthenticationError, HemOperationFailed
 from hem_provider.keytypes import KEY_TYPES, Family, KeyType, parse_attributes
 from hem_provider.publickeys import kid_of
@@ -19,7 +19,7 @@ from hem_provider.rest.api import RestApi
 from hem_provider.rest.keymgmt import KeyRecord, Page, check_label
 from hem_provider.rest.session import LoginSession
 from hem_provider.rest.settle import NOT_MADE, Change, NotMade, settle
-from hem_provider.usage import default_usage, device_mode, mode_families
+from hem_provider.usage import check_limits, default_usage, device_mode, mode_families
 
 __all__ = ["KeyMaker", "NewKey", "key_type_named", "kid_of"]
 
@@ -79,9 +79,16 @@ class KeyMaker:
         self._session = session
         self._name = rest.channel.config.name
 
-    def create(self, type: str, label: str, usage: Iterable[str] | None, application_id: bytes) -> NewKey:
+    def create(
+        self,
+        type: str,
+        label: str,
+        usage: Iterable[str] | None,
+        application_id: bytes,
+        limits: Limits = NO_LIMITS,
+    ) -> NewKey:
         """See ``KeyInventory.create``."""
-        wish = _wish(key_type_named(type), label, usage, application_id)
+        wish = _wish(key_type_named(type), label, usage, application_id, limits)
 
         tokens = ",".join(_generated(wish.key_type, wish.mode))
 
@@ -101,9 +108,10 @@ class KeyMaker:
         label: str,
         usage: Iterable[str] | None,
         application_id: bytes,
+        limits: Limits = NO_LIMITS,
     ) -> NewKey:
         """See ``KeyInventory.derive``."""
-        wish = _wish(key_type_named(type), label, usage, application_id)
+        wish = _wish(key_type_named(type), label, usage, application_id, limits)
         if wish.key_type.family in (Family.MLKEM, Family.MLDSA):
             raise ValueError(f"type: {type!r} cannot be derived; accepted: all but ML-KEM and ML-DSA")
 
@@ -119,10 +127,16 @@ class KeyMaker:
         return made
 
     def import_public(
-        self, type: str, public: bytes, label: str, usage: Iterable[str] | None, application_id: bytes
+        self,
+        type: str,
+        public: bytes,
+        label: str,
+        usage: Iterable[str] | None,
+        application_id: bytes,
+        limits: Limits = NO_LIMITS,
     ) -> NewKey:
         """See ``KeyInventory.import_public``."""
-        wish = _wish(key_type_named(type), label, usage, application_id)
+        wish = _wish(key_type_named(type), label, usage, application_id, limits)
         if wish.key_type.public_size != len(public):
             wanted = wish.key_type.public_size or "no public keys"
             raise ValueError(f"public key: {len(public)} bytes; {type} has {wanted}")
@@ -175,17 +189,16 @@ class KeyMaker:
         return self._session.authorised(_SEARCH, search)
 
 
-def _wish(key_type: KeyType, label: str, usage: Iterable[str] | None, application_id: bytes) -> _Wish:
+def _wish(
+    key_type: KeyType, label: str, usage: Iterable[str] | None, application_id: bytes, limits: Limits
+) -> _Wish:
     check_label(label)
+    check_limits(key_type, limits)
     wanted = default_usage(key_type) if usage is None else as_words("usage", usage)
     mode = device_mode(key_type, wanted)  # refuses what the type cannot do
     families = mode_families(key_type, wanted)
-    return _Wish(
-        key_type,
-        label,
-        mode,
-        Description(application_id=as_bytes("application_id", application_id), families=families),
-    )
+    own = as_bytes("application_id", application_id)
+    return _Wish(key_type, label, mode, Description(application_id=own, families=families, limits=limits))
 
 
 def _generated(key_type: KeyType, mode: str | None) -> tuple[str, ...]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hem_provider.description import DENIABLE, MECHANISMS, Limits
 from hem_provider.keytypes import Family, KeyType
 
-__all__ = ["USAGES", "default_usage", "device_mode", "mode_families"]
+__all__ = ["USAGES", "check_limits", "default_usage", "device_mode", "mode_families"]
 
 #: Usages each family offers. Symmetric usages are mode families: design and limits are in the
 #: documentation of symmetric keys.
@@ -45,3 +46,38 @@ def device_mode(key_type: KeyType, usage: frozenset[str]) -> str | None:
 def mode_families(key_type: KeyType, usage: frozenset[str]) -> frozenset[str]:
     """The families recorded with the key: for AES what was asked, else none."""
     return usage if key_type.family is Family.AES else frozenset()
+
+
+#: What binds the PKCS#11 module with every key.
+_HANDLING = frozenset({"modify", "copy", "destroy"})
+_AGREEING = frozenset({"ecdh", "device-derive"})
+#: What can be denied to keys of a family, and which mechanisms they can be kept to.
+_LIMITABLE: Mapping[Family, tuple[frozenset[str], frozenset[str]]] = {
+    Family.EC: (
+        frozenset({"sign", "verify"}),
+        _AGREEING | {each for each in MECHANISMS if each.startswith("ecdsa-")},
+    ),
+    Family.EDWARDS: (frozenset({"sign", "verify"}), frozenset()),
+    Family.MONTGOMERY: (frozenset(), _AGREEING),
+    Family.HMAC: (frozenset({"sign", "verify"}), frozenset({"hmac", "hmac-general"})),
+    Family.AES: (
+        frozenset(DENIABLE) - {"encapsulate", "decapsulate"},
+        frozenset({"ecb", "cbc", "cbc-pad", "ctr", "gcm", "cmac", "key-wrap", "key-wrap-pad"}),
+    ),
+    Family.MLKEM: (frozenset({"encapsulate", "decapsulate"}), frozenset()),
+    Family.MLDSA: (frozenset({"sign", "verify"}), frozenset()),
+}
+
+
+def check_limits(key_type: KeyType, limits: Limits) -> None:
+    """``ValueError`` for a limit that means nothing to keys of the type."""
+    denied, mechanisms = _LIMITABLE[key_type.family]
+    for what, given, possible in (
+        ("denied", limits.denied, denied | _HANDLING),
+        ("mechanisms", limits.mechanisms, mechanisms),
+    ):
+        if not given <= possible:
+            raise ValueError(
+                f"limits: {what} {sorted(given - possible)} for {key_type.name}; "
+                f"accepted: {', '.join(sorted(possible)) or 'none'}"
+            )

@@ -43,8 +43,13 @@ def _bool(value: bool) -> Row:
     return lambda _: packed
 
 
-def _flag(predicate: Callable[[KeyObject], bool]) -> Row:
-    return lambda item: pack_bool(predicate(item))
+def _flag(predicate: Callable[[KeyObject], bool], verb: str = "") -> Row:
+    """``verb``: what the key's maker may have denied it (`Limits`)."""
+    return lambda item: pack_bool(predicate(item) and not (verb and verb in item.key.limits.denied))
+
+
+def _always(_: KeyObject) -> bool:
+    return True
 
 
 def _empty(_: KeyObject) -> bytes:
@@ -112,23 +117,23 @@ def _made_inside(item: KeyObject) -> bool:
     return item.key.attributes.attested
 
 
-def _uses(*families: str) -> Row:
+def _uses(verb: str, *families: str) -> Row:
     """Whether an AES key is kept to one of the mode families, or to none; HMAC keys make MACs."""
 
     def permitted(item: KeyObject) -> bool:
         if item.kind.type.family is Family.HMAC:
-            return "mac" in families
+            return families == ("mac",)
         kept = item.key.family_mark
         return not kept or not kept.isdisjoint(families)
 
-    return _flag(permitted)
+    return _flag(permitted, verb)
 
 
 _COMMON: Mapping[int, Row] = {
-    CKA.MODIFIABLE: _bool(True),
+    CKA.MODIFIABLE: _flag(_always, "modify"),
     # A session pair may become one of the token; there is never a second one.
-    CKA.COPYABLE: _flag(lambda item: item.owner is not None),
-    CKA.DESTROYABLE: _bool(True),
+    CKA.COPYABLE: _flag(lambda item: item.owner is not None, "copy"),
+    CKA.DESTROYABLE: _flag(_always, "destroy"),
     CKA.LABEL: lambda item: item.key.label.encode(),
     CKA.UNIQUE_ID: lambda item: item.key.kid.encode(),
     CKA.KEY_TYPE: lambda item: pack_ulong(item.key_type),
@@ -152,11 +157,11 @@ _PAIR: Mapping[int, Row] = {
 _PUBLIC: Mapping[int, Row] = {
     **_COMMON,
     **_PAIR,
-    CKA.VERIFY: _flag(_signs),
+    CKA.VERIFY: _flag(_signs, "verify"),
     CKA.VERIFY_RECOVER: _bool(False),
     CKA.ENCRYPT: _bool(False),
     CKA.WRAP: _bool(False),
-    CKA.ENCAPSULATE: _flag(_encapsulates),
+    CKA.ENCAPSULATE: _flag(_encapsulates, "encapsulate"),
     CKA.TRUSTED: _bool(False),
     CKA.VALUE: _public_value,
 }
@@ -173,22 +178,22 @@ _PRIVATE: Mapping[int, Row] = {
     **_COMMON,
     **_PAIR,
     **_SECRECY,
-    CKA.SIGN: _flag(_signs),
+    CKA.SIGN: _flag(_signs, "sign"),
     CKA.SIGN_RECOVER: _bool(False),
     CKA.DECRYPT: _bool(False),
     CKA.UNWRAP: _bool(False),
-    CKA.DECAPSULATE: _flag(_encapsulates),
+    CKA.DECAPSULATE: _flag(_encapsulates, "decapsulate"),
     CKA.ALWAYS_AUTHENTICATE: _bool(False),
 }
 _SECRET: Mapping[int, Row] = {
     **_COMMON,
     **_SECRECY,
-    CKA.ENCRYPT: _uses("aead", "cipher"),
-    CKA.DECRYPT: _uses("aead", "cipher"),
-    CKA.SIGN: _uses("mac"),
-    CKA.VERIFY: _uses("mac"),
-    CKA.WRAP: _uses("wrap"),
-    CKA.UNWRAP: _uses("wrap"),
+    CKA.ENCRYPT: _uses("encrypt", "aead", "cipher"),
+    CKA.DECRYPT: _uses("decrypt", "aead", "cipher"),
+    CKA.SIGN: _uses("sign", "mac"),
+    CKA.VERIFY: _uses("verify", "mac"),
+    CKA.WRAP: _uses("wrap", "wrap"),
+    CKA.UNWRAP: _uses("unwrap", "wrap"),
     CKA.VALUE_LEN: _value_length,
     CKA.TRUSTED: _bool(False),
 }
@@ -205,6 +210,4 @@ _ONLY: Mapping[CKA, frozenset[CKK]] = {
     CKA.EC_PARAMS: _CURVE_KEYS,
     CKA.EC_POINT: _CURVE_KEYS,
     CKA.PARAMETER_SET: _PQC_KEYS,
-    CKA.ENCAPSULATE: _PQC_KEYS,
-    CKA.DECAPSULATE: _PQC_KEYS,
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from hem_pkcs11.constants import CKA, CKK, CKO, CKR, name_of
+from hem_pkcs11.constants import CKA, CKK, CKM, CKO, CKR, name_of
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import Attribute, pack_bool, pack_ulong
 
@@ -92,6 +92,18 @@ class Item(ABC):
         """Raise unless the usage flag ``kind`` is set."""
         if not self.flag(kind):
             raise Pkcs11Error(wrong, f"{self.describe()} is not permitted {name_of(CKA, kind)}")
+
+    def forbids(self, mechanism: int) -> bool:  # noqa: ARG002 - most objects allow what works
+        """Whether CKA_ALLOWED_MECHANISMS rules out a mechanism that would work otherwise."""
+        return False
+
+    def require_mechanism(self, mechanism: int) -> None:
+        """Raise CKR_MECHANISM_INVALID unless the object allows it."""
+        if self.forbids(mechanism):
+            raise Pkcs11Error(
+                CKR.MECHANISM_INVALID,
+                f"{self.describe()} is kept to other mechanisms than {name_of(CKM, mechanism)}",
+            )
 
     def close(self) -> None:  # noqa: B027 - most objects have nothing to overwrite
         """The object is going: overwrite what is secret."""

@@ -8,7 +8,7 @@ see it hash by themselves, and the device cannot sign a digest.
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -19,9 +19,20 @@ from hem_pkcs11.values import Mechanism, MechanismInfo
 from hem_provider.keytypes import Family
 
 if TYPE_CHECKING:
-    from hem_provider.key import Key
+    from hem_pkcs11.plans import KeyLike
 
-__all__ = ["MECHANISMS", "Row", "Scheme", "allowed_mechanisms", "no_parameter", "row_of"]
+__all__ = [
+    "MECHANISMS",
+    "Row",
+    "Scheme",
+    "allowed_mechanisms",
+    "limit_word",
+    "mechanism_limits",
+    "no_parameter",
+    "possible_mechanisms",
+    "row_of",
+    "working_mechanisms",
+]
 
 
 class Scheme(enum.Enum):
@@ -181,18 +192,46 @@ def no_parameter(row: Row, mechanism: Mechanism) -> None:
         raise Pkcs11Error(CKR.MECHANISM_PARAM_INVALID, f"CKM_{row.type.name} takes no parameter")
 
 
-def allowed_mechanisms(key_type: CKK, key: Key) -> tuple[CKM, ...]:
-    """CKA_ALLOWED_MECHANISMS: what works with this very key."""
+def working_mechanisms(key_type: CKK) -> tuple[CKM, ...]:
+    """What works with keys of the type, wherever they are."""
     return tuple(
         row.type
         for row in _ROWS
-        if key_type in row.key_types
-        and not row.flags & (CKF.GENERATE | CKF.GENERATE_KEY_PAIR)
-        and _fits(row, key)
+        if key_type in row.key_types and not row.flags & (CKF.GENERATE | CKF.GENERATE_KEY_PAIR)
     )
 
 
-def _fits(row: Row, key: Key) -> bool:
+def possible_mechanisms(key_type: CKK, key: KeyLike) -> tuple[CKM, ...]:
+    """What works with a key in the device whose maker kept it to no mechanisms."""
+    return tuple(each for each in working_mechanisms(key_type) if _fits(MECHANISMS[each], key))
+
+
+def allowed_mechanisms(key_type: CKK, key: KeyLike) -> tuple[CKM, ...]:
+    """CKA_ALLOWED_MECHANISMS: what works with this very key."""
+    possible, kept = possible_mechanisms(key_type, key), key.limits.mechanisms
+    return tuple(each for each in possible if limit_word(each) in kept) if kept else possible
+
+
+def mechanism_limits(possible: Collection[CKM], wanted: Collection[int]) -> frozenset[str]:
+    """How ``Limits`` say that of ``possible`` only ``wanted`` is left; empty where that is all."""
+    if set(possible) <= set(wanted):
+        return frozenset()
+    return frozenset(limit_word(each) for each in possible if each in wanted)
+
+
+def limit_word(mechanism: CKM) -> str:
+    """What ``hem_provider.description.MECHANISMS`` calls it.
+
+    >>> limit_word(CKM.SHA384_HMAC_GENERAL)
+    'hmac-general'
+    """
+    row = MECHANISMS[mechanism]
+    if row.scheme is Scheme.ECDSA:
+        return f"ecdsa-{row.hash}"
+    return f"{row.scheme.value}-general" if row.general else row.scheme.value
+
+
+def _fits(row: Row, key: KeyLike) -> bool:
     match row.scheme:
         case Scheme.ECDSA | Scheme.EDDSA:
             return key.attributes.exdsa

@@ -7,6 +7,7 @@ long as the process knows the key, so that a key that is listed again keeps its 
 from __future__ import annotations
 
 import fnmatch
+import functools
 import itertools
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,13 +17,15 @@ from hem_pkcs11.attributes import key_attribute, key_attribute_types
 from hem_pkcs11.constants import CKA, CKK, CKO, CKR
 from hem_pkcs11.items import Item
 from hem_pkcs11.kinds import KINDS
+from hem_pkcs11.mechanisms import allowed_mechanisms, possible_mechanisms
 from hem_pkcs11.returns import Pkcs11Error
+from hem_pkcs11.store import StoredObject
 from hem_pkcs11.values import Attribute
 
 if TYPE_CHECKING:
     from hem_provider.key import Key
 
-__all__ = ["KeyObject", "ObjectTable", "shown"]
+__all__ = ["KeyObject", "ObjectTable", "kid_of_info", "shown"]
 
 _ORDER = {name: position for position, name in enumerate(KINDS)}
 _handles = itertools.count(1)  # one sequence for all slots: next() is atomic
@@ -54,6 +57,12 @@ class KeyObject(Item):
     def describe(self) -> str:
         return f"key {self.key.label!r} (KID {self.key.kid})"
 
+    def forbids(self, mechanism: int) -> bool:
+        if not self.key.limits.mechanisms:
+            return False
+        possible = possible_mechanisms(self.key_type, self.key)  # others are refused for what they are
+        return mechanism in possible and mechanism not in allowed_mechanisms(self.key_type, self.key)
+
     def public_key(self) -> Any:
         """The native public key of either half."""
         return self.key.public_key()
@@ -65,6 +74,21 @@ def shown(key: Key, filters: tuple[str, ...], *, hidden: bool) -> bool:
     if key.attributes.key_type is None or (key.hidden and not hidden):
         return False
     return not filters or any(fnmatch.fnmatchcase(key.label, each) for each in filters)
+
+
+@functools.lru_cache(maxsize=1024)
+def kid_of_info(public_key_info: bytes) -> str | None:
+    """The KID of a public key (SubjectPublicKeyInfo), which is made of it (device API §11.2); ``None``
+    for a kind of key that no device has."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    from hem_provider.publickeys import device_form, kid_of
+
+    try:
+        return kid_of(device_form(load_der_public_key(public_key_info)))
+    except (ValueError, AttributeError, UnsupportedAlgorithm):
+        return None
 
 
 def _classes(key: Key) -> Iterator[CKO]:
@@ -115,6 +139,8 @@ class ObjectTable:
 
     def add(self, item: ItemT) -> ItemT:
         """Take in an object of another kind; it gets its handle."""
+        if isinstance(item, StoredObject):
+            item.key_id = self.key_id
         with self._lock:
             self._add(item)
         return item
@@ -154,16 +180,9 @@ class ObjectTable:
             return self._keys[item.key.kid, item.object_class]
 
     def key_id(self, public_key_info: bytes) -> bytes | None:
-        """CKA_ID of the key in the device with that public key (SubjectPublicKeyInfo)."""
-        from cryptography.hazmat.primitives.serialization import load_der_public_key
-
-        from hem_provider.publickeys import device_form, kid_of
-
-        try:
-            raw = device_form(load_der_public_key(public_key_info))
-        except (ValueError, AttributeError):
-            return None
-        item = next(iter(self._halves(kid_of(raw))), None)
+        """CKA_ID of the key in the device with that public key (SubjectPublicKeyInfo), if it is known."""
+        kid = kid_of_info(public_key_info)
+        item = self._keys.get((kid, CKO.PUBLIC_KEY)) if kid is not None else None
         return item.attribute(CKA.ID) if item is not None else None
 
     def _remove(self, item: Item) -> None:

@@ -3,67 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
 
+from hem_pkcs11.attribute_rules import Column
 from hem_pkcs11.constants import CKA, CKK, CKO, CKR, name_of
 from hem_pkcs11.kinds import KINDS, Kind, curve_of
 from hem_pkcs11.mechanisms import Row
-from hem_pkcs11.templates import Template, check_fixed, identifier_of, label_of
-from hem_pkcs11.values import Attribute, pack_bool, pack_ulong
+from hem_pkcs11.plans import PlannedKey, check_plan, mechanisms_kept
+from hem_pkcs11.templates import Template, check_template, identifier_of, label_of
+from hem_pkcs11.values import Attribute
+from hem_provider.description import NO_LIMITS, Limits
 from hem_provider.keytypes import Family
 
-__all__ = ["PairRequest", "pair_request"]
+__all__ = ["pair_plan"]
 
-
-@dataclass(frozen=True, slots=True)
-class PairRequest:
-    """A key pair to be made: in the terms of the device layer."""
-
-    kind: Kind
-    label: str
-    identifier: bytes
-    usage: frozenset[str] | None
-    token: bool
-
-
-_TRUE, _FALSE = pack_bool(True), pack_bool(False)
-#: What each half always is; a template may say so and may not say otherwise.
-_FIXED: Mapping[str, Mapping[int, bytes]] = MappingProxyType(
-    {
-        "public key": {
-            CKA.CLASS: pack_ulong(CKO.PUBLIC_KEY),
-            CKA.PRIVATE: _FALSE,
-            CKA.TRUSTED: _FALSE,
-            CKA.ENCRYPT: _FALSE,
-            CKA.WRAP: _FALSE,
-            CKA.VERIFY_RECOVER: _FALSE,
-        },
-        "private key": {
-            CKA.CLASS: pack_ulong(CKO.PRIVATE_KEY),
-            CKA.PRIVATE: _TRUE,
-            CKA.SENSITIVE: _TRUE,
-            CKA.EXTRACTABLE: _FALSE,
-            CKA.DECRYPT: _FALSE,
-            CKA.UNWRAP: _FALSE,
-            CKA.SIGN_RECOVER: _FALSE,
-            CKA.ALWAYS_AUTHENTICATE: _FALSE,
-            CKA.WRAP_WITH_TRUSTED: _FALSE,
-        },
-    }
+#: A word of the device layer, and each flag of the private and the public half that speaks of it with
+#: what `Limits` call that half of it.
+_Word = tuple[str, tuple[CKA, str], tuple[CKA, str]]
+_SIGN: _Word = ("sign", (CKA.SIGN, "sign"), (CKA.VERIFY, "verify"))
+_AGREE: tuple[_Word, ...] = (_SIGN, ("derive", (CKA.DERIVE, ""), (CKA.DERIVE, "")))
+_ENCAPSULATE: tuple[_Word, ...] = (
+    _SIGN,
+    ("derive", (CKA.DECAPSULATE, "decapsulate"), (CKA.ENCAPSULATE, "encapsulate")),
 )
-#: Read by `pair_request`, or without meaning here whatever their value.
-_HANDLED = frozenset(
-    {
-        CKA.TOKEN, CKA.LABEL, CKA.ID, CKA.KEY_TYPE, CKA.EC_PARAMS, CKA.SIGN, CKA.VERIFY, CKA.DERIVE,
-        CKA.PARAMETER_SET, CKA.SUBJECT, CKA.START_DATE, CKA.END_DATE, CKA.MODIFIABLE, CKA.COPYABLE,
-        CKA.DESTROYABLE, CKA.ALLOWED_MECHANISMS, CKA.ENCAPSULATE, CKA.DECAPSULATE,
-    }
-)  # fmt: skip
-#: Usage word of the device layer → attribute of each half that asks for it.
-_SIGN = ("sign", CKA.SIGN, CKA.VERIFY)
-_AGREE = (_SIGN, ("derive", CKA.DERIVE, None))
-_ENCAPSULATE = (_SIGN, ("derive", CKA.DECAPSULATE, CKA.ENCAPSULATE))
 _WITH_SETS = frozenset({CKK.ML_KEM, CKK.ML_DSA})
 _POSSIBLE: Mapping[Family, frozenset[str]] = {
     Family.EC: frozenset({"sign", "derive"}),
@@ -72,25 +33,42 @@ _POSSIBLE: Mapping[Family, frozenset[str]] = {
     Family.MLDSA: frozenset({"sign"}),
     Family.MLKEM: frozenset({"derive"}),
 }
+#: What either half says of the whole key.
+_HANDLING = ((CKA.MODIFIABLE, "modify"), (CKA.COPYABLE, "copy"), (CKA.DESTROYABLE, "destroy"))
 
 
-def pair_request(row: Row, public: Sequence[Attribute], private: Sequence[Attribute]) -> PairRequest:
+def pair_plan(row: Row, public: Sequence[Attribute], private: Sequence[Attribute]) -> PlannedKey:
     """Read the two templates of C_GenerateKeyPair for the generation mechanism ``row``.
 
     Raises CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID,
     CKR_ATTRIBUTE_VALUE_INVALID or CKR_CURVE_NOT_SUPPORTED, naming the attribute.
     """
     halves = (Template("public key", public), Template("private key", private))
-    for half in halves:
-        check_fixed(half, _FIXED[half.name], _HANDLED)
+    check_template(halves[0], Column.PUBLIC)
+    check_template(halves[1], Column.PRIVATE)
     kind = _kind(row, halves)
-    return PairRequest(
+    usage, denied = _usage(halves, kind)
+    plan = PlannedKey(
         kind=kind,
         label=label_of(halves[0], _agreed(halves, CKA.LABEL), kind.type.name),
         identifier=identifier_of(halves[0], _agreed(halves, CKA.ID)),
-        usage=_usage(halves, kind),
+        usage=usage,
         token=_token(halves),
+        limits=NO_LIMITS,
     )
+    if plan.token:
+        denied.discard("copy")  # there is never a second one
+    kept = {kept for half in halves if (kept := mechanisms_kept(half, plan)) is not None}
+    if len(kept) > 1:
+        raise halves[1].error(
+            CKR.TEMPLATE_INCONSISTENT,
+            CKA.ALLOWED_MECHANISMS,
+            "differ from the public key's; a pair has one list",
+        )
+    plan = plan.limited(Limits(frozenset(denied), kept.pop() if kept else frozenset()))
+    check_plan(halves[0], CKO.PUBLIC_KEY, plan)
+    check_plan(halves[1], CKO.PRIVATE_KEY, plan)
+    return plan
 
 
 def _kind(row: Row, halves: tuple[Template, Template]) -> Kind:
@@ -147,17 +125,21 @@ def _agreed(halves: tuple[Template, Template], kind: int) -> bytes | None:
     return said.pop() if said else None
 
 
-def _usage(halves: tuple[Template, Template], kind: Kind) -> frozenset[str] | None:
-    """What is asked for by name; ``None`` (all the type can do) when no template says a word."""
+def _usage(halves: tuple[Template, Template], kind: Kind) -> tuple[frozenset[str] | None, set[str]]:
+    """What is asked for by name, ``None`` (all the type can do) when no template says a word; and
+    what is denied besides."""
     possible = _POSSIBLE[kind.type.family]
     public, private = halves
     asked, denied = set(), set()
-    for word, private_flag, public_flag in _ENCAPSULATE if kind.type.family is Family.MLKEM else _AGREE:
-        said = {private.flag(private_flag), public.flag(public_flag) if public_flag is not None else None}
+    verbs: dict[str, set[str]] = {}
+    for word, of_private, of_public in _ENCAPSULATE if kind.type.family is Family.MLKEM else _AGREE:
+        said = [half.flag(flag) for half, (flag, _) in ((private, of_private), (public, of_public))]
         if True in said:
             asked.add(word)
         elif False in said:
             denied.add(word)
+        names = (of_private[1], of_public[1])
+        verbs[word] = {verb for verb, flag in zip(names, said, strict=True) if flag is False and verb}
     # pkcs11-tool asks for signing and derivation at once, whatever the curve.
     usage = asked & possible if asked else possible - denied
     if not usage:
@@ -165,7 +147,12 @@ def _usage(halves: tuple[Template, Template], kind: Kind) -> frozenset[str] | No
             CKR.TEMPLATE_INCONSISTENT, CKA.SIGN,
             f"nothing is left that a {kind.type.name} key can do ({', '.join(sorted(possible))})",
         )  # fmt: skip
-    return frozenset(usage) if asked or denied else None
+    limits = {verb for word in usage for verb in verbs[word]}
+    for attribute, verb in _HANDLING:
+        _agreed(halves, attribute)
+        if False in (half.flag(attribute) for half in halves):
+            limits.add(verb)
+    return frozenset(usage) if asked or denied else None, limits
 
 
 def _token(halves: tuple[Template, Template]) -> bool:

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Protocol
 
+from hem_pkcs11.attribute_rules import Column
 from hem_pkcs11.constants import CKA, CKK, CKO, CKR, UNAVAILABLE
 from hem_pkcs11.encodings import point_content, public_key_info, public_point
 from hem_pkcs11.items import Item, unknown_attribute
 from hem_pkcs11.kinds import KINDS, Kind, curve_of
+from hem_pkcs11.mechanisms import working_mechanisms
 from hem_pkcs11.objects import KeyObject
+from hem_pkcs11.plans import PlannedKey, check_plan, mechanisms_kept
 from hem_pkcs11.returns import Pkcs11Error
-from hem_pkcs11.templates import Template
-from hem_pkcs11.values import pack_bool, pack_ulong
+from hem_pkcs11.secret_templates import kept_values
+from hem_pkcs11.templates import Template, check_result, check_template, identifier_of, label_of
+from hem_pkcs11.values import pack_bool, pack_ulong, pack_ulongs, unpack_ulongs
+from hem_provider.description import NO_LIMITS, Limits
 from hem_provider.keytypes import Family
 
-__all__ = ["PublicItem", "PublicObject", "device_point", "public_item", "public_object"]
+__all__ = ["PublicItem", "PublicObject", "device_point", "imported_plan", "public_item", "public_object"]
 
 
 class PublicItem(Protocol):
@@ -38,18 +44,28 @@ def public_item(item: Item) -> PublicItem:
 
 
 class PublicObject(Item):
-    """A public key in memory, in the device's form (``raw``)."""
+    """A public key in memory, in the device's form (``raw``). ``kept``: attributes as the template
+    gave them."""
 
-    def __init__(self, owner: int, kind: Kind, raw: bytes, label: bytes, identifier: bytes) -> None:
+    def __init__(
+        self,
+        owner: int,
+        kind: Kind,
+        raw: bytes,
+        label: bytes,
+        identifier: bytes,
+        kept: Mapping[int, bytes] = MappingProxyType({}),
+    ) -> None:
         super().__init__(CKO.PUBLIC_KEY, owner)
         self.kind = kind
         self.raw = raw
         self.label = label
         self.identifier = identifier
+        self.kept = dict(kept)
 
     @property
     def private(self) -> bool:
-        return False
+        return self.kept.get(CKA.PRIVATE) == pack_bool(True)
 
     @property
     def key_type(self) -> CKK:
@@ -75,6 +91,19 @@ class PublicObject(Item):
     def attribute_types(self) -> Sequence[int]:
         return (CKA.CLASS, CKA.TOKEN, CKA.PRIVATE, *_ROWS)
 
+    def forbids(self, mechanism: int) -> bool:
+        allowed = self.kept.get(CKA.ALLOWED_MECHANISMS)
+        return allowed is not None and mechanism not in unpack_ulongs(allowed)
+
+    def keep(self, changes: Mapping[int, bytes]) -> None:
+        """Take over values that were checked; what does not belong here is passed over."""
+        self.label = changes.get(CKA.LABEL, self.label)
+        self.identifier = changes.get(CKA.ID, self.identifier)
+        self.kept |= {kind: value for kind, value in changes.items() if kind in _KEPT}
+
+    def copy(self, owner: int) -> PublicObject:
+        return PublicObject(owner, self.kind, self.raw, self.label, self.identifier, self.kept)
+
 
 def _signs(item: PublicObject) -> bytes:
     return pack_bool(item.kind.type.family in (Family.EC, Family.EDWARDS, Family.MLDSA))
@@ -86,25 +115,48 @@ def _point(item: PublicObject) -> bytes | None:
     return public_point(item.public_key() if item.key_type == CKK.EC else item.raw)
 
 
+def _encapsulates(item: PublicObject) -> bytes:
+    return pack_bool(item.kind.type.family is Family.MLKEM)
+
+
+def _allowed(item: PublicObject) -> bytes:
+    return pack_ulongs(working_mechanisms(item.key_type))
+
+
+def _constant(value: bytes) -> Callable[[PublicObject], bytes]:
+    return lambda _: value
+
+
+#: Kept as the template gave them: what they are otherwise.
+_KEPT: Mapping[int, Callable[[PublicObject], bytes]] = {
+    **dict.fromkeys((CKA.MODIFIABLE, CKA.COPYABLE, CKA.DESTROYABLE), _constant(pack_bool(True))),
+    **dict.fromkeys((CKA.START_DATE, CKA.END_DATE, CKA.SUBJECT), _constant(b"")),
+    CKA.DERIVE: _constant(pack_bool(False)),
+    CKA.VERIFY: _signs,
+    CKA.ENCAPSULATE: _encapsulates,
+    CKA.ALLOWED_MECHANISMS: _allowed,
+}
+
+
+def _read_kept(kind: int) -> Callable[[PublicObject], bytes]:
+    def read(item: PublicObject) -> bytes:
+        value = item.kept.get(kind)
+        return _KEPT[kind](item) if value is None else value
+
+    return read
+
+
 _ROWS: Mapping[int, Callable[[PublicObject], bytes | None]] = {
-    CKA.MODIFIABLE: lambda _: pack_bool(True),
-    CKA.COPYABLE: lambda _: pack_bool(True),
-    CKA.DESTROYABLE: lambda _: pack_bool(True),
+    **{kind: _read_kept(kind) for kind in _KEPT},
     CKA.LABEL: lambda item: item.label,
     CKA.ID: lambda item: item.identifier,
     CKA.UNIQUE_ID: lambda item: f"session-{item.handle}".encode(),
     CKA.KEY_TYPE: lambda item: pack_ulong(item.key_type),
-    CKA.START_DATE: lambda _: b"",
-    CKA.END_DATE: lambda _: b"",
-    CKA.SUBJECT: lambda _: b"",
     CKA.LOCAL: lambda _: pack_bool(False),
     CKA.KEY_GEN_MECHANISM: lambda _: pack_ulong(UNAVAILABLE),
-    CKA.VERIFY: _signs,
     CKA.VERIFY_RECOVER: lambda _: pack_bool(False),
     CKA.ENCRYPT: lambda _: pack_bool(False),
     CKA.WRAP: lambda _: pack_bool(False),
-    CKA.DERIVE: lambda _: pack_bool(False),
-    CKA.ENCAPSULATE: lambda item: pack_bool(item.kind.type.family is Family.MLKEM),
     CKA.TRUSTED: lambda _: pack_bool(False),
     CKA.EC_PARAMS: lambda item: item.kind.ec_params,
     CKA.EC_POINT: _point,
@@ -112,13 +164,6 @@ _ROWS: Mapping[int, Callable[[PublicObject], bytes | None]] = {
     CKA.VALUE: lambda item: item.raw if item.kind.parameter_set else None,
     CKA.PUBLIC_KEY_INFO: lambda item: public_key_info(item.public_key()),
 }
-#: What C_CreateObject reads of a public key's template; other attributes must have the value above.
-_READ = frozenset(
-    {CKA.CLASS, CKA.TOKEN, CKA.PRIVATE, CKA.KEY_TYPE, CKA.LABEL, CKA.ID, CKA.EC_PARAMS, CKA.EC_POINT}
-    | {CKA.PARAMETER_SET, CKA.VALUE, CKA.MODIFIABLE, CKA.COPYABLE, CKA.DESTROYABLE, CKA.VERIFY}
-    | {CKA.SUBJECT, CKA.DERIVE, CKA.ENCRYPT, CKA.WRAP, CKA.VERIFY_RECOVER, CKA.ENCAPSULATE}
-    | {CKA.ALLOWED_MECHANISMS, CKA.START_DATE, CKA.END_DATE, CKA.PUBLIC_KEY_INFO}
-)
 
 
 def device_point(kind: Kind, value: bytes) -> bytes:
@@ -144,9 +189,7 @@ def device_point(kind: Kind, value: bytes) -> bytes:
 
 def public_object(template: Template, owner: int) -> PublicObject:
     """The session object that a template for C_CreateObject describes."""
-    for each in template.kinds():
-        if each not in _READ:
-            raise template.error(CKR.ATTRIBUTE_TYPE_INVALID, each, "not for a public key")
+    check_template(template, Column.SESSION_PUBLIC, skip=(CKA.TOKEN,))
     kind = _kind(template)
     if kind.ec_params is not None:
         raw = device_point(kind, template.needed(CKA.EC_POINT))
@@ -158,11 +201,58 @@ def public_object(template: Template, owner: int) -> PublicObject:
             check_public(kind.type, raw)
         except ValueError as error:
             raise template.error(CKR.ATTRIBUTE_VALUE_INVALID, CKA.VALUE, str(error)) from None
-    item = PublicObject(owner, kind, raw, template.raw(CKA.LABEL) or b"", template.raw(CKA.ID) or b"")
-    for flag in (CKA.VERIFY, CKA.ENCAPSULATE, CKA.ENCRYPT, CKA.WRAP, CKA.VERIFY_RECOVER):
-        if template.flag(flag) and not item.flag(flag):
+    kept = kept_values(template, kind.key_type)
+    kept |= {
+        each: template.needed(each) for each in (CKA.PRIVATE, *_POSSIBLE, CKA.DERIVE) if each in template
+    }
+    item = PublicObject(
+        owner, kind, raw, template.raw(CKA.LABEL) or b"", template.raw(CKA.ID) or b"", kept
+    )  # fmt: skip
+    for flag, possible in _POSSIBLE.items():
+        if template.flag(flag) and possible(item) != pack_bool(True):
             raise template.error(CKR.TEMPLATE_INCONSISTENT, flag, f"not with a {kind.type.name} key")
+    # Whether it becomes one of the token is not this object's to say.
+    check_result(template, Column.SESSION_PUBLIC, item.attribute, skip=(CKA.TOKEN,))
     return item
+
+
+#: Uses that depend on the type of the key.
+_POSSIBLE = {CKA.VERIFY: _signs, CKA.ENCAPSULATE: _encapsulates}
+
+
+def imported_plan(template: Template, item: PublicObject) -> PlannedKey:
+    """How ``item`` becomes a key of the token: what the device would keep of its template.
+
+    Raises what the rules say for what it cannot keep.
+    """
+    check_template(template, Column.PUBLIC, skip=_MATERIAL)
+    limits = frozenset(verb for flag, verb in _DENIABLE.items() if template.flag(flag) is False)
+    plan = PlannedKey(
+        kind=item.kind,
+        label=label_of(template, item.label, item.kind.type.name),
+        identifier=identifier_of(template, item.identifier),
+        usage=None,
+        token=True,
+        limits=NO_LIMITS,
+    )
+    uses = {
+        verb for flag, verb in _DENIABLE.items() if flag in _POSSIBLE and _POSSIBLE[flag](item) == b"\x01"
+    }  # fmt: skip
+    kept = mechanisms_kept(template, plan) or frozenset()
+    plan = plan.limited(Limits(limits & (uses | {"modify", "destroy"}), kept))
+    check_plan(template, CKO.PUBLIC_KEY, plan, skip=_MATERIAL)
+    return plan
+
+
+#: What the key is made of; `public_object` has seen to it.
+_MATERIAL = (CKA.EC_POINT, CKA.VALUE, CKA.PUBLIC_KEY_INFO)
+#: What can be denied to a public key, by the flag that does it.
+_DENIABLE = {
+    CKA.VERIFY: "verify",
+    CKA.ENCAPSULATE: "encapsulate",
+    CKA.MODIFIABLE: "modify",
+    CKA.DESTROYABLE: "destroy",
+}
 
 
 def _kind(template: Template) -> Kind:

@@ -1,39 +1,49 @@
 """Templates of secret keys: in the device, or in the session's memory.
 
 A key in the device is sensitive and never leaves it. A session key is kept in memory when its
-template makes it readable (CKA_EXTRACTABLE true or CKA_SENSITIVE false); otherwise a session key is
-made in the device and deleted with the session.
+template makes it readable (CKA_EXTRACTABLE true or CKA_SENSITIVE false), or asks for what no key in
+the device has; otherwise a session key is made in the device and deleted with the session.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
+from hem_pkcs11.attribute_rules import Column
 from hem_pkcs11.constants import CKA, CKK, CKM, CKO, CKR, UNAVAILABLE, name_of
 from hem_pkcs11.kinds import KINDS, Kind
-from hem_pkcs11.mechanisms import MECHANISMS, Row
+from hem_pkcs11.mechanisms import MECHANISMS, Row, working_mechanisms
+from hem_pkcs11.plans import PlannedKey, check_plan, mechanisms_kept
 from hem_pkcs11.secrets import AES_SIZES, SECRET_FLAGS, SecretObject
-from hem_pkcs11.templates import Template, identifier_of, label_of
+from hem_pkcs11.templates import (
+    MAX_IDENTIFIER,
+    Template,
+    check_result,
+    check_template,
+    identifier_of,
+    label_fits,
+    label_of,
+)
+from hem_provider.description import NO_LIMITS, Limits
 from hem_provider.keytypes import Family
 
-__all__ = ["DeviceSecret", "SecretShape", "check_size", "device_secret", "readable", "secret_shape"]
+__all__ = ["SecretShape", "check_size", "device_secret", "in_memory", "kept_values", "secret_shape"]
 
-_READ = frozenset(
-    {CKA.CLASS, CKA.TOKEN, CKA.PRIVATE, CKA.KEY_TYPE, CKA.LABEL, CKA.ID, CKA.VALUE_LEN, CKA.VALUE}
-    | {CKA.SENSITIVE, CKA.EXTRACTABLE, CKA.MODIFIABLE, CKA.COPYABLE, CKA.DESTROYABLE, CKA.START_DATE}
-    | {CKA.END_DATE, CKA.ALLOWED_MECHANISMS, CKA.WRAP_WITH_TRUSTED, CKA.TRUSTED, CKA.CHECK_VALUE}
-    | set(SECRET_FLAGS)
-)
 #: Longest session secret, in bytes.
 MAX_SECRET = 2**16
+#: Attributes that objects in memory keep as they were given.
+_KEPT = (
+    CKA.MODIFIABLE, CKA.COPYABLE, CKA.DESTROYABLE, CKA.START_DATE, CKA.END_DATE, CKA.WRAP_WITH_TRUSTED,
+    CKA.ALLOWED_MECHANISMS, CKA.SUBJECT,
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class SecretShape:
     """A session key to be kept in memory; ``size`` in bytes, ``None`` where the template is silent."""
 
+    template: Template = field(repr=False)
     key_type: CKK
     size: int | None
     label: bytes
@@ -42,39 +52,56 @@ class SecretShape:
     sensitive: bool
     extractable: bool
     private: bool
+    kept: Mapping[int, bytes]
 
     def make(
         self, owner: int, value: bytes, *, local: bool = False, generation: int = UNAVAILABLE
     ) -> SecretObject:
-        """The object with ``value``."""
-        return SecretObject(
+        """The object with ``value``. Raises what the rules say where it is not as asked."""
+        item = SecretObject(
             owner, value, self.key_type, flags=self.flags, label=self.label, identifier=self.identifier,
             sensitive=self.sensitive, extractable=self.extractable, private=self.private, local=local,
-            generation=generation,
+            generation=generation, kept=self.kept,
         )  # fmt: skip
+        try:
+            check_result(self.template, Column.SESSION_SECRET, item.attribute)
+        except Exception:
+            item.close()
+            raise
+        return item
 
 
-@dataclass(frozen=True, slots=True)
-class DeviceSecret:
-    """A secret key to be made in the device."""
+def in_memory(template: Template) -> bool:
+    """Whether C_GenerateKey makes the key in the session's memory: when its value may leave, and when
+    it asks for what no key in the device has."""
+    if template.flag(CKA.EXTRACTABLE) is True or template.flag(CKA.SENSITIVE) is False:
+        return True
+    if template.flag(CKA.TOKEN):
+        return False
+    label, period = template.raw(CKA.LABEL), (template.raw(CKA.START_DATE), template.raw(CKA.END_DATE))
+    return (
+        template.flag(CKA.PRIVATE) is False
+        or template.flag(CKA.WRAP_WITH_TRUSTED) is True
+        or (label is not None and not label_fits(label))
+        or len(template.raw(CKA.ID) or b"") > MAX_IDENTIFIER
+        or any(period)
+    )
 
-    kind: Kind
-    label: str
-    identifier: bytes
-    usage: frozenset[str]
-    token: bool
 
-
-def readable(template: Template) -> bool:
-    """Whether the template asks for a key whose value may leave: such a one lives in memory."""
-    return template.flag(CKA.EXTRACTABLE) is True or template.flag(CKA.SENSITIVE) is False
-
-
-def secret_shape(template: Template, key_types: Sequence[CKK], *, default: CKK | None = None) -> SecretShape:
-    """A session key in memory. ``key_types``: what it may be.
+def secret_shape(
+    template: Template,
+    key_types: Sequence[CKK],
+    *,
+    default: CKK | None = None,
+    brought: bool = False,
+    secret: bool = False,
+) -> SecretShape:
+    """A session key in memory. ``key_types``: what it may be. ``brought``: the template has the value.
+    ``secret``: a private key is sensitive unless the template says otherwise.
 
     Raises CKR_TEMPLATE_INCONSISTENT and its sisters, naming the attribute.
     """
+    check_template(template, Column.SESSION_SECRET, skip=(CKA.VALUE,) if brought else ())
     _check_class(template)
     if template.flag(CKA.TOKEN):
         raise template.error(
@@ -93,25 +120,45 @@ def secret_shape(template: Template, key_types: Sequence[CKK], *, default: CKK |
     size = template.number(CKA.VALUE_LEN)
     if size is not None:
         check_size(template, key_type, size)
-    private = template.flag(CKA.PRIVATE)
-    sensitive = template.flag(CKA.SENSITIVE) or False
+    private = template.flag(CKA.PRIVATE) is not False
     extractable = template.flag(CKA.EXTRACTABLE)
+    sensitive = template.flag(CKA.SENSITIVE)
+    if sensitive is None:
+        sensitive = secret and private and not extractable
     return SecretShape(
+        template=template,
         key_type=key_type,
         size=size,
         label=template.raw(CKA.LABEL) or b"",
         identifier=template.raw(CKA.ID) or b"",
-        flags=frozenset(each for each in SECRET_FLAGS if template.flag(each)) or _natural(template, key_type),
+        flags=_flags(template, key_type),
         sensitive=sensitive,
         extractable=extractable if extractable is not None else not sensitive,
-        private=private if private is not None else True,
+        private=private,
+        kept=kept_values(template, key_type),
     )
 
 
-def _natural(template: Template, key_type: CKK) -> frozenset[int]:
-    """Uses of a key whose template names none: all that its type has, unless one was denied."""
-    wanted = SECRET_FLAGS[:6] if key_type == CKK.AES else (CKA.SIGN, CKA.VERIFY, CKA.DERIVE)
-    return frozenset(each for each in wanted if template.flag(each) is not False)
+def kept_values(template: Template, key_type: CKK) -> dict[int, bytes]:
+    """What an object in memory keeps of its template as it is.
+
+    Raises CKR_ATTRIBUTE_VALUE_INVALID for mechanisms none of which works with the key.
+    """
+    wanted = template.numbers(CKA.ALLOWED_MECHANISMS)
+    working = working_mechanisms(key_type)
+    if wanted is not None and set(working).isdisjoint(wanted):
+        names = ", ".join(name_of(CKM, each) for each in working) or "none"
+        raise template.error(
+            CKR.ATTRIBUTE_VALUE_INVALID, CKA.ALLOWED_MECHANISMS, f"nothing is left of what works: {names}"
+        )
+    return {kind: template.needed(kind) for kind in _KEPT if kind in template}
+
+
+def _flags(template: Template, key_type: CKK) -> frozenset[int]:
+    """Uses that are set: those asked for; where none is, all that the type has and that are not denied."""
+    asked = frozenset(each for each in SECRET_FLAGS if template.flag(each))
+    natural = SECRET_FLAGS[:6] if key_type == CKK.AES else (CKA.SIGN, CKA.VERIFY, CKA.DERIVE)
+    return asked or frozenset(each for each in natural if template.flag(each) is not False)
 
 
 def check_size(template: Template, key_type: CKK, size: int) -> None:
@@ -124,29 +171,39 @@ def check_size(template: Template, key_type: CKK, size: int) -> None:
 
 
 def _check_class(template: Template) -> None:
-    for kind in template.kinds():
-        if kind not in _READ:
-            raise template.error(CKR.ATTRIBUTE_TYPE_INVALID, kind, "not for a secret key")
     if template.number(CKA.CLASS) not in (None, CKO.SECRET_KEY):
         raise template.error(CKR.TEMPLATE_INCONSISTENT, CKA.CLASS, "not a secret key")
 
 
-def device_secret(row: Row, template: Template) -> DeviceSecret:
+def device_secret(row: Row, template: Template) -> PlannedKey:
     """What C_GenerateKey asks the device for, by the generation mechanism ``row``."""
+    check_template(template, Column.SECRET)
     _check_class(template)
-    for kind, wanted in ((CKA.SENSITIVE, True), (CKA.EXTRACTABLE, False), (CKA.PRIVATE, True)):
-        if template.flag(kind) is (not wanted):
-            raise template.error(CKR.TEMPLATE_INCONSISTENT, kind, f"keys in the device have {wanted}")
-    if template.raw(CKA.VALUE) is not None:
-        raise template.error(CKR.TEMPLATE_INCONSISTENT, CKA.VALUE, "the device makes the value")
-    kind_ = _kind(row, template)
-    return DeviceSecret(
-        kind=kind_,
-        label=label_of(template, template.raw(CKA.LABEL), kind_.type.name),
+    kind = _kind(row, template)
+    usage = frozenset({"mac"}) if kind.type.family is Family.HMAC else _families(template)
+    token = template.flag(CKA.TOKEN) or False
+    plan = PlannedKey(
+        kind=kind,
+        label=label_of(template, template.raw(CKA.LABEL), kind.type.name),
         identifier=identifier_of(template, template.raw(CKA.ID)),
-        usage=frozenset({"mac"}) if kind_.type.family is Family.HMAC else _families(template),
-        token=template.flag(CKA.TOKEN) or False,
+        usage=usage,
+        token=token,
+        limits=NO_LIMITS,
     )
+    groups = [verbs for families, verbs in _DENIABLE if not families.isdisjoint(usage)]
+    denied = {verb for verbs in groups for verb, flag in verbs.items() if template.flag(flag) is False}
+    uses = {verb: flag for verbs in groups[:-1] for verb, flag in verbs.items()}
+    if uses.keys() <= denied:
+        raise template.error(
+            CKR.TEMPLATE_INCONSISTENT, next(iter(uses.values())),
+            f"nothing is left that such a key ({kind.type.name}, {', '.join(sorted(usage))}) could do",
+        )  # fmt: skip
+    if token:
+        denied.discard("copy")  # there is never a second one
+    kept = mechanisms_kept(template, plan) or frozenset()
+    plan = plan.limited(Limits(frozenset(denied), kept))
+    check_plan(template, CKO.SECRET_KEY, plan)
+    return plan
 
 
 def _kind(row: Row, template: Template) -> Kind:
@@ -172,31 +229,30 @@ def _kind(row: Row, template: Template) -> Kind:
     return possible[size] if size is not None else next(iter(possible.values()))
 
 
-#: Flags → mode family.
-_FAMILY_FLAGS = (
-    ((CKA.SIGN, CKA.VERIFY), frozenset({"mac"})),
-    ((CKA.WRAP, CKA.UNWRAP), frozenset({"wrap"})),
+_ANY = frozenset({"aead", "cipher", "wrap", "mac"})
+#: Mode families → what can be denied to their keys, by the flag that does it.
+_DENIABLE: tuple[tuple[frozenset[str], Mapping[str, CKA]], ...] = (
     # CKA_ALLOWED_MECHANISMS narrows this to one of the two, which is the safer choice.
-    ((CKA.ENCRYPT, CKA.DECRYPT), frozenset({"aead", "cipher"})),
+    (frozenset({"aead", "cipher"}), {"encrypt": CKA.ENCRYPT, "decrypt": CKA.DECRYPT}),
+    (frozenset({"wrap"}), {"wrap": CKA.WRAP, "unwrap": CKA.UNWRAP}),
+    (frozenset({"mac"}), {"sign": CKA.SIGN, "verify": CKA.VERIFY}),
+    (_ANY, {"modify": CKA.MODIFIABLE, "copy": CKA.COPYABLE, "destroy": CKA.DESTROYABLE}),
 )
 
 
 def _families(template: Template) -> frozenset[str]:
     """Mode families of an AES key: from CKA_ALLOWED_MECHANISMS, else from the usage flags; AEAD
     for a template that says nothing."""
-    raw = template.raw(CKA.ALLOWED_MECHANISMS)
-    if raw is not None:
-        numbers = (
-            [each for (each,) in struct.iter_unpack("L", raw)] if len(raw) % struct.calcsize("L") == 0 else []
-        )
-        rows = [MECHANISMS.get(each) for each in numbers]
+    wanted = template.numbers(CKA.ALLOWED_MECHANISMS)
+    if wanted is not None:
+        rows = [MECHANISMS.get(each) for each in wanted]
         families = frozenset(row.family for row in rows if row is not None and row.family)
-        if not families or None in rows:
+        if not families or any(row is None or not row.family for row in rows):
             names = ", ".join(name_of(CKM, each.type) for each in MECHANISMS.values() if each.family)
             raise template.error(CKR.ATTRIBUTE_VALUE_INVALID, CKA.ALLOWED_MECHANISMS, f"accepted: {names}")
         return families
     families = frozenset()
-    for flags, family in _FAMILY_FLAGS:
-        if any(template.flag(each) for each in flags):
-            families |= family
+    for of_flags, verbs in _DENIABLE[:3]:
+        if any(template.flag(each) for each in verbs.values()):
+            families |= of_flags
     return families or frozenset({"aead"})

@@ -7,21 +7,36 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
 from hem_pkcs11.constants import CKA, CKK, CKO, CKR, UNAVAILABLE
 from hem_pkcs11.items import Item, unknown_attribute
+from hem_pkcs11.mechanisms import working_mechanisms
 from hem_pkcs11.returns import Pkcs11Error
-from hem_pkcs11.values import pack_bool, pack_ulong
+from hem_pkcs11.values import pack_bool, pack_ulong, pack_ulongs, unpack_ulongs
 
-__all__ = ["AES_SIZES", "SECRET_FLAGS", "SecretObject"]
+__all__ = ["AES_SIZES", "KEPT_DEFAULTS", "SECRET_FLAGS", "SecretObject"]
 
 AES_SIZES = (16, 24, 32)
 #: Usage flags a session key may carry.
 SECRET_FLAGS = (CKA.ENCRYPT, CKA.DECRYPT, CKA.SIGN, CKA.VERIFY, CKA.WRAP, CKA.UNWRAP, CKA.DERIVE)
 
+#: Attributes that are kept as they were given, and what they are otherwise.
+KEPT_DEFAULTS: Mapping[int, bytes] = MappingProxyType(
+    {
+        CKA.MODIFIABLE: pack_bool(True),
+        CKA.COPYABLE: pack_bool(True),
+        CKA.DESTROYABLE: pack_bool(True),
+        CKA.START_DATE: b"",
+        CKA.END_DATE: b"",
+        CKA.WRAP_WITH_TRUSTED: pack_bool(False),
+    }
+)
+
 
 class SecretObject(Item):
-    """``value``: the key's bytes, ours to overwrite. ``flags``: usage flags that are set."""
+    """``value``: the key's bytes, ours to overwrite. ``flags``: usage flags that are set. ``kept``:
+    attributes that are no more than read back, or that bind who works with the key."""
 
     def __init__(
         self,
@@ -37,8 +52,10 @@ class SecretObject(Item):
         private: bool = True,
         local: bool = False,
         generation: int = UNAVAILABLE,
+        kept: Mapping[int, bytes] = MappingProxyType({}),
     ) -> None:
         super().__init__(CKO.SECRET_KEY, owner)
+        self.kept = dict(kept)
         self.value = bytearray(value)
         self._key_type = key_type
         self._flags = flags
@@ -79,11 +96,24 @@ class SecretObject(Item):
             raise Pkcs11Error(CKR.ATTRIBUTE_SENSITIVE)
         return bytes(self.value)
 
+    def forbids(self, mechanism: int) -> bool:
+        allowed = self.kept.get(CKA.ALLOWED_MECHANISMS)
+        return allowed is not None and mechanism not in unpack_ulongs(allowed)
+
+    def keep(self, changes: Mapping[int, bytes]) -> None:
+        """Take over values that were checked; what does not belong here is passed over."""
+        self.label = changes.get(CKA.LABEL, self.label)
+        self.identifier = changes.get(CKA.ID, self.identifier)
+        self.sensitive = self.sensitive or changes.get(CKA.SENSITIVE) == pack_bool(True)
+        self.extractable = self.extractable and changes.get(CKA.EXTRACTABLE) != pack_bool(False)
+        self._private = self._private or changes.get(CKA.PRIVATE) == pack_bool(True)
+        self.kept |= {kind: value for kind, value in changes.items() if kind in KEPT_DEFAULTS}
+
     def copy(self, owner: int) -> SecretObject:
         twin = SecretObject(
             owner, bytes(self.value), self._key_type, flags=self._flags, label=self.label,
             identifier=self.identifier, sensitive=self.sensitive, extractable=self.extractable,
-            private=self._private, local=self._local, generation=self._generation,
+            private=self._private, local=self._local, generation=self._generation, kept=self.kept,
         )  # fmt: skip
         twin._always = self._always
         return twin
@@ -102,23 +132,25 @@ def _check_value(item: SecretObject) -> bytes:
     return encryptor.update(bytes(16))[:3]
 
 
+def _read_kept(kind: int) -> Callable[[SecretObject], bytes]:
+    return lambda item: item.kept.get(kind, KEPT_DEFAULTS[kind])
+
+
 _ROWS: Mapping[int, Callable[[SecretObject], bytes]] = {
-    CKA.MODIFIABLE: lambda _: pack_bool(True),
-    CKA.COPYABLE: lambda _: pack_bool(True),
-    CKA.DESTROYABLE: lambda _: pack_bool(True),
+    **{kind: _read_kept(kind) for kind in KEPT_DEFAULTS},
     CKA.LABEL: lambda item: item.label,
     CKA.ID: lambda item: item.identifier,
     CKA.UNIQUE_ID: lambda item: f"session-{item.handle}".encode(),
     CKA.KEY_TYPE: lambda item: pack_ulong(item.key_type),
-    CKA.START_DATE: lambda _: b"",
-    CKA.END_DATE: lambda _: b"",
     CKA.LOCAL: lambda item: pack_bool(item._local),
     CKA.KEY_GEN_MECHANISM: lambda item: pack_ulong(item._generation),
     CKA.SENSITIVE: lambda item: pack_bool(item.sensitive),
     CKA.EXTRACTABLE: lambda item: pack_bool(item.extractable),
     CKA.ALWAYS_SENSITIVE: lambda item: pack_bool(item._always[0]),
     CKA.NEVER_EXTRACTABLE: lambda item: pack_bool(item._always[1]),
-    CKA.WRAP_WITH_TRUSTED: lambda _: pack_bool(False),
+    CKA.ALLOWED_MECHANISMS: lambda item: item.kept.get(
+        CKA.ALLOWED_MECHANISMS, pack_ulongs(working_mechanisms(item.key_type))
+    ),
     CKA.TRUSTED: lambda _: pack_bool(False),
     CKA.CHECK_VALUE: _check_value,
     CKA.VALUE_LEN: lambda item: pack_ulong(len(item.value)),

@@ -15,7 +15,7 @@ from hem_pkcs11.fixed import fixed_objects
 from hem_pkcs11.functions.states import SavedStates
 from hem_pkcs11.log import log
 from hem_pkcs11.login import MAX_PIN, Login
-from hem_pkcs11.objects import ObjectTable, shown
+from hem_pkcs11.objects import ObjectTable, kid_of_info, shown
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.stored_files import Store, store_directory
 from hem_pkcs11.values import SlotInfo, TokenInfo
@@ -236,6 +236,24 @@ class Slot:
             self.objects.update(visible, complete=user)
             self._listed, self._listed_by_user = time.monotonic(), user
             return True
+
+    def look_for_key(self, public_key_info: bytes) -> None:
+        """Get to know the key in the device with that public key, if there is one: from what was
+        listed before, else by a listing. A device that does not answer is no error: the key is
+        met later."""
+        if self.objects.key_id(public_key_info) is not None:
+            return
+        try:
+            kid = kid_of_info(public_key_info)
+            known = [
+                each for each in (self.hem.keys.remembered(kid=kid) if kid else [])
+                if shown(each, self.config.key_filter, hidden=self.config.show_hidden)
+            ]  # fmt: skip
+            self.objects.update(known, complete=False)
+            if kid and not known:
+                self.refresh_objects(after_miss=True)
+        except HemError as error:
+            log.info(f"{self.name}: the key of a certificate was not looked for: {error}")
 
     # --- login ------------------------------------------------------------------------------
 

@@ -25,6 +25,7 @@ __all__ = [
     "pack_bool",
     "pack_ulong",
     "pack_ulongs",
+    "unpack_ulongs",
 ]
 
 #: Input of the caller, valid only during the call: check its length before copying it.
@@ -179,3 +180,8 @@ def pack_ulong(value: int) -> bytes:
 def pack_ulongs(values: tuple[int, ...]) -> bytes:
     """An array of CK_ULONG."""
     return struct.pack(f"{len(values)}L", *values)
+
+
+def unpack_ulongs(value: bytes) -> tuple[int, ...]:
+    """The numbers of an array of CK_ULONG; the length is whole."""
+    return tuple(number for (number,) in struct.iter_unpack("L", value))

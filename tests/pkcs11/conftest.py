@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hem_pkcs11.attribute_rules import RULES, Column
 from hem_pkcs11.constants import CKA, CKF, CKM, CKO, CKR, CKU
 from hem_pkcs11.kinds import KINDS
 from hem_pkcs11.module import Module
@@ -59,18 +60,19 @@ class Core:
         return session
 
     def pair(self, session: int, curve: str = "SECP256R1", **attributes: bytes) -> tuple[int, int]:
-        """A token key pair; attributes by name go into both templates."""
+        """A token key pair; attributes by name go into the templates of the halves that have them."""
         kind = KINDS[curve]
-        both = [
-            (CKA.TOKEN, pack_bool(True)),
-            *((CKA[name], value) for name, value in attributes.items()),
-        ]
+        given = {CKA.TOKEN: pack_bool(True)} | {CKA[name]: value for name, value in attributes.items()}
+        public, private = (
+            [(each, value) for each, value in given.items() if each in RULES[half]]
+            for half in (Column.PUBLIC, Column.PRIVATE)
+        )
         return self.ok(
             "C_GenerateKeyPair",
             session,
             Mechanism(kind.generation),
-            [*both, (CKA.EC_PARAMS, kind.ec_params)],
-            both,
+            [*public, (CKA.EC_PARAMS, kind.ec_params)],
+            private,
         )
 
     def find(self, session: int, *template: tuple[int, bytes]) -> list[int]:

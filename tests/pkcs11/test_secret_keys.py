@@ -56,8 +56,8 @@ def keys(device: Any) -> dict[str, int]:
     made = {"session": session}
     for name, mechanisms in (
         ("aead", (CKM.AES_GCM,)),
-        ("cipher", (CKM.AES_CBC, CKM.AES_CTR)),
-        ("wrap", (CKM.AES_KEY_WRAP,)),
+        ("cipher", (CKM.AES_ECB, CKM.AES_CBC, CKM.AES_CBC_PAD, CKM.AES_CTR)),
+        ("wrap", (CKM.AES_KEY_WRAP, CKM.AES_KEY_WRAP_KWP)),
         ("mac", (CKM.AES_CMAC,)),
     ):
         rv, handle = make(

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hem_provider.config import DeviceConfig
+from hem_provider.description import NO_LIMITS, Limits
 from hem_provider.device import Identity, Role
 from hem_provider.errors import HemAuthenticationError, HemKeyNotFound, HemLoginRequired
 from hem_provider.keytypes import KEY_TYPES, Family, KeyAttributes, KeyType, parse_attributes
@@ -56,6 +57,7 @@ class FakeKey:
     kid: str = ""
     known: bool = False
     family_mark: frozenset[str] | None = frozenset()
+    limits: Limits = NO_LIMITS
 
     def __post_init__(self) -> None:
         self.kid = hashlib.sha1(self._raw()).hexdigest()[:32]
@@ -98,7 +100,13 @@ class FakeKeys:
         self.scope = "keymgmt:list"
 
     def create(
-        self, type: str, *, label: str, usage: Iterable[str] | None = None, application_id: bytes = b""
+        self,
+        type: str,
+        *,
+        label: str,
+        usage: Iterable[str] | None = None,
+        application_id: bytes = b"",
+        limits: Limits = NO_LIMITS,
     ) -> FakeKey:
         self._hem.authorise()
         self._hem.call()
@@ -110,7 +118,7 @@ class FakeKeys:
         else:
             mode, native = ["ExDSA"], ed25519.Ed25519PrivateKey.generate()
         attributes = parse_attributes(",".join(("ATT", "PKEY", *mode, type)))
-        return self.add(FakeKey(self._hem, label, attributes, native, application_id or None))
+        return self.add(FakeKey(self._hem, label, attributes, native, application_id or None, limits=limits))
 
     def add(self, key: FakeKey) -> FakeKey:
         self.stored[key.kid] = key

@@ -2,19 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from hem_pkcs11.attribute_rules import RULES, Change
+from hem_pkcs11.columns import column_of
 from hem_pkcs11.constants import CKA, CKO, CKR, name_of
 from hem_pkcs11.functions.keys import SECRET_TYPES, keep
 from hem_pkcs11.items import Item
 from hem_pkcs11.objects import KeyObject
-from hem_pkcs11.publics import PublicObject, public_object
+from hem_pkcs11.publics import PublicObject, imported_plan, public_object
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.secret_templates import check_size, secret_shape
 from hem_pkcs11.secrets import SecretObject
-from hem_pkcs11.store import StoredObject, stored_object
-from hem_pkcs11.templates import Template, identifier_of, label_of
+from hem_pkcs11.store import StoredObject
+from hem_pkcs11.stored_templates import stored_values
+from hem_pkcs11.templates import (
+    Template,
+    check_form,
+    check_period,
+    check_result,
+    identifier_of,
+    label_of,
+)
 from hem_pkcs11.values import Attribute, pack_bool
 
 if TYPE_CHECKING:
@@ -42,7 +52,7 @@ def create_object(session: Session, attributes: Sequence[Attribute]) -> int:
 
 
 def _secret(session: Session, template: Template) -> int:
-    shape = secret_shape(template, SECRET_TYPES)
+    shape = secret_shape(template, SECRET_TYPES, brought=True)
     value = template.needed(CKA.VALUE)
     if shape.size not in (None, len(value)):
         raise template.error(CKR.TEMPLATE_INCONSISTENT, CKA.VALUE_LEN, f"CKA_VALUE has {len(value)} bytes")
@@ -53,14 +63,17 @@ def _secret(session: Session, template: Template) -> int:
 def _public(session: Session, template: Template) -> int:
     item = public_object(template, session.handle)
     if not template.flag(CKA.TOKEN):
+        if item.private:
+            session.require_user()
         return session.slot.objects.add(item).handle
+    plan = imported_plan(template, item)
     session.require_writable()
     session.require_user()
-    kind = item.kind.type
     key = session.slot.hem.keys.import_public(
-        (kind.name, item.raw),
-        label=label_of(template, item.label, kind.name),
-        application_id=identifier_of(template, item.identifier),
+        (item.kind.type.name, item.raw),
+        label=plan.label,
+        application_id=plan.identifier,
+        limits=plan.limits,
     )
     return session.slot.objects.add_key(key, None)[CKO.PUBLIC_KEY].handle
 
@@ -69,11 +82,21 @@ def _stored(session: Session, template: Template) -> int:
     token = template.flag(CKA.TOKEN) or False
     if token:
         session.require_writable()
-    item = stored_object(template, None if token else session.handle, session.slot.objects.key_id)
+    object_class = CKO(template.number(CKA.CLASS) or 0)
+    values = stored_values(template, object_class)
+    item = StoredObject(
+        object_class, None if token else session.handle, values, private=bool(template.flag(CKA.PRIVATE))
+    )
+    check_result(template, column_of(item), item.attribute)
     if item.private:
         session.require_user()
-    if not token:
-        return session.slot.objects.add(item).handle
+    handle = _add_stored(session, item) if token else session.slot.objects.add(item).handle
+    if object_class == CKO.CERTIFICATE and not item.attribute(CKA.ID):
+        session.slot.look_for_key(item.values[CKA.PUBLIC_KEY_INFO])
+    return handle
+
+
+def _add_stored(session: Session, item: StoredObject) -> int:
     with session.slot.lock:  # a look at the store meanwhile must not take it for another process's
         session.slot.store.save(item)
         return session.slot.objects.add(item).handle
@@ -86,48 +109,53 @@ _MAKERS: Mapping[int, Callable[[Session, Template], int]] = {
     CKO.DATA: _stored,
 }
 
-#: What may change, and what must not get weaker: attribute → the only value it may change to.
-_CHANGEABLE = frozenset({CKA.LABEL, CKA.ID})
-_CHANGEABLE_STORED = frozenset(
-    {CKA.SUBJECT, CKA.URL, CKA.START_DATE, CKA.END_DATE, CKA.VALUE, CKA.APPLICATION}
-)
-_ONE_WAY = {CKA.SENSITIVE: pack_bool(True), CKA.EXTRACTABLE: pack_bool(False)}
+
+# --- changing -----------------------------------------------------------------------------------
 
 
 def set_attribute_value(session: Session, handle: int, attributes: Sequence[Attribute]) -> None:
     """Change label, id and the like; sensitivity in one direction only. All or nothing."""
     item = session.object(handle)
     template = Template("changes", attributes)
-    changes = {kind: template.needed(kind) for kind in template.kinds()}
     if item.owner is None:
         session.require_writable()
-    for kind, value in changes.items():
-        _check_change(item, template, kind, value)
-    _apply(session, item, changes)
+    _check_changes(item, template)
+    _apply(session, item, {kind: template.needed(kind) for kind in template.kinds()})
 
 
-def _check_change(item: Item, template: Template, kind: int, value: bytes) -> None:
-    current = item.attribute(kind)  # tells unknown attributes
-    if current == value:
-        return
-    one_way = next((only for each, only in _ONE_WAY.items() if each == kind), None)
-    if not isinstance(item, SecretObject):
-        one_way = None
-    changeable = kind in _CHANGEABLE or (kind in _CHANGEABLE_STORED and isinstance(item, StoredObject))
-    if one_way == value or (changeable and item.flag(CKA.MODIFIABLE)):
-        return
-    raise template.error(CKR.ATTRIBUTE_READ_ONLY, kind, f"cannot change for {item.describe()}")
+#: What a change may turn a value into, by the rule.
+_ONE_WAY = {Change.TO_TRUE: pack_bool(True), Change.TO_FALSE: pack_bool(False)}
+
+
+def _check_changes(item: Item, template: Template, *, free: Collection[int] = ()) -> None:
+    """Refuse what the rules do not let change. ``free``: attributes that may, whatever the rules say."""
+    rules = RULES[column_of(item)]
+    for kind in template.kinds():
+        try:
+            current = item.attribute(kind)  # tells unknown attributes
+        except Pkcs11Error as error:
+            if error.rv != CKR.ATTRIBUTE_SENSITIVE:
+                raise template.error(error.rv, kind, f"{item.describe()} has none") from None
+            raise template.error(CKR.ATTRIBUTE_READ_ONLY, kind, "nobody changes a key") from None
+        check_form(template, kind)
+        value = template.needed(kind)
+        if kind in free:
+            continue
+        if not item.flag(CKA.MODIFIABLE):
+            raise Pkcs11Error(CKR.ACTION_PROHIBITED, f"{item.describe()} cannot be modified")
+        change = rules[kind].change if kind in rules else Change.NO
+        if value != current and change is not Change.YES and _ONE_WAY.get(change) != value:
+            raise template.error(CKR.ATTRIBUTE_READ_ONLY, kind, f"cannot change for {item.describe()}")
+    period = [
+        template.raw(kind) if kind in template else (item.attribute(kind) if kind in rules else b"")
+        for kind in (CKA.START_DATE, CKA.END_DATE)
+    ]
+    check_period(template, *period)
 
 
 def _apply(session: Session, item: Item, changes: Mapping[int, bytes]) -> None:
-    if isinstance(item, SecretObject):
-        item.label = changes.get(CKA.LABEL, item.label)
-        item.identifier = changes.get(CKA.ID, item.identifier)
-        item.sensitive = item.sensitive or changes.get(CKA.SENSITIVE) == pack_bool(True)
-        item.extractable = item.extractable and changes.get(CKA.EXTRACTABLE) != pack_bool(False)
-    elif isinstance(item, PublicObject):
-        item.label = changes.get(CKA.LABEL, item.label)
-        item.identifier = changes.get(CKA.ID, item.identifier)
+    if isinstance(item, SecretObject | PublicObject):
+        item.keep(changes)
     elif isinstance(item, KeyObject):
         _update_key(session, item, Template("changes", list(changes.items())))
     elif isinstance(item, StoredObject):
@@ -156,6 +184,12 @@ def _update_key(session: Session, item: KeyObject, template: Template) -> None:
     )
 
 
+# --- copying ------------------------------------------------------------------------------------
+
+#: What a copy in memory or in a file may have otherwise, besides what may change at any time.
+_COPY_FREE = frozenset({CKA.TOKEN, CKA.PRIVATE, CKA.MODIFIABLE, CKA.DESTROYABLE})
+
+
 def copy_object(session: Session, handle: int, attributes: Sequence[Attribute]) -> int:
     """Copy what lives here. A key of the device exists once: a session pair can become one of the
     token by a copy (so Java stores keys), and nothing else."""
@@ -163,13 +197,17 @@ def copy_object(session: Session, handle: int, attributes: Sequence[Attribute]) 
     template = Template("copy", attributes)
     if not item.flag(CKA.COPYABLE) or (isinstance(item, KeyObject) and not template.flag(CKA.TOKEN)):
         raise Pkcs11Error(CKR.ACTION_PROHIBITED, f"{item.describe()} cannot be copied")
+    in_device = isinstance(item, KeyObject)
+    # A key that becomes one of the token takes a name that lasts; nothing else may change by that.
+    _check_changes(item, template, free=(CKA.TOKEN,) if in_device else _COPY_FREE)
+    if item.private and template.flag(CKA.PRIVATE) is False and not in_device:
+        raise template.error(
+            CKR.TEMPLATE_INCONSISTENT, CKA.PRIVATE, "a copy cannot be seen by more than see it"
+        )
     return _copy(session, item, template)
 
 
 def _copy(session: Session, item: Item, template: Template) -> int:
-    for kind in template.kinds():
-        if kind not in (CKA.TOKEN, CKA.PRIVATE, CKA.CLASS):
-            _check_change(item, template, kind, template.needed(kind))
     token = template.flag(CKA.TOKEN) if CKA.TOKEN in template else item.owner is None
     changes = {kind: template.needed(kind) for kind in template.kinds()}
     if token:
@@ -178,23 +216,20 @@ def _copy(session: Session, item: Item, template: Template) -> int:
         _apply(session, item, changes)  # first: where the device refuses, nothing has become of the copy
         return session.slot.objects.promote(item).handle
     if isinstance(item, StoredObject):
-        return _copy_stored(session, item, changes, token=bool(token))
-    if token:
+        copy: Item = item.copy(None if token else session.handle, changes)
+    elif token:
         raise template.error(CKR.TEMPLATE_INCONSISTENT, CKA.TOKEN, "keys in memory are session objects")
-    if isinstance(item, SecretObject):
-        copy: Item = item.copy(session.handle)
     else:
-        assert isinstance(item, PublicObject)  # noqa: S101 - the only kind left that is copyable
-        copy = PublicObject(session.handle, item.kind, item.raw, item.label, item.identifier)
-    _apply(session, copy, changes)
+        assert isinstance(item, SecretObject | PublicObject)  # noqa: S101 - what is left that is copyable
+        copy = item.copy(session.handle)
+        copy.keep(changes)
+    try:
+        check_result(template, column_of(copy), copy.attribute)
+        if copy.private:
+            session.require_user()
+        if isinstance(copy, StoredObject) and token:
+            return _add_stored(session, copy)
+    except Exception:
+        copy.close()
+        raise
     return session.slot.objects.add(copy).handle
-
-
-def _copy_stored(session: Session, item: StoredObject, changes: Mapping[int, bytes], *, token: bool) -> int:
-    copy = item.copy(None if token else session.handle)
-    copy.change(changes)
-    if not token:
-        return session.slot.objects.add(copy).handle
-    with session.slot.lock:
-        session.slot.store.save(copy)
-        return session.slot.objects.add(copy).handle

@@ -22,10 +22,11 @@ from typing import TYPE_CHECKING
 from hem_pkcs11.constants import CKA, CKF, CKK, CKO, CKR, name_of
 from hem_pkcs11.mechanisms import MECHANISMS, Row, Scheme
 from hem_pkcs11.objects import KeyObject
-from hem_pkcs11.pairs import PairRequest, pair_request
+from hem_pkcs11.pairs import pair_plan
+from hem_pkcs11.plans import PlannedKey
 from hem_pkcs11.publics import device_point
 from hem_pkcs11.returns import Pkcs11Error
-from hem_pkcs11.secret_templates import DeviceSecret, device_secret
+from hem_pkcs11.secret_templates import device_secret
 from hem_pkcs11.templates import Template
 from hem_pkcs11.values import Attribute, Mechanism
 from hem_provider.errors import HemKeyNotFound, HemOperationFailed
@@ -62,6 +63,7 @@ def derive_in_device(
             label=request.label,
             usage=request.usage,
             application_id=request.identifier,
+            limits=request.limits,
         )
     except HemKeyNotFound:
         raise
@@ -89,7 +91,7 @@ def _peer(mechanism: Mechanism, base: KeyObject) -> object:
         raise Pkcs11Error(CKR.MECHANISM_PARAM_INVALID, f"CKM_HEM_DERIVE: {error}") from None
 
 
-def _request(template: Template, attributes: Sequence[Attribute]) -> PairRequest | DeviceSecret:
+def _request(template: Template, attributes: Sequence[Attribute]) -> PlannedKey:
     number = template.number(CKA.KEY_TYPE)
     if number is None:
         raise template.error(CKR.TEMPLATE_INCOMPLETE, CKA.KEY_TYPE, "missing")
@@ -100,7 +102,7 @@ def _request(template: Template, attributes: Sequence[Attribute]) -> PairRequest
         )
     if row.scheme is Scheme.SECRET:
         return device_secret(row, template)
-    return pair_request(row, [each for each in attributes if each[0] in _SHARED], attributes)
+    return pair_plan(row, [each for each in attributes if each[0] in _SHARED], attributes)
 
 
 def _generation(key_type: int) -> Row | None:

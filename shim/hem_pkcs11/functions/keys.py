@@ -15,10 +15,11 @@ from hem_pkcs11.objects import KeyObject
 from hem_pkcs11.operations import deliver
 from hem_pkcs11.operations.cipher import check_family
 from hem_pkcs11.operations.sign import check_class
-from hem_pkcs11.pairs import pair_request
+from hem_pkcs11.pairs import pair_plan
+from hem_pkcs11.plans import PlannedKey
 from hem_pkcs11.publics import device_point
 from hem_pkcs11.returns import Pkcs11Error
-from hem_pkcs11.secret_templates import SecretShape, check_size, device_secret, readable, secret_shape
+from hem_pkcs11.secret_templates import SecretShape, check_size, device_secret, in_memory, secret_shape
 from hem_pkcs11.secrets import SecretObject
 from hem_pkcs11.symmetric import aes_unwrap, aes_wrap
 from hem_pkcs11.templates import Template
@@ -56,17 +57,7 @@ def generate_key_pair(
     """
     row = row_of(mechanism.type, CKF.GENERATE_KEY_PAIR)
     no_parameter(row, mechanism)
-    request = pair_request(row, public, private)
-    session.require_user()
-    if request.token:
-        session.require_writable()
-    key = session.slot.hem.keys.create(
-        request.kind.type.name,
-        label=request.label,
-        usage=request.usage,
-        application_id=request.identifier,
-    )
-    made = session.slot.objects.add_key(key, None if request.token else session.handle)
+    made = _make(session, pair_plan(row, public, private))
     return made[CKO.PUBLIC_KEY].handle, made[CKO.PRIVATE_KEY].handle
 
 
@@ -76,21 +67,29 @@ def generate_key(session: Session, mechanism: Mechanism, attributes: Sequence[At
     no_parameter(row, mechanism)
     template = Template("secret key", attributes)
     (key_type,) = row.key_types
-    if readable(template) or key_type == CKK.GENERIC_SECRET:
+    if key_type == CKK.GENERIC_SECRET or in_memory(template):
         return _memory_key(session, row, template, key_type)
-    request = device_secret(row, template)
+    return _make(session, device_secret(row, template))[CKO.SECRET_KEY].handle
+
+
+def _make(session: Session, plan: PlannedKey) -> dict[CKO, KeyObject]:
+    """The objects of a key made in the device, by class."""
     session.require_user()
-    if request.token:
+    if plan.token:
         session.require_writable()
     key = session.slot.hem.keys.create(
-        request.kind.type.name, label=request.label, usage=request.usage, application_id=request.identifier
+        plan.kind.type.name,
+        label=plan.label,
+        usage=plan.usage,
+        application_id=plan.identifier,
+        limits=plan.limits,
     )
-    made = session.slot.objects.add_key(key, None if request.token else session.handle)
-    return made[CKO.SECRET_KEY].handle
+    return session.slot.objects.add_key(key, None if plan.token else session.handle)
 
 
 def _memory_key(session: Session, row: Row, template: Template, key_type: CKK) -> int:
-    shape = secret_shape(template, (key_type,), default=key_type)
+    # A key that would be in the device but for its label or dates is no less secret here.
+    shape = secret_shape(template, (key_type,), default=key_type, secret=key_type != CKK.GENERIC_SECRET)
     size = shape.size
     if size is None:
         if row.min_size != row.max_size:
@@ -207,6 +206,10 @@ def wrap_key(
         raise Pkcs11Error(CKR.KEY_NOT_WRAPPABLE, f"{item.describe()} is no secret key")
     if not item.extractable:
         raise Pkcs11Error(CKR.KEY_UNEXTRACTABLE, f"{item.describe()} is not extractable")
+    if item.flag(CKA.WRAP_WITH_TRUSTED):
+        raise Pkcs11Error(
+            CKR.KEY_NOT_WRAPPABLE, f"{item.describe()} is for trusted wrapping keys only: there are none"
+        )
     value = bytes(item.value)
     padded = row.scheme is Scheme.KEY_WRAP_PAD
     if not padded and (len(value) % 8 or len(value) < 16):
@@ -227,6 +230,7 @@ def _wrapping_key(session: Session, row: Row, mechanism: Mechanism, handle: int,
         raise Pkcs11Error(wrong, f"CKM_{row.type.name} takes an AES key, not {item.describe()}")
     item.require(flag)
     check_family(item, row)
+    item.require_mechanism(row.type)
     return item
 
 

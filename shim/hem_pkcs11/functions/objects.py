@@ -13,6 +13,7 @@ from hem_pkcs11.operations import Place
 from hem_pkcs11.remembered import named_keys
 from hem_pkcs11.returns import BufferTooSmall, Pkcs11Error
 from hem_pkcs11.store import StoredObject
+from hem_pkcs11.templates import Template, check_form
 from hem_pkcs11.values import Attribute
 from hem_provider.errors import HemLoginRequired
 
@@ -53,6 +54,8 @@ class Search:
 def find_objects_init(session: Session, template: Sequence[Attribute]) -> None:
     """Search all of the slot's objects; what is not found is looked for on the device once."""
     session.require_idle(Place.FIND)
+    for attribute in template:  # one by one: twice the same attribute finds nothing, which is no error
+        check_form(Template("search", [attribute]), attribute[0])
     slot = session.slot
     slot.refresh_stored()
     found = named_keys(slot, template, logged_in=session.logged_in)

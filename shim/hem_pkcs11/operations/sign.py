@@ -30,6 +30,7 @@ def check_class(item: Item, row: Row, object_class: CKO) -> None:
             f"CKM_{row.type.name} does not work with {item.describe()}, a {item.object_class.name} of type "
             f"{item.key_type.name if item.key_type is not None else 'none'}",
         )
+    item.require_mechanism(row.type)
 
 
 class SignOperation:
