@@ -82,6 +82,15 @@ class Limits:
     def __bool__(self) -> bool:
         return bool(self.denied or self.mechanisms)
 
+    def against(self, use: str, *mechanisms: str) -> str | None:
+        """Why a key with these limits is not for ``use`` by one of ``mechanisms`` (none named: by
+        any), in words; ``None`` where it is."""
+        if use in self.denied:
+            return f"its maker denied it {use!r}"
+        if mechanisms and self.mechanisms and self.mechanisms.isdisjoint(mechanisms):
+            return f"its maker kept it to {', '.join(sorted(self.mechanisms))}"
+        return None
+
 
 #: Of a key that may do all its type and mode families can.
 NO_LIMITS = Limits()

@@ -160,6 +160,12 @@ class Key:
         return own.limits if own else NO_LIMITS
 
     @property
+    def known_limits(self) -> Limits:
+        """``limits`` as far as known without asking the device."""
+        own = parse_description(self.known_descr or b"")
+        return own.limits if own else NO_LIMITS
+
+    @property
     def hidden(self) -> bool:
         """Whether this is the device's own record: TLS material or a paired authenticator."""
         return self.attributes.key_type is None or is_own(self.label, self.descr)

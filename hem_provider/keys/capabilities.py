@@ -15,7 +15,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from hem_provider.key import Key
 from hem_provider.keytypes import Family
 
-__all__ = ["CAPABILITIES", "RAW_SECRET", "check_usage", "device_parameter"]
+__all__ = ["CAPABILITIES", "RAW_SECRET", "check_limits", "check_usage", "device_parameter"]
 
 #: Bytes of a raw ECDH secret that firmware 1.2.2 gives at most (device API §13.6).
 RAW_SECRET: Final = 32
@@ -47,13 +47,23 @@ def device_parameter(key: Key, operation: str, algorithm: str) -> str:
     """The device's literal. ``UnsupportedAlgorithm`` names what is possible instead."""
     family = key.type.family
     try:
-        return CAPABILITIES[family, operation, algorithm]
+        literal = CAPABILITIES[family, operation, algorithm]
     except KeyError:
         possible = [name for (kin, what, name) in CAPABILITIES if (kin, what) == (family, operation)]
         raise UnsupportedAlgorithm(
             f"{operation} with {algorithm}: the device does not do that with a {key.type.name} key; "
             f"possible: {', '.join(possible)}"
         ) from None
+    if (family, operation) == (Family.EC, "sign"):
+        check_limits(key, "sign", f"ecdsa-{algorithm}")
+    return literal
+
+
+def check_limits(key: Key, use: str, *mechanisms: str) -> None:
+    """Refuse a use that the key's maker is known to have ruled out."""
+    reason = key.known_limits.against(use, *mechanisms)
+    if reason is not None:
+        raise UnsupportedAlgorithm(f"key {key.kid} ({key.type.name}): {reason}")
 
 
 def check_usage(key: Key, usage: str) -> None:
@@ -61,6 +71,7 @@ def check_usage(key: Key, usage: str) -> None:
 
     What is not known yet (a key fetched by KID alone) is left to the device.
     """
+    check_limits(key, usage, *(("ecdh",) if usage == "derive" else ()))
     known = key.known_attributes
     if known is None or known.key_type is None:
         return

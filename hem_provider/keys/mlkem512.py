@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from hem_provider.arguments import as_bytes
 from hem_provider.key import Key
+from hem_provider.keys.capabilities import check_limits
 from hem_provider.keys.remote import RemotePrivateKey
 
 __all__ = ["HemMLKEM512PrivateKey", "HemMLKEM512PublicKey", "decapsulate"]
@@ -18,6 +19,7 @@ class HemMLKEM512PublicKey:
 
     def encapsulate(self) -> tuple[bytes, bytes]:
         """A 32-byte shared secret and its 768-byte ciphertext, made on the device."""
+        check_limits(self._key, "encapsulate")
         ciphertext, secret = self._key.operations.mlkem_encapsulate(self._key.kid)
         return secret, ciphertext
 
@@ -53,6 +55,7 @@ class HemMLKEM512PrivateKey(RemotePrivateKey[HemMLKEM512PublicKey]):
 def decapsulate(key: Key, ciphertext: object) -> bytes:
     """Check the size, then ask the device."""
     given = as_bytes("ciphertext", ciphertext)
+    check_limits(key, "decapsulate")
     if len(given) != key.type.ciphertext_size:
         raise ValueError(f"ciphertext: {len(given)} bytes; {key.type.name} has {key.type.ciphertext_size}")
     return key.operations.mlkem_decapsulate(key.kid, given)

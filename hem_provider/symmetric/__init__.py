@@ -22,7 +22,13 @@ from hem_provider.symmetric.agreement import Agreement
 from hem_provider.symmetric.blocks import AesKey
 from hem_provider.symmetric.cipher import Cipher
 from hem_provider.symmetric.cmac import CMAC
-from hem_provider.symmetric.errors import UnmarkedKeyWarning, UnsuitableKey, WrongKeyFamily, WrongKeyType
+from hem_provider.symmetric.errors import (
+    KeyUseDenied,
+    UnmarkedKeyWarning,
+    UnsuitableKey,
+    WrongKeyFamily,
+    WrongKeyType,
+)
 from hem_provider.symmetric.keywrap import (
     InvalidUnwrap,
     aes_key_unwrap,
@@ -42,6 +48,7 @@ __all__ = [
     "Agreement",
     "Cipher",
     "InvalidUnwrap",
+    "KeyUseDenied",
     "MacKey",
     "UnmarkedKeyWarning",
     "UnsuitableKey",

@@ -11,6 +11,7 @@ import hmac
 from cryptography.exceptions import InvalidTag
 
 from hem_provider.arguments import Buffer, as_bytes, size_of
+from hem_provider.symmetric.family import check_use
 from hem_provider.symmetric.gcm import TAG, GcmMessage
 from hem_provider.symmetric.inputs import check_aead_sizes, check_room, write_into
 from hem_provider.symmetric.resolve import AnyAesKey, aes_key
@@ -45,6 +46,7 @@ class AESGCM:
         another length, ``OverflowError`` over 2³¹ - 1 bytes, ``HemError`` when a call fails, in
         which case nothing is released.
         """
+        check_use(self._key, "encrypt", "gcm")
         checked, clear, aad = _inputs(nonce, data, associated_data)
         message = GcmMessage(self._key, checked, len(clear))
         message.authenticate(aad)
@@ -58,6 +60,7 @@ class AESGCM:
         ``InvalidTag`` when it does not match or ``data`` is shorter than a tag; otherwise as
         ``encrypt``.
         """
+        check_use(self._key, "decrypt", "gcm")
         checked, sealed, aad = _inputs(nonce, data, associated_data)
         if len(sealed) < TAG:
             raise InvalidTag

@@ -32,6 +32,7 @@ from hem_provider.symmetric.contexts import (
     EcbDecryption,
     EcbEncryption,
 )
+from hem_provider.symmetric.family import check_use
 from hem_provider.symmetric.gcm import TAG
 from hem_provider.symmetric.gcm_contexts import GcmDecryption, GcmEncryption
 from hem_provider.symmetric.resolve import AnyAesKey, aes_key
@@ -46,6 +47,7 @@ class _Row:
     """How one mode runs: the family its key must be of, and what makes each direction."""
 
     family: str
+    mechanisms: tuple[str, ...]
     encrypt: Callable[[AesKey, Any], CipherContext]
     decrypt: Callable[[AesKey, Any], CipherContext]
 
@@ -62,15 +64,19 @@ def _gcm_decryption(key: AesKey, mode: modes.GCM) -> CipherContext:
 
 _MODES: dict[type[modes.Mode], _Row] = {
     modes.CBC: _Row(
-        "cipher", lambda key, m: CbcEncryption(key, _iv(m)), lambda key, m: CbcDecryption(key, _iv(m))
+        "cipher",
+        ("cbc", "cbc-pad"),
+        lambda key, m: CbcEncryption(key, _iv(m)),
+        lambda key, m: CbcDecryption(key, _iv(m)),
     ),
     modes.CTR: _Row(
         "cipher",
+        ("ctr",),
         lambda key, mode: CtrContext(key, as_bytes("nonce", mode.nonce)),
         lambda key, mode: CtrContext(key, as_bytes("nonce", mode.nonce)),
     ),
-    modes.ECB: _Row("cipher", lambda key, _: EcbEncryption(key), lambda key, _: EcbDecryption(key)),
-    modes.GCM: _Row("aead", lambda key, mode: GcmEncryption(key, _iv(mode)), _gcm_decryption),
+    modes.ECB: _Row("cipher", ("ecb",), lambda key, _: EcbEncryption(key), lambda key, _: EcbDecryption(key)),
+    modes.GCM: _Row("aead", ("gcm",), lambda key, mode: GcmEncryption(key, _iv(mode)), _gcm_decryption),
 }
 
 
@@ -107,6 +113,7 @@ class Cipher(Generic[ModeT]):
         """Start encrypting. ``ValueError`` when a GCM mode already holds a tag."""
         if isinstance(self.mode, modes.ModeWithAuthenticationTag) and self.mode.tag is not None:
             raise ValueError("Authentication tag must be None when encrypting.")
+        check_use(self._key, "encrypt", *self._row.mechanisms)
         return self._row.encrypt(self._key, self.mode)
 
     @overload
@@ -115,4 +122,5 @@ class Cipher(Generic[ModeT]):
     def decryptor(self) -> CipherContext: ...
     def decryptor(self) -> CipherContext:
         """Start decrypting."""
+        check_use(self._key, "decrypt", *self._row.mechanisms)
         return self._row.decrypt(self._key, self.mode)

@@ -8,6 +8,7 @@ from cryptography.exceptions import AlreadyFinalized, InvalidSignature
 
 from hem_provider.arguments import Buffer, as_bytes
 from hem_provider.symmetric.blocks import BLOCK, AesKey, progress, xor
+from hem_provider.symmetric.family import check_use
 from hem_provider.symmetric.resolve import AnyAesKey, aes_key
 
 __all__ = ["CMAC"]
@@ -35,6 +36,7 @@ class CMAC:
     def __init__(self, key: AnyAesKey) -> None:
         """``WrongKeyType``, ``WrongKeyFamily``; no call."""
         self._key: AesKey = aes_key(key, "mac")
+        check_use(self._key, "", "cmac")
         self._chain = bytes(BLOCK)
         self._subkey: bytes | None = None  # E(0), fetched along with the first block
         self._waiting = b""  # the last block, perhaps incomplete, is treated differently: held back

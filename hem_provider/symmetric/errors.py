@@ -5,7 +5,8 @@
     HemError
      └─ UnsuitableKey          the key cannot be used for this
          ├─ WrongKeyType       also a TypeError: another kind of key, or without its secret half
-         └─ WrongKeyFamily     also a ValueError: the key is kept to another mode family
+         ├─ WrongKeyFamily     also a ValueError: the key is kept to another mode family
+         └─ KeyUseDenied       also a ValueError: the key's maker ruled out this use or mode
     UserWarning
      └─ UnmarkedKeyWarning     the key is kept to no mode family
 """
@@ -14,7 +15,7 @@ from __future__ import annotations
 
 from hem_provider.errors import HemError
 
-__all__ = ["UnmarkedKeyWarning", "UnsuitableKey", "WrongKeyFamily", "WrongKeyType"]
+__all__ = ["KeyUseDenied", "UnmarkedKeyWarning", "UnsuitableKey", "WrongKeyFamily", "WrongKeyType"]
 
 
 class UnsuitableKey(HemError):
@@ -27,6 +28,10 @@ class WrongKeyType(UnsuitableKey, TypeError):
 
 class WrongKeyFamily(UnsuitableKey, ValueError):
     """The key was created for another family of modes, which this one would undo."""
+
+
+class KeyUseDenied(UnsuitableKey, ValueError):
+    """The key's maker ruled out this direction or this mode (``Limits``)."""
 
 
 class UnmarkedKeyWarning(UserWarning):

@@ -3,17 +3,19 @@
 A device offers every mode with every AES key, and ECB undoes the others: it brings the hash
 subkey of GCM, decrypts CBC, and makes MACs. So a key made with ``usage={"aead"}`` (or ``cipher``,
 ``wrap``, ``mac``) carries that in its ``descr``, and this package refuses it for another. The
-device itself does not: it keeps honest programs apart, not an intruder with a login.
+device itself does not: it keeps honest programs apart, not an intruder with a login. The same goes
+for `Limits`: one direction of a mode family, or single modes.
 """
 
 from __future__ import annotations
 
 import warnings
 
+from hem_provider.description import NO_LIMITS
 from hem_provider.key import Key
-from hem_provider.symmetric.errors import UnmarkedKeyWarning, WrongKeyFamily
+from hem_provider.symmetric.errors import KeyUseDenied, UnmarkedKeyWarning, WrongKeyFamily
 
-__all__ = ["FAMILIES", "check_family"]
+__all__ = ["FAMILIES", "check_family", "check_use"]
 
 #: Family → what it is for.
 FAMILIES = {
@@ -45,3 +47,11 @@ def check_family(key: Key, family: str) -> None:
             f"key {key.kid} ({key.label!r}) is kept to the mode family {allowed}; this is {family!r} "
             f"({FAMILIES[family]}), which would weaken it. Create a key with usage={{{family!r}}}"
         )
+
+
+def check_use(key: object, use: str, *mechanisms: str) -> None:
+    """``KeyUseDenied`` where a device key's maker ruled out ``use`` (``encrypt`` …, "" for any) or all
+    of ``mechanisms``. Keys of another kind have no limits. No I/O."""
+    reason = getattr(key, "limits", NO_LIMITS).against(use, *mechanisms)
+    if reason is not None:
+        raise KeyUseDenied(f"{getattr(key, 'name', 'this key')}: {reason}")

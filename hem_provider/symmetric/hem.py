@@ -6,6 +6,7 @@ from typing import Any, NoReturn, TypeVar
 
 from cryptography.exceptions import UnsupportedAlgorithm
 
+from hem_provider.description import NO_LIMITS
 from hem_provider.errors import HemOperationFailed
 from hem_provider.symmetric.agreement import Agreement
 from hem_provider.symmetric_operations import SymmetricOperations
@@ -26,6 +27,8 @@ class _DeviceKey:
         self._peer = agreement.device_peer if agreement else None
         self._context = agreement.context if agreement else None
         self.name = name
+        #: What the key's maker ruled out; set by who makes this of a stored key.
+        self.limits = NO_LIMITS
 
     def __copy__(self: SelfT) -> SelfT:
         return self  # a reference to the key: what is built on it can be copied

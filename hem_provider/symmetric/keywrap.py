@@ -14,6 +14,7 @@ from hem_provider.arguments import Buffer, as_bytes
 from hem_provider.errors import MessageTooLong
 from hem_provider.keytypes import MAX_MESSAGE
 from hem_provider.symmetric.blocks import BLOCK, AesKey
+from hem_provider.symmetric.family import check_use
 from hem_provider.symmetric.resolve import AnyAesKey, aes_key
 
 __all__ = [
@@ -39,6 +40,7 @@ def aes_key_wrap(
     ``WrongKeyFamily``: ``wrapping_key`` is an AES key of family ``wrap``.
     """
     key, data = aes_key(wrapping_key, "wrap"), as_bytes("key_to_wrap", key_to_wrap)
+    check_use(key, "wrap", "key-wrap")
     if len(data) < 2 * _HALF:
         raise ValueError(f"The key to wrap must be at least 16 bytes; it has {len(data)}")
     if len(data) % _HALF:
@@ -58,6 +60,7 @@ def aes_key_unwrap(
     ``MessageTooLong`` over 2056 bytes.
     """
     key, wrapped = aes_key(wrapping_key, "wrap"), as_bytes("wrapped_key", wrapped_key)
+    check_use(key, "unwrap", "key-wrap")
     if len(wrapped) < 3 * _HALF:
         raise InvalidUnwrap(f"Must be at least 24 bytes; it has {len(wrapped)}")
     _check_multiple(wrapped)
@@ -78,6 +81,7 @@ def aes_key_wrap_with_padding(
     ``ValueError`` for 0 bytes, ``MessageTooLong`` over 2048.
     """
     key, data = aes_key(wrapping_key, "wrap"), as_bytes("key_to_wrap", key_to_wrap)
+    check_use(key, "wrap", "key-wrap-pad")
     if not data:
         raise ValueError(f"key_to_wrap must be between 1 and {MAX_MESSAGE} bytes; it has 0")
     _check_maximum("key_to_wrap", len(data), MAX_MESSAGE)
@@ -98,6 +102,7 @@ def aes_key_unwrap_with_padding(
     when rejected. ``InvalidUnwrap`` and ``MessageTooLong`` as ``aes_key_unwrap``.
     """
     key, wrapped = aes_key(wrapping_key, "wrap"), as_bytes("wrapped_key", wrapped_key)
+    check_use(key, "unwrap", "key-wrap-pad")
     if len(wrapped) < BLOCK:
         raise InvalidUnwrap(f"Must be at least 16 bytes; it has {len(wrapped)}")
     _check_multiple(wrapped)

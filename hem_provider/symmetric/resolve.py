@@ -12,7 +12,7 @@ from hem_provider.keytypes import Family
 from hem_provider.symmetric.agreement import Agreement
 from hem_provider.symmetric.blocks import AesKey
 from hem_provider.symmetric.errors import WrongKeyType
-from hem_provider.symmetric.family import check_family
+from hem_provider.symmetric.family import check_family, check_use
 from hem_provider.symmetric.hem import DeviceAesKey, DeviceKek, DeviceMacKey
 
 __all__ = ["DIGESTS", "AnyAesKey", "AnyMacKey", "MacKey", "aes_key", "mac_key"]
@@ -62,7 +62,9 @@ def aes_key(key: AnyAesKey, family: str) -> AesKey:
         if kind.family is not Family.AES:
             raise WrongKeyType(f"key {key.kid} is {kind.name}; accepted: AES128, AES192 or AES256")
         check_family(key, family)
-        return DeviceAesKey(key.operations.symmetric, key.kid, kind.bits, f"key {key.kid} ({kind.name})")
+        found = DeviceAesKey(key.operations.symmetric, key.kid, kind.bits, f"key {key.kid} ({kind.name})")
+        found.limits = key.known_limits
+        return found
     if isinstance(key, Agreement):
         make = DeviceKek if family == "wrap" else DeviceAesKey
         return make(key.key.operations.symmetric, key.key.kid, key.bits, key.name, key)
@@ -86,7 +88,10 @@ def mac_key(key: AnyMacKey, algorithm: HashAlgorithm) -> MacKey:
             raise UnsupportedAlgorithm(
                 f"HMAC with {algorithm.name}: key {key.kid} is made for {kind.name} alone"
             )
-        return DeviceMacKey(key.operations.symmetric, key.kid, digest, f"key {key.kid} ({kind.name})")
+        found = DeviceMacKey(key.operations.symmetric, key.kid, digest, f"key {key.kid} ({kind.name})")
+        found.limits = key.known_limits
+        check_use(found, "", "hmac", "hmac-general")
+        return found
     if isinstance(key, Agreement):
         return DeviceMacKey(key.key.operations.symmetric, key.key.kid, digest, key.name, key)
     if isinstance(key, MacKey):

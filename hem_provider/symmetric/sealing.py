@@ -23,6 +23,7 @@ from hem_provider.arguments import Buffer, as_bytes
 from hem_provider.errors import MessageTooLong
 from hem_provider.keytypes import MAX_MESSAGE
 from hem_provider.symmetric.blocks import BLOCK
+from hem_provider.symmetric.family import check_use
 from hem_provider.symmetric.resolve import AnyAesKey, aes_key
 
 __all__ = ["OVERHEAD", "open", "seal"]
@@ -41,6 +42,7 @@ def seal(key: AnyAesKey, data: Buffer, aad: Buffer | None = None) -> bytes:
     ``WrongKeyType``, ``WrongKeyFamily``.
     """
     device_key = aes_key(key, "aead")
+    check_use(device_key, "encrypt", "gcm")
     device_aad, prefix = _bound(b"" if aad is None else as_bytes("aad", aad))
     clear, limit = as_bytes("data", data), MAX_MESSAGE - len(prefix)
     if not clear:
@@ -63,6 +65,7 @@ def open(key: AnyAesKey, sealed: Buffer, aad: Buffer | None = None) -> bytes:
     ``InvalidTag`` when anything was changed, cut or added; nothing is released then.
     """
     device_key = aes_key(key, "aead")
+    check_use(device_key, "decrypt", "gcm")
     device_aad, prefix = _bound(b"" if aad is None else as_bytes("aad", aad))
     whole = as_bytes("sealed", sealed)
     size = len(whole) - OVERHEAD

@@ -7,10 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hem_provider.description import (
+    DENIABLE,
     MAX_APPLICATION_ID,
+    MECHANISMS,
     MODE_FAMILIES,
     PREFIX,
     Description,
+    Limits,
     new_mark,
     parse_description,
 )
@@ -21,6 +24,11 @@ descriptions = st.builds(
     mark=st.binary(min_size=8, max_size=8),
     application_id=st.binary(max_size=MAX_APPLICATION_ID),
     families=st.frozensets(st.sampled_from(sorted(MODE_FAMILIES))),
+    limits=st.builds(
+        Limits,
+        denied=st.frozensets(st.sampled_from(sorted(DENIABLE))),
+        mechanisms=st.frozensets(st.sampled_from(sorted(MECHANISMS))),
+    ),
 )
 
 
@@ -35,7 +43,7 @@ def test_what_is_packed_is_read_back_and_fits(description):
 
 @given(st.binary(max_size=70))
 def test_what_is_read_packs_to_the_same_bytes(tail):
-    for descr in (tail, PREFIX + tail, PREFIX + b"\x10" + tail):
+    for descr in (tail, PREFIX + tail, PREFIX + b"\x10" + tail, PREFIX + b"\x20" + tail):
         description = parse_description(descr)
         assert description is None or description.pack() == descr
 
@@ -48,7 +56,10 @@ def test_what_is_read_packs_to_the_same_bytes(tail):
         PREFIX,
         Description().pack()[:-1],
         Description().pack() + b"x",
-        PREFIX + b"\x20" + bytes(9),  # a later format
+        PREFIX + b"\x30" + bytes(9),  # a later format
+        PREFIX + b"\x20" + bytes(9),
+        PREFIX + b"\x20" + bytes(13),  # limits that are none
+        PREFIX + b"\x20" + bytes(8) + b"\x80\x00\x00\x00\x00",  # a limit of a later format
         PREFIX + b"\x10" + bytes(8) + b"\x29" + bytes(41),  # an id of 41 bytes
     ],
 )
@@ -71,3 +82,14 @@ def test_values_that_do_not_fit_are_refused(values, message):
 
 def test_marks_are_random():
     assert len({new_mark() for _ in range(100)}) == 100
+
+
+@pytest.mark.parametrize("words", [{"denied": {"fly"}}, {"mechanisms": {"rsa"}}])
+def test_limits_of_unknown_words_are_refused(words):
+    with pytest.raises(ValueError, match="accepted: "):
+        Limits(**{name: frozenset(value) for name, value in words.items()})
+
+
+def test_a_key_without_limits_has_the_first_format():
+    assert Description().pack()[len(PREFIX)] == 0x10
+    assert Description(limits=Limits(frozenset({"copy"}))).pack()[len(PREFIX)] == 0x20

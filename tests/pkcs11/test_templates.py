@@ -449,7 +449,7 @@ def test_a_template_is_followed_and_read_back_or_refused(keeper: Any, way: Way, 
 
 @pytest.mark.long
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
-@settings(quick, max_examples=1500)
+@settings(quick, max_examples=300)
 @given(extra=extras)
 def test_many_templates_are_followed_and_read_back_or_refused(keeper: Any, way: Way, extra: Template) -> None:
     event(check(keeper, way, extra).name)
