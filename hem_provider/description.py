@@ -18,6 +18,8 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
+from hem_provider.arguments import as_words
+
 __all__ = [
     "DENIABLE",
     "MAX_APPLICATION_ID",
@@ -64,20 +66,19 @@ class Limits:
     """What a key may not do although its type could. ``denied``: of ``DENIABLE``. ``mechanisms``: the
     only ones of ``MECHANISMS`` that are left; empty for all.
 
-    ``ValueError`` for an unknown word.
+    ``ValueError`` for an unknown word, ``TypeError`` for what is no collection of words.
     """
 
     denied: frozenset[str] = frozenset()
     mechanisms: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        for what, given, known in (
-            ("denied", self.denied, DENIABLE),
-            ("mechanism", self.mechanisms, MECHANISMS),
-        ):
-            unknown = frozenset(given) - set(known)
+        for name, known in (("denied", DENIABLE), ("mechanisms", MECHANISMS)):
+            words = as_words(name, getattr(self, name))
+            object.__setattr__(self, name, words)  # frozen, and any collection of words will do
+            unknown = words - set(known)
             if unknown:
-                raise ValueError(f"{what}: {sorted(unknown)}; accepted: {', '.join(known)}")
+                raise ValueError(f"{name}: {sorted(unknown)}; accepted: {', '.join(known)}")
 
     def __bool__(self) -> bool:
         return bool(self.denied or self.mechanisms)

@@ -70,7 +70,9 @@ _LIMITABLE: Mapping[Family, tuple[frozenset[str], frozenset[str]]] = {
 
 
 def check_limits(key_type: KeyType, limits: Limits) -> None:
-    """``ValueError`` for a limit that means nothing to keys of the type."""
+    """``ValueError`` for a limit that means nothing to keys of the type, ``TypeError`` for no limits."""
+    if not isinstance(limits, Limits):
+        raise TypeError(f"limits: {type(limits).__name__}; accepted: Limits of hem_provider.description")
     denied, mechanisms = _LIMITABLE[key_type.family]
     for what, given, possible in (
         ("denied", limits.denied, denied | _HANDLING),

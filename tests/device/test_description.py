@@ -90,6 +90,13 @@ def test_limits_of_unknown_words_are_refused(words):
         Limits(**{name: frozenset(value) for name, value in words.items()})
 
 
+@pytest.mark.parametrize("words", ["sign", 5, [1]])
+def test_limits_are_collections_of_words(words):
+    with pytest.raises(TypeError, match="denied: .*accepted: "):
+        Limits(denied=words)
+    assert Limits(denied={"sign"}) == Limits(denied=["sign"]) == Limits(frozenset({"sign"}))
+
+
 def test_a_key_without_limits_has_the_first_format():
     assert Description().pack()[len(PREFIX)] == 0x10
     assert Description(limits=Limits(frozenset({"copy"}))).pack()[len(PREFIX)] == 0x20

@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cffi import FFI
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from hem_pkcs11.bridge.memory import Memory
+from hem_pkcs11.calls import Kind
 from hem_pkcs11.constants import CKA, CKK, CKM, CKO, CKR
 from hem_pkcs11.kinds import KINDS
+from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import GcmParameters, Mechanism, pack_bool, pack_ulong, pack_ulongs
 
 from hem_provider.errors import HemUnreachable
@@ -152,11 +156,50 @@ def test_a_copy_that_fails_leaves_a_session_pair_the_sessions(device: Any) -> No
     device.ok("C_CloseSession", keeper)
 
 
+def test_a_session_pair_that_becomes_one_of_the_token_cannot_be_copied_again(core: Any) -> None:
+    session = core.user_session()
+    _, private = core.ok("C_GenerateKeyPair", session, Mechanism(CKM.EC_KEY_PAIR_GEN), [P256], [])
+    token = (CKA.TOKEN, YES)
+    assert (
+        core.rv("C_CopyObject", session, private, [token, (CKA.COPYABLE, YES)]) == CKR.TEMPLATE_INCONSISTENT
+    )
+    kept = core.ok("C_CopyObject", session, private, [token, (CKA.COPYABLE, NO)])
+    assert core.value(session, kept, CKA.COPYABLE) == NO
+
+
 def test_a_search_for_what_is_no_value_is_refused(core: Any) -> None:
     session = core.session()
     for kind, value in ((CKA.TOKEN, b""), (CKA.CLASS, b"\x02"), (CKA.START_DATE, b"2026")):
         assert core.rv("C_FindObjectsInit", session, [(kind, value)]) == CKR.ATTRIBUTE_VALUE_INVALID
     assert core.find(session, (0x80001234, b"")) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "size", "null", "rv"),
+    [
+        (CKA.LABEL, 5, True, CKR.ATTRIBUTE_VALUE_INVALID),
+        (CKA.LABEL, 2**63, False, CKR.ATTRIBUTE_VALUE_INVALID),
+        (CKA.WRAP_TEMPLATE, 0, True, CKR.ATTRIBUTE_TYPE_INVALID),
+        (CKA.ALLOWED_MECHANISMS, 8, False, None),
+        (0xCE534351, 8, False, None),  # a vendor's number, with the bit of arrays
+        (CKA.LABEL, 0, True, None),
+    ],
+)
+def test_a_row_of_a_template_is_read_from_c_or_refused(
+    kind: int, size: int, null: bool, rv: CKR | None
+) -> None:
+    ffi = FFI()
+    ffi.cdef("typedef struct { unsigned long type; void *pValue; unsigned long ulValueLen; } CK_ATTRIBUTE;")
+    value = ffi.new("unsigned char[8]", bytes(8))
+    row = ffi.new("CK_ATTRIBUTE *", {"type": kind, "pValue": ffi.NULL if null else value, "ulValueLen": size})
+    words = [int(ffi.cast("uintptr_t", row)), 1]
+    read = Memory(ffi).readers[Kind.TEMPLATE]
+    if rv is None:
+        assert read(words, 0) == [(kind, bytes(size))]
+    else:
+        with pytest.raises(Pkcs11Error) as error:
+            read(words, 0)
+        assert error.value.rv == rv
 
 
 # --- certificates ------------------------------------------------------------------------------

@@ -398,10 +398,44 @@ def assert_enforced(core: Any, handle: int, session: int) -> None:
                     mechanism,
                     answer,
                 )
+    for flag, mechanism, attempt in _key_attempts(core, session, handle, item):
+        rv, permitted = read(core, session, handle, flag)
+        if rv != CKR.OK or item.key_type not in MECHANISMS[mechanism].key_types:
+            continue
+        allowed = mechanism in unpack_ulongs(core.value(session, handle, CKA.ALLOWED_MECHANISMS))
+        answer, refusals = (
+            attempt(),
+            (CKR.KEY_FUNCTION_NOT_PERMITTED, CKR.MECHANISM_INVALID, CKR.KEY_SIZE_RANGE),
+        )
+        assert (answer in refusals) == (permitted == NO or not allowed), (flag, mechanism, answer)
     if read(core, session, handle, CKA.COPYABLE)[1] == NO:
         assert core.rv("C_CopyObject", session, handle, []) == CKR.ACTION_PROHIBITED
     if read(core, session, handle, CKA.MODIFIABLE)[1] == NO:
         assert core.rv("C_SetAttributeValue", session, handle, [(CKA.LABEL, b"z")]) == CKR.ACTION_PROHIBITED
+
+
+def _key_attempts(
+    core: Any, session: int, handle: int, item: Any
+) -> list[tuple[CKA, CKM, Callable[[], CKR]]]:
+    """Wrapping, unwrapping, agreeing, encapsulating, as far as the object is of the kind for it."""
+    wrap, kem = Mechanism(CKM.AES_KEY_WRAP), Mechanism(CKM.ML_KEM)
+    ecdh = Mechanism(CKM.ECDH1_DERIVE, EcdhParameters(CKD.NULL, b"", point()))
+    sizes = [(CKA.VALUE_LEN, pack_ulong(16))]
+    if item.object_class == CKO.SECRET_KEY:
+        return [
+            (CKA.WRAP, CKM.AES_KEY_WRAP, lambda: core.rv(
+                "C_WrapKey", session, wrap, handle, memory_aes(core, session), None)),
+            (CKA.UNWRAP, CKM.AES_KEY_WRAP, lambda: core.rv(
+                "C_UnwrapKey", session, wrap, handle, bytes(24), [(CKA.KEY_TYPE, pack_ulong(CKK.AES))])),
+        ]  # fmt: skip
+    if item.object_class == CKO.PUBLIC_KEY:
+        return [(CKA.ENCAPSULATE, CKM.ML_KEM, lambda: core.rv(
+            "C_EncapsulateKey", session, kem, handle, [], None))]  # fmt: skip
+    return [
+        (CKA.DERIVE, CKM.ECDH1_DERIVE, lambda: core.rv("C_DeriveKey", session, ecdh, handle, sizes)),
+        (CKA.DECAPSULATE, CKM.ML_KEM, lambda: core.rv(
+            "C_DecapsulateKey", session, kem, handle, [], bytes(1088))),
+    ]  # fmt: skip
 
 
 def clear_away(core: Any, session: int, handle: int) -> None:
@@ -434,6 +468,13 @@ def check(core: Any, way: Way, extra: Template) -> CKR:
     return rv
 
 
+#: The types that differ from those above in their sizes.
+MORE = [
+    *(pair_way(name, half) for name, kind in KINDS.items() if not kind.type.symmetric for half in (0, 1)),
+    *(generate(name) for name, kind in KINDS.items() if kind.type.symmetric),
+]
+MORE = [way for way in MORE if way.name not in {each.name for each in WAYS}]
+
 quick = settings(
     max_examples=12, deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
@@ -448,7 +489,7 @@ def test_a_template_is_followed_and_read_back_or_refused(keeper: Any, way: Way, 
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("way", WAYS, ids=lambda way: way.name)
+@pytest.mark.parametrize("way", [*WAYS, *MORE], ids=lambda way: way.name)
 @settings(quick, max_examples=300)
 @given(extra=extras)
 def test_many_templates_are_followed_and_read_back_or_refused(keeper: Any, way: Way, extra: Template) -> None:

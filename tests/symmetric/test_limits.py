@@ -90,6 +90,11 @@ def test_limits_that_mean_nothing_to_a_type_are_refused_before_any_call(hem, kin
     assert hem.statistics.calls == before
 
 
+def test_limits_are_limits(hem):
+    with pytest.raises(TypeError, match="limits: set; accepted: Limits"):
+        hem.keys.create("AES256", label="k", limits={"encrypt"})
+
+
 def test_limits_are_kept_with_the_key_and_survive_a_new_name(hem):
     key = made(hem, "AES256", {"cipher"}, denied={"encrypt", "destroy"}, mechanisms={"cbc"})
     hem.keys.update(key, label="other", application_id=bytes(40))

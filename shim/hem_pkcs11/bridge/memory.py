@@ -11,7 +11,7 @@ from typing import Any
 
 from hem_pkcs11.bridge.parameters import read_message, read_parameter, write_message
 from hem_pkcs11.calls import Kind
-from hem_pkcs11.constants import ARRAY_ATTRIBUTE, CKA, CKR, INFINITE, UNAVAILABLE
+from hem_pkcs11.constants import ARRAY_ATTRIBUTE, CKA, CKR, INFINITE, UNAVAILABLE, VENDOR
 from hem_pkcs11.functions.objects import Query
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import (
@@ -124,8 +124,10 @@ class Memory:
             address, length = int(self._cast("uintptr_t", row.pValue)), int(row.ulValueLen)
             if (address == 0 and length) or length > MAX_ATTRIBUTE_BYTES:
                 raise Pkcs11Error(CKR.ATTRIBUTE_VALUE_INVALID)
-            if row.type & ARRAY_ATTRIBUTE and row.type != CKA.ALLOWED_MECHANISMS:
-                raise Pkcs11Error(CKR.ATTRIBUTE_TYPE_INVALID)  # templates within templates
+            # Templates within templates; vendors' numbers have that bit by chance.
+            nested = row.type & (ARRAY_ATTRIBUTE | VENDOR) == ARRAY_ATTRIBUTE
+            if nested and row.type != CKA.ALLOWED_MECHANISMS:
+                raise Pkcs11Error(CKR.ATTRIBUTE_TYPE_INVALID)
             template.append((int(row.type), bytes(self._view(address, length))))
         return template
 

@@ -199,7 +199,9 @@ def copy_object(session: Session, handle: int, attributes: Sequence[Attribute]) 
         raise Pkcs11Error(CKR.ACTION_PROHIBITED, f"{item.describe()} cannot be copied")
     in_device = isinstance(item, KeyObject)
     # A key that becomes one of the token takes a name that lasts; nothing else may change by that.
-    _check_changes(item, template, free=(CKA.TOKEN,) if in_device else _COPY_FREE)
+    _check_changes(item, template, free=(CKA.TOKEN, CKA.COPYABLE) if in_device else _COPY_FREE)
+    if in_device and template.flag(CKA.COPYABLE):
+        raise template.error(CKR.TEMPLATE_INCONSISTENT, CKA.COPYABLE, "a key of the token exists once")
     if item.private and template.flag(CKA.PRIVATE) is False and not in_device:
         raise template.error(
             CKR.TEMPLATE_INCONSISTENT, CKA.PRIVATE, "a copy cannot be seen by more than see it"
