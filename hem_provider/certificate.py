@@ -72,10 +72,11 @@ class DeviceCertificate:
                 f"configured pin_sha256; nothing was changed"
             )
         pinned = RestApi(_pinned_to(config, new.pin))
+        session = self._session.over(pinned)
         try:
-            session = self._session.over(pinned)
             self._bring_in(pinned, session, {"crt": b64(offered)}, offered, reboot=reboot)
         finally:
+            session.forget()
             pinned.channel.close()
         _log.info("%s: a certificate until %s is installed", config.name, new.not_after.isoformat())
         return new

@@ -133,6 +133,11 @@ class Hem:
         """Forget the credential (overwritten) and all tokens. Local: the device has no logout."""
         self.session.forget()
 
+    def abandon(self) -> None:
+        """In a forked child: overwrite its copy of the credential and drop it with the tokens. The
+        connection is the parent's and stays as it is. Local, and takes no lock."""
+        self.session.abandon()
+
     def status(self) -> Status:
         """The device's state; no login."""
         return self.rest.system.status()

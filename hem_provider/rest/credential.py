@@ -13,6 +13,7 @@ import hmac
 from hem_provider.errors import HemLoginRequired
 from hem_provider.rest.ejwt import public_key_of, shared_secret
 from hem_provider.rest.encoding import b64, unb64
+from hem_provider.secret import SecretGone, hold
 
 __all__ = ["PBKDF2_ITERATIONS", "Credential", "Role", "pbkdf2_seed", "rotation_fields"]
 
@@ -35,26 +36,46 @@ def pbkdf2_seed(passphrase: str, eid: str) -> bytes:
 
 
 class Credential:
-    """A private X25519 key for one ``eid``. It never shows the key, and can be wiped."""
+    """A private X25519 key for one ``eid``. It never shows the key, and can be wiped.
+
+    Safe for threads: a login that is under way proves the true key or is refused, whoever wipes.
+    """
 
     def __init__(self, seed: bytes, *, eid: str, role: Role, doubt: str | None = None) -> None:
         self.eid = eid
         self.role = role
         self.doubt = doubt  #: what to say of the secret when the device refuses it
-        self._seed = bytearray(seed)
+        self._seed = hold(seed)
         self.public = public_key_of(seed)
 
     def agree(self, peer: bytes) -> bytes:
         """The shared secret with ``peer`` (32 bytes each). ``HemLoginRequired`` after ``wipe``."""
-        if not self._seed:
-            raise HemLoginRequired("logged out: the credential was wiped")
-        return shared_secret(bytes(self._seed), peer)
+        try:
+            seed = self._seed.read()
+        except SecretGone:
+            raise HemLoginRequired("logged out: the credential was wiped") from None
+        return shared_secret(seed, peer)
+
+    def share(self) -> Credential:
+        """The same credential for another user, which wipes its own. ``HemLoginRequired`` after
+        ``wipe``."""
+        try:
+            lease = self._seed.share()
+        except SecretGone:
+            raise HemLoginRequired("logged out: the credential was wiped") from None
+        twin = object.__new__(Credential)
+        twin.eid, twin.role, twin.doubt, twin.public = self.eid, self.role, self.doubt, self.public
+        twin._seed = lease
+        return twin
 
     def wipe(self) -> None:
-        """Overwrite the key; the credential is of no use afterwards."""
-        for place in range(len(self._seed)):
-            self._seed[place] = 0
-        self._seed.clear()
+        """Let go of the key; the credential is of no use afterwards. The last user's end
+        overwrites the key."""
+        self._seed.end()
+
+    def overwrite(self) -> None:
+        """Overwrite the key now, whoever shares it: what a forked child does with its copy."""
+        self._seed.overwrite()
 
     def __repr__(self) -> str:
         return f"<Credential role={self.role.name} eid={self.eid}>"

@@ -207,7 +207,8 @@ class LoginSession:
     def over(self, rest: RestApi) -> LoginSession:
         """The same login by another way to the same device; tokens are obtained anew."""
         other = LoginSession(rest, passphrase=self._passphrase, kdf=self._kdf)
-        other._credential = self._credential
+        if self._credential is not None:
+            other._credential = self._credential.share()  # its end is not ours
         return other
 
     def keep(self, bearer: Bearer, device_time: int) -> None:
@@ -229,6 +230,13 @@ class LoginSession:
             credential.wipe()
         self._tokens.clear()
 
+    def abandon(self) -> None:
+        """Overwrite the credential even where others share it, and drop it and the tokens: for a
+        forked child that must not have its parent's. No I/O, no lock."""
+        if self._credential is not None:
+            self._credential.overwrite()
+        self.forget()
+
     def _acquire(self, scopes: Sequence[str]) -> Bearer:
         with self._lock.get():
             # Another thread may have logged in while this one waited.
@@ -249,7 +257,8 @@ class LoginSession:
         return self._take(bearer, challenge.device_time(), before)
 
     def _take(self, bearer: Bearer, device_time: int, logouts: int) -> Bearer:
-        if self._logouts != logouts:  # a logout meanwhile must not leave a token behind
+        if self._logouts != logouts:  # a logout meanwhile must not leave a token or credential behind
+            self.forget()
             raise HemLoginRequired(f"{self._config.name}: logged out while a login was under way")
         self._tokens.add(bearer, device_time)
         return bearer

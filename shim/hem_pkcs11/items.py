@@ -105,5 +105,15 @@ class Item(ABC):
                 f"{self.describe()} is kept to other mechanisms than {name_of(CKM, mechanism)}",
             )
 
+    def held(self) -> Item:
+        """The same object for an operation that may outlive it: whoever holds it closes it.
+
+        Raises CKR_KEY_HANDLE_INVALID when the object is gone.
+        """
+        return self
+
     def close(self) -> None:  # noqa: B027 - most objects have nothing to overwrite
-        """The object is going: overwrite what is secret."""
+        """The object is going, or who held it: the last one's end overwrites what is secret."""
+
+    def overwrite(self) -> None:  # noqa: B027
+        """Overwrite what is secret now, whoever holds it."""

@@ -3,6 +3,12 @@
 Hosts log out and in again many times (GnuTLS seven times for one listing), and each login at the
 device takes up to seconds. So for at most five minutes after a verified login the device layer
 keeps its credential, and the same PIN, compared by keyed MAC, is accepted here.
+
+An idle host makes no call that could end those five minutes, so that after C_Logout a thread does
+(``expiry``): a check at the entry points would leave the credential in memory for as long as the
+process lives. Where the host forbids threads (CKF_LIBRARY_CANT_CREATE_OS_THREADS), or there are none
+to be had, nothing is kept after C_Logout. The clock goes on while the machine is suspended. A forked
+child overwrites its copy before it does anything else.
 """
 
 from __future__ import annotations
@@ -16,6 +22,7 @@ from typing import TYPE_CHECKING
 from hem_pkcs11.constants import CKR, CKU
 from hem_pkcs11.returns import Pkcs11Error
 from hem_provider.errors import HemAuthenticationError, HemLoginRequired
+from hem_provider.secret import Lease, hold
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,17 +43,21 @@ def text_of(pin: bytes) -> str:
         raise Pkcs11Error(CKR.PIN_INVALID, "the PIN is not UTF-8 text") from None
 
 
+def _seconds() -> float:
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
 class Login:
     """Login state of one slot. ``keep``: seconds a verified PIN stays good, 0 for never.
 
     Calls come in one at a time, under the slot's lock.
     """
 
-    def __init__(self, keep: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, keep: float, clock: Callable[[], float] = _seconds) -> None:
         self.user: CKU | None = None
         self._keep = keep
         self._clock = clock
-        self._key = b""
+        self._key: Lease | None = None
         self._mac = b""
         self._until = 0.0
 
@@ -75,39 +86,50 @@ class Login:
                 CKR.PIN_INCORRECT, f"the device does not accept the passphrase: {error}"
             ) from None
         if self._keep > 0:
-            self._key = os.urandom(32)
-            self._mac = self._digest(pin)
+            self._key = hold(os.urandom(32))
+            self._mac = _digest(self._key, pin)
             self._until = self._clock() + self._keep
 
     def _verified_before(self, pin: bytes | None) -> bool:
-        if not self._key or self._clock() >= self._until:
+        if self._key is None or self._clock() >= self._until:
             return False
-        return hmac.compare_digest(self._mac, self._digest(pin))
+        return hmac.compare_digest(self._mac, _digest(self._key, pin))
 
-    def _digest(self, pin: bytes | None) -> bytes:
-        return hmac.digest(self._key, b"none" if pin is None else b"pin:" + pin, hashlib.sha256)
+    def _forget_pin(self) -> None:
+        key, self._key = self._key, None
+        if key is not None:
+            key.end()
 
     def officer(self) -> None:
         """The security officer is logged in; nothing is remembered of that."""
-        self._key = self._mac = b""
+        self._forget_pin()
         self.user = CKU.SO
 
     def changed(self, hem: Hem) -> None:
         """The PIN is another one now: the next login asks the device."""
-        self._key = self._mac = b""
+        self._forget_pin()
         if self.user is None:
             hem.logout()
 
     def logout(self, hem: Hem) -> None:
         """End the login for the application; the credential may stay until its time is over."""
         officer, self.user = self.user == CKU.SO, None
-        if officer or not self._key or self._keep == 0 or self._clock() >= self._until:
+        if officer or self.left is None or self.left <= 0:
             self.forget(hem)
 
     @property
+    def left(self) -> float | None:
+        """For how many seconds the credential that nobody is logged in with may stay; ``None``
+        when there is none."""
+        if self.user is not None or self._key is None:
+            return None
+        return self._until - self._clock()
+
+    @property
     def expired(self) -> bool:
-        """Whether there is a credential that nobody is logged in with and whose time is over."""
-        return self.user is None and bool(self._key) and self._clock() >= self._until
+        """Whether there is such a credential whose time is over."""
+        left = self.left
+        return left is not None and left <= 0
 
     def expire(self, hem: Hem) -> None:
         """Drop such a credential."""
@@ -117,5 +139,14 @@ class Login:
     def forget(self, hem: Hem) -> None:
         """Drop credential and PIN check for good: a final refusal, a new PIN, the end."""
         self.user = None
-        self._key = self._mac = b""
+        self._forget_pin()
         hem.logout()
+
+    def abandon(self) -> None:
+        """Overwrite what would tell a PIN, in a forked child."""
+        self.user = None
+        self._forget_pin()
+
+
+def _digest(key: Lease, pin: bytes | None) -> bytes:
+    return hmac.digest(key.read(), b"none" if pin is None else b"pin:" + pin, hashlib.sha256)

@@ -10,12 +10,15 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from hem_pkcs11.calls import CALLS, Call
+from hem_pkcs11.calls import CALLS
 from hem_pkcs11.constants import CKR
+from hem_pkcs11.functions.running import end_failed
+from hem_pkcs11.functions.sessions import end_login
 from hem_pkcs11.log import Level, log
+from hem_pkcs11.operations.ivs import IvSource
 from hem_pkcs11.returns import BufferTooSmall, Pkcs11Error, return_value
 from hem_pkcs11.sessions import Session, SessionTable
 from hem_provider.errors import HemAuthenticationError, HemError, HemLoginRequired, HemOutcomeUnknown
@@ -56,6 +59,7 @@ class Module:
         self.config: Config | None = None
         self.slots: dict[int, Slot] = {}
         self.sessions = SessionTable()
+        self.ivs = IvSource()  # outlives C_Finalize: no IV comes twice
         self.ended = threading.Event()  # wakes those who wait for an event
 
     def start(self, config: Config, slots: dict[int, Slot]) -> None:
@@ -75,11 +79,14 @@ class Module:
         self._forget()
 
     def abandon(self) -> None:
-        """Forget everything without touching any of it: what a forked child does.
-
-        The parent's connections and locks are not the child's to close or to take.
+        """Overwrite what is secret and forget everything else without touching it: what a forked
+        child does. The parent's connections and locks are not the child's to close or to take.
         """
         self.turning = threading.Lock()
+        self.ivs = IvSource()
+        self.sessions.abandon()
+        for slot in self.slots.values():
+            slot.abandon()
         self._forget()
 
     def _forget(self) -> None:
@@ -101,21 +108,37 @@ class Module:
         Returns the return value and what the function gives: with CKR_BUFFER_TOO_SMALL the size
         that is needed, ``None`` with other errors.
         """
+        return self.serve(name, arguments[0] if arguments else 0, lambda: arguments)
+
+    def serve(self, name: str, handle: int, read: Callable[[], Sequence[Any]]) -> tuple[CKR, Any]:
+        """The same for arguments that ``read`` gives or refuses. They are not looked at before the
+        module is initialised and the session (``handle``) is found and free."""
         started = time.monotonic()
         if self.initialized_in is not None and self.initialized_in != os.getpid():
             self.abandon()
         asked = self._device_calls()
         session: Session | None = None
         result: Any = None
+        arguments: Sequence[Any] = ()
         row = CALLS.get(name)
         try:
             if self.initialized_in is None and name != "C_Initialize":
                 raise Pkcs11Error(CKR.CRYPTOKI_NOT_INITIALIZED)
             if row is None:
                 raise Pkcs11Error(CKR.FUNCTION_NOT_SUPPORTED)
-            if row.session:
-                session = self.sessions.get(arguments[0])
-            rv, result = CKR.OK, self._run(row, session, arguments)
+            if not row.session:
+                arguments = read()
+                rv, result = CKR.OK, row.function(self, *arguments)
+            else:
+                session = self.sessions.get(handle)
+                with session.turn():
+                    session.slot.expire_login()
+                    try:
+                        arguments = read()
+                        rv, result = CKR.OK, row.function(session, *arguments[1:])
+                    except BaseException as error:
+                        end_failed(session, name, error)
+                        raise
         except BufferTooSmall as error:
             rv, result = error.rv, error.size
         except Exception as error:
@@ -130,19 +153,14 @@ class Module:
         """Calls to all devices so far; other threads' are among them."""
         return sum(each.device_calls for each in self.slots.values())
 
-    def _run(self, row: Call, session: Session | None, arguments: tuple[Any, ...]) -> Any:
-        if session is None:
-            return row.function(self, *arguments)
-        with session.lock:
-            session.slot.expire_login()
-            return row.function(session, *arguments[1:])
-
 
 def _explain(name: str, rv: CKR, error: Exception, session: Session | None) -> None:
     """Say in words what the host shows as a number."""
     refused = isinstance(error, HemAuthenticationError) and not isinstance(error, HemLoginRequired)
     if refused and session is not None:
-        session.slot.refused()
+        with session.slot.lock:
+            session.slot.refused()
+            end_login(session.module, session.slot)
     if isinstance(error, HemOutcomeUnknown) and session is not None:
         session.slot.doubt()
     if isinstance(error, Pkcs11Error):
@@ -164,7 +182,7 @@ def _place(error: Exception) -> str:
     return f" in {os.path.basename(trace.tb_frame.f_code.co_filename)} line {trace.tb_lineno}"  # noqa: PTH119
 
 
-def _trace(name: str, arguments: tuple[Any, ...], rv: CKR, result: Any, *, took: float, calls: int) -> None:
+def _trace(name: str, arguments: Sequence[Any], rv: CKR, result: Any, *, took: float, calls: int) -> None:
     shapes = ", ".join(map(_shape, arguments))
     asked = f", {calls} device call{'s' if calls > 1 else ''}" if calls else ""
     log.debug(f"{name}({shapes}) -> CKR_{rv.name} {_shape(result)} in {1000 * took:.1f} ms{asked}")

@@ -198,6 +198,11 @@ class ObjectTable:
                 if (item.private or not private_only) and (item.owner is not None or not session_only):
                     self._remove(item)
 
+    def overwrite(self) -> None:
+        """Overwrite every secret, whoever holds it, taking no lock: in a forked child."""
+        for item in self._items.values():
+            item.overwrite()
+
     def owned_by(self, session: int) -> list[Item]:
         """The objects that end with a session; of a pair one half."""
         with self._lock:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from hem_pkcs11.constants import CKR
 from hem_provider import errors
 
-__all__ = ["BufferTooSmall", "Pkcs11Error", "return_value"]
+__all__ = ["BufferTooSmall", "Pkcs11Error", "SessionClosed", "return_value"]
 
 
 class Pkcs11Error(Exception):
@@ -27,6 +27,13 @@ class BufferTooSmall(Pkcs11Error):
     def __init__(self, size: int) -> None:
         super().__init__(CKR.BUFFER_TOO_SMALL)
         self.size = size
+
+
+class SessionClosed(Pkcs11Error):
+    """The session was closed by another thread while this one waited for its turn."""
+
+    def __init__(self) -> None:
+        super().__init__(CKR.SESSION_HANDLE_INVALID, "the session was closed meanwhile")
 
 
 #: Device layer's errors, the particular before the general.

@@ -1,10 +1,13 @@
 """Session secret keys: agreed, unwrapped, created or generated ones that live in memory.
 
-They belong to the session that made them, are overwritten with it, and never touch the device.
+They belong to the session that made them and never touch the device. The object has a lease of its
+key, and so has each operation that works with it: the bytes are overwritten when the object is gone
+and the last of its operations has ended.
 """
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -14,6 +17,7 @@ from hem_pkcs11.items import Item, unknown_attribute
 from hem_pkcs11.mechanisms import working_mechanisms
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import pack_bool, pack_ulong, pack_ulongs, unpack_ulongs
+from hem_provider.secret import SecretGone, hold
 
 __all__ = ["AES_SIZES", "KEPT_DEFAULTS", "SECRET_FLAGS", "SecretObject"]
 
@@ -35,8 +39,8 @@ KEPT_DEFAULTS: Mapping[int, bytes] = MappingProxyType(
 
 
 class SecretObject(Item):
-    """``value``: the key's bytes, ours to overwrite. ``flags``: usage flags that are set. ``kept``:
-    attributes that are no more than read back, or that bind who works with the key."""
+    """``flags``: usage flags that are set. ``kept``: attributes that are no more than read back, or
+    that bind who works with the key."""
 
     def __init__(
         self,
@@ -56,7 +60,7 @@ class SecretObject(Item):
     ) -> None:
         super().__init__(CKO.SECRET_KEY, owner)
         self.kept = dict(kept)
-        self.value = bytearray(value)
+        self._secret = hold(value)
         self._key_type = key_type
         self._flags = flags
         self.label = label
@@ -90,11 +94,37 @@ class SecretObject(Item):
     def attribute_types(self) -> Sequence[int]:
         return (CKA.CLASS, CKA.TOKEN, CKA.PRIVATE, *SECRET_FLAGS, *_ROWS)
 
+    @property
+    def value(self) -> bytes:
+        """A copy of the key's bytes. Raises CKR_KEY_HANDLE_INVALID once the object is gone."""
+        return self.reveal()
+
+    @property
+    def size(self) -> int:
+        """The key's bytes."""
+        return self._secret.size
+
+    def reveal(self, bad: CKR = CKR.KEY_HANDLE_INVALID) -> bytes:
+        """The same, raising ``bad``."""
+        try:
+            return self._secret.read()
+        except SecretGone:
+            raise Pkcs11Error(bad, f"{self.describe()} was destroyed") from None
+
+    def held(self) -> SecretObject:
+        try:
+            lease = self._secret.share()
+        except SecretGone:
+            raise Pkcs11Error(CKR.KEY_HANDLE_INVALID, f"{self.describe()} was destroyed") from None
+        twin = copy.copy(self)
+        twin._secret = lease
+        return twin
+
     def exported(self) -> bytes:
         """The value for whoever may have it. Raises CKR_ATTRIBUTE_SENSITIVE."""
         if self.sensitive or not self.extractable:
             raise Pkcs11Error(CKR.ATTRIBUTE_SENSITIVE)
-        return bytes(self.value)
+        return self.reveal(CKR.OBJECT_HANDLE_INVALID)
 
     def forbids(self, mechanism: int) -> bool:
         allowed = self.kept.get(CKA.ALLOWED_MECHANISMS)
@@ -110,8 +140,9 @@ class SecretObject(Item):
         self.kept |= {kind: value for kind, value in changes.items() if kind in KEPT_DEFAULTS}
 
     def copy(self, owner: int) -> SecretObject:
+        value = self.reveal(CKR.OBJECT_HANDLE_INVALID)
         twin = SecretObject(
-            owner, bytes(self.value), self._key_type, flags=self._flags, label=self.label,
+            owner, value, self._key_type, flags=self._flags, label=self.label,
             identifier=self.identifier, sensitive=self.sensitive, extractable=self.extractable,
             private=self._private, local=self._local, generation=self._generation, kept=self.kept,
         )  # fmt: skip
@@ -119,16 +150,20 @@ class SecretObject(Item):
         return twin
 
     def close(self) -> None:
-        self.value[:] = bytes(len(self.value))
+        self._secret.end()
+
+    def overwrite(self) -> None:
+        self._secret.overwrite()
 
 
 def _check_value(item: SecretObject) -> bytes:
     """First three bytes: of an encrypted zero block for AES, of the SHA-1 for other secrets (4.10.2)."""
+    value = item.reveal(CKR.OBJECT_HANDLE_INVALID)
     if item.key_type != CKK.AES:
-        return hashlib.sha1(item.value, usedforsecurity=False).digest()[:3]
+        return hashlib.sha1(value, usedforsecurity=False).digest()[:3]
     from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 
-    encryptor = Cipher(algorithms.AES(bytes(item.value)), modes.ECB()).encryptor()  # noqa: S305 - a check value
+    encryptor = Cipher(algorithms.AES(value), modes.ECB()).encryptor()  # noqa: S305 - a check value
     return encryptor.update(bytes(16))[:3]
 
 
@@ -153,6 +188,6 @@ _ROWS: Mapping[int, Callable[[SecretObject], bytes]] = {
     ),
     CKA.TRUSTED: lambda _: pack_bool(False),
     CKA.CHECK_VALUE: _check_value,
-    CKA.VALUE_LEN: lambda item: pack_ulong(len(item.value)),
+    CKA.VALUE_LEN: lambda item: pack_ulong(item.size),
     CKA.VALUE: SecretObject.exported,
 }

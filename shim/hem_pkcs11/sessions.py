@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from hem_pkcs11.constants import CKF, CKR, CKS, CKU
-from hem_pkcs11.operations import Operation, Place
-from hem_pkcs11.returns import Pkcs11Error
+from hem_pkcs11.operations import MessageOperation, Operation, Place
+from hem_pkcs11.returns import Pkcs11Error, SessionClosed
 
 if TYPE_CHECKING:
     from hem_pkcs11.items import Item
@@ -21,15 +24,55 @@ _OperationT = TypeVar("_OperationT", bound=Operation)
 
 
 class Session:
-    """One session. Calls on it come in one at a time (``lock``), whatever the host's threads do."""
+    """One session. Calls on it come in one at a time (``turn``), whatever the host's threads do.
+
+    What another session's call ends here (C_Logout, C_Finalize) is told by ``tell``: an operation
+    in the middle of a call is left alone until that call is over, and nobody waits for it.
+    """
 
     def __init__(self, handle: int, module: Module, slot: Slot, flags: int) -> None:
         self.handle = handle
         self.module = module
         self.slot = slot
         self.flags = flags
-        self.lock = threading.Lock()
+        self.closed = False
+        self._lock = threading.Lock()
         self._operations: dict[Place, Operation] = {}
+        self._private: set[Place] = set()  # operations that know a private object
+        self._told: deque[Callable[[], None]] = deque()
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """One call. Raises CKR_SESSION_HANDLE_INVALID when the session was closed meanwhile."""
+        try:
+            with self._lock:
+                self._heed()
+                if self.closed:
+                    raise SessionClosed
+                try:
+                    yield
+                finally:
+                    self._heed()
+        finally:
+            self._settle()
+
+    def tell(self, what: Callable[[], None]) -> None:
+        """Run ``what`` on this session: at once when it is idle, else at the end of the call that
+        is under way, and in any case before the next one."""
+        self._told.append(what)
+        self._settle()
+
+    def _settle(self) -> None:
+        # Who was told something after the last look of a call looks again by itself.
+        while self._told and self._lock.acquire(blocking=False):
+            try:
+                self._heed()
+            finally:
+                self._lock.release()
+
+    def _heed(self) -> None:
+        while self._told:
+            self._told.popleft()()
 
     @property
     def writable(self) -> bool:
@@ -63,10 +106,23 @@ class Session:
         """The object of ``handle`` as far as this session may see it. Raises ``bad``."""
         return self.slot.objects.get(handle, private=self.logged_in, bad=bad)
 
-    def begin(self, place: Place, operation: Operation) -> None:
-        """Start an operation. Raises CKR_OPERATION_ACTIVE when one of its kind runs."""
+    def begin(self, place: Place, operation: Operation, *, private: bool) -> None:
+        """Start an operation; ``private``: it ends with the login, since it knows a private object.
+
+        Raises CKR_OPERATION_ACTIVE when one of its kind runs.
+        """
         self.require_idle(place)
         self._operations[place] = operation
+        if private:
+            self._private.add(place)
+
+    def taints(self, place: Place) -> None:
+        """The operation at ``place`` knows a private object from now on."""
+        self._private.add(place)
+
+    def is_private(self, place: Place) -> bool:
+        """Whether the operation at ``place`` ends with the login."""
+        return place in self._private
 
     def require_idle(self, place: Place) -> None:
         """Raise CKR_OPERATION_ACTIVE when an operation of the kind runs."""
@@ -91,13 +147,30 @@ class Session:
 
     def end(self, place: Place) -> bool:
         """Drop the operation at ``place``; whether there was one."""
+        self._private.discard(place)
         operation = self._operations.pop(place, None)
         if operation is not None:
             operation.close()
         return operation is not None
 
+    def end_message(self, place: Place) -> None:
+        """Drop the message in parts of the message-based operation at ``place``; that goes on."""
+        operation = self._operations.get(place)
+        if isinstance(operation, MessageOperation):
+            operation.end_message()
+
     def end_all(self) -> None:
         for place in list(self._operations):
+            self.end(place)
+
+    def shut(self) -> None:
+        """No call is served from now on."""
+        self.closed = True
+        self.end_all()
+
+    def end_private(self) -> None:
+        """The login is over: drop what knows private objects."""
+        for place in list(self._private):
             self.end(place)
 
 
@@ -125,6 +198,11 @@ class SessionTable:
     def of(self, slot: Slot) -> list[Session]:
         with self._lock:
             return [each for each in self._sessions.values() if each.slot is slot]
+
+    def abandon(self) -> None:
+        """Drop every operation, taking no lock: in a forked child nobody else runs."""
+        for session in self._sessions.values():
+            session.shut()
 
     def remove(self, session: Session) -> None:
         with self._lock:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from hem_pkcs11.constants import CKF, CKR, CKU
 from hem_pkcs11.entropy import DeviceEntropy
+from hem_pkcs11.expiry import Expiry
 from hem_pkcs11.fixed import fixed_objects
 from hem_pkcs11.functions.states import SavedStates
 from hem_pkcs11.log import log
@@ -56,6 +57,7 @@ class Slot:
         keep_login: float = 0.0,
         store_directory: Path | None = None,
         device_random: bool = False,
+        may_make_threads: bool = True,
     ) -> None:
         self.number = number
         self.config = config
@@ -65,6 +67,8 @@ class Slot:
         self.states = SavedStates()
         self.entropy = DeviceEntropy() if device_random else None
         self.lock = threading.RLock()  # login and listing: one thread asks, the others wait
+        self._may_make_threads = may_make_threads
+        self._expiry = Expiry(self.lock, self._look_at_login)
         for fixed in fixed_objects():
             self.objects.add(fixed)
         self._store_directory = store_directory
@@ -257,6 +261,19 @@ class Slot:
 
     # --- login ------------------------------------------------------------------------------
 
+    def logout(self) -> None:
+        """End the login for the application. What may stay goes when its time is over."""
+        with self.lock:
+            self.login.logout(self.hem)
+            if self.login.left is not None and not (self._may_make_threads and self._expiry.watch()):
+                self.login.forget(self.hem)
+
+    def _look_at_login(self) -> float | None:
+        """Drop the credential when it is time; else the seconds until then."""
+        if self._hem is not None:
+            self.login.expire(self._hem)
+        return self.login.left
+
     def expire_login(self) -> None:
         """Let go of a credential whose time is over."""
         if self._hem is not None and self.login.expired:
@@ -303,13 +320,23 @@ class Slot:
         with self.lock:
             self._listed = float("-inf")
 
+    def abandon(self) -> None:
+        """In a forked child: overwrite its copies of credential and session keys. Takes no lock."""
+        self.objects.overwrite()
+        self.login.abandon()
+        if self._hem is not None:
+            self._hem.abandon()
+
     def close(self) -> None:
-        """Drop credential and connections."""
+        """Drop credential, connections and objects."""
         with self.lock:
             if self._hem is not None:
                 self.login.forget(self._hem)
                 self._hem.close()
                 self._hem = None
+            self._expiry.stop()
+            self.objects.clear()
+            self.states.clear()
 
 
 def _serial(eid: str) -> str:
@@ -317,7 +344,7 @@ def _serial(eid: str) -> str:
     return hashlib.sha256(eid.encode()).hexdigest()[:16]
 
 
-def make_slots(config: Config, open_device: OpenDevice) -> dict[int, Slot]:
+def make_slots(config: Config, open_device: OpenDevice, *, may_make_threads: bool = True) -> dict[int, Slot]:
     """The slots by number: those that the configuration pins, the others from 0 upwards between."""
     pinned = {each.slot for each in config.devices if each.slot is not None}
     free = (number for number in range(len(config.devices) + len(pinned)) if number not in pinned)
@@ -326,6 +353,7 @@ def make_slots(config: Config, open_device: OpenDevice) -> dict[int, Slot]:
         "keep_login": config.pkcs11.login_cache,
         "store_directory": store_directory(config.source),
         "device_random": config.pkcs11.device_random,
+        "may_make_threads": may_make_threads,
     }
     return {
         number: Slot(number, device, open_device, **options)

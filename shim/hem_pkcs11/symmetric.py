@@ -39,7 +39,7 @@ def aes_cipher(item: Item, mode: Any) -> Any:
     if isinstance(item, SecretObject):
         from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 
-        return Cipher(algorithms.AES(bytes(item.value)), mode)
+        return Cipher(algorithms.AES(item.value), mode)
     from hem_provider import symmetric
 
     return symmetric.Cipher(key_argument(item), mode)
@@ -52,7 +52,7 @@ def aes_cmac(item: Item, message: bytes) -> bytes:
         from cryptography.hazmat.primitives.ciphers import algorithms
         from cryptography.hazmat.primitives.cmac import CMAC
 
-        context = CMAC(algorithms.AES(bytes(item.value)))
+        context = CMAC(algorithms.AES(item.value))
     else:
         from hem_provider import symmetric
 
@@ -68,7 +68,8 @@ def aes_wrap(item: Item, data: bytes, *, padded: bool) -> bytes:
     if isinstance(item, SecretObject):
         from cryptography.hazmat.primitives import keywrap
 
-        wrap, key = (keywrap.aes_key_wrap_with_padding if padded else keywrap.aes_key_wrap), bytes(item.value)
+        wrap = keywrap.aes_key_wrap_with_padding if padded else keywrap.aes_key_wrap
+        key = item.value
     else:
         from hem_provider import symmetric
 
@@ -87,7 +88,7 @@ def aes_unwrap(item: Item, wrapped: bytes, *, padded: bool) -> bytes:
         from cryptography.hazmat.primitives import keywrap
 
         unwrap = keywrap.aes_key_unwrap_with_padding if padded else keywrap.aes_key_unwrap
-        key = bytes(item.value)
+        key = item.value
     else:
         from hem_provider import symmetric
 

@@ -1,7 +1,8 @@
 /* The functions a PKCS #11 host calls, and the lists it finds them by.
  *
  * Every entry point checks its pointers, packs its arguments into words and hands them to
- * Python by name. The return value travels through a pointer that is preset to
+ * Python by name, which looks first whether there is such a session, and ends the operation that
+ * a call with a missing pointer was for. The return value travels through a pointer that is preset to
  * CKR_GENERAL_ERROR, because a Python that fails leaves everything as it was, and 0 would
  * mean success. Only C_Initialize starts Python; before it, everything answers
  * CKR_CRYPTOKI_NOT_INITIALIZED from here, which is also what a host's exit handlers get.
@@ -98,9 +99,10 @@ static set_context enter_own_openssl(void **before)
     return set;
 }
 
-static CK_RV call_python(const char *function, const uintptr_t *words)
+static CK_RV call_python(const char *function, const uintptr_t *words, bool readable)
 {
-    CK_RV rv = CKR_GENERAL_ERROR;
+    /* What is preset stays if Python fails; CKR_ARGUMENTS_BAD tells it that a pointer is missing. */
+    CK_RV rv = readable ? CKR_GENERAL_ERROR : CKR_ARGUMENTS_BAD;
     sigset_t before;
     bool was_pending;
     int saved_errno = errno;
@@ -127,9 +129,7 @@ static CK_RV call_python(const char *function, const uintptr_t *words)
     EXPORT CK_RV name parameters                                                                   \
     {                                                                                              \
         const uintptr_t words[] = {__VA_ARGS__};                                                   \
-        if (!(guard))                                                                              \
-            return CKR_ARGUMENTS_BAD;                                                              \
-        return call_python(#name, words);                                                          \
+        return call_python(#name, words, guard);                                                   \
     }
 #define DECLARE_FORWARD(name, parameters, guard, ...) EXPORT CK_RV name parameters;
 #define DECLARE_LOCAL(name, parameters) EXPORT CK_RV name parameters;

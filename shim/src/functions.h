@@ -4,7 +4,7 @@
  *   LOCAL(name, (parameters))                      is written out in entry.c
  *
  * `guard` is what must hold of the pointers before anything reads or writes through them;
- * otherwise the answer is CKR_ARGUMENTS_BAD. N() and P() turn an argument into a machine word.
+ * otherwise the answer is CKR_ARGUMENTS_BAD, once the module is initialised. N() and P() turn an argument into a machine word.
  * A parameter that may be NULL by the standard (a mechanism to cancel an operation, the output
  * of a size query, a PIN) is not guarded.
  */

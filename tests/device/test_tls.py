@@ -563,7 +563,7 @@ def test_no_secret_is_in_any_repr_or_message(served, caplog):
     ):
         hem.login()
         credential = hem.session._credential
-        secrets += [bytes(credential._seed).hex(), hem.session._tokens.find(["keymgmt:list"]).text]
+        secrets += [credential._seed.read().hex(), hem.session._tokens.find(["keymgmt:list"]).text]
         shown = " ".join(
             [repr(each) for each in (hem, hem.config, hem.session, hem.session._tokens, credential, hem.keys)]
             + [repr(hem.session._tokens.find(["keymgmt:list"])), caplog.text]

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hem_pkcs11.constants import CKA, CKD, CKK, CKM, CKO, CKR
 from hem_pkcs11.encodings import octet_string
 from hem_pkcs11.kinds import KINDS
+from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import (
     CtrParameters,
     EcdhParameters,
@@ -434,10 +435,15 @@ def test_session_keys_end_with_their_session_and_are_overwritten(device: Any) ->
     session = device.user_session()
     handle = memory_key(device, session)
     item = device.module.slot(0).objects.get(handle, private=True)
+    buffer = item._secret._secret.buffer
+    assert len(buffer) == 32
+    assert bytes(buffer) != bytes(32)
     other = device.session()
     device.ok("C_CloseSession", session)
     assert device.rv("C_GetAttributeValue", other, handle, []) == CKR.OBJECT_HANDLE_INVALID
-    assert bytes(item.value) == bytes(32)
+    assert bytes(buffer) == bytes(32)
+    with pytest.raises(Pkcs11Error, match="destroyed"):
+        item.value  # noqa: B018 - never the zeros
 
 
 def test_digests_take_keys_in_memory_only(device: Any, keys: dict[str, int]) -> None:

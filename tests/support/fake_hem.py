@@ -223,6 +223,9 @@ class FakeHem:
             raise HemAuthenticationError("wrong")
         self.logged_in = True
 
+    def abandon(self) -> None:
+        self.logout()
+
     def logout(self) -> None:
         self.logged_in = False
 

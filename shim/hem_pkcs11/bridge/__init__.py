@@ -15,7 +15,7 @@ from hem_pkcs11.constants import CKR
 from hem_pkcs11.functions.objects import Query
 from hem_pkcs11.log import log
 from hem_pkcs11.module import Module
-from hem_pkcs11.returns import return_value
+from hem_pkcs11.returns import Pkcs11Error, return_value
 
 __all__ = ["Bridge", "install"]
 
@@ -55,7 +55,8 @@ class Bridge:
         self._module = module
 
     def dispatch(self, rv: Any, function: Any, words: Any) -> None:
-        """Run the function named in C. ``words``: its arguments, one machine word each."""
+        """Run the function named in C. ``words``: its arguments, one machine word each. ``rv`` says
+        CKR_ARGUMENTS_BAD where the C layer has seen a NULL pointer that must not be one."""
         name = self._ffi.string(function).decode()
         call = CALLS.get(name)
         try:
@@ -63,22 +64,28 @@ class Bridge:
                 # Known to the C layer's lists, not served here.
                 rv[0] = self._module.call(name)[0]
                 return
-            rv[0] = self._run(name, call.kinds, words)
+            rv[0] = self._run(name, call.kinds, words, readable=rv[0] != CKR.ARGUMENTS_BAD)
         except Exception as error:
             rv[0] = return_value(error)
 
-    def _run(self, name: str, kinds: tuple[Kind, ...], words: Any) -> int:
+    def _run(self, name: str, kinds: tuple[Kind, ...], words: Any, *, readable: bool) -> int:
         memory = self._memory
-        arguments: list[Any] = []
         outputs: list[tuple[Kind, int]] = []
-        position = 0
-        for kind in kinds:
-            if reader := memory.readers.get(kind):
-                arguments.append(reader(words, position))
-            if kind in memory.writers:
-                outputs.append((kind, position))
-            position += memory.widths.get(kind, 1)
-        rv, result = self._module.call(name, *arguments)
+
+        def read() -> list[Any]:
+            if not readable:
+                raise Pkcs11Error(CKR.ARGUMENTS_BAD)
+            arguments: list[Any] = []
+            position = 0
+            for kind in kinds:
+                if reader := memory.readers.get(kind):
+                    arguments.append(reader(words, position))
+                if kind in memory.writers:
+                    outputs.append((kind, position))
+                position += memory.widths.get(kind, 1)
+            return arguments
+
+        rv, result = self._module.serve(name, int(words[0]), read)
         if rv == CKR.BUFFER_TOO_SMALL:
             for kind, place in outputs:
                 memory.write_size(kind, words, place, result)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKR
-from hem_pkcs11.functions.running import finishing
 from hem_pkcs11.operations import Place
 from hem_pkcs11.operations.cipher import CipherOperation, cipher
 from hem_pkcs11.returns import Pkcs11Error
@@ -37,7 +36,7 @@ def _initializer(place: Place, *, encrypting: bool) -> Callable[[Session, Mechan
             return
         session.require_idle(place)
         item = session.object(handle, CKR.KEY_HANDLE_INVALID)
-        session.begin(place, cipher(item, mechanism, encrypting=encrypting))
+        session.begin(place, cipher(item, mechanism, encrypting=encrypting), private=item.private)
 
     return init
 
@@ -45,10 +44,9 @@ def _initializer(place: Place, *, encrypting: bool) -> Callable[[Session, Mechan
 def _one_part(place: Place) -> Callable[[Session, Buffer, int | None], Result]:
     def whole(session: Session, data: Buffer, room: int | None) -> Result:
         operation = session.running(place, CipherOperation)
-        with finishing(session, place):
-            if operation.parts:
-                raise Pkcs11Error(CKR.OPERATION_ACTIVE, "what began in parts ends in parts")
-            result = operation.whole(data, room)
+        if operation.parts:
+            raise Pkcs11Error(CKR.OPERATION_ACTIVE, "what began in parts ends in parts")
+        result = operation.whole(data, room)
         if isinstance(result, bytes):
             session.end(place)
         return result
@@ -58,18 +56,14 @@ def _one_part(place: Place) -> Callable[[Session, Buffer, int | None], Result]:
 
 def _part(place: Place) -> Callable[[Session, Buffer, int | None], Result]:
     def update(session: Session, part: Buffer, room: int | None) -> Result:
-        operation = session.running(place, CipherOperation)
-        with finishing(session, place):
-            return operation.update(part, room)
+        return session.running(place, CipherOperation).update(part, room)
 
     return update
 
 
 def _last(place: Place) -> Callable[[Session, int | None], Result]:
     def final(session: Session, room: int | None) -> Result:
-        operation = session.running(place, CipherOperation)
-        with finishing(session, place):
-            result = operation.finish(room)
+        result = session.running(place, CipherOperation).finish(room)
         if isinstance(result, bytes):
             session.end(place)
         return result

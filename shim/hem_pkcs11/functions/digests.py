@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKR
-from hem_pkcs11.functions.running import finishing
 from hem_pkcs11.operations import Place
 from hem_pkcs11.operations.digest import DigestOperation
 from hem_pkcs11.returns import Pkcs11Error
@@ -24,13 +23,12 @@ def digest_init(session: Session, mechanism: Mechanism | None) -> None:
         session.end(Place.DIGEST)
         return
     session.require_idle(Place.DIGEST)
-    session.begin(Place.DIGEST, DigestOperation(mechanism))
+    session.begin(Place.DIGEST, DigestOperation(mechanism), private=False)
 
 
 def digest(session: Session, data: Buffer, room: int | None) -> bytes | int:
     operation = session.running(Place.DIGEST, DigestOperation)
     if operation.parts:
-        session.end(Place.DIGEST)
         raise Pkcs11Error(CKR.OPERATION_ACTIVE, "C_Digest cannot finish what C_DigestUpdate began")
     return _finish(session, operation, data, room)
 
@@ -42,11 +40,12 @@ def digest_update(session: Session, part: Buffer) -> None:
 def digest_key(session: Session, handle: int) -> None:
     """Take in the value of a secret key in memory; those in the device are not to be had."""
     operation = session.running(Place.DIGEST, DigestOperation)
-    with finishing(session, Place.DIGEST):
-        item = session.object(handle, CKR.KEY_HANDLE_INVALID)
-        if not isinstance(item, SecretObject):
-            raise Pkcs11Error(CKR.KEY_INDIGESTIBLE, f"{item.describe()} is no secret in memory")
-        operation.update(bytes(item.value))
+    item = session.object(handle, CKR.KEY_HANDLE_INVALID)
+    if not isinstance(item, SecretObject):
+        raise Pkcs11Error(CKR.KEY_INDIGESTIBLE, f"{item.describe()} is no secret in memory")
+    operation.update(item.value)
+    if item.private:
+        session.taints(Place.DIGEST)
 
 
 def digest_final(session: Session, room: int | None) -> bytes | int:
@@ -56,8 +55,7 @@ def digest_final(session: Session, room: int | None) -> bytes | int:
 def _finish(
     session: Session, operation: DigestOperation, data: Buffer | None, room: int | None
 ) -> bytes | int:
-    with finishing(session, Place.DIGEST):
-        result = operation.finish(data, room)
+    result = operation.finish(data, room)
     if isinstance(result, bytes):
         session.end(Place.DIGEST)
     return result

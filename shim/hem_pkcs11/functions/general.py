@@ -48,7 +48,8 @@ def initialize(module: Module, arguments: InitializeArguments | None) -> None:
         config = module.load_config()
         if config.passed_over:
             log.error(f"no HEM is configured: {config.passed_over}")
-        module.start(config, make_slots(config, module.open_device))
+        threads = arguments is None or not arguments.flags & CKF.LIBRARY_CANT_CREATE_OS_THREADS
+        module.start(config, make_slots(config, module.open_device, may_make_threads=threads))
 
 
 def finalize(module: Module, reserved: bool) -> None:
@@ -60,7 +61,7 @@ def finalize(module: Module, reserved: bool) -> None:
             raise Pkcs11Error(CKR.CRYPTOKI_NOT_INITIALIZED)
         for slot in module.slots.values():
             for session in module.sessions.of(slot):
-                session.end_all()
+                session.tell(session.shut)
                 destroy_session_objects(session)
         module.stop()
 

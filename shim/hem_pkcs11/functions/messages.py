@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKF, CKR
-from hem_pkcs11.functions.signatures import make_signer, make_verifier
+from hem_pkcs11.functions.signatures import make_signer, signing_key
 from hem_pkcs11.mechanisms import row_of
 from hem_pkcs11.operations import Place
 from hem_pkcs11.operations.messages import MessageCipher, MessageSign, MessageVerify, message_cipher
+from hem_pkcs11.operations.verify import verifier
 from hem_pkcs11.values import Buffer, GcmMessageParameters, Mechanism
 
 if TYPE_CHECKING:
@@ -47,7 +48,8 @@ def _init_cipher(session: Session, mechanism: Mechanism | None, handle: int, pla
         return
     session.require_idle(place)
     item = session.object(handle, CKR.KEY_HANDLE_INVALID)
-    session.begin(place, message_cipher(item, mechanism, encrypting=place is Place.MESSAGE_ENCRYPT))
+    operation = message_cipher(item, mechanism, session.module.ivs, encrypting=place is Place.MESSAGE_ENCRYPT)
+    session.begin(place, operation, private=item.private)
 
 
 def _final(session: Session, place: Place) -> None:
@@ -111,7 +113,9 @@ def sign_init(session: Session, mechanism: Mechanism | None, handle: int) -> Non
         return
     session.require_idle(Place.MESSAGE_SIGN)
     row_of(mechanism.type, CKF.MESSAGE_SIGN)
-    session.begin(Place.MESSAGE_SIGN, MessageSign(lambda: make_signer(session, mechanism, handle)))
+    item = signing_key(session, mechanism, handle)
+    operation = MessageSign(item, lambda held: make_signer(session, mechanism, held))
+    session.begin(Place.MESSAGE_SIGN, operation, private=item.private)
 
 
 def sign_message(session: Session, _: Parameters, data: Buffer, room: int | None) -> bytes | int:
@@ -139,7 +143,9 @@ def verify_init(session: Session, mechanism: Mechanism | None, handle: int) -> N
         return
     session.require_idle(Place.MESSAGE_VERIFY)
     row_of(mechanism.type, CKF.MESSAGE_VERIFY)
-    session.begin(Place.MESSAGE_VERIFY, MessageVerify(lambda: make_verifier(session, mechanism, handle)))
+    item = session.object(handle, CKR.KEY_HANDLE_INVALID)
+    operation = MessageVerify(item, lambda held: verifier(session.slot.hem, held, mechanism))
+    session.begin(Place.MESSAGE_VERIFY, operation, private=item.private)
 
 
 def verify_message(session: Session, _: Parameters, data: Buffer, signature: Buffer) -> None:

@@ -64,7 +64,7 @@ def find_objects_init(session: Session, template: Sequence[Attribute]) -> None:
         found = slot.objects.find(template, private=session.logged_in)
     if not found and template and slot.refresh_objects(after_miss=True):
         found = slot.objects.find(template, private=session.logged_in)
-    session.begin(Place.FIND, Search([each.handle for each in found]))
+    session.begin(Place.FIND, Search([each.handle for each in found]), private=True)
 
 
 def find_objects(session: Session, room: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKF, CKR, CKU
@@ -9,18 +10,20 @@ from hem_pkcs11.log import log
 from hem_pkcs11.login import MAX_PIN, text_of
 from hem_pkcs11.objects import KeyObject
 from hem_pkcs11.operations import Place
-from hem_pkcs11.returns import Pkcs11Error
+from hem_pkcs11.returns import Pkcs11Error, SessionClosed
 from hem_pkcs11.values import Buffer, SessionInfo
 from hem_provider.errors import HemError, HemOutcomeUnknown
 
 if TYPE_CHECKING:
     from hem_pkcs11.module import Module
     from hem_pkcs11.sessions import Session
+    from hem_pkcs11.slots import Slot
 
 __all__ = [
     "close_all_sessions",
     "close_session",
     "destroy_session_objects",
+    "end_login",
     "get_session_info",
     "get_session_validation_flags",
     "login",
@@ -46,13 +49,13 @@ def open_session(module: Module, number: int, flags: int, _application: bool, _n
 
 def close_session(session: Session) -> None:
     """End a session and its objects; with the last one of its slot the login ends as well."""
-    session.end_all()
+    session.shut()
     destroy_session_objects(session)
     session.module.sessions.remove(session)
     slot = session.slot
     with slot.lock:
         if slot.login.user is not None and not session.module.sessions.of(slot):
-            slot.login.logout(slot.hem)
+            slot.logout()
 
 
 def destroy_session_objects(session: Session, *, private_only: bool = False) -> None:
@@ -77,7 +80,7 @@ def destroy_session_objects(session: Session, *, private_only: bool = False) -> 
 
 def close_all_sessions(module: Module, number: int) -> None:
     for session in module.sessions.of(module.slot(number)):
-        with session.lock:
+        with suppress(SessionClosed), session.turn():
             close_session(session)
 
 
@@ -125,17 +128,29 @@ def login_user(session: Session, user: int, pin: bytes | None, name: Buffer) -> 
 
 def logout(session: Session) -> None:
     """End the login of all sessions of the slot, and with it operations on private keys and the
-    private objects of the sessions (5.6.10)."""
+    private objects of the sessions (5.6.10).
+
+    An operation that another thread is in the middle of a call with gives that call's result first.
+    """
     slot = session.slot
     with slot.lock:
         if slot.login.user is None:
             raise Pkcs11Error(CKR.USER_NOT_LOGGED_IN)
         for each in session.module.sessions.of(slot):
-            for place in Place:
-                if place not in _PUBLIC_PLACES:
-                    each.end(place)
             destroy_session_objects(each, private_only=True)
-        slot.login.logout(slot.hem)
+        slot.logout()
+        end_login(session.module, slot)
+
+
+def end_login(module: Module, slot: Slot) -> None:
+    """Nobody is logged in any more: end what knows private objects in all sessions of the slot, and
+    destroy the private secrets in memory. Under the slot's lock."""
+    slot.states.clear(private_only=True)
+    for each in module.sessions.of(slot):
+        each.tell(each.end_private)
+        for item in slot.objects.owned_by(each.handle):
+            if item.private and not isinstance(item, KeyObject):
+                slot.objects.remove(item)
 
 
 def get_session_validation_flags(_: Session, _kind: int) -> int:
@@ -143,8 +158,6 @@ def get_session_validation_flags(_: Session, _kind: int) -> int:
     return 0
 
 
-#: Operations that need no login.
-_PUBLIC_PLACES = frozenset({Place.DIGEST, Place.VERIFY})
 #: Flag of C_SessionCancel → the operation it names.
 _CANCELLED = (
     (CKF.FIND_OBJECTS, Place.FIND),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKF, CKR
-from hem_pkcs11.functions.running import finishing
+from hem_pkcs11.items import Item
 from hem_pkcs11.mechanisms import row_of
 from hem_pkcs11.operations import Place
 from hem_pkcs11.operations.mac import MAC_SCHEMES
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "make_signer",
-    "make_verifier",
     "sign",
     "sign_final",
     "sign_init",
     "sign_update",
+    "signing_key",
     "verify",
     "verify_final",
     "verify_init",
@@ -35,14 +35,18 @@ __all__ = [
 ]
 
 
-def make_signer(session: Session, mechanism: Mechanism, handle: int) -> SignOperation:
-    """Find the key and begin. Keys of the device need a login; a session key may be public."""
+def make_signer(session: Session, mechanism: Mechanism, item: Item) -> SignOperation:
+    """Begin signing with a key that ``signing_key`` found."""
+    operation = signer(session.slot.hem, item, mechanism)
+    operation.key_handle = item.handle
+    return operation
+
+
+def signing_key(session: Session, mechanism: Mechanism, handle: int) -> Item:
+    """The key to sign with. Keys of the device need a login; a session key may be public."""
     if row_of(mechanism.type, CKF.SIGN).scheme not in MAC_SCHEMES:
         session.require_user()
-    item = session.object(handle, CKR.KEY_HANDLE_INVALID)
-    operation = signer(session.slot.hem, item, mechanism)
-    operation.key_handle = handle
-    return operation
+    return session.object(handle, CKR.KEY_HANDLE_INVALID)
 
 
 def sign_init(session: Session, mechanism: Mechanism | None, handle: int) -> None:
@@ -51,21 +55,19 @@ def sign_init(session: Session, mechanism: Mechanism | None, handle: int) -> Non
         session.end(Place.SIGN)
         return
     session.require_idle(Place.SIGN)
-    session.begin(Place.SIGN, make_signer(session, mechanism, handle))
+    item = signing_key(session, mechanism, handle)
+    session.begin(Place.SIGN, make_signer(session, mechanism, item), private=item.private)
 
 
 def sign(session: Session, data: Buffer, room: int | None) -> bytes | int:
     operation = session.running(Place.SIGN, SignOperation)
     if operation.parts:
-        session.end(Place.SIGN)
         raise Pkcs11Error(CKR.OPERATION_ACTIVE, "C_Sign cannot finish what C_SignUpdate began")
     return _finish_sign(session, operation, data, room)
 
 
 def sign_update(session: Session, part: Buffer) -> None:
-    operation = session.running(Place.SIGN, SignOperation)
-    with finishing(session, Place.SIGN):
-        operation.update(part)
+    session.running(Place.SIGN, SignOperation).update(part)
 
 
 def sign_final(session: Session, room: int | None) -> bytes | int:
@@ -75,16 +77,10 @@ def sign_final(session: Session, room: int | None) -> bytes | int:
 def _finish_sign(
     session: Session, operation: SignOperation, data: Buffer | None, room: int | None
 ) -> bytes | int:
-    with finishing(session, Place.SIGN):
-        result = operation.finish(data, room)
+    result = operation.finish(data, room)
     if isinstance(result, bytes):
         session.end(Place.SIGN)
     return result
-
-
-def make_verifier(session: Session, mechanism: Mechanism, handle: int) -> VerifyOperation:
-    """Find the key and begin."""
-    return verifier(session.slot.hem, session.object(handle, CKR.KEY_HANDLE_INVALID), mechanism)
 
 
 def verify_init(session: Session, mechanism: Mechanism | None, handle: int) -> None:
@@ -93,31 +89,25 @@ def verify_init(session: Session, mechanism: Mechanism | None, handle: int) -> N
         session.end(Place.VERIFY)
         return
     session.require_idle(Place.VERIFY)
-    session.begin(Place.VERIFY, make_verifier(session, mechanism, handle))
+    item = session.object(handle, CKR.KEY_HANDLE_INVALID)
+    session.begin(Place.VERIFY, verifier(session.slot.hem, item, mechanism), private=item.private)
 
 
 def verify(session: Session, data: Buffer, signature: Buffer) -> None:
     operation = session.running(Place.VERIFY, VerifyOperation)
-    try:
-        if operation.parts or operation.signature is not None:
-            raise Pkcs11Error(CKR.OPERATION_ACTIVE, "C_Verify cannot finish what another call began")
-        operation.finish(data, signature)
-    finally:
-        session.end(Place.VERIFY)
+    if operation.parts or operation.signature is not None:
+        raise Pkcs11Error(CKR.OPERATION_ACTIVE, "C_Verify cannot finish what another call began")
+    operation.finish(data, signature)
+    session.end(Place.VERIFY)
 
 
 def verify_update(session: Session, part: Buffer) -> None:
-    operation = session.running(Place.VERIFY, VerifyOperation)
-    with finishing(session, Place.VERIFY):
-        operation.update(part)
+    session.running(Place.VERIFY, VerifyOperation).update(part)
 
 
 def verify_final(session: Session, signature: Buffer) -> None:
-    operation = session.running(Place.VERIFY, VerifyOperation)
-    try:
-        operation.finish(None, signature)
-    finally:
-        session.end(Place.VERIFY)
+    session.running(Place.VERIFY, VerifyOperation).finish(None, signature)
+    session.end(Place.VERIFY)
 
 
 def verify_signature_init(
@@ -126,7 +116,7 @@ def verify_signature_init(
     """Begin with the signature; the data follow."""
     verify_init(session, mechanism, handle)
     if mechanism is not None:
-        session.running(Place.VERIFY, VerifyOperation).signature = bytes(signature[: 2**16])
+        session.running(Place.VERIFY, VerifyOperation).expect(signature)
 
 
 def verify_signature(session: Session, data: Buffer) -> None:
@@ -151,7 +141,5 @@ def _with_signature(session: Session) -> tuple[VerifyOperation, bytes]:
 
 def _finish_signature(session: Session, data: Buffer | None) -> None:
     operation, signature = _with_signature(session)
-    try:
-        operation.finish(data, signature)
-    finally:
-        session.end(Place.VERIFY)
+    operation.finish(data, signature)
+    session.end(Place.VERIFY)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKR
-from hem_pkcs11.operations import Operation, Place, deliver
+from hem_pkcs11.operations import Place, deliver
 from hem_pkcs11.operations.digest import DigestOperation
 from hem_pkcs11.operations.sign import SignOperation
 from hem_pkcs11.returns import Pkcs11Error
@@ -27,41 +28,43 @@ STATE_SIZE = 16
 MAX_STATES = 256
 
 
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """``private``: the operation knows a private object."""
+
+    operation: DigestOperation | SignOperation
+    private: bool
+
+
 class SavedStates:
-    """The states of one slot, under its lock."""
+    """The states of one slot, under its lock. They hold no key: that is looked up again."""
 
     def __init__(self) -> None:
-        self._states: OrderedDict[bytes, dict[Place, Operation]] = OrderedDict()
+        self._states: OrderedDict[bytes, dict[Place, _Saved]] = OrderedDict()
 
-    def save(self, operations: dict[Place, Operation]) -> bytes:
+    def save(self, operations: dict[Place, _Saved]) -> bytes:
         name = os.urandom(STATE_SIZE)
         self._states[name] = operations
         while len(self._states) > MAX_STATES:
             self._drop(next(iter(self._states)))
         return name
 
-    def load(self, name: bytes) -> dict[Place, Operation]:
+    def load(self, name: bytes) -> dict[Place, _Saved]:
         """Raises CKR_SAVED_STATE_INVALID."""
         operations = self._states.get(name)
         if operations is None:
             raise Pkcs11Error(CKR.SAVED_STATE_INVALID, "no such state, or too old a one")
         return operations
 
-    def clear(self) -> None:
-        for name in list(self._states):
-            self._drop(name)
+    def clear(self, *, private_only: bool = False) -> None:
+        """Drop the states, or those with an operation that knows a private object."""
+        for name, saved in list(self._states.items()):
+            if not private_only or any(each.private for each in saved.values()):
+                self._drop(name)
 
     def _drop(self, name: bytes) -> None:
-        for operation in self._states.pop(name).values():
-            operation.close()
-
-
-def _snapshots(operations: dict[Place, Operation]) -> dict[Place, Operation]:
-    return {
-        place: each.snapshot()
-        for place, each in operations.items()
-        if isinstance(each, DigestOperation | SignOperation)
-    }
+        for saved in self._states.pop(name).values():
+            saved.operation.close()
 
 
 def get_operation_state(session: Session, room: int | None) -> bytes | int:
@@ -69,13 +72,17 @@ def get_operation_state(session: Session, room: int | None) -> bytes | int:
     running = session.all_running()
     if not running:
         raise Pkcs11Error(CKR.OPERATION_NOT_INITIALIZED)
-    if not set(running) <= {Place.DIGEST, Place.SIGN}:
+    savable = {
+        place: each for place, each in running.items() if isinstance(each, DigestOperation | SignOperation)
+    }
+    if len(savable) < len(running):
         kinds = ", ".join(each.value for each in running)
         raise Pkcs11Error(CKR.STATE_UNSAVEABLE, f"only digests and signatures can be saved; running: {kinds}")
     if not deliver(STATE_SIZE, room):
         return STATE_SIZE
+    saved = {place: _Saved(each.saved(), session.is_private(place)) for place, each in savable.items()}
     with session.slot.lock:
-        return session.slot.states.save(_snapshots(running))
+        return session.slot.states.save(saved)
 
 
 def set_operation_state(
@@ -84,16 +91,22 @@ def set_operation_state(
     """Put the operations of ``state`` in place of what runs."""
     with session.slot.lock:
         saved = session.slot.states.load(bytes(state[: STATE_SIZE + 1]))
-        operations = _snapshots(saved)
-    signature = operations.get(Place.SIGN)
-    if encryption_key or (authentication_key and not isinstance(signature, SignOperation)):
-        raise Pkcs11Error(CKR.KEY_NOT_NEEDED)
-    if isinstance(signature, SignOperation):
-        session.require_user()
-        session.object(signature.key_handle, CKR.KEY_CHANGED)
-        if authentication_key not in (0, signature.key_handle):
-            raise Pkcs11Error(CKR.KEY_CHANGED)
+        if encryption_key or (authentication_key and Place.SIGN not in saved):
+            raise Pkcs11Error(CKR.KEY_NOT_NEEDED)
+        resumed = {place: _resumed(session, each, authentication_key) for place, each in saved.items()}
     for place in list(session.all_running()):
         session.end(place)
-    for place, operation in operations.items():
-        session.begin(place, operation)
+    for place, operation in resumed.items():
+        session.begin(place, operation, private=saved[place].private)
+
+
+def _resumed(session: Session, saved: _Saved, key: int) -> DigestOperation | SignOperation:
+    """The operation going on; its key is the one it was begun with. Raises CKR_KEY_CHANGED."""
+    operation = saved.operation
+    if isinstance(operation, DigestOperation):
+        return operation.saved()
+    session.require_user()
+    item = session.object(operation.key_handle, CKR.KEY_CHANGED)
+    if key not in (0, operation.key_handle):
+        raise Pkcs11Error(CKR.KEY_CHANGED)
+    return operation.resumed(item)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from hem_pkcs11.returns import BufferTooSmall
 
-__all__ = ["Operation", "Pending", "Place", "deliver"]
+__all__ = ["MessageOperation", "Operation", "Pending", "Place", "deliver"]
 
 
 class Place(enum.Enum):
@@ -30,7 +30,15 @@ class Operation(Protocol):
     """What sessions need to know of any operation."""
 
     def close(self) -> None:
-        """Forget what was collected, overwriting it where that is possible."""
+        """Forget what was collected, overwriting it where that is possible, and let go of the key."""
+
+
+@runtime_checkable
+class MessageOperation(Operation, Protocol):
+    """One with many messages."""
+
+    def end_message(self) -> None:
+        """Forget the message in parts that was begun, if one was."""
 
 
 def deliver(size: int, room: int | None) -> bool:
@@ -57,14 +65,17 @@ class Pending:
         """Whether a result is made and not yet delivered."""
         return self._result is not None
 
-    def deliver(self, most: int, room: int | None, make: Callable[[], bytes]) -> bytes | int:
+    def deliver(self, least: int, most: int, room: int | None, make: Callable[[], bytes]) -> bytes | int:
         """The result, or its size (``most`` bytes before it is made) when only that is asked.
 
-        Raises ``BufferTooSmall`` and keeps the result for another try.
+        Raises ``BufferTooSmall``: before anything is made when even ``least`` bytes do not fit, else
+        keeping the result for another try.
         """
         if room is None:
             return most if self._result is None else len(self._result)
         if self._result is None:
+            if room < least:
+                raise BufferTooSmall(most)
             self._result = make()
         if room < len(self._result):
             raise BufferTooSmall(len(self._result))

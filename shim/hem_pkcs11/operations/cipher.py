@@ -19,11 +19,13 @@ from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.symmetric import aes_cipher
 from hem_pkcs11.values import Buffer, CtrParameters, GcmParameters, Mechanism
 
-__all__ = ["BLOCK", "CipherOperation", "check_family", "cipher", "gcm_context", "gcm_sizes"]
+__all__ = ["BLOCK", "MAX_GCM", "CipherOperation", "check_family", "cipher", "gcm_context", "gcm_sizes"]
 
 BLOCK = 16
 #: Tag lengths in bytes (NIST SP 800-38D 5.2.1.2).
 TAGS = (4, 8, 12, 13, 14, 15, 16)
+#: Bytes of a message, at most (5.2.1.1 there).
+MAX_GCM = 2**36 - 32
 
 
 def check_family(item: Item, row: Row) -> None:
@@ -48,6 +50,9 @@ class CipherOperation:
         self._taken = 0
         self._pending = Pending()
 
+    #: Whether ``_rest`` tells the size and not only the most that there can be.
+    _exact = True
+
     @property
     def _length_error(self) -> CKR:
         return CKR.DATA_LEN_RANGE if self._encrypting else CKR.ENCRYPTED_DATA_LEN_RANGE
@@ -63,12 +68,19 @@ class CipherOperation:
 
     def finish(self, room: int | None) -> bytes | int:
         """The rest."""
-        return self._pending.deliver(self._rest(self._taken), room, self._end)
+        return self._pending.deliver(0, self._rest(self._taken), room, self._end)
 
     def whole(self, data: Buffer, room: int | None) -> bytes | int:
-        """All at once. A second try for a larger buffer gets what the first one made."""
-        most = self._released(len(data)) + self._rest(len(data))
-        return self._pending.deliver(most, room, lambda: self._feed(data) + self._end())
+        """All at once. A second try for a larger buffer gets what the first one made.
+
+        ``data`` are not read when their length alone is wrong or the buffer cannot hold what they give.
+        """
+        size = len(data)
+        if room is not None:
+            self._check_length(size)
+        most = self._released(size) + self._rest(size)
+        least = most if self._exact else self._released(size)
+        return self._pending.deliver(least, most, room, lambda: self._feed(data) + self._end())
 
     def _check_not_ending(self) -> None:
         if self._pending.waiting:
@@ -77,6 +89,9 @@ class CipherOperation:
     def _feed(self, part: Buffer) -> bytes:
         self._taken += len(part)
         return bytes(self._context.update(bytes(part)))
+
+    def _check_length(self, size: int) -> None:
+        """Refuse a length that the mode does not take."""
 
     def _released(self, taken: int) -> int:
         """Bytes that have come out after ``taken`` went in."""
@@ -99,9 +114,12 @@ class _Blocks(CipherOperation):
     def _released(self, taken: int) -> int:
         return taken // BLOCK * BLOCK
 
+    def _check_length(self, size: int) -> None:
+        if size % BLOCK:
+            raise Pkcs11Error(self._length_error, f"{size} bytes are not whole blocks of {BLOCK}")
+
     def _end(self) -> bytes:
-        if self._taken % BLOCK:
-            raise Pkcs11Error(self._length_error, f"{self._taken} bytes are not whole blocks of {BLOCK}")
+        self._check_length(self._taken)
         return super()._end()
 
 
@@ -114,6 +132,7 @@ class _Padded(CipherOperation):
 
         padding = PKCS7(8 * BLOCK)
         self._padding: Any = padding.padder() if encrypting else padding.unpadder()
+        self._exact = encrypting
 
     def _released(self, taken: int) -> int:
         if self._encrypting:
@@ -122,6 +141,10 @@ class _Padded(CipherOperation):
 
     def _rest(self, taken: int) -> int:  # noqa: ARG002
         return BLOCK
+
+    def _check_length(self, size: int) -> None:
+        if not self._encrypting and (size % BLOCK or not size):
+            raise Pkcs11Error(self._length_error, f"{size} bytes are not whole blocks of {BLOCK}")
 
     def _feed(self, part: Buffer) -> bytes:
         self._taken += len(part)
@@ -132,8 +155,7 @@ class _Padded(CipherOperation):
     def _end(self) -> bytes:
         if self._encrypting:
             return bytes(self._context.update(self._padding.finalize()) + self._context.finalize())
-        if self._taken % BLOCK or not self._taken:
-            raise Pkcs11Error(self._length_error, f"{self._taken} bytes are not whole blocks of {BLOCK}")
+        self._check_length(self._taken)
         try:
             return bytes(self._padding.update(self._context.finalize()) + self._padding.finalize())
         except ValueError:
@@ -148,9 +170,12 @@ class _Counter(CipherOperation):
         limit = 2**parameter.counter_bits
         self._blocks = limit - int.from_bytes(parameter.block, "big") % limit
 
-    def _feed(self, part: Buffer) -> bytes:
-        if -(-(self._taken + len(part)) // BLOCK) > self._blocks:
+    def _check_length(self, size: int) -> None:
+        if -(-size // BLOCK) > self._blocks:
             raise Pkcs11Error(self._length_error, "the counter would start over and repeat its keystream")
+
+    def _feed(self, part: Buffer) -> bytes:
+        self._check_length(self._taken + len(part))
         return super()._feed(part)
 
 
@@ -163,6 +188,14 @@ class _GcmEncryption(CipherOperation):
 
     def _rest(self, taken: int) -> int:  # noqa: ARG002
         return self._tag_size
+
+    def _check_length(self, size: int) -> None:
+        if size > MAX_GCM:
+            raise Pkcs11Error(self._length_error, f"{size} bytes; GCM takes {MAX_GCM} at most")
+
+    def _feed(self, part: Buffer) -> bytes:
+        self._check_length(self._taken + len(part))
+        return super()._feed(part)
 
     def _end(self) -> bytes:
         rest = super()._end()
@@ -183,6 +216,12 @@ class _GcmDecryption(CipherOperation):
     def _rest(self, taken: int) -> int:
         return max(taken - self._tag_size, 0)
 
+    def _check_length(self, size: int) -> None:
+        if not self._tag_size <= size <= MAX_GCM + self._tag_size:
+            raise Pkcs11Error(
+                self._length_error, f"{size} bytes; a tag of {self._tag_size} and up to {MAX_GCM} before it"
+            )
+
     def _feed(self, part: Buffer) -> bytes:
         self._taken += len(part)
         self._data += part
@@ -191,8 +230,7 @@ class _GcmDecryption(CipherOperation):
     def _end(self) -> bytes:
         from cryptography.exceptions import InvalidTag
 
-        if self._taken < self._tag_size:
-            raise Pkcs11Error(CKR.ENCRYPTED_DATA_LEN_RANGE, f"{self._taken} bytes are less than a tag")
+        self._check_length(self._taken)
         ciphertext, tag = bytes(self._data[: -self._tag_size]), bytes(self._data[-self._tag_size :])
         try:
             return bytes(self._context.update(ciphertext) + self._context.finalize_with_tag(tag))

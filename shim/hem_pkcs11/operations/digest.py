@@ -35,7 +35,7 @@ class DigestOperation:
             self._hash.update(data)
         return self._hash.digest()
 
-    def snapshot(self) -> DigestOperation:
+    def saved(self) -> DigestOperation:
         """The same digest going on by itself from here."""
         twin = object.__new__(DigestOperation)
         twin._hash, twin.parts = self._hash.copy(), self.parts

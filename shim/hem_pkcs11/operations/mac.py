@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import hmac
 import struct
@@ -24,15 +25,24 @@ _BLOCK = 16
 
 
 class Mac:
-    """One MAC function with its key. ``size``: bytes of the result."""
+    """One MAC function with its key, which it holds until ``close``. ``size``: bytes of the result."""
 
     def __init__(self, item: Item, row: Row, mechanism: Mechanism) -> None:
-        self._item = item
         self._row = row
         whole = _BLOCK if row.scheme is Scheme.CMAC else hashlib.new(row.hash).digest_size
         self.size = _general_size(mechanism, whole) if row.general else whole
         if not row.general:
             no_parameter(row, mechanism)
+        self._item = item.held()
+
+    def over(self, item: Item) -> Mac:
+        """The same function holding the key for another user."""
+        twin = copy.copy(self)
+        twin._item = item.held()
+        return twin
+
+    def close(self) -> None:
+        self._item.close()
 
     def collector(self) -> Collector:
         """The device's HMAC takes what any of its operations take; the others have no limit."""
@@ -46,7 +56,7 @@ class Mac:
         if self._row.scheme is Scheme.CMAC:
             return aes_cmac(self._item, message)
         if isinstance(self._item, SecretObject):
-            return hmac.digest(bytes(self._item.value), message, self._row.hash)
+            return hmac.digest(self._item.value, message, self._row.hash)
         assert isinstance(self._item, KeyObject)  # noqa: S101 - no other secret keys
         from hem_provider.symmetric import HMAC
 

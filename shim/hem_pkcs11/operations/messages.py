@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any
 
 from hem_pkcs11.constants import CKA, CKF, CKG, CKO, CKR
 from hem_pkcs11.items import Item
 from hem_pkcs11.mechanisms import Row, row_of
 from hem_pkcs11.operations import deliver
-from hem_pkcs11.operations.cipher import check_family, gcm_context, gcm_sizes
+from hem_pkcs11.operations.cipher import MAX_GCM, check_family, gcm_context, gcm_sizes
+from hem_pkcs11.operations.ivs import IvSource
 from hem_pkcs11.operations.sign import SignOperation, check_class
 from hem_pkcs11.operations.verify import VerifyOperation
 from hem_pkcs11.returns import Pkcs11Error
@@ -20,15 +21,16 @@ __all__ = ["MessageCipher", "MessageSign", "MessageVerify", "message_cipher"]
 
 
 class MessageCipher:
-    """AES-GCM for many messages. The IV of a message is the caller's or made here, as its
-    parameters say; made ones never repeat within the operation."""
+    """AES-GCM for many messages with one key, held until ``close``. The IV of a message is the
+    caller's or made here, as its parameters say; made ones never repeat (``ivs``)."""
 
-    def __init__(self, item: Item, row: Row, *, encrypting: bool) -> None:
-        self._item = item
+    def __init__(self, item: Item, row: Row, ivs: IvSource, *, encrypting: bool) -> None:
+        self._item = item.held()
+        self._ivs = ivs
         self._row = row
         self._encrypting = encrypting
-        self._counter = 0
         self._running: tuple[Any, GcmMessageParameters, bytearray] | None = None
+        self._taken = 0  # bytes of it
 
     def whole(
         self, parameter: GcmMessageParameters | None, associated: Buffer, data: Buffer, room: int | None
@@ -37,6 +39,7 @@ class MessageCipher:
         if self._running is not None:
             raise Pkcs11Error(CKR.OPERATION_ACTIVE, "a message in parts is not finished")
         given = self._checked(parameter)
+        self._check_length(len(data))
         if not deliver(len(data), room):
             return None, len(data)
         used = self._with_iv(given)
@@ -61,6 +64,7 @@ class MessageCipher:
         if self._running is None:
             raise Pkcs11Error(CKR.OPERATION_NOT_INITIALIZED, "no message was begun")
         context, used, collected = self._running
+        self._check_length(self._taken + len(part))
         size = len(part) if self._encrypting else (len(collected) + len(part) if last else 0)
         if not deliver(size, room):
             return None, size
@@ -73,8 +77,9 @@ class MessageCipher:
             collected += part
             tag = self._checked(parameter).tag if last else b""
             result = self._verified(context, bytes(collected), tag) if last else b""
+        self._taken += len(part)
         if last:
-            self._running = None
+            self.end_message()
         return (used if last else None), result
 
     def _context(self, used: GcmMessageParameters, associated: bytes) -> Any:
@@ -89,23 +94,7 @@ class MessageCipher:
     def _with_iv(self, given: GcmMessageParameters) -> GcmMessageParameters:
         if not self._encrypting or given.generator == CKG.NO_GENERATE:
             return given
-        fixed, odd = divmod(given.fixed_bits, 8)
-        free = len(given.iv) - fixed
-        if (
-            odd
-            or free < 4
-            or given.generator not in (CKG.GENERATE, CKG.GENERATE_RANDOM, CKG.GENERATE_COUNTER)
-        ):
-            raise Pkcs11Error(
-                CKR.MECHANISM_PARAM_INVALID,
-                "the fixed part is whole bytes, leaves 4 at least, and CKG is known",
-            )
-        if given.generator == CKG.GENERATE_COUNTER:
-            self._counter += 1
-            made = self._counter.to_bytes(free, "big")
-        else:
-            made = os.urandom(free)
-        return given.with_iv(given.iv[:fixed] + made)
+        return given.with_iv(self._ivs.next(self._item, given))
 
     def _verified(self, context: Any, ciphertext: bytes, tag: bytes) -> bytes:
         from cryptography.exceptions import InvalidTag
@@ -115,36 +104,50 @@ class MessageCipher:
         except InvalidTag:
             raise Pkcs11Error(CKR.AEAD_DECRYPT_FAILED, "the tag does not match") from None
 
-    def close(self) -> None:
+    def _check_length(self, size: int) -> None:
+        if size > MAX_GCM:
+            raise Pkcs11Error(
+                CKR.DATA_LEN_RANGE if self._encrypting else CKR.ENCRYPTED_DATA_LEN_RANGE,
+                f"{size} bytes; GCM takes {MAX_GCM} at most",
+            )
+
+    def end_message(self) -> None:
         self._running = None
+        self._taken = 0
+
+    def close(self) -> None:
+        self.end_message()
+        self._item.close()
 
 
-def message_cipher(item: Item, mechanism: Mechanism, *, encrypting: bool) -> MessageCipher:
+def message_cipher(item: Item, mechanism: Mechanism, ivs: IvSource, *, encrypting: bool) -> MessageCipher:
     """The operation for ``C_MessageEncryptInit`` or ``C_MessageDecryptInit``."""
     row = row_of(mechanism.type, CKF.MESSAGE_ENCRYPT if encrypting else CKF.MESSAGE_DECRYPT)
     check_class(item, row, CKO.SECRET_KEY)
     item.require(CKA.ENCRYPT if encrypting else CKA.DECRYPT)
     check_family(item, row)
-    return MessageCipher(item, row, encrypting=encrypting)
+    return MessageCipher(item, row, ivs, encrypting=encrypting)
 
 
 class MessageSign:
-    """Signatures over many messages with one key; ``make`` begins one."""
+    """Signatures over many messages with one key, held until ``close``; ``make`` begins one."""
 
-    def __init__(self, make: Callable[[], SignOperation]) -> None:
-        self._make = make
+    def __init__(self, item: Item, make: Callable[[Item], SignOperation]) -> None:
         self._running: SignOperation | None = None
-        make().close()  # tells at once what key or mechanism rules out
+        make(item).close()  # tells at once what key or mechanism rules out
+        self._item = item.held()
+        self._make = make
 
     def whole(self, data: Buffer, room: int | None) -> bytes | int:
         if self._running is not None:
             raise Pkcs11Error(CKR.OPERATION_ACTIVE, "a message in parts is not finished")
-        return self._make().finish(data, room)
+        with closing(self._make(self._item)) as operation:
+            return operation.finish(data, room)
 
     def begin(self) -> None:
         if self._running is not None:
             raise Pkcs11Error(CKR.OPERATION_ACTIVE, "a message in parts is not finished")
-        self._running = self._make()
+        self._running = self._make(self._item)
 
     def next(self, part: Buffer, room: int | None, *, last: bool) -> bytes | int | None:
         """``None`` while parts follow. A size query takes nothing in."""
@@ -158,32 +161,39 @@ class MessageSign:
         if not deliver(size, room):
             return size
         running, self._running = self._running, None
-        running.update(part)
-        return running.finish(None, room)
+        with closing(running):
+            running.update(part)
+            return running.finish(None, room)
 
-    def close(self) -> None:
+    def end_message(self) -> None:
         if self._running is not None:
             self._running.close()
         self._running = None
+
+    def close(self) -> None:
+        self.end_message()
+        self._item.close()
 
 
 class MessageVerify:
     """The same for verifying."""
 
-    def __init__(self, make: Callable[[], VerifyOperation]) -> None:
-        self._make = make
+    def __init__(self, item: Item, make: Callable[[Item], VerifyOperation]) -> None:
         self._running: VerifyOperation | None = None
-        make().close()
+        make(item).close()
+        self._item = item.held()
+        self._make = make
 
     def whole(self, data: Buffer, signature: Buffer) -> None:
         if self._running is not None:
             raise Pkcs11Error(CKR.OPERATION_ACTIVE, "a message in parts is not finished")
-        self._make().finish(data, signature)
+        with closing(self._make(self._item)) as operation:
+            operation.finish(data, signature)
 
     def begin(self) -> None:
         if self._running is not None:
             raise Pkcs11Error(CKR.OPERATION_ACTIVE, "a message in parts is not finished")
-        self._running = self._make()
+        self._running = self._make(self._item)
 
     def next(self, part: Buffer, signature: Buffer) -> None:
         """A signature comes with the last part."""
@@ -193,7 +203,14 @@ class MessageVerify:
             self._running.update(part)
             return
         running, self._running = self._running, None
-        running.finish(part, signature)
+        with closing(running):
+            running.finish(part, signature)
+
+    def end_message(self) -> None:
+        if self._running is not None:
+            self._running.close()
+        self._running = None
 
     def close(self) -> None:
-        self._running = None
+        self.end_message()
+        self._item.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKA, CKF, CKO, CKR
@@ -55,12 +56,15 @@ class SignOperation:
     def _signature(self, message: bytes) -> bytes:
         raise NotImplementedError
 
-    def snapshot(self) -> SignOperation:
-        """The same operation going on by itself from here."""
-        twin = object.__new__(type(self))
-        twin.__dict__.update(self.__dict__)
+    def saved(self) -> SignOperation:
+        """A copy to be kept: it holds no secret."""
+        twin = copy.copy(self)
         twin._message = self._message.copy()
         return twin
+
+    def resumed(self, item: Item) -> SignOperation:  # noqa: ARG002 - some need it
+        """The same operation going on by itself from here, with the key it was begun with."""
+        return SignOperation.saved(self)
 
     def close(self) -> None:
         self._message.clear()
@@ -90,10 +94,27 @@ class _MacSignature(SignOperation):
 
     def __init__(self, mac: Mac) -> None:
         super().__init__(mac.size, mac.collector())
-        self._mac = mac
+        self._mac: Mac | None = mac
+        self._make = mac.over
 
     def _signature(self, message: bytes) -> bytes:
+        assert self._mac is not None  # noqa: S101 - what is saved does not sign
         return self._mac.compute(message)
+
+    def saved(self) -> _MacSignature:
+        twin = copy.copy(self)
+        twin._message, twin._mac = self._message.copy(), None
+        return twin
+
+    def resumed(self, item: Item) -> _MacSignature:
+        twin = self.saved()
+        twin._mac = self._make(item)
+        return twin
+
+    def close(self) -> None:
+        super().close()
+        if self._mac is not None:
+            self._mac.close()
 
 
 def signer(hem: Hem, item: Item, mechanism: Mechanism) -> SignOperation:

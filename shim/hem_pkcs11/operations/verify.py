@@ -40,12 +40,20 @@ class VerifyOperation:
         self.parts += 1
         self._take(part)
 
-    def finish(self, data: Buffer | None, signature: Buffer) -> None:
-        """Raises CKR_SIGNATURE_LEN_RANGE or CKR_SIGNATURE_INVALID."""
+    def expect(self, signature: Buffer) -> None:
+        """Keep what ``C_VerifySignatureInit`` gave. Raises CKR_SIGNATURE_LEN_RANGE, having read nothing."""
+        self._check_size(signature)
+        self.signature = bytes(signature)
+
+    def _check_size(self, signature: Buffer) -> None:
         if len(signature) != self._size:
             raise Pkcs11Error(
                 CKR.SIGNATURE_LEN_RANGE, f"a signature of {len(signature)} bytes; expected are {self._size}"
             )
+
+    def finish(self, data: Buffer | None, signature: Buffer) -> None:
+        """Raises CKR_SIGNATURE_LEN_RANGE or CKR_SIGNATURE_INVALID."""
+        self._check_size(signature)
         if data is not None:
             self._take(data)
         if not self._good(bytes(signature)):
@@ -58,7 +66,7 @@ class VerifyOperation:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Nothing that was collected is secret."""
+        """Let go of the key. Nothing that was collected is secret."""
 
 
 class _Ecdsa(VerifyOperation):
@@ -129,6 +137,9 @@ class _MacVerification(_Collected):
 
     def _good(self, signature: bytes) -> bool:
         return hmac.compare_digest(self._mac.compute(self._message.whole()), signature)
+
+    def close(self) -> None:
+        self._mac.close()
 
 
 def _accepts(public: Any, signature: bytes, *arguments: object) -> bool:
