@@ -42,6 +42,8 @@ MIN_FREE_IN_DEVICE = 12
 #: the same value come again, its counter begins at another random place.
 MAY_BE_FORGOTTEN = 8
 MAX_KEYS = 2**16
+#: Old keys that are looked at, when there are too many, for each message.
+LOOKS = 4
 #: Fixed parts that are remembered for one key.
 MAX_FIELDS = 2**16
 
@@ -63,10 +65,12 @@ class _Field:
         return self.low + (self.start + self.used) % self.size
 
     def gone_from(self, number: int) -> int:
-        """How many from ``number`` on are gone; 0 when it is free or not one of these."""
+        """How many from ``number`` on, up to the last one, are gone; 0 when it is free or not one of
+        these."""
         if not self.low <= number < self.low + self.size:
             return 0
-        return max(self.used - (number - self.low - self.start) % self.size, 0)
+        gone = self.used - (number - self.low - self.start) % self.size
+        return max(min(gone, self.low + self.size - number), 0)
 
 
 @dataclass(slots=True)
@@ -92,7 +96,7 @@ class _Key:
                 mine.used += 1
                 self.messages += 1
                 return iv
-            mine.used += gone
+            mine.used += min(gone, mine.low + mine.size - mine.next)
         raise _exhausted(f"every IV of {length} bytes with this fixed part of {len(fixed)}")
 
     def _field(self, length: int, fixed: bytes) -> _Field:
@@ -162,11 +166,13 @@ class IvSource:
     def _key(self, identity: bytes) -> _Key:
         key = self._keys.setdefault(identity, _Key())
         self._keys.move_to_end(identity)
-        if len(self._keys) > MAX_KEYS:
+        for _ in range(LOOKS):
+            if len(self._keys) <= MAX_KEYS:
+                break
             oldest, what = next(iter(self._keys.items()))
             if what.may_be_forgotten:
                 del self._keys[oldest]
-            else:  # looked at again after so many others
+            else:  # looked at again after the others
                 self._keys.move_to_end(oldest)
         return key
 
