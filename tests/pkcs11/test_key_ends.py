@@ -19,28 +19,17 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, multiple, rule, run_state_machine_as_test
 from support.fake_hem import PIN
-from support.keyops import OPERATIONS, Key, Refused, template
+from support.keyops import OPERATIONS, VALUES, Key, Refused, buffer_of, make, template
 
 from hem_provider.errors import HemAuthenticationError
 
 R = CKR
-VALUES = [bytes([number]) * 32 for number in range(1, 5)]
 
 
 @pytest.fixture(autouse=True)
 def _quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every refusal is explained in the log; here are thousands."""
     monkeypatch.setenv("HEM_PKCS11_LOG", "off")
-
-
-def make(core: Any, session: int, value: bytes, *, aes: bool, private: bool) -> Key:
-    kind = CKK.AES if aes else CKK.GENERIC_SECRET
-    handle = core.ok("C_CreateObject", session, template(kind, value, private=private))
-    return Key(handle, value, aes, private, {}, owner=session)
-
-
-def buffer_of(core: Any, key: Key) -> bytearray:
-    return core.module.slot(0).objects.get(key.handle, private=True)._secret._secret.buffer
 
 
 # --- one operation, one end ----------------------------------------------------------------------

@@ -29,13 +29,28 @@ from hem_pkcs11.values import (
     pack_ulong,
 )
 
-__all__ = ["OPERATIONS", "Call", "Key", "KeyOperation", "Refused", "template"]
+__all__ = [
+    "DATA",
+    "OPERATIONS",
+    "VALUES",
+    "Call",
+    "Key",
+    "KeyOperation",
+    "Refused",
+    "buffer_of",
+    "mac_mechanism",
+    "make",
+    "template",
+    "true_mac",
+]
 
 Call = Callable[..., tuple[CKR, Any]]
 Script = Iterator[None]
 ROOM = 4096
 DATA = b"the data that is signed, sealed and wrapped " * 2
 IV = bytes(range(16))
+#: Of keys that are made several times.
+VALUES = [bytes([number]) * 32 for number in range(1, 5)]
 
 
 class Refused(Exception):
@@ -80,6 +95,16 @@ def template(key_type: int, value: bytes, *, private: bool) -> list[tuple[int, b
         (CKA.EXTRACTABLE, pack_bool(True)),
         *((each, pack_bool(True)) for each in flags),
     ]
+
+
+def make(core: Any, session: int, value: bytes, *, aes: bool, private: bool) -> Key:
+    kind = CKK.AES if aes else CKK.GENERIC_SECRET
+    handle = core.ok("C_CreateObject", session, template(kind, value, private=private))
+    return Key(handle, value, aes, private, {}, owner=session)
+
+
+def buffer_of(core: Any, key: Key) -> bytearray:
+    return core.module.slot(0).objects.get(key.handle, private=True)._secret._secret.buffer
 
 
 def did(call: Call, name: str, *arguments: Any) -> Any:

@@ -88,9 +88,16 @@ def verify_init(session: Session, mechanism: Mechanism | None, handle: int) -> N
     if mechanism is None:
         session.end(Place.VERIFY)
         return
+    _begin_verifying(session, mechanism, handle, None)
+
+
+def _begin_verifying(session: Session, mechanism: Mechanism, handle: int, signature: Buffer | None) -> None:
     session.require_idle(Place.VERIFY)
     item = session.object(handle, CKR.KEY_HANDLE_INVALID)
-    session.begin(Place.VERIFY, verifier(session.slot.hem, item, mechanism), private=item.private)
+    operation = verifier(session.slot.hem, item, mechanism)
+    if signature is not None:
+        operation.expect(signature)
+    session.begin(Place.VERIFY, operation, private=item.private)
 
 
 def verify(session: Session, data: Buffer, signature: Buffer) -> None:
@@ -113,10 +120,11 @@ def verify_final(session: Session, signature: Buffer) -> None:
 def verify_signature_init(
     session: Session, mechanism: Mechanism | None, handle: int, signature: Buffer
 ) -> None:
-    """Begin with the signature; the data follow."""
-    verify_init(session, mechanism, handle)
-    if mechanism is not None:
-        session.running(Place.VERIFY, VerifyOperation).expect(signature)
+    """Begin with the signature; the data follow. No mechanism ends what runs."""
+    if mechanism is None:
+        session.end(Place.VERIFY)
+        return
+    _begin_verifying(session, mechanism, handle, signature)
 
 
 def verify_signature(session: Session, data: Buffer) -> None:

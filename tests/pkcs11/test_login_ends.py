@@ -1,0 +1,254 @@
+"""The end of a login: told to other threads' sessions, and by the clock when no call comes."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hem_pkcs11.constants import CKF, CKM, CKR, CKU
+from hem_pkcs11.expiry import Expiry
+from hem_pkcs11.values import InitializeArguments, Mechanism
+from support.fake_hem import PIN
+from support.keyops import DATA, VALUES, buffer_of, mac_mechanism, make, true_mac
+
+R = CKR
+WAIT = 60.0
+ROOM = 256
+
+
+class Busy:
+    """A signature that stays in the device until it is let go."""
+
+    def __init__(self, core: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.core = core
+        self.session = core.user_session()
+        _, self.private = core.pair(self.session)
+        self.there, self.go_on = threading.Event(), threading.Event()
+        self.answers: list[tuple[CKR, Any]] = []
+        real = core.hem.sign
+
+        def slow(*arguments: Any, **options: Any) -> bytes:
+            self.there.set()
+            assert self.go_on.wait(WAIT)
+            return real(*arguments, **options)
+
+        monkeypatch.setattr(core.hem, "sign", slow)
+        core.ok("C_SignInit", self.session, Mechanism(CKM.ECDSA_SHA256), self.private)
+        self.thread = threading.Thread(target=self.sign)
+        self.thread.start()
+        assert self.there.wait(WAIT)
+
+    def sign(self) -> None:
+        self.answers.append(self.core.module.call("C_Sign", self.session, b"message", ROOM))
+
+    def finish(self) -> tuple[CKR, Any]:
+        self.go_on.set()
+        self.thread.join(WAIT)
+        return self.answers[0]
+
+
+@pytest.fixture
+def busy(core: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Busy]:
+    made = Busy(core, monkeypatch)
+    yield made
+    made.finish()
+
+
+def test_logout_waits_for_no_other_thread_and_takes_nothing_from_it(core: Any, busy: Busy) -> None:
+    core.hem.authorise = lambda: None  # the request is with the device already
+    core.ok("C_Logout", core.session())
+    rv, signature = busy.finish()
+    assert rv == R.OK
+    assert len(signature) == 64
+    assert core.rv("C_SignFinal", busy.session, ROOM) == R.OPERATION_NOT_INITIALIZED
+
+
+def test_an_operation_that_begins_while_another_thread_logs_out_ends_with_that_call(
+    core: Any, busy: Busy
+) -> None:
+    session = busy.session
+    held = core.module.sessions.get(session)
+    told: list[str] = []
+    held.tell(lambda: told.append("heeded"))
+    assert not told  # the session is in the middle of a call
+    busy.finish()
+    assert told == ["heeded"]
+    held.tell(lambda: told.append("at once"))
+    assert told == ["heeded", "at once"]
+
+
+def test_finalizing_waits_for_no_other_thread_and_takes_nothing_from_it(core: Any, busy: Busy) -> None:
+    core.hem.authorise = lambda: None
+    core.ok("C_Finalize", False)
+    assert busy.finish()[0] == R.OK
+    assert core.rv("C_SignFinal", busy.session, ROOM) == R.CRYPTOKI_NOT_INITIALIZED
+
+
+def test_a_call_that_waited_for_a_session_that_was_closed_is_refused(core: Any, busy: Busy) -> None:
+    """It would make an object that no session owns."""
+    answers: list[CKR] = []
+
+    def wait(name: str, *arguments: Any) -> threading.Thread:
+        thread = threading.Thread(
+            target=lambda: answers.append(core.module.call(name, busy.session, *arguments)[0])
+        )
+        thread.start()
+        return thread
+
+    closing = wait("C_CloseSession")
+    others = [wait("C_GetSessionInfo") for _ in range(3)]
+    busy.finish()
+    for thread in (closing, *others):
+        thread.join(WAIT)
+    assert set(answers) <= {R.OK, R.SESSION_HANDLE_INVALID}
+    assert core.rv("C_GetSessionInfo", busy.session) == R.SESSION_HANDLE_INVALID
+    session = core.module.sessions.open(core.module, core.module.slot(0), int(CKF.SERIAL_SESSION))
+    session.shut()
+    assert core.rv("C_GetSessionInfo", session.handle) == R.SESSION_HANDLE_INVALID
+
+
+def test_many_threads_that_log_out_at_once_never_wait_for_each_other(core: Any) -> None:
+    core.user_session()
+
+    def turn() -> None:
+        for _ in range(60):
+            session = core.session()
+            core.module.call("C_Login", session, CKU.USER, PIN.encode())
+            core.module.call("C_FindObjectsInit", session, [])
+            core.module.call("C_Logout", session)
+            core.ok("C_CloseSession", session)
+
+    threads = [threading.Thread(target=turn, daemon=True) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(WAIT)
+    assert not any(thread.is_alive() for thread in threads)
+
+
+def test_operations_with_public_session_keys_go_on_after_logout(core: Any) -> None:
+    session = core.user_session()
+    key = make(core, session, VALUES[0], aes=False, private=False)
+    core.ok("C_SignInit", session, mac_mechanism(key), key.handle)
+    core.ok("C_Logout", session)
+    assert core.ok("C_Sign", session, DATA, ROOM) == true_mac(key, DATA)
+
+
+def test_a_child_overwrites_what_operations_hold(core: Any) -> None:
+    session = core.user_session()
+    key = make(core, session, VALUES[0], aes=False, private=True)
+    buffer = buffer_of(core, key)
+    core.ok("C_SignInit", session, mac_mechanism(key), key.handle)
+    core.ok("C_DestroyObject", session, key.handle)
+    assert bytes(buffer) == VALUES[0]
+    login_key = core.module.slot(0).login._key._secret.buffer
+    core.module.abandon()
+    assert bytes(buffer) == bytes(32)
+    assert bytes(login_key) == bytes(32)
+    assert not core.hem.logged_in
+
+
+# --- the clock -----------------------------------------------------------------------------------
+
+
+class Looked:
+    """``look`` of an ``Expiry``: the answers in order, and when it was over."""
+
+    def __init__(self, *answers: float | None) -> None:
+        self.answers = list(answers)
+        self.over = threading.Event()
+        self.thread: threading.Thread | None = None
+        self.signals: set[signal.Signals] = set()
+
+    def __call__(self) -> float | None:
+        self.thread = threading.current_thread()
+        self.signals = set(signal.pthread_sigmask(signal.SIG_BLOCK, []))
+        answer = self.answers.pop(0)
+        if answer is None:
+            self.over.set()
+        return answer
+
+
+def test_it_is_looked_until_that_is_over_and_again_when_asked() -> None:
+    look = Looked(0.01, 0.01, None, None)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    expiry = Expiry(threading.RLock(), look)
+    assert expiry.watch()
+    assert look.over.wait(WAIT)
+    assert look.answers == [None]
+    assert look.thread is not None
+    assert look.thread.daemon
+    assert signal.SIGTERM in look.signals  # the host's signals are not for this thread
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == before
+    look.thread.join(WAIT)
+    look.over.clear()
+    assert expiry.watch()
+    assert look.over.wait(WAIT)
+
+
+def test_watching_twice_makes_one_thread_and_stopping_ends_it() -> None:
+    lock = threading.RLock()
+    look = Looked(1000.0)
+    expiry = Expiry(lock, look)
+    with lock:
+        before = threading.active_count()
+        assert expiry.watch()
+        assert expiry.watch()
+        assert threading.active_count() == before + 1
+        thread = next(each for each in threading.enumerate() if each.name == "hem login")
+        expiry.stop()
+    thread.join(WAIT)
+    assert not thread.is_alive()
+
+
+def initialized(make_core: Callable[..., Any], flags: int = 0) -> Any:
+    core = make_core("first")
+    core.ok("C_Initialize", InitializeArguments(0, flags, reserved=False))
+    return core
+
+
+def test_without_threads_a_logout_forgets_at_once(
+    make_core: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    core = initialized(make_core, int(CKF.LIBRARY_CANT_CREATE_OS_THREADS))
+    core.ok("C_Logout", core.user_session())
+    assert not core.hem.logged_in
+    core.ok("C_Finalize", False)
+
+    core = initialized(make_core)
+    core.ok("C_Logout", core.user_session())
+    assert core.hem.logged_in  # kept for the next login
+    core.ok("C_Finalize", False)
+
+    def no_thread(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    core = initialized(make_core)
+    session = core.user_session()
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    core.ok("C_Logout", session)
+    assert not core.hem.logged_in
+    core.ok("C_Finalize", False)
+
+
+def test_the_clock_takes_nothing_from_who_has_logged_in_again(core: Any) -> None:
+    core.ok("C_Logout", core.user_session())
+    core.user_session()
+    slot = core.module.slot(0)
+    slot.login._until = 0.0
+    assert slot._look_at_login() is None
+    assert core.hem.logged_in
+    core.ok("C_Logout", core.session())
+    assert not core.hem.logged_in  # its time was over
+
+
+def test_the_clock_looks_at_what_is_left(core: Any) -> None:
+    core.ok("C_Logout", core.user_session())
+    slot = core.module.slot(0)
+    assert 200 < slot._look_at_login() <= 300
+    slot.login._until = 0.0
+    assert slot._look_at_login() is None
+    assert not core.hem.logged_in
