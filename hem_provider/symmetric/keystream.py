@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from hem_provider.symmetric.blocks import BLOCK, CALL, AesKey, progress, whole_blocks
 
 __all__ = ["Keystream", "counter_after", "counter_blocks"]
@@ -30,7 +34,8 @@ class Keystream:
     ``ahead``: fetch whole calls of 2 KiB, so that many small pieces cost no more calls than one
     large piece; otherwise only what is asked for. ``ready``: keystream already at hand, for
     counters before ``counter``. A failed fetch loses nothing: what was fetched is kept and the
-    same bytes can be asked for again.
+    same bytes can be asked for again. For one thread at a time, since two would get the same bytes:
+    the second gets ``RuntimeError``, as from contexts of ``cryptography``.
     """
 
     def __init__(
@@ -42,9 +47,23 @@ class Keystream:
         self._ahead = ahead
         self._what = what
         self._ready = bytearray(ready)
+        self._used = threading.Lock()
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if not self._used.acquire(blocking=False):
+            raise RuntimeError(f"{self._what}: two threads use the same context at once")
+        try:
+            yield
+        finally:
+            self._used.release()
 
     def take(self, size: int) -> bytes:
         """The next ``size`` bytes: one call for each 2 KiB that is not at hand."""
+        with self._alone():
+            return self._take(size)
+
+    def _take(self, size: int) -> bytes:
         missing = whole_blocks(size - len(self._ready))
         if missing > 0:
             with progress(self._what, size) as state:
@@ -63,5 +82,6 @@ class Keystream:
 
     def discard(self) -> None:
         """Overwrite and forget what is at hand (best effort: Python may have copies)."""
-        self._ready[:] = bytes(len(self._ready))
-        self._ready.clear()
+        with self._alone():
+            self._ready[:] = bytes(len(self._ready))
+            self._ready.clear()

@@ -5,10 +5,11 @@ device takes up to seconds. So for at most five minutes after a verified login t
 keeps its credential, and the same PIN, compared by keyed MAC, is accepted here.
 
 An idle host makes no call that could end those five minutes, so that after C_Logout a thread does
-(``expiry``): a check at the entry points would leave the credential in memory for as long as the
-process lives. Where the host forbids threads (CKF_LIBRARY_CANT_CREATE_OS_THREADS), or there are none
-to be had, nothing is kept after C_Logout. The clock goes on while the machine is suspended. A forked
-child overwrites its copy before it does anything else.
+(``expiry``): a check at the entry points alone would leave the credential in memory for as long as
+the process lives. Where the host forbids threads (CKF_LIBRARY_CANT_CREATE_OS_THREADS, as p11-kit and
+GnuTLS do) that check, made by every call of any function, is all there is. Where threads are allowed
+and none is to be had, nothing is kept after C_Logout. The clock goes on while the machine is
+suspended. A forked child overwrites its copy before it does anything else.
 """
 
 from __future__ import annotations

@@ -116,6 +116,8 @@ class Module:
         started = time.monotonic()
         if self.initialized_in is not None and self.initialized_in != os.getpid():
             self.abandon()
+        for slot in self.slots.values():
+            slot.expire_login()
         asked = self._device_calls()
         session: Session | None = None
         result: Any = None
@@ -132,7 +134,6 @@ class Module:
             else:
                 session = self.sessions.get(handle)
                 with session.turn():
-                    session.slot.expire_login()
                     try:
                         arguments = read()
                         rv, result = CKR.OK, row.function(session, *arguments[1:])

@@ -262,10 +262,11 @@ class Slot:
     # --- login ------------------------------------------------------------------------------
 
     def logout(self) -> None:
-        """End the login for the application. What may stay goes when its time is over."""
+        """End the login for the application. What may stay goes when its time is over: by a thread,
+        or at the next call where the host forbids threads."""
         with self.lock:
             self.login.logout(self.hem)
-            if self.login.left is not None and not (self._may_make_threads and self._expiry.watch()):
+            if self.login.left is not None and self._may_make_threads and not self._expiry.watch():
                 self.login.forget(self.hem)
 
     def _look_at_login(self) -> float | None:
@@ -275,10 +276,13 @@ class Slot:
         return self.login.left
 
     def expire_login(self) -> None:
-        """Let go of a credential whose time is over."""
-        if self._hem is not None and self.login.expired:
-            with self.lock:
+        """Let go of a credential whose time is over. Waits for nobody: who holds the lock is in a
+        call, and the next one looks again."""
+        if self._hem is not None and self.login.expired and self.lock.acquire(blocking=False):
+            try:
                 self.login.expire(self._hem)
+            finally:
+                self.lock.release()
 
     def login_officer(self, master: str) -> None:
         """Log in by the master secret: 24 words are taken as such, anything else as a passphrase

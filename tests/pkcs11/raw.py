@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 from ctypes import Structure, addressof, byref, c_ulong, c_void_p, create_string_buffer, sizeof
+from pathlib import Path
 
 from cryptography.hazmat.primitives.ciphers import algorithms
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -248,12 +249,15 @@ def idle(p11: Library) -> None:
 
 
 def threadless(p11: Library) -> None:
-    """The host forbids threads: nothing is kept."""
+    """The host forbids threads."""
     arguments = (c_ulong * 6)(0, 0, 0, 0, 1, 0)  # CKF_LIBRARY_CANT_CREATE_OS_THREADS
     p11.start(arguments)
     held = secrets()
     print(len(held), blank(held))
     p11.ok("C_Logout", p11.session)
+    print("threads", sum(1 for _ in Path("/proc/self/task").iterdir()))
+    time.sleep(1.5)
+    p11.call("C_GetInfo", None)
     print("later", blank(held))
 
 

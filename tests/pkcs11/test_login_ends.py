@@ -210,19 +210,24 @@ def initialized(make_core: Callable[..., Any], flags: int = 0) -> Any:
     return core
 
 
-def test_without_threads_a_logout_forgets_at_once(
-    make_core: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ["C_GetInfo", "C_GetSlotInfo", "C_FindObjectsFinal"])
+def test_where_threads_are_forbidden_any_call_ends_what_is_kept(
+    make_core: Callable[..., Any], name: str
 ) -> None:
     core = initialized(make_core, int(CKF.LIBRARY_CANT_CREATE_OS_THREADS))
+    before = threading.active_count()
     core.ok("C_Logout", core.user_session())
+    assert core.hem.logged_in  # kept for the next login
+    assert threading.active_count() == before
+    core.module.slot(0).login._until = 0.0
+    core.module.call(name, *([] if name == "C_GetInfo" else [0]))
     assert not core.hem.logged_in
     core.ok("C_Finalize", False)
 
-    core = initialized(make_core)
-    core.ok("C_Logout", core.user_session())
-    assert core.hem.logged_in  # kept for the next login
-    core.ok("C_Finalize", False)
 
+def test_where_no_thread_is_to_be_had_a_logout_forgets_at_once(
+    make_core: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def no_thread(_: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 

@@ -82,9 +82,10 @@ def test_the_kept_login_is_overwritten_in_time_though_no_call_comes(raw: Run) ->
     assert later == ["later", "overwritten"]
 
 
-def test_no_login_is_kept_where_the_host_forbids_threads(raw: Run) -> None:
-    before, later = raw("threadless")
+def test_where_the_host_forbids_threads_any_call_ends_the_kept_login_in_time(raw: Run) -> None:
+    before, threads, later = raw("threadless", login_cache=1)
     assert before[1] == "READABLE"
+    assert threads == ["threads", "1"]
     assert later == ["later", "overwritten"]
 
 
