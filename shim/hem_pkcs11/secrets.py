@@ -7,7 +7,6 @@ and the last of its operations has ended.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
@@ -116,7 +115,8 @@ class SecretObject(Item):
             lease = self._secret.share()
         except SecretGone:
             raise Pkcs11Error(CKR.KEY_HANDLE_INVALID, f"{self.describe()} was destroyed") from None
-        twin = copy.copy(self)
+        twin = object.__new__(type(self))  # as copy.copy, without its detours
+        twin.__dict__.update(self.__dict__)
         twin._secret = lease
         return twin
 
