@@ -28,6 +28,7 @@ from hem_provider.errors import (
     HemLoginRequired,
     HemNotInitialized,
 )
+from hem_provider.threads import threads_allowed
 
 if TYPE_CHECKING:
     from hem_provider.device import Hem
@@ -57,7 +58,6 @@ class Slot:
         keep_login: float = 0.0,
         store_directory: Path | None = None,
         device_random: bool = False,
-        may_make_threads: bool = True,
     ) -> None:
         self.number = number
         self.config = config
@@ -67,7 +67,6 @@ class Slot:
         self.states = SavedStates()
         self.entropy = DeviceEntropy() if device_random else None
         self.lock = threading.RLock()  # login and listing: one thread asks, the others wait
-        self._may_make_threads = may_make_threads
         self._expiry = Expiry(self.lock, self._look_at_login)
         for fixed in fixed_objects():
             self.objects.add(fixed)
@@ -266,7 +265,7 @@ class Slot:
         or at the next call where the host forbids threads."""
         with self.lock:
             self.login.logout(self.hem)
-            if self.login.left is not None and self._may_make_threads and not self._expiry.watch():
+            if self.login.left is not None and threads_allowed() and not self._expiry.watch():
                 self.login.forget(self.hem)
 
     def _look_at_login(self) -> float | None:
@@ -348,7 +347,7 @@ def _serial(eid: str) -> str:
     return hashlib.sha256(eid.encode()).hexdigest()[:16]
 
 
-def make_slots(config: Config, open_device: OpenDevice, *, may_make_threads: bool = True) -> dict[int, Slot]:
+def make_slots(config: Config, open_device: OpenDevice) -> dict[int, Slot]:
     """The slots by number: those that the configuration pins, the others from 0 upwards between."""
     pinned = {each.slot for each in config.devices if each.slot is not None}
     free = (number for number in range(len(config.devices) + len(pinned)) if number not in pinned)
@@ -357,7 +356,6 @@ def make_slots(config: Config, open_device: OpenDevice, *, may_make_threads: boo
         "keep_login": config.pkcs11.login_cache,
         "store_directory": store_directory(config.source),
         "device_random": config.pkcs11.device_random,
-        "may_make_threads": may_make_threads,
     }
     return {
         number: Slot(number, device, open_device, **options)

@@ -48,8 +48,7 @@ def initialize(module: Module, arguments: InitializeArguments | None) -> None:
         config = module.load_config()
         if config.passed_over:
             log.error(f"no HEM is configured: {config.passed_over}")
-        threads = arguments is None or not arguments.flags & CKF.LIBRARY_CANT_CREATE_OS_THREADS
-        module.start(config, make_slots(config, module.open_device, may_make_threads=threads))
+        module.start(config, make_slots(config, module.open_device))
 
 
 def finalize(module: Module, reserved: bool) -> None:
