@@ -1,4 +1,7 @@
-"""Compile ``libhem_pkcs11.so``: the C entry layer and cffi's embedding of ``hem_pkcs11.bridge``.
+"""Compile ``libhem_pkcs11.so``, the C entry layer, and ``libhem_python.so``, its half that knows Python.
+
+The second starts Python and holds cffi's embedding of ``hem_pkcs11.bridge``. Neither is linked with
+libpython: the first finds the process's own, or loads ours, before it loads the second.
 
 ``python shim/build_module.py --in-place`` builds into ``shim/hem_pkcs11/`` for work in a
 checkout and writes the file ``search-path`` there, which tells the library where to find the
@@ -21,6 +24,7 @@ from pathlib import Path
 __all__ = ["BuildError", "build", "check_interpreter", "command_line"]
 
 LIBRARY = "libhem_pkcs11.so"
+PYTHON_HALF = "libhem_python.so"
 _SHIM = Path(__file__).resolve().parent
 _SOURCES = _SHIM / "src"
 _WARNINGS = ("-Wall", "-Wextra", "-Werror", "-Wstrict-prototypes", "-Wshadow")
@@ -32,12 +36,16 @@ _LINK = (
     "-shared", "-pthread", "-Wl,-z,nodelete", "-Wl,-z,relro", "-Wl,-z,now", "-Wl,-z,noexecstack",
     "-Wl,-z,defs", f"-Wl,-soname,{LIBRARY}",
 )  # fmt: skip
-#: Only the standard's names leave the library.
-_EXPORTS = "{ global: C_*; local: *; };\n"
+#: What each source belongs to; the others are of the entry layer alone.
+_OF_PYTHON, _OF_BOTH = ("python",), ("say",)
+#: Only these names leave the libraries.
+_EXPORTS = {LIBRARY: "C_*", PYTHON_HALF: "hem_python_table"}
 _DECLARATION = "void hem_dispatch(unsigned long *rv, const char *function, const uintptr_t *words);"
-_START = "from _hem_pkcs11 import ffi\nfrom hem_pkcs11 import bridge\n\nbridge.install(ffi)\n"
+_CALLED = "int hem_python_leave(int milliseconds);"
+_START = "from _hem_pkcs11 import ffi, lib\nfrom hem_pkcs11 import bridge\n\nbridge.install(ffi, lib)\n"
 _EMBEDDING = """
 #include "structures.h"
+int hem_python_leave(int milliseconds);
 int hem_load_bridge(void);
 int hem_load_bridge(void) { return cffi_start_python(); }
 """
@@ -61,9 +69,10 @@ def check_interpreter() -> None:
 
 
 def build(target_dir: Path, *, in_place: bool, build_dir: Path | None = None) -> Path:
-    """Build the library into ``target_dir`` and return its path; nothing is done when it is current.
+    """Build both halves into ``target_dir`` and return the path of the one that programs load.
 
-    ``in_place`` also writes ``search-path`` beside it. Raises ``BuildError``.
+    Nothing is done when they are current.
+    ``in_place`` also writes ``search-path`` beside them. Raises ``BuildError``.
     """
     check_interpreter()
     build_dir = build_dir or _SHIM.parent / "build" / f"shim-{sys.implementation.cache_tag}"
@@ -72,7 +81,8 @@ def build(target_dir: Path, *, in_place: bool, build_dir: Path | None = None) ->
     library = target_dir / LIBRARY
     commands = _commands(build_dir, library)
     stamp, wanted = build_dir / f"{LIBRARY}.{_digest([str(library)])[:8]}.stamp", _state(commands)
-    if not (library.exists() and stamp.exists() and stamp.read_text() == wanted):
+    there = library.exists() and library.with_name(PYTHON_HALF).exists()
+    if not (there and stamp.exists() and stamp.read_text() == wanted):
         _generate(build_dir)
         for command in commands:
             _run(command)
@@ -88,10 +98,24 @@ def _generate(build_dir: Path) -> None:
     ffi = FFI()
     ffi.embedding_api(_DECLARATION)
     ffi.cdef((_SOURCES / "structures.h").read_text())
+    ffi.cdef(_CALLED)
     ffi.set_source("_hem_pkcs11", _EMBEDDING)
     ffi.embedding_init_code(_START)
     ffi.emit_c_code(str(build_dir / "embedding.c"))
-    (build_dir / "exports.map").write_text(_EXPORTS)
+    for name, exported in _EXPORTS.items():
+        _export_map(build_dir, name).write_text(f"{{ global: {exported}; local: *; }};\n")
+
+
+def _export_map(build_dir: Path, library: str) -> Path:
+    return build_dir / f"{library}.map"
+
+
+def _libpython() -> Path:
+    """The shared libpython of this interpreter, by its name alone where it is found by that."""
+    name = str(sysconfig.get_config_var("INSTSONAME"))
+    folder = Path(sysconfig.get_config_var("LIBDIR"))
+    places = (folder / name, folder / (sysconfig.get_config_var("MULTIARCH") or "") / name)
+    return next((each for each in places if each.exists()), Path(name))
 
 
 def _commands(build_dir: Path, library: Path) -> list[list[str]]:
@@ -102,13 +126,15 @@ def _commands(build_dir: Path, library: Path) -> list[list[str]]:
     base = Path(sysconfig.get_config_var("prefix") or sys.base_prefix)
     stdlib = Path(paths["stdlib"])
     dynload = Path(sysconfig.get_config_var("DESTSHARED") or stdlib / "lib-dynload")
-    places = [
-        f'-DHEM_{name}="{place}"'
-        for name, place in (("PREFIX", base), ("STDLIB", stdlib), ("DYNLOAD", dynload))
-    ]
+    libpython = _libpython()
+    definitions = {
+        "PREFIX": base, "STDLIB": stdlib, "DYNLOAD": dynload, "LIBPYTHON": libpython,
+        "LIBPYTHON_NAME": libpython.name, "PYTHON_VERSION": sysconfig.get_python_version(),
+    }  # fmt: skip
+    defined = [f'-DHEM_{name}="{value}"' for name, value in definitions.items()]
     ours = sorted(_SOURCES.glob("*.c"))
     commands = [
-        [*compiler, *_COMPILE, *_WARNINGS, *extra, *include, *places, "-c", str(source), "-o",
+        [*compiler, *_COMPILE, *_WARNINGS, *extra, *include, *defined, "-c", str(source), "-o",
          str(build_dir / f"{source.stem}.o")]
         for source in ours
     ]  # fmt: skip
@@ -117,14 +143,19 @@ def _commands(build_dir: Path, library: Path) -> list[list[str]]:
     commands.append(
         [*compiler, *_COMPILE, *extra, "-w", *include, "-c", f"{embedding}.c", "-o", f"{embedding}.o"]
     )
-    objects = [str(build_dir / f"{each}.o") for each in [*(source.stem for source in ours), "embedding"]]
-    libdir = sysconfig.get_config_var("LIBDIR")
-    temporary = library.with_name(f".{library.name}.new")
-    python = [f"-L{libdir}", f"-Wl,-rpath,{libdir}", f"-lpython{sysconfig.get_config_var('LDVERSION')}"]
-    exports = f"-Wl,--version-script={build_dir / 'exports.map'}"
-    commands.append([*compiler, *extra, *objects, "-o", str(temporary), *_LINK, exports, *python, "-ldl"])
-    # A process that has the old library mapped keeps it.
-    commands.append(["mv", "-f", str(temporary), str(library)])
+    entry_layer = [each.stem for each in ours if each.stem not in _OF_PYTHON]
+    halves = {LIBRARY: entry_layer, PYTHON_HALF: [*_OF_PYTHON, *_OF_BOTH, "embedding"]}
+    for name, stems in halves.items():
+        objects = [str(build_dir / f"{each}.o") for each in stems]
+        temporary = library.with_name(f".{name}.new")
+        link = [each.replace(LIBRARY, name) for each in _LINK]
+        if name == PYTHON_HALF:  # Python's symbols come from the process
+            link.remove("-Wl,-z,defs")
+        exports = f"-Wl,--version-script={_export_map(build_dir, name)}"
+        commands.append([*compiler, *extra, *objects, "-o", str(temporary), *link, exports, "-ldl"])
+    # A process that has the old libraries mapped keeps them.
+    for name in reversed(halves):
+        commands.append(["mv", "-f", str(library.with_name(f".{name}.new")), str(library.with_name(name))])
     return commands
 
 

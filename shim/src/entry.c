@@ -23,31 +23,34 @@
 /* --- one way into Python --------------------------------------------------------------- */
 
 /* Python is started without its signal handlers, so a write to a closed connection would end
- * the host with SIGPIPE. Hold that signal back for this thread, and take away one that our
- * own write raised. */
-static void hold_sigpipe(sigset_t *before, bool *was_pending)
+ * the host with SIGPIPE, and a write to a file at the host's limit of sizes (ulimit -f) with
+ * SIGXFSZ. Hold these signals back for this thread, and take away those that our own writes raised. */
+static const int write_signals[] = {SIGPIPE, SIGXFSZ};
+enum { WRITE_SIGNALS = sizeof write_signals / sizeof *write_signals };
+
+static void hold_write_signals(sigset_t *before, sigset_t *ours)
 {
-    sigset_t pipe_only, pending;
+    sigset_t held, pending;
 
     sigemptyset(&pending);
     sigpending(&pending);
-    *was_pending = sigismember(&pending, SIGPIPE) == 1;
-    sigemptyset(&pipe_only);
-    sigaddset(&pipe_only, SIGPIPE);
-    pthread_sigmask(SIG_BLOCK, &pipe_only, before);
+    sigemptyset(&held);
+    sigemptyset(ours);
+    for (size_t i = 0; i < WRITE_SIGNALS; i++) {
+        sigaddset(&held, write_signals[i]);
+        if (sigismember(&pending, write_signals[i]) != 1)
+            sigaddset(ours, write_signals[i]);
+    }
+    pthread_sigmask(SIG_BLOCK, &held, before);
 }
 
-static void release_sigpipe(const sigset_t *before, bool was_pending)
+/* `ours`: those of which none was waiting before. */
+static void release_write_signals(const sigset_t *before, const sigset_t *ours)
 {
-    sigset_t pipe_only;
     const struct timespec now = {0, 0};
 
-    if (!was_pending) {
-        sigemptyset(&pipe_only);
-        sigaddset(&pipe_only, SIGPIPE);
-        while (sigtimedwait(&pipe_only, NULL, &now) == -1 && errno == EINTR)
-            continue;
-    }
+    while (sigtimedwait(ours, NULL, &now) != -1 || errno == EINTR)
+        continue;
     pthread_sigmask(SIG_SETMASK, before, NULL);
 }
 
@@ -103,20 +106,19 @@ static CK_RV call_python(const char *function, const uintptr_t *words, bool read
 {
     /* What is preset stays if Python fails; CKR_ARGUMENTS_BAD tells it that a pointer is missing. */
     CK_RV rv = readable ? CKR_GENERAL_ERROR : CKR_ARGUMENTS_BAD;
-    sigset_t before;
-    bool was_pending;
+    sigset_t before, ours;
     int saved_errno = errno;
     void *openssl_before;
     set_context leave_own_openssl = enter_own_openssl(&openssl_before);
 
-    hold_sigpipe(&before, &was_pending);
+    hold_write_signals(&before, &ours);
     if (strcmp(function, "C_Initialize") == 0 && !hem_python_start())
         rv = CKR_GENERAL_ERROR;
     else if (!hem_python_ready())
         rv = CKR_CRYPTOKI_NOT_INITIALIZED;
     else
-        hem_dispatch(&rv, function, words);
-    release_sigpipe(&before, was_pending);
+        hem_python_call(&rv, function, words);
+    release_write_signals(&before, &ours);
     if (leave_own_openssl != NULL)
         leave_own_openssl(openssl_before);
     errno = saved_errno;

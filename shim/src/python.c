@@ -1,15 +1,15 @@
 /* Starting and keeping a Python interpreter inside somebody else's process.
  *
  * - The interpreter is isolated: no PYTHON* variables, no user site, no site module, no signal
- *   handlers, no byte code written. It finds the standard library where the build saw it and
- *   our packages relative to this library, nowhere else: a foreign environment cannot put its
- *   code in place of ours.
- * - libpython's symbols are made global, since hosts load us RTLD_LOCAL and Python's extension
- *   modules expect to find them.
+ *   handlers, no byte code written, UTF-8 whatever the host's locale. It finds the standard library
+ *   where the build saw it and our packages relative to this library, nowhere else: a foreign
+ *   environment cannot put its code in place of ours.
  * - fork() from C is followed by Python's own hooks; without them a child hangs in its first
  *   call when another thread was inside Python.
- * - A host that runs another Python version already cannot serve us and is refused.
- * - Python is never finalised: exit handlers of the host may still call us.
+ * - We never finalise Python: exit handlers of the host may still call us. A host that is Python
+ *   itself does; from then on every function answers CKR_CRYPTOKI_NOT_INITIALIZED, and a Python that
+ *   the host starts again is not ours to use: what we had in the first one is gone.
+ * - Only the main interpreter serves: a call from a subinterpreter is refused.
  */
 #define _GNU_SOURCE
 #define PY_SSIZE_T_CLEAN
@@ -24,6 +24,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "runtime.h"
 
@@ -39,6 +40,8 @@ static size_t directory_count;
 static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
 static enum { NOT_TRIED, FAILED, READY } state = NOT_TRIED; /* guarded by start_lock */
 static atomic_bool ready;
+static atomic_bool ended;  /* Python has ended, or is about to */
+static atomic_int inside;  /* calls that are in Python */
 static bool interpreter_is_ours; /* written once, before `ready` */
 
 /* --- where our packages are ------------------------------------------------------------ */
@@ -47,7 +50,7 @@ static bool locate_library(char place[PATH_MAX])
 {
     Dl_info info;
 
-    return dladdr((void *)&hem_python_start, &info) != 0 && info.dli_fname != NULL &&
+    return dladdr((void *)&hem_python_table, &info) != 0 && info.dli_fname != NULL &&
            realpath(info.dli_fname, place) != NULL;
 }
 
@@ -134,29 +137,6 @@ static bool find_packages(void)
 #define TEXT_(x) #x
 #define OUR_VERSION TEXT(PY_MAJOR_VERSION) "." TEXT(PY_MINOR_VERSION)
 
-static bool version_fits(void)
-{
-    const char *running = Py_GetVersion();
-
-    if (strncmp(running, OUR_VERSION ".", sizeof OUR_VERSION) == 0)
-        return true;
-    hem_say("this program runs Python %.*s, and the module needs Python %s: the two cannot share "
-            "a process. Run the module in a process of its own: p11-kit server --provider "
-            "MODULE 'pkcs11:', and load p11-kit-client.so here",
-            (int)strcspn(running, " "), running, OUR_VERSION);
-    return false;
-}
-
-/* Loaded with RTLD_LOCAL, as hosts do it, libpython's symbols are invisible to Python's own
- * extension modules. Opening the same library again can only widen their scope. */
-static void make_symbols_global(void)
-{
-    Dl_info info;
-
-    if (dladdr((void *)&Py_InitializeFromConfig, &info) != 0 && info.dli_fname != NULL)
-        (void)dlopen(info.dli_fname, RTLD_LAZY | RTLD_NOLOAD | RTLD_GLOBAL);
-}
-
 static PyStatus append_path(PyConfig *config, const char *path)
 {
     wchar_t *wide = Py_DecodeLocale(path, NULL);
@@ -202,12 +182,24 @@ static PyStatus configure(PyConfig *config)
     return status;
 }
 
+/* Paths of the configuration are UTF-8, and most hosts have called no setlocale(). */
+static PyStatus prepare(void)
+{
+    PyPreConfig config;
+
+    PyPreConfig_InitIsolatedConfig(&config);
+    config.utf8_mode = 1;
+    return Py_PreInitialize(&config);
+}
+
 static bool start_interpreter(void)
 {
     PyConfig config;
+    PyStatus status = prepare();
 
     PyConfig_InitIsolatedConfig(&config);
-    PyStatus status = configure(&config);
+    if (!PyStatus_Exception(status))
+        status = configure(&config);
     if (!PyStatus_Exception(status))
         status = Py_InitializeFromConfig(&config);
     PyConfig_Clear(&config);
@@ -240,11 +232,24 @@ static bool extend_host_path(void)
     return done;
 }
 
+static void python_ended(void)
+{
+    atomic_store(&ended, true);
+}
+
+/* At the very end of Py_Finalize(), should our hook in Python (hem_pkcs11.bridge) not have run. */
+static void watch_the_end(void)
+{
+    PyGILState_STATE held = PyGILState_Ensure();
+
+    (void)Py_AtExit(python_ended);
+    PyGILState_Release(held);
+}
+
 static bool start(void)
 {
-    if (!version_fits() || !find_packages())
+    if (!find_packages())
         return false;
-    make_symbols_global();
     if (Py_IsInitialized()) {
         if (!extend_host_path())
             return false;
@@ -253,6 +258,7 @@ static bool start(void)
             return false;
         interpreter_is_ours = true;
     }
+    watch_the_end();
     if (hem_load_bridge() != 0) {
         hem_say("the module's Python code cannot be loaded from %s", directories[0]);
         return false;
@@ -260,11 +266,58 @@ static bool start(void)
     return true;
 }
 
+/* --- who comes in ------------------------------------------------------------------------ */
+
+/* The thread state that this thread runs Python with now, holding the lock; NULL: it does not. */
+static PyThreadState *running_here(void)
+{
+#if PY_VERSION_HEX >= 0x030d0000
+    return PyThreadState_GetUnchecked();
+#else
+    PyThreadState *current = _PyThreadState_UncheckedGet(); /* until 3.11 of any thread */
+
+    return current != NULL && current == PyGILState_GetThisThreadState() ? current : NULL;
+#endif
+}
+
+static bool in_main_interpreter(void)
+{
+    PyThreadState *mine = running_here();
+
+    if (mine == NULL)
+        mine = PyGILState_GetThisThreadState();
+    return mine == NULL || PyThreadState_GetInterpreter(mine) == PyInterpreterState_Main();
+}
+
+static bool python_is_ending(void)
+{
+#if PY_VERSION_HEX >= 0x030d0000
+    return Py_IsFinalizing();
+#else
+    return _Py_IsFinalizing();
+#endif
+}
+
+/* Whether this thread may be served now; says why not where that is no normal end. */
+static bool may_start(void)
+{
+    const char *why = NULL;
+
+    if (atomic_load(&ended) || python_is_ending())
+        why = "this program's Python has ended, and the module with it; only a new process can use it";
+    else if (Py_IsInitialized() && !in_main_interpreter())
+        why = "called from a subinterpreter of this program's Python: only the main interpreter can use the "
+              "module (mod_wsgi: WSGIApplicationGroup %{GLOBAL}), or a process of its own (p11-kit server)";
+    if (why != NULL)
+        hem_say("%s", why);
+    return why == NULL;
+}
+
 /* Threads of a Python host may come in holding the interpreter's lock, which loading needs in
  * turn: let go of it while waiting for another thread that is loading. */
 static void lock_start(void)
 {
-    if (Py_IsInitialized() && PyGILState_Check()) {
+    if (Py_IsInitialized() && running_here() != NULL) {
         PyThreadState *saved = PyEval_SaveThread();
         pthread_mutex_lock(&start_lock);
         PyEval_RestoreThread(saved);
@@ -273,9 +326,16 @@ static void lock_start(void)
     }
 }
 
-bool hem_python_start(void)
+static bool is_ready(void)
 {
-    if (hem_python_ready())
+    return atomic_load(&ready) && !atomic_load(&ended);
+}
+
+static bool start_once(void)
+{
+    if (!may_start())
+        return false;
+    if (is_ready())
         return true;
     lock_start();
     if (state == NOT_TRIED) {
@@ -287,9 +347,35 @@ bool hem_python_start(void)
     return result;
 }
 
-bool hem_python_ready(void)
+/* Counted, so that the end can wait for those inside: Python kills threads that come back to it
+ * later, wherever they are. */
+static void call(CK_RV *rv, const char *function, const uintptr_t *words)
 {
-    return atomic_load(&ready);
+    atomic_fetch_add(&inside, 1);
+    if (!is_ready() || !Py_IsInitialized() || python_is_ending())
+        *rv = CKR_CRYPTOKI_NOT_INITIALIZED;
+    else if (in_main_interpreter())
+        hem_dispatch(rv, function, words);
+    else
+        (void)may_start(); /* says why not */
+    atomic_fetch_sub(&inside, 1);
+}
+
+int hem_python_leave(int milliseconds)
+{
+    const struct timespec millisecond = {0, 1000000};
+
+    atomic_store(&ended, true);
+    while (atomic_load(&inside) > 0 && milliseconds-- > 0)
+        nanosleep(&millisecond, NULL);
+    return atomic_load(&inside) <= 0;
+}
+
+__attribute__((visibility("default"))) const struct hem_python *hem_python_table(void)
+{
+    static const struct hem_python table = {start_once, is_ready, call};
+
+    return &table;
 }
 
 /* --- fork ------------------------------------------------------------------------------- */
@@ -303,11 +389,11 @@ static void before_fork(void)
 {
     /* A child must not inherit a half-made start. A thread of a Python host cannot wait for one,
      * though: it holds the interpreter's lock, which the start may need. */
-    if (!hem_python_ready() && Py_IsInitialized() && PyGILState_Check())
+    if (!is_ready() && Py_IsInitialized() && running_here() != NULL)
         locked_over_fork = pthread_mutex_trylock(&start_lock) == 0;
     else
         locked_over_fork = pthread_mutex_lock(&start_lock) == 0;
-    hooks_ran = interpreter_is_ours && hem_python_ready();
+    hooks_ran = interpreter_is_ours && is_ready() && Py_IsInitialized() && !python_is_ending();
     if (hooks_ran) {
         held_over_fork = PyGILState_Ensure();
         PyOS_BeforeFork();
@@ -326,6 +412,7 @@ static void after_fork_in_parent(void)
 
 static void after_fork_in_child(void)
 {
+    atomic_store(&inside, 0);
     if (hooks_ran) {
         PyOS_AfterFork_Child();
         PyGILState_Release(held_over_fork);

@@ -7,20 +7,45 @@
 
 #include "cryptoki.h"
 
+/* --- of interpreter.c: finds Python and loads the other half ------------------------------- */
+
 /* Starts Python and loads our package once per process; later calls answer at once what the
  * first one did. Returns false, having said why, when Python cannot serve. Any thread. */
 bool hem_python_start(void);
 
-/* Whether hem_python_start() has succeeded. Never starts anything. */
+/* Whether hem_python_start() has succeeded and Python has not ended since. Never starts anything. */
 bool hem_python_ready(void);
+
+/* Runs a function in Python, once hem_python_ready(). Leaves *rv alone when Python fails; sets
+ * CKR_CRYPTOKI_NOT_INITIALIZED when it has ended meanwhile. */
+void hem_python_call(CK_RV *rv, const char *function, const uintptr_t *words);
+
+/* --- of python.c, the half that is written for Python ---------------------------------------- */
+
+struct hem_python {
+    bool (*start)(void);
+    bool (*ready)(void);
+    void (*call)(CK_RV *rv, const char *function, const uintptr_t *words);
+};
+
+/* The only symbol that libhem_python.so gives away. */
+const struct hem_python *hem_python_table(void);
+
+/* For our Python code, when its interpreter ends: lets no call in any more. Waits at most so many
+ * milliseconds for those that are inside; 1 when none is left, else 0. */
+int hem_python_leave(int milliseconds);
+
+/* --- of say.c, in both halves ----------------------------------------------------------------- */
 
 /* Says one line to people: to standard error, or where HEM_PKCS11_LOG points. */
 void hem_say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Written by cffi: loads our Python code into the running interpreter; 0 = done. */
+/* --- written by cffi, in the half for Python -------------------------------------------------- */
+
+/* Loads our Python code into the running interpreter; 0 = done. */
 int hem_load_bridge(void);
 
-/* Written by cffi: the one way into Python. Leaves *rv alone when Python fails. */
+/* The one way into Python. Leaves *rv alone when Python fails. */
 void hem_dispatch(CK_RV *rv, const char *function, const uintptr_t *words);
 
 #endif

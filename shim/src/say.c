@@ -5,11 +5,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "runtime.h"
 
 static const char PREFIX[] = "hem-pkcs11: ";
+
+/* A terminal, a pipe or a socket. Any other file that has number 2 may be the host's own, and a line
+ * of ours would damage it. */
+static bool for_people(int descriptor)
+{
+    struct stat status;
+
+    return fstat(descriptor, &status) == 0 &&
+           (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || isatty(descriptor));
+}
 
 /* HEM_PKCS11_LOG is stderr, off or FILE, each with an optional :level (see hem_pkcs11/log.py).
  * All levels show what this layer has to say. Returns a descriptor, -1 for none. */
@@ -19,8 +30,10 @@ static int open_log(bool *close_after)
     char path[4096];
 
     *close_after = false;
-    if (setting == NULL || *setting == '\0' || strncmp(setting, "stderr", 6) == 0)
+    if (setting != NULL && strncmp(setting, "stderr", 6) == 0)
         return STDERR_FILENO;
+    if (setting == NULL || *setting == '\0')
+        return for_people(STDERR_FILENO) ? STDERR_FILENO : -1;
     if (strcmp(setting, "off") == 0)
         return -1;
     if (snprintf(path, sizeof path, "%s", setting) >= (int)sizeof path)

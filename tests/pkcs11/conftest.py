@@ -16,7 +16,9 @@ from hem_pkcs11.module import Module
 from hem_pkcs11.values import Mechanism, pack_bool, pack_ulong
 from support.emulator import ServedEmulator
 from support.fake_hem import PIN, FakeHem
+from support.hosts import Host, build_host
 
+from hem_provider import connect
 from hem_provider.config import Config, DeviceConfig, Pkcs11Config
 
 ROOT = Path(__file__).parents[2]
@@ -199,3 +201,26 @@ def device_core() -> type[DeviceCore]:
 @pytest.fixture(scope="session")
 def make_device_core() -> type[DeviceCore]:
     return DeviceCore
+
+
+@pytest.fixture(scope="session")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The host program in C."""
+    return build_host(tmp_path_factory.mktemp("host"))
+
+
+@pytest.fixture(scope="module")
+def key(emulator: ServedEmulator) -> None:
+    """A P-256 signing key on the emulator."""
+    with connect(emulator.https, passphrase=emulator.passphrase, ca_file=emulator.ca_file) as hem:
+        hem.keys.create("SECP256R1", label="hosted", usage={"sign"})
+
+
+@pytest.fixture
+def runs(host: Path, library: Path, environment: dict[str, str]) -> Host:
+    return Host(host, library, environment)
+
+
+@pytest.fixture
+def pin(emulator: ServedEmulator) -> str:
+    return emulator.passphrase

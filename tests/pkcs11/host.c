@@ -6,6 +6,7 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <fcntl.h>
 #include <grp.h>
 #include <pthread.h>
 #include <signal.h>
@@ -13,11 +14,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "cryptoki.h"
+#include "operations.h"
 
 enum { /* positions in the function lists */
     INITIALIZE = 0, FINALIZE = 1, GET_SLOT_LIST = 4, GET_TOKEN_INFO = 6, OPEN_SESSION = 12,
@@ -345,6 +349,103 @@ static CK_RV drop(int number, const char *pin)
     return worst != CKR_OK ? worst : sign_in(session);
 }
 
+/* --- what hosts do to themselves -------------------------------------------------------------- */
+
+/* From now on `who` cannot open what root alone may. */
+static CK_RV become(uid_t who)
+{
+    return setgroups(0, NULL) == 0 && setgid(who) == 0 && setuid(who) == 0 ? CKR_OK : CKR_GENERAL_ERROR;
+}
+
+static CK_RV limit(int what, rlim_t most)
+{
+    const struct rlimit both = {most, most};
+    return setrlimit(what, &both) == 0 ? CKR_OK : CKR_GENERAL_ERROR;
+}
+
+/* A file of the host's own that happens to get number 2. */
+static CK_RV standard_error(const char *path)
+{
+    close(2);
+    return open(path, O_WRONLY | O_CREAT, 0600) == 2 ? CKR_OK : CKR_GENERAL_ERROR;
+}
+
+static CK_RV initialise(CK_FLAGS flags)
+{
+    struct {
+        void *functions[4];
+        CK_FLAGS flags;
+        void *reserved;
+    } arguments = {{NULL}, flags, NULL};
+    return CALL(INITIALIZE)(&arguments);
+}
+
+/* Whether so many slots have a token, asked one after another in this thread or in several. */
+static CK_RV tokens(CK_ULONG wanted)
+{
+    CK_ULONG slots[8], count = 8;
+    CK_RV rv = CALL(GET_SLOT_LIST)((CK_BBOOL)1, slots, &count);
+    return rv != CKR_OK || count == wanted ? rv : 0xBAD;
+}
+
+/* pthread_create() is ours: it counts, and makes the thread by the C library's. */
+static atomic_int threads_made;
+
+int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*run)(void *), void *argument)
+{
+    int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+
+    *(void **)&real = dlsym(RTLD_NEXT, "pthread_create");
+    threads_made++;
+    return real(thread, attributes, run, argument);
+}
+
+static CK_RV surround(const char *command, const char *argument)
+{
+    if (strcmp(command, "setuid") == 0)
+        return become((uid_t)atol(argument));
+    if (strcmp(command, "undump") == 0)
+        return prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 ? CKR_OK : CKR_GENERAL_ERROR;
+    if (strcmp(command, "chroot") == 0)
+        return chroot(argument) == 0 && chdir("/") == 0 ? CKR_OK : CKR_GENERAL_ERROR;
+    if (strcmp(command, "file-size") == 0)
+        return limit(RLIMIT_FSIZE, (rlim_t)atol(argument));
+    if (strcmp(command, "processes") == 0)
+        return limit(RLIMIT_NPROC, (rlim_t)atol(argument));
+    if (strcmp(command, "standard-error") == 0)
+        return standard_error(argument);
+    if (strcmp(command, "init-flags") == 0)
+        return initialise(strtoul(argument, NULL, 0));
+    if (strcmp(command, "tokens") == 0)
+        return tokens(strtoul(argument, NULL, 0));
+    if (strcmp(command, "count-threads") == 0) {
+        threads_made = 0;
+        return CKR_OK;
+    }
+    if (strcmp(command, "threads-made") == 0)
+        return threads_made == atoi(argument) ? CKR_OK : 0xBAD;
+    if (strcmp(command, "all-configured") == 0)
+        return all_configured();
+    if (strcmp(command, "operations") == 0)
+        return all_operations(p11->functions, session, argument);
+    fprintf(stderr, "no command %s\n", command);
+    exit(2);
+}
+
+/* The signal is neither blocked nor ignored, nor does one wait. */
+static CK_RV untouched(int number)
+{
+    sigset_t blocked, waiting;
+    struct sigaction action;
+
+    pthread_sigmask(SIG_SETMASK, NULL, &blocked);
+    sigpending(&waiting);
+    sigaction(number, NULL, &action);
+    return sigismember(&blocked, number) || sigismember(&waiting, number) || action.sa_handler != SIG_DFL
+               ? 0xBAD
+               : CKR_OK;
+}
+
 static void finalize_at_exit(void)
 {
     CALL(FINALIZE)(NULL);
@@ -380,15 +481,11 @@ static CK_RV run(const char *command, const char *argument)
         return drop(atoi(argument), strchr(argument, ',') + 1);
     if (strcmp(command, "atexit") == 0)
         return atexit(finalize_at_exit) == 0 ? CKR_OK : CKR_GENERAL_ERROR;
-    if (strcmp(command, "pipe") == 0) { /* SIGPIPE must be neither blocked nor ignored */
-        sigset_t blocked;
-        struct sigaction action;
-        pthread_sigmask(SIG_SETMASK, NULL, &blocked);
-        sigaction(SIGPIPE, NULL, &action);
-        return !sigismember(&blocked, SIGPIPE) && action.sa_handler == SIG_DFL ? CKR_OK : 0xBAD;
-    }
-    fprintf(stderr, "no command %s\n", command);
-    exit(2);
+    if (strcmp(command, "pipe") == 0)
+        return untouched(SIGPIPE);
+    if (strcmp(command, "write-signals") == 0)
+        return untouched(SIGPIPE) | untouched(SIGXFSZ);
+    return surround(command, argument);
 }
 
 int main(int argc, char **argv)

@@ -3,72 +3,17 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hem_pkcs11.constants import CKR
-from support.emulator import ServedEmulator
-
-from hem_provider import connect
+from support.hosts import COMPILER, PYTHON_HALF, Host, copied
 
 ROOT = Path(__file__).parents[2]
-COMPILER = os.environ.get("CC", "cc").split()
-Run = Callable[..., dict[str, int]]
-
-
-@pytest.fixture(scope="session")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    program = tmp_path_factory.mktemp("host") / "host"
-    source = Path(__file__).with_name("host.c")
-    command = [*COMPILER, "-g", "-O1", "-pthread", f"-I{ROOT / 'shim' / 'src'}", str(source)]
-    subprocess.run([*command, "-o", str(program), "-ldl"], check=True)
-    return program
-
-
-@pytest.fixture(scope="module")
-def key(emulator: ServedEmulator) -> None:
-    """A P-256 signing key on the emulator."""
-    with connect(emulator.https, passphrase=emulator.passphrase, ca_file=emulator.ca_file) as hem:
-        hem.keys.create("SECP256R1", label="hosted", usage={"sign"})
-
-
-class Host:
-    """Runs the program and keeps what it said."""
-
-    def __init__(self, program: Path, library: Path, environment: dict[str, str]) -> None:
-        self.program, self.library, self.environment = program, library, environment
-        self.said = ""
-
-    def run(self, *commands: str, **changes: str) -> list[int]:
-        """The return value of each command."""
-        done = subprocess.run(
-            [str(self.program), str(self.library), *commands],
-            env=self.environment | changes,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        self.said = done.stderr + done.stdout
-        assert done.returncode == 0, self.said
-        lines = [line.split() for line in done.stdout.splitlines() if " 0" in line]
-        return [int(value, 16) for name, value in lines if not name.startswith(("child", "workers"))]
-
-
-@pytest.fixture
-def runs(host: Path, library: Path, environment: dict[str, str]) -> Host:
-    return Host(host, library, environment)
-
-
-@pytest.fixture
-def pin(emulator: ServedEmulator) -> str:
-    return emulator.passphrase
 
 
 @pytest.mark.usefixtures("key")
@@ -103,9 +48,7 @@ def test_nothing_answers_before_initialising_and_after_finalising(runs: Host) ->
 
 
 def test_before_initialising_python_is_not_even_started(runs: Host, tmp_path: Path) -> None:
-    copy = tmp_path / runs.library.name
-    shutil.copy(runs.library, copy)  # no packages beside it: starting would say so
-    runs.library = copy
+    runs.library = copied(runs.library, tmp_path)  # no packages beside it: starting would say so
     assert runs.run("open") == [CKR.CRYPTOKI_NOT_INITIALIZED]
     assert runs.said.count("hem-pkcs11") == 0
 
@@ -145,9 +88,7 @@ def test_hostile_python_variables_have_no_effect(runs: Host, pin: str, tmp_path:
 
 def test_a_library_without_its_packages_answers_an_error(runs: Host, tmp_path: Path) -> None:
     place = tmp_path / "elsewhere" / "hem_pkcs11"
-    place.mkdir(parents=True)
-    shutil.copy(runs.library, place)
-    runs.library = place / runs.library.name
+    runs.library = copied(runs.library, place)
     assert runs.run("init", "init", "open") == [
         CKR.GENERAL_ERROR,
         CKR.GENERAL_ERROR,
@@ -158,12 +99,11 @@ def test_a_library_without_its_packages_answers_an_error(runs: Host, tmp_path: P
 
 def test_a_python_that_cannot_start_answers_an_error(runs: Host, tmp_path: Path) -> None:
     stdlib = sysconfig.get_paths()["stdlib"].encode()
-    content = runs.library.read_bytes()
+    runs.library = copied(runs.library, tmp_path / "hem_pkcs11")
+    broken = runs.library.with_name(PYTHON_HALF)
+    content = broken.read_bytes()
     assert stdlib in content
-    broken = tmp_path / "hem_pkcs11" / runs.library.name
-    broken.parent.mkdir()
     broken.write_bytes(content.replace(stdlib, b"/nowhere".ljust(len(stdlib), b"/")))
-    runs.library = broken
     assert runs.run("init", "open") == [CKR.GENERAL_ERROR, CKR.CRYPTOKI_NOT_INITIALIZED]
     assert "cannot start" in runs.said
 
@@ -186,12 +126,11 @@ def test_a_host_with_another_python_version_is_refused_with_a_way_out(runs: Host
 @pytest.mark.parametrize("mode", [0o666, 0o664])
 def test_a_search_path_that_others_may_write_is_refused(runs: Host, tmp_path: Path, mode: int) -> None:
     place = tmp_path / "hem_pkcs11"
-    place.mkdir(mode=0o755)
-    shutil.copy(runs.library, place)
+    runs.library = copied(runs.library, place)
+    place.chmod(0o755)
     path = place / "search-path"
     path.write_text(f"{ROOT}\n{ROOT / 'shim'}\n")
     path.chmod(mode)
-    runs.library = place / runs.library.name
     assert runs.run("init") == [CKR.GENERAL_ERROR]
     assert "chmod go-w" in runs.said
     path.chmod(0o644)
@@ -200,10 +139,7 @@ def test_a_search_path_that_others_may_write_is_refused(runs: Host, tmp_path: Pa
 
 
 def test_the_message_goes_where_the_log_variable_says(runs: Host, tmp_path: Path) -> None:
-    copy = tmp_path / "hem_pkcs11" / runs.library.name
-    copy.parent.mkdir()
-    shutil.copy(runs.library, copy)
-    runs.library = copy
+    runs.library = copied(runs.library, tmp_path / "hem_pkcs11")
     log = tmp_path / "log"
     runs.run("init", HEM_PKCS11_LOG=f"{log}:debug")
     assert "cannot be loaded" in log.read_text()

@@ -6,7 +6,9 @@ return value at CKR_GENERAL_ERROR, where the C layer put it.
 
 from __future__ import annotations
 
+import atexit
 import os
+from functools import partial
 from typing import Any
 
 from hem_pkcs11.bridge.memory import Memory
@@ -19,27 +21,42 @@ from hem_pkcs11.returns import Pkcs11Error, return_value
 
 __all__ = ["Bridge", "install"]
 
+#: How long an ending Python waits for calls of other threads, in milliseconds.
+_LEAVE = 1000
 
-def install(ffi: Any) -> None:
-    """Make ``hem_dispatch`` answer the C layer; once per process."""
+
+def install(ffi: Any, lib: Any) -> None:
+    """Make ``hem_dispatch`` answer the C layer; once per process. ``lib``: what C offers us."""
     from hem_pkcs11.host import HostError, check_host
 
     define = ffi.def_extern(name="hem_dispatch", onerror=_report)
+    module = Module()
+    atexit.register(_end, lib, module)
     try:
         check_host()
     except HostError as error:
         log.error(str(error))
-        define(_refuse)
+        define(partial(_refuse, ffi))
         return
-    module = Module()
     bridge = Bridge(ffi, module)
     # The C layer runs Python's fork hooks in hosts that are not Python.
     os.register_at_fork(after_in_child=module.abandon)
     define(bridge.dispatch)
 
 
-def _refuse(_rv: Any, _function: Any, _words: Any) -> None:
-    """Leaves the return value at CKR_GENERAL_ERROR."""
+def _end(lib: Any, module: Module) -> None:
+    """The host's Python ends: nobody is let in any more, and what is open is closed.
+
+    Not while a call is still busy: its thread holds locks, and has the host's end to fear anyway.
+    """
+    if lib.hem_python_leave(_LEAVE) and module.initialized_in == os.getpid():
+        module.stop()
+
+
+def _refuse(ffi: Any, rv: Any, function: Any, _words: Any) -> None:
+    """For C_Initialize leaves the return value at CKR_GENERAL_ERROR."""
+    if ffi.string(function) != b"C_Initialize":
+        rv[0] = CKR.CRYPTOKI_NOT_INITIALIZED
 
 
 def _report(kind: type[BaseException], _error: BaseException, _trace: object) -> None:

@@ -1,0 +1,144 @@
+/* Which Python serves this process, and the half of this library that is written for it.
+ *
+ * A process has one Python at most, and it need not be the one we were built for: the program may be
+ * a python3 with the interpreter inside, or may have loaded a libpython of its own. So this half
+ * is not linked with libpython. It looks for the process's own interpreter first, brings ours where
+ * there is none, refuses another version, and only then loads libhem_python.so, whose Python symbols
+ * the loader then finds where everybody else's are: in the program, or in the one libpython that is
+ * global. (Linked with libpython and loaded with RTLD_DEEPBIND, as pkcs11-provider does it, we would
+ * have bound to a second, uninitialised interpreter.)
+ */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <limits.h>
+#include <link.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime.h"
+
+#ifndef HEM_LIBPYTHON
+#error "build_module.py defines HEM_LIBPYTHON, HEM_LIBPYTHON_NAME and HEM_PYTHON_VERSION"
+#endif
+
+#define OTHER_HALF "libhem_python.so"
+
+static _Atomic(const struct hem_python *) python; /* NULL: not loaded */
+static atomic_bool refused;
+
+typedef const char *(*version_function)(void);
+
+static bool version_fits(version_function get_version)
+{
+    const char *running = get_version();
+
+    if (strncmp(running, HEM_PYTHON_VERSION ".", sizeof HEM_PYTHON_VERSION) == 0)
+        return true;
+    hem_say("this program runs Python %.*s, and the module needs Python %s: the two cannot share "
+            "a process. Run the module in a process of its own: p11-kit server --provider "
+            "MODULE 'pkcs11:', and load p11-kit-client.so here",
+            (int)strcspn(running, " "), running, HEM_PYTHON_VERSION);
+    return false;
+}
+
+/* dl_iterate_phdr: keeps the path of a libpythonX.Y that somebody has loaded. */
+static int is_libpython(struct dl_phdr_info *info, size_t size, void *path)
+{
+    const char *slash = strrchr(info->dlpi_name, '/');
+    int major, minor;
+
+    (void)size;
+    if (sscanf(slash == NULL ? info->dlpi_name : slash + 1, "libpython%d.%d", &major, &minor) != 2 ||
+        strlen(info->dlpi_name) >= PATH_MAX)
+        return 0;
+    strcpy(path, info->dlpi_name);
+    return 1;
+}
+
+static version_function version_in(void *library)
+{
+    version_function found = NULL;
+
+    if (library != NULL)
+        *(void **)&found = dlsym(library, "Py_GetVersion");
+    return found;
+}
+
+/* Loaded RTLD_LOCAL, libpython's symbols are invisible to Python's extension modules and to our
+ * other half. Opening the same library again can only widen their scope. */
+static bool make_global(const char *path)
+{
+    return dlopen(path, RTLD_LAZY | RTLD_NOLOAD | RTLD_GLOBAL) != NULL;
+}
+
+static bool bring_our_own(void)
+{
+    if (dlopen(HEM_LIBPYTHON, RTLD_NOW | RTLD_GLOBAL) != NULL ||
+        dlopen(HEM_LIBPYTHON_NAME, RTLD_NOW | RTLD_GLOBAL) != NULL)
+        return true;
+    hem_say("Python %s cannot be loaded: %s", HEM_PYTHON_VERSION, dlerror());
+    return false;
+}
+
+/* The process's Python, ours where it has none, with its symbols global. */
+static bool find_python(void)
+{
+    char path[PATH_MAX] = "";
+    version_function get_version = version_in(dlopen(NULL, RTLD_LAZY));
+
+    if (get_version != NULL)
+        return version_fits(get_version);
+    if (dl_iterate_phdr(is_libpython, path) == 0)
+        return bring_our_own();
+    get_version = version_in(dlopen(path, RTLD_LAZY | RTLD_NOLOAD));
+    return get_version != NULL && version_fits(get_version) && make_global(path);
+}
+
+static const struct hem_python *load_other_half(void)
+{
+    char path[PATH_MAX + sizeof OTHER_HALF], here[PATH_MAX];
+    const struct hem_python *(*table)(void);
+    Dl_info info;
+
+    if (dladdr((void *)&hem_python_start, &info) == 0 || info.dli_fname == NULL ||
+        realpath(info.dli_fname, here) == NULL) {
+        hem_say("cannot find out where this library lies");
+        return NULL;
+    }
+    snprintf(path, sizeof path, "%.*s" OTHER_HALF, (int)(strrchr(here, '/') - here + 1), here);
+    void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+    *(void **)&table = library == NULL ? NULL : dlsym(library, "hem_python_table");
+    if (table == NULL) {
+        hem_say("the module's other half cannot be loaded: %s", dlerror());
+        return NULL;
+    }
+    return table();
+}
+
+bool hem_python_start(void)
+{
+    /* Without a lock: whoever is second finds the same interpreter and the same library. */
+    if (atomic_load(&python) == NULL && !atomic_load(&refused)) {
+        const struct hem_python *found = find_python() ? load_other_half() : NULL;
+        if (found == NULL)
+            atomic_store(&refused, true);
+        else
+            atomic_store(&python, found);
+    }
+    const struct hem_python *found = atomic_load(&python);
+    return found != NULL && found->start();
+}
+
+bool hem_python_ready(void)
+{
+    const struct hem_python *found = atomic_load(&python);
+
+    return found != NULL && found->ready();
+}
+
+void hem_python_call(CK_RV *rv, const char *function, const uintptr_t *words)
+{
+    atomic_load(&python)->call(rv, function, words);
+}
