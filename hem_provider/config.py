@@ -38,7 +38,7 @@ from hem_provider.settings import (
     from_text,
     same_url,
 )
-from hem_provider.trust import privileges_raised
+from hem_provider.trust import ignored_variables, privileges_raised
 
 __all__ = [
     "DEFAULT_CLOUD_URL",
@@ -206,6 +206,8 @@ def load_config(path: Path | None = None) -> Config:
     Raises ``HemConfigError`` naming file, line, setting and what is accepted.
     """
     if path is None:
+        if ignored := ignored_variables():
+            _log_ignored(ignored)
         path = config_path()
         if path is None:
             return _from_environment(os.environ)
@@ -215,6 +217,16 @@ def load_config(path: Path | None = None) -> Config:
         if not named and not _is_there(path):
             return Config(passed_over=_passed_over())
     return _from_file(path)
+
+
+def _log_ignored(variables: tuple[str, ...]) -> None:
+    import logging  # for this rare case only
+
+    logging.getLogger("hem_provider").warning(
+        "raised privileges: the environment is ignored (%s); only %s counts",
+        ", ".join(variables),
+        SYSTEM_FILE,
+    )
 
 
 def device_from_url(url: str, **settings: object) -> DeviceConfig:

@@ -20,29 +20,47 @@ from shlex import quote
 
 from hem_provider.errors import HemConfigError
 
-__all__ = ["check_folders", "check_not_writable_by_others", "check_status", "privileges_raised"]
+__all__ = [
+    "check_folders",
+    "check_not_writable_by_others",
+    "check_status",
+    "ignored_variables",
+    "privileges_raised",
+]
 
 _AT_SECURE = 23
 _WORD = struct.calcsize("L")
 
 
+#: Beginnings of the names of variables that we follow where the environment can be believed.
+_OURS = ("HEM_", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME")
+
+
 @cache
 def privileges_raised() -> bool:
-    """Whether the process was started with more rights than its caller has (``AT_SECURE``).
+    """Whether the process was started with more rights than its caller has: ``getauxval(AT_SECURE)``.
 
-    True for set-user-id, set-group-id and file-capability programs, see getauxval(3); also
-    when the kernel does not say.
+    The kernel's word alone, as for the C library's ``secure_getenv``: true for set-user-id,
+    set-group-id and file-capability programs. A process that gave up rights later, or hides itself
+    from debuggers, still has the environment that it was started with.
     """
-    if os.getuid() != os.geteuid() or os.getgid() != os.getegid():
-        return True
     try:
         vector = Path("/proc/self/auxv").read_bytes()
-    except PermissionError:
-        return True  # the kernel hides it from processes it does not trust to be dumped
-    except OSError:
-        return False  # no /proc: the identities above are all there is to ask
+    except OSError:  # not readable after setuid(2), nor without /proc; the C library has a copy
+        import ctypes  # seldom needed, and not cheap to load
+
+        getauxval = ctypes.CDLL(None).getauxval
+        getauxval.restype, getauxval.argtypes = ctypes.c_ulong, (ctypes.c_ulong,)
+        return bool(getauxval(_AT_SECURE))
     pairs = struct.iter_unpack("LL", vector[: len(vector) // (2 * _WORD) * 2 * _WORD])
     return any(tag == _AT_SECURE and value != 0 for tag, value in pairs)
+
+
+def ignored_variables() -> tuple[str, ...]:
+    """Variables that are set for us and not followed, since privileges are raised."""
+    if not privileges_raised():
+        return ()
+    return tuple(sorted(name for name in os.environ if name.startswith(_OURS)))
 
 
 #: Directories that are everybody's, whose modes are not ours to advise on.
