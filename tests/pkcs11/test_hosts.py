@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hem_pkcs11.constants import CKR
+from support.emulator import ServedEmulator
 from support.hosts import COMPILER, PYTHON_HALF, Host, copied
 
 ROOT = Path(__file__).parents[2]

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKF, CKR
 from hem_pkcs11.functions.sessions import destroy_session_objects
+from hem_pkcs11.kept_code import keep_code
 from hem_pkcs11.log import log
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.slots import make_slots
 from hem_pkcs11.values import InitializeArguments
 from hem_provider._version import __version__
+from hem_provider.ahead import forget, keep
 from hem_provider.threads import allow_threads
 
 if TYPE_CHECKING:
     from hem_pkcs11.module import Module
+    from hem_provider.config import Config
 
 __all__ = ["CRYPTOKI_VERSION", "LIBRARY_VERSION", "finalize", "get_info", "initialize"]
 
@@ -25,7 +29,8 @@ LIBRARY_VERSION = (int(__version__.split(".")[0]), int(__version__.split(".")[1]
 
 
 def initialize(module: Module, arguments: InitializeArguments | None) -> None:
-    """Read the configuration; no device is asked for anything.
+    """Read the configuration, and all code and files that later calls may need; no device is asked for
+    anything. Afterwards the host may change its root directory or give up its rights.
 
     A configuration that is wrong or may be written by others gives CKR_GENERAL_ERROR: hosts such
     as p11-kit then leave the module out and go on, where success without slots would hide the
@@ -38,17 +43,34 @@ def initialize(module: Module, arguments: InitializeArguments | None) -> None:
         # insists on its own functions alone cannot be served.
         if arguments.mutex_functions and not arguments.flags & CKF.OS_LOCKING_OK:
             raise Pkcs11Error(CKR.CANT_LOCK, "the module locks by the operating system's means only")
-    from hem_provider.trust import privileges_raised
+    from hem_provider.trust import ignored_variables, privileges_raised
 
     with module.turning:
         if module.initialized_in is not None:
             raise Pkcs11Error(CKR.CRYPTOKI_ALREADY_INITIALIZED)
         log.configure(os.environ, trusted=not privileges_raised())
         allow_threads(arguments is None or not arguments.flags & CKF.LIBRARY_CANT_CREATE_OS_THREADS)
+        if ignored := ignored_variables():
+            log.adopt("hem_provider")  # which says it too, of the configuration
+            log.error(f"raised privileges: the environment is ignored ({', '.join(ignored)})")
         config = module.load_config()
         if config.passed_over:
             log.error(f"no HEM is configured: {config.passed_over}")
+        keep_code(config)
+        _read_ahead(config)
         module.start(config, make_slots(config, module.open_device))
+
+
+def _read_ahead(config: Config) -> None:
+    """The files that devices need later. Passphrases only in a process that has root's rights to give up."""
+    from hem_provider.passphrase import passphrase_from_file
+
+    for device in config.devices:
+        for authorities in (device.ca_file, device.cloud_ca_file):
+            if authorities is not None:
+                keep(authorities, Path.read_bytes)
+        if device.passphrase_file is not None and os.geteuid() == 0:
+            keep(device.passphrase_file, lambda path: passphrase_from_file(path).encode())
 
 
 def finalize(module: Module, reserved: bool) -> None:
@@ -63,6 +85,7 @@ def finalize(module: Module, reserved: bool) -> None:
                 session.tell(session.shut)
                 destroy_session_objects(session)
         module.stop()
+        forget()
 
 
 def get_info(_: Module) -> tuple[tuple[int, int], str, str, tuple[int, int]]:

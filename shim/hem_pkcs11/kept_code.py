@@ -1,0 +1,189 @@
+"""All code that calls may need later, read from ``C_Initialize`` on.
+
+A host may change its root directory, or give up the rights to read our code, or have the package
+upgraded under it, once the module is initialised. Importing everything at once would take the start
+five times as long, though, as most of it is for the first request to a device. So modules in Python are
+read, and executed when somebody imports them; those in C are loaded. In an interpreter that is the
+host's own, where importing is the host's affair, they are imported as usual.
+
+What is listed here is tried by the tests: in another root directory all operations must work.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import marshal
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from importlib.machinery import ExtensionFileLoader, ModuleSpec, PathFinder, SourceFileLoader
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hem_pkcs11.host import hosted
+from hem_pkcs11.log import log
+
+if TYPE_CHECKING:
+    from types import CodeType, ModuleType
+
+    from hem_provider.config import Config
+
+__all__ = ["keep_code", "needed_modules"]
+
+#: Packages of which every module is needed, and what is not (by beginnings). The emulator is for trying
+#: things out: its code is read when it is used.
+PACKAGES = (
+    "hem_pkcs11", "hem_provider",
+    "certifi", "charset_normalizer", "cryptography", "idna", "requests", "urllib3",
+)  # fmt: skip
+NOT_NEEDED = tuple(
+    """
+    certifi.__main__ certifi.tests charset_normalizer.__main__ charset_normalizer.cli
+    cryptography.hazmat.asn1 cryptography.hazmat.primitives.serialization.pkcs cryptography.utils_
+    hem_pkcs11.lib hem_provider.adapters hem_provider.cli hem_provider.emulator idna.__main__ idna.cli
+    idna.codec idna.compat requests.help urllib3.contrib urllib3.http2.connection
+    """.split()  # noqa: SIM905 - a list of quoted names would be twice as long
+)
+#: What these and we use of the standard library. A name that this Python has not is left out.
+STANDARD = tuple(
+    """
+    __future__ _bisect _blake2 _collections_abc _compat_pickle _compression _contextvars _csv _datetime
+    _hashlib _heapq _json _pickle _posixsubprocess _queue _random _sha1 _sha2 _sha256 _sha3 _sha512
+    _socket _ssl _struct _weakrefset abc argparse array ast atexit base64 binascii bisect calendar
+    codecs collections collections.abc concurrent concurrent.futures concurrent.futures._base contextlib
+    contextvars copy copyreg csv dataclasses datetime dis email email._encoded_words email._parseaddr
+    email._policybase email.base64mime email.charset email.encoders email.errors email.feedparser
+    email.header email.iterators email.message email.parser email.quoprimime email.utils encodings.ascii
+    encodings.idna encodings.latin_1 encodings.utf_8 enum errno fcntl fnmatch functools genericpath
+    getpass gettext grp gzip hashlib heapq hmac html html.entities http http.client http.cookiejar
+    http.cookies importlib importlib._abc importlib._adapters importlib._common importlib.abc
+    importlib.metadata importlib.metadata._adapters importlib.metadata._collections
+    importlib.metadata._functools importlib.metadata._itertools importlib.metadata._meta
+    importlib.metadata._text importlib.metadata._typing importlib.metadata.diagnose importlib.readers
+    importlib.resources importlib.resources._adapters importlib.resources._common
+    importlib.resources._functional importlib.resources._itertools importlib.resources._legacy
+    importlib.resources.abc importlib.resources.readers inspect io ipaddress json json.decoder
+    json.encoder json.scanner keyword linecache locale logging marshal math mimetypes netrc ntpath
+    numbers opcode operator os pathlib pathlib._abc pathlib._local pickle platform posixpath pwd queue
+    quopri random re re._casefix re._compiler re._constants re._parser reprlib resource secrets select
+    selectors shlex shutil signal socket ssl stat string stringprep struct subprocess tempfile termios
+    textwrap threading time token tokenize tomllib tomllib._parser tomllib._re tomllib._types traceback
+    types typing unicodedata urllib urllib.error urllib.parse urllib.request urllib.response warnings
+    weakref zipfile zipimport zlib
+    """.split()  # noqa: SIM905 - a list of quoted names would be twice as long
+)
+
+
+def keep_code(config: Config) -> None:
+    """Have all code at hand that the configured devices can need; once per process."""
+    if not config.devices or _Finder.of_this_process is not None:
+        return
+    finder = _Finder.of_this_process = _Finder()
+    if hosted():
+        for name in ("hem_provider.device", "hem_provider.rest.http", "hem_provider.rest.tls"):
+            importlib.import_module(name)
+        return
+    in_c = [name for name in needed_modules() if finder.keep(name)]
+    sys.meta_path.insert(0, finder)
+    for name in in_c:
+        try:
+            importlib.import_module(name)
+        except ImportError as error:
+            log.info(f"{name} cannot be loaded: {error}")
+
+
+def needed_modules() -> Iterator[str]:
+    """The names, packages before what is in them."""
+    yield from STANDARD
+    for package in PACKAGES:
+        yield from _modules_of(package)
+
+
+def _modules_of(package: str) -> Iterator[str]:
+    spec = importlib.util.find_spec(package)
+    pending = [] if spec is None else [(package, list(spec.submodule_search_locations or ()))]
+    while pending:
+        name, folders = pending.pop()
+        yield name
+        for entry in (each for folder in folders for each in os.scandir(folder)):
+            module = f"{name}.{entry.name.split('.')[0]}"
+            if entry.name.startswith(("__init__", "__pycache__")) or module.startswith(NOT_NEEDED):
+                continue
+            if entry.is_dir():
+                pending.append((module, [entry.path]))
+            elif entry.name.endswith((".py", ".so")):
+                yield module
+
+
+class _Loader(SourceFileLoader):
+    """Has read its file: the bytecode where that is good, else the source."""
+
+    def __init__(self, name: str, path: str) -> None:
+        super().__init__(name, path)
+        self._bytecode = self._good_bytecode()
+        self._source = b"" if self._bytecode else super().get_data(path)
+
+    def _good_bytecode(self) -> bytes:
+        """Of a file that belongs to the source as it is (PEP 552); empty when there is none."""
+        try:
+            content = super().get_data(importlib.util.cache_from_source(self.path))
+            status = Path(self.path).stat()
+        except (OSError, NotImplementedError):
+            return b""
+        stamp = b"".join(n.to_bytes(4, "little") for n in (0, int(status.st_mtime), status.st_size))
+        return content[16:] if content[:16] == importlib.util.MAGIC_NUMBER + stamp else b""
+
+    def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - the import system's signature
+        if self._bytecode:
+            code: CodeType = marshal.loads(self._bytecode)  # noqa: S302 - as the import system itself does
+            return code
+        return compile(self._source, self.path, "exec", dont_inherit=True)
+
+
+class _Finder:
+    """Gives what was read ahead; first in ``sys.meta_path``."""
+
+    of_this_process: _Finder | None = None
+
+    def __init__(self) -> None:
+        self._specs: dict[str, ModuleSpec] = {}
+        self._folders: dict[str, Sequence[str] | None] = {}
+
+    def keep(self, name: str) -> bool:
+        """Read the module's file; whether it is one in C, to be imported instead."""
+        if name in sys.modules:
+            return False
+        parent, _, own = name.rpartition(".")
+        folder = self._folder(parent)
+        spec = None if folder == [] else PathFinder.find_spec(name, folder)
+        if spec is None or spec.origin is None:
+            return False
+        self._folders[name] = spec.submodule_search_locations
+        source = Path(spec.origin).with_name(f"{own}.py")
+        if isinstance(spec.loader, ExtensionFileLoader) and source.exists():  # compiled for speed alone
+            spec = ModuleSpec(name, SourceFileLoader(name, str(source)), origin=str(source))
+            spec.has_location = True
+        if isinstance(spec.loader, SourceFileLoader):
+            spec.loader = _Loader(name, str(spec.origin))
+            self._specs[name] = spec
+        return isinstance(spec.loader, ExtensionFileLoader)
+
+    def _folder(self, package: str) -> Sequence[str] | None:
+        """Where the modules of a package are; empty where it is none, ``None`` for no package at all."""
+        if not package:
+            return None
+        if package in sys.modules:
+            return list(getattr(sys.modules[package], "__path__", ()))
+        return self._folders.get(package) or []
+
+    def left(self) -> list[str]:
+        """The names that nobody has imported."""
+        return list(self._specs)
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """As the import system asks; each module is given once."""
+        del path, target
+        return self._specs.pop(name, None)
