@@ -1,4 +1,7 @@
 /* The engine: what OpenSSL asks of it, and its control commands. */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -160,14 +163,39 @@ static int destroy(ENGINE *engine)
     return 1;
 }
 
-static const char *known_id(const char *id)
+/* Programs that load an engine from a file take the file's path, or a part of its name, for the id, and
+ * ask for that id later. A part: without folder, "lib" or ".so". */
+static bool is_named_after(const char *id, const char *file)
 {
-    if (id == NULL)
+    const char *slash = strrchr(file, '/');
+    const char *name = slash == NULL ? file : slash + 1;
+    const char *forms[] = {name, strncmp(name, "lib", 3) == 0 ? name + 3 : name};
+
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        size_t stem = strcspn(forms[i], ".");
+        if (strcmp(id, forms[i]) == 0 || (strlen(id) == stem && strncmp(id, forms[i], stem) == 0))
+            return true;
+    }
+    return false;
+}
+
+/* The id to have, when `wanted` is one of ours; stays in place. */
+static const char *known_id(const char *wanted)
+{
+    static char derived[PATH_MAX];
+    Dl_info here;
+
+    if (wanted == NULL)
         return engine_ids[0];
     for (size_t i = 0; i < sizeof engine_ids / sizeof *engine_ids; i++)
-        if (strcmp(id, engine_ids[i]) == 0)
+        if (strcmp(wanted, engine_ids[i]) == 0)
             return engine_ids[i];
-    return NULL;
+    bool path = strchr(wanted, '/') != NULL;
+    if (strlen(wanted) >= sizeof derived || dladdr(engine_ids, &here) == 0 || here.dli_fname == NULL ||
+        !(path || is_named_after(wanted, here.dli_fname)))
+        return NULL;
+    strcpy(derived, wanted);
+    return derived;
 }
 
 static int bind(ENGINE *engine, const char *wanted_id)

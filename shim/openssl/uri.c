@@ -1,4 +1,9 @@
-/* RFC 7512: pk11-URI = "pkcs11:" pk11-path [ "?" pk11-query ]. Needs nothing but the C library. */
+/* RFC 7512: pk11-URI = "pkcs11:" pk11-path [ "?" pk11-query ]. Needs nothing but the C library.
+ *
+ * Programs and their users have learned from libp11, whose engine id we answer to as well: what its
+ * engine accepts, ours does. It knows no difference between path and query, takes any character as it
+ * stands, a separator at the end, and the names that were before there were URIs: slot_N-label_TEXT,
+ * slot_N-id_HEX, label_TEXT, id_HEX, N:HEX. */
 #define _GNU_SOURCE
 #include "uri.h"
 
@@ -11,26 +16,26 @@ enum { TEXT_MAX = 4096, SCHEME_LENGTH = sizeof "pkcs11:" - 1, KID_DIGITS = 32 };
 
 static const struct attribute {
     const char *name;
-    bool query;
     size_t place;
 } attributes[] = {
-    {"token", false, offsetof(struct hem_name, token)},
-    {"manufacturer", false, offsetof(struct hem_name, manufacturer)},
-    {"model", false, offsetof(struct hem_name, model)},
-    {"serial", false, offsetof(struct hem_name, serial)},
-    {"slot-id", false, offsetof(struct hem_name, slot_id)},
-    {"slot-description", false, offsetof(struct hem_name, slot_description)},
-    {"slot-manufacturer", false, offsetof(struct hem_name, slot_manufacturer)},
-    {"library-description", false, offsetof(struct hem_name, library_description)},
-    {"library-manufacturer", false, offsetof(struct hem_name, library_manufacturer)},
-    {"library-version", false, offsetof(struct hem_name, library_version)},
-    {"object", false, offsetof(struct hem_name, object)},
-    {"id", false, offsetof(struct hem_name, id)},
-    {"type", false, offsetof(struct hem_name, type)},
-    {"pin-value", true, offsetof(struct hem_name, pin_value)},
-    {"pin-source", true, offsetof(struct hem_name, pin_source)},
-    {"module-name", true, offsetof(struct hem_name, module_name)},
-    {"module-path", true, offsetof(struct hem_name, module_path)},
+    {"token", offsetof(struct hem_name, token)},
+    {"manufacturer", offsetof(struct hem_name, manufacturer)},
+    {"model", offsetof(struct hem_name, model)},
+    {"serial", offsetof(struct hem_name, serial)},
+    {"slot-id", offsetof(struct hem_name, slot_id)},
+    {"slot-description", offsetof(struct hem_name, slot_description)},
+    {"slot-manufacturer", offsetof(struct hem_name, slot_manufacturer)},
+    {"library-description", offsetof(struct hem_name, library_description)},
+    {"library-manufacturer", offsetof(struct hem_name, library_manufacturer)},
+    {"library-version", offsetof(struct hem_name, library_version)},
+    {"object", offsetof(struct hem_name, object)},
+    {"id", offsetof(struct hem_name, id)},
+    {"type", offsetof(struct hem_name, type)},
+    {"object-type", offsetof(struct hem_name, type)},
+    {"pin-value", offsetof(struct hem_name, pin_value)},
+    {"pin-source", offsetof(struct hem_name, pin_source)},
+    {"module-name", offsetof(struct hem_name, module_name)},
+    {"module-path", offsetof(struct hem_name, module_path)},
 };
 enum { ATTRIBUTES = sizeof attributes / sizeof *attributes };
 
@@ -57,15 +62,6 @@ static int hex_digit(char digit)
     return found - digits < 16 ? (int)(found - digits) : (int)(found - digits) - 6;
 }
 
-/* §2.3 allows these unescaped in a value, "/" in the query only; letters and digits apart. We also
- * take "/" in the path, where it is unambiguous. */
-static bool allowed(char c, bool query)
-{
-    if ((c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z'))
-        return true;
-    return c != '\0' && strchr(query ? "-._~:[]@!$'()*+,=/?|" : "-._~:[]@!$'()*+,=&/", c) != NULL;
-}
-
 static bool copy(struct hem_text *text, const char *start, size_t length)
 {
     text->data = malloc(length + 1);
@@ -78,7 +74,7 @@ static bool copy(struct hem_text *text, const char *start, size_t length)
 }
 
 /* Decodes a value; returns the place of what is wrong, or NULL. */
-static const char *decode(struct hem_text *text, const char *start, size_t length, bool query)
+static const char *decode(struct hem_text *text, const char *start, size_t length)
 {
     size_t used = 0;
 
@@ -91,10 +87,8 @@ static const char *decode(struct hem_text *text, const char *start, size_t lengt
             text->data[used++] =
                 (unsigned char)(hex_digit(start[i + 1]) << 4 | hex_digit(start[i + 2]));
             i += 2;
-        } else if (allowed(start[i], query)) {
-            text->data[used++] = (unsigned char)start[i];
         } else {
-            return start + i;
+            text->data[used++] = (unsigned char)start[i];
         }
     }
     explicit_bzero(text->data + used, length - used + 1); /* decoding shortens; this may be a PIN */
@@ -122,12 +116,10 @@ static bool parse_attribute(struct hem_name *name, const char *uri, const char *
                  (size_t)(start - uri) + 1);
         return false;
     }
-    if (attribute == NULL || attribute->query != query) {
-        if (query && attribute == NULL)
+    if (attribute == NULL) {
+        if (query)
             return true; /* §2.3: what a consumer does not know in the query, it ignores */
-        snprintf(problem, problem_size, "'%.*s' is no attribute of a URI's %s%s", shown, start,
-                 query ? "query" : "path",
-                 attribute == NULL ? "" : query ? "; put it before the '?'" : "; put it after the '?'");
+        snprintf(problem, problem_size, "'%.*s' is no attribute of a URI's path", shown, start);
         return false;
     }
     struct hem_text *text = text_of(name, attribute);
@@ -136,11 +128,10 @@ static bool parse_attribute(struct hem_name *name, const char *uri, const char *
         return false;
     }
     const char *value = equals + 1;
-    const char *wrong = decode(text, value, length - name_length - 1, query);
+    const char *wrong = decode(text, value, length - name_length - 1);
     if (wrong != NULL) {
         snprintf(problem, problem_size,
-                 "the value of '%s' has a character that must be written as %%XX, or a broken %%XX, "
-                 "at character %zu",
+                 "the value of '%s' has a broken %%XX at character %zu; a %% itself is %%25",
                  attribute->name, (size_t)(wrong - uri) + 1);
         return false;
     }
@@ -151,24 +142,19 @@ static bool parse_attribute(struct hem_name *name, const char *uri, const char *
     return true;
 }
 
-/* The attributes between `start` and `end`; an empty path or query has none. */
+/* The attributes between `start` and `end`; an empty path or query has none. The RFC allows '&' in
+ * values of the path, and no ';' in the query. */
 static bool parse_list(struct hem_name *name, const char *uri, const char *start, const char *end,
                        bool query, char *problem, size_t problem_size)
 {
-    const char separator = query ? '&' : ';';
-
-    if (start == end)
-        return true;
-    for (;;) {
-        const char *next = memchr(start, separator, (size_t)(end - start));
-        const char *stop = next == NULL ? end : next;
-        if (!parse_attribute(name, uri, start, (size_t)(stop - start), query, problem,
-                             problem_size))
+    while (start < end) {
+        size_t length = strcspn(start, query ? "&;" : ";");
+        const char *stop = start + length < end ? start + length : end;
+        if (!parse_attribute(name, uri, start, (size_t)(stop - start), query, problem, problem_size))
             return false;
-        if (next == NULL)
-            return true;
-        start = next + 1;
+        start = stop + 1;
     }
+    return true;
 }
 
 static bool check_values(const struct hem_name *name, char *problem, size_t problem_size)
@@ -212,6 +198,52 @@ static bool parse_uri(const char *text, struct hem_name *name, char *problem, si
     return check_values(name, problem, problem_size);
 }
 
+/* Hexadecimal digits to the end, two for each byte of an id; an odd one at the end stands alone. */
+static bool parse_hex(struct hem_text *id, const char *digits)
+{
+    size_t length = strlen(digits);
+
+    if (length == 0 || strspn(digits, "0123456789abcdefABCDEF") != length || !copy(id, digits, length))
+        return false;
+    id->length = 0;
+    for (size_t i = 0; i < length; i += 2) {
+        int low = i + 1 < length ? hex_digit(digits[i + 1]) : -1;
+        int high = hex_digit(digits[i]);
+        id->data[id->length++] = (unsigned char)(low < 0 ? high : high << 4 | low);
+    }
+    id->data[id->length] = '\0';
+    return true;
+}
+
+/* The names before URIs. False, and nothing taken, for anything else. */
+static bool parse_old_name(const char *text, struct hem_name *name)
+{
+    static const char slot_prefix[] = "slot_";
+    bool prefixed = strncmp(text, slot_prefix, sizeof slot_prefix - 1) == 0;
+    const char *number = prefixed ? text + sizeof slot_prefix - 1 : text;
+    size_t digits = strspn(number, "0123456789");
+    const char *rest = number + digits;
+    bool slot = digits > 0 && digits <= 18 && *rest == (prefixed ? '-' : ':');
+    bool taken = false;
+
+    if (prefixed && digits > 0 && digits <= 18 && *rest == '\0')
+        return copy(&name->slot_id, number, digits);
+    if (prefixed && !slot)
+        return false;
+    const char *what = slot ? rest + 1 : text;
+    if (slot && !prefixed)
+        taken = *what == '\0' || parse_hex(&name->id, what);
+    else if (strncmp(what, "id_", 3) == 0)
+        taken = parse_hex(&name->id, what + 3);
+    else if (strncmp(what, "label_", 6) == 0 && what[6] != '\0')
+        taken = copy(&name->object, what + 6, strlen(what + 6));
+    if (taken && slot)
+        taken = copy(&name->slot_id, number, digits);
+    if (!taken)
+        hem_name_clear(name);
+    return taken;
+}
+
 bool hem_name_parse(const char *text, struct hem_name *name, char *problem, size_t problem_size)
 {
     memset(name, 0, sizeof *name);
@@ -228,6 +260,10 @@ bool hem_name_parse(const char *text, struct hem_name *name, char *problem, size
             return true;
         hem_name_clear(name);
         return false;
+    }
+    if (parse_old_name(text, name)) {
+        name->kind = HEM_NAME_URI;
+        return true;
     }
     bool kid = strlen(text) == KID_DIGITS;
     for (const char *each = text; kid && *each != '\0'; each++)
@@ -246,6 +282,7 @@ void hem_name_clear(struct hem_name *name)
         if (text->data != NULL)
             explicit_bzero(text->data, text->length);
         free(text->data);
+        text->data = NULL; /* two attributes may be one text */
     }
     memset(name, 0, sizeof *name);
 }
