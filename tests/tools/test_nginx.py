@@ -9,7 +9,6 @@ import signal
 import socket
 import ssl
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -105,6 +104,7 @@ def nginx(
     key: str,
     engine: str = "",
     worker: str = "root",
+    before: tuple[str, ...] = (),
 ) -> Iterator[Nginx]:
     port = free_port()
     user = f"user {worker};" if os.geteuid() == 0 else ""
@@ -114,7 +114,7 @@ def nginx(
             folder=folder, port=port, key=key, engine=engine, certificates=certificates, user=user
         )
     )
-    command = ["nginx", "-p", folder, "-c", file]
+    command = [*before, "nginx", "-p", folder, "-c", file]
     with served(command, port, environment=environment, folder=folder) as process:
         yield Nginx(process, port, folder, certificates)
 
@@ -167,39 +167,93 @@ def test_ssl_engine_loads_the_engine_where_openssl_finds_it(certificates, enviro
         assert server.errors == []
 
 
-def others_may_read(path: Path) -> bool:
-    return all(each.stat().st_mode & 0o001 for each in (path, *path.parents))
-
-
-@pytest.mark.skipif(
+as_root = pytest.mark.skipif(
     os.geteuid() != 0, reason="not run: only root can start nginx with workers of another user"
 )
-@pytest.mark.skipif(
-    not (others_may_read(Path(sys.base_prefix)) and others_may_read(Path(__file__).parent)),
-    reason="not run: this Python lies where other users cannot read it",
-)
-def test_workers_without_privileges_sign_with_the_pin_that_the_master_read(
-    certificates, environment, device, request
-):
+
+
+@pytest.fixture
+def public_folder():
+    """One that workers without privileges can enter."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         folder.chmod(0o755)
-        (folder / "ca.pem").write_bytes(device.ca_file.read_bytes())
-        own = environment | {
-            "HEM_CA_FILE": f"{folder}/ca.pem",
-            "HEM_PASSPHRASE_FILE": "",
-            "XDG_DATA_HOME": f"{folder}/data",
-        }
-        del own["XDG_CACHE_HOME"]
-        key = f"engine:hem:pkcs11:object=web?pin-source=file:{device.passphrase_file}"
-        with nginx(certificates, own, folder, key, worker="www-data") as server:
-            assert server.handshake().startswith("worker")
-            server.reload()
-            assert server.handshake().startswith("worker")
-            assert {Path(f"/proc/{pid}").stat().st_uid for pid in server.workers()} == {
-                pwd.getpwnam("www-data").pw_uid
-            }
-            assert server.errors == []
+        yield folder
+
+
+def handshakes_of_www_data(server: Nginx) -> None:
+    """By workers before and after a reload, who cannot read what the master could."""
+    assert server.handshake().startswith("worker")
+    server.reload()
+    assert server.handshake().startswith("worker")
+    user = pwd.getpwnam("www-data").pw_uid
+    assert {Path(f"/proc/{pid}").stat().st_uid for pid in server.workers()} == {user}
+    assert server.errors == []
+
+
+@as_root
+def test_workers_without_privileges_sign_with_the_pin_that_the_master_read(
+    certificates, environment, device, public_folder
+):
+    (public_folder / "ca.pem").write_bytes(device.ca_file.read_bytes())
+    own = environment | {
+        "HEM_CA_FILE": f"{public_folder}/ca.pem",
+        "HEM_PASSPHRASE_FILE": "",
+        "XDG_DATA_HOME": f"{public_folder}/data",
+    }
+    del own["XDG_CACHE_HOME"]
+    key = f"engine:hem:pkcs11:object=web?pin-source=file:{device.passphrase_file}"
+    with nginx(certificates, own, public_folder, key, worker="www-data") as server:
+        handshakes_of_www_data(server)
+
+
+@as_root
+@pytest.mark.parametrize("engine_key", [True, False])
+def test_workers_without_privileges_sign_with_the_configured_passphrase(
+    certificates, environment, device, public_folder, engine_key
+):
+    """The passphrase file and the CA file are root's alone, and the key's name says nothing of a PIN."""
+    from hem_provider.cli.openssl import key_file
+
+    for name, source in (("ca.pem", device.ca_file), ("passphrase", device.passphrase_file)):
+        (public_folder / name).write_bytes(source.read_bytes())
+        (public_folder / name).chmod(0o600)
+    own = environment | {
+        "HEM_CA_FILE": f"{public_folder}/ca.pem",
+        "HEM_PASSPHRASE_FILE": f"{public_folder}/passphrase",
+        "XDG_DATA_HOME": f"{public_folder}/data",
+    }
+    del own["XDG_CACHE_HOME"]
+    (public_folder / "web.key").write_text(key_file("pkcs11:object=web"))
+    key = "engine:hem:pkcs11:object=web" if engine_key else f"{public_folder}/web.key"
+    with nginx(certificates, own, public_folder, key, worker="www-data") as server:
+        handshakes_of_www_data(server)
+
+
+@as_root
+def test_an_nginx_of_a_root_shell_takes_everything_from_etc(certificates, environment, device, public_folder):
+    """Without HOME or any variable of ours; ``/etc`` is a copy in a mount namespace of its own."""
+    if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("not run: this system gives no mount namespaces")
+    etc = public_folder / "etc"
+    subprocess.run(["cp", "-a", "/etc", etc], check=True)
+    (etc / "hem").mkdir(mode=0o755)
+    for name, source, mode in (
+        ("ca.pem", device.ca_file, 0o644), ("passphrase", device.passphrase_file, 0o600),
+    ):  # fmt: skip
+        (etc / "hem" / name).write_bytes(source.read_bytes())
+        (etc / "hem" / name).chmod(mode)
+    (etc / "hem" / "config.toml").write_text(
+        f'[[device]]\nurl = "{device.https}"\nname = "office"\nca_file = "/etc/hem/ca.pem"\n'
+        'passphrase_file = "/etc/hem/passphrase"\n'
+    )
+    (etc / "hem" / "config.toml").chmod(0o644)
+    ours = ("HEM_", "XDG_", "HOME")
+    own = {name: value for name, value in environment.items() if not name.startswith(ours)}
+    before = ("unshare", "-m", "sh", "-c", f'mount --bind {etc} /etc && exec "$@"', "sh")
+    key = "engine:hem:pkcs11:object=web"
+    with nginx(certificates, own, public_folder, key, worker="www-data", before=before) as server:
+        handshakes_of_www_data(server)
 
 
 def test_a_key_that_is_not_there_stops_nginx_with_its_name(certificates, environment, tmp_path):
