@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 
+from hem_pkcs11.host import hosted
 from hem_pkcs11.log import Level, Log
 
 __all__ = ["forward"]
@@ -29,9 +30,14 @@ class _Forwarder(logging.Handler):
 
 
 def forward(name: str, target: Log) -> None:
-    """Give the logger ``name`` one handler that writes to ``target``."""
+    """Give the logger ``name`` one handler that writes to ``target``.
+
+    A host that is Python itself keeps its own logging besides, and the level that it has set.
+    """
     logger = logging.getLogger(name)
     logger.handlers = [each for each in logger.handlers if not isinstance(each, _Forwarder)]
     logger.addHandler(_Forwarder(target))
-    logger.setLevel(logging.DEBUG if target.enabled(Level.DEBUG) else logging.INFO)
-    logger.propagate = False
+    if not hosted():
+        logger.propagate = False
+    if not hosted() or (target.enabled(Level.INFO) and logger.level == logging.NOTSET):
+        logger.setLevel(logging.DEBUG if target.enabled(Level.DEBUG) else logging.INFO)

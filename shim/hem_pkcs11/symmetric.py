@@ -6,6 +6,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from hem_pkcs11.host import hosted
 from hem_pkcs11.items import Item
 from hem_pkcs11.objects import KeyObject
 from hem_pkcs11.secrets import SecretObject
@@ -29,8 +30,10 @@ def key_argument(item: Item) -> Any:
     assert isinstance(item, KeyObject)  # noqa: S101 - callers handle session keys before
     from hem_provider.symmetric import UnmarkedKeyWarning
 
-    # Said once in the documentation; a host's standard error is not the place.
-    warnings.simplefilter("ignore", UnmarkedKeyWarning)
+    # Said once in the documentation; a host's standard error is not the place. A host that is Python
+    # itself decides about its warnings.
+    if not hosted():
+        warnings.simplefilter("ignore", UnmarkedKeyWarning)
     return item.key
 
 

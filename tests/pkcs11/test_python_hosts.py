@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from hem_pkcs11.constants import CKR
+from support.emulator import ServedEmulator
 
 COMPILER = os.environ.get("CC", "cc").split()
 NONE, FAILED = int(CKR.CRYPTOKI_NOT_INITIALIZED), int(CKR.GENERAL_ERROR)
@@ -138,6 +139,51 @@ def test_a_libpython_of_another_version_that_a_plug_in_has_loaded_is_seen(
     )
     assert done.stdout.strip() == hex(FAILED)
     assert "runs Python 3.99.1" in done.stderr
+
+
+STATE = """
+import gc, locale, logging, signal, socket, warnings
+def state():
+    umask = os.umask(0); os.umask(umask)
+    logger = logging.getLogger("hem_provider")
+    return {
+        "signals": [signal.getsignal(number) for number in range(1, 32)],
+        # Those of requests and cryptography come with importing them.
+        "warnings": [each for each in warnings.filters if each[2].__module__.startswith("hem_")],
+        "show": warnings.showwarning, "umask": umask,
+        "locale": locale.setlocale(locale.LC_ALL), "meta path": list(sys.meta_path),
+        "logging": (logger.propagate, logger.level, logging.root.level, list(logging.root.handlers)),
+        "time-out": socket.getdefaulttimeout(), "hooks": (sys.excepthook, threading.excepthook),
+        "environment": dict(os.environ), "collector": (gc.isenabled(), gc.get_threshold()),
+        "recursion": sys.getrecursionlimit(), "switching": sys.getswitchinterval(), "cwd": os.getcwd(),
+        "standard": (sys.stdin, sys.stdout, sys.stderr),
+    }
+"""
+
+
+def test_the_hosts_python_is_left_as_it_is(runs: PythonHost, emulator: ServedEmulator) -> None:
+    script = (
+        STATE
+        + """
+handler = logging.NullHandler()
+logging.root.addHandler(handler)
+before = state()
+say(module.C_Initialize(None), slots())
+session = ctypes.c_ulong()
+say(module.C_OpenSession(0, 6, None, None, ctypes.byref(session)))
+say(module.C_Login(session, 1, PIN, len(PIN)))
+template = (ctypes.c_ulong * 3)()
+say(module.C_FindObjectsInit(session, None, 0))
+found, count = (ctypes.c_ulong * 50)(), ctypes.c_ulong()
+say(module.C_FindObjects(session, found, 50, ctypes.byref(count)))
+say(module.C_FindObjectsFinal(session), module.C_Finalize(None))
+after = state()
+say(*(before[name] == after[name] or sys.stderr.write(name) for name in before))
+"""
+    )
+    answers = runs.run(f"PIN = {emulator.passphrase.encode()!r}\n{script}")
+    assert answers[:8] == [0] * 8, runs.said
+    assert set(answers[8:]) == {1}, runs.said
 
 
 # --- its end --------------------------------------------------------------------------------------
