@@ -18,7 +18,8 @@
  *   other FILE        loads the engine a second time
  *   default           ENGINE_set_default(), as nginx does
  *
- * Each prints "ok", or "failed: " and the error queue. The program ends with 1 if one failed.
+ * Each prints "ok", or "failed: " and the error queue. The program ends with 1 if one failed, with 2 if
+ * it was not asked properly; by a signal only if something is wrong.
  */
 #include <pthread.h>
 #include <stdbool.h>
@@ -321,28 +322,65 @@ static bool other(const char *file)
     return good;
 }
 
+/* These use the key that a command before has loaded. */
+static bool needs_key(const char *command)
+{
+    static const char *const users[] = {"sign",   "digest",   "short",   "derive",
+                                        "foreign", "fork", "forkbusy", "threads"};
+
+    for (size_t i = 0; i < sizeof users / sizeof *users; i++)
+        if (strcmp(command, users[i]) == 0)
+            return true;
+    return false;
+}
+
+/* How many words a command takes, its own included. */
+static int words_of(const char *command)
+{
+    static const struct {
+        const char *names;
+        int words;
+    } table[] = {
+        {" control sign repeat ", 3},
+        {" ask load public certificate fork forkbusy threads other ", 2},
+        {" default digest short derive foreign again ", 1},
+    };
+    char wanted[32];
+
+    snprintf(wanted, sizeof wanted, " %s ", command);
+    for (size_t i = 0; i < sizeof table / sizeof *table; i++)
+        if (strstr(table[i].names, wanted) != NULL)
+            return table[i].words;
+    fprintf(stderr, "no such command: %s\n", command);
+    exit(2);
+}
+
 /* Runs the command at words[0], sets how many words it took. */
 static bool run(char **words, int left, int *taken, bool *started)
 {
     const char *command = words[0];
 
-    *taken = 2;
-    if (strcmp(command, "control") == 0) {
-        const char *value = left > 2 && strcmp(words[2], "-") != 0 ? words[2] : NULL;
-        *taken = 3;
-        return ENGINE_ctrl_cmd_string(engine, words[1], value, 0) > 0;
+    *taken = words_of(command);
+    if (*taken > left) {
+        fprintf(stderr, "%s: %d words are wanted\n", command, *taken);
+        exit(2);
     }
+    if (strcmp(command, "control") == 0)
+        return ENGINE_ctrl_cmd_string(engine, words[1], strcmp(words[2], "-") != 0 ? words[2] : NULL, 0) > 0;
     if (strcmp(command, "ask") == 0) {
         answer = words[1];
         return true;
     }
     if (strcmp(command, "default") == 0) {
-        *taken = 1;
         by_default = *started = true;
         return ENGINE_set_default(engine, ENGINE_METHOD_ALL) > 0;
     }
     if (!*started && !(*started = start()))
         return false;
+    if (needs_key(command) && key == NULL) {
+        printf("there is no key for it\n");
+        return false;
+    }
     if (strcmp(command, "load") == 0)
         return load(words[1], false);
     if (strcmp(command, "public") == 0)
@@ -357,12 +395,10 @@ static bool run(char **words, int left, int *taken, bool *started)
         return threads(atol(words[1]), 3);
     if (strcmp(command, "other") == 0)
         return other(words[1]);
-    *taken = 3;
     if (strcmp(command, "sign") == 0)
         return sign_and_verify(key, EVP_get_digestbyname(words[1]), (size_t)atol(words[2]), NULL);
     if (strcmp(command, "repeat") == 0)
         return repeat(atol(words[1]), words[2]);
-    *taken = 1;
     if (strcmp(command, "digest") == 0)
         return sign_digest();
     if (strcmp(command, "short") == 0)
@@ -371,10 +407,7 @@ static bool run(char **words, int left, int *taken, bool *started)
         return derive();
     if (strcmp(command, "foreign") == 0)
         return foreign();
-    if (strcmp(command, "again") == 0)
-        return restart();
-    fprintf(stderr, "no such command: %s\n", command);
-    exit(2);
+    return restart(); /* again */
 }
 
 int main(int count, char **words)
