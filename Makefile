@@ -18,7 +18,7 @@ $(READY): again
 endif
 endif
 
-.PHONY: setup tools demo test test-long lint bench bench-gate clean again
+.PHONY: setup tools demo test test-long test-asan lint bench bench-gate clean again
 again:
 
 setup: $(READY) $(MODULE) $(ENGINE)
@@ -53,6 +53,10 @@ test: lint tools
 
 test-long: setup tools
 	HYPOTHESIS_PROFILE=search $(BIN)/pytest -m long --timeout 3600
+
+# The C layer with AddressSanitizer and UndefinedBehaviorSanitizer; see tests/support/sanitized.py.
+test-asan: setup tools
+	$(BIN)/python tests/support/sanitized.py
 
 bench: setup
 	@$(BIN)/python -m benchmarks

@@ -150,7 +150,7 @@ def _commands(build_dir: Path, library: Path) -> list[list[str]]:
         temporary = library.with_name(f".{name}.new")
         link = [each.replace(LIBRARY, name) for each in _LINK]
         if name == PYTHON_HALF:  # Python's symbols come from the process
-            link.remove("-Wl,-z,defs")
+            link = [each for each in link if each != "-Wl,-z,defs"]
         exports = f"-Wl,--version-script={_export_map(build_dir, name)}"
         commands.append([*compiler, *extra, *objects, "-o", str(temporary), *link, exports, "-ldl"])
     # A process that has the old libraries mapped keeps them.

@@ -14,20 +14,14 @@ from pathlib import Path
 
 import pytest
 from support.emulator import ServedEmulator
+from support.hosts import build_host
 
 from hem_provider import connect
-
-ROOT = Path(__file__).parents[2]
-COMPILER = os.environ.get("CC", "cc").split()
 
 
 @pytest.fixture(scope="module")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    made = tmp_path_factory.mktemp("campaign") / "host"
-    source = Path(__file__).with_name("host.c")
-    options = ["-g", "-O1", "-pthread", f"-I{ROOT / 'shim' / 'src'}"]
-    subprocess.run([*COMPILER, *options, str(source), "-o", str(made), "-ldl"], check=True)
-    return made
+    return build_host(tmp_path_factory.mktemp("campaign"))
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -37,13 +37,13 @@ class Host:
             env=self.environment | changes,
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=240,
             check=False,
         )
         self.said = done.stderr + done.stdout
         assert done.returncode == 0, self.said
         lines = [line.split() for line in done.stdout.splitlines() if " 0" in line]
-        return [int(value, 16) for name, value in lines if not name.startswith(("child", "workers"))]
+        return [int(words[1], 16) for words in lines if not words[0].startswith(("child", "workers"))]
 
 
 def copied(library: Path, folder: Path) -> Path:
