@@ -47,8 +47,10 @@ def privileges_raised() -> bool:
     try:
         vector = Path("/proc/self/auxv").read_bytes()
     except OSError:  # not readable after setuid(2), nor without /proc; the C library has a copy
-        import ctypes  # seldom needed, and not cheap to load
-
+        try:
+            import ctypes  # seldom needed, and not cheap to load
+        except ImportError:  # rights were given up before anybody asked, and Python's own files with them
+            return True
         getauxval = ctypes.CDLL(None).getauxval
         getauxval.restype, getauxval.argtypes = ctypes.c_ulong, (ctypes.c_ulong,)
         return bool(getauxval(_AT_SECURE))
