@@ -82,12 +82,31 @@ static bool bring_our_own(void)
     return false;
 }
 
+/* dlmopen() gives a namespace of its own, where no symbol can be made global: Python's extension
+ * modules would not find it. */
+static bool in_own_namespace(void)
+{
+    Dl_info info;
+    void *map = NULL;
+    Lmid_t namespace = LM_ID_BASE;
+
+    if (dladdr1((void *)&hem_python_start, &info, &map, RTLD_DL_LINKMAP) == 0 ||
+        dlinfo(map, RTLD_DI_LMID, &namespace) != 0 || namespace == LM_ID_BASE)
+        return false;
+    hem_say("loaded by dlmopen() into a namespace of its own, where Python cannot run; load the module by "
+            "dlopen(), or run it in a process of its own (p11-kit server)");
+    return true;
+}
+
 /* The process's Python, ours where it has none, with its symbols global. */
 static bool find_python(void)
 {
     char path[PATH_MAX] = "";
-    version_function get_version = version_in(dlopen(NULL, RTLD_LAZY));
+    version_function get_version;
 
+    if (in_own_namespace())
+        return false;
+    get_version = version_in(dlopen(NULL, RTLD_LAZY));
     if (get_version != NULL)
         return version_fits(get_version);
     if (dl_iterate_phdr(is_libpython, path) == 0)

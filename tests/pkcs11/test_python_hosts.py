@@ -186,6 +186,27 @@ say(*(before[name] == after[name] or sys.stderr.write(name) for name in before))
     assert set(answers[8:]) == {1}, runs.said
 
 
+def test_a_namespace_of_its_own_is_refused_in_words(
+    library: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    (tmp_path / "host.c").write_text("""
+        #define _GNU_SOURCE
+        #include <dlfcn.h>
+        #include <stdio.h>
+        int main(int count, char **words) {
+            void *module = dlmopen(LM_ID_NEWLM, words[1], RTLD_NOW);
+            unsigned long (*initialize)(void *) = dlsym(module, "C_Initialize");
+            unsigned long (*finalize)(void *) = dlsym(module, "C_Finalize");
+            return printf("%#lx %#lx\\n", initialize(NULL), finalize(NULL)) < 0;
+        }
+    """)
+    program = tmp_path / "host"
+    subprocess.run([*COMPILER, "-w", str(tmp_path / "host.c"), "-o", str(program), "-ldl"], check=True)
+    done = subprocess.run([program, library], env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout.split()) == (0, [hex(FAILED), hex(NONE)]), done.stderr
+    assert "dlmopen" in done.stderr
+
+
 # --- its end --------------------------------------------------------------------------------------
 
 

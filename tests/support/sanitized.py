@@ -36,6 +36,7 @@ IMPOSSIBLE = {
     "it is a sanitizer's run itself": "address_sanitizer",
     "a program of the test's own stands for Python, and is no such program": "python_2",
     "a library of the test's own is preloaded before the sanitizer's": "another_python_version",
+    "the sanitizer's library cannot be in a second namespace": "namespace",
     "memory that the sanitizer keeps in quarantine counts as growth": "reload",
 }
 
