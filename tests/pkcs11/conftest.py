@@ -227,3 +227,12 @@ def runs(host: Path, library: Path, environment: dict[str, str]) -> Host:
 @pytest.fixture
 def pin(emulator: ServedEmulator) -> str:
     return emulator.passphrase
+
+
+@pytest.fixture(autouse=True)
+def _lines_of_the_log_are_wanted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """pytest puts a file in the place of standard error, where none are written unasked."""
+    from hem_pkcs11.log import log
+
+    monkeypatch.setenv("HEM_PKCS11_LOG", "stderr:error")
+    monkeypatch.setattr(log, "_asked", True)
