@@ -130,6 +130,14 @@ def test_everything_works_after_giving_up_root_though_the_code_is_roots_alone(
     assert runs.run(*commands) == [0] * len(commands), runs.said
 
 
+@as_root
+def test_a_host_without_home_and_without_an_entry_in_the_user_database_signs(runs: Host, pin: str) -> None:
+    for name in ("HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME"):
+        runs.environment.pop(name, None)
+    commands = ("init", "setuid:54321", "open", f"login:{pin}", "find", "sign")
+    assert runs.run(*commands) == [0] * len(commands), runs.said
+
+
 # --- threads --------------------------------------------------------------------------------------
 
 
