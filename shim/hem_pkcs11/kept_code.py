@@ -35,7 +35,7 @@ __all__ = ["keep_code", "needed_modules"]
 #: things out: its code is read when it is used.
 PACKAGES = (
     "hem_pkcs11", "hem_provider",
-    "certifi", "charset_normalizer", "cryptography", "idna", "requests", "urllib3",
+    "certifi", "charset_normalizer", "cryptography", "idna", "mnemonic", "requests", "urllib3",
 )  # fmt: skip
 NOT_NEEDED = tuple(
     """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKF, CKR
@@ -15,6 +14,7 @@ from hem_pkcs11.slots import make_slots
 from hem_pkcs11.values import InitializeArguments
 from hem_provider._version import __version__
 from hem_provider.ahead import forget, keep
+from hem_provider.files import read_file
 from hem_provider.threads import allow_threads
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ __all__ = ["CRYPTOKI_VERSION", "LIBRARY_VERSION", "finalize", "get_info", "initi
 
 #: The newest interface offered; the list of C_GetFunctionList is 2.40's.
 CRYPTOKI_VERSION = (3, 2)
+#: Most bytes of a CA file that is kept: ten times the system's own.
+_MAX_CA_FILE = 2 * 1024 * 1024
 LIBRARY_VERSION = (int(__version__.split(".")[0]), int(__version__.split(".")[1]))
 
 
@@ -68,7 +70,7 @@ def _read_ahead(config: Config) -> None:
     for device in config.devices:
         for authorities in (device.ca_file, device.cloud_ca_file):
             if authorities is not None:
-                keep(authorities, Path.read_bytes)
+                keep(authorities, lambda path: read_file(path, "the CA file", limit=_MAX_CA_FILE))
         if device.passphrase_file is not None and os.geteuid() == 0:
             keep(device.passphrase_file, lambda path: passphrase_from_file(path).encode())
 
