@@ -25,9 +25,16 @@ def device_algorithm(row: Row, mechanism: Mechanism, type_name: str) -> tuple[st
 
 
 def _eddsa(mechanism: Mechanism, name: str) -> tuple[str, bytes | None]:
-    """RFC 8032's five variants by phFlag and context (PKCS#11 6.3.15)."""
+    """RFC 8032's five variants by phFlag and context (PKCS#11 6.3.15).
+
+    Pure Ed25519 is the variant without a parameter, and Ed448 always has one. A parameter without
+    context would be Ed25519ctx with an empty one, which is another signature than Ed25519 and which
+    the device is not known to make.
+    """
     parameter = mechanism.parameter
     if parameter is None:
+        if name == "Ed448":
+            raise Pkcs11Error(CKR.MECHANISM_PARAM_INVALID, "CKM_EDDSA with Ed448 takes CK_EDDSA_PARAMS")
         return name, None
     if not isinstance(parameter, EddsaParameters) or len(parameter.context) > MAX_CONTEXT:
         raise Pkcs11Error(
@@ -36,7 +43,12 @@ def _eddsa(mechanism: Mechanism, name: str) -> tuple[str, bytes | None]:
         )
     if parameter.prehash:
         return f"{name}ph", parameter.context or None
-    if name == "Ed25519" and parameter.context:
+    if name == "Ed25519":
+        if not parameter.context:
+            raise Pkcs11Error(
+                CKR.MECHANISM_PARAM_INVALID,
+                "CKM_EDDSA: Ed25519ctx takes a context of 1 to 255 bytes; plain Ed25519 no parameter at all",
+            )
         return "Ed25519ctx", parameter.context
     return name, parameter.context or None
 

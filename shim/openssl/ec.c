@@ -151,7 +151,8 @@ static int sign_message(EVP_PKEY_CTX *ctx, unsigned char *signature, size_t *len
     struct hem_key *key = hem_key_of(pkey);
     if (mechanism == 0 || key == NULL || !hem_message_length_fits(state->length))
         return 0;
-    return hem_key_sign(key, mechanism, state->message, state->length, raw, &raw_length) &&
+    return hem_key_sign(key, (CK_MECHANISM){mechanism, NULL, 0}, state->message, state->length, raw,
+                        &raw_length) &&
            to_der(raw, raw_length, signature, length);
 }
 

@@ -23,7 +23,14 @@ static int sign(EVP_MD_CTX *ctx, unsigned char *signature, size_t *length,
         return 0;
     }
     *length = size;
-    return hem_key_sign(key, CKM_EDDSA, message, message_length, signature, length);
+    /* Pure Ed25519 is said by no parameter, Ed448 by one that is empty (6.3.15). */
+    CK_EDDSA_PARAMS empty = {0, 0, NULL};
+    CK_MECHANISM mechanism = {CKM_EDDSA, NULL, 0};
+    if (EVP_PKEY_id(pkey) == EVP_PKEY_ED448) {
+        mechanism.pParameter = &empty;
+        mechanism.ulParameterLen = sizeof empty;
+    }
+    return hem_key_sign(key, mechanism, message, message_length, signature, length);
 }
 
 /* Verifying is OpenSSL's own work, with an ordinary public key. */

@@ -365,10 +365,10 @@ static CK_RV sign(const CK_FUNCTION_LIST *module, CK_SESSION_HANDLE session, CK_
     return rv;
 }
 
-bool hem_key_sign(struct hem_key *key, CK_MECHANISM_TYPE mechanism, const unsigned char *message,
+bool hem_key_sign(struct hem_key *key, CK_MECHANISM mechanism, const unsigned char *message,
                   size_t message_length, unsigned char *signature, size_t *length)
 {
-    struct signing signing = {{mechanism, NULL, 0}, message, message_length, signature, *length};
+    struct signing signing = {mechanism, message, message_length, signature, *length};
 
     if (!use_key(key, sign, &signing))
         return false;

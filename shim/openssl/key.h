@@ -25,7 +25,7 @@ EVP_PKEY *hem_key_public(EVP_PKEY *pkey);
 
 /* Signs `message` by `mechanism`; *length is the room and then the length. Up to one repetition in a
  * new session. False with an error in the queue. */
-bool hem_key_sign(struct hem_key *key, CK_MECHANISM_TYPE mechanism, const unsigned char *message,
+bool hem_key_sign(struct hem_key *key, CK_MECHANISM mechanism, const unsigned char *message,
                   size_t message_length, unsigned char *signature, size_t *length);
 
 /* The ECDH secret with the other side's `point` (uncompressed, or the 32 bytes of X25519), at most

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hem_pkcs11.bridge.parameters import read_message, read_parameter, write_message
+from hem_pkcs11.bridge.parameters import read_message, read_no_message, read_parameter, write_message
 from hem_pkcs11.calls import Kind
 from hem_pkcs11.constants import ARRAY_ATTRIBUTE, CKA, CKR, INFINITE, UNAVAILABLE, VENDOR
 from hem_pkcs11.functions.objects import Query
@@ -61,7 +61,7 @@ class Memory:
             Kind.INITIALIZE: self._initialize,
             Kind.LAST_OUTPUT: lambda words, at: self._room(words, at) if words[at + 1] else False,
             Kind.MESSAGE: lambda words, at: read_message(self._ffi, self._view, words[at], words[at + 1]),
-            Kind.NO_MESSAGE: lambda _words, _at: None,
+            Kind.NO_MESSAGE: lambda words, at: read_no_message(words[at + 1]),
         }
         self.writers: Mapping[Kind, Callable[[Any, int, Any], None]] = {
             Kind.QUERY: self._write_query,

@@ -17,7 +17,7 @@ from hem_pkcs11.values import (
     SignContext,
 )
 
-__all__ = ["read_message", "read_parameter", "write_message"]
+__all__ = ["read_message", "read_no_message", "read_parameter", "write_message"]
 
 View = Callable[[int, int], memoryview]
 #: Most bytes that a parameter, or one field of it, may have.
@@ -49,10 +49,12 @@ def read_parameter(ffi: Any, view: View, mechanism: Any) -> Parameters:
 
 def read_message(ffi: Any, view: View, address: int, size: int) -> GcmMessageParameters | None:
     """CK_GCM_MESSAGE_PARAMS; ``None`` for no parameter. Raises CKR_MECHANISM_PARAM_INVALID."""
-    if size == 0 or address == 0:
+    if size == 0:
         return None
+    if address == 0 or size != ffi.sizeof("CK_GCM_MESSAGE_PARAMS"):
+        raise _invalid(CKM.AES_GCM, size)
     given = ffi.cast("CK_GCM_MESSAGE_PARAMS *", address)
-    if size != ffi.sizeof("CK_GCM_MESSAGE_PARAMS") or given.pIv == ffi.NULL or given.pTag == ffi.NULL:
+    if given.pIv == ffi.NULL or given.pTag == ffi.NULL:
         raise _invalid(CKM.AES_GCM, size)
     if given.ulIvLen > MAX_PARAMETER or given.ulTagBits > 8 * MAX_TAG:
         raise _invalid(CKM.AES_GCM, size)
@@ -63,6 +65,14 @@ def read_message(ffi: Any, view: View, address: int, size: int) -> GcmMessagePar
         tag=bytes(view(int(ffi.cast("uintptr_t", given.pTag)), given.ulTagBits // 8)),
         tag_bits=int(given.ulTagBits),
     )
+
+
+def read_no_message(size: int) -> None:
+    """Messages that are signed or verified have no parameters. Raises CKR_MECHANISM_PARAM_INVALID."""
+    if size:
+        raise Pkcs11Error(
+            CKR.MECHANISM_PARAM_INVALID, f"a signed message has no parameter; {size} bytes were given"
+        )
 
 
 def write_message(ffi: Any, address: int, value: GcmMessageParameters | None) -> None:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from hem_pkcs11.constants import CKF, CKR
-from hem_pkcs11.mechanisms import row_of
+from hem_pkcs11.constants import CKF
+from hem_pkcs11.mechanisms import no_parameter, row_of
 from hem_pkcs11.operations import deliver
-from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import Buffer, Mechanism
 
 __all__ = ["DigestOperation"]
@@ -18,8 +17,7 @@ class DigestOperation:
 
     def __init__(self, mechanism: Mechanism) -> None:
         row = row_of(mechanism.type, CKF.DIGEST)
-        if mechanism.parameter is not None:
-            raise Pkcs11Error(CKR.MECHANISM_PARAM_INVALID, f"CKM_{row.type.name} takes no parameter")
+        no_parameter(row, mechanism)
         self._hash = hashlib.new(row.hash, usedforsecurity=False)
         self.parts = 0
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from hem_pkcs11.constants import CKA, CKF, CKG, CKO, CKR
 from hem_pkcs11.items import Item
-from hem_pkcs11.mechanisms import Row, row_of
+from hem_pkcs11.mechanisms import Row, no_parameter, row_of
 from hem_pkcs11.operations import deliver
 from hem_pkcs11.operations.cipher import MAX_GCM, check_family, gcm_context, gcm_sizes
 from hem_pkcs11.operations.ivs import IvSource
@@ -123,6 +123,7 @@ class MessageCipher:
 def message_cipher(item: Item, mechanism: Mechanism, ivs: IvSource, *, encrypting: bool) -> MessageCipher:
     """The operation for ``C_MessageEncryptInit`` or ``C_MessageDecryptInit``."""
     row = row_of(mechanism.type, CKF.MESSAGE_ENCRYPT if encrypting else CKF.MESSAGE_DECRYPT)
+    no_parameter(row, mechanism)  # each message brings its own
     check_class(item, row, CKO.SECRET_KEY)
     item.require(CKA.ENCRYPT if encrypting else CKA.DECRYPT)
     check_family(item, row)
