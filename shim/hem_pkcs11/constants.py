@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import enum
 
+from hem_pkcs11.names import known_name
+
 __all__ = [
     "ARRAY_ATTRIBUTE",
     "CKA",
@@ -250,6 +252,8 @@ class CKF(enum.IntFlag):
     PROTECTED_AUTHENTICATION_PATH = 0x100
     DUAL_CRYPTO_OPERATIONS = 0x200
     TOKEN_INITIALIZED = 0x400
+    USER_PIN_COUNT_LOW = 0x10000
+    SO_PIN_COUNT_LOW = 0x100000
     # sessions
     RW_SESSION = 0x002
     SERIAL_SESSION = 0x004
@@ -508,12 +512,13 @@ class CKM(enum.IntEnum):
 
 
 def name_of(kind: type[enum.IntEnum], value: int) -> str:
-    """``CKM_ECDSA_SHA256`` for a known number, the number in hex for another.
+    """``CKM_ECDSA_SHA256`` for a number of the standard, the number in hex for another.
 
-    >>> name_of(CKR, 0x21)
-    'CKR_DATA_LEN_RANGE'
+    >>> name_of(CKR, 0x21), name_of(CKM, 0), name_of(CKM, 0x80000000)
+    ('CKR_DATA_LEN_RANGE', 'CKM_RSA_PKCS_KEY_PAIR_GEN', '0x80000000')
     """
     try:
-        return f"{kind.__name__}_{kind(value).name}"
+        name: str | None = kind(value).name
     except ValueError:
-        return f"{value:#x}"
+        name = known_name(kind.__name__, value)
+    return f"{value:#x}" if name is None else f"{kind.__name__}_{name}"

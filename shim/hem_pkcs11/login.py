@@ -56,6 +56,7 @@ class Login:
 
     def __init__(self, keep: float, clock: Callable[[], float] = _seconds) -> None:
         self.user: CKU | None = None
+        self.refused: set[CKU] = set()  # whose PIN was wrong at least once since it was last right
         self._keep = keep
         self._clock = clock
         self._key: Lease | None = None
@@ -73,6 +74,7 @@ class Login:
             self.forget(hem)
             self._prove(hem, pin)
         self.user = CKU.USER
+        self.refused.discard(CKU.USER)
 
     def _prove(self, hem: Hem, pin: bytes | None) -> None:
         text = None if pin is None else text_of(pin)
@@ -83,6 +85,7 @@ class Login:
                 CKR.PIN_INCORRECT, f"no PIN was given, and the configuration names no source for one: {error}"
             ) from None
         except HemAuthenticationError as error:
+            self.refused.add(CKU.USER)
             raise Pkcs11Error(
                 CKR.PIN_INCORRECT, f"the device does not accept the passphrase: {error}"
             ) from None
@@ -105,6 +108,7 @@ class Login:
         """The security officer is logged in; nothing is remembered of that."""
         self._forget_pin()
         self.user = CKU.SO
+        self.refused.discard(CKU.SO)
 
     def changed(self, hem: Hem) -> None:
         """The PIN is another one now: the next login asks the device."""

@@ -10,11 +10,12 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from hem_pkcs11.calls import CALLS
-from hem_pkcs11.constants import CKR
+from hem_pkcs11.constants import CKA, CKM, CKR, name_of
 from hem_pkcs11.functions.running import end_failed
 from hem_pkcs11.functions.sessions import end_login
 from hem_pkcs11.log import Level, log
@@ -155,6 +156,15 @@ class Module:
         return sum(each.device_calls for each in self.slots.values())
 
 
+#: Calls that ask whether something is possible, and the answers that say no: nothing went wrong.
+_ANSWERS: Mapping[str, frozenset[CKR]] = MappingProxyType(
+    {
+        "C_GetMechanismInfo": frozenset({CKR.MECHANISM_INVALID}),
+        "C_GetOperationState": frozenset({CKR.STATE_UNSAVEABLE}),
+    }
+)
+
+
 def _explain(name: str, rv: CKR, error: Exception, session: Session | None) -> None:
     """Say in words what the host shows as a number."""
     refused = isinstance(error, HemAuthenticationError) and not isinstance(error, HemLoginRequired)
@@ -166,7 +176,8 @@ def _explain(name: str, rv: CKR, error: Exception, session: Session | None) -> N
         session.slot.doubt()
     if isinstance(error, Pkcs11Error):
         if error.text:
-            log.error(f"{name}: CKR_{rv.name}: {error.text}")
+            level = Level.INFO if rv in _ANSWERS.get(name, ()) else Level.ERROR
+            log.write(level, f"{name}: CKR_{rv.name}: {error.text}")
     elif isinstance(error, HemError | MemoryError):
         log.error(f"{name}: CKR_{rv.name}: {error}")
     else:
@@ -197,6 +208,6 @@ def _shape(value: Any) -> str:
         return f"<{len(value)} bytes>"
     if isinstance(value, list | tuple):
         if all(isinstance(each, tuple) and len(each) == 2 for each in value):
-            return "{" + ", ".join(f"{kind:#x}" for kind, _ in value) + "}"
+            return "{" + ", ".join(name_of(CKA, kind) for kind, _ in value) + "}"
         return f"<{len(value)} items>"
-    return type(value).__name__ if not hasattr(value, "type") else f"mechanism {int(value.type):#x}"
+    return name_of(CKM, int(value.type)) if hasattr(value, "type") else type(value).__name__

@@ -78,6 +78,7 @@ class Slot:
         self._probed = float("-inf")
         self._present = False
         self._told: bool | None = None
+        self._absence_told = False
         self._initialized = True
         self._listed = float("-inf")
         self._listed_by_user = False
@@ -165,9 +166,16 @@ class Slot:
         return True
 
     def require_present(self) -> None:
-        """Raise CKR_TOKEN_NOT_PRESENT unless the device answers."""
-        if not self.present():
-            raise Pkcs11Error(CKR.TOKEN_NOT_PRESENT, f"{self.name} at {self.config.url} does not answer")
+        """Raise CKR_TOKEN_NOT_PRESENT unless the device answers; in words once for each absence.
+
+        Hosts ask for each token again and again.
+        """
+        if self.present():
+            self._absence_told = False
+            return
+        text = "" if self._absence_told else f"{self.name} at {self.config.url} does not answer"
+        self._absence_told = True
+        raise Pkcs11Error(CKR.TOKEN_NOT_PRESENT, text)
 
     def info(self) -> SlotInfo:
         flags = CKF.REMOVABLE_DEVICE | CKF.HW_SLOT
@@ -179,11 +187,14 @@ class Slot:
         self.require_present()
         emulated = self.hem.is_emulator
         identity = self.hem.identity
-        flags = CKF.RNG | CKF.LOGIN_REQUIRED
+        flags = CKF.RNG | CKF.LOGIN_REQUIRED | CKF.DUAL_CRYPTO_OPERATIONS
         if self._initialized:
             flags |= CKF.TOKEN_INITIALIZED | CKF.USER_PIN_INITIALIZED
         if self._pin_comes_by_itself:
             flags |= CKF.PROTECTED_AUTHENTICATION_PATH
+        for user, low in ((CKU.USER, CKF.USER_PIN_COUNT_LOW), (CKU.SO, CKF.SO_PIN_COUNT_LOW)):
+            if user in self.login.refused:
+                flags |= low
         return TokenInfo(
             label=f"{self.name[:21]} (EMULATOR)" if emulated else self.name,
             manufacturer=MANUFACTURER,
@@ -296,6 +307,7 @@ class Slot:
             except ValueError as error:
                 raise Pkcs11Error(CKR.PIN_INCORRECT, f"the master secret is not one: {error}") from None
             except HemAuthenticationError as error:
+                self.login.refused.add(CKU.SO)
                 raise Pkcs11Error(
                     CKR.PIN_INCORRECT, f"the device does not accept the master secret: {error}"
                 ) from None

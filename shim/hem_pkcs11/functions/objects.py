@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from hem_pkcs11.constants import CKA, CKR, name_of
+from hem_pkcs11.constants import CKA, CKR, UNAVAILABLE, name_of
 from hem_pkcs11.log import log
 from hem_pkcs11.objects import KeyObject
 from hem_pkcs11.operations import Place
@@ -109,9 +109,9 @@ def _value(item: Item, kind: int, room: int | None) -> bytes | int:
 
 
 def get_object_size(session: Session, handle: int) -> int:
-    """Nobody can tell what a key takes up in the device: CK_UNAVAILABLE_INFORMATION is an error."""
+    """CK_UNAVAILABLE_INFORMATION: nobody can tell what a key takes up in the device."""
     session.object(handle)
-    raise Pkcs11Error(CKR.INFORMATION_SENSITIVE)
+    return UNAVAILABLE
 
 
 def destroy_object(session: Session, handle: int) -> None:

@@ -89,6 +89,8 @@ def set_operation_state(
     session: Session, state: Buffer, encryption_key: int, authentication_key: int
 ) -> None:
     """Put the operations of ``state`` in place of what runs."""
+    if len(state) == 0:
+        raise Pkcs11Error(CKR.ARGUMENTS_BAD)
     with session.slot.lock:
         saved = session.slot.states.load(bytes(state[: STATE_SIZE + 1]))
         if encryption_key or (authentication_key and Place.SIGN not in saved):
