@@ -79,6 +79,7 @@ class DeviceConfig:
     keygen_timeout: float = 120.0
     turn_timeout: float | None = None
     spacing: float = 0.0
+    max_calls: int = 4096
     key_filter: tuple[str, ...] = ()
     allow_wipe: bool = False
     show_hidden: bool = False
@@ -141,6 +142,7 @@ _ENVIRONMENT: Mapping[str, str] = {
     "HEM_PASSPHRASE_COMMAND": "passphrase_command",
     "HEM_TIMEOUT": "timeout",
     "HEM_VERIFY_SIGNATURES": "verify_signatures",
+    "HEM_MAX_CALLS": "max_calls",
     "HEM_CLOUD_URL": "cloud_url",
     "HEM_CLOUD_CA_FILE": "cloud_ca_file",
     "HEM_CLOUD_PROXY": "cloud_proxy",

@@ -82,7 +82,9 @@ class Operations:
         #: Told the KID of a key that the device turned out not to have.
         self.gone: Callable[[str], None] = lambda _: None
         self._first_fetched: str | None = None
-        self.symmetric = SymmetricOperations(rest.symmetric, self._run, self.fetch, self._type)
+        self.symmetric = SymmetricOperations(
+            rest.symmetric, self._run, self.fetch, self._type, max_calls=rest.channel.config.max_calls
+        )
 
     def sign(self, kid: str, message: bytes, algorithm: str, *, context: bytes | None = None) -> bytes:
         """See ``Hem.sign``."""

@@ -125,6 +125,12 @@ def _seconds(least: float, most: float) -> Callable[[object], float]:
     return parse
 
 
+def _calls(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value < 2**31:
+        raise RejectedValueError("a whole number from 1 to 2147483647, without quotes")
+    return value
+
+
 def _slot(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
         raise RejectedValueError("a whole number from 0 to 2147483647, without quotes")
@@ -188,6 +194,8 @@ def from_text(setting: str, text: str) -> object:
             return float(text)
         except ValueError:
             return text
+    if DEVICE_SETTINGS[setting] is _calls and text.isdecimal() and len(text) <= 10:
+        return int(text)
     return text
 
 
@@ -208,6 +216,7 @@ DEVICE_SETTINGS: Mapping[str, Parser] = {
     "keygen_timeout": _seconds(10, 3600),
     "turn_timeout": _seconds(1, 3600),
     "spacing": _seconds(0, 10),
+    "max_calls": _calls,
     "key_filter": _texts,
     "allow_wipe": _flag,
     "show_hidden": _flag,

@@ -33,7 +33,11 @@ class SymmetricOperations:
         run: _Run,
         confirm: Callable[[str], object],
         type_of: Callable[[str], KeyType | None] = lambda _: None,
+        *,
+        max_calls: int,
     ) -> None:
+        #: Most calls of one operation over bulk data that is composed of these.
+        self.max_calls = max_calls
         self._api = api
         self._run = run
         self._confirm = confirm

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hmac
+from copy import copy
 
 from cryptography.exceptions import AlreadyFinalized, InvalidSignature
 
 from hem_provider.arguments import Buffer, as_bytes
 from hem_provider.symmetric.blocks import BLOCK, AesKey, progress, xor
 from hem_provider.symmetric.family import check_use
+from hem_provider.symmetric.limits import Calls
 from hem_provider.symmetric.resolve import AnyAesKey, aes_key
 
 __all__ = ["CMAC"]
@@ -40,17 +42,20 @@ class CMAC:
         self._chain = bytes(BLOCK)
         self._subkey: bytes | None = None  # E(0), fetched along with the first block
         self._waiting = b""  # the last block, perhaps incomplete, is treated differently: held back
+        self._calls = Calls(self._key, "CMAC", BLOCK)
         self._finalized = False
 
     def __repr__(self) -> str:
         return f"<CMAC {self._key!r}>"
 
     def update(self, data: Buffer) -> None:
-        """Absorb bytes. ``AlreadyFinalized``; ``HemError`` when a call fails."""
+        """Absorb bytes. ``AlreadyFinalized``; ``MessageTooLong`` when they are more calls than the
+        device's ``max_calls``; ``HemError`` when a call fails."""
         self._check_running()
         fresh = as_bytes("data", data)
         data = self._waiting + fresh
         whole = max(0, (len(data) - 1) // BLOCK * BLOCK)
+        calls = self._calls.check(whole)
         chain, subkey = self._chain, self._subkey
         with progress("CMAC", len(fresh)) as state:
             for start in range(0, whole, BLOCK):
@@ -61,6 +66,7 @@ class CMAC:
                 else:
                     chain = self._key.ecb_encrypt(block)
                 state.done = max(0, start + BLOCK - len(self._waiting))
+        self._calls.made(calls)
         self._chain, self._subkey, self._waiting = chain, subkey, data[whole:]
 
     def finalize(self) -> bytes:
@@ -82,6 +88,7 @@ class CMAC:
         self._check_running()
         twin = CMAC.__new__(CMAC)
         twin.__dict__.update(self.__dict__)
+        twin._calls = copy(self._calls)
         return twin
 
     def _mac(self) -> bytes:

@@ -13,9 +13,10 @@ from cryptography.exceptions import AlreadyFinalized, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.ciphers import CipherContext
 
 from hem_provider.arguments import Buffer, as_bytes, size_of
-from hem_provider.symmetric.blocks import BLOCK, AesKey, in_calls, progress, xor
+from hem_provider.symmetric.blocks import BLOCK, CALL, AesKey, in_calls, progress, xor
 from hem_provider.symmetric.inputs import check_room, write_into
 from hem_provider.symmetric.keystream import Keystream
+from hem_provider.symmetric.limits import Calls
 
 __all__ = ["CbcDecryption", "CbcEncryption", "CtrContext", "EcbDecryption", "EcbEncryption", "RunningCipher"]
 
@@ -93,11 +94,15 @@ class BlockContext(RunningCipher):
     """Modes over whole blocks: an incomplete one waits for the next update."""
 
     _slack = BLOCK - 1
+    #: How messages call the operation, and how many bytes one device call serves.
+    _what = ""
+    _each = CALL
 
     def __init__(self, key: AesKey) -> None:
         super().__init__()
         self._key = key
         self._waiting = b""
+        self._calls = Calls(key, self._what, self._each)
 
     @abstractmethod
     def _blocks(self, data: bytes) -> bytes:
@@ -106,7 +111,9 @@ class BlockContext(RunningCipher):
     def _process(self, data: bytes) -> bytes:
         data = self._waiting + data
         whole = len(data) - len(data) % BLOCK
+        calls = self._calls.check(whole)
         output = self._blocks(data[:whole]) if whole else b""
+        self._calls.made(calls)
         self._waiting = data[whole:]
         return output
 
@@ -122,19 +129,26 @@ class BlockContext(RunningCipher):
 class EcbEncryption(BlockContext):
     """One call per 2 KiB of each update."""
 
+    _what = "AES-ECB encryption"
+
     def _blocks(self, data: bytes) -> bytes:
-        return in_calls(self._key.ecb_encrypt, data, what="AES-ECB encryption")
+        return in_calls(self._key.ecb_encrypt, data, what=self._what)
 
 
 class EcbDecryption(BlockContext):
     """One call per 2 KiB of each update."""
 
+    _what = "AES-ECB decryption"
+
     def _blocks(self, data: bytes) -> bytes:
-        return in_calls(self._key.ecb_decrypt, data, what="AES-ECB decryption")
+        return in_calls(self._key.ecb_decrypt, data, what=self._what)
 
 
 class CbcEncryption(BlockContext):
     """One call for every 16 bytes: each block's input is the block before it. Slow."""
+
+    _what = "AES-CBC encryption"
+    _each = BLOCK
 
     def __init__(self, key: AesKey, iv: bytes) -> None:
         super().__init__(key)
@@ -142,7 +156,7 @@ class CbcEncryption(BlockContext):
 
     def _blocks(self, data: bytes) -> bytes:
         output, last = [], self._last
-        with progress("AES-CBC encryption", len(data)) as state:
+        with progress(self._what, len(data)) as state:
             for start in range(0, len(data), BLOCK):
                 last = self._key.ecb_encrypt(xor(last, data[start : start + BLOCK]))
                 output.append(last)
@@ -154,12 +168,14 @@ class CbcEncryption(BlockContext):
 class CbcDecryption(BlockContext):
     """One call per 2 KiB of each update."""
 
+    _what = "AES-CBC decryption"
+
     def __init__(self, key: AesKey, iv: bytes) -> None:
         super().__init__(key)
         self._last = iv
 
     def _blocks(self, data: bytes) -> bytes:
-        clear = in_calls(self._key.ecb_decrypt, data, what="AES-CBC decryption")
+        clear = in_calls(self._key.ecb_decrypt, data, what=self._what)
         previous = self._last + data[:-BLOCK]
         self._last = data[-BLOCK:]
         return xor(clear, previous)

@@ -10,8 +10,9 @@ from __future__ import annotations
 from hem_provider.symmetric.blocks import BLOCK, CALL, AesKey, progress, whole_blocks, xor
 from hem_provider.symmetric.ghash import Ghash
 from hem_provider.symmetric.keystream import Keystream, counter_after, counter_blocks
+from hem_provider.symmetric.limits import Calls
 
-__all__ = ["MAX_AAD", "MAX_DATA", "TAG", "GcmMessage"]
+__all__ = ["MAX_AAD", "MAX_DATA", "TAG", "GcmMessage", "check_calls"]
 
 #: Bytes of a full tag.
 TAG = 16
@@ -20,6 +21,7 @@ MAX_DATA = 2**36 - 32
 MAX_AAD = 2**61 - 1
 
 _COUNTER_BITS = 32
+_WHAT = "AES-GCM"
 _STANDARD_NONCE = 12
 
 
@@ -32,12 +34,16 @@ class GcmMessage:
     """
 
     def __init__(self, key: AesKey, nonce: bytes, size: int | None) -> None:
+        calls = Calls(key, _WHAT, CALL)
+        if size is not None:
+            calls.check(_fetched(nonce, size))
         wanted = CALL // BLOCK if size is None else whole_blocks(size)
-        with progress("AES-GCM", 0 if size is None else size):
+        with progress(_WHAT, 0 if size is None else size):
             if len(nonce) == _STANDARD_NONCE:
                 first = nonce + b"\0\0\0\1"
                 count = min(wanted + 1, CALL // BLOCK - 1)
                 answer = key.ecb_encrypt(bytes(BLOCK) + self._counters(first, count))
+                calls.made()
                 subkey, ready = answer[:BLOCK], answer[BLOCK:]
                 self._ghash = Ghash(subkey)
             else:
@@ -45,6 +51,7 @@ class GcmMessage:
                 first = _hashed_nonce(Ghash(subkey), nonce)
                 count = min(wanted + 1, CALL // BLOCK)
                 ready = key.ecb_encrypt(self._counters(first, count))
+                calls.made(2)
                 self._ghash = Ghash(subkey)
         self._mask = ready[:BLOCK]
         self._keystream = Keystream(
@@ -52,8 +59,9 @@ class GcmMessage:
             counter_after(first, count, bits=_COUNTER_BITS),
             bits=_COUNTER_BITS,
             ahead=size is None,
-            what="AES-GCM",
+            what=_WHAT,
             ready=ready[BLOCK:],
+            calls=calls,
         )
         self._aad = 0
         self._data = 0
@@ -85,6 +93,17 @@ class GcmMessage:
     @staticmethod
     def _counters(first: bytes, count: int) -> bytes:
         return counter_blocks(first, count, bits=_COUNTER_BITS)
+
+
+def check_calls(key: AesKey, nonce: bytes, size: int) -> None:
+    """Raise ``MessageTooLong`` for a message of ``size`` bytes that is too many calls; none is made."""
+    Calls(key, _WHAT, CALL).check(_fetched(nonce, size))
+
+
+def _fetched(nonce: bytes, size: int) -> int:
+    """Bytes of ECB for a message: subkey, mask, keystream. Where the nonce is hashed with the subkey,
+    that is a call of its own."""
+    return size + 2 * BLOCK if len(nonce) == _STANDARD_NONCE else CALL + BLOCK + size
 
 
 def _hashed_nonce(ghash: Ghash, nonce: bytes) -> bytes:

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers import AEADDecryptionContext, AEADEn
 from hem_provider.arguments import Buffer, as_bytes
 from hem_provider.symmetric.blocks import AesKey
 from hem_provider.symmetric.contexts import RunningCipher
-from hem_provider.symmetric.gcm import MAX_AAD, MAX_DATA, TAG, GcmMessage
+from hem_provider.symmetric.gcm import MAX_AAD, MAX_DATA, TAG, GcmMessage, check_calls
 
 __all__ = ["GcmDecryption", "GcmEncryption"]
 
@@ -41,6 +41,7 @@ class _GcmContext(RunningCipher):
         size = self._size + len(data)
         if size > MAX_DATA:
             raise ValueError(f"AES-GCM takes at most {MAX_DATA} bytes of data; these would be {size}")
+        check_calls(self._key, self._nonce, size)
         return size
 
     def _begin(self, size: int | None) -> GcmMessage:

@@ -58,6 +58,11 @@ class DeviceAesKey(_DeviceKey):
         super().__init__(operations, kid, name, agreement)
         self.key_size = bits
 
+    @property
+    def max_calls(self) -> int:
+        """Most calls of one operation over bulk data."""
+        return self._operations.max_calls
+
     def ecb_encrypt(self, blocks: bytes) -> bytes:
         """``AesKey.ecb_encrypt``."""
         answer = self._operations.encrypt(

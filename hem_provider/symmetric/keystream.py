@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hem_provider.symmetric.blocks import BLOCK, CALL, AesKey, progress, whole_blocks
+from hem_provider.symmetric.limits import Calls
 
 __all__ = ["Keystream", "counter_after", "counter_blocks"]
 
@@ -33,13 +34,22 @@ class Keystream:
 
     ``ahead``: fetch whole calls of 2 KiB, so that many small pieces cost no more calls than one
     large piece; otherwise only what is asked for. ``ready``: keystream already at hand, for
-    counters before ``counter``. A failed fetch loses nothing: what was fetched is kept and the
-    same bytes can be asked for again. For one thread at a time, since two would get the same bytes:
-    the second gets ``RuntimeError``, as from contexts of ``cryptography``.
+    counters before ``counter``; ``calls``: counts the calls that brought them. More calls than the
+    key permits are refused before the first. A failed fetch loses nothing: what was fetched is kept
+    and the same bytes can be asked for again. For one thread at a time, since two would get the same
+    bytes: the second gets ``RuntimeError``, as from contexts of ``cryptography``.
     """
 
     def __init__(
-        self, key: AesKey, counter: bytes, *, bits: int, ahead: bool, what: str, ready: bytes = b""
+        self,
+        key: AesKey,
+        counter: bytes,
+        *,
+        bits: int,
+        ahead: bool,
+        what: str,
+        ready: bytes = b"",
+        calls: Calls | None = None,
     ) -> None:
         self._key = key
         self._counter = counter
@@ -47,6 +57,7 @@ class Keystream:
         self._ahead = ahead
         self._what = what
         self._ready = bytearray(ready)
+        self._calls = Calls(key, what, CALL) if calls is None else calls
         self._used = threading.Lock()
 
     @contextmanager
@@ -66,6 +77,7 @@ class Keystream:
     def _take(self, size: int) -> bytes:
         missing = whole_blocks(size - len(self._ready))
         if missing > 0:
+            self._calls.check(missing * BLOCK)
             with progress(self._what, size) as state:
                 state.done = len(self._ready)
                 while missing > 0:
@@ -75,6 +87,7 @@ class Keystream:
                     )
                     self._counter = counter_after(self._counter, count, bits=self._bits)
                     missing -= count
+                    self._calls.made()
                     state.done = min(len(self._ready), size)
         taken = bytes(self._ready[:size])
         del self._ready[:size]

@@ -528,3 +528,50 @@ def test_private_session_keys_end_with_the_login(device: Any, private: bool) -> 
     device.user_session()
     rv = CKR.OBJECT_HANDLE_INVALID if private else CKR.OK
     assert device.rv("C_GetAttributeValue", session, key, []) == rv
+
+
+@pytest.fixture
+def limited(device_state: Any, device_core: Any) -> Any:
+    """A module whose keys in the device may be called four times in one operation."""
+    from dataclasses import replace
+
+    core = device_core(device_state)
+    first = replace(core.config.devices[0], max_calls=4)
+    core.config = replace(core.config, devices=(first,))
+    core.ok("C_Initialize", None)
+    yield core
+    core.ok("C_Finalize", False)
+
+
+@pytest.mark.parametrize(
+    ("mechanism", "parameter", "most"),
+    [
+        (CKM.AES_CBC, IV, 64),
+        (CKM.AES_CBC_PAD, IV, 48),
+        (CKM.AES_CTR, CtrParameters(128, IV), 8192),
+        (CKM.AES_ECB, None, 8192),
+        (CKM.AES_GCM, GcmParameters(IV[:12], b"", 128), 8160),
+        (CKM.AES_CMAC, None, 64),
+    ],
+)
+def test_bulk_data_that_is_too_many_calls_are_refused_before_the_first(
+    limited: Any, capfd: pytest.CaptureFixture[str], mechanism: int, parameter: Any, most: int
+) -> None:
+    session = limited.user_session()
+    template = [(CKA.VALUE_LEN, pack_ulong(32)), (CKA.ALLOWED_MECHANISMS, pack_ulongs((mechanism,)))]
+    rv, key = make(limited, session, CKM.AES_KEY_GEN, *template)
+    assert rv == CKR.OK
+    given = Mechanism(mechanism, parameter)
+    verb = "Sign" if mechanism == CKM.AES_CMAC else "Encrypt"
+    limited.ok(f"C_{verb}Init", session, given, key)
+    made = limited.ok(f"C_{verb}", session, bytes(most), most + 32)
+    calls = limited.module.slot(0).device_calls
+    limited.ok(f"C_{verb}Init", session, given, key)
+    assert limited.rv(f"C_{verb}", session, bytes(most + 32), most + 64) == CKR.DATA_LEN_RANGE
+    assert limited.rv(f"C_{verb}", session, b"", 64) == CKR.OPERATION_NOT_INITIALIZED
+    if mechanism not in (CKM.AES_CBC, CKM.AES_CBC_PAD, CKM.AES_CMAC):  # decrypted 2 KiB at once
+        limited.ok("C_DecryptInit", session, given, key)
+        rv = limited.rv("C_Decrypt", session, made + bytes(64), most + 96)
+        assert rv == CKR.ENCRYPTED_DATA_LEN_RANGE
+    assert limited.module.slot(0).device_calls == calls
+    assert "max_calls permits 4" in capfd.readouterr().err

@@ -5,7 +5,8 @@ Output comes as early as the mode permits; plaintext of GCM only after its tag h
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +19,7 @@ from hem_pkcs11.operations.sign import check_class
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.symmetric import aes_cipher
 from hem_pkcs11.values import Buffer, CtrParameters, GcmParameters, Mechanism
+from hem_provider.errors import MessageTooLong
 
 __all__ = ["BLOCK", "MAX_GCM", "CipherOperation", "check_family", "cipher", "gcm_context", "gcm_sizes"]
 
@@ -64,11 +66,13 @@ class CipherOperation:
         if not deliver(size, room):
             return size
         self.parts += 1
-        return self._feed(part)
+        with self._length_told():
+            return self._feed(part)
 
     def finish(self, room: int | None) -> bytes | int:
         """The rest."""
-        return self._pending.deliver(0, self._rest(self._taken), room, self._end)
+        with self._length_told():
+            return self._pending.deliver(0, self._rest(self._taken), room, self._end)
 
     def whole(self, data: Buffer, room: int | None) -> bytes | int:
         """All at once. A second try for a larger buffer gets what the first one made.
@@ -80,7 +84,16 @@ class CipherOperation:
             self._check_length(size)
         most = self._released(size) + self._rest(size)
         least = most if self._exact else self._released(size)
-        return self._pending.deliver(least, most, room, lambda: self._feed(data) + self._end())
+        with self._length_told():
+            return self._pending.deliver(least, most, room, lambda: self._feed(data) + self._end())
+
+    @contextmanager
+    def _length_told(self) -> Iterator[None]:
+        """More bytes than a key in the device may be used for are the right code for this direction."""
+        try:
+            yield
+        except MessageTooLong as error:
+            raise Pkcs11Error(self._length_error, str(error)) from None
 
     def _check_not_ending(self) -> None:
         if self._pending.waiting:
