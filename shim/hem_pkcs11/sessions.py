@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,6 +41,8 @@ class Session:
         self._operations: dict[Place, Operation] = {}
         self._private: set[Place] = set()  # operations that know a private object
         self._told: deque[Callable[[], None]] = deque()
+        #: Operations that were asked for at once, for their size perhaps (see ``functions.order``).
+        self.asked_at_once: dict[Place, weakref.ref[Operation]] = {}
 
     @contextmanager
     def turn(self) -> Iterator[None]:
