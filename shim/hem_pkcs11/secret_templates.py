@@ -71,6 +71,10 @@ class SecretShape:
         return item
 
 
+#: What a key in the device can be for; one that is for nothing at all is no key of the device.
+_USES = (CKA.ENCRYPT, CKA.DECRYPT, CKA.SIGN, CKA.VERIFY, CKA.WRAP, CKA.UNWRAP)
+
+
 def in_memory(template: Template) -> bool:
     """Whether C_GenerateKey makes the key in the session's memory: when its value may leave, and when
     it asks for what no key in the device has."""
@@ -85,6 +89,7 @@ def in_memory(template: Template) -> bool:
         or (label is not None and not label_fits(label))
         or len(template.raw(CKA.ID) or b"") > MAX_IDENTIFIER
         or any(period)
+        or all(template.flag(use) is False for use in _USES)
     )
 
 

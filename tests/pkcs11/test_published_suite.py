@@ -16,10 +16,6 @@ pytestmark = pytest.mark.long
 #: Tests that cannot pass, and why.
 EXPECTED = {
     "ECCTests::test_derive_key": "asks for a curve the device does not have",
-    "SessionTests::test_bulk_attribute_only_empty_attrs": "a key in the device always has a label and an id",
-    "SessionTests::test_bulk_attribute_partial_success_with_some_empty_attrs": "the same",
-    "SessionTests::test_generate_key": "the same",
-    "SessionTests::test_treat_empty_bool_as_false": "the same",
     "SessionTests::test_seed_random": "the generator is the operating system's and takes no seed",
     "SlotsAndTokensTests::test_get_mechanism_info": "asks for RSA",
     "SlotsAndTokensTests::test_get_mechanisms": "asks for RSA",

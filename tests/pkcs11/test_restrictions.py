@@ -52,7 +52,10 @@ def test_a_key_that_may_not_encrypt_says_so_and_decrypts(device: Any, token: byt
     assert device.value(session, key, CKA.ENCRYPT) == NO
     assert device.value(session, key, CKA.DECRYPT) == YES
     assert device.rv("C_EncryptInit", session, GCM, key) == CKR.KEY_FUNCTION_NOT_PERMITTED
-    assert device.rv("C_MessageEncryptInit", session, GCM, key) == CKR.KEY_FUNCTION_NOT_PERMITTED
+    assert (
+        device.rv("C_MessageEncryptInit", session, Mechanism(CKM.AES_GCM), key)
+        == CKR.KEY_FUNCTION_NOT_PERMITTED
+    )
     device.ok("C_DecryptInit", session, GCM, key)
     device.ok("C_DestroyObject", session, key)
 
@@ -116,6 +119,18 @@ def test_session_secret_keys_that_no_device_has_live_in_memory(core: Any, asked:
     core.ok("C_EncryptInit", session, GCM, key)
     token = [*asked, (CKA.TOKEN, YES)]
     assert aes(core, session, *token)[0] != CKR.OK or asked == [(CKA.LABEL, b"")]
+
+
+def test_a_session_key_that_is_for_nothing_is_in_memory_and_does_nothing(core: Any) -> None:
+    """A key in the device is for something; one of a template that denies each use works nowhere."""
+    session = core.user_session()
+    uses = (CKA.ENCRYPT, CKA.DECRYPT, CKA.SIGN, CKA.VERIFY, CKA.WRAP, CKA.UNWRAP)
+    rv, key = aes(core, session, *((use, NO) for use in uses))
+    assert rv == CKR.OK
+    assert not core.hem or not core.hem.keys.stored
+    assert all(core.value(session, key, use) == NO for use in uses)
+    assert core.rv("C_EncryptInit", session, GCM, key) == CKR.KEY_FUNCTION_NOT_PERMITTED
+    assert aes(core, session, *((use, NO) for use in uses), (CKA.TOKEN, YES))[0] != CKR.OK
 
 
 def test_what_only_a_trusted_key_may_wrap_is_not_wrapped(core: Any) -> None:
