@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from hem_provider._version import __version__
 from hem_provider.errors import (
+    HemAnswerFault,
     HemApprovalDenied,
     HemApprovalTimeout,
     HemAuthenticationError,
@@ -47,6 +48,7 @@ _DEVICE = ("Hem", "Key", "connect")
 
 __all__ = [
     "Hem",
+    "HemAnswerFault",
     "HemApprovalDenied",
     "HemApprovalTimeout",
     "HemAuthenticationError",

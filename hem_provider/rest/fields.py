@@ -97,8 +97,11 @@ class MissingFieldError(ValueError):
     """A field that must be there is not."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"{name!r}: missing")
+        super().__init__(name)
         self.name = name
+
+    def __str__(self) -> str:
+        return f"{self.name!r}: missing"
 
 
 def read_fields(raw: Mapping[str, Any], shape: Shape, asked: Asked) -> dict[str, Any]:
