@@ -4,7 +4,7 @@
     python docs/make_reference.py --check    fail when a page is not what the code says
 
 Signatures and docstrings are taken by importing the package; nothing is written by hand, so a page
-cannot say what the code does not.
+cannot say what the code does not. Sections of the device API become links to its page.
 """
 
 from __future__ import annotations
@@ -19,6 +19,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 OUT = Path(__file__).parent / "reference"
+
+#: The description of the device, as a link from ``OUT`` and as a file.
+DEVICE_PAGE = "../development/device-api.md"
+_DEVICE_FILE = OUT / DEVICE_PAGE
 
 #: Page → (title, names). A module name stands for everything in its ``__all__``.
 PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -98,6 +102,7 @@ def pages() -> dict[str, str]:
     made = {f"{name}.md": _page(title, names) for name, (title, names) in PAGES.items()}
     index = ["# API reference", "", "Made from the docstrings by `docs/make_reference.py`.", ""]
     index += [f"- [{title}]({name}.md)" for name, (title, _) in PAGES.items()]
+    index += ["", f"What the device itself takes and answers: [its HTTP API]({DEVICE_PAGE})."]
     made["index.md"] = "\n".join(index) + "\n"
     return made
 
@@ -114,7 +119,26 @@ def _page(title: str, names: tuple[str, ...]) -> str:
             lines += [_plain(module.__doc__), ""]
         for each in module.__all__:
             lines += _entry(each, getattr(module, each), module_name)
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n"
+    return _linked(re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n")
+
+
+def anchors(text: str) -> dict[str, str]:
+    """Section number → anchor of every numbered heading of a page, as GitHub makes them."""
+    found = re.findall(r"^#{2,4} ((\d+(?:\.\d+)*)\.? .+)$", text, re.MULTILINE)
+    return {number: re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title, number in found}
+
+
+def _linked(text: str) -> str:
+    """A page in which "§13.6" leads to that section of the device API; a number that another document
+    stands before (RFC 8032 §5) is none of it."""
+    known = anchors(_DEVICE_FILE.read_text("utf-8"))
+
+    def link(found: re.Match[str]) -> str:
+        if found[1] or found[2] not in known:
+            return found[0]
+        return f"[§{found[2]}]({DEVICE_PAGE}#{known[found[2]]})"
+
+    return re.sub(r"((?:RFC|SP|FIPS) [\w-]+,?\s)?§(\d+(?:\.\d+)*)", link, text)
 
 
 def _entry(name: str, thing: object, module: str) -> list[str]:
