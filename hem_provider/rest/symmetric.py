@@ -1,5 +1,6 @@
 """Endpoint groups ``/api/crypto/cipher`` and ``/api/crypto/hmac``: operations with a stored
-symmetric key, or with one that the device derives from an ECDH secret (device API §13.2–§13.7).
+symmetric key, or with one that the device derives from an ECDH secret (device API §13.2, §13.4, §13.5,
+§13.7).
 
 Every method needs a token whose scope is exactly ``keymgmt:use:<kid>``. HTTP 406 is raised as
 ``HemOperationFailed``; it means a failed integrity check as well as an unsuitable or missing key.

@@ -4,7 +4,7 @@
 
 #include "compat.h"
 
-/* The most the device takes in one signature, in bytes (device API §13). */
+/* The most the device takes in one signature, in bytes (device API §13.1). */
 enum { HEM_MESSAGE_MAX = 2048 };
 
 /* ENGINE_set_pkey_meths(). */
