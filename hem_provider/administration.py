@@ -375,6 +375,9 @@ class Administration:
                 return action(None)
         return self._session.authorised(scopes, action)
 
+    def __repr__(self) -> str:
+        return f"<Administration of {self._name}>"
+
 
 def _done(act: Callable[[], None]) -> Callable[[], bool]:
     """An action without a result, as one whose result is that it was done."""

@@ -149,6 +149,9 @@ class AuditLog:
         """Read and verify a file, under ``key`` or what the device says its key is."""
         return verify_log(self.read(file_id), self.key() if key is None else key)
 
+    def __repr__(self) -> str:
+        return f"<AuditLog of {self._rest.channel.config.name}>"
+
 
 def verify_log(content: bytes, key: bytes) -> LogReport:
     """Check a file with the device's log key (32 bytes). Never raises for what is in the file."""

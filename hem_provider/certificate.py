@@ -179,6 +179,9 @@ class DeviceCertificate:
 
         session.authorised(_CONFIG, lambda token: settle(lambda: restart(token), restarted))
 
+    def __repr__(self) -> str:
+        return f"<DeviceCertificate of {self._name}>"
+
 
 def _stored(
     rest: RestApi, session: LoginSession, leaf: bytes

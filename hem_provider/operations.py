@@ -236,3 +236,6 @@ class Operations:
     @property
     def _name(self) -> str:
         return self._rest.channel.config.name
+
+    def __repr__(self) -> str:
+        return f"<Operations of {self._name}>"

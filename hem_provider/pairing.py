@@ -54,6 +54,9 @@ class Pairing:
         """The address in the QR code."""
         return self._registration.link
 
+    def __repr__(self) -> str:
+        return f"<Pairing with {self._phones.rest.channel.config.name}>"
+
     def wait(self, seconds: float = 300.0, *, poll: float = 2.0) -> str:
         """Until the phone has answered: the KID of its record.
 
@@ -180,6 +183,9 @@ class Phones:
             "the phone was removed", "the device knows it still", "list the phones", look, repeat=True
         )
         self._session.authorised(("keymgmt:del",), lambda token: settle(lambda: delete(token), change))
+
+    def __repr__(self) -> str:
+        return f"<Phones of {self.rest.channel.config.name}>"
 
 
 def _phone(record: KeyRecord) -> Phone:

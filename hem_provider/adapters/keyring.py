@@ -105,6 +105,9 @@ class HemKeyring(KeyringBackend):
         path = default_path() if self.vault is None else named_path(self.vault)
         return Vault(path, self._opener[0].unlock(self.device))
 
+    def __repr__(self) -> str:
+        return f"<HemKeyring vault={self.vault!r} device={self.device!r}>"
+
 
 @contextmanager
 def _translated(failure: type[KeyringError]) -> Iterator[None]:

@@ -188,6 +188,9 @@ class Box(public.Box):
         else:
             super().__init__(private_key, public_key)
 
+    def __repr__(self) -> str:
+        return "<Box: a shared key in memory>"
+
 
 class SealedBox(public.SealedBox[Any]):
     """``nacl.public.SealedBox``. Encrypting is local; decrypting with a key of a device is one
@@ -211,6 +214,9 @@ class SealedBox(public.SealedBox[Any]):
         shared = self._recipient.box_key(ephemeral)
         nonce = blake2b(ephemeral + self._public_key, nacl.bindings.crypto_box_NONCEBYTES, encoder=RawEncoder)
         return nacl.bindings.crypto_box_open_easy_afternm(boxed, nonce, shared)
+
+    def __repr__(self) -> str:
+        return f"<SealedBox {self._recipient or 'for a public key'}>"
 
 
 def _check_type(key: Key, wanted: str, what: str) -> None:

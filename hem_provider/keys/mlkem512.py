@@ -39,6 +39,9 @@ class HemMLKEM512PublicKey:
     def __deepcopy__(self, memo: dict[int, object]) -> HemMLKEM512PublicKey:
         return self
 
+    def __repr__(self) -> str:
+        return f"<HemMLKEM512PublicKey {self._key!r}>"
+
 
 class HemMLKEM512PrivateKey(RemotePrivateKey[HemMLKEM512PublicKey]):
     """An ML-KEM-512 key whose ``decapsulate`` runs on the device."""

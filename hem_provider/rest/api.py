@@ -39,3 +39,6 @@ class RestApi:
         self.upgrade = UpgradeApi(self.channel)
         self.broker = BrokerApi(self.channel)
         self.domain = DomainApi(self.channel)
+
+    def __repr__(self) -> str:
+        return f"<RestApi of {self.channel.config.name}>"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from hem_provider.errors import HemAnswerFault, HemAuthenticationError, HemClockError, HemNotInitialized
 from hem_provider.rest.answer import Values
 from hem_provider.rest.answers import BEARER
-from hem_provider.rest.channel import Channel
+from hem_provider.rest.channel import EndpointGroup
 from hem_provider.rest.credential import Credential
 from hem_provider.rest.ejwt import make_ejwt
 from hem_provider.rest.encoding import b64, unb64
@@ -103,11 +103,8 @@ def make_proof(
     return make_ejwt(claims, credential.agree(unb64(challenge.spk)))
 
 
-class AuthApi:
+class AuthApi(EndpointGroup):
     """Login by the local secret. No method takes or needs a token."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
 
     def challenge(self) -> Challenge:
         """``GET /api/auth/token``. ``HemClockError``: clock unset; ``HemNotInitialized``: fresh."""

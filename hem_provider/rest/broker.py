@@ -17,7 +17,7 @@ from hem_provider.errors import (
     HemProtocolError,
 )
 from hem_provider.rest.answer import Answer
-from hem_provider.rest.channel import Channel
+from hem_provider.rest.channel import EndpointGroup
 
 __all__ = ["Approval", "BrokerApi", "PhoneAnswer", "Registration"]
 
@@ -50,11 +50,8 @@ class Approval:
         return f"<Approval {'allowed' if self.authreply else 'refused'}>"
 
 
-class BrokerApi:
+class BrokerApi(EndpointGroup):
     """One method per call that a client makes."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
 
     def session(self, eid: str | None = None) -> str:
         """``GET session``, or ``POST`` bound to a device: a broker key (base64, 32 bytes)."""

@@ -28,7 +28,7 @@ from hem_provider.rest.transports import Carriers
 from hem_provider.rest.turns import turn
 from hem_provider.rest.wire import ConnectionLostError, Limit, Reply, Request, Transport
 
-__all__ = ["MAX_BODY", "Channel", "Statistics"]
+__all__ = ["MAX_BODY", "Channel", "EndpointGroup", "Statistics"]
 
 _log = logging.getLogger("hem_provider.rest")
 
@@ -49,6 +49,16 @@ class Statistics:
 
     calls: int = 0
     logins: int = 0
+
+
+class EndpointGroup:
+    """One group of the device's endpoints, reached by ``channel``."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._channel.config.name}>"
 
 
 class Channel:

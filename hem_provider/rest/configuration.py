@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hem_provider.errors import HemDeviceFault, HemOperationFailed, HemProtocolError, HemRequestRefused
-from hem_provider.rest.channel import Channel
+from hem_provider.rest.channel import EndpointGroup
 from hem_provider.rest.status import Meanings
 
 __all__ = ["Attestation", "Configuration", "ConfigurationApi", "ConfigurationChange"]
@@ -72,12 +72,9 @@ class Attestation:
     genuine: str | None
 
 
-class ConfigurationApi:
+class ConfigurationApi(EndpointGroup):
     """Reading takes ``system:config``, ``logger:get`` or ``auth:ext:pair``; writing
     ``system:config`` as user or master."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
 
     def read(self, *, token: str) -> Configuration:
         """``GET``."""

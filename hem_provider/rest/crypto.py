@@ -12,7 +12,7 @@ from typing import Any
 from hem_provider.errors import HemOperationFailed, HemTimeout, MessageTooLong
 from hem_provider.keytypes import MAX_CONTEXT, MAX_MESSAGE, KeyType
 from hem_provider.rest.answer import Answer
-from hem_provider.rest.channel import Channel
+from hem_provider.rest.channel import EndpointGroup
 from hem_provider.rest.encoding import b64
 from hem_provider.rest.fields import Asked
 from hem_provider.rest.keymgmt import check_kid, peer_field
@@ -45,11 +45,8 @@ def check_context(context: bytes | None) -> None:
         raise ValueError(f"context: {len(context)} bytes; accepted: at most {MAX_CONTEXT} bytes")
 
 
-class CryptoApi:
+class CryptoApi(EndpointGroup):
     """One method per endpoint. ``kind``: the key's type where it is known; the answer must fit it."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
 
     def sign(
         self,

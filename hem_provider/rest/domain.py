@@ -7,16 +7,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from hem_provider.errors import HemOperationFailed
-from hem_provider.rest.channel import Channel
+from hem_provider.rest.channel import EndpointGroup
 
 __all__ = ["DomainApi"]
 
 
-class DomainApi:
+class DomainApi(EndpointGroup):
     """Always over verified TLS, without authentication; ``genuine`` proves the device."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
 
     def is_free(self, prefix: str) -> bool:
         """``GET domain/check/{prefix}``: whether nobody has the name."""

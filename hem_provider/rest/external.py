@@ -11,7 +11,7 @@ from hem_provider.errors import (
     HemClockError,
     HemOperationFailed,
 )
-from hem_provider.rest.channel import Channel
+from hem_provider.rest.channel import EndpointGroup
 from hem_provider.rest.ejwt import claims_of
 from hem_provider.rest.encoding import unb64
 from hem_provider.rest.fields import Asked
@@ -70,11 +70,8 @@ class ApprovalRequest:
     raw: Mapping[str, Any]
 
 
-class ExternalAuthApi:
+class ExternalAuthApi(EndpointGroup):
     """Pairing takes scope ``auth:ext:pair`` or ``system:config`` as user; login takes none."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
 
     def begin_pairing(self, epk: str, *, token: str) -> PairingRequest:
         """``POST init`` with the broker's session key (base64, 32 bytes)."""

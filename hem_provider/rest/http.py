@@ -128,38 +128,39 @@ class HttpTransport:
         return bytes(body)
 
     def _fail(self, error: Exception, request: Request, deadline: Deadline) -> NoReturn:
+        # One exception for the user: what the libraries nest is in its text.
         where = f"{self._url}: {request.method} {request.path}"
         causes = list(_causes(error))
         for cause in causes:
             if isinstance(cause, PinMismatchError):
-                raise HemTLSError(f"{where}: {cause.args[0]}") from error
+                raise HemTLSError(f"{where}: {cause.args[0]}") from None
             if isinstance(cause, ssl.SSLCertVerificationError) and cause.verify_code == _EXPIRED:
                 raise HemTLSError(
                     f"{where}: the certificate has expired. Check this machine's clock; "
                     "hem.certificate.renew() renews a device's"
-                ) from error
+                ) from None
             if isinstance(cause, ssl.SSLCertVerificationError):
                 raise HemTLSError(
                     f"{where}: the certificate is not acceptable: {cause.verify_message}. "
                     "Give the right ca_file or pin_sha256, or the name the certificate is for"
-                ) from error
+                ) from None
             if isinstance(cause, AnswerTooLargeError):
-                raise HemProtocolError(f"{where}: the answer does not end: {cause}") from error
+                raise HemProtocolError(f"{where}: the answer does not end: {cause}") from None
         late = _any(causes, (TimeoutError,))
         cut = _any(causes, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
         if not late and not cut and _any(causes, (ssl.SSLError, PoolSSLError)):
-            raise HemTLSError(f"{where}: TLS failed: {causes[-1]}") from error
+            raise HemTLSError(f"{where}: TLS failed: {causes[-1]}") from None
         if deadline.connecting:
             # A name without an address, a refused connection and a proxy that says no are OSErrors.
             found = [str(cause) for cause in causes if isinstance(cause, OSError)]
             reason = f"no {deadline.stage} within {deadline.limit}" if late else found[-1]
-            raise HemUnreachable(f"{self._url}: cannot reach the device: {reason}") from error
+            raise HemUnreachable(f"{self._url}: cannot reach the device: {reason}") from None
         if late:
             begun = deadline.stage == _WHOLE_ANSWER
             what = "the answer was not complete in time, which is" if begun else "no answer within"
-            raise HemTimeout(f"{where}: {what} {deadline.limit}") from error
+            raise HemTimeout(f"{where}: {what} {deadline.limit}") from None
         lost = "" if cut else f" before the answer: {causes[-1]}"
-        raise ConnectionLostError(f"{where}: the connection was lost{lost}") from error
+        raise ConnectionLostError(f"{where}: the connection was lost{lost}") from None
 
     def close(self) -> None:
         """Drop connections; new ones are opened when needed."""

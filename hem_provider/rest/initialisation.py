@@ -8,7 +8,7 @@ from typing import Any
 
 from hem_provider.errors import HemAuthenticationError, HemClockError, HemOperationFailed, HemRequestRefused
 from hem_provider.rest.auth import Challenge, challenge_of
-from hem_provider.rest.channel import Channel
+from hem_provider.rest.channel import EndpointGroup
 from hem_provider.rest.credential import Credential
 from hem_provider.rest.ejwt import make_ejwt
 from hem_provider.rest.encoding import b64, unb64
@@ -83,11 +83,8 @@ class Initialised:
         return f"<Initialised {self.instance_id}>"
 
 
-class InitialisationApi:
+class InitialisationApi(EndpointGroup):
     """Both endpoints work on a factory-fresh device only, without a token."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
 
     def challenge(self) -> tuple[Challenge, str | None]:
         """``GET /api/auth/init``: what to prove against, and the ``genuine`` token of USB devices.

@@ -15,7 +15,7 @@ from hem_provider.errors import (
 )
 from hem_provider.keytypes import MAX_LABEL, KeyType
 from hem_provider.rest.answer import Answer, Values
-from hem_provider.rest.channel import Channel
+from hem_provider.rest.channel import EndpointGroup
 from hem_provider.rest.encoding import b64
 from hem_provider.rest.fields import Asked
 from hem_provider.rest.status import Meanings, error_for
@@ -97,11 +97,8 @@ def check_label(label: str) -> str:
     return label
 
 
-class KeymgmtApi:
+class KeymgmtApi(EndpointGroup):
     """One method per endpoint; ``token`` must hold the scope named."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
 
     def list(self, offset: int = 0, count: int = PAGE, *, token: str) -> Page:
         """``GET list/{offset}/{count}``; scope ``keymgmt:list``."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from hem_provider.errors import HemOperationFailed, HemRequestRefused
-from hem_provider.rest.channel import Channel
+from hem_provider.rest.channel import EndpointGroup
 from hem_provider.rest.fields import Asked
 from hem_provider.rest.status import Meanings, error_for
 
@@ -27,11 +27,8 @@ class LogKey:
     signature: bytes
 
 
-class LoggerApi:
+class LoggerApi(EndpointGroup):
     """All take a token with scope ``logger:get``; files are kept by USB devices only."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
 
     def key(self, *, token: str) -> LogKey:
         """``GET key``. Verify the signature before trusting the key."""

@@ -362,3 +362,7 @@ class LoginSession:
         if status.format:
             return HemDeviceFault(f"{fault}: it is formatting its storage ({status.format})")
         return fault
+
+    def __repr__(self) -> str:
+        state = "logged in" if self.has_credential else "not logged in"
+        return f"<LoginSession of {self._config.name}, {state}>"

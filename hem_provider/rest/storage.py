@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hem_provider.rest.channel import Channel
+from hem_provider.rest.channel import EndpointGroup
 
 __all__ = ["StorageApi", "storage_scope"]
 
@@ -14,11 +14,8 @@ def storage_scope(disk: int, *, writable: bool = False) -> str:
     return f"storage:disk{disk}{':rw' if writable else ''}"
 
 
-class StorageApi:
+class StorageApi(EndpointGroup):
     """Exposes disks over USB; visible in the status some seconds later. USB devices only."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
 
     def unlock(self, *, read_only: bool | None = None, token: str) -> None:
         """``GET unlock``: the disk of the token's scope; ``read_only`` narrows or insists (``rw``

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from hem_provider.errors import MessageTooLong
 from hem_provider.keytypes import MAX_MESSAGE, KeyType
 from hem_provider.rest.answer import Answer
-from hem_provider.rest.channel import Channel
+from hem_provider.rest.channel import EndpointGroup
 from hem_provider.rest.encoding import b64
 from hem_provider.rest.fields import Asked
 from hem_provider.rest.keymgmt import check_kid, peer_field
@@ -35,12 +35,9 @@ class Encrypted(NamedTuple):
     tag: bytes | None
 
 
-class SymmetricApi:
+class SymmetricApi(EndpointGroup):
     """One method per endpoint. ``peer``: the public half to derive a key with, a KID or a public
     key in device form; ``context``: up to 64 bytes that tell derived keys apart."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
 
     def encrypt(
         self,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from hem_provider.errors import HemClockError, HemUnreachable
 from hem_provider.rest.answer import Answer
-from hem_provider.rest.channel import Channel
+from hem_provider.rest.channel import EndpointGroup
 from hem_provider.rest.settle import Change, settle
 from hem_provider.rest.status import Meanings
 from hem_provider.rest.wire import Limit
@@ -113,11 +113,8 @@ class SelfTest:
     repository: Repository | None
 
 
-class SystemApi:
+class SystemApi(EndpointGroup):
     """Status, version, check-in (no token), self-test and power."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
 
     def status(self) -> Status:
         """``GET /api/system/status``."""

@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable
 
 from hem_provider.errors import HemOperationFailed, MessageTooLong
-from hem_provider.rest.channel import Channel
+from hem_provider.rest.channel import EndpointGroup
 from hem_provider.rest.status import Meanings, error_for
 from hem_provider.rest.wire import Limit
 
@@ -45,11 +45,8 @@ class UpgradeState(enum.Enum):
     BAD = 406
 
 
-class UpgradeApi:
+class UpgradeApi(EndpointGroup):
     """``token``: scope ``system:upgrade``; ``None`` on a factory-fresh device. USB devices only."""
-
-    def __init__(self, channel: Channel) -> None:
-        self._channel = channel
 
     def upload(
         self,

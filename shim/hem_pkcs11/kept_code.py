@@ -111,7 +111,8 @@ def _modules_of(package: str) -> Iterator[str]:
             if entry.name.startswith(("__init__", "__pycache__")) or module.startswith(NOT_NEEDED):
                 continue
             if entry.is_dir():
-                pending.append((module, [entry.path]))
+                if Path(entry.path, "__init__.py").is_file():  # else it holds data, as lists of words
+                    pending.append((module, [entry.path]))
             elif entry.name.endswith((".py", ".so")):
                 yield module
 

@@ -19,6 +19,7 @@ from hem_provider.errors import (
     HemAuthenticationError,
     HemConfigError,
     HemConnectionError,
+    HemError,
     HemTimeout,
     HemTLSError,
     HemUnreachable,
@@ -131,6 +132,28 @@ def test_a_ca_file_without_a_certificate_is_a_configuration_error(tmp_path):
     empty.write_text("nothing")
     with pytest.raises(HemConfigError, match="no PEM certificate"):
         client_context(ca_file=empty)
+
+
+def shown(url, **settings):
+    """What a person sees of a failed connection."""
+    import traceback
+
+    with pytest.raises(HemError) as failed:
+        connect(url, passphrase="x", **settings).probe()
+    return "".join(traceback.format_exception(failed.value))
+
+
+def test_a_failed_connection_shows_one_exception(served, tmp_path):
+    for url, settings in (
+        ("https://127.0.0.1:1", {}),
+        (served.https, {}),  # not the system's authority
+        (served.https, {"pin_sha256": "00" * 32}),
+        ("https://no-such-host.invalid", {"connect_timeout": 2}),
+    ):
+        text = shown(url, **settings)
+        assert text.count("Traceback (most recent call last)") == 1, text
+        assert "During handling" not in text
+        assert "direct cause" not in text
 
 
 def test_an_unreachable_device_is_told_apart():

@@ -273,7 +273,9 @@ def machine(make_core: Any) -> type[RuleBasedStateMachine]:
             if by_flag:
                 self.expect(rv, "C_SessionCancel", session.handle, int(CKF.SIGN))
             else:
-                self.expect(rv, "C_SignInit", session.handle, None, 0)
+                # Without a mechanism an Init ends what runs; where nothing does, it is an Init without one.
+                nothing = session.alive and session.signing is None
+                self.expect(R.ARGUMENTS_BAD if nothing else rv, "C_SignInit", session.handle, None, 0)
             session.signing = None
 
         @rule(session=sessions, part=messages)

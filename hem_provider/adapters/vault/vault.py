@@ -183,3 +183,6 @@ class Vault:
                 raise type(error)(f"{self.path}: this vault cannot be trusted: {error}") from None
             name = record.name.decode("ascii", "replace")
             raise EntryRejected(f"{self.path}: entry {name}: {error}") from None
+
+    def __repr__(self) -> str:
+        return f"<Vault {self.path}>"
