@@ -12,71 +12,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hem_provider import errors as _errors
 from hem_provider._version import __version__
-from hem_provider.errors import (
-    HemAnswerFault,
-    HemApprovalDenied,
-    HemApprovalTimeout,
-    HemAuthenticationError,
-    HemClockError,
-    HemConfigError,
-    HemConnectionError,
-    HemDeviceFault,
-    HemDuplicateKey,
-    HemError,
-    HemKeyAmbiguous,
-    HemKeyNotFound,
-    HemLoginRequired,
-    HemNotInitialized,
-    HemOperationFailed,
-    HemOutcomePending,
-    HemOutcomeUnknown,
-    HemProtocolError,
-    HemRequestRefused,
-    HemScopeDenied,
-    HemTimeout,
-    HemTLSError,
-    HemUnreachable,
-    KeyNotExportable,
-    MessageTooLong,
-)
+from hem_provider.errors import *  # noqa: F403 - all of them, and nothing else
 
 if TYPE_CHECKING:
     from hem_provider.device import Hem, Key, connect
 
 _DEVICE = ("Hem", "Key", "connect")
 
-__all__ = [
-    "Hem",
-    "HemAnswerFault",
-    "HemApprovalDenied",
-    "HemApprovalTimeout",
-    "HemAuthenticationError",
-    "HemClockError",
-    "HemConfigError",
-    "HemConnectionError",
-    "HemDeviceFault",
-    "HemDuplicateKey",
-    "HemError",
-    "HemKeyAmbiguous",
-    "HemKeyNotFound",
-    "HemLoginRequired",
-    "HemNotInitialized",
-    "HemOperationFailed",
-    "HemOutcomePending",
-    "HemOutcomeUnknown",
-    "HemProtocolError",
-    "HemRequestRefused",
-    "HemScopeDenied",
-    "HemTLSError",
-    "HemTimeout",
-    "HemUnreachable",
-    "Key",
-    "KeyNotExportable",
-    "MessageTooLong",
-    "__version__",
-    "connect",
-]
+__all__ = ["Hem", "Key", "__version__", "connect"]
+__all__ += _errors.__all__
 
 
 def __getattr__(name: str) -> object:

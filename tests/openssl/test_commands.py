@@ -237,3 +237,16 @@ def test_a_key_file_that_cannot_be_a_key_is_refused(openssl: Run, message, tmp_p
 def test_a_key_file_is_no_key_without_the_engine(openssl: Run, message, tmp_path):
     (tmp_path / "key.pem").write_text(key_file("web"))
     openssl("dgst -sha256 -sign key.pem -out signature message", check=False, OPENSSL_CONF="/dev/null")
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_settings_with_umlauts_work_in_every_locale(openssl: Run, device, message, tmp_path, locale):
+    folder = tmp_path / "Schlüssel für Käthe"
+    folder.mkdir()
+    secret = folder / "Paßwort"
+    secret.write_text(device.passphrase)
+    secret.chmod(0o600)
+    authority = folder / "Zertifikät.pem"
+    authority.write_bytes(device.ca_file.read_bytes())
+    settings = {"HEM_CA_FILE": str(authority), "HEM_PASSPHRASE_FILE": str(secret), "LC_ALL": locale}
+    openssl(f"dgst {ENGINE} -sha256 -sign web -out signature message", **settings)

@@ -7,15 +7,21 @@
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <errno.h>
 #include <grp.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -363,6 +369,22 @@ static CK_RV limit(int what, rlim_t most)
     return setrlimit(what, &both) == 0 ? CKR_OK : CKR_GENERAL_ERROR;
 }
 
+/* A sandbox that lets nobody make threads or processes from here on. */
+static CK_RV sandbox(void)
+{
+    struct sock_filter rules[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone, 2, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_clone3, 1, 0),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+    };
+    const struct sock_fprog program = {sizeof rules / sizeof *rules, rules};
+    bool done = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+                prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+    return done ? CKR_OK : CKR_GENERAL_ERROR;
+}
+
 /* A file of the host's own that happens to get number 2. */
 static CK_RV standard_error(const char *path)
 {
@@ -412,6 +434,8 @@ static CK_RV surround(const char *command, const char *argument)
         return limit(RLIMIT_FSIZE, (rlim_t)atol(argument));
     if (strcmp(command, "processes") == 0)
         return limit(RLIMIT_NPROC, (rlim_t)atol(argument));
+    if (strcmp(command, "sandbox") == 0)
+        return sandbox();
     if (strcmp(command, "standard-error") == 0)
         return standard_error(argument);
     if (strcmp(command, "init-flags") == 0)

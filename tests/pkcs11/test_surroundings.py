@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import subprocess
 from pathlib import Path
 
 import pytest
 from hem_pkcs11.constants import CKF, CKR
 from support.emulator import ServedEmulator
 from support.hosts import Host
+
+from hem_provider.emulator.setup import initialise
 
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="not run: only root can change root and rights")
@@ -73,6 +76,42 @@ def test_paths_with_umlauts_work_in_every_locale(
         for name in ("HEM_URL", "HEM_CA_FILE", "HEM_NAME"):
             runs.environment.pop(name, None)
         assert runs.run("all-configured", HEM_CONFIG=str(config), LC_ALL=locale) == [0], runs.said
+
+
+def test_an_emulator_below_a_folder_with_umlauts_works_in_every_locale(runs: Host, tmp_path: Path) -> None:
+    folder = tmp_path / "Käthes Gerät"
+    folder.mkdir()
+    state, passphrase = folder / "gerät.hem", "correct horse"
+    initialise(state, passphrase=passphrase, admin_passphrase="master")
+    for name in ("HEM_URL", "HEM_CA_FILE", "HEM_NAME"):
+        runs.environment.pop(name, None)
+    for locale in ("C", "C.UTF-8"):
+        commands = ("init", "tokens:1", "open", f"login:{passphrase}")
+        assert set(runs.run(*commands, HEM_URL=f"emulator:{state}", LC_ALL=locale)) == {0}, runs.said
+
+
+@pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
+def test_pkcs11_tool_takes_settings_with_umlauts(
+    runs: Host, emulator: ServedEmulator, tmp_path: Path, locale: str
+) -> None:
+    folder = tmp_path / "Schlüssel"
+    folder.mkdir()
+    shutil.copy(emulator.ca_file, folder / "ca.pem")
+    secret = folder / "Paßwort"
+    secret.write_text(emulator.passphrase)
+    secret.chmod(0o600)
+    done = subprocess.run(
+        ["pkcs11-tool", "--module", runs.library, "--login", "-O"],
+        env={
+            **runs.environment,
+            "HEM_CA_FILE": str(folder / "ca.pem"),
+            "HEM_PASSPHRASE_FILE": str(secret),
+            "LC_ALL": locale,
+        },
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Private Key Object" in done.stdout
 
 
 # --- signals and descriptors ----------------------------------------------------------------------
@@ -161,6 +200,11 @@ def two(runs: Host, emulator: ServedEmulator, tmp_path: Path) -> Host:
 @as_root
 def test_slots_are_asked_one_after_another_where_there_are_no_threads(two: Host) -> None:
     assert two.run("init", f"setuid:{NOBODY}", "processes:0", "tokens:2") == [0] * 4, two.said
+
+
+def test_slots_are_asked_one_after_another_in_a_sandbox_without_threads(two: Host, pin: str) -> None:
+    commands = ("sandbox", "init", "tokens:2", "open", f"login:{pin}", "find", "sign")
+    assert set(two.run(*commands)) == {0}, two.said
 
 
 @pytest.mark.parametrize(
