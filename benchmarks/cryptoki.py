@@ -32,6 +32,10 @@ class _Gcm(Structure):
     )  # fmt: skip
 
 
+class _Eddsa(Structure):
+    _fields_ = (("prehash", c_ubyte), ("context_length", c_ulong), ("context", c_void_p))
+
+
 class _Ecdh(Structure):
     _fields_ = (
         ("kdf", c_ulong), ("shared_length", c_ulong), ("shared", c_void_p),
@@ -62,6 +66,11 @@ class Parameter:
         buffer = create_string_buffer(nonce, len(nonce))
         address = ctypes.cast(buffer, c_void_p)
         return cls(_Gcm(address, len(nonce), 8 * len(nonce), None, 0, 128), buffer)
+
+    @classmethod
+    def eddsa(cls) -> Parameter:
+        """Plain Ed448, which is said by an empty context; Ed25519 takes none."""
+        return cls(_Eddsa(0, 0, None))
 
     @classmethod
     def ecdh(cls, public: bytes) -> Parameter:
@@ -115,13 +124,15 @@ class Cryptoki:
         self._call("C_FindObjectsFinal", self._session)
         return list(found[: count.value])
 
-    def sign(self, key: int, mechanism: int, message: bytes) -> bytes:
+    def sign(self, key: int, mechanism: int, message: bytes, parameter: Parameter | None = None) -> bytes:
         """C_SignInit and C_Sign."""
-        return self._once("Sign", key, mechanism, None, message, 8192)
+        return self._once("Sign", key, mechanism, parameter, message, 8192)
 
-    def verify(self, key: int, mechanism: int, message: bytes, signature: bytes) -> None:
+    def verify(
+        self, key: int, mechanism: int, message: bytes, signature: bytes, parameter: Parameter | None = None
+    ) -> None:
         """C_VerifyInit and C_Verify."""
-        which = _Mechanism(mechanism, None, 0)
+        which = _mechanism(mechanism, parameter)
         self._call("C_VerifyInit", self._session, byref(which), c_ulong(key))
         self._call(
             "C_Verify", self._session, message, c_ulong(len(message)), signature, c_ulong(len(signature))

@@ -29,13 +29,17 @@ SIGNING = {
     "MLDSA65": CKM.ML_DSA,
     "MLDSA87": CKM.ML_DSA,
 }
+#: Key → parameter of its mechanism, where it wants one.
+PARAMETERS = {"ED448": Parameter.eddsa()}
 _NONCE, _IV = bytes(range(12)), bytes(16)
 
 
 def signing_case(module: Cryptoki, name: str, layer: str = "C_Sign") -> Case:
     """Sign 64 bytes through a module."""
     (handle,) = module.find(CKO.PRIVATE_KEY, label=LABEL + name)
-    return Case(f"sign {name}", layer, lambda: module.sign(handle, SIGNING[name], MESSAGE))
+    return Case(
+        f"sign {name}", layer, lambda: module.sign(handle, SIGNING[name], MESSAGE, PARAMETERS.get(name))
+    )
 
 
 def module_cases(module: Cryptoki, subject: Subject, pin: str) -> Iterator[Case]:
@@ -56,8 +60,11 @@ def module_cases(module: Cryptoki, subject: Subject, pin: str) -> Iterator[Case]
 def _verification(module: Cryptoki, name: str, mechanism: int) -> Case:
     (private,) = module.find(CKO.PRIVATE_KEY, label=LABEL + name)
     (public,) = module.find(CKO.PUBLIC_KEY, label=LABEL + name)
-    signature = module.sign(private, mechanism, MESSAGE)
-    return Case(f"verify {name}", "C_Verify", lambda: module.verify(public, mechanism, MESSAGE, signature))
+    parameter = PARAMETERS.get(name)
+    signature = module.sign(private, mechanism, MESSAGE, parameter)
+    return Case(
+        f"verify {name}", "C_Verify", lambda: module.verify(public, mechanism, MESSAGE, signature, parameter)
+    )
 
 
 def _agreement(module: Cryptoki) -> Iterator[Case]:
