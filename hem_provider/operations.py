@@ -179,14 +179,14 @@ class Operations:
         )
 
     def _type(self, kid: str) -> KeyType | None:
-        return self.known(kid.lower()).type
+        return self.known(check_kid(kid)).type
 
     def _proven(
         self, kid: str, signature: bytes, message: bytes, algorithm: str, context: bytes | None
     ) -> bytes:
         """``signature``, verified here where that takes no call."""
         if self._rest.channel.config.verify_signatures and not accepts(
-            self.known(kid.lower()), signature, message, algorithm, context
+            self.known(check_kid(kid)), signature, message, algorithm, context
         ):
             raise HemAnswerFault(
                 f"{self._name}: key {kid}: the device's signature of {len(signature)} bytes ({algorithm}) "
