@@ -41,7 +41,8 @@ static int open_log(bool *close_after)
     char *level = strrchr(path, ':');
     if (level != NULL)
         *level = '\0';
-    int descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    /* A FIFO that nobody reads, or that is full, makes no host wait. */
+    int descriptor = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (descriptor < 0)
         return STDERR_FILENO;
     *close_after = true;

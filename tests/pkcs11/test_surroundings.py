@@ -131,6 +131,19 @@ def test_no_line_is_written_into_a_file_of_the_host(runs: Host, tmp_path: Path) 
     assert b"does not accept the passphrase" in mine.read_bytes()
 
 
+def test_a_log_that_is_a_fifo_makes_no_host_wait(runs: Host, tmp_path: Path) -> None:
+    fifo = tmp_path / "log"
+    os.mkfifo(fifo, 0o600)
+    commands = ("init", "open", "login:wrong")
+    assert runs.run(*commands, HEM_PKCS11_LOG=str(fifo))[-1] == CKR.PIN_INCORRECT  # nobody reads it
+    reading = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        assert runs.run(*commands, HEM_PKCS11_LOG=f"{fifo}:debug")[-1] == CKR.PIN_INCORRECT
+        assert b"does not accept the passphrase" in os.read(reading, 65536)
+    finally:
+        os.close(reading)
+
+
 def test_the_c_layer_writes_no_line_into_a_file_of_the_host(runs: Host, tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     alone = tmp_path / runs.library.name
