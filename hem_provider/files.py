@@ -39,6 +39,7 @@ __all__ = [
     "read_own",
     "release_lock",
     "replace_file",
+    "runtime_home",
     "sweep",
     "take_lock",
 ]
@@ -104,6 +105,12 @@ def data_home() -> Path | None:
 def cache_home() -> Path | None:
     """``$XDG_CACHE_HOME``, else ``~/.cache``."""
     return _base("XDG_CACHE_HOME", ".cache")
+
+
+def runtime_home() -> str | None:
+    """``$XDG_RUNTIME_DIR``, which has no default."""
+    given = "" if privileges_raised() else os.environ.get("XDG_RUNTIME_DIR", "")
+    return given if os.path.isabs(given) else None  # noqa: PTH117
 
 
 def _base(variable: str, below_home: str) -> Path | None:

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hem_provider.errors import HemTimeout
+from hem_provider.files import runtime_home
 from hem_provider.rest.fairlock import FairLock
 from hem_provider.rest.line import Place
 from hem_provider.rest.perprocess import PerProcess
@@ -109,8 +110,14 @@ def lock_directory() -> Path | None:
 def _directory() -> str | None:
     if privileges_raised():
         return None
-    runtime = os.environ.get("XDG_RUNTIME_DIR")
-    path = f"{runtime}/hem" if runtime else f"/tmp/hem-{os.getuid()}"  # noqa: S108 - checked below
+    runtime = runtime_home()
+    if runtime is not None and os.access(runtime, os.X_OK):  # not another user's, kept from a root shell
+        return _ours(f"{runtime}/hem")
+    return _ours(f"/tmp/hem-{os.getuid()}")  # noqa: S108 - checked
+
+
+def _ours(path: str) -> str | None:
+    """``path`` if it is a folder that nobody else may write; made if it is not there."""
     try:
         seen = os.lstat(path)
     except OSError:

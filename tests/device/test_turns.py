@@ -344,6 +344,18 @@ def test_where_there_can_be_no_line_it_is_told_once(start, why, monkeypatch, cap
     assert "no order among processes" in caplog.text
 
 
+def test_a_runtime_folder_that_is_relative_or_not_there_is_no_place(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    seen = []
+    monkeypatch.setattr(turns, "_ours", lambda path: seen.append(path))
+    for given in ("run", "./run", str(tmp_path / "gone")):
+        monkeypatch.setenv("XDG_RUNTIME_DIR", given)
+        turns.lock_directory()
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    turns.lock_directory()
+    assert seen == [f"/tmp/hem-{os.getuid()}"] * 3 + [f"{tmp_path}/hem"]
+
+
 def test_processes_keep_the_distance_that_the_device_wants(start):
     ended = []
     for _ in range(3):
