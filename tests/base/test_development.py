@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted((ROOT / "docs" / "development").glob("*.md"))
+PAGES = [ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs" / "development").glob("*.md"))]
 NAMED = re.compile(r"`(tests/[\w/]+\.(?:py|c))(?:::(test_\w+))?`")
 
 
@@ -29,3 +29,11 @@ def test_every_row_of_the_field_has_a_test():
     assert letters == expected | {"C1b"}
     for row in rows:
         assert NAMED.search(row), row
+
+
+def test_contributors_are_told_of_commands_and_files_that_there_are():
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
+    assert set(re.findall(r"make ([a-z-]+)", text)) <= targets
+    for path in re.findall(r"`([\w./]+/[\w./]*)`", text):
+        assert (ROOT / path).exists() or path.startswith(".venv"), path
