@@ -48,29 +48,29 @@ NOT_NEEDED = tuple(
 #: What these and we use of the standard library. A name that this Python has not is left out.
 STANDARD = tuple(
     """
-    __future__ _bisect _blake2 _collections_abc _compat_pickle _compression _contextvars _csv _datetime
-    _hashlib _heapq _json _pickle _posixsubprocess _queue _random _sha1 _sha2 _sha256 _sha3 _sha512
-    _socket _ssl _struct _weakrefset abc argparse array ast atexit base64 binascii bisect calendar
-    codecs collections collections.abc concurrent concurrent.futures concurrent.futures._base contextlib
-    contextvars copy copyreg csv dataclasses datetime dis email email._encoded_words email._parseaddr
-    email._policybase email.base64mime email.charset email.encoders email.errors email.feedparser
-    email.header email.iterators email.message email.parser email.quoprimime email.utils encodings.ascii
-    encodings.idna encodings.latin_1 encodings.utf_8 enum errno fcntl fnmatch functools genericpath
-    getpass gettext grp gzip hashlib heapq hmac html html.entities http http.client http.cookiejar
-    http.cookies importlib importlib._abc importlib._adapters importlib._common importlib.abc
-    importlib.metadata importlib.metadata._adapters importlib.metadata._collections
+    __future__ _bisect _blake2 _collections_abc _colorize _compat_pickle _compression _contextvars _csv
+    _datetime _hashlib _heapq _json _opcode_metadata _pickle _posixsubprocess _queue _random _sha1 _sha2
+    _sha256 _sha3 _sha512 _socket _ssl _struct _weakrefset abc annotationlib argparse array ast atexit
+    base64 binascii bisect calendar codecs codeop collections collections.abc concurrent concurrent.futures
+    concurrent.futures._base contextlib contextvars copy copyreg csv dataclasses datetime dis email
+    email._encoded_words email._parseaddr email._policybase email.base64mime email.charset email.encoders
+    email.errors email.feedparser email.header email.iterators email.message email.parser email.quoprimime
+    email.utils encodings.ascii encodings.idna encodings.latin_1 encodings.utf_8 enum errno fcntl fnmatch
+    functools genericpath getpass gettext glob grp gzip hashlib heapq hmac html html.entities http
+    http.client http.cookiejar http.cookies importlib importlib._abc importlib._adapters importlib._common
+    importlib.abc importlib.metadata importlib.metadata._adapters importlib.metadata._collections
     importlib.metadata._functools importlib.metadata._itertools importlib.metadata._meta
     importlib.metadata._text importlib.metadata._typing importlib.metadata.diagnose importlib.readers
     importlib.resources importlib.resources._adapters importlib.resources._common
     importlib.resources._functional importlib.resources._itertools importlib.resources._legacy
-    importlib.resources.abc importlib.resources.readers inspect io ipaddress json json.decoder
-    json.encoder json.scanner keyword linecache locale logging marshal math mimetypes netrc ntpath
-    numbers opcode operator os pathlib pathlib._abc pathlib._local pickle platform posixpath pwd queue
-    quopri random re re._casefix re._compiler re._constants re._parser reprlib resource secrets select
-    selectors shlex shutil signal socket ssl stat string stringprep struct subprocess tempfile termios
-    textwrap threading time token tokenize tomllib tomllib._parser tomllib._re tomllib._types traceback
-    types typing unicodedata urllib urllib.error urllib.parse urllib.request urllib.response warnings
-    weakref zipfile zipimport zlib
+    importlib.resources.abc importlib.resources.readers inspect io ipaddress json json.decoder json.encoder
+    json.scanner keyword linecache locale logging marshal math mimetypes netrc ntpath numbers opcode
+    operator os pathlib pathlib._abc pathlib._local pickle platform posixpath pwd queue quopri random re
+    re._casefix re._compiler re._constants re._parser reprlib resource secrets select selectors shlex shutil
+    signal socket ssl stat string stringprep struct subprocess tempfile termios textwrap threading time
+    token tokenize tomllib tomllib._parser tomllib._re tomllib._types traceback types typing unicodedata
+    urllib urllib.error urllib.parse urllib.request urllib.response warnings weakref zipfile zipfile._path
+    zipfile._path.glob zipimport zlib
     """.split()  # noqa: SIM905 - a list of quoted names would be twice as long
 )
 
