@@ -42,8 +42,9 @@ print("done")
 """
 #: What others try to import and do without: of other systems, or for features that we do not use.
 DISPENSABLE = {
-    "_winapi", "backports", "bcrypt", "brotli", "brotlicffi", "bz2", "chardet", "decimal", "lzma", "msvcrt",
-    "nturl2path", "org", "pywintypes", "simplejson", "socks", "urllib3.contrib", "winreg", "zstandard",
+    "_winapi", "_wmi", "backports", "bcrypt", "brotli", "brotlicffi", "bz2", "chardet", "decimal", "lzma",
+    "msvcrt", "nturl2path", "org", "pywintypes", "simplejson", "socks", "urllib3.contrib",
+    "winreg", "zstandard",
 }  # fmt: skip
 
 
