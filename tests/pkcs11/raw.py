@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import hmac
+import mmap
 import os
 import signal
 import sys
@@ -102,9 +103,12 @@ class Library:
         mechanism = Mechanism(CKM.AES_GCM, addressof(given), sizeof(given))
         self.ok("C_EncryptInit", self.session, byref(mechanism), key)
 
-    def output(self, name: str, *arguments: object, room: int = 4096) -> tuple[int, bytes]:
+    def output(
+        self, name: str, *arguments: object, room: int = 4096, flags: int | None = None
+    ) -> tuple[int, bytes]:
         self.length.value = room
-        rv = self.call(name, *arguments, self.out, byref(self.length))
+        rest = () if flags is None else (flags,)
+        rv = self.call(name, *arguments, self.out, byref(self.length), *rest)
         return rv, self.out.raw[: self.length.value] if rv == CKR.OK else b""
 
     def sign(self) -> tuple[int, bytes]:
@@ -169,6 +173,56 @@ def ends(p11: Library) -> None:
     p11.begin("C_SignInit", CKM.AES_CMAC, key)
     p11.ok("C_DestroyObject", p11.session, key)
     print("cmac", told(*p11.sign(), cmac()))
+
+
+# --- messages ------------------------------------------------------------------------------------
+
+
+def _fixed(data: bytes) -> mmap.mmap:
+    """Memory that nobody may write."""
+    page = mmap.mmap(-1, mmap.PAGESIZE)
+    page[: len(data)] = data
+    at = addressof(ctypes.c_char.from_buffer(page))
+    assert ctypes.CDLL(None).mprotect(c_void_p(at), c_ulong(mmap.PAGESIZE), mmap.PROT_READ) == 0
+    return page
+
+
+def messages(p11: Library) -> None:
+    """Parameters of a message: another one at its end, none at its end, and what may not be written."""
+    p11.start()
+    key = p11.key(CKK.AES)
+    for what in ("Encrypt", "Decrypt"):
+        for name, iv_size, tag_bits, none in (("iv", 8, 128, 0), ("tag", 12, 32, 0), ("none", 12, 128, 1)):
+            p11.begin(f"C_Message{what}Init", CKM.AES_GCM, key)
+            room = create_string_buffer(b"\1" * 16, 16), create_string_buffer(b"\2" * 16, 16)
+            given = MessageParameters(addressof(room[0]), 12, 0, 0, addressof(room[1]), 128)
+            p11.ok(f"C_{what}MessageBegin", p11.session, byref(given), sizeof(given), None, 0)
+            last = [create_string_buffer(b"\7" * 64, 64) for _ in range(2)]
+            other = MessageParameters(addressof(last[0]), iv_size, 0, 0, addressof(last[1]), tag_bits)
+            rv, _ = p11.output(
+                f"C_{what}MessageNext", p11.session, byref(other), 0 if none else sizeof(other),
+                DATA, len(DATA), room=64, flags=1,
+            )  # fmt: skip
+            whole = all(each.raw == b"\7" * 64 for each in last)
+            print(what, name, CKR(rv).name, "whole" if whole else "WRITTEN")
+            p11.ok(f"C_Message{what}Final", p11.session)
+
+    encrypted = AESGCM(KEY).encrypt(b"\1" * 12, DATA, b"")
+    pages = _fixed(b"\1" * 12), _fixed(encrypted[-16:])
+    iv, tag = (addressof(ctypes.c_char.from_buffer(each)) for each in pages)
+    p11.begin("C_MessageDecryptInit", CKM.AES_GCM, key)
+    given = MessageParameters(iv, 12, 0, 0, tag, 128)
+    rv, made = p11.output(
+        "C_DecryptMessage", p11.session, byref(given), sizeof(given), None, 0, encrypted, len(DATA)
+    )
+    print("constant", told(rv, made, DATA))
+    free = create_string_buffer(16)
+    p11.begin("C_MessageEncryptInit", CKM.AES_GCM, key)
+    given = MessageParameters(iv, 12, 0, 0, addressof(free), 128)
+    rv, made = p11.output(
+        "C_EncryptMessage", p11.session, byref(given), sizeof(given), None, 0, DATA, len(DATA)
+    )
+    print("constant", told(rv, made + free.raw, encrypted))
 
 
 # --- arguments -----------------------------------------------------------------------------------
@@ -276,7 +330,7 @@ def fork(p11: Library) -> None:
     print("parent", blank(held), told(*p11.sign(), true_hmac()))
 
 
-CASES = {each.__name__: each for each in (ends, nulls, lengths, idle, threadless, fork)}
+CASES = {each.__name__: each for each in (ends, messages, nulls, lengths, idle, threadless, fork)}
 
 if __name__ == "__main__":
     CASES[sys.argv[3]](Library(sys.argv[1], sys.argv[2].encode()))

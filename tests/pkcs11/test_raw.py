@@ -55,6 +55,15 @@ def test_no_result_is_made_under_a_key_that_was_overwritten(raw: Run) -> None:
     ]
 
 
+def test_messages_write_into_no_memory_but_what_their_parameters_offer(raw: Run) -> None:
+    refused = ["MECHANISM_PARAM_INVALID", "whole"]
+    assert raw("messages") == [
+        *([what, name, *refused] for what in ("Encrypt", "Decrypt") for name in ("iv", "tag", "none")),
+        ["constant", "true"],
+        ["constant", "true"],
+    ]
+
+
 def test_a_missing_pointer_ends_the_operation(raw: Run) -> None:
     *operations, no_session, finalized, no_info = raw("nulls")
     assert len(operations) == 8

@@ -76,12 +76,14 @@ def read_no_message(size: int) -> None:
 
 
 def write_message(ffi: Any, address: int, value: GcmMessageParameters | None) -> None:
-    """Write IV and tag back into the caller's buffers, whose sizes ``read_message`` took."""
-    if value is None or address == 0:
+    """Write IV and tag back into the caller's buffers, which have these sizes (``read_message``). What is
+    there already is not written: an IV that the caller brings may lie where nobody may write."""
+    if value is None:
         return
     given = ffi.cast("CK_GCM_MESSAGE_PARAMS *", address)
-    ffi.memmove(given.pIv, value.iv, len(value.iv))
-    ffi.memmove(given.pTag, value.tag, len(value.tag))
+    for place, made in ((given.pIv, value.iv), (given.pTag, value.tag)):
+        if bytes(ffi.buffer(place, len(made))) != made:
+            ffi.memmove(place, made, len(made))
 
 
 def _invalid(mechanism: int, size: int) -> Pkcs11Error:

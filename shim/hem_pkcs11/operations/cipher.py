@@ -21,7 +21,16 @@ from hem_pkcs11.symmetric import aes_cipher
 from hem_pkcs11.values import Buffer, CtrParameters, GcmParameters, Mechanism
 from hem_provider.errors import MessageTooLong
 
-__all__ = ["BLOCK", "MAX_GCM", "CipherOperation", "check_family", "cipher", "gcm_context", "gcm_sizes"]
+__all__ = [
+    "BLOCK",
+    "MAX_GCM",
+    "CipherOperation",
+    "check_family",
+    "cipher",
+    "gcm_context",
+    "gcm_sizes",
+    "invalid_parameter",
+]
 
 BLOCK = 16
 #: Tag lengths in bytes (NIST SP 800-38D 5.2.1.2).
@@ -251,7 +260,7 @@ class _GcmDecryption(CipherOperation):
             raise Pkcs11Error(CKR.ENCRYPTED_DATA_INVALID, "the tag does not match") from None
 
 
-def _invalid(row: Row, what: str) -> Pkcs11Error:
+def invalid_parameter(row: Row, what: str) -> Pkcs11Error:
     return Pkcs11Error(CKR.MECHANISM_PARAM_INVALID, f"CKM_{row.type.name}: the parameter is {what}")
 
 
@@ -272,7 +281,7 @@ def _cbc(item: Item, row: Row, mechanism: Mechanism, encrypting: bool) -> Cipher
 
     iv = mechanism.parameter
     if not isinstance(iv, bytes) or len(iv) != BLOCK:
-        raise _invalid(row, "an IV of 16 bytes")
+        raise invalid_parameter(row, "an IV of 16 bytes")
     made = _Padded if row.scheme is Scheme.CBC_PAD else _Blocks
     return made(_context(item, modes.CBC(iv), encrypting=encrypting), encrypting=encrypting)
 
@@ -282,7 +291,7 @@ def _ctr(item: Item, row: Row, mechanism: Mechanism, encrypting: bool) -> Cipher
 
     given = mechanism.parameter
     if not isinstance(given, CtrParameters) or not 1 <= given.counter_bits <= 8 * BLOCK:
-        raise _invalid(row, "CK_AES_CTR_PARAMS with 1 to 128 counter bits")
+        raise invalid_parameter(row, "CK_AES_CTR_PARAMS with 1 to 128 counter bits")
     return _Counter(
         _context(item, modes.CTR(given.block), encrypting=encrypting), given, encrypting=encrypting
     )
@@ -291,7 +300,7 @@ def _ctr(item: Item, row: Row, mechanism: Mechanism, encrypting: bool) -> Cipher
 def _gcm(item: Item, row: Row, mechanism: Mechanism, encrypting: bool) -> CipherOperation:
     given = mechanism.parameter
     if not isinstance(given, GcmParameters):
-        raise _invalid(row, "CK_GCM_PARAMS")
+        raise invalid_parameter(row, "CK_GCM_PARAMS")
     checked = gcm_sizes(row, len(given.iv), given.tag_bits)
     context = gcm_context(item, given.iv, given.associated_data, checked.tag, encrypting=encrypting)
     return (_GcmEncryption if encrypting else _GcmDecryption)(context, checked.tag)
@@ -308,9 +317,11 @@ class GcmSizes:
 def gcm_sizes(row: Row, iv: int, tag_bits: int) -> GcmSizes:
     """Check them. Raises CKR_MECHANISM_PARAM_INVALID."""
     if not 8 <= iv <= 128:
-        raise _invalid(row, f"with an IV of 8 to 128 bytes, not {iv}")
+        raise invalid_parameter(row, f"with an IV of 8 to 128 bytes, not {iv}")
     if tag_bits % 8 or tag_bits // 8 not in TAGS:
-        raise _invalid(row, f"with a tag of {', '.join(str(8 * each) for each in TAGS)} bits, not {tag_bits}")
+        raise invalid_parameter(
+            row, f"with a tag of {', '.join(str(8 * each) for each in TAGS)} bits, not {tag_bits}"
+        )
     return GcmSizes(iv, tag_bits // 8)
 
 

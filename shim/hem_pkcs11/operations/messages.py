@@ -10,7 +10,13 @@ from hem_pkcs11.constants import CKA, CKF, CKG, CKO, CKR
 from hem_pkcs11.items import Item
 from hem_pkcs11.mechanisms import Row, no_parameter, row_of
 from hem_pkcs11.operations import deliver
-from hem_pkcs11.operations.cipher import MAX_GCM, check_family, gcm_context, gcm_sizes
+from hem_pkcs11.operations.cipher import (
+    MAX_GCM,
+    check_family,
+    gcm_context,
+    gcm_sizes,
+    invalid_parameter,
+)
 from hem_pkcs11.operations.ivs import IvSource
 from hem_pkcs11.operations.sign import SignOperation, check_class
 from hem_pkcs11.operations.verify import VerifyOperation
@@ -65,6 +71,7 @@ class MessageCipher:
             raise Pkcs11Error(CKR.OPERATION_NOT_INITIALIZED, "no message was begun")
         context, used, collected = self._running
         self._check_length(self._taken + len(part))
+        tag = self._tag_of_last(parameter, used) if last else b""
         size = len(part) if self._encrypting else (len(collected) + len(part) if last else 0)
         if not deliver(size, room):
             return None, size
@@ -75,12 +82,25 @@ class MessageCipher:
                 used = used.with_tag(bytes(context.tag))
         else:
             collected += part
-            tag = self._checked(parameter).tag if last else b""
             result = self._verified(context, bytes(collected), tag) if last else b""
         self._taken += len(part)
         if last:
             self.end_message()
-        return (used if last else None), result
+        return (used if last and self._encrypting else None), result
+
+    def _tag_of_last(self, parameter: GcmMessageParameters | None, begun: GcmMessageParameters) -> bytes:
+        """What the last part brings. Its buffers are as large as those the message was begun with: IV and
+        tag of that size go there."""
+        given = self._checked(parameter)
+        for what, last, first in (
+            ("IV", 8 * len(given.iv), 8 * len(begun.iv)),
+            ("tag", given.tag_bits, begun.tag_bits),
+        ):
+            if last != first:
+                raise invalid_parameter(
+                    self._row, f"with a message begun with {first} bits of {what}, at its end with {last}"
+                )
+        return given.tag
 
     def _context(self, used: GcmMessageParameters, associated: bytes) -> Any:
         return gcm_context(self._item, used.iv, associated, used.tag_bits // 8, encrypting=self._encrypting)
