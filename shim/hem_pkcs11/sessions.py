@@ -109,6 +109,22 @@ class Session:
         """The object of ``handle`` as far as this session may see it. Raises ``bad``."""
         return self.slot.objects.get(handle, private=self.logged_in, bad=bad)
 
+    def add(self, item: Item) -> int:
+        """Take in an object just made; its handle. A private one only while the login lasts that it was
+        made under: another thread may have ended that meanwhile, and with it what was private.
+
+        Raises CKR_USER_NOT_LOGGED_IN, having overwritten what is secret of it.
+        """
+        if not item.private:
+            return self.slot.objects.add(item).handle
+        with self.slot.lock:
+            try:
+                self.require_user()
+            except Pkcs11Error:
+                item.close()
+                raise
+            return self.slot.objects.add(item).handle
+
     def begin(self, place: Place, operation: Operation, *, private: bool) -> None:
         """Start an operation; ``private``: it ends with the login, since it knows a private object.
 

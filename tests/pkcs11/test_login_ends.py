@@ -8,11 +8,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from hem_pkcs11.constants import CKF, CKM, CKR, CKU
+from hem_pkcs11.constants import CKA, CKF, CKK, CKM, CKO, CKR, CKU
 from hem_pkcs11.expiry import Expiry
-from hem_pkcs11.values import InitializeArguments, Mechanism
+from hem_pkcs11.secrets import SecretObject
+from hem_pkcs11.values import InitializeArguments, Mechanism, pack_bool, pack_ulong
 from support.fake_hem import PIN
-from support.keyops import DATA, VALUES, buffer_of, mac_mechanism, make, true_mac
+from support.keyops import DATA, VALUES, Key, buffer_of, mac_mechanism, make, template, true_mac
 
 R = CKR
 WAIT = 60.0
@@ -127,6 +128,87 @@ def test_many_threads_that_log_out_at_once_never_wait_for_each_other(core: Any) 
     for thread in threads:
         thread.join(WAIT)
     assert not any(thread.is_alive() for thread in threads)
+
+
+MAKERS: dict[str, Callable[[Any, int, Key], CKR]] = {
+    "create": lambda core, session, _: core.rv(
+        "C_CreateObject", session, template(CKK.GENERIC_SECRET, VALUES[1], private=True)
+    ),
+    "copy": lambda core, session, key: core.rv("C_CopyObject", session, key.handle, []),
+    "data": lambda core, session, _: core.rv(
+        "C_CreateObject",
+        session,
+        [(CKA.CLASS, pack_ulong(CKO.DATA)), (CKA.PRIVATE, pack_bool(True)), (CKA.VALUE, b"secret")],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_what_is_made_while_another_thread_logs_out_ends_with_the_login(
+    core: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """It was found and permitted under the login, and would come to light under the next one."""
+    session, other = core.user_session(), core.session()
+    key = make(core, session, VALUES[0], aes=False, private=True)
+    objects = core.module.slot(0).objects
+    leases: list[Any] = []
+    log_out_once = [True]
+    real = objects.add
+
+    def late(item: Any) -> Any:
+        if log_out_once and log_out_once.pop():  # as far as the slot lets another thread
+            thread = threading.Thread(target=core.module.call, args=("C_Logout", other))
+            thread.start()
+            thread.join(0.3)
+            leases.append((thread, item))
+        return real(item)
+
+    monkeypatch.setattr(objects, "add", late)
+    rv = MAKERS[name](core, session, key)
+    for thread, _ in leases:
+        thread.join(WAIT)
+    assert rv == R.OK
+    assert core.rv("C_Logout", other) == R.USER_NOT_LOGGED_IN
+    core.ok("C_Login", other, CKU.USER, PIN.encode())
+    assert core.find(other) == []
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_nothing_private_is_taken_in_once_the_login_has_ended(core: Any, name: str) -> None:
+    session, other = core.user_session(), core.session()
+    key = make(core, session, VALUES[0], aes=False, private=True)
+    held = core.module.sessions.get(session)
+    real, asked = held.add, []
+
+    def add(item: Any) -> int:
+        asked.append(item)
+        core.ok("C_Logout", other)
+        return int(real(item))
+
+    held.add = add
+    assert MAKERS[name](core, session, key) == R.USER_NOT_LOGGED_IN
+    (item,) = asked
+    if isinstance(item, SecretObject):
+        assert item._secret.ended
+
+
+def test_no_state_is_saved_of_a_private_operation_once_the_login_has_ended(
+    core: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session, other = core.user_session(), core.session()
+    key = make(core, session, VALUES[0], aes=False, private=True)
+    core.ok("C_DigestInit", session, Mechanism(CKM.SHA256))
+    core.ok("C_DigestKey", session, key.handle)
+    held = core.module.sessions.get(session)
+    real = held.is_private
+
+    def ends(place: Any) -> bool:
+        private = real(place)
+        core.ok("C_Logout", other)
+        return bool(private)
+
+    monkeypatch.setattr(held, "is_private", ends)
+    assert core.rv("C_GetOperationState", session, ROOM) == R.USER_NOT_LOGGED_IN
 
 
 def test_operations_with_public_session_keys_go_on_after_logout(core: Any) -> None:

@@ -63,9 +63,7 @@ def _secret(session: Session, template: Template) -> int:
 def _public(session: Session, template: Template) -> int:
     item = public_object(template, session.handle)
     if not template.flag(CKA.TOKEN):
-        if item.private:
-            session.require_user()
-        return session.slot.objects.add(item).handle
+        return session.add(item)
     plan = imported_plan(template, item)
     session.require_writable()
     session.require_user()
@@ -90,7 +88,7 @@ def _stored(session: Session, template: Template) -> int:
     check_result(template, column_of(item), item.attribute)
     if item.private:
         session.require_user()
-    handle = _add_stored(session, item) if token else session.slot.objects.add(item).handle
+    handle = _add_stored(session, item) if token else session.add(item)
     if object_class == CKO.CERTIFICATE and not item.attribute(CKA.ID):
         session.slot.look_for_key(item.values[CKA.PUBLIC_KEY_INFO])
     return handle
@@ -234,4 +232,4 @@ def _copy(session: Session, item: Item, template: Template) -> int:
     except Exception:
         copy.close()
         raise
-    return session.slot.objects.add(copy).handle
+    return session.add(copy)

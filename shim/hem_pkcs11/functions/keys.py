@@ -101,10 +101,8 @@ def _memory_key(session: Session, row: Row, template: Template, key_type: CKK) -
 def keep(
     session: Session, shape: SecretShape, value: bytes, *, local: bool = False, generation: int = UNAVAILABLE
 ) -> int:
-    if shape.private:
-        session.require_user()
-    item = shape.make(session.handle, value, local=local, generation=generation)
-    return session.slot.objects.add(item).handle
+    """Make a session key in memory; its handle."""
+    return session.add(shape.make(session.handle, value, local=local, generation=generation))
 
 
 # --- derivation --------------------------------------------------------------------------------

@@ -82,6 +82,10 @@ def get_operation_state(session: Session, room: int | None) -> bytes | int:
         return STATE_SIZE
     saved = {place: _Saved(each.saved(), session.is_private(place)) for place, each in savable.items()}
     with session.slot.lock:
+        if any(each.private for each in saved.values()) and not session.logged_in:
+            for each in saved.values():  # another thread has ended the login meanwhile, and them with it
+                each.operation.close()
+            raise Pkcs11Error(CKR.USER_NOT_LOGGED_IN)
         return session.slot.states.save(saved)
 
 
