@@ -315,3 +315,22 @@ def test_a_device_that_does_not_answer_does_not_keep_a_certificate_from_being_ma
     rv, handle = create(core, session, *offer(native))
     assert rv == CKR.OK
     assert core.value(session, handle, CKA.ID) == b""
+
+
+def test_the_id_of_a_key_that_another_application_described_is_refused(device: Any) -> None:
+    session = device.user_session()
+    hem = device.module.slot(0).hem
+    hem.session.authorised(
+        ("keymgmt:gen",),
+        lambda token: hem.rest.keymgmt.create(
+            type="SECP256R1", label="foreign", mode="ExDSA", descr=b"of another", token=token
+        ),
+    )
+    hem.keys.refresh()
+    device.module.slot(0).doubt()  # the next search lists
+    (key,) = device.find(session, (CKA.LABEL, b"foreign"), (CKA.CLASS, pack_ulong(CKO.PRIVATE_KEY)))
+    before = device.value(session, key, CKA.ID)
+    assert device.rv("C_SetAttributeValue", session, key, [(CKA.ID, b"x")]) == CKR.ATTRIBUTE_READ_ONLY
+    assert device.value(session, key, CKA.ID) == before
+    device.ok("C_SetAttributeValue", session, key, [(CKA.LABEL, b"known"), (CKA.ID, before)])
+    device.ok("C_DestroyObject", session, key)

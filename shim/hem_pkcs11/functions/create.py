@@ -175,6 +175,11 @@ def _update_key(session: Session, item: KeyObject, template: Template) -> None:
     session.require_user()
     if label is not None and not label:
         raise template.error(CKR.ATTRIBUTE_VALUE_INVALID, CKA.LABEL, "empty; the device wants a label")
+    if identifier is not None and item.key.descr and item.key.family_mark is None:
+        raise template.error(
+            CKR.ATTRIBUTE_READ_ONLY, CKA.ID,
+            f"{item.describe()}: what another application wrote is where the id would be kept",
+        )  # fmt: skip
     session.slot.hem.keys.update(
         item.key,
         label=None if label is None else label_of(template, label, ""),
