@@ -1,7 +1,8 @@
 """Messages for people, where ``HEM_PKCS11_LOG`` says: ``stderr|FILE|off[:error|warning|info|debug]``.
 
 The default is ``error`` to standard error, where somebody reads that: a terminal, a pipe or a
-socket. Other files that have number 2 may be the host's own; who wants lines there says so
+local socket, such as the journal's. Other files that have number 2 may be the host's own, a network
+connection above all, which gets that number where it was free; who wants lines there says so
 (``stderr``). In a process with raised privileges the variable is ignored. Each line is one ``write`` to a
 descriptor, so that lines of several threads and processes do not mix and no lock is held over a
 fork. Callers pass shapes and names, never a PIN, key or message.
@@ -109,12 +110,26 @@ class Log:
 
 
 def _for_people(descriptor: int) -> bool:
-    """Whether it is a terminal, a pipe or a socket: no file that a line of ours would damage."""
+    """Whether it is a terminal, a pipe or a local socket: no file that a line of ours would damage."""
     try:
         mode = os.fstat(descriptor).st_mode
+        if stat.S_ISSOCK(mode):
+            return _is_local(descriptor)
     except OSError:
         return False
-    return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(descriptor)
+    return stat.S_ISFIFO(mode) or os.isatty(descriptor)
+
+
+def _is_local(descriptor: int) -> bool:
+    import socket  # where standard error is one
+
+    blocking = os.get_blocking(descriptor)
+    try:
+        with socket.socket(fileno=os.dup(descriptor)) as found:
+            return found.family == socket.AF_UNIX
+    finally:  # a default time-out of the host's Python has changed it, for the host too
+        if os.get_blocking(descriptor) is not blocking:
+            os.set_blocking(descriptor, blocking)
 
 
 #: The module's own log.

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -12,14 +13,19 @@
 
 static const char PREFIX[] = "hem-pkcs11: ";
 
-/* A terminal, a pipe or a socket. Any other file that has number 2 may be the host's own, and a line
- * of ours would damage it. */
+/* A terminal, a pipe or a local socket. Any other file that has number 2 may be the host's own, a
+ * network connection too, and a line of ours would damage it. */
 static bool for_people(int descriptor)
 {
     struct stat status;
+    int family;
+    socklen_t size = sizeof family;
 
-    return fstat(descriptor, &status) == 0 &&
-           (S_ISFIFO(status.st_mode) || S_ISSOCK(status.st_mode) || isatty(descriptor));
+    if (fstat(descriptor, &status) != 0)
+        return false;
+    if (S_ISSOCK(status.st_mode))
+        return getsockopt(descriptor, SOL_SOCKET, SO_DOMAIN, &family, &size) == 0 && family == AF_UNIX;
+    return S_ISFIFO(status.st_mode) || isatty(descriptor);
 }
 
 /* HEM_PKCS11_LOG is stderr, off or FILE, each with an optional :level (see hem_pkcs11/log.py).

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import stat
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from hem_pkcs11.constants import CKF, CKR
+from hem_pkcs11.log import _for_people
 from support.emulator import ServedEmulator
 from support.hosts import Host
 
@@ -153,6 +156,48 @@ def test_the_c_layer_writes_no_line_into_a_file_of_the_host(runs: Host, tmp_path
     assert mine.read_bytes() == b""
     assert runs.run(f"standard-error:{mine}", "init", HEM_PKCS11_LOG="stderr") == [0, CKR.GENERAL_ERROR]
     assert b"other half cannot be loaded" in mine.read_bytes()
+
+
+def _network() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        host = socket.create_connection(server.getsockname())
+        return host, server.accept()[0]
+
+
+@pytest.mark.parametrize(("pair", "said"), [(_network, False), (socket.socketpair, True)])
+@pytest.mark.parametrize("layer", ["python", "c"])
+def test_no_line_is_written_into_a_connection_of_the_host(
+    runs: Host,
+    tmp_path: Path,
+    pair: Callable[[], tuple[socket.socket, socket.socket]],
+    said: bool,
+    layer: str,
+) -> None:
+    """It has number 2 in a host that has closed its standard error; the journal's is a local socket."""
+    library = runs.library
+    if layer == "c":
+        library = tmp_path / library.name
+        shutil.copy(runs.library, library)  # its other half is missing
+    mine, other = pair()
+    with mine, other:
+        subprocess.run(
+            [str(runs.program), str(library), "init", "open", "login:wrong"],
+            env=runs.environment, stdout=subprocess.DEVNULL, stderr=mine, timeout=240, check=False,
+        )  # fmt: skip
+        mine.shutdown(socket.SHUT_WR)
+        assert (b"hem-pkcs11: " in other.recv(4096)) is said
+
+
+def test_looking_at_a_socket_leaves_it_as_it_is() -> None:
+    before = socket.getdefaulttimeout()
+    mine, other = socket.socketpair()
+    with mine, other:
+        socket.setdefaulttimeout(5)
+        try:
+            assert _for_people(mine.fileno())
+        finally:
+            socket.setdefaulttimeout(before)
+        assert os.get_blocking(mine.fileno())
 
 
 # --- rights and the root directory ----------------------------------------------------------------
