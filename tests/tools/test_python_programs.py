@@ -148,7 +148,7 @@ def test_gunicorn_signs_in_workers_of_another_user(environment: dict[str, str], 
             "HEM_PASSPHRASE_FILE": str(folder / "passphrase"),
             "OPENSSL_CONF": str(folder / "openssl.cnf"),
             "XDG_CACHE_HOME": str(folder / "cache"),
-            "HOME": "/nonexistent",
+            "HOME": str(folder / "nobodys"),  # gunicorn makes one
             "PYTHONPATH": sysconfig.get_paths()["purelib"],
         }
         command = [*readable_python(), "-m", "gunicorn", "-c", folder / "conf.py", "app:application"]
