@@ -30,6 +30,8 @@ _log = logging.getLogger("hem_provider.rest")
 _CHUNK = 64 * 1024
 #: A connection idle for longer is not used again; after a dead one none is kept for so long. Seconds.
 _KEEP, _DISTRUST = 10.0, 300.0
+#: Characters of an error's text that a message shows.
+_SHOWN = 200
 _WITHOUT_BODY = ("GET", "HEAD")
 #: OpenSSL's X509_V_ERR_CERT_HAS_EXPIRED.
 _EXPIRED = 10
@@ -149,17 +151,17 @@ class HttpTransport:
         late = _any(causes, (TimeoutError,))
         cut = _any(causes, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
         if not late and not cut and _any(causes, (ssl.SSLError, PoolSSLError)):
-            raise HemTLSError(f"{where}: TLS failed: {causes[-1]}") from None
+            raise HemTLSError(f"{where}: TLS failed: {_quoted(causes[-1])}") from None
         if deadline.connecting:
             # A name without an address, a refused connection and a proxy that says no are OSErrors.
-            found = [str(cause) for cause in causes if isinstance(cause, OSError)]
+            found = [_quoted(cause) for cause in causes if isinstance(cause, OSError)]
             reason = f"no {deadline.stage} within {deadline.limit}" if late else found[-1]
             raise HemUnreachable(f"{self._url}: cannot reach the device: {reason}") from None
         if late:
             begun = deadline.stage == _WHOLE_ANSWER
             what = "the answer was not complete in time, which is" if begun else "no answer within"
             raise HemTimeout(f"{where}: {what} {deadline.limit}") from None
-        lost = "" if cut else f" before the answer: {causes[-1]}"
+        lost = "" if cut else f" before the answer: {_quoted(causes[-1])}"
         raise ConnectionLostError(f"{where}: the connection was lost{lost}") from None
 
     def close(self) -> None:
@@ -182,6 +184,12 @@ def _causes(error: BaseException) -> Any:
         seen.add(id(each))
         yield each
         queue += [getattr(each, "reason", None), *each.args, each.__cause__, each.__context__]
+
+
+def _quoted(cause: BaseException) -> str:
+    """Its text, which may be the peer's: on one line, without control characters, not at any length."""
+    text = "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(cause).strip())
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
 
 
 def _any(causes: list[BaseException], classes: tuple[type[BaseException], ...]) -> bool:

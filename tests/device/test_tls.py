@@ -156,6 +156,18 @@ def test_a_failed_connection_shows_one_exception(served, tmp_path):
         assert "direct cause" not in text
 
 
+@pytest.mark.parametrize("line", [b"HTTP/1.1 099 \x1b[2J no\x0c\r\n\r\n", b"x" * 50_000 + b"\r\n\r\n"])
+def test_what_a_peer_says_instead_of_http_is_shown_on_one_line_and_not_at_any_length(line):
+    def answer(stream):
+        stream.recv(4096)
+        stream.sendall(line)
+
+    with server(answer) as address, pytest.raises(HemConnectionError) as failed:
+        connect(f"http://{address}", passphrase="x").probe()
+    assert str(failed.value).isprintable()
+    assert len(str(failed.value)) < 500
+
+
 def test_an_unreachable_device_is_told_apart():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
