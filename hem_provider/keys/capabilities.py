@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives import hashes
 
 from hem_provider.key import Key
 from hem_provider.keytypes import Family
 
-__all__ = ["CAPABILITIES", "RAW_SECRET", "check_limits", "check_usage", "device_parameter"]
+__all__ = ["CAPABILITIES", "RAW_SECRET", "check_limits", "check_usage", "device_parameter", "hash_parameter"]
 
 #: Bytes of a raw ECDH secret that firmware 1.2.2 gives at most (device API §13.6).
 RAW_SECRET: Final = 32
@@ -41,6 +42,15 @@ CAPABILITIES: Mapping[tuple[Family, str, str], str] = {
     **{(Family.EC, "exchange_hashed", name): literal for name, literal in _DIGESTS.items()},
     **{(Family.MONTGOMERY, "exchange_hashed", name): literal for name, literal in _DIGESTS.items()},
 }
+
+
+def hash_parameter(key: Key, operation: str, algorithm: hashes.HashAlgorithm) -> str:
+    """``device_parameter`` of a hash. ``TypeError`` for anything else."""
+    if not isinstance(algorithm, hashes.HashAlgorithm):
+        raise TypeError(
+            f"algorithm: {type(algorithm).__name__}; accepted: a hash algorithm, such as hashes.SHA256()"
+        )
+    return device_parameter(key, operation, algorithm.name)
 
 
 def device_parameter(key: Key, operation: str, algorithm: str) -> str:

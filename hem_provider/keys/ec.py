@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from hem_provider.arguments import as_bytes
-from hem_provider.keys.capabilities import RAW_SECRET, check_usage, device_parameter
+from hem_provider.keys.capabilities import RAW_SECRET, check_usage, device_parameter, hash_parameter
 from hem_provider.keys.public import CURVES, device_form
 from hem_provider.keys.remote import RemotePrivateKey
 
@@ -68,7 +68,7 @@ class HemECPrivateKey(RemotePrivateKey[ec.EllipticCurvePublicKey], ec.EllipticCu
 
         ``algorithm``: SHA-2 or SHA-3 of 256, 384 or 512 bits.
         """
-        literal = device_parameter(self._key, "exchange_hashed", algorithm.name)
+        literal = hash_parameter(self._key, "exchange_hashed", algorithm)
         peer = self._peer(peer_public_key)
         check_usage(self._key, "derive")
         return self._key.operations.ecdh(self.kid, peer, algorithm=literal)

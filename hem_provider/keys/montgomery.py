@@ -8,7 +8,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import x448, x25519
 
-from hem_provider.keys.capabilities import RAW_SECRET, check_usage, device_parameter
+from hem_provider.keys.capabilities import RAW_SECRET, check_usage, hash_parameter
 from hem_provider.keys.public import device_form
 from hem_provider.keys.remote import RemotePrivateKey
 from hem_provider.publickeys import check_agreeable
@@ -27,7 +27,7 @@ class _Hashed(RemotePrivateKey[PublicT]):
         ``algorithm``: SHA-2 or SHA-3 of 256, 384 or 512 bits. ``ValueError`` for a peer that makes the
         secret all zero; no call.
         """
-        literal = device_parameter(self._key, "exchange_hashed", algorithm.name)
+        literal = hash_parameter(self._key, "exchange_hashed", algorithm)
         peer = self._agreeable(peer_public_key)
         check_usage(self._key, "derive")
         return self._key.operations.ecdh(self.kid, peer, algorithm=literal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from hem_provider.arguments import as_text
 from hem_provider.errors import HemOperationFailed, HemRequestRefused
 from hem_provider.rest.channel import EndpointGroup
 from hem_provider.rest.fields import Asked
@@ -43,7 +44,9 @@ class LoggerApi(EndpointGroup):
         return answer.texts("id"), answer.integer("total")
 
     def read(self, file_id: str, *, token: str) -> bytes:
-        """``GET {id}``: one finished file as it is. ``ValueError`` unless 8 hex digits."""
+        """``GET {id}``: one finished file as it is. ``ValueError`` unless 8 hex digits, ``TypeError`` unless
+        text."""
+        as_text("log file id", file_id)
         if len(file_id) != 8 or not all(digit in "0123456789abcdef" for digit in file_id.lower()):
             raise ValueError(f"log file id: {file_id!r}; accepted: 8 hex digits")
         path = f"/api/logger/{file_id.lower()}"

@@ -97,6 +97,24 @@ def test_the_device_object_takes_no_integers_and_lists_either(hem, bench, value)
     assert bench.count("POST /api/crypto") == 0
 
 
+@pytest.mark.parametrize("algorithm", ["sha256", hashes.SHA256, 5, None, ECDSA], ids=repr)
+def test_a_hash_is_a_hash_algorithm(hem, bench, algorithm):
+    agreeing = [hem.keys.create(name, label=name) for name in ("SECP256R1", "CURVE25519", "CURVE448")]
+    before = hem.statistics.calls
+    for key in agreeing:
+        private = key.private_key()
+        with pytest.raises(TypeError, match="^algorithm: .*accepted: a hash algorithm"):
+            private.exchange_hashed(algorithm, None)
+    assert hem.statistics.calls == before
+
+
+@pytest.mark.parametrize("file_id", [5, b"00000000", None], ids=repr)
+def test_the_id_of_a_log_file_is_text(hem, file_id):
+    for call in (hem.audit.read, hem.audit.verify):
+        with pytest.raises(TypeError, match="^log file id: .*accepted: text"):
+            call(file_id)
+
+
 @pytest.mark.parametrize("kid", [5, b"00" * 16, None, ["00" * 16]], ids=repr)
 def test_a_kid_is_text(hem, bench, kid):
     calls = (
@@ -105,7 +123,17 @@ def test_a_kid_is_text(hem, bench, kid):
         lambda k: hem.keys.update(k, label="k"),
         lambda k: hem.keys.derive(k, "00" * 16, type="AES256", label="k"),
         lambda k: hem.sign(k, b"x", "Ed25519"),
+        lambda k: hem.verify(k, b"x", b"y", "Ed25519"),
+        lambda k: hem.ecdh(k, b"x"),
         lambda k: hem.hmac(k, b"x"),
+        lambda k: hem.hmac_verify(k, b"x", b"y"),
+        lambda k: hem.encrypt(k, b"x" * 16, "AES256-ECB"),
+        lambda k: hem.decrypt(k, b"x" * 16, "AES256-ECB"),
+        lambda k: hem.wrap(k, b"x" * 16, "AES256"),
+        lambda k: hem.unwrap(k, b"x" * 24, "AES256"),
+        hem.operations.fetch,
+        hem.operations.mlkem_encapsulate,
+        lambda k: hem.operations.mldsa_sign(k, b"x"),
     )
     for call in calls:
         with pytest.raises(TypeError, match=r"^kid: \w+; accepted: text"):
