@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import signal
 import sys
 import threading
@@ -217,7 +218,8 @@ def _initialise(device: EmulatedDevice, arguments: argparse.Namespace) -> None:
 def _init(arguments: argparse.Namespace) -> int:
     with _open(arguments) as device:
         _initialise(device, arguments)
-    print(f"{arguments.state}: initialised, clock set. Use it as emulator:{arguments.state}", file=sys.stderr)
+    url = f"emulator:{Path(arguments.state).absolute()}"
+    print(f"{arguments.state}: initialised, clock set. Use it as {url}", file=sys.stderr)
     print(_WARNING, file=sys.stderr)
     return 0
 
@@ -309,15 +311,16 @@ def _greet(emulator: Emulator, arguments: argparse.Namespace) -> None:
     ]
     if arguments.passphrase_file:
         lines.append(f"  The passphrase is in {arguments.passphrase_file}.")
-    lines += [
-        "To use it from another terminal:",
-        f"  export HEM_URL={emulator.https}",
-        f"  export HEM_CA_FILE={emulator.ca_file}",
-        f"  export HEM_CLOUD_URL={emulator.cloud}",
-        f"  export HEM_CLOUD_CA_FILE={emulator.ca_file}",
-    ]
+    lines.append("To use it from another terminal:")
+    settings = {
+        "HEM_URL": emulator.https,
+        "HEM_CA_FILE": str(emulator.ca_file),
+        "HEM_CLOUD_URL": emulator.cloud,
+        "HEM_CLOUD_CA_FILE": str(emulator.ca_file),
+    }
     if arguments.passphrase_file:
-        lines.append(f"  export HEM_PASSPHRASE_FILE={Path(arguments.passphrase_file).absolute()}")
+        settings["HEM_PASSPHRASE_FILE"] = str(Path(arguments.passphrase_file).absolute())
+    lines += [f"  export {name}={shlex.quote(value)}" for name, value in settings.items()]
     lines.append("Ctrl-C stops it; the device keeps its state.")
     print("\n".join(lines), file=sys.stderr, flush=True)
 

@@ -7,6 +7,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from unittest.mock import Mock
+
+import pytest
+
+from hem_provider.cli import demo
+from hem_provider.cli.steps import Steps
 
 COMMAND = [sys.executable, "-m", "hem_provider.cli.main", "demo"]
 
@@ -75,3 +81,18 @@ def test_a_missing_tool_is_named_with_its_package(tmp_path):
     assert process.returncode == 1
     assert "'pkcs11-tool' is missing" in err
     assert "apt-get install opensc" in err
+
+
+def test_the_step_of_a_package_that_is_not_installed_is_left_out_and_said(monkeypatch, capsys):
+    """An installed wheel has no python-pkcs11 unless its owner wants it."""
+    monkeypatch.setattr(demo, "find_spec", lambda _: None)
+    for step in ("_sign_files", "_request"):
+        monkeypatch.setattr(demo, step, lambda *_: None)
+    monkeypatch.setattr(demo, "_from_python_pkcs11", lambda *_: pytest.fail("it was tried"))
+    monkeypatch.setattr(demo, "_public_labels", lambda _: {"demo-p256", "demo-p384", "demo-ed25519"})
+    bench = Mock(settings={"HEM_CA_FILE": "/tmp/a folder/ca.pem"}, shown="")
+    bench.pkcs11_tool.return_value = ""
+    demo._run(bench, Steps(lambda: (0, 0)))
+    said = capsys.readouterr().out
+    assert "python-pkcs11 is not installed here: its step is left out" in said
+    assert "export HEM_CA_FILE='/tmp/a folder/ca.pem'" in said
