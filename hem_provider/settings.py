@@ -49,7 +49,7 @@ def _url(value: object) -> str:
     elif parts is not None and parts.scheme in ("emulator", "unix") and parts.path:
         scheme, _, path = text.partition(":")
         return f"{scheme}:{_named(path)}" if path.startswith("~") else text
-    raise RejectedValueError("https://HOST[:PORT], http://HOST[:PORT], emulator:PATH or unix:PATH")
+    raise RejectedValueError("https://HOST[:PORT], http://HOST[:PORT] or emulator:PATH")
 
 
 def _split(text: str) -> SplitResult | None:

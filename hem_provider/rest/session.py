@@ -276,8 +276,8 @@ class LoginSession:
                 + (
                     "the device's identity has changed (wiped or replaced): log in again"
                     if known is not None
-                    else "a login is needed: give passphrase=, call login(), or configure "
-                    "passphrase_file or passphrase_command"
+                    else "a login is needed: give passphrase=, call login(), set HEM_PASSPHRASE_FILE, "
+                    "or configure passphrase_file or passphrase_command"
                 )
             )
         if known is not None:

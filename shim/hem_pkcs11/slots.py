@@ -77,6 +77,7 @@ class Slot:
         self._hem: Hem | None = None
         self._probed = float("-inf")
         self._present = False
+        self._absence = ""  #: why it was not there when last looked at
         self._told: bool | None = None
         self._absence_told = False
         self._initialized = True
@@ -156,6 +157,7 @@ class Slot:
             self._initialized = False
             return True
         except HemConnectionError as error:
+            self._absence = str(error)
             log.warning(f"slot {self.number}: {self.name} is not there: {error}")
             return False
         except HemError as error:
@@ -173,7 +175,7 @@ class Slot:
         if self.present():
             self._absence_told = False
             return
-        text = "" if self._absence_told else f"{self.name} at {self.config.url} does not answer"
+        text = "" if self._absence_told else f"{self.name} does not answer: {self._absence}"
         self._absence_told = True
         raise Pkcs11Error(CKR.TOKEN_NOT_PRESENT, text)
 
