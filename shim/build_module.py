@@ -12,7 +12,9 @@ library embeds; it must have been built with a shared ``libpython``.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import hashlib
+import io
 import os
 import shlex
 import subprocess
@@ -101,7 +103,8 @@ def _generate(build_dir: Path) -> None:
     ffi.cdef(_CALLED)
     ffi.set_source("_hem_pkcs11", _EMBEDDING)
     ffi.embedding_init_code(_START)
-    ffi.emit_c_code(str(build_dir / "embedding.c"))
+    with contextlib.redirect_stdout(io.StringIO()):  # it tells of each file
+        ffi.emit_c_code(str(build_dir / "embedding.c"))
     for name, exported in _EXPORTS.items():
         _export_map(build_dir, name).write_text(f"{{ global: {exported}; local: *; }};\n")
 
@@ -201,7 +204,7 @@ def command_line(build: Callable[..., Path], description: str, arguments: Sequen
     except BuildError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(library)
+    print(f"setup: {library} is ready")
     return 0
 
 
