@@ -34,7 +34,7 @@ class Calls:
         total = self._made + calls
         if self._limit is not None and total > self._limit:
             raise MessageTooLong(
-                f"{self._what} of so many bytes with a key in the device is {total} calls to it, and its "
+                f"{self._what} of this much data with a key in the device is {total} calls to it, and its "
                 f"max_calls permits {self._limit}, {self._limit * self._each} bytes: encrypt bulk data here "
                 "with a data key that the device seals or wraps, or raise max_calls",
                 size=self._made * self._each + size,
