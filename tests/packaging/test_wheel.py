@@ -41,7 +41,8 @@ def wheel(tmp_path_factory) -> Path:
 
 def test_the_wheel_holds_the_compiled_module_and_says_so_in_its_tag(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    assert "hem_pkcs11/libhem_pkcs11.so" in names
+    for library in ("libhem_pkcs11.so", "libhem_python.so", "libhem_engine.so"):
+        assert f"hem_pkcs11/{library}" in names
     assert "hem_provider/py.typed" in names
     assert "hem_pkcs11/search-path" not in names
     assert not wheel.name.endswith("-none-any.whl")
