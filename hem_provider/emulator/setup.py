@@ -77,7 +77,8 @@ def initialise(
     answer = call(target.device, "GET", "/api/auth/init")
     if answer.status == 406:
         raise SetupError(
-            "the emulated device is initialised already; 'hem emulator reset' makes it factory-fresh"
+            "the emulated device is initialised already; "
+            "'hem emulator reset --factory' makes it factory-fresh"
         )
     challenge = _expect(answer, "initialisation")
     master = derive_private(admin_passphrase, challenge["eid"])

@@ -86,9 +86,7 @@ class Login:
             ) from None
         except HemAuthenticationError as error:
             self.refused.add(CKU.USER)
-            raise Pkcs11Error(
-                CKR.PIN_INCORRECT, f"the device does not accept the passphrase: {error}"
-            ) from None
+            raise Pkcs11Error(CKR.PIN_INCORRECT, str(error)) from None
         if self._keep > 0:
             self._key = hold(os.urandom(32))
             self._mac = _digest(self._key, pin)
