@@ -12,14 +12,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.engine import SHIM
 from support.pages import as_ordinary_user, run_page
 from support.servers import free_port, served
 
 from hem_provider import connect
 
 PAGE = Path(__file__).parents[2] / "docs" / "recipes" / "p11-kit.md"
-MODULE = SHIM / "hem_pkcs11" / "libhem_pkcs11.so"
+#: What must be there before a process loads a module that is built with sanitizers.
+PRELOADED = {
+    name: value for name, value in os.environ.items() if name == "LD_PRELOAD" or "SAN_OPTIONS" in name
+}
 
 
 def newer_p11_kit() -> Path | None:
@@ -45,6 +47,12 @@ def test_ec_signatures_pass_through_newer_p11_kit(bare_environment, tmp_path):
         newer=True,
         replacements={"/usr/lib/": f"{PREFIX}/lib/"},
     )
+
+
+@pytest.fixture
+def module(engine: Path) -> Path:
+    """The module that lies beside the engine."""
+    return engine.with_name("libhem_pkcs11.so")
 
 
 @pytest.fixture
@@ -81,11 +89,11 @@ def without_device(environment: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if not name.startswith("HEM_")}
 
 
-def test_signatures_pass_through_the_server_and_are_the_modules_own(bare_environment, engine, mac, tmp_path):
+def test_signatures_pass_through_the_server_and_are_the_modules_own(bare_environment, module, mac, tmp_path):
     socket = tmp_path / "s"
-    direct = sign_through(MODULE, bare_environment, tmp_path, mac)
+    direct = sign_through(module, bare_environment, tmp_path, mac)
     server = subprocess.Popen(
-        ["p11-kit", "server", "--foreground", "--provider", MODULE, "--name", socket, "pkcs11:"],
+        ["p11-kit", "server", "--foreground", "--provider", module, "--name", socket, "pkcs11:"],
         env=bare_environment, stdout=subprocess.DEVNULL,
     )  # fmt: skip
     try:
@@ -122,12 +130,14 @@ def ssh_to_ourselves(environment: dict[str, str], folder: Path) -> Iterator[str]
     (folder / "known").write_text(f"[127.0.0.1]:{port} " + (folder / "host.pub").read_text())
     known = {name: environment[name] for name in ("XDG_CACHE_HOME", "XDG_DATA_HOME", "PATH")}
     known |= {name: value for name, value in environment.items() if name.startswith("HEM_")}
+    known |= PRELOADED
     variables = " ".join(f'{name}="{value}"' for name, value in known.items())
     (folder / "sshd_config").write_text(SSHD.format(port=port, folder=folder, variables=variables))
     if os.geteuid() == 0:
         Path("/run/sshd").mkdir(exist_ok=True)  # it wants that directory of root's
     server = [shutil.which("sshd", path="/usr/sbin:/usr/bin"), "-D", "-e", "-f", folder / "sshd_config"]
-    with served(server, port, environment=environment, folder=folder):
+    own = {name: value for name, value in environment.items() if name not in PRELOADED}
+    with served(server, port, environment=own, folder=folder):
         yield (
             f"ssh -F none -i {folder}/user -p {port} -o UserKnownHostsFile={folder}/known -o BatchMode=yes "
             f"{getpass.getuser()}@127.0.0.1"
@@ -137,12 +147,12 @@ def ssh_to_ourselves(environment: dict[str, str], folder: Path) -> Iterator[str]
 @pytest.mark.skipif(
     shutil.which("sshd", path="/usr/sbin:/usr/bin") is None, reason="not run: needs openssh-server"
 )
-def test_signatures_pass_over_ssh(bare_environment, engine, mac, tmp_path):
-    direct = sign_through(MODULE, bare_environment, tmp_path, mac)
+def test_signatures_pass_over_ssh(bare_environment, module, mac, tmp_path):
+    direct = sign_through(module, bare_environment, tmp_path, mac)
     with ssh_to_ourselves(bare_environment, tmp_path) as ssh:
         modules = tmp_path / ".config" / "pkcs11" / "modules"
         modules.mkdir(parents=True)
-        (modules / "hem.module").write_text(f"remote: |{ssh} p11-kit remote {MODULE}\n")
+        (modules / "hem.module").write_text(f"remote: |{ssh} p11-kit remote {module}\n")
         (modules.parent / "pkcs11.conf").write_text("user-config: only\n")
         proxy = next(Path("/usr/lib").glob("*/p11-kit-proxy.so"))
         assert sign_through(proxy, without_device(bare_environment), tmp_path, mac) == direct

@@ -6,14 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
-from support.engine import SHIM
 from support.pages import run_page
 from tools.test_nginx import handshakes_through_a_reload, nginx
 
 from hem_provider.cli.openssl import provider_configuration, provider_key_file
 
 PAGE = Path(__file__).parents[2] / "docs" / "recipes" / "openssl-provider.md"
-MODULE = SHIM / "hem_pkcs11" / "libhem_pkcs11.so"
 
 
 def installed() -> Path | None:
@@ -39,7 +37,9 @@ def test_the_commands_of_the_page_work_as_printed(bare_environment, engine, tmp_
 @pytest.fixture
 def with_provider(environment, engine, tmp_path):
     (tmp_path / "web.key").write_text(provider_key_file("pkcs11:object=web;type=private"))
-    (tmp_path / "openssl.cnf").write_text(provider_configuration(PROVIDER, MODULE))
+    (tmp_path / "openssl.cnf").write_text(
+        provider_configuration(PROVIDER, engine.with_name("libhem_pkcs11.so"))
+    )
     return environment
 
 
