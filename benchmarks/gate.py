@@ -75,8 +75,9 @@ LIMITS: Sequence[Limit] = (
         for limit in _ratios("operations", f"sign {key}", REST=1.5, cryptography=1.6, C_Sign=1.7)
     ),
     *(
-        Limit("operations", "sign SECP256R1", f"{layer}, connection kept", Measure.RATIO, 0.6)
-        for layer in ("REST", "cryptography", "C_Sign")
+        # Above REST a signature is verified before it is handed out, for at most 0.2 ms.
+        Limit("operations", "sign SECP256R1", f"{layer}, connection kept", Measure.RATIO, most)
+        for layer, most in (("REST", 0.6), ("cryptography", 0.65), ("C_Sign", 0.65))
     ),
     Limit("operations", "sign*", None, Measure.CALLS, 1),
     Limit("operations", "verify*", None, Measure.CALLS, 0),
