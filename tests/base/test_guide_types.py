@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.pages import python_of
 
 ROOT = Path(__file__).parents[2]
 #: Pages whose Python uses nothing but this package and well-typed ones.
@@ -26,23 +27,12 @@ PAGES = [
 ]
 
 
-def code(page: Path) -> str:
-    """All Python of a page, at its own lines."""
-    text = page.read_text("utf-8")
-    lines = [""] * (text.count("\n") + 1)
-    for block in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        first = text[: block.start(1)].count("\n")
-        for number, line in enumerate(block[1].splitlines()):
-            lines[first + number] = line
-    return "\n".join(lines) + "\n"
-
-
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("guide")
     for page in PAGES:
         name = "page_" + re.sub(r"\W", "_", page.removesuffix(".md"))
-        (folder / f"{name}.py").write_text(code(ROOT / page), "utf-8")
+        (folder / f"{name}.py").write_text(python_of(ROOT / page), "utf-8")
     return folder
 
 

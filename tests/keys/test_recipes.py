@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.pages import python_of
 
 RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
 #: The recipes that this suite runs, and what is looked at afterwards.
@@ -23,17 +24,6 @@ PAGES = [
     "x509-authority",
     "xml-signature",
 ]
-
-
-def code(path: Path) -> str:
-    """All Python of a page, at its own lines, so that a traceback points into the page."""
-    text = path.read_text("utf-8")
-    lines = [""] * (text.count("\n") + 1)
-    for block in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        first = text[: block.start(1)].count("\n")
-        for number, line in enumerate(block[1].splitlines()):
-            lines[first + number] = line
-    return "\n".join(lines)
 
 
 def run(*command: str) -> str:
@@ -84,7 +74,7 @@ def test_a_recipe_runs_as_it_stands(page, served, monkeypatch, tmp_path):
     namespace = {"__name__": "recipe"}
     try:
         path = RECIPES / f"{page}.md"
-        exec(compile(code(path), str(path), "exec"), namespace)  # noqa: S102
+        exec(compile(python_of(path), str(path), "exec"), namespace)  # noqa: S102
         if page in AFTERWARDS:
             AFTERWARDS[page](namespace)
     finally:

@@ -23,7 +23,7 @@ from pathlib import Path
 import pytest
 from support.servers import free_port
 
-__all__ = ["Step", "as_ordinary_user", "run_page", "steps_of"]
+__all__ = ["Step", "as_ordinary_user", "python_of", "run_page", "steps_of"]
 
 _BLOCK = re.compile(r"^```console( since [^\n]*)?\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _MARK = "--- step"
@@ -37,6 +37,17 @@ class Step:
     command: str
     fails: bool = False
     expected: list[str] = field(default_factory=list)
+
+
+def python_of(page: Path) -> str:
+    """All Python of a page, at its own lines, so that a traceback or a type checker points into it."""
+    text = page.read_text("utf-8")
+    lines = [""] * (text.count("\n") + 1)
+    for block in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        first = text[: block.start(1)].count("\n")
+        for number, line in enumerate(block[1].splitlines()):
+            lines[first + number] = line
+    return "\n".join(lines) + "\n"
 
 
 def steps_of(page: Path, *, newer: bool = False) -> list[Step]:
