@@ -17,6 +17,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from hem_provider.arguments import as_words
 
@@ -133,6 +134,7 @@ class Description:
         return PREFIX + bytes([form | _bits(self.families, MODE_FAMILIES)]) + self.mark
 
 
+@lru_cache(maxsize=1024)  # asked for in every operation with a key
 def parse_description(descr: bytes) -> Description | None:
     """Read a ``descr``; ``None`` when it is not ours or of a later format."""
     head = len(PREFIX) + 1 + _MARK

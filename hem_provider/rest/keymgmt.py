@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from hem_provider.arguments import as_bytes, as_text
@@ -25,6 +26,7 @@ __all__ = ["PAGE", "KeyMaterial", "KeyRecord", "KeymgmtApi", "Page", "check_kid"
 
 #: Records per page of a listing, at most (device API §11.6).
 PAGE = 15
+_KID = re.compile("[0-9a-f]{32}")
 
 _BAD_KID: Meanings = {406: (HemKeyNotFound, "the device has no such key")}
 _ANONYMOUS: Meanings = {
@@ -81,7 +83,7 @@ class KeyMaterial:
 def check_kid(kid: str) -> str:
     """A KID in the device's spelling. ``ValueError`` unless 32 hex digits, ``TypeError`` unless text."""
     lower = as_text("kid", kid).lower()
-    if len(lower) != 32 or not all(digit in "0123456789abcdef" for digit in lower):
+    if not _KID.fullmatch(lower):
         raise ValueError(f"kid: {kid!r} has {len(kid)} characters; accepted: 32 hex digits")
     return lower
 
