@@ -25,7 +25,7 @@ from benchmarks.scale import SIZES, measure_scale
 from benchmarks.softhsm import SoftHsm
 from benchmarks.startup import Startup
 from benchmarks.surroundings import load, surroundings
-from hem_provider.cli.measuring.figures import Figure, plain
+from hem_provider.measuring.figures import Figure, plain
 
 DOCS = Path(__file__).parents[1] / "docs"
 GROUPS = ("start", "operations", "hardware", "commands", "scale", "crowd", "memory")

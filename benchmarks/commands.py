@@ -11,10 +11,10 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.laboratory import Laboratory, watch
-from hem_provider.cli.measuring.figures import Figure, figures_of
-from hem_provider.cli.measuring.measure import Case, interleave
 from hem_provider.cli.openssl import configuration, engine_path
 from hem_provider.cli.pkcs11 import module_path
+from hem_provider.measuring.figures import Figure, figures_of
+from hem_provider.measuring.measure import Case, interleave
 
 __all__ = ["COLD", "COMMANDS", "WARM", "Commands", "run_command"]
 

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from benchmarks.laboratory import Laboratory
-from hem_provider.cli.measuring.cases import MESSAGE
-from hem_provider.cli.measuring.figures import Figure, figures_of, milliseconds
-from hem_provider.cli.measuring.measure import Case, Result
-from hem_provider.cli.steps import table
+from hem_provider.measuring.cases import MESSAGE
+from hem_provider.measuring.figures import Figure, figures_of, milliseconds
+from hem_provider.measuring.measure import Case, Result
+from hem_provider.measuring.table import table
 
 __all__ = ["CROWD", "CROWDS", "measure_crowd", "waits"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from hem_provider.description import Description
+from hem_provider.device.description import Description
 from hem_provider.emulator import EmulatedDevice
 from hem_provider.emulator.handlers.keymgmt import store
 from hem_provider.emulator.keys import generate

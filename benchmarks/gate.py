@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks.laboratory import GROWN, Fact
-from hem_provider.cli.measuring.figures import Figure
+from hem_provider.measuring.figures import Figure
 
 __all__ = ["ALLOWANCE", "LIMITS", "MOST_GROWN", "Limit", "Measure", "broken", "grown", "judged"]
 

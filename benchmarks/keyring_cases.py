@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from hem_provider.adapters.vault.format import Header
-from hem_provider.adapters.vault.keys import DeviceKeys
-from hem_provider.adapters.vault.vault import Vault
-from hem_provider.cli.measuring.cases import layers
-from hem_provider.cli.measuring.measure import Case
-from hem_provider.cli.measuring.subject import Subject
+from hem_provider.adapters.keyring.vault.format import Header
+from hem_provider.adapters.keyring.vault.keys import DeviceKeys
+from hem_provider.adapters.keyring.vault.vault import Vault
+from hem_provider.measuring.cases import layers
+from hem_provider.measuring.measure import Case
+from hem_provider.measuring.subject import Subject
 
 __all__ = ["keyring_cases"]
 

@@ -21,15 +21,15 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from hem_provider.adapters.vault import bulk
-from hem_provider.adapters.vault.format import Header
-from hem_provider.adapters.vault.keys import DeviceKeys
-from hem_provider.adapters.vault.sealing import Content
-from hem_provider.adapters.vault.vault import Vault
+from hem_provider.adapters.keyring.vault import bulk
+from hem_provider.adapters.keyring.vault.format import Header
+from hem_provider.adapters.keyring.vault.keys import DeviceKeys
+from hem_provider.adapters.keyring.vault.sealing import Content
+from hem_provider.adapters.keyring.vault.vault import Vault
 from hem_provider.cli.progress import progress
-from hem_provider.cli.steps import table
-from hem_provider.device import Hem, connect
+from hem_provider.device.hem import Hem, connect
 from hem_provider.emulator.setup import initialise
+from hem_provider.measuring.table import table
 
 _PASSPHRASE = "correct horse battery staple"  # noqa: S105 - of an emulator that lives for a minute
 _SIZES = (10, 100, 1_000, 10_000)

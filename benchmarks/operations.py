@@ -14,12 +14,12 @@ from benchmarks.laboratory import Laboratory, watch
 from benchmarks.modules import module_cases, python_cases, signing_case
 from benchmarks.requests_script import other_client_case, plain_requests_case
 from benchmarks.softhsm import SoftHsm
-from hem_provider.cli.measuring.cases import device_cases, key_cases, signing_cases
-from hem_provider.cli.measuring.figures import Figure, figures_of
-from hem_provider.cli.measuring.measure import FLOOR, Case, interleave
-from hem_provider.cli.measuring.subject import KINDS, Subject
-from hem_provider.cli.measuring.symmetric import symmetric_cases
 from hem_provider.cli.pkcs11 import module_path
+from hem_provider.measuring.cases import device_cases, key_cases, signing_cases
+from hem_provider.measuring.figures import Figure, figures_of
+from hem_provider.measuring.measure import FLOOR, Case, interleave
+from hem_provider.measuring.subject import KINDS, Subject
+from hem_provider.measuring.symmetric import symmetric_cases
 
 __all__ = ["HARDWARE", "OPERATIONS", "Operations"]
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from hem_provider.cli.measuring.figures import Figure
-from hem_provider.cli.measuring.measure import FLOOR
+from hem_provider.measuring.figures import Figure
+from hem_provider.measuring.measure import FLOOR
 
 __all__ = ["PICTURES", "draw"]
 

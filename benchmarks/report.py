@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.gate import ALLOWANCE, Limit, Measure, judged
 from benchmarks.laboratory import Fact
-from hem_provider.cli.measuring.figures import Figure, markdown
+from hem_provider.measuring.figures import Figure, markdown
 
 __all__ = ["BEGIN", "END", "Run", "read_run", "replace_section", "tables", "write_run"]
 

@@ -7,9 +7,9 @@ import runpy
 from pathlib import Path
 
 from benchmarks.laboratory import Laboratory
-from hem_provider.cli.measuring.cases import MESSAGE
-from hem_provider.cli.measuring.measure import Case
-from hem_provider.cli.measuring.subject import Subject
+from hem_provider.measuring.cases import MESSAGE
+from hem_provider.measuring.measure import Case
+from hem_provider.measuring.subject import Subject
 
 __all__ = ["other_client_case", "plain_requests_case"]
 

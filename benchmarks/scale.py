@@ -10,9 +10,9 @@ from pathlib import Path
 from benchmarks.commands import COLD, WARM, run_command
 from benchmarks.filling import application_id, label
 from benchmarks.laboratory import Laboratory, watch
-from hem_provider.cli.measuring.figures import Figure, figures_of
-from hem_provider.cli.measuring.measure import Case, interleave
 from hem_provider.cli.pkcs11 import module_path
+from hem_provider.measuring.figures import Figure, figures_of
+from hem_provider.measuring.measure import Case, interleave
 
 __all__ = ["SCALE", "SIZES", "measure_scale"]
 

@@ -12,8 +12,8 @@ from hem_pkcs11.constants import CKO
 
 from benchmarks.commands import run_command
 from benchmarks.cryptoki import Cryptoki
-from hem_provider.cli.measuring.cases import MESSAGE
-from hem_provider.cli.measuring.measure import Case
+from hem_provider.measuring.cases import MESSAGE
+from hem_provider.measuring.measure import Case
 
 __all__ = ["SoftHsm"]
 

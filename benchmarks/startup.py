@@ -15,9 +15,9 @@ import hem_provider
 from benchmarks.commands import run_command
 from benchmarks.laboratory import Fact, watch
 from benchmarks.softhsm import SoftHsm
-from hem_provider.cli.measuring.figures import Figure, figures_of
-from hem_provider.cli.measuring.measure import Case, interleave
 from hem_provider.cli.pkcs11 import module_path
+from hem_provider.measuring.figures import Figure, figures_of
+from hem_provider.measuring.measure import Case, interleave
 
 __all__ = ["BARE_PYTHON", "MODULE_START", "START", "Startup"]
 

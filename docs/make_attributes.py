@@ -13,8 +13,8 @@ from pathlib import Path
 PAGE = Path(__file__).parent / "pkcs11.md"
 sys.path.insert(0, str(Path(__file__).parents[1] / "shim"))
 
-from hem_pkcs11.attribute_rules import RULES, Change, Column, How, Rule, form_of  # noqa: E402
 from hem_pkcs11.constants import CKA, CKR  # noqa: E402
+from hem_pkcs11.templates.rules import RULES, Change, Column, How, Rule, form_of  # noqa: E402
 
 #: Marker → the columns of the table below it, with their heads.
 TABLES: dict[str, dict[Column, str]] = {

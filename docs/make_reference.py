@@ -40,7 +40,7 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
             "hem_provider.device:CheckInResult",
         ),
     ),
-    "keys": ("Keys of a device", ("hem_provider.inventory", "hem_provider.key:Key")),
+    "keys": ("Keys of a device", ("hem_provider.device.inventory", "hem_provider.device.key:Key")),
     "private-keys": (
         "Key objects for cryptography",
         (
@@ -59,7 +59,7 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     "administration": (
         "Administration",
         (
-            "hem_provider.administration:Administration",
+            "hem_provider.device.administration:Administration",
             "hem_provider.rest.initialisation:NewDevice",
             "hem_provider.rest.initialisation:Initialised",
             "hem_provider.rest.configuration:Configuration",
@@ -67,16 +67,16 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
             "hem_provider.rest.configuration:Attestation",
             "hem_provider.rest.system:SelfTest",
             "hem_provider.rest.upgrade:Image",
-            "hem_provider.auditlog",
-            "hem_provider.certificate",
-            "hem_provider.pairing",
+            "hem_provider.device.auditlog",
+            "hem_provider.device.certificate",
+            "hem_provider.device.phones",
         ),
     ),
     "rest": (
         "REST client, one method per endpoint",
         (
             "hem_provider.rest.api:RestApi",
-            "hem_provider.rest.session:LoginSession",
+            "hem_provider.device.login:LoginSession",
             "hem_provider.rest.auth:AuthApi",
             "hem_provider.rest.initialisation:InitialisationApi",
             "hem_provider.rest.external:ExternalAuthApi",

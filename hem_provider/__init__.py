@@ -13,23 +13,26 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hem_provider import errors as _errors
+from hem_provider._moved import redirect as _redirect
 from hem_provider._version import __version__
 from hem_provider.errors import *  # noqa: F403 - all of them, and nothing else
 
 if TYPE_CHECKING:
-    from hem_provider.device import Hem, Key, connect
+    from hem_provider.device.hem import Hem, Key, connect
 
 _DEVICE = ("Hem", "Key", "connect")
 
 __all__ = ["Hem", "Key", "__version__", "connect"]
 __all__ += _errors.__all__
 
+_redirect()
+
 
 def __getattr__(name: str) -> object:
     if name in _DEVICE:
-        from hem_provider import device
+        from hem_provider.device import hem
 
-        return getattr(device, name)
+        return getattr(hem, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

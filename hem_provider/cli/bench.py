@@ -18,10 +18,10 @@ from hem_provider.cli.paths import path_argument
 from hem_provider.errors import HemConfigError, HemUnreachable
 
 if TYPE_CHECKING:
-    from hem_provider.cli.measuring.measure import Case
-    from hem_provider.cli.measuring.subject import Subject
-    from hem_provider.device import Hem, Key
-    from hem_provider.rest.bare import BareClient
+    from hem_provider.device.hem import Hem, Key
+    from hem_provider.measuring.bare import BareClient
+    from hem_provider.measuring.measure import Case
+    from hem_provider.measuring.subject import Subject
 
 __all__ = ["add_parser"]
 
@@ -54,9 +54,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _run(options: argparse.Namespace) -> int:
     import hem_provider
-    from hem_provider.cli.measuring.figures import figures_of, plain
-    from hem_provider.cli.measuring.measure import interleave
-    from hem_provider.cli.measuring.subject import Subject
+    from hem_provider.measuring.figures import figures_of, plain
+    from hem_provider.measuring.measure import interleave
+    from hem_provider.measuring.subject import Subject
 
     with ExitStack() as stack:
         hem = stack.enter_context(hem_provider.connect(name=options.device))
@@ -77,8 +77,8 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _cases(subject: Subject, keys: list[Key]) -> Iterator[Case]:
-    from hem_provider.cli.measuring.cases import device_cases, key_cases, signing_cases
-    from hem_provider.cli.measuring.symmetric import symmetric_cases
+    from hem_provider.measuring.cases import device_cases, key_cases, signing_cases
+    from hem_provider.measuring.symmetric import symmetric_cases
 
     yield from device_cases(subject)
     for key in keys:
@@ -104,11 +104,9 @@ def _bare(hem: Hem) -> BareClient | None:
     if not config.url.startswith("https://"):
         print("no bare requests to compare with: the device is not reached by HTTPS", file=sys.stderr)
         return None
-    from hem_provider.rest.bare import BareClient
-    from hem_provider.rest.tls import client_context
+    from hem_provider.measuring.bare import bare_client
 
-    context = client_context(ca_file=config.ca_file, pin_sha256=config.pin_sha256, insecure=config.insecure)
-    return BareClient(config.url, context)
+    return bare_client(config)
 
 
 def _write(path: Path, document: object) -> None:

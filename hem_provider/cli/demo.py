@@ -28,7 +28,7 @@ from hem_provider.emulator.served import ServedEmulator
 from hem_provider.errors import HemError
 
 if TYPE_CHECKING:
-    from hem_provider.device import Hem
+    from hem_provider.device.hem import Hem
 
 __all__ = ["add_parser"]
 

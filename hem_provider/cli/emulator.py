@@ -184,7 +184,7 @@ def _guarded(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse
 
 def _secret(path: str | None, option: str) -> str:
     """A passphrase file, read as the client that is to log in with it reads it."""
-    from hem_provider.passphrase import passphrase_from_file
+    from hem_provider.config.passphrase import passphrase_from_file
 
     if path is None:
         raise _Failure(f"--init needs {option}")

@@ -13,17 +13,16 @@ from pathlib import Path
 
 from keyring.core import get_keyring
 
-from hem_provider.adapters import keyring_sources as sources
-from hem_provider.adapters.keyring import HemKeyring
-from hem_provider.adapters.vault import bulk, store
-from hem_provider.adapters.vault.errors import VaultError, VaultExists
-from hem_provider.adapters.vault.format import Header
-from hem_provider.adapters.vault.keys import NAMES_TYPE, WRAP_TYPE, check_names_key, check_wrap_key
-from hem_provider.adapters.vault.opening import Opener, configured_device
-from hem_provider.adapters.vault.sealing import Content
-from hem_provider.adapters.vault.vault import Vault
+from hem_provider.adapters.keyring import HemKeyring, sources
+from hem_provider.adapters.keyring.vault import bulk, store
+from hem_provider.adapters.keyring.vault.errors import VaultError, VaultExists
+from hem_provider.adapters.keyring.vault.format import Header
+from hem_provider.adapters.keyring.vault.keys import NAMES_TYPE, WRAP_TYPE, check_names_key, check_wrap_key
+from hem_provider.adapters.keyring.vault.opening import Opener, configured_device
+from hem_provider.adapters.keyring.vault.sealing import Content
+from hem_provider.adapters.keyring.vault.vault import Vault
 from hem_provider.cli.progress import progress
-from hem_provider.device import Hem, Key
+from hem_provider.device.hem import Hem, Key
 from hem_provider.errors import HemConfigError, HemError
 from hem_provider.files import read_file
 

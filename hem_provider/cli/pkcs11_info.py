@@ -11,10 +11,10 @@ from hem_pkcs11.functions.general import CRYPTOKI_VERSION
 from hem_pkcs11.slots import make_slots
 
 from hem_provider._version import __version__
-from hem_provider.cli.steps import table
 from hem_provider.config import DeviceConfig, load_config
-from hem_provider.device import Hem
+from hem_provider.device.hem import Hem
 from hem_provider.errors import HemConfigError, HemConnectionError, HemError, HemNotInitialized
+from hem_provider.measuring.table import table
 
 __all__ = ["print_info"]
 

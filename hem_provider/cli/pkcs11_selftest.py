@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 
 from hem_pkcs11.constants import CKA, CKF, CKM, CKR, CKU
-from hem_pkcs11.kinds import KINDS
+from hem_pkcs11.keykinds import KINDS
 from hem_pkcs11.slots import make_slots
 from hem_pkcs11.values import pack_bool
 
 from hem_provider.cli.cryptoki import CryptokiError, Library
 from hem_provider.cli.steps import StepFailedError, Steps
 from hem_provider.config import DeviceConfig, load_config
-from hem_provider.device import Hem
-from hem_provider.passphrase import ask_passphrase
+from hem_provider.config.passphrase import ask_passphrase
+from hem_provider.device.hem import Hem
 
 __all__ = ["self_test"]
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TextIO
 
 from hem_provider.cli.terminal import coloured
+from hem_provider.measuring.table import table
 
-__all__ = ["StepFailedError", "Steps", "table"]
+__all__ = ["StepFailedError", "Steps"]
 
 
 class StepFailedError(Exception):
@@ -76,26 +77,3 @@ class Steps:
 
     def _paint(self, text: str, code: str) -> str:
         return f"\x1b[{code}m{text}\x1b[0m" if self._colour else text
-
-
-def table(
-    head: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    *,
-    right: Sequence[int] = (),
-    rule_before_last: bool = False,
-) -> str:
-    """Lines of aligned columns; ``right`` numbers the columns that are set to the right."""
-    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-
-    def line(row: Sequence[str]) -> str:
-        cells = (
-            c.rjust(w) if n in right else c.ljust(w) for n, (c, w) in enumerate(zip(row, widths, strict=True))
-        )
-        return "  ".join(cells).rstrip()
-
-    rule = "  ".join("-" * width for width in widths)
-    body = [line(row) for row in rows]
-    if rule_before_last:
-        body.insert(len(body) - 1, rule)
-    return "\n".join([line(head), rule, *body])

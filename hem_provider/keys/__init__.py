@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from hem_provider.key import Key
+from hem_provider.device.key import Key
 from hem_provider.keys.public import CURVES, device_form, load_public, type_of
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import Final
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 
-from hem_provider.key import Key
+from hem_provider.device.key import Key
 from hem_provider.keytypes import Family
 
 __all__ = ["CAPABILITIES", "RAW_SECRET", "check_limits", "check_usage", "device_parameter", "hash_parameter"]

@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ed448, ed25519
 
 from hem_provider.arguments import as_bytes
-from hem_provider.key import Key
+from hem_provider.device.key import Key
 from hem_provider.keys.capabilities import check_usage, device_parameter
 from hem_provider.keys.remote import RemotePrivateKey
 from hem_provider.keytypes import MAX_CONTEXT

@@ -4,7 +4,7 @@ classes of ours with the same method names; encapsulating asks the device."""
 from __future__ import annotations
 
 from hem_provider.arguments import as_bytes
-from hem_provider.key import Key
+from hem_provider.device.key import Key
 from hem_provider.keys.capabilities import check_limits
 from hem_provider.keys.remote import RemotePrivateKey
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any, Generic, NoReturn, TypeVar
 
+from hem_provider.device.key import Key
 from hem_provider.errors import KeyNotExportable
-from hem_provider.key import Key
 from hem_provider.keys.public import load_public
 
 __all__ = ["RemotePrivateKey"]

@@ -12,7 +12,7 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-from hem_provider.ahead import out_of_sight
+from hem_provider.config.ahead import out_of_sight
 from hem_provider.errors import HemConfigError
 from hem_provider.rest.sockets import Timed
 from hem_provider.trust import check_not_writable_by_others

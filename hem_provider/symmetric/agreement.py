@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, x448, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hem_provider.arguments import as_bytes
-from hem_provider.key import Key
+from hem_provider.device.key import Key
 from hem_provider.keytypes import Family, KeyType
 from hem_provider.publickeys import check_agreeable
 from hem_provider.symmetric.errors import WrongKeyType

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import warnings
 
-from hem_provider.description import NO_LIMITS
-from hem_provider.key import Key
+from hem_provider.device.description import NO_LIMITS
+from hem_provider.device.key import Key
 from hem_provider.symmetric.errors import KeyUseDenied, UnmarkedKeyWarning, WrongKeyFamily
 
 __all__ = ["FAMILIES", "check_family", "check_use"]

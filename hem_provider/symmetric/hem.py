@@ -6,10 +6,10 @@ from typing import Any, NoReturn, TypeVar
 
 from cryptography.exceptions import UnsupportedAlgorithm
 
-from hem_provider.description import NO_LIMITS
+from hem_provider.device.description import NO_LIMITS
+from hem_provider.device.symmetric_operations import SymmetricOperations
 from hem_provider.errors import HemOperationFailed
 from hem_provider.symmetric.agreement import Agreement
-from hem_provider.symmetric_operations import SymmetricOperations
 
 __all__ = ["DeviceAesKey", "DeviceKek", "DeviceMacKey"]
 

@@ -7,7 +7,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.hashes import HashAlgorithm
 
-from hem_provider.key import Key
+from hem_provider.device.key import Key
 from hem_provider.keytypes import Family
 from hem_provider.symmetric.agreement import Agreement
 from hem_provider.symmetric.blocks import AesKey

@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKK, CKO, CKU
 from hem_pkcs11.log import log
-from hem_pkcs11.objects import KeyObject
+from hem_pkcs11.objects.table import KeyObject
 from hem_pkcs11.returns import Pkcs11Error
 from hem_provider.errors import HemError
 
 if TYPE_CHECKING:
     from hem_pkcs11.slots import Slot
-    from hem_provider.key import Key
+    from hem_provider.device.key import Key
 
 __all__ = ["DeviceEntropy"]
 

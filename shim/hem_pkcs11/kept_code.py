@@ -81,7 +81,7 @@ def keep_code(config: Config) -> None:
         return
     finder = _Finder.of_this_process = _Finder()
     if hosted():
-        for name in ("hem_provider.device", "hem_provider.rest.http", "hem_provider.rest.tls"):
+        for name in ("hem_provider.device.hem", "hem_provider.rest.http", "hem_provider.rest.tls"):
             importlib.import_module(name)
         return
     in_c = [name for name in needed_modules() if finder.keep(name)]

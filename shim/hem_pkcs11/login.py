@@ -28,7 +28,7 @@ from hem_provider.secret import Lease, hold
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hem_provider.device import Hem
+    from hem_provider.device.hem import Hem
 
 __all__ = ["MAX_PIN", "Login", "text_of"]
 

@@ -19,7 +19,7 @@ from hem_pkcs11.values import Mechanism, MechanismInfo
 from hem_provider.keytypes import Family
 
 if TYPE_CHECKING:
-    from hem_pkcs11.plans import KeyLike
+    from hem_pkcs11.templates.plans import KeyLike
 
 __all__ = [
     "MECHANISMS",
@@ -220,7 +220,7 @@ def mechanism_limits(possible: Collection[CKM], wanted: Collection[int]) -> froz
 
 
 def limit_word(mechanism: CKM) -> str:
-    """What ``hem_provider.description.MECHANISMS`` calls it.
+    """What ``hem_provider.device.description.MECHANISMS`` calls it.
 
     >>> limit_word(CKM.SHA384_HMAC_GENERAL)
     'hmac-general'

@@ -27,7 +27,7 @@ from hem_provider.errors import HemAuthenticationError, HemError, HemLoginRequir
 if TYPE_CHECKING:
     from hem_pkcs11.slots import OpenDevice, Slot
     from hem_provider.config import Config, DeviceConfig
-    from hem_provider.device import Hem
+    from hem_provider.device.hem import Hem
 
 __all__ = ["Module"]
 
@@ -39,7 +39,7 @@ def _load_config() -> Config:
 
 
 def _open_device(config: DeviceConfig) -> Hem:
-    from hem_provider.device import Hem
+    from hem_provider.device.hem import Hem
 
     log.adopt("hem_provider")
     return Hem(config)

@@ -15,8 +15,8 @@ from hem_pkcs11.operations import MessageOperation, Operation, Place
 from hem_pkcs11.returns import Pkcs11Error, SessionClosed
 
 if TYPE_CHECKING:
-    from hem_pkcs11.items import Item
     from hem_pkcs11.module import Module
+    from hem_pkcs11.objects.item import Item
     from hem_pkcs11.slots import Slot
 
 __all__ = ["Session", "SessionTable"]

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 from hem_pkcs11.constants import CKF, CKR, CKU
 from hem_pkcs11.entropy import DeviceEntropy
 from hem_pkcs11.expiry import Expiry
-from hem_pkcs11.fixed import fixed_objects
 from hem_pkcs11.functions.states import SavedStates
 from hem_pkcs11.log import log
 from hem_pkcs11.login import MAX_PIN, Login
-from hem_pkcs11.objects import ObjectTable, kid_of_info, shown
+from hem_pkcs11.objects.profiles import fixed_objects
+from hem_pkcs11.objects.stored_files import Store, store_directory
+from hem_pkcs11.objects.table import ObjectTable, kid_of_info, shown
 from hem_pkcs11.returns import Pkcs11Error
-from hem_pkcs11.stored_files import Store, store_directory
 from hem_pkcs11.values import SlotInfo, TokenInfo
 from hem_provider.config import Config, DeviceConfig
 from hem_provider.errors import (
@@ -31,7 +31,7 @@ from hem_provider.errors import (
 from hem_provider.threads import threads_allowed
 
 if TYPE_CHECKING:
-    from hem_provider.device import Hem
+    from hem_provider.device.hem import Hem
 
 __all__ = ["OpenDevice", "Slot", "make_slots", "probe_all"]
 
@@ -300,7 +300,7 @@ class Slot:
         """Log in by the master secret: 24 words are taken as such, anything else as a passphrase
         (device API §5.2, §24). Raises CKR_PIN_INCORRECT, which for words says which one is wrong.
         """
-        from hem_provider.device import Role
+        from hem_provider.device.hem import Role
 
         with self.lock:
             self.login.forget(self.hem)

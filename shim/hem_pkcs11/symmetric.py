@@ -7,9 +7,9 @@ import warnings
 from typing import Any
 
 from hem_pkcs11.host import hosted
-from hem_pkcs11.items import Item
-from hem_pkcs11.objects import KeyObject
-from hem_pkcs11.secrets import SecretObject
+from hem_pkcs11.objects.item import Item
+from hem_pkcs11.objects.secret_keys import SecretObject
+from hem_pkcs11.objects.table import KeyObject
 
 __all__ = ["aes_cipher", "aes_cmac", "aes_unwrap", "aes_wrap", "hash_algorithm", "key_argument"]
 

@@ -8,8 +8,8 @@ from support.emulator import ServedEmulator
 from support.laboratory import PASSPHRASE
 from support.laboratory import bench as open_bench
 
-from hem_provider.adapters.vault.format import Header
-from hem_provider.adapters.vault.vault import Vault
+from hem_provider.adapters.keyring.vault.format import Header
+from hem_provider.adapters.keyring.vault.vault import Vault
 
 
 @pytest.fixture

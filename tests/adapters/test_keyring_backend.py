@@ -13,7 +13,7 @@ from keyring.errors import KeyringError, KeyringLocked, PasswordDeleteError, Pas
 from keyrings.alt.file import PlaintextKeyring
 
 from hem_provider.adapters.keyring import HemKeyring
-from hem_provider.adapters.vault.store import default_path
+from hem_provider.adapters.keyring.vault.store import default_path
 from hem_provider.cli import main as cli
 
 
@@ -130,7 +130,7 @@ def test_without_a_vault_it_is_no_backend_and_says_how_to_become_one(bench):
 
 
 def test_with_raised_privileges_it_is_no_backend(plain, monkeypatch):
-    monkeypatch.setattr("hem_provider.adapters.vault.store.privileges_raised", lambda: True)
+    monkeypatch.setattr("hem_provider.adapters.keyring.vault.store.privileges_raised", lambda: True)
     assert not HemKeyring.viable
 
 

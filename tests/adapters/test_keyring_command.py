@@ -12,11 +12,11 @@ from keyrings.alt.file import EncryptedKeyring
 from keyrings.cryptfile.cryptfile import CryptFileKeyring
 
 from hem_provider.adapters.keyring import HemKeyring
-from hem_provider.adapters.vault import bulk
-from hem_provider.adapters.vault.errors import VaultDamaged
-from hem_provider.adapters.vault.format import Contents
-from hem_provider.adapters.vault.store import default_path
-from hem_provider.adapters.vault.vault import Vault
+from hem_provider.adapters.keyring.vault import bulk
+from hem_provider.adapters.keyring.vault.errors import VaultDamaged
+from hem_provider.adapters.keyring.vault.format import Contents
+from hem_provider.adapters.keyring.vault.store import default_path
+from hem_provider.adapters.keyring.vault.vault import Vault
 from hem_provider.cli import main as cli
 from hem_provider.cli.progress import progress
 from hem_provider.errors import HemKeyNotFound, HemTimeout
@@ -450,8 +450,8 @@ def test_without_the_keyring_package_the_extra_is_named(hem_keyring, monkeypatch
 
 
 def test_a_vault_moved_to_another_key_stops_a_batch_that_was_sealed_before(clear_vault, monkeypatch):
-    from hem_provider.adapters.vault.errors import VaultError
-    from hem_provider.adapters.vault.sealing import Content
+    from hem_provider.adapters.keyring.vault.errors import VaultError
+    from hem_provider.adapters.keyring.vault.sealing import Content
 
     entries = bulk.put_all(clear_vault, [Content("a", "b", "c"), Content("d", "e", "f")])
     next(entries)

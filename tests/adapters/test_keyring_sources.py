@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from hem_provider.adapters.keyring_sources import SourceError, listed_names
+from hem_provider.adapters.keyring.sources import SourceError, listed_names
 
 
 @pytest.mark.parametrize("kind", ["fifo", "folder", "binary", "no section"])

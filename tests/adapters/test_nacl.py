@@ -15,7 +15,7 @@ from nacl.exceptions import BadSignatureError, CryptoError
 from nacl.exceptions import TypeError as NaclTypeError
 
 from hem_provider.adapters.nacl import Box, PrivateKey, SealedBox, SigningKey
-from hem_provider.adapters.salsa import hsalsa20
+from hem_provider.adapters.nacl.salsa import hsalsa20
 from hem_provider.errors import HemKeyNotFound, KeyNotExportable, MessageTooLong
 
 

@@ -9,10 +9,16 @@ from adapters.doubles import KID, NAMES_KID, OTHER_KID, VAULT, MemoryKeys, body,
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hem_provider.adapters.vault.errors import EntryRejected, VaultDamaged, VaultError
-from hem_provider.adapters.vault.format import Contents, Header, Record
-from hem_provider.adapters.vault.sealing import MAX_PASSWORD, Content, open_record, rewrap_record, seal_record
-from hem_provider.adapters.vault.vault import Vault
+from hem_provider.adapters.keyring.vault.errors import EntryRejected, VaultDamaged, VaultError
+from hem_provider.adapters.keyring.vault.format import Contents, Header, Record
+from hem_provider.adapters.keyring.vault.sealing import (
+    MAX_PASSWORD,
+    Content,
+    open_record,
+    rewrap_record,
+    seal_record,
+)
+from hem_provider.adapters.keyring.vault.vault import Vault
 from hem_provider.errors import HemKeyNotFound
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=100)

@@ -10,9 +10,9 @@ from adapters.doubles import KID, NAMES_KID, OTHER_KID, VAULT, body, sealed
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hem_provider.adapters.vault.errors import VaultDamaged, VaultVersion
-from hem_provider.adapters.vault.format import Contents, Header, Record, b64url, unb64url
-from hem_provider.adapters.vault.names import MAX_NAME, ClearNames, pack, readable
+from hem_provider.adapters.keyring.vault.errors import VaultDamaged, VaultVersion
+from hem_provider.adapters.keyring.vault.format import Contents, Header, Record, b64url, unb64url
+from hem_provider.adapters.keyring.vault.names import MAX_NAME, ClearNames, pack, readable
 
 NAMES = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 HEADERS = st.builds(

@@ -10,10 +10,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from hem_provider.adapters.vault import bulk
-from hem_provider.adapters.vault.format import Contents, Header
-from hem_provider.adapters.vault.sealing import Content
-from hem_provider.adapters.vault.vault import Vault
+from hem_provider.adapters.keyring.vault import bulk
+from hem_provider.adapters.keyring.vault.format import Contents, Header
+from hem_provider.adapters.keyring.vault.sealing import Content
+from hem_provider.adapters.keyring.vault.vault import Vault
 
 SERVICES = st.sampled_from(["mail", "mail box", "bank", "", "ä", "mai", "%"])
 USERS = st.sampled_from(["anna", "otto", "", "an na", "%"])

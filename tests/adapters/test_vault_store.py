@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from adapters.doubles import KID, VAULT, MemoryKeys
 
-from hem_provider.adapters.vault import store
-from hem_provider.adapters.vault.errors import (
+from hem_provider.adapters.keyring.vault import store
+from hem_provider.adapters.keyring.vault.errors import (
     VaultBusy,
     VaultDamaged,
     VaultError,
@@ -22,9 +22,9 @@ from hem_provider.adapters.vault.errors import (
     VaultMissing,
     VaultUnwritable,
 )
-from hem_provider.adapters.vault.format import Header
-from hem_provider.adapters.vault.store import default_path
-from hem_provider.adapters.vault.vault import Vault
+from hem_provider.adapters.keyring.vault.format import Header
+from hem_provider.adapters.keyring.vault.store import default_path
+from hem_provider.adapters.keyring.vault.vault import Vault
 from hem_provider.errors import HemConfigError, HemError
 from hem_provider.files import is_same_file
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hem_provider import ahead
+from hem_provider.config import ahead
 from hem_provider.errors import HemConfigError
 
 

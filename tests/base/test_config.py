@@ -190,7 +190,7 @@ def test_a_file_in_a_directory_that_others_may_write_is_refused(tmp_path):
 
 
 def test_with_raised_privileges_only_the_system_file_counts(tmp_path, monkeypatch):
-    monkeypatch.setattr("hem_provider.config.privileges_raised", lambda: True)
+    monkeypatch.setattr("hem_provider.config.places.privileges_raised", lambda: True)
     monkeypatch.setenv("HEM_URL", "https://attacker.example")
     monkeypatch.setenv("HEM_CONFIG", str(tmp_path / "evil.toml"))
     assert config_path() == Path("/etc/hem/config.toml")

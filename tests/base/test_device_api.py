@@ -9,7 +9,7 @@ import pytest
 from support.devicepage import PAGE, ROOT, citations, headings, ownerless, sections_of, sources, table_after
 from support.documented import STATUSES
 
-from hem_provider.auditlog import Event
+from hem_provider.device.auditlog import Event
 from hem_provider.emulator.call import Access, Role
 from hem_provider.emulator.endpoints import ENDPOINTS
 from hem_provider.emulator.keytypes import KEY_TYPES as EMULATED_TYPES
@@ -49,8 +49,8 @@ def test_citations_are_found_at_all():
     cited = citations()
     assert sum(map(len, cited.values())) > 180
     assert cited["hem_provider/keys/capabilities.py"] == ["13.6"]
-    assert cited["hem_provider/device.py"][-1] == "13.7"  # written without the page's name
-    assert cited["hem_provider/watching.py"] == ["6", "7.4", "15", "16", "17.4"]  # a list, wrapped
+    assert cited["hem_provider/device/hem.py"][-1] == "13.7"  # written without the page's name
+    assert cited["hem_provider/device/watching.py"] == ["6", "7.4", "15", "16", "17.4"]  # a list, wrapped
 
 
 @pytest.mark.parametrize(

@@ -6,14 +6,15 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
-from hem_provider.config import _ENVIRONMENT, DeviceConfig, Pkcs11Config
+from hem_provider.config import DeviceConfig, Pkcs11Config
+from hem_provider.config.load import ENVIRONMENT
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_every_setting_is_documented_with_its_variable():
     text = (ROOT / "docs" / "configuration.md").read_text()
-    variables = {setting: variable for variable, setting in _ENVIRONMENT.items()}
+    variables = {setting: variable for variable, setting in ENVIRONMENT.items()}
     for setting in (each.name for each in (*fields(DeviceConfig), *fields(Pkcs11Config))):
         (row,) = re.findall(rf"^\| `{setting}` \|.*$", text, re.MULTILINE)
         assert f"`{variables[setting]}`" in row if setting in variables else "HEM_" not in row

@@ -16,7 +16,6 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hem_provider import files
-from hem_provider.cache import DiskCache
 from hem_provider.cli.paths import path_argument, path_text
 from hem_provider.config import (
     Config,
@@ -26,6 +25,7 @@ from hem_provider.config import (
     load_config,
     read_passphrase,
 )
+from hem_provider.device.cache import DiskCache
 from hem_provider.errors import HemConfigError
 from hem_provider.rest.tls import client_context
 from hem_provider.rest.transports import Carriers
@@ -84,7 +84,7 @@ def test_without_home_and_passwd_entry_there_is_no_place(monkeypatch, value):
 def test_without_home_and_passwd_entry_nothing_is_read_or_made_below_the_working_directory(
     monkeypatch, tmp_path
 ):
-    from hem_provider.adapters.vault.store import default_path
+    from hem_provider.adapters.keyring.vault.store import default_path
     from hem_provider.cli.pkcs11_install import default_directory
 
     write(tmp_path / "~" / ".config" / "hem" / "config.toml", "[[device]]\nurl = 'https://trap'\n")
@@ -93,7 +93,7 @@ def test_without_home_and_passwd_entry_nothing_is_read_or_made_below_the_working
     monkeypatch.delenv("HOME")
     monkeypatch.setenv("XDG_CONFIG_HOME", "~/.config")
     monkeypatch.setenv("XDG_CACHE_HOME", "cache")
-    monkeypatch.setattr("hem_provider.config.SYSTEM_FILE", tmp_path / "none.toml")
+    monkeypatch.setattr("hem_provider.config.places.SYSTEM_FILE", tmp_path / "none.toml")
     assert load_config().devices == ()
     with pytest.raises(HemConfigError, match="HOME='' is no directory"):
         load_config().device()
@@ -112,8 +112,8 @@ def as_somebody_else(program: str, folder: Path, **environment: str) -> str:
     given_up = "import os; os.setgroups([]); os.setgid(54321); os.setuid(54321)\n"
     imports = (
         "import pathlib, hem_provider.config; from hem_provider.config import load_config\n"
-        "from hem_provider.cache import DiskCache\n"
-        "hem_provider.config.SYSTEM_FILE = pathlib.Path('/nonexistent/hem')\n"
+        "from hem_provider.device.cache import DiskCache\n"
+        "hem_provider.config.places.SYSTEM_FILE = pathlib.Path('/nonexistent/hem')\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", f"import tomllib\n{imports}{given_up}{program}"],
@@ -181,7 +181,7 @@ def test_a_home_that_may_not_be_searched_is_as_if_it_were_not_there(monkeypatch,
     home = tmp_path / "root"
     write(home / ".config" / "hem" / "config.toml", "[[device]]\nurl = 'https://roots'\n")
     system = write(tmp_path / "etc" / "config.toml", "[[device]]\nurl = 'https://everybodys'\n")
-    monkeypatch.setattr("hem_provider.config.SYSTEM_FILE", system)
+    monkeypatch.setattr("hem_provider.config.places.SYSTEM_FILE", system)
     monkeypatch.setenv("HOME", str(home))
     try:
         closed_to_this_process(monkeypatch, home)
@@ -214,8 +214,8 @@ def test_the_passwd_entry_is_next_when_home_is_closed(monkeypatch, tmp_path):
 
 def test_a_personal_file_that_may_not_be_read_is_passed_over_and_told(monkeypatch, tmp_path):
     personal = write(tmp_path / ".config" / "hem" / "config.toml", "[[device]]\nurl = 'https://h'\n")
-    monkeypatch.setattr("hem_provider.config.SYSTEM_FILE", tmp_path / "none.toml")
-    monkeypatch.setattr("hem_provider.config._closed", lambda path: path == personal)
+    monkeypatch.setattr("hem_provider.config.places.SYSTEM_FILE", tmp_path / "none.toml")
+    monkeypatch.setattr("hem_provider.config.places._closed", lambda path: path == personal)
     assert load_config().devices == ()
     with pytest.raises(HemConfigError, match=f"{personal} may not be read by user id"):
         load_config().device()
@@ -241,7 +241,7 @@ def test_a_tilde_without_a_home_is_refused_naming_the_value(monkeypatch):
 
 
 def test_a_tilde_in_variables_and_settings_makes_no_directory_of_that_name(monkeypatch, tmp_path):
-    from hem_provider.adapters.vault.store import default_path
+    from hem_provider.adapters.keyring.vault.store import default_path
 
     monkeypatch.setenv("HEM_CONFIG", "~/conf.toml")
     assert config_path() == tmp_path / "conf.toml"

@@ -7,8 +7,8 @@ from support.laboratory import PASSPHRASE
 
 from hem_provider.cli import emulator
 from hem_provider.config import DeviceConfig, read_passphrase
+from hem_provider.config.passphrase import doubt
 from hem_provider.errors import HemAuthenticationError, HemConfigError
-from hem_provider.passphrase import doubt
 
 READINGS = {
     b"one line": "one line",

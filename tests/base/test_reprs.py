@@ -5,8 +5,8 @@ from __future__ import annotations
 import nacl.public
 
 from hem_provider.adapters.keyring import HemKeyring
+from hem_provider.adapters.keyring.vault.vault import Vault
 from hem_provider.adapters.nacl import Box, PrivateKey, SealedBox, SigningKey
-from hem_provider.adapters.vault.vault import Vault
 
 
 def parts(hem):

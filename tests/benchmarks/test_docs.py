@@ -9,7 +9,7 @@ from benchmarks.__main__ import GROUPS
 from benchmarks.gate import broken
 from benchmarks.plots import PICTURES
 from benchmarks.report import read_run, replace_section, tables
-from hem_provider.cli.measuring.measure import FLOOR
+from hem_provider.measuring.measure import FLOOR
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "performance.md"

@@ -7,7 +7,7 @@ import pytest
 from benchmarks.gate import ALLOWANCE, LIMITS, MOST_GROWN, Limit, Measure, broken, grown
 from benchmarks.laboratory import GROWN, Fact
 from benchmarks.report import BEGIN, END, Run, read_run, replace_section, tables, write_run
-from hem_provider.cli.measuring.figures import Figure
+from hem_provider.measuring.figures import Figure
 
 RATIO = Limit("operations", "sign P-256", "Hem", Measure.RATIO, 1.5)
 CALLS = Limit("operations", "sign*", None, Measure.CALLS, 1)

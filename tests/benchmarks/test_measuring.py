@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hem_provider.cli.measuring.figures import figures_of, markdown, milliseconds, plain
-from hem_provider.cli.measuring.measure import FLOOR, Case, Result, interleave, percentile
+from hem_provider.measuring.figures import figures_of, markdown, milliseconds, plain
+from hem_provider.measuring.measure import FLOOR, Case, Result, interleave, percentile
 
 
 def nothing() -> tuple[int, int]:

@@ -6,7 +6,8 @@ import io
 
 import pytest
 
-from hem_provider.cli.steps import Steps, table
+from hem_provider.cli.steps import Steps
+from hem_provider.measuring.table import table
 
 
 class Terminal(io.StringIO):

@@ -15,8 +15,8 @@ from hem_provider.cli import terminal
 from hem_provider.cli.progress import progress
 from hem_provider.cli.steps import Steps
 from hem_provider.config import DeviceConfig
+from hem_provider.config.passphrase import ask_passphrase
 from hem_provider.errors import HemLoginRequired
-from hem_provider.passphrase import ask_passphrase
 
 HEM = [sys.executable, "-m", "hem_provider.cli.main"]
 #: Commands that print, one of each module.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hem_provider.auditlog import Event, Result, verify_log
+from hem_provider.device.auditlog import Event, Result, verify_log
 from hem_provider.errors import HemOperationFailed
 from hem_provider.rest.encoding import unb64
 

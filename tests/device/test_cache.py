@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from hem_provider.cache import DiskCache, _parse_public
+from hem_provider.device.cache import DiskCache, _parse_public
+from hem_provider.device.creation import kid_of
 from hem_provider.errors import HemKeyNotFound
-from hem_provider.making import kid_of
 from hem_provider.rest.encoding import b64
 from hem_provider.rest.keymgmt import KeyRecord
 

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from support.altering import altered
 from support.laboratory import LostRequest
 
-from hem_provider.certificate import _der_length
 from hem_provider.device import connect
+from hem_provider.device.certificate import _der_length
 from hem_provider.errors import (
     HemAnswerFault,
     HemConnectionError,
@@ -105,7 +105,7 @@ def test_a_service_that_refuses_says_so(hem, bench):
 def test_the_first_certificate_of_a_chain_is_found():
     assert _der_length(bytes([0x30, 0x03, 1, 2, 3, 0x30])) == 5
     assert _der_length(bytes([0x30, 0x82, 0x01, 0x00]) + bytes(300)) == 260
-    from hem_provider.certificate import _read
+    from hem_provider.device.certificate import _read
 
     for chain in (b"", b"\x30", b"\x30\x05abcde"):
         with pytest.raises(HemProtocolError, match="not DER"):
@@ -163,7 +163,7 @@ def test_a_certificate_that_no_longer_verifies_is_renewed_over_tls(own_served):
 def test_the_login_goes_only_to_the_key_that_the_new_certificate_is_for(own_served, monkeypatch):
     from dataclasses import replace
 
-    from hem_provider import certificate
+    from hem_provider.device import certificate
 
     def offer(model):
         model.state = replace(model.state, bench=replace(model.state.bench, checkin_newcrt=True))

@@ -287,7 +287,7 @@ def test_an_address_that_swallows_everything_leaves_time_for_the_next(monkeypatc
 
 def test_a_look_for_a_phone_takes_no_longer_than_the_wait_for_it(tls_server, monkeypatch):
     context, pin = tls_server
-    monkeypatch.setattr("hem_provider.rest.mobile._WITHDRAWING", 0.1)
+    monkeypatch.setattr("hem_provider.device.mobile._WITHDRAWING", 0.1)
     with server(TRICKLING["the body"], tls=context) as address:
         with connect("https://device.example", cloud_url=f"https://{address}", timeout=30) as hem:
             hem.rest.channel._carriers.get()._cloud = transport(address, (context, pin))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hem_provider.description import (
+from hem_provider.device.description import (
     DENIABLE,
     MAX_APPLICATION_ID,
     MECHANISMS,

@@ -197,7 +197,7 @@ def test_a_device_that_stays_away_during_a_derivation_is_a_connection_error(hem,
     ],
 )
 def test_kids_follow_from_public_keys_as_published(private, kid):
-    from hem_provider.making import kid_of
+    from hem_provider.device.creation import kid_of
     from hem_provider.rest.ejwt import public_key_of
 
     assert kid_of(public_key_of(private)) == kid

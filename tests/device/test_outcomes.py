@@ -293,7 +293,7 @@ FAULTS: dict[str, dict[str, Any]] = {
 @pytest.fixture
 def world(bench, monkeypatch):
     made = World(bench)
-    monkeypatch.setattr("hem_provider.watching.monotonic", lambda: 0.0)  # only pauses count
+    monkeypatch.setattr("hem_provider.device.watching.monotonic", lambda: 0.0)  # only pauses count
     for part in (made.hem.admin, made.hem.certificate, made.hem.phones):
         monkeypatch.setattr(part, "_sleep" if hasattr(part, "_sleep") else "pause", lambda _: None)
     return made

@@ -123,7 +123,7 @@ def test_texts_the_device_would_drop_are_refused(mobile, bench):
 
 
 def test_a_paired_phones_record_is_read_as_published():
-    from hem_provider.pairing import _phone
+    from hem_provider.device.phones import _phone
     from hem_provider.rest.encoding import b64, unb64
     from hem_provider.rest.keymgmt import KeyRecord
 

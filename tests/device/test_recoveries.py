@@ -85,13 +85,13 @@ def test_a_clock_set_by_somebody_else_after_a_probe_is_cured(bench):
 def test_a_child_does_not_use_the_challenge_its_parent_keeps(bench, monkeypatch):
     hem = bench.connect()
     hem.probe()
-    monkeypatch.setattr("hem_provider.rest.session.os.getpid", lambda: -1)
+    monkeypatch.setattr("hem_provider.device.login.os.getpid", lambda: -1)
     hem.login()
     assert bench.requests == [CHALLENGE, CHALLENGE, LOGIN]
 
 
 def test_a_passphrase_is_derived_once_per_login(bench, monkeypatch):
-    from hem_provider.rest import session
+    from hem_provider.device import login as session
 
     derived = []
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hem_provider.cache import DiskCache
+from hem_provider.device.cache import DiskCache
 from hem_provider.errors import HemKeyNotFound
 
 LIST = "keymgmt:list"

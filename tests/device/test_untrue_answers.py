@@ -14,9 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hem_provider import ecdsa
+from hem_provider.device.creation import kid_of
 from hem_provider.errors import HemAnswerFault, HemDeviceFault, HemOperationFailed, HemProtocolError
 from hem_provider.keytypes import KEY_TYPES
-from hem_provider.making import kid_of
 from hem_provider.publickeys import device_form
 from hem_provider.rest.answers import shape_of
 from hem_provider.rest.fields import Asked, read_fields

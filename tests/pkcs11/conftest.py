@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hem_pkcs11.attribute_rules import RULES, Column
 from hem_pkcs11.constants import CKA, CKF, CKM, CKO, CKR, CKU
-from hem_pkcs11.kinds import KINDS
+from hem_pkcs11.keykinds import KINDS
 from hem_pkcs11.module import Module
+from hem_pkcs11.templates.rules import RULES, Column
 from hem_pkcs11.values import Mechanism, pack_bool, pack_ulong
 from support.emulator import ServedEmulator
 from support.fake_hem import PIN, FakeHem

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from hem_pkcs11.constants import CKA, CKD, CKK, CKM, CKO, CKR
-from hem_pkcs11.kinds import KINDS
+from hem_pkcs11.keykinds import KINDS
 from hem_pkcs11.values import EcdhParameters, Mechanism, pack_bool, pack_ulong
 from support.altering import BODIES, alterations, altered, paths, value_at
 from support.laboratory import bench as open_bench

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 from hem_pkcs11.constants import CKA, CKF, CKK, CKM, CKO, CKR
 from hem_pkcs11.encodings import fixed_from_der, octet_string
-from hem_pkcs11.kinds import KINDS
+from hem_pkcs11.keykinds import KINDS
 from hem_pkcs11.mechanisms import MECHANISMS
 from hem_pkcs11.values import Mechanism, pack_bool, pack_ulong
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, x448, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hem_pkcs11.constants import CKA, CKF, CKK, CKM, CKO, CKR
 from hem_pkcs11.encodings import octet_string
-from hem_pkcs11.kinds import KINDS
+from hem_pkcs11.keykinds import KINDS
 from hem_pkcs11.values import Mechanism, pack_bool, pack_ulong, pack_ulongs
 
 YES, NO = pack_bool(True), pack_bool(False)

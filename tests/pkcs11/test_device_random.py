@@ -98,7 +98,7 @@ def test_without_an_aes_key_the_host_alone_serves_and_it_is_said_once(
 def slot_of(answer: Any) -> Any:
     """A slot with one AES key whose device answers what ``answer`` gives."""
     from hem_pkcs11.constants import CKK, CKO, CKU
-    from hem_pkcs11.objects import KeyObject
+    from hem_pkcs11.objects.table import KeyObject
 
     item = KeyObject.__new__(KeyObject)
     item.object_class = CKO.SECRET_KEY

@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hem_pkcs11.attributes import key_attribute_types
 from hem_pkcs11.bridge.parameters import _READERS
 from hem_pkcs11.calls import CALLS
 from hem_pkcs11.constants import CKA, CKF, CKK, CKM, CKO
-from hem_pkcs11.fixed import fixed_objects
-from hem_pkcs11.items import Item
-from hem_pkcs11.kinds import KINDS
+from hem_pkcs11.keykinds import KINDS
 from hem_pkcs11.mechanisms import MECHANISMS
-from hem_pkcs11.publics import PublicObject
+from hem_pkcs11.objects.item import Item
+from hem_pkcs11.objects.key_attributes import key_attribute_types
+from hem_pkcs11.objects.profiles import fixed_objects
+from hem_pkcs11.objects.public_keys import PublicObject
+from hem_pkcs11.objects.secret_keys import SecretObject
 from hem_pkcs11.returns import Pkcs11Error
-from hem_pkcs11.secrets import SecretObject
 from hem_pkcs11.values import Mechanism, pack_ulong
 from support.emulator import ServedEmulator
 

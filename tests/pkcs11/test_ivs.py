@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hem_pkcs11.constants import CKA, CKG, CKK, CKM, CKR
 from hem_pkcs11.module import Module
+from hem_pkcs11.objects.secret_keys import SecretObject
 from hem_pkcs11.operations import ivs
 from hem_pkcs11.operations.ivs import IvSource
 from hem_pkcs11.returns import Pkcs11Error
-from hem_pkcs11.secrets import SecretObject
 from hem_pkcs11.values import GcmMessageParameters, Mechanism, pack_bool, pack_ulong
 from hypothesis import given
 from hypothesis import strategies as st

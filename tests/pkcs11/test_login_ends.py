@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hem_pkcs11.constants import CKA, CKF, CKK, CKM, CKO, CKR, CKU
 from hem_pkcs11.expiry import Expiry
-from hem_pkcs11.secrets import SecretObject
+from hem_pkcs11.objects.secret_keys import SecretObject
 from hem_pkcs11.values import InitializeArguments, Mechanism, pack_bool, pack_ulong
 from support.fake_hem import PIN
 from support.keyops import DATA, VALUES, Key, buffer_of, mac_mechanism, make, template, true_mac

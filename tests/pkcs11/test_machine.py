@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from hem_pkcs11.constants import CKA, CKF, CKM, CKO, CKR, CKS, CKU
-from hem_pkcs11.kinds import KINDS
+from hem_pkcs11.keykinds import KINDS
 from hem_pkcs11.values import Mechanism, pack_bool, pack_ulong
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hem_pkcs11.constants import CKA, CKF, CKG, CKK, CKM, CKO, CKR
-from hem_pkcs11.kinds import KINDS
+from hem_pkcs11.keykinds import KINDS
 from hem_pkcs11.values import GcmMessageParameters, Mechanism, SignContext, pack_bool, pack_ulong
 
 YES = pack_bool(True)

@@ -82,7 +82,7 @@ def secret(bench: Bench, **more: Any) -> CKR:
 
 
 def pair(bench: Bench) -> CKR:
-    from hem_pkcs11.kinds import KINDS
+    from hem_pkcs11.keykinds import KINDS
 
     kind = KINDS["SECP256R1"]
     both = [(CKA.TOKEN, pack_bool(True)), (CKA.LABEL, b"new")]

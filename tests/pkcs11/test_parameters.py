@@ -13,7 +13,7 @@ import cffi
 import pytest
 from hem_pkcs11.bridge.parameters import read_message, read_no_message, read_parameter
 from hem_pkcs11.constants import CKA, CKD, CKF, CKK, CKM, CKO, CKR
-from hem_pkcs11.kinds import KINDS
+from hem_pkcs11.keykinds import KINDS
 from hem_pkcs11.log import Level, log
 from hem_pkcs11.mechanisms import MECHANISMS, Row, Scheme
 from hem_pkcs11.returns import Pkcs11Error

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hem_pkcs11.constants import CKF, CKR, CKS, CKU
 
-from hem_provider.administration import NewDevice
 from hem_provider.device import Kdf, Role
+from hem_provider.device.administration import NewDevice
 from hem_provider.emulator import open_device
 from hem_provider.emulator.setup import initialise
 from hem_provider.errors import HemUnreachable

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from hem_pkcs11.bridge.memory import Memory
 from hem_pkcs11.calls import Kind
 from hem_pkcs11.constants import CKA, CKK, CKM, CKO, CKR
-from hem_pkcs11.kinds import KINDS
+from hem_pkcs11.keykinds import KINDS
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import GcmParameters, Mechanism, pack_bool, pack_ulong, pack_ulongs
 

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.kdf.x963kdf import X963KDF
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hem_pkcs11.constants import CKA, CKD, CKK, CKM, CKO, CKR
 from hem_pkcs11.encodings import octet_string
-from hem_pkcs11.kinds import KINDS
+from hem_pkcs11.keykinds import KINDS
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import (
     CtrParameters,
@@ -38,8 +38,8 @@ KEY = bytes(range(32))
 
 def memory_key(core: Any, session: int, value: bytes = KEY, key_type: int = CKK.AES, **flags: bytes) -> int:
     """A session key with a known value, as an unwrapped or agreed one would be."""
-    from hem_pkcs11.secret_templates import secret_shape
-    from hem_pkcs11.templates import Template
+    from hem_pkcs11.templates.secret_keys import secret_shape
+    from hem_pkcs11.templates.template import Template
 
     template = Template("key", [(CKA[name], flag) for name, flag in flags.items()])
     shape = secret_shape(template, (CKK(key_type),), default=CKK(key_type))

@@ -17,13 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hem_pkcs11 import slots, stored_files
+from hem_pkcs11 import slots
 from hem_pkcs11.constants import CKA, CKO, CKR, CKU
-from hem_pkcs11.kinds import KINDS
+from hem_pkcs11.keykinds import KINDS
 from hem_pkcs11.module import Module
-from hem_pkcs11.store import StoredObject
-from hem_pkcs11.stored_files import Store
-from hem_pkcs11.stored_form import decoded, encoded
+from hem_pkcs11.objects.stored import StoredObject
+from hem_pkcs11.objects.stored_files import Store
+from hem_pkcs11.objects.stored_form import decoded, encoded
+from hem_pkcs11.objects.table import stored_files
 from hem_pkcs11.values import Mechanism, pack_bool, pack_ulong
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -430,8 +431,8 @@ _ON_A_FULL_DISK = """
 import pathlib, sys
 from hem_pkcs11.constants import CKA, CKO, CKR
 from hem_pkcs11.returns import Pkcs11Error
-from hem_pkcs11.store import StoredObject
-from hem_pkcs11.stored_files import Store
+from hem_pkcs11.objects.stored import StoredObject
+from hem_pkcs11.objects.stored_files import Store
 
 place = pathlib.Path(sys.argv[1])
 store = Store(place / "objects")
@@ -573,7 +574,7 @@ def test_a_home_that_is_passed_over_is_told_when_nothing_is_configured(
     monkeypatch.delenv("XDG_CONFIG_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "closed"))
     monkeypatch.setattr(files, "_home_in_database", lambda _user: None)
-    monkeypatch.setattr("hem_provider.config.SYSTEM_FILE", tmp_path / "none.toml")
+    monkeypatch.setattr("hem_provider.config.places.SYSTEM_FILE", tmp_path / "none.toml")
     module = Module()
     assert module.call("C_Initialize", None)[0] == CKR.OK
     assert module.call("C_GetSlotList", False, 10) == (CKR.OK, [])

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.keywrap import aes_key_wrap
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hem_pkcs11.constants import CKA, CKD, CKK, CKM, CKO, CKR
 from hem_pkcs11.encodings import octet_string
-from hem_pkcs11.kinds import KINDS, curve_of
+from hem_pkcs11.keykinds import KINDS, curve_of
 from hem_pkcs11.mechanisms import MECHANISMS
 from hem_pkcs11.values import (
     CtrParameters,

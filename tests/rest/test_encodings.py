@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hem_provider import errors
+from hem_provider.device.tokens import TokenCache
 from hem_provider.rest import answers, fields
 from hem_provider.rest.answer import Answer, Values
 from hem_provider.rest.auth import Bearer
@@ -19,7 +20,6 @@ from hem_provider.rest.keymgmt import Page, check_kid, check_label
 from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.repeat import repeatable
 from hem_provider.rest.status import error_for
-from hem_provider.rest.tokens import TokenCache
 from hem_provider.rest.wire import Reply
 
 

@@ -17,8 +17,8 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hem_provider.config import DeviceConfig
-from hem_provider.description import NO_LIMITS, Limits
 from hem_provider.device import Identity, Role
+from hem_provider.device.description import NO_LIMITS, Limits
 from hem_provider.errors import HemAuthenticationError, HemKeyNotFound, HemLoginRequired
 from hem_provider.keytypes import KEY_TYPES, Family, KeyAttributes, KeyType, parse_attributes
 

@@ -15,7 +15,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, x25519
 
-from hem_provider.description import PREFIX
+from hem_provider.device.description import PREFIX
 from hem_provider.keytypes import KEY_TYPES, Family
 from hem_provider.symmetric import AESGCM, CMAC, HMAC, aes_key_unwrap, aes_key_wrap, open, seal
 

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.ciphers import modes
 
 from hem_provider import symmetric
-from hem_provider.description import Limits
+from hem_provider.device.description import Limits
 
 IV = bytes(16)
 

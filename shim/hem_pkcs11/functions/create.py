@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from hem_pkcs11.attribute_rules import RULES, Change
-from hem_pkcs11.columns import column_of
 from hem_pkcs11.constants import CKA, CKO, CKR, name_of
 from hem_pkcs11.functions.keys import SECRET_TYPES, keep
-from hem_pkcs11.items import Item
-from hem_pkcs11.objects import KeyObject
-from hem_pkcs11.publics import PublicObject, imported_plan, public_object
+from hem_pkcs11.objects.columns import column_of
+from hem_pkcs11.objects.item import Item
+from hem_pkcs11.objects.public_keys import PublicObject, imported_plan, public_object
+from hem_pkcs11.objects.secret_keys import SecretObject
+from hem_pkcs11.objects.stored import StoredObject
+from hem_pkcs11.objects.table import KeyObject
 from hem_pkcs11.returns import Pkcs11Error
-from hem_pkcs11.secret_templates import check_size, secret_shape
-from hem_pkcs11.secrets import SecretObject
-from hem_pkcs11.store import StoredObject
-from hem_pkcs11.stored_templates import stored_values
-from hem_pkcs11.templates import (
+from hem_pkcs11.templates.rules import RULES, Change
+from hem_pkcs11.templates.secret_keys import check_size, secret_shape
+from hem_pkcs11.templates.stored import stored_values
+from hem_pkcs11.templates.template import (
     Template,
     check_form,
     check_period,

@@ -21,13 +21,13 @@ from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKA, CKF, CKK, CKO, CKR, name_of
 from hem_pkcs11.mechanisms import MECHANISMS, Row, Scheme
-from hem_pkcs11.objects import KeyObject
-from hem_pkcs11.pairs import pair_plan
-from hem_pkcs11.plans import PlannedKey
-from hem_pkcs11.publics import device_point
+from hem_pkcs11.objects.public_keys import device_point
+from hem_pkcs11.objects.table import KeyObject
 from hem_pkcs11.returns import Pkcs11Error
-from hem_pkcs11.secret_templates import device_secret
-from hem_pkcs11.templates import Template
+from hem_pkcs11.templates.key_pairs import pair_plan
+from hem_pkcs11.templates.plans import PlannedKey
+from hem_pkcs11.templates.secret_keys import device_secret
+from hem_pkcs11.templates.template import Template
 from hem_pkcs11.values import Attribute, Mechanism
 from hem_provider.errors import HemKeyNotFound, HemOperationFailed
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKR
+from hem_pkcs11.objects.secret_keys import SecretObject
 from hem_pkcs11.operations import Place
 from hem_pkcs11.operations.digest import DigestOperation
 from hem_pkcs11.returns import Pkcs11Error
-from hem_pkcs11.secrets import SecretObject
 from hem_pkcs11.values import Buffer, Mechanism
 
 if TYPE_CHECKING:

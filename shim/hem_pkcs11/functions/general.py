@@ -13,7 +13,7 @@ from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.slots import make_slots
 from hem_pkcs11.values import InitializeArguments
 from hem_provider._version import __version__
-from hem_provider.ahead import forget, keep
+from hem_provider.config.ahead import forget, keep
 from hem_provider.files import read_file
 from hem_provider.threads import allow_threads
 
@@ -65,7 +65,7 @@ def initialize(module: Module, arguments: InitializeArguments | None) -> None:
 
 def _read_ahead(config: Config) -> None:
     """The files that devices need later. Passphrases only in a process that has root's rights to give up."""
-    from hem_provider.passphrase import passphrase_from_file
+    from hem_provider.config.passphrase import passphrase_from_file
 
     for device in config.devices:
         for authorities in (device.ca_file, device.cloud_ca_file):

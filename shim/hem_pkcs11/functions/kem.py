@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from hem_pkcs11.constants import CKA, CKF, CKK, CKO, CKR
 from hem_pkcs11.functions.keys import SECRET_TYPES, keep
 from hem_pkcs11.mechanisms import no_parameter, row_of
-from hem_pkcs11.objects import KeyObject
+from hem_pkcs11.objects.public_keys import public_item
+from hem_pkcs11.objects.table import KeyObject
 from hem_pkcs11.operations import deliver
 from hem_pkcs11.operations.sign import check_class
-from hem_pkcs11.publics import public_item
 from hem_pkcs11.returns import Pkcs11Error
-from hem_pkcs11.secret_templates import SecretShape, check_size, secret_shape
-from hem_pkcs11.templates import Template
+from hem_pkcs11.templates.secret_keys import SecretShape, check_size, secret_shape
+from hem_pkcs11.templates.template import Template
 from hem_pkcs11.values import Attribute, Buffer, Mechanism
 
 if TYPE_CHECKING:

@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKA, CKD, CKF, CKK, CKO, CKR, UNAVAILABLE, name_of
 from hem_pkcs11.functions.derivation import derive_in_device
-from hem_pkcs11.items import Item
 from hem_pkcs11.mechanisms import Row, Scheme, no_parameter, row_of
-from hem_pkcs11.objects import KeyObject
+from hem_pkcs11.objects.item import Item
+from hem_pkcs11.objects.public_keys import device_point
+from hem_pkcs11.objects.secret_keys import SecretObject
+from hem_pkcs11.objects.table import KeyObject
 from hem_pkcs11.operations import deliver
 from hem_pkcs11.operations.cipher import check_family
 from hem_pkcs11.operations.sign import check_class
-from hem_pkcs11.pairs import pair_plan
-from hem_pkcs11.plans import PlannedKey
-from hem_pkcs11.publics import device_point
 from hem_pkcs11.returns import Pkcs11Error
-from hem_pkcs11.secret_templates import SecretShape, check_size, device_secret, in_memory, secret_shape
-from hem_pkcs11.secrets import SecretObject
 from hem_pkcs11.symmetric import aes_unwrap, aes_wrap
-from hem_pkcs11.templates import Template
+from hem_pkcs11.templates.key_pairs import pair_plan
+from hem_pkcs11.templates.plans import PlannedKey
+from hem_pkcs11.templates.secret_keys import SecretShape, check_size, device_secret, in_memory, secret_shape
+from hem_pkcs11.templates.template import Template
 from hem_pkcs11.values import Attribute, Buffer, EcdhParameters, Mechanism
 
 if TYPE_CHECKING:

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKA, CKR, UNAVAILABLE, name_of
 from hem_pkcs11.log import log
-from hem_pkcs11.objects import KeyObject
+from hem_pkcs11.objects.stored import StoredObject
+from hem_pkcs11.objects.table import KeyObject
 from hem_pkcs11.operations import Place
-from hem_pkcs11.remembered import named_keys
 from hem_pkcs11.returns import BufferTooSmall, Pkcs11Error
-from hem_pkcs11.store import StoredObject
-from hem_pkcs11.templates import Template, check_form
+from hem_pkcs11.search import named_keys
+from hem_pkcs11.templates.template import Template, check_form
 from hem_pkcs11.values import Attribute
 from hem_provider.errors import HemLoginRequired
 
 if TYPE_CHECKING:
-    from hem_pkcs11.items import Item
+    from hem_pkcs11.objects.item import Item
     from hem_pkcs11.sessions import Session
 
 __all__ = [

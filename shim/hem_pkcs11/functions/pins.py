@@ -141,7 +141,7 @@ def _still_in_use(slot: Slot) -> bool:
 
 
 def _initialize(slot: Slot, name: str, master: str) -> None:
-    from hem_provider.administration import NewDevice
+    from hem_provider.device.administration import NewDevice
 
     new = NewDevice(user=name, hostname=_host(slot))
     unknown = os.urandom(32).hex()

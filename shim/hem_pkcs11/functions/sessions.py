@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hem_pkcs11.constants import CKF, CKR, CKU
 from hem_pkcs11.log import log
 from hem_pkcs11.login import MAX_PIN, text_of
-from hem_pkcs11.objects import KeyObject
+from hem_pkcs11.objects.table import KeyObject
 from hem_pkcs11.operations import Place
 from hem_pkcs11.returns import Pkcs11Error, SessionClosed
 from hem_pkcs11.values import Buffer, SessionInfo

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKF, CKR
-from hem_pkcs11.items import Item
 from hem_pkcs11.mechanisms import row_of
+from hem_pkcs11.objects.item import Item
 from hem_pkcs11.operations import Place
 from hem_pkcs11.operations.mac import MAC_SCHEMES
 from hem_pkcs11.operations.sign import SignOperation, signer

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from hem_pkcs11.constants import CKA, CKF, CKO, CKR
-from hem_pkcs11.items import Item
 from hem_pkcs11.mechanisms import Row, Scheme, no_parameter, row_of
-from hem_pkcs11.objects import KeyObject
+from hem_pkcs11.objects.item import Item
+from hem_pkcs11.objects.table import KeyObject
 from hem_pkcs11.operations import Pending, deliver
 from hem_pkcs11.operations.sign import check_class
 from hem_pkcs11.returns import Pkcs11Error

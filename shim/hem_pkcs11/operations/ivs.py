@@ -25,10 +25,10 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from hem_pkcs11.constants import CKG, CKR
-from hem_pkcs11.items import Item
-from hem_pkcs11.objects import KeyObject
+from hem_pkcs11.objects.item import Item
+from hem_pkcs11.objects.secret_keys import SecretObject
+from hem_pkcs11.objects.table import KeyObject
 from hem_pkcs11.returns import Pkcs11Error
-from hem_pkcs11.secrets import SecretObject
 from hem_pkcs11.values import GcmMessageParameters
 
 __all__ = ["IvSource"]

@@ -8,12 +8,12 @@ import hmac
 import struct
 
 from hem_pkcs11.constants import CKR
-from hem_pkcs11.items import Item
 from hem_pkcs11.mechanisms import Row, Scheme, no_parameter
-from hem_pkcs11.objects import KeyObject
+from hem_pkcs11.objects.item import Item
+from hem_pkcs11.objects.secret_keys import SecretObject
+from hem_pkcs11.objects.table import KeyObject
 from hem_pkcs11.operations.collect import Collector
 from hem_pkcs11.returns import Pkcs11Error
-from hem_pkcs11.secrets import SecretObject
 from hem_pkcs11.symmetric import aes_cmac, hash_algorithm
 from hem_pkcs11.values import Mechanism
 from hem_provider.keytypes import MAX_MESSAGE

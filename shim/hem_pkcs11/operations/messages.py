@@ -7,8 +7,8 @@ from contextlib import closing
 from typing import Any
 
 from hem_pkcs11.constants import CKA, CKF, CKG, CKO, CKR
-from hem_pkcs11.items import Item
 from hem_pkcs11.mechanisms import Row, no_parameter, row_of
+from hem_pkcs11.objects.item import Item
 from hem_pkcs11.operations import deliver
 from hem_pkcs11.operations.cipher import (
     MAX_GCM,

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKA, CKF, CKO, CKR
 from hem_pkcs11.encodings import fixed_from_der
-from hem_pkcs11.items import Item
 from hem_pkcs11.mechanisms import Row, Scheme, row_of
-from hem_pkcs11.objects import KeyObject
+from hem_pkcs11.objects.item import Item
+from hem_pkcs11.objects.table import KeyObject
 from hem_pkcs11.operations import deliver
 from hem_pkcs11.operations.collect import Collector
 from hem_pkcs11.operations.mac import MAC_SCHEMES, Mac
@@ -18,7 +18,7 @@ from hem_pkcs11.signing import device_algorithm
 from hem_pkcs11.values import Buffer, Mechanism
 
 if TYPE_CHECKING:
-    from hem_provider.device import Hem
+    from hem_provider.device.hem import Hem
 
 __all__ = ["SignOperation", "check_class", "signer"]
 

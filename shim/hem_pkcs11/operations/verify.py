@@ -7,20 +7,20 @@ import hmac
 from typing import TYPE_CHECKING, Any
 
 from hem_pkcs11.constants import CKA, CKF, CKO, CKR
-from hem_pkcs11.items import Item
 from hem_pkcs11.mechanisms import Row, Scheme, row_of
-from hem_pkcs11.objects import KeyObject
+from hem_pkcs11.objects.item import Item
+from hem_pkcs11.objects.public_keys import PublicItem, public_item
+from hem_pkcs11.objects.table import KeyObject
 from hem_pkcs11.operations.collect import Collector
 from hem_pkcs11.operations.mac import MAC_SCHEMES, Mac
 from hem_pkcs11.operations.sign import check_class
-from hem_pkcs11.publics import PublicItem, public_item
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.signing import device_algorithm
 from hem_pkcs11.symmetric import hash_algorithm
 from hem_pkcs11.values import Buffer, Mechanism
 
 if TYPE_CHECKING:
-    from hem_provider.device import Hem
+    from hem_provider.device.hem import Hem
 
 __all__ = ["VerifyOperation", "verifier"]
 

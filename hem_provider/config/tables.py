@@ -1,0 +1,57 @@
+"""One device's settings, from wherever they are, to a ``DeviceConfig``; refusals name the setting."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields
+from typing import Any
+
+from hem_provider.config.model import DeviceConfig
+from hem_provider.config.settings import DEVICE_SETTINGS, Parser, RejectedValueError
+from hem_provider.errors import HemConfigError
+
+__all__ = ["DEFAULTS", "device_of", "parse_table"]
+
+#: Characters of a refused value that a message shows.
+_SHOWN = 80
+
+DEFAULTS: Mapping[str, object] = {
+    each.name: each.default for each in fields(DeviceConfig) if each.default is not MISSING
+}
+
+
+def device_of(table: Mapping[str, object], where: Callable[[str], str]) -> DeviceConfig:
+    values = parse_table(table, DEVICE_SETTINGS, where)
+    if "url" not in values:
+        raise HemConfigError(f"{where('url')}: missing; accepted: https://HOST[:PORT], emulator:PATH")
+    device = DeviceConfig(**values)
+    if device.insecure and (device.ca_file or device.pin_sha256):
+        raise HemConfigError(f"{where('insecure')}: contradicts ca_file and pin_sha256; remove one of them")
+    if device.passphrase_file and device.passphrase_command:
+        raise HemConfigError(
+            f"{where('passphrase_command')}: contradicts passphrase_file; remove one of them"
+        )
+    return device
+
+
+def parse_table(
+    table: Mapping[str, object],
+    parsers: Mapping[str, Parser],
+    where: Callable[[str], str],
+) -> dict[str, Any]:
+    values: dict[str, Any] = {}
+    for setting, value in table.items():
+        if setting not in parsers:
+            raise HemConfigError(f"{where(setting)}: unknown setting; accepted: {', '.join(parsers)}")
+        try:
+            values[setting] = parsers[setting](value)
+        except RejectedValueError as rejected:
+            raise HemConfigError(f"{where(setting)}: {_shown(value)}; accepted: {rejected}") from None
+    return values
+
+
+def _shown(value: object) -> str:
+    """A refused value for messages: not at any length, and without the password of a URL."""
+    text = re.sub(r"//[^/@]*@", "//…@", repr(value))
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"

@@ -1,0 +1,398 @@
+"""Looking after a device: bringing it into use, its settings and passphrase, power, wipe-out.
+
+Reached as ``hem.admin``. Nothing here is repeated blindly: where the device's answer does not tell
+what it has done, the device is looked at (device API §20.4). ``HemOutcomeUnknown`` says that even
+that did not tell, and how to see; any other error, that nothing was changed.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Literal, TypeVar
+
+from hem_provider.arguments import as_member, as_text
+from hem_provider.device.login import LoginSession
+from hem_provider.device.watching import Watch
+from hem_provider.errors import (
+    HemAuthenticationError,
+    HemClockError,
+    HemConnectionError,
+    HemDeviceFault,
+    HemError,
+    HemNotInitialized,
+    HemOutcomeUnknown,
+    HemProtocolError,
+    HemTimeout,
+)
+from hem_provider.rest.api import RestApi
+from hem_provider.rest.auth import bearer_from
+from hem_provider.rest.configuration import Attestation, Configuration, ConfigurationChange
+from hem_provider.rest.credential import Credential, Role, rotation_fields
+from hem_provider.rest.initialisation import Initialised, NewDevice
+from hem_provider.rest.kdf import Kdf, initial_master_kdf, seed_from
+from hem_provider.rest.settle import NOT_MADE, Change, NotMade, in_doubt, settle
+from hem_provider.rest.storage import storage_scope
+from hem_provider.rest.system import SelfTest, Status
+from hem_provider.rest.upgrade import Image, Progress, UpgradeState
+
+__all__ = ["SETTINGS", "Administration", "NewDevice"]
+
+_log = logging.getLogger("hem_provider.device")
+
+T = TypeVar("T")
+
+_CONFIG = ("system:config",)
+_UPGRADE = ("system:upgrade",)
+_ANY = ("system:config", "keymgmt:list", "logger:get")
+
+#: Setting → the device's field (device API §8.2). Host name, address and master secret are fixed
+#: at initialisation.
+SETTINGS = {
+    "user": "user",
+    "email": "email",
+    "origin": "origin",
+    "trusted_time": "trusted_ts",
+    "trusted_backend": "trusted_backend",
+    "anonymous_search": "allow_keysearch",
+    "context": "ctx",
+    "hsts": "http_option_hsts",
+    "request_deadline": "http_option_dosprot_mode",
+    "dns_server": "dnsd",
+    "storage_mode": "storage_mode",
+    "disk0_sectors": "storage_disk0size",
+}
+
+
+class Administration:
+    """``hem.admin``. Methods that change the device take a login with ``system:config``."""
+
+    def __init__(self, rest: RestApi, session: LoginSession) -> None:
+        self._rest = rest
+        self._session = session
+        self._name = rest.channel.config.name
+        self._sleep: Callable[[float], None] = time.sleep
+
+    def initialize(
+        self, new: NewDevice, *, passphrase: str, master: str, master_kdf: Kdf | None = None
+    ) -> Initialised:
+        """Bring a factory-fresh device into use, setting its clock first when that is needed.
+
+        ``passphrase`` becomes the user's; ``master`` the administrator's passphrase or 24 words, which
+        cannot be changed later. ``master_kdf``: how the device is to take it; by itself, words as the
+        vendor's newest software does (``Kdf.BIP39_ENTROPY``). ``ValueError`` for words that are no
+        BIP39 mnemonic, before anything is sent. Afterwards this object is logged in as user.
+        ``HemOperationFailed`` when the device is initialised already.
+        """
+        as_text("passphrase", passphrase)
+        as_text("master", master)
+        if master_kdf is not None:
+            as_member("master_kdf", master_kdf, Kdf)
+        how = master_kdf or initial_master_kdf(master, self._rest.channel.config.master_kdf)
+        if how in (Kdf.BIP39, Kdf.BIP39_ENTROPY):
+            seed_from(master, "", how)
+        try:
+            challenge, _ = self._rest.initialisation.challenge()
+        except HemClockError:
+            self._rest.system.check_in()
+            challenge, _ = self._rest.initialisation.challenge()
+        user = self._session.derive(passphrase, challenge.eid, Role.USER)
+        owner = self._session.derive(master, challenge.eid, Role.MASTER, how)
+        if challenge.age > 50:  # deriving was slow: the challenge would be stale
+            challenge, _ = self._rest.initialisation.challenge()
+        fields = new.fields(master=owner.public, user=user.public)
+        change = Change(
+            made="the device was initialised",
+            undone="the device is not initialised",
+            see="ask for its status; if it is initialised, log in with the passphrase",
+            look=lambda: self._initialised(user),
+        )
+        try:
+            done = settle(lambda: self._rest.initialisation.initialise(challenge, owner, fields), change)
+        except BaseException:
+            user.wipe()
+            raise
+        finally:
+            owner.wipe()
+        self._session.adopt(user)
+        self._session.keep(bearer_from(done.token), challenge.device_time())
+        return done
+
+    def _initialised(self, user: Credential) -> Initialised | Literal[NotMade.NOT_MADE]:
+        """Whether the device is initialised with this user: what its answer would have said."""
+        try:
+            proven = self._session.proves(user, "system:config")
+        except HemNotInitialized:
+            return NOT_MADE
+        if proven is None:
+            raise HemAuthenticationError(f"{self._name}: it is initialised, and refuses the passphrase")
+        token = proven[0].text
+        present = self._rest.configuration.read(token=token)
+        return Initialised(present.instance_id or "", token, genuine=None, csr=None, reboot_required=True)
+
+    def configuration(self) -> Configuration:
+        """The device's settings."""
+        return self._session.authorised(
+            ("system:config", "logger:get", "auth:ext:pair"),
+            lambda token: self._rest.configuration.read(token=token),
+        )
+
+    def configure(self, **settings: object) -> ConfigurationChange:
+        """Change ``SETTINGS``; the others stay. ``TypeError`` for one that does not exist."""
+        unknown = sorted(set(settings) - set(SETTINGS))
+        if unknown:
+            raise TypeError(f"unknown setting {unknown[0]!r}; known: {', '.join(SETTINGS)}")
+
+        def look() -> ConfigurationChange | Literal[NotMade.NOT_MADE]:
+            if not all(_holds(self.configuration(), name, value) for name, value in settings.items()):
+                return NOT_MADE
+            return ConfigurationChange(updated=True, reboot_required=False, csr=None, genuine=None)
+
+        change = Change("the settings were changed", "nothing was changed", "read its configuration", look)
+        fields = {SETTINGS[name]: value for name, value in settings.items()}
+        return self._session.authorised(
+            _CONFIG, lambda token: settle(lambda: self._rest.configuration.write(fields, token=token), change)
+        )
+
+    def change_passphrase(self, new: str, *, kdf: Kdf = Kdf.PBKDF2) -> None:
+        """Rotate the user key (device API §8.3). The login present proves the old one; this object
+        then uses the new. Keys are not touched; the device's identity stays.
+
+        Where the answer does not tell, by a login with the new one. After ``HemOutcomeUnknown``
+        this object is logged out: try the new passphrase, then the old one.
+        """
+        as_text("new", new)
+        as_member("kdf", kdf, Kdf)
+
+        def rotate(token: str) -> Credential:
+            present = self._rest.configuration.read(token=token)
+            seed = seed_from(new, present.eid, kdf)
+            wanted = Credential(seed, eid=present.eid, role=Role.USER)
+            fields = rotation_fields(seed, spk=present.spk, nonce=present.nonce)
+
+            def write() -> Credential:
+                if not self._rest.configuration.write(fields, token=token).updated:
+                    raise HemProtocolError(f"{self._name}: the device says that it changed nothing")
+                return wanted
+
+            change = Change(
+                made="the passphrase was changed",
+                undone="the passphrase is still the old one",
+                see="log in with the new one; if that is refused, with the old one",
+                look=lambda: self._accepts(wanted),
+            )
+            try:
+                return settle(write, change)
+            except BaseException:
+                wanted.wipe()
+                raise
+
+        try:
+            self._session.adopt(self._session.authorised(_CONFIG, rotate))
+        except HemOutcomeUnknown:
+            self._session.forget()  # neither passphrase is known to be good
+            raise
+
+    def _accepts(self, wanted: Credential) -> Credential | Literal[NotMade.NOT_MADE]:
+        """Whether the user's secret is ``wanted`` now; two logins at most."""
+        if self._session.proves(wanted, "system:config"):
+            return wanted
+        former = self._session.credential
+        if former is not None and former.role is Role.USER and not self._session.proves(former, _CONFIG[0]):
+            raise HemAuthenticationError(f"{self._name}: neither the new passphrase nor the old is accepted")
+        return NOT_MADE
+
+    def wipe(self, *, confirm: str) -> None:
+        """Destroy every key and all settings; the device restarts factory-fresh.
+
+        ``confirm`` must be the device's ``eid``, so that no other device is meant: ``ValueError``.
+        """
+
+        def act(token: str) -> None:
+            present = self._rest.configuration.read(token=token)
+            if confirm != present.eid:
+                raise ValueError(f"confirm: {confirm!r} is not the eid of {self._name}, {present.eid!r}")
+            watch = Watch(self._rest, self._session, self._sleep)
+            settle(
+                _done(lambda: self._rest.configuration.wipe(token=token)),
+                Change(
+                    made="the device was wiped",
+                    undone="the device was not wiped",
+                    see="ask for its status when it is back: a wiped device is not initialised",
+                    look=watch.wiped,
+                ),
+            )
+
+        try:
+            self._session.authorised(_CONFIG, act)
+        except HemOutcomeUnknown:
+            self._session.forget()
+            raise
+        self._session.forget()
+
+    def selftest(self) -> SelfTest:
+        """Run all self-tests; some 5 s."""
+        return self._either(_ANY, lambda token: self._rest.system.selftest(token=token))
+
+    def attestation(self) -> Attestation:
+        """The secure element's identity. USB devices only."""
+        return self._either(_ANY, lambda token: self._rest.configuration.attestation(token=token))
+
+    def reboot(self, *, wait: float = 0.0) -> Status | None:
+        """Restart; all logins end and the clock is lost. With ``wait`` (s), until it answers again:
+        its status; ``HemTimeout`` when it does not. A device takes 8 to 90 s."""
+        scopes = ("system:config", "system:upgrade", "system:shutdown")
+        watch = Watch(self._rest, self._session, self._sleep)
+        change: Change[bool] = Change(
+            made="the device has restarted",
+            undone="the device has not restarted",
+            see="its status tells how long it is up",
+            look=watch.restarted,
+        )
+        self._either(
+            scopes, lambda token: settle(_done(lambda: self._rest.system.reboot(token=token)), change)
+        )
+        return self.await_device(wait) if wait else None
+
+    def await_device(self, seconds: float) -> Status:
+        """Ask until the device answers, at most for ``seconds``; ``HemTimeout`` otherwise."""
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                return self._rest.system.status()
+            except HemConnectionError as error:
+                if time.monotonic() >= deadline:
+                    raise HemTimeout(f"{self._name}: not back after {seconds:g} s: {error}") from error
+            self._sleep(1.0)
+
+    def shutdown(self) -> None:
+        """Off until unplugged and plugged in again."""
+        scopes = ("system:config", "system:shutdown")
+        watch = Watch(self._rest, self._session, self._sleep)
+        change: Change[bool] = Change(
+            made="the device was shut down",
+            undone="the device was not shut down: it still answers",
+            see="look at the device",
+            look=watch.stopped,
+        )
+        self._session.authorised(
+            scopes, lambda token: settle(_done(lambda: self._rest.system.shutdown(token=token)), change)
+        )
+
+    def unlock_disk(self, disk: int, *, writable: bool = False) -> None:
+        """Show disk 0 (plain) or 1 (encrypted) on USB. USB devices only."""
+        scope = (storage_scope(disk, writable=writable),)
+        self._disk(scope, self._rest.storage.unlock, disk, "rw" if writable else "ro")
+
+    def lock_disk(self, disk: int) -> None:
+        """Take a disk away from USB."""
+        scopes = (storage_scope(disk), storage_scope(disk, writable=True))
+        self._disk(scopes, self._rest.storage.lock, disk, "-")
+
+    def _disk(self, scopes: tuple[str, ...], act: Callable[..., None], disk: int, mode: str) -> None:
+        watch = Watch(self._rest, self._session, self._sleep)
+        change: Change[bool] = Change(
+            made=f"disk {disk} is shown as {mode!r}",
+            undone=f"disk {disk} is as it was",
+            see="its status lists the disks",
+            look=lambda: watch.shows(disk, mode),
+            repeat=True,
+        )
+        self._session.authorised(scopes, lambda token: settle(_done(lambda: act(token=token)), change))
+
+    def upgrade(
+        self, image: Image, data: bytes, *, progress: Progress | None = None, timeout: float = 300.0
+    ) -> None:
+        """Upload, have verified and install a signed image. Firmware restarts the device.
+
+        ``progress(sent, all)`` is called while uploading. ``HemDeviceFault`` when the image is not
+        accepted, ``HemTimeout`` when verifying takes longer than ``timeout`` seconds.
+        """
+        api = self._rest.upgrade
+        arrived: Change[bool] = Change(
+            made="the image arrived whole",
+            undone="the image did not arrive",
+            see="nothing is installed; upload it again",
+            look=None,
+            repeat=True,
+        )
+
+        def upload(token: str | None) -> None:
+            settle(_done(lambda: api.upload(image, data, progress=progress, token=token)), arrived)
+
+        self._either(_UPGRADE, upload)
+        deadline = time.monotonic() + timeout
+        while True:
+            state = self._either(_UPGRADE, lambda token: self._checked(image, token))
+            if state is UpgradeState.VERIFIED:
+                break
+            if state in (UpgradeState.BAD, UpgradeState.NOTHING):
+                raise HemDeviceFault(f"{self._name}: the device does not accept the image ({state.name})")
+            if time.monotonic() >= deadline:
+                raise HemTimeout(f"{self._name}: the image was not verified within {timeout:g} s")
+            self._sleep(4.0)
+        firmware = image is Image.FIRMWARE
+        watch = Watch(self._rest, self._session, self._sleep)
+        installed: Change[bool] = Change(
+            made="the image was installed",
+            undone="the image was not installed",
+            see="compare the version it tells with the former one",
+            look=watch.upgraded if firmware else self._dashboard_installed,
+            repeat=not firmware,
+        )
+        self._either(
+            _UPGRADE, lambda token: settle(_done(lambda: api.install(image, token=token)), installed)
+        )
+
+    def _checked(self, image: Image, token: str | None) -> UpgradeState:
+        """How the check goes; an answer that does not tell is asked for again."""
+        try:
+            return self._rest.upgrade.check(image, token=token)
+        except HemError as error:
+            if not in_doubt(error):
+                raise
+            _log.info("%s; asked again", error)
+            return UpgradeState.RUNNING
+
+    def _dashboard_installed(self) -> Literal[True, NotMade.NOT_MADE]:
+        """A verified image waits until it is installed, and is gone then."""
+        state = self._either(_UPGRADE, lambda token: self._rest.upgrade.check(Image.DASHBOARD, token=token))
+        if state is UpgradeState.NOTHING:
+            return True
+        if state is UpgradeState.VERIFIED:
+            return NOT_MADE
+        raise HemDeviceFault(f"{self._name}: the state of the image is {state.name}")
+
+    def _either(self, scopes: tuple[str, ...], action: Callable[[str | None], T]) -> T:
+        """With a login on an initialised device, without one on a factory-fresh one."""
+        if not self._session.has_any_login:
+            try:
+                fresh = not self._rest.system.status().initialized
+            except HemError:
+                fresh = False
+            if fresh:
+                return action(None)
+        return self._session.authorised(scopes, action)
+
+    def __repr__(self) -> str:
+        return f"<Administration of {self._name}>"
+
+
+def _done(act: Callable[[], None]) -> Callable[[], bool]:
+    """An action without a result, as one whose result is that it was done."""
+
+    def done() -> bool:
+        act()
+        return True
+
+    return done
+
+
+def _holds(present: Configuration, name: str, value: object) -> bool:
+    """Whether a setting is as it was to be. Devices tell one sector less of disk 0 than they were
+    given (device API §7.2)."""
+    found = getattr(present, name)
+    if name == "disk0_sectors" and isinstance(value, int):
+        return found in (value, value - 1)
+    return bool(found == value)

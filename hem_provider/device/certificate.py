@@ -1,0 +1,244 @@
+"""The device's own TLS certificate: getting one and renewing it (device API §7.3, §20.3).
+
+Firmware 1.2.2 says it renews its certificate by itself, and does not: the chain that the cloud offers
+at check-in has to be installed by the client.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Literal
+
+from hem_provider.config import DeviceConfig
+from hem_provider.device.login import LoginSession
+from hem_provider.device.watching import Watch
+from hem_provider.errors import HemAnswerFault, HemOperationFailed, HemTimeout, HemTLSError
+from hem_provider.rest.api import RestApi
+from hem_provider.rest.configuration import ConfigurationChange
+from hem_provider.rest.encoding import b64, unb64
+from hem_provider.rest.settle import NOT_MADE, Change, NotMade, settle
+from hem_provider.rest.tls import spki_sha256
+
+__all__ = ["DeviceCertificate", "NewCertificate"]
+
+_log = logging.getLogger("hem_provider.device")
+
+_CONFIG = ("system:config",)
+_SEARCH = ("keymgmt:list", "keymgmt:search")
+
+
+@dataclass(frozen=True, slots=True)
+class NewCertificate:
+    """What was installed; in force after the device's next restart. ``pin`` is the SHA-256 of the
+    public key, as for ``pin_sha256``."""
+
+    not_after: datetime
+    pin: str
+
+
+class DeviceCertificate:
+    """``hem.certificate``. All methods take a login as user or master and end in a restart unless
+    told otherwise."""
+
+    def __init__(self, rest: RestApi, session: LoginSession) -> None:
+        self._rest = rest
+        self._session = session
+        self._sleep: Callable[[float], None] = time.sleep
+
+    def renew(self, *, reboot: bool = True) -> NewCertificate | None:
+        """Install the chain the cloud offers; ``None`` when it offers none, as long before expiry.
+
+        Works with an expired certificate too. Only the check-in is made without verifying the
+        device; the login goes to whoever holds the key that the (verified) cloud's new
+        certificate is for, and ``HemTLSError`` is raised for anybody else.
+        """
+        config = self._rest.channel.config
+        relaxed = RestApi(replace(config, insecure=True, ca_file=None, pin_sha256=None))
+        try:
+            offered = relaxed.system.check_in().new_certificate
+        finally:
+            relaxed.channel.close()
+        if offered is None:
+            return None
+        new = _read(offered)
+        if config.pin_sha256 not in (None, new.pin):
+            raise HemTLSError(
+                f"{config.name}: the cloud offers a certificate for another key ({new.pin}) than the "
+                f"configured pin_sha256; nothing was changed"
+            )
+        pinned = RestApi(_pinned_to(config, new.pin))
+        session = self._session.over(pinned)
+        try:
+            self._bring_in(pinned, session, {"crt": b64(offered)}, offered, reboot=reboot)
+        finally:
+            session.forget()
+            pinned.channel.close()
+        _log.info("%s: a certificate until %s is installed", config.name, new.not_after.isoformat())
+        return new
+
+    def obtain_default(self, *, reboot: bool = True) -> NewCertificate:
+        """Key and certificate for ``my.ence.do`` from the vendor's service. USB devices only."""
+        genuine = self._session.authorised(
+            _CONFIG, lambda token: self._rest.configuration.attestation(token=token)
+        ).genuine
+        if genuine is None:
+            raise HemOperationFailed(f"{self._name}: the device cannot prove itself to the service")
+        return self._install(self._rest.domain.default_bundle(genuine), reboot)
+
+    def obtain(
+        self,
+        prefix: str,
+        *,
+        address: str | None = None,
+        cname: str | None = None,
+        reboot: bool = True,
+        timeout: float = 300.0,
+    ) -> NewCertificate:
+        """A certificate for ``prefix`` in the vendor's zone, over a key the device makes now.
+
+        ``address`` or ``cname``: what the name is to lead to. ``HemOperationFailed`` when the
+        service refuses, ``HemTimeout`` when it takes longer than ``timeout`` seconds.
+        """
+        asked: Change[ConfigurationChange] = Change(
+            made="the device made a TLS key for the request",
+            undone="it made none",
+            see="only the last request counts: ask for a certificate again",
+            look=None,
+            repeat=True,
+        )
+        made = self._session.authorised(
+            _CONFIG,
+            lambda token: settle(
+                lambda: self._rest.configuration.write({"gen_csr": True}, token=token), asked
+            ),
+        )
+        if made.csr is None:
+            raise HemOperationFailed(f"{self._name}: the device gave no certificate request")
+        requested = _requested(made.csr)
+        wanted = {"csr": made.csr, "genuine": made.genuine, "ip": address, "cname": cname}
+        answer = self._rest.domain.request(
+            prefix, {name: value for name, value in wanted.items() if value is not None}
+        )
+        deadline = time.monotonic() + timeout
+        bundle = None if isinstance(answer, str) else answer
+        while bundle is None:
+            bundle = self._rest.domain.result(str(answer), within=deadline - time.monotonic())
+            if bundle is None:
+                if time.monotonic() >= deadline:
+                    raise HemTimeout(f"no certificate for {prefix!r} within {timeout:g} s")
+                self._sleep(2.0)
+        return self._install(bundle, reboot, requested)
+
+    @property
+    def _name(self) -> str:
+        return self._rest.channel.config.name
+
+    def _install(
+        self, bundle: Mapping[str, Any], reboot: bool, requested: str | None = None
+    ) -> NewCertificate:
+        """``requested``: SHA-256 of the public key that the certificate must be for."""
+        chain = unb64(str(bundle["crt"]))
+        new = _read(chain)
+        if requested not in (None, new.pin):
+            raise HemAnswerFault("the certificate service's certificate is for another key than requested")
+        self._bring_in(self._rest, self._session, dict(bundle), chain, reboot=reboot)
+        return new
+
+    def _bring_in(
+        self, rest: RestApi, session: LoginSession, bundle: Mapping[str, Any], chain: bytes, *, reboot: bool
+    ) -> None:
+        stored: Change[ConfigurationChange] = Change(
+            made="the certificate was stored",
+            undone="the certificate was not stored",
+            see="installing it again does no harm",
+            look=lambda: _stored(rest, session, chain[: _der_length(chain)]),
+            repeat=True,
+        )
+        session.authorised(
+            _CONFIG,
+            lambda token: settle(lambda: rest.configuration.write({"tls": bundle}, token=token), stored),
+        )
+        if not reboot:
+            return
+        watch = Watch(rest, session, self._sleep)
+        restarted: Change[bool] = Change(
+            made="the device has restarted",
+            undone="the new certificate is stored, but the device has not restarted",
+            see="the new certificate is stored; it is in force after a restart",
+            look=watch.restarted,
+        )
+
+        def restart(token: str) -> bool:
+            rest.system.reboot(token=token)
+            return True
+
+        session.authorised(_CONFIG, lambda token: settle(lambda: restart(token), restarted))
+
+    def __repr__(self) -> str:
+        return f"<DeviceCertificate of {self._name}>"
+
+
+def _stored(
+    rest: RestApi, session: LoginSession, leaf: bytes
+) -> ConfigurationChange | Literal[NotMade.NOT_MADE]:
+    """Whether the device's records hold this certificate. The master may not see them."""
+    hostname = session.authorised(_CONFIG, lambda token: rest.configuration.read(token=token)).hostname
+    needle = f"DNS:{hostname}".encode()
+    page = session.authorised(_SEARCH, lambda token: rest.keymgmt.search(needle, token=token))
+    for record in page.records:
+        if "CERT" in record.type.split(",") and _der_of(rest, session, record.kid).startswith(leaf):
+            return ConfigurationChange(updated=True, reboot_required=True, csr=None, genuine=None)
+    return NOT_MADE
+
+
+def _der_of(rest: RestApi, session: LoginSession, kid: str) -> bytes:
+    return session.authorised(("keymgmt:get",), lambda token: rest.keymgmt.get(kid, token=token)).der or b""
+
+
+def _pinned_to(config: DeviceConfig, pin: str) -> DeviceConfig:
+    return replace(config, pin_sha256=pin, ca_file=None, insecure=False)
+
+
+def _read(chain: bytes) -> NewCertificate:
+    """The leaf of a chain of concatenated DER certificates."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+
+    try:
+        leaf = chain[: _der_length(chain)]
+        certificate = x509.load_der_x509_certificate(leaf)
+    except (ValueError, IndexError):
+        raise HemAnswerFault(f"the offered certificate chain ({len(chain)} bytes) is not DER") from None
+    try:
+        return NewCertificate(certificate.not_valid_after_utc, spki_sha256(leaf))
+    except (ValueError, UnsupportedAlgorithm):
+        raise HemAnswerFault(f"the offered certificate ({len(leaf)} bytes) is for no usable key") from None
+
+
+def _requested(csr: str) -> str:
+    """SHA-256 of the public key in a request: PEM, or base64 DER."""
+    from cryptography import x509
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    try:
+        pem = csr.startswith("-----")
+        found = x509.load_pem_x509_csr(csr.encode()) if pem else x509.load_der_x509_csr(unb64(csr))
+        public = found.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    except (ValueError, UnsupportedAlgorithm):
+        raise HemAnswerFault(f"the device's certificate request ({len(csr)} characters) is none") from None
+    return hashlib.sha256(public).hexdigest()
+
+
+def _der_length(data: bytes) -> int:
+    """Bytes of the first element, header included (X.690 §8.1.3)."""
+    first = data[1]
+    if first < 0x80:
+        return 2 + first
+    count = first & 0x7F
+    return 2 + count + int.from_bytes(data[2 : 2 + count], "big")

@@ -1,0 +1,345 @@
+"""``Hem``: one device, with login, recoveries and its keys.
+
+>>> import hem_provider                                                   # doctest: +SKIP
+>>> with hem_provider.connect("https://my.ence.do", passphrase="…") as hem:    # doctest: +SKIP
+...     key = hem.keys.find(label="web")
+...     signature = hem.sign(key.kid, b"data", "SHA256WithECDSA")
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+from hem_provider.arguments import as_bytes, as_member, as_text, optional_bytes
+from hem_provider.config import DeviceConfig, device_from_url, load_config
+from hem_provider.device.administration import Administration
+from hem_provider.device.auditlog import AuditLog
+from hem_provider.device.certificate import DeviceCertificate
+from hem_provider.device.inventory import KeyInventory
+from hem_provider.device.key import Key
+from hem_provider.device.login import LoginSession
+from hem_provider.device.operations import Operations
+from hem_provider.device.phones import Phones
+from hem_provider.errors import HemOperationFailed
+from hem_provider.rest.api import RestApi
+from hem_provider.rest.channel import Statistics
+from hem_provider.rest.credential import Role
+from hem_provider.rest.kdf import Kdf
+from hem_provider.rest.symmetric import Encrypted
+from hem_provider.rest.system import CheckInResult, Status, Version
+
+__all__ = [
+    "CheckInResult",
+    "Encrypted",
+    "Hem",
+    "Identity",
+    "Kdf",
+    "Key",
+    "KeyInventory",
+    "Role",
+    "Statistics",
+    "Status",
+    "Version",
+    "connect",
+]
+
+_EMULATOR = "hem-provider-emulator/"
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which device this is: ``eid`` (base64 of its 32-byte identity key) changes with a wipe;
+    ``label`` is the user's name for it."""
+
+    eid: str
+    label: str
+
+
+class Hem:
+    """One device. Constructing does no I/O; every method logs in by itself when it needs to.
+
+    Safe for threads. After ``fork`` it works in the child: connections and locks are made anew,
+    the login is kept. Calls raise the errors of ``hem_provider.errors``.
+    """
+
+    def __init__(self, config: DeviceConfig, *, passphrase: str | None = None, kdf: Kdf = Kdf.PBKDF2) -> None:
+        self.config = config
+        if passphrase is not None:
+            as_text("passphrase", passphrase)
+        as_member("kdf", kdf, Kdf)
+        self.rest = RestApi(config)
+        self.session = LoginSession(self.rest, passphrase=passphrase, kdf=kdf)
+        self.operations = Operations(self.rest, self.session)
+        self.admin = Administration(self.rest, self.session)
+        self.audit = AuditLog(self.rest, self.session)
+        self.certificate = DeviceCertificate(self.rest, self.session)
+        self.phones = Phones(self.rest, self.session)
+        self.keys = KeyInventory(self.rest, self.session, self.operations)
+
+    @property
+    def statistics(self) -> Statistics:
+        """Requests and logins since construction."""
+        return self.rest.channel.statistics
+
+    @property
+    def is_emulator(self) -> bool:
+        """Whether this is known to be the emulator, from the URL or the last answer. No I/O."""
+        return self.config.url.startswith("emulator:") or self.rest.channel.server.startswith(_EMULATOR)
+
+    @property
+    def identity(self) -> Identity | None:
+        """Known after the first contact. No I/O."""
+        challenge = self.session.challenge
+        return None if challenge is None else Identity(challenge.eid, challenge.label)
+
+    @property
+    def logged_in(self) -> bool:
+        """Whether a credential is at hand. No I/O."""
+        return self.session.has_credential
+
+    def probe(self) -> Identity:
+        """Ask the device who it is: one call, whose challenge the next login uses if it is soon.
+
+        ``HemUnreachable``, ``HemTLSError``, ``HemTimeout``; ``HemNotInitialized``;
+        ``HemClockError`` when it needs a check-in first.
+        """
+        challenge = self.session.probe()
+        return Identity(challenge.eid, challenge.label)
+
+    def login(
+        self,
+        passphrase: str | None = None,
+        *,
+        role: Role = Role.USER,
+        scope: str = "keymgmt:list",
+        kdf: Kdf | None = None,
+    ) -> None:
+        """Prove a passphrase to the device now (two calls; one after ``probe``), and keep it as a
+        key, with the token for ``scope``. ``None`` takes the configured one.
+
+        ``HemAuthenticationError`` when the device does not accept it; an earlier login stays then.
+        """
+        if passphrase is not None:
+            as_text("passphrase", passphrase)
+        if kdf is not None:
+            as_member("kdf", kdf, Kdf)
+        self.session.login(
+            passphrase, role=as_member("role", role, Role), scope=as_text("scope", scope), kdf=kdf
+        )
+
+    def logout(self) -> None:
+        """Forget the credential (overwritten) and all tokens. Local: the device has no logout."""
+        self.session.forget()
+
+    def abandon(self) -> None:
+        """In a forked child: overwrite its copy of the credential and drop it with the tokens. The
+        connection is the parent's and stays as it is. Local, and takes no lock."""
+        self.session.abandon()
+
+    def status(self) -> Status:
+        """The device's state; no login."""
+        return self.rest.system.status()
+
+    def version(self) -> Version:
+        """Hardware and firmware; no login."""
+        return self.rest.system.version()
+
+    def check_in(self) -> CheckInResult:
+        """Set the device's clock by way of its cloud service; needs the internet, no login."""
+        return self.rest.system.check_in()
+
+    def sign(self, kid: str, message: bytes, algorithm: str, *, context: bytes | None = None) -> bytes:
+        """Sign 1…2048 bytes. The signature in device form: DER for ECDSA, raw for EdDSA.
+
+        ``algorithm``: the device's literal, ``SHA256WithECDSA``, ``Ed25519``, … (device API §13.3).
+        ``MessageTooLong`` and ``ValueError`` before any request; ``HemKeyNotFound`` and
+        ``HemOperationFailed`` say which of the two it was.
+        """
+        return self.operations.sign(
+            kid, as_bytes("message", message), algorithm, context=optional_bytes("context", context)
+        )
+
+    def verify(
+        self, kid: str, message: bytes, signature: bytes, algorithm: str, *, context: bytes | None = None
+    ) -> bool:
+        """Verify on the device; ``HemKeyNotFound`` when there is no such key."""
+        return self.operations.verify(
+            kid,
+            as_bytes("message", message),
+            as_bytes("signature", signature),
+            algorithm,
+            context=optional_bytes("context", context),
+        )
+
+    def ecdh(self, kid: str, peer: bytes | str, *, algorithm: str | None = None) -> bytes:
+        """Agree with ``peer``: a public key in device form, or the KID of a stored key.
+
+        With ``algorithm`` (``SHA2-256`` … ``SHA3-512``) the digest of the secret; without, its
+        first 32 bytes, which is the whole of it for 256-bit curves only (device API §13.6).
+        """
+        return self.operations.ecdh(kid, peer, algorithm=algorithm)
+
+    def encrypt(
+        self,
+        kid: str,
+        data: bytes,
+        algorithm: str,
+        *,
+        aad: bytes | None = None,
+        peer: bytes | str | None = None,
+        context: bytes | None = None,
+    ) -> Encrypted:
+        """Encrypt 1…2048 bytes with ``AES{128,192,256}-{ECB,CBC,GCM}``: ciphertext, IV, tag.
+
+        The IV (CBC, GCM) is 16 bytes that the device makes. ``aad`` beyond 16 bytes may not be
+        authenticated (device API §13.4); ``hem_provider.symmetric`` has the standard forms. With
+        ``peer`` (as for ``ecdh``) the key is derived from the secret agreed with it, apart for
+        each ``context`` of up to 64 bytes (§13.7).
+        """
+        return self.operations.symmetric.encrypt(
+            kid,
+            as_bytes("data", data),
+            algorithm,
+            aad=optional_bytes("aad", aad),
+            peer=peer,
+            context=optional_bytes("context", context),
+        )
+
+    def decrypt(
+        self,
+        kid: str,
+        data: bytes,
+        algorithm: str,
+        *,
+        iv: bytes | None = None,
+        tag: bytes | None = None,
+        aad: bytes | None = None,
+        peer: bytes | str | None = None,
+        context: bytes | None = None,
+    ) -> bytes:
+        """Decrypt up to 2064 bytes. ``HemOperationFailed`` when the device rejects tag or padding."""
+        clear = self.operations.symmetric.decrypt(
+            kid,
+            as_bytes("data", data),
+            algorithm,
+            iv=optional_bytes("iv", iv),
+            tag=optional_bytes("tag", tag),
+            aad=optional_bytes("aad", aad),
+            peer=peer,
+            context=optional_bytes("context", context),
+        )
+        return self._accepted(kid, clear, f"decrypt with {algorithm}: tag, padding or key type is wrong")
+
+    def wrap(
+        self,
+        kid: str,
+        data: bytes,
+        algorithm: str,
+        *,
+        icv: bytes | None = None,
+        peer: bytes | str | None = None,
+        context: bytes | None = None,
+    ) -> bytes:
+        """Wrap 16…2048 bytes (a multiple of 8) by RFC 3394 with ``AES{128,192,256}``; ``icv``: 8
+        bytes in place of the standard integrity value. Stored keys cannot be wrapped."""
+        return self.operations.symmetric.wrap(
+            kid,
+            as_bytes("data", data),
+            algorithm,
+            icv=optional_bytes("icv", icv),
+            peer=peer,
+            context=optional_bytes("context", context),
+        )
+
+    def unwrap(
+        self,
+        kid: str,
+        data: bytes,
+        algorithm: str,
+        *,
+        icv: bytes | None = None,
+        peer: bytes | str | None = None,
+        context: bytes | None = None,
+    ) -> bytes:
+        """Unwrap 24…2056 bytes. ``HemOperationFailed`` when the integrity value does not match."""
+        clear = self.operations.symmetric.unwrap(
+            kid,
+            as_bytes("data", data),
+            algorithm,
+            icv=optional_bytes("icv", icv),
+            peer=peer,
+            context=optional_bytes("context", context),
+        )
+        return self._accepted(kid, clear, f"unwrap with {algorithm}: integrity value or key type is wrong")
+
+    def hmac(
+        self, kid: str, data: bytes, *, algorithm: str | None = None, peer: bytes | str | None = None
+    ) -> bytes:
+        """HMAC of 1…2048 bytes. A stored key has its digest in its type; with ``peer`` the raw
+        secret agreed is the key, and ``algorithm`` (``SHA2-256`` … ``SHA3-512``) the digest."""
+        return self.operations.symmetric.hmac(kid, as_bytes("data", data), algorithm=algorithm, peer=peer)
+
+    def hmac_verify(
+        self,
+        kid: str,
+        data: bytes,
+        mac: bytes,
+        *,
+        algorithm: str | None = None,
+        peer: bytes | str | None = None,
+    ) -> bool:
+        """Verify an HMAC on the device; ``HemKeyNotFound`` when there is no such key."""
+        valid = self.operations.symmetric.hmac_verify(
+            kid, as_bytes("data", data), as_bytes("mac", mac), algorithm=algorithm, peer=peer
+        )
+        if not valid:
+            self.operations.symmetric.confirm(kid)
+        return valid
+
+    def close(self) -> None:
+        """Drop connections; the object may be used again."""
+        self.rest.channel.close()
+
+    def __enter__(self) -> Hem:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _accepted(self, kid: str, result: bytes | None, what: str) -> bytes:
+        if result is None:
+            self.operations.symmetric.confirm(kid)
+            raise HemOperationFailed(f"{self.config.name}: key {kid} is there but does not {what}")
+        return result
+
+    def __repr__(self) -> str:
+        return f"<Hem {self.config.name} {self.config.url}>"
+
+
+def connect(
+    url: str | None = None,
+    *,
+    passphrase: str | None = None,
+    kdf: Kdf = Kdf.PBKDF2,
+    name: str | None = None,
+    config_file: str | Path | None = None,
+    **settings: object,
+) -> Hem:
+    """A device by ``url`` with ``settings`` (fields of ``DeviceConfig``), or by configuration.
+
+    Without ``url`` the configuration file or environment tells: the device called ``name``, or
+    the only one. No network I/O. ``HemConfigError`` says what is missing and how to set it.
+    """
+    if url is None:
+        if settings:
+            raise TypeError(f"settings ({', '.join(settings)}) need a url; a configured device has its own")
+        config = load_config(Path(config_file) if config_file is not None else None).device(name)
+    else:
+        if config_file is not None:
+            raise TypeError("give a url or a config_file, not both")
+        config = device_from_url(url, name=name, **settings)
+    return Hem(config, passphrase=passphrase, kdf=kdf)

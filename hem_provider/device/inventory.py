@@ -1,0 +1,405 @@
+"""The keys on one device, as a collection that fetches its pages when they are needed.
+
+What was listed is kept in memory until ``refresh()``; creating and deleting here update it. A
+listing costs one call per 15 keys.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from fnmatch import fnmatchcase
+from typing import Literal
+
+from hem_provider.arguments import as_bytes, as_text
+from hem_provider.device.creation import KeyMaker, key_type_named
+from hem_provider.device.description import NO_LIMITS, PREFIX, Description, Limits, parse_description
+from hem_provider.device.key import Key, is_own
+from hem_provider.device.listing import Listing
+from hem_provider.device.login import LoginSession
+from hem_provider.device.operations import Operations
+from hem_provider.errors import (
+    HemAuthenticationError,
+    HemConnectionError,
+    HemDeviceFault,
+    HemKeyAmbiguous,
+    HemKeyNotFound,
+    HemOperationFailed,
+)
+from hem_provider.rest.api import RestApi
+from hem_provider.rest.keymgmt import PAGE, KeyRecord, check_kid, check_label
+from hem_provider.rest.settle import NOT_MADE, Change, NotMade, settle
+
+__all__ = ["KeyInventory"]
+
+_LIST_SCOPE = "keymgmt:list"
+_UPDATE = ("keymgmt:upd",)
+_DELETE = ("keymgmt:del",)
+_SEE_LISTING = "list the device's keys when it is back"
+#: With more keys of ours than this, a login and a listing are cheaper than anonymous searches.
+_MOST_ANONYMOUS = 2 * PAGE
+
+
+class KeyInventory:
+    """``hem.keys``. Iterating, ``len`` and ``in`` list the device as far as needed.
+
+    Iterating, ``find`` and ``search`` leave out what the configuration says: records that are not
+    application keys (TLS material, paired authenticators) without ``show_hidden``, and keys whose
+    label no pattern of ``key_filter`` matches. ``get`` finds every key.
+    """
+
+    def __init__(self, rest: RestApi, session: LoginSession, operations: Operations) -> None:
+        self._rest = rest
+        self._operations = operations
+        self._maker = KeyMaker(rest, session)
+        self._listing = Listing(rest, session, operations)
+        self._session = session
+
+    def create(
+        self,
+        type: str,
+        *,
+        label: str,
+        usage: Iterable[str] | None = None,
+        application_id: bytes = b"",
+        limits: Limits = NO_LIMITS,
+    ) -> Key:
+        """Make a key on the device; its private half never leaves it.
+
+        ``usage``: of ``sign``, ``derive``, ``aead``, ``cipher``, ``wrap``, ``mac``; by default all
+        the type can do, for AES ``aead`` alone. ``label``: 1–32 printable ASCII characters.
+        ``application_id``: up to 40 bytes of the application's own. ``limits``: what else it may not
+        do. ``ValueError`` for any other.
+
+        A lost or damaged reply never makes a second key: the new key is looked up by its random mark.
+        When even that is impossible, ``HemOutcomeUnknown`` says which mark to look for.
+        """
+        with self._doubts_forget():
+            return self._listing.add(self._maker.create(type, label, usage, application_id, limits))
+
+    def derive(
+        self,
+        key: Key | str,
+        peer: object,
+        *,
+        type: str,
+        label: str,
+        usage: Iterable[str] | None = None,
+        application_id: bytes = b"",
+        limits: Limits = NO_LIMITS,
+    ) -> Key:
+        """Make a key on the device from an agreement of ``key`` with ``peer``: a ``Key``, a KID, or a
+        native public key of the same curve.
+
+        The same input gives the same key, so that a second call fails (``HemOperationFailed``);
+        nobody outside the device can compute it (device API §11.11). Other values as ``create``.
+        """
+        kid = _kid(key)
+        if isinstance(peer, Key):
+            other: bytes | str = peer.kid
+        else:
+            other = check_kid(peer) if isinstance(peer, str) else _device_form(peer)[1]
+        with self._doubts_forget():
+            return self._listing.add(
+                self._maker.derive(kid, other, type, label, usage, application_id, limits)
+            )
+
+    def import_public(
+        self,
+        public: object,
+        *,
+        label: str,
+        usage: Iterable[str] | None = None,
+        application_id: bytes = b"",
+        limits: Limits = NO_LIMITS,
+    ) -> Key:
+        """Store a native public key on the device, to be named as a peer or to verify there. For
+        types ``cryptography`` lacks give ``(type, bytes)`` in device form.
+
+        ``HemDuplicateKey`` when it is stored already. Private keys cannot be imported.
+        """
+        if isinstance(public, tuple):
+            if len(public) != 2:
+                raise TypeError(f"public: a tuple of {len(public)}; accepted: (type, bytes)")
+            name, data = as_text("public: type", public[0]), as_bytes("public", public[1])
+        else:
+            name, data = _device_form(public)
+        with self._doubts_forget():
+            key = self._listing.add(
+                self._maker.import_public(name, data, label, usage, application_id, limits)
+            )
+        key.learn_public(data)
+        return key
+
+    def update(self, key: Key | str, *, label: str | None = None, application_id: bytes | None = None) -> Key:
+        """Change a key's label or the application's own id; what is not given stays.
+
+        The device rewrites the whole record, so it is read afresh and written back: nothing in
+        ``descr`` is lost. Giving an id to a key whose ``descr`` is another application's is a
+        ``ValueError``.
+        """
+        known = key if isinstance(key, Key) else self.get(key)
+        if label is not None:
+            check_label(label)
+        self._listing.complete(known)
+        descr = known.descr
+        if application_id is not None:
+            present = parse_description(descr)
+            if present is None and descr:
+                raise ValueError(f"key {known.kid}: its descr ({len(descr)} bytes) is another application's")
+            descr = replace(
+                present or Description(), application_id=as_bytes("application_id", application_id)
+            ).pack()
+        text = known.label if label is None else label
+
+        def write(token: str) -> bool:
+            self._rest.keymgmt.update(known.kid, label=text, descr=descr, token=token)
+            return True
+
+        def look() -> bool | Literal[NotMade.NOT_MADE]:
+            record = self._listing.read(known.kid, descr)
+            if record is None:
+                raise HemKeyNotFound(f"{self._name}: no key {known.kid}; it was deleted")
+            return True if (record.label, record.descr) == (text, descr) else NOT_MADE
+
+        change = Change(
+            "the key was changed", f"key {known.kid} is as it was", _SEE_LISTING, look, repeat=True
+        )
+        with self._doubts_forget(known):
+            self._session.authorised(_UPDATE, lambda token: settle(lambda: write(token), change))
+        self._listing.cache.forget_listing()
+        known.renamed(text, descr)
+        return known
+
+    def get(self, kid: str) -> Key:
+        """The key with this KID. One call when it was not listed yet and a token is at hand; none
+        when an earlier process listed it: then the device confirms it at its first use.
+
+        ``HemKeyNotFound`` when there is none; ``ValueError`` unless it is 32 hex digits.
+        """
+        kid = check_kid(kid)
+        known = self._listing.known(kid)
+        if known is not None:
+            return known
+        for record in self._listing.cached():
+            if record.kid == kid:
+                return self._listing.recall(record)
+        if not self._listing.at_hand:
+            material = self._operations.fetch(kid)
+            return self._listing.keep(self._listing.new(kid, material=material))
+        for each in self._listing.walk():
+            if each.kid == kid:
+                return each
+        raise HemKeyNotFound(f"{self._name}: no key {kid}")
+
+    def find(
+        self, *, label: str | None = None, type: str | None = None, application_id: bytes | None = None
+    ) -> Key:
+        """The one key that matches all that is given; ``TypeError`` when nothing is.
+
+        ``HemKeyNotFound`` for none, ``HemKeyAmbiguous`` naming the KIDs for several. Where an
+        earlier process has listed the device, an anonymous search of the keys made by this package
+        takes the place of a login and a listing.
+        """
+        criteria = _criteria(label, type, application_id)
+        if not any(value is not None for value in criteria.values()):
+            raise TypeError(
+                f"find: give at least one of {', '.join(criteria)}; list(hem.keys) gives all keys"
+            )
+        found = self._find_anonymously(label, type, application_id)
+        if len(found) != 1:
+            found = self.search(label=label, type=type, application_id=application_id)
+        wanted = ", ".join(
+            f"{name.replace('_', ' ')} {value!r}" for name, value in criteria.items() if value is not None
+        )
+        if not found:
+            raise HemKeyNotFound(f"{self._name}: no key with {wanted}")
+        if len(found) > 1:
+            kids = ", ".join(each.kid for each in found)
+            raise HemKeyAmbiguous(f"{self._name}: {len(found)} keys with {wanted}: {kids}")
+        return found[0]
+
+    def search(
+        self, *, label: str | None = None, type: str | None = None, application_id: bytes | None = None
+    ) -> list[Key]:
+        """All keys that match all that is given."""
+        _criteria(label, type, application_id)
+        return [each for each in self if _matches(each, label, type, application_id)]
+
+    def remembered(
+        self, *, label: str | None = None, kid: str | None = None, application_id: bytes | None = None
+    ) -> list[Key]:
+        """Keys as they were listed last, by whatever process: all that match one of what is given.
+
+        No I/O but the disk's; empty where nothing is remembered of this very device. A hint:
+        ``confirm`` asks the device, and using a key that is gone is a ``HemKeyNotFound``, after
+        which nothing is remembered.
+        """
+
+        def wanted(record: KeyRecord) -> bool:
+            if record.kid == kid or record.label == label:
+                return True
+            # Parsing thousands of descriptions takes longer than looking for the bytes.
+            return application_id is not None and record.descr.endswith(application_id)
+
+        return [
+            each
+            for each in self._listing.remembered(wanted)
+            if self._shown(each)
+            and (each.kid == kid or each.label == label or each.application_id == application_id)
+        ]
+
+    def knows(self, key: Key) -> bool:
+        """Whether ``key`` was met and not found missing since. No I/O."""
+        return self._listing.known(key.kid) is not None
+
+    def confirm(self, key: Key) -> bool:
+        """Whether the device has ``key`` with its label and id unchanged: one call as a rule. It is
+        brought up to date."""
+        return self._listing.confirm(key)
+
+    def likely_scope(self) -> str:
+        """The scope that a login made ahead of any need is best made for: what the last one turned
+        out to be for. No I/O but the disk's."""
+        return self._listing.cache.scope() or _LIST_SCOPE
+
+    def search_anonymous(self) -> list[Key]:
+        """Keys made by this package, found without a login: one call per 15 keys.
+
+        ``HemLoginRequired`` when the device's configuration does not allow it.
+        """
+        found: list[Key] = []
+        offset: int | None = 0
+        while offset is not None:
+            page = self._rest.keymgmt.search(PREFIX, offset=offset, token=None)
+            found += self._listing.absorb(page)
+            offset = page.next
+        return found
+
+    def delete(self, key: Key | str) -> None:
+        """Destroy a key, for good. ``HemKeyNotFound`` when there is none."""
+        kid = _kid(key)
+
+        def destroy(token: str) -> bool:
+            self._rest.keymgmt.delete(kid, token=token)
+            return True
+
+        def look() -> bool | Literal[NotMade.NOT_MADE]:
+            try:
+                self._operations.fetch(kid)
+            except HemKeyNotFound:
+                return True
+            return NOT_MADE
+
+        change = Change("the key was deleted", f"key {kid} is there still", _SEE_LISTING, look, repeat=True)
+        with self._doubts_forget():
+            try:
+                self._session.authorised(_DELETE, lambda token: settle(lambda: destroy(token), change))
+            except HemKeyNotFound:
+                self._listing.forget(kid)
+                raise
+        self._listing.forget(kid)
+
+    def refresh(self) -> None:
+        """Forget what was listed, on disk too; the next use asks the device."""
+        self._listing.clear()
+
+    @contextmanager
+    def _doubts_forget(self, key: Key | None = None) -> Iterator[None]:
+        """What was listed may be wrong after a change that ended without the device's word."""
+        try:
+            yield
+        except (HemConnectionError, HemDeviceFault):
+            self._listing.clear()
+            if key is not None:
+                key.doubt()
+            raise
+
+    def _shown(self, key: Key) -> bool:
+        hidden = key.hidden and not self._rest.channel.config.show_hidden
+        return not hidden and self._label_shown(key.label)
+
+    def _label_shown(self, label: str) -> bool:
+        patterns = self._rest.channel.config.key_filter
+        return not patterns or any(fnmatchcase(label, each) for each in patterns)
+
+    def __getitem__(self, kid: str) -> Key:
+        return self.get(kid)
+
+    def __iter__(self) -> Iterator[Key]:
+        return (each for each in self._listing.walk() if self._shown(each))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def __contains__(self, kid: object) -> bool:
+        if isinstance(kid, Key):
+            kid = kid.kid
+        return isinstance(kid, str) and any(each.kid == kid.lower() for each in self._listing.walk())
+
+    def __repr__(self) -> str:
+        return f"<KeyInventory of {self._name}>"
+
+    @property
+    def _name(self) -> str:
+        return self._rest.channel.config.name
+
+    def _find_anonymously(
+        self, label: str | None, type: str | None, application_id: bytes | None
+    ) -> list[Key]:
+        """Our own keys as they are now, the others as they were listed last."""
+        cached = self._listing.cached()
+        others = [record for record in cached if not record.descr.startswith(PREFIX)]
+        if not cached or len(cached) - len(others) > _MOST_ANONYMOUS:
+            return []
+        try:
+            found = self.search_anonymous()
+        except (HemAuthenticationError, HemOperationFailed, HemDeviceFault):
+            return []
+        ours = [each for each in found if _matches(each, label, type, application_id) and self._shown(each)]
+        if application_id is not None:  # only our own keys have one
+            return ours
+        return ours + [
+            self._listing.recall(record)
+            for record in others
+            if (label is None or record.label == label)
+            and (type is None or type in record.type.split(","))
+            and not is_own(record.label, record.descr)
+            and self._label_shown(record.label)
+        ]
+
+
+def _kid(key: Key | str) -> str:
+    """The KID of a key, or a KID in the device's spelling. ``TypeError`` for anything else."""
+    return key.kid if isinstance(key, Key) else check_kid(key)
+
+
+def _criteria(label: str | None, type: str | None, application_id: bytes | None) -> dict[str, object]:
+    """What to look for, checked."""
+    if label is not None:
+        as_text("label", label)
+    if type is not None:
+        key_type_named(type)
+    if application_id is not None:
+        as_bytes("application_id", application_id)
+    return {"label": label, "type": type, "application_id": application_id}
+
+
+def _device_form(public: object) -> tuple[str, bytes]:
+    keys = importlib.import_module("hem_provider.keys")  # a layer above: known by name only
+    if hasattr(public, "public_key"):  # private keys, certificates, requests, keys of a device
+        raise TypeError(
+            f"public: {type(public).__name__}; accepted: a native public key, or (type, bytes). A device "
+            "takes no private keys; give public_key() of it"
+        )
+    return keys.type_of(public).name, keys.device_form(public)
+
+
+def _matches(key: Key, label: str | None, type: str | None, application_id: bytes | None) -> bool:
+    return (
+        (label is None or key.label == label)
+        and (type is None or (key.attributes.key_type is not None and key.type.name == type))
+        and (application_id is None or key.application_id == application_id)
+    )

@@ -1,0 +1,245 @@
+"""What is known of a device's records: pages fetched when needed, kept in memory, recalled from disk."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from hem_provider.device.cache import DiskCache
+from hem_provider.device.creation import NewKey
+from hem_provider.device.key import Key
+from hem_provider.device.login import LoginSession
+from hem_provider.device.operations import Operations
+from hem_provider.device.verification import KnownKey
+from hem_provider.errors import HemAnswerFault, HemAuthenticationError, HemKeyNotFound
+from hem_provider.keytypes import parse_attributes
+from hem_provider.rest.api import RestApi
+from hem_provider.rest.keymgmt import KeyRecord, Page
+from hem_provider.rest.perprocess import PerProcess
+
+__all__ = ["Listing"]
+
+#: Longest text that every firmware can search for, in bytes; ``descr`` may be longer (device API §24).
+_MAX_NEEDLE = 64
+_LIST = ("keymgmt:list",)
+_SEARCH = ("keymgmt:list", "keymgmt:search")
+
+
+class Listing:
+    """One ``Key`` object per KID, in the device's storage order as far as it was listed.
+
+    Safe for threads. Records of an earlier process come from ``cache``: only what cannot have
+    changed is taken from there, the rest is asked for when it is needed.
+    """
+
+    def __init__(self, rest: RestApi, session: LoginSession, operations: Operations) -> None:
+        self._rest = rest
+        self._session = session
+        self._operations = operations
+        self._lock: PerProcess[threading.RLock] = PerProcess(threading.RLock)
+        self._keys: dict[str, Key] = {}
+        self._order: list[str] = []
+        self._placed: set[str] = set()  # the same, to ask
+        self._next: int | None = 0  # where the listing goes on; None when it is complete
+        self.cache = DiskCache(rest.channel.config.url)
+        operations.known = self._known
+        operations.gone = self.forget
+        session.note_need = self._note_need
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether listing (further) costs no login."""
+        return self._next is None or self._session.holds(_LIST)
+
+    def same_device(self, other: Listing) -> bool:
+        """Whether ``other`` is of this device, by whatever connection: by the device's identity where
+        both know it, else by the URL. No I/O."""
+        mine, theirs = self._session.challenge, other._session.challenge
+        if mine is not None and theirs is not None:
+            return mine.eid == theirs.eid
+        return self._rest.channel.config.url == other._rest.channel.config.url
+
+    def known(self, kid: str) -> Key | None:
+        """The key with this KID, if it was met."""
+        return self._keys.get(kid)
+
+    def keep(self, key: Key) -> Key:
+        """Take in a key met by other means; the object to use for it."""
+        return self._keys.setdefault(key.kid, key)
+
+    def new(self, kid: str, **known: Any) -> Key:
+        """A key object bound to this listing; not kept yet."""
+        return Key(self, self._operations, kid, **known)
+
+    def walk(self) -> Iterator[Key]:
+        """All records in storage order, fetching a page whenever the known ones are used up."""
+        place = 0
+        while True:
+            with self._lock.get():
+                if place >= len(self._order):
+                    if self._next is None:
+                        return
+                    page = self._fetch(self._next)
+                    self.absorb(page, listed=True)
+                    self._next = page.next
+                    self._save()
+                    continue
+                key = self._keys.get(self._order[place])
+            place += 1
+            if key is not None:
+                yield key
+
+    def absorb(self, page: Page, *, listed: bool = False) -> list[Key]:
+        """Learn what a page says; ``listed`` when it is the listing's next."""
+        with self._lock.get():
+            found = [self._learn(record) for record in page.records]
+            if listed:
+                self._place(found)
+            return found
+
+    def add(self, new: NewKey) -> Key:
+        """Take in a key that was just made."""
+        self.cache.forget_listing()
+        with self._lock.get():
+            if new.record is not None:
+                key = self._learn(new.record)
+            else:
+                attributes = None if new.attributes is None else parse_attributes(new.attributes)
+                key = self.new(new.kid, label=new.label, descr=new.descr, attributes=attributes)
+                self._keys[new.kid] = key
+            self._place([key])
+            return key
+
+    def forget(self, kid: str) -> None:
+        """A key is gone."""
+        self.cache.forget_listing()
+        with self._lock.get():
+            self._keys.pop(kid, None)
+            if kid in self._placed:
+                self._order.remove(kid)
+                self._placed.remove(kid)
+                if self._next:
+                    # Deleting shifts later records: list again rather than skip one.
+                    self._order, self._placed, self._next = [], set(), 0
+
+    def clear(self) -> None:
+        """Forget everything, on disk too."""
+        self.cache.forget_listing()
+        with self._lock.get():
+            self._keys, self._order, self._placed, self._next = {}, [], set(), 0
+
+    def complete(self, key: Key) -> None:
+        """Read a key's record afresh: by its ``descr`` (one call), else from the listing.
+
+        ``HemKeyNotFound`` when it is gone.
+        """
+        record = self.read(key.kid, key.known_descr or b"")
+        if record is None:
+            self.forget(key.kid)
+            raise HemKeyNotFound(f"{self._rest.channel.config.name}: no key {key.kid}; it was deleted")
+        key.learn(record)  # it need not be the one kept here: what was listed may have been forgotten
+
+    def read(self, kid: str, descr: bytes) -> KeyRecord | None:
+        """A key's record as it is now: looked for by ``descr``, where one is given, then in the listing.
+        ``None`` when there is no such key."""
+        if 0 < len(descr) <= _MAX_NEEDLE:
+            page = self._search(descr)
+            self.absorb(page)
+            for record in page.records:
+                if record.kid == kid:
+                    return record
+        offset: int | None = 0
+        while offset is not None:
+            page = self._fetch(offset)
+            self.absorb(page)
+            for record in page.records:
+                if record.kid == kid:
+                    return record
+            offset = page.next
+        return None
+
+    def cached(self) -> tuple[KeyRecord, ...]:
+        """What an earlier process listed of this very device; a hint. Empty where better is at hand."""
+        if self.at_hand:
+            return ()
+        listing = self.cache.listing()
+        seen = self._session.challenge
+        if listing is None or (seen is not None and seen.eid != listing.eid):
+            return ()
+        return listing.records
+
+    def recall(self, record: KeyRecord) -> Key:
+        """A key with what cannot have changed since ``record`` was cached."""
+        attributes = parse_attributes(record.type)
+        return self.keep(self.new(record.kid, attributes=attributes, descr_hint=record.descr))
+
+    def _known(self, kid: str) -> KnownKey:
+        key = self._keys.get(kid)
+        if key is None:
+            return KnownKey(public=self.cache.public(kid))
+        return KnownKey(key.known_type, key.known_attributes, key.known_public)
+
+    def remembered(self, wanted: Callable[[KeyRecord], bool]) -> list[Key]:
+        """The keys of the last complete listing that are ``wanted``, as they were listed then. No I/O
+        but the disk's. ``confirm`` asks the device; using a key that is gone is a ``HemKeyNotFound``.
+        """
+        with self._lock.get():
+            listing = self.cache.listing()
+            seen = self._session.challenge
+            if listing is None or seen is None or seen.eid != listing.eid:
+                return []
+            return [self._learn(record) for record in listing.records if wanted(record)]
+
+    def confirm(self, key: Key) -> bool:
+        """Ask the device (one call as a rule) whether ``key`` is there and is still called so."""
+        label, descr = key.label, key.descr
+        try:
+            self.complete(key)
+        except HemKeyNotFound:
+            return False
+        return (key.label, key.descr) == (label, descr)
+
+    def _note_need(self, scope: str) -> bool:
+        if (scope,) == _LIST and not self.cache.has_listing:
+            return False  # the next process will have one: it starts with what comes after
+        self.cache.keep_scope(scope)
+        return True
+
+    def _fetch(self, offset: int) -> Page:
+        return self._session.authorised(_LIST, lambda token: self._rest.keymgmt.list(offset, token=token))
+
+    def _search(self, descr: bytes) -> Page:
+        def look(token: str | None) -> Page:
+            return self._rest.keymgmt.search(descr, ends=True, token=token)
+
+        if not self._session.holds(_SEARCH):
+            try:
+                return look(None)
+            except HemAuthenticationError:  # not allowed on this device
+                pass
+        return self._session.authorised(_SEARCH, look)
+
+    def _place(self, keys: list[Key]) -> None:
+        for key in keys:
+            if key.kid not in self._placed:
+                self._placed.add(key.kid)
+                self._order.append(key.kid)
+
+    def _learn(self, record: KeyRecord) -> Key:
+        key = self._keys.get(record.kid)
+        if key is None:
+            key = self._keys[record.kid] = self.new(record.kid)
+        try:
+            key.learn(record)
+        except HemAnswerFault:  # perhaps it is the kept list that is wrong: ask afresh the next time
+            self.clear()
+            raise
+        return key
+
+    def _save(self) -> None:
+        seen = self._session.challenge
+        if self._next is not None or seen is None:
+            return
+        records = [self._keys[kid].record() for kid in self._order if kid in self._keys]
+        self.cache.keep_listing(seen.eid, [each for each in records if each is not None])

@@ -1,0 +1,368 @@
+"""One device's login: credential, tokens, and the recoveries of device API §20.3.
+
+Each recovery is tried at most once per operation and is logged:
+
+* challenge or login says the clock is unset: check in, again;
+* login refused while the clocks differ by more than a minute: check in, again;
+* login refused on a challenge kept from earlier: a new challenge, again;
+* a token refused: the device restarted, or the token died early: log in, again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from hem_provider.config import read_passphrase
+from hem_provider.config.passphrase import doubt
+from hem_provider.device.mobile import MobileLogin
+from hem_provider.device.tokens import TokenCache
+from hem_provider.errors import (
+    HemAnswerFault,
+    HemAuthenticationError,
+    HemClockError,
+    HemConnectionError,
+    HemDeviceFault,
+    HemLoginRequired,
+    HemNotInitialized,
+)
+from hem_provider.rest.api import RestApi
+from hem_provider.rest.auth import Bearer, Challenge, bearer_from
+from hem_provider.rest.credential import Credential, Role
+from hem_provider.rest.kdf import Kdf, master_kdfs, seed_from
+from hem_provider.rest.perprocess import PerProcess
+
+__all__ = ["LoginSession"]
+
+_log = logging.getLogger("hem_provider.session")
+
+T = TypeVar("T")
+
+#: Asked lifetime of a token, in seconds: the longest that is proven to be granted.
+LIFETIME = 8 * 3600
+#: A challenge is good for 60 s on the device; one older than this is not begun with.
+_KEEP_CHALLENGE = 50.0
+#: Clocks further apart than this are a reason for a refused login, in seconds.
+_DRIFT = 60.0
+
+
+class LoginSession:
+    """Safe for threads; one login at a time. Works on in a child after ``fork``."""
+
+    def __init__(self, rest: RestApi, *, passphrase: str | None = None, kdf: Kdf = Kdf.PBKDF2) -> None:
+        self._rest = rest
+        self._kdf = kdf
+        self.mobile = MobileLogin(rest)
+        self._config = rest.channel.config
+        self._passphrase = passphrase  # until the first challenge tells the eid it is for
+        self._credential: Credential | None = None
+        self._tokens = TokenCache()
+        self._kept: tuple[int, Challenge] | None = None  # with the process it is for
+        self._logouts = 0
+        self._logged_in_ahead = False
+        self._master_way: Kdf | None = None  # what the device took last
+        #: Told the scope that is needed first after a login made ahead of any need, and then the
+        #: next ones until it says that it has heard what it wants to know.
+        self.note_need: Callable[[str], bool] = lambda _: True
+        self._lock: PerProcess[threading.RLock] = PerProcess(threading.RLock)
+        self.challenge: Challenge | None = None  #: the last one seen, for identity and clock
+
+    def __reduce__(self) -> str:
+        raise TypeError("a login is not pickled: connect() in the other process, or fork")
+
+    @property
+    def has_credential(self) -> bool:
+        """Whether a secret was given and not forgotten."""
+        return self._credential is not None or self._passphrase is not None
+
+    def holds(self, scopes: Sequence[str]) -> bool:
+        """Whether a live token for one of ``scopes`` is at hand."""
+        return self._tokens.find(scopes) is not None
+
+    def probe(self) -> Challenge:
+        """Fetch a challenge (one call) and keep it for the next login."""
+        challenge = self._seen(self._rest.auth.challenge())
+        self._keep_for_later(challenge)
+        return challenge
+
+    def authorised(self, scopes: Sequence[str], action: Callable[[str], T]) -> T:
+        """Run ``action`` with a token for any of ``scopes``; log in for the first if none is kept.
+
+        A 401 is followed by one login and one repetition: it is decided before the device does
+        anything. A device fault is explained by asking for the status.
+        """
+        if self._logged_in_ahead and len(scopes) == 1:  # what one scope alone is good for
+            self._logged_in_ahead = not self.note_need(scopes[0])
+        try:
+            bearer = self._tokens.find(scopes) or self._acquire(scopes)
+            try:
+                return action(bearer.text)
+            except HemAuthenticationError:
+                self._tokens.drop(bearer)
+                _log.info("%s: a token is refused; logging in again", self._config.name)
+                return action(self._acquire(scopes).text)
+        except (HemNotInitialized, HemAnswerFault):
+            raise
+        except HemDeviceFault as fault:
+            raise self._explained(fault) from fault
+
+    def login(self, passphrase: str | None, *, role: Role, scope: str, kdf: Kdf | None = None) -> None:
+        """Prove a credential now and keep it with the token for ``scope``.
+
+        ``None`` takes the credential at hand, else the configured passphrase. The previous
+        credential stays when the device does not accept the new one.
+
+        ``kdf=None`` derives the user's secret as this session was told to, and the master's as
+        ``master_kdf`` of the configuration says: by itself, 24 words as the vendor's newest software
+        takes them and, when that is refused, as the older did (one login more, the first time).
+        """
+        with self._lock.get():
+            self._logged_in_ahead = True
+            if passphrase is None:
+                self._obtain(scope)
+                return
+            ways = self._ways(passphrase, role, kdf)
+            challenge, bearer, credential = self._prove_any(passphrase, role, scope, ways)
+            if bearer.subject != role.value:
+                credential.wipe()
+                raise HemAuthenticationError(
+                    f"{self._config.name}: the device accepts this secret for role {bearer.subject!r}, "
+                    f"not for {role.value!r}"
+                )
+            self.adopt(credential)
+            self._tokens.add(bearer, challenge.device_time())
+
+    def _ways(self, secret: str, role: Role, kdf: Kdf | None) -> tuple[Kdf, ...]:
+        if kdf is not None or role is Role.USER:
+            return (kdf or self._kdf,)
+        ways = master_kdfs(secret, self._config.master_kdf, self._kdf)
+        return tuple(sorted(ways, key=lambda way: way is not self._master_way))
+
+    def _prove_any(
+        self, secret: str, role: Role, scope: str, ways: tuple[Kdf, ...]
+    ) -> tuple[Challenge, Bearer, Credential]:
+        """The first of ``ways`` that the device accepts."""
+        *others, last = ways
+        for way in others:
+            try:
+                proven = self._prove_one(secret, role, scope, way)
+            except HemLoginRequired:
+                raise
+            except HemAuthenticationError:
+                _log.info("%s: the secret is not accepted by %s; trying %s", self._config.name, way, last)
+            else:
+                self._master_way = way
+                return proven
+        proven = self._prove_one(secret, role, scope, last)
+        if role is Role.MASTER:
+            self._master_way = last
+        return proven
+
+    def _prove_one(
+        self, secret: str, role: Role, scope: str, kdf: Kdf
+    ) -> tuple[Challenge, Bearer, Credential]:
+        made: dict[str, Credential] = {}
+
+        def once(eid: str) -> Credential:
+            if eid not in made:
+                made[eid] = self.derive(secret, eid, role, kdf)
+            return made[eid]
+
+        try:
+            return self._prove(scope, once)
+        except BaseException:
+            for each in made.values():
+                each.wipe()
+            raise
+
+    def proves(self, credential: Credential, scope: str) -> tuple[Bearer, int] | None:
+        """Whether the device accepts ``credential``: a token for ``scope``, kept nowhere, with the
+        device's time; ``None`` when it refuses. What this session is logged in with stays."""
+        with self._lock.get():
+            try:
+                challenge, bearer, _ = self._prove(scope, lambda _: credential)
+            except HemLoginRequired:
+                raise
+            except HemAuthenticationError:
+                return None
+            return bearer, challenge.device_time()
+
+    @property
+    def credential(self) -> Credential | None:
+        """What this session is logged in with, if it is derived."""
+        return self._credential
+
+    def adopt(self, credential: Credential) -> None:
+        """Use this credential from now on; the former one and all tokens are forgotten."""
+        self.forget()
+        self._credential = credential
+
+    def derive(self, secret: str, eid: str, role: Role, kdf: Kdf | None = None) -> Credential:
+        """The credential of a secret for the device ``eid`` (0.2–1 s)."""
+        return Credential(seed_from(secret, eid, kdf or self._kdf), eid=eid, role=role, doubt=doubt(secret))
+
+    def over(self, rest: RestApi) -> LoginSession:
+        """The same login by another way to the same device; tokens are obtained anew."""
+        other = LoginSession(rest, passphrase=self._passphrase, kdf=self._kdf)
+        if self._credential is not None:
+            other._credential = self._credential.share()  # its end is not ours
+        return other
+
+    def keep(self, bearer: Bearer, device_time: int) -> None:
+        """Keep a token that came another way than by login."""
+        self._tokens.add(bearer, device_time)
+
+    @property
+    def has_any_login(self) -> bool:
+        """Whether a credential is at hand or configured. No I/O."""
+        config = self._config
+        sources = (config.passphrase_file, config.passphrase_command)
+        return self.has_credential or config.auth == "mobile" or any(each is not None for each in sources)
+
+    def forget(self) -> None:
+        """Drop credential (overwritten) and tokens. No I/O."""
+        self._logouts += 1
+        credential, self._credential, self._passphrase = self._credential, None, None
+        if credential is not None:
+            credential.wipe()
+        self._tokens.clear()
+
+    def abandon(self) -> None:
+        """Overwrite the credential even where others share it, and drop it and the tokens: for a
+        forked child that must not have its parent's. No I/O, no lock."""
+        if self._credential is not None:
+            self._credential.overwrite()
+        self.forget()
+
+    def _acquire(self, scopes: Sequence[str]) -> Bearer:
+        with self._lock.get():
+            # Another thread may have logged in while this one waited.
+            return self._tokens.find(scopes) or self._obtain(scopes[0])
+
+    def _obtain(self, scope: str) -> Bearer:
+        before = self._logouts
+        if self._config.auth == "mobile" and self._credential is None:
+            approved = self.mobile.obtain(scope)
+            return self._take(bearer_from(approved.token), approved.device_time, before)
+        try:
+            challenge, bearer, _ = self._prove(scope, self._configured_credential)
+        except HemLoginRequired:
+            raise
+        except HemAuthenticationError:
+            self.forget()  # so that the next use reads the configured source afresh
+            raise
+        return self._take(bearer, challenge.device_time(), before)
+
+    def _take(self, bearer: Bearer, device_time: int, logouts: int) -> Bearer:
+        if self._logouts != logouts:  # a logout meanwhile must not leave a token or credential behind
+            self.forget()
+            raise HemLoginRequired(f"{self._config.name}: logged out while a login was under way")
+        self._tokens.add(bearer, device_time)
+        return bearer
+
+    def _configured_credential(self, eid: str) -> Credential:
+        known = self._credential
+        if known is not None and known.eid == eid:
+            return known
+        passphrase, self._passphrase = self._passphrase, None
+        if passphrase is None:
+            passphrase = read_passphrase(self._config)
+        if passphrase is None:
+            raise HemLoginRequired(
+                f"{self._config.name} ({self._config.url}): "
+                + (
+                    "the device's identity has changed (wiped or replaced): log in again"
+                    if known is not None
+                    else "a login is needed: give passphrase=, call login(), set HEM_PASSPHRASE_FILE, "
+                    "or configure passphrase_file or passphrase_command"
+                )
+            )
+        if known is not None:
+            known.wipe()
+        self._credential = self.derive(passphrase, eid, Role.USER)
+        return self._credential
+
+    def _prove(
+        self, scope: str, credential_for: Callable[[str], Credential]
+    ) -> tuple[Challenge, Bearer, Credential]:
+        """Challenge and proof, with each cure tried at most once."""
+        may_check_in = True
+        challenge, kept = self._take_challenge()
+        while True:
+            try:
+                if challenge is None:
+                    challenge = self._seen(self._rest.auth.challenge())
+                credential = credential_for(challenge.eid)
+                bearer = self._rest.auth.login(challenge, credential, scope=scope, lifetime=LIFETIME)
+            except HemClockError:
+                if not may_check_in:
+                    raise
+                self._check_in("the device's clock is not set")
+                may_check_in, challenge, kept = False, None, False
+            except HemLoginRequired:
+                self._keep_for_later(challenge)  # not used up: good for the login that follows
+                raise
+            except HemAuthenticationError as refused:
+                if challenge is None:
+                    raise
+                if kept:  # perhaps the device restarted since, or somebody set its clock
+                    again = self._seen(self._rest.auth.challenge())
+                    still_good = again.follows(challenge)
+                    kept, challenge = False, again
+                    if not still_good:
+                        continue
+                    self._keep_for_later(challenge)  # not used up: good for the next try
+                if credential.doubt:
+                    refused = HemAuthenticationError(f"{refused}; {credential.doubt}")
+                if abs(challenge.offset) <= _DRIFT or not may_check_in:
+                    raise refused from None
+                self._check_in(f"login refused and the clocks differ by {challenge.offset:.0f} s", refused)
+                may_check_in, challenge = False, None
+            else:
+                return challenge, bearer, credential
+
+    def _take_challenge(self) -> tuple[Challenge | None, bool]:
+        kept, self._kept = self._kept, None
+        if kept is not None and kept[0] == os.getpid() and kept[1].age <= _KEEP_CHALLENGE:
+            return kept[1], True
+        return None, False
+
+    def _keep_for_later(self, challenge: Challenge | None) -> None:
+        # Its nonce works once: a child must not use it beside its parent.
+        self._kept = None if challenge is None else (os.getpid(), challenge)
+
+    def _check_in(self, reason: str, refused: HemAuthenticationError | None = None) -> None:
+        _log.warning("%s: %s; checking in", self._config.name, reason)
+        try:
+            self._rest.system.check_in()
+        except (HemConnectionError, HemClockError) as error:
+            if refused is not None:  # most likely the passphrase is wrong after all
+                raise HemAuthenticationError(
+                    f"{refused} ({reason}, and the check-in that would rule this out failed: {error})"
+                ) from error
+            raise HemClockError(f"{self._config.name}: {reason}, and the check-in failed: {error}") from error
+
+    def _seen(self, challenge: Challenge) -> Challenge:
+        self.challenge = challenge
+        self._tokens.seen_boot(challenge.spk)
+        return challenge
+
+    def _explained(self, fault: HemDeviceFault) -> HemDeviceFault:
+        try:
+            status = self._rest.system.status()
+        except HemConnectionError:
+            return fault
+        if not status.initialized:
+            return HemNotInitialized(f"{fault}: the device is not initialised")
+        if status.faults:
+            return HemDeviceFault(f"{fault}: fail state: {', '.join(status.faults)}")
+        if status.format:
+            return HemDeviceFault(f"{fault}: it is formatting its storage ({status.format})")
+        return fault
+
+    def __repr__(self) -> str:
+        state = "logged in" if self.has_credential else "not logged in"
+        return f"<LoginSession of {self._config.name}, {state}>"

@@ -1,0 +1,192 @@
+"""Pairing a phone as authenticator, and undoing it (device API §10).
+
+::
+
+    pairing = hem.phones.begin()
+    show_as_qr_code(pairing.qr_text)
+    phone = pairing.wait()
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from hem_provider.device.login import LoginSession
+from hem_provider.errors import HemApprovalTimeout, HemOperationFailed
+from hem_provider.rest.api import RestApi
+from hem_provider.rest.broker import PhoneAnswer, Registration
+from hem_provider.rest.encoding import b64, unb64
+from hem_provider.rest.external import Validation
+from hem_provider.rest.keymgmt import KeyRecord
+from hem_provider.rest.settle import NOT_MADE, Change, NotMade, settle
+
+__all__ = ["Pairing", "Phone", "Phones"]
+
+#: How records of paired phones begin; at least 6 bytes, so that anyone may search for them.
+_MARK = b"EXTAID"
+_PAIR = ("auth:ext:pair",)
+
+
+@dataclass(frozen=True, slots=True)
+class Phone:
+    """A paired authenticator: its record on the device and its id at the broker (base64)."""
+
+    kid: str
+    label: str
+    pid: str
+
+
+class Pairing:
+    """A pairing in progress. ``qr_text`` is what the phone's app scans."""
+
+    def __init__(self, phones: Phones, registration: Registration, qr_text: str) -> None:
+        self._phones = phones
+        self._registration = registration
+        self.qr_text = qr_text
+
+    @property
+    def link(self) -> str:
+        """The address in the QR code."""
+        return self._registration.link
+
+    def __repr__(self) -> str:
+        return f"<Pairing with {self._phones.rest.channel.config.name}>"
+
+    def wait(self, seconds: float = 300.0, *, poll: float = 2.0) -> str:
+        """Until the phone has answered: the KID of its record.
+
+        ``HemOperationFailed`` when it was refused, has expired, or the phone is paired already;
+        ``HemTimeout`` after ``seconds``.
+        """
+        deadline = time.monotonic() + seconds
+        while True:
+            left = deadline - time.monotonic()
+            answer = self._phones.rest.broker.registration(self._registration.rid, within=left)
+            if answer is not None:
+                return self._phones.finish(self._registration, answer)
+            if time.monotonic() >= deadline:
+                raise HemApprovalTimeout(f"no phone has answered within {seconds:g} s")
+            self._phones.pause(poll)
+
+
+class Phones:
+    """``hem.phones``: the device's paired authenticators, at most eight."""
+
+    def __init__(self, rest: RestApi, session: LoginSession) -> None:
+        self.rest = rest
+        self._session = session
+        self.pause: Callable[[float], None] = time.sleep
+
+    def begin(self) -> Pairing:
+        """Start a pairing; show ``qr_text`` and ``wait``. Takes a login as user."""
+        settings = self._session.authorised(_PAIR, lambda token: self.rest.configuration.read(token=token))
+        epk = self.rest.broker.session(settings.eid)
+        request = self._session.authorised(
+            _PAIR, lambda token: self.rest.external.begin_pairing(epk, token=token)
+        )
+        registration = self.rest.broker.register(epk=epk, eid=request.eid, request=request.request)
+        shown = {
+            "link": registration.link,
+            "hash": b64(hashlib.sha256(request.request.encode("ascii")).digest()),
+            "user": settings.user,
+            "email": settings.email,
+            "hostname": settings.hostname,
+        }
+        return Pairing(self, registration, json.dumps(shown, separators=(",", ":"), ensure_ascii=False))
+
+    def finish(self, registration: Registration, answer: PhoneAnswer) -> str:
+        """Store the phone that answered; the KID of its record.
+
+        The device proves itself to the phone in its answer, once. Where that is lost, the record is
+        taken away again: an error says that no phone was paired.
+        """
+        stored = Change(
+            made="the phone was stored",
+            undone="no phone was paired: begin again",
+            see="list the phones; remove this one and pair it again",
+            look=lambda: self._taken_back(answer.pid),
+        )
+        validation = self._session.authorised(
+            _PAIR,
+            lambda token: settle(
+                lambda: self.rest.external.validate(pid=answer.pid, reply=answer.reply, token=token), stored
+            ),
+        )
+        told: Change[bool] = Change(
+            made="the phone was told that it is paired",
+            undone="the phone was not told",
+            see=f"it is stored as {validation.kid}; if it does not show the device, remove it and pair again",
+            look=None,
+            repeat=True,
+        )
+
+        def tell() -> bool:
+            self.rest.broker.finalise(registration.rid, validation.raw)
+            return True
+
+        settle(tell, told)
+        return validation.kid
+
+    def _taken_back(self, pid: str) -> Validation | Literal[NotMade.NOT_MADE]:
+        for phone in self.list():
+            if unb64(phone.pid) == unb64(pid):
+                self._forget(phone.kid)
+        return NOT_MADE
+
+    def list(self) -> list[Phone]:
+        """The paired phones. Takes a login."""
+        page = self._session.authorised(
+            (*_PAIR, "keymgmt:list", "keymgmt:search"),
+            lambda token: self.rest.keymgmt.search(_MARK, token=token),
+        )
+        return [_phone(record) for record in page.records]
+
+    def remove(self, kid: str) -> None:
+        """Unpair: at the broker, then on the device. ``HemOperationFailed`` for another record."""
+        phone = next((each for each in self.list() if each.kid == kid), None)
+        if phone is None:
+            raise HemOperationFailed(f"record {kid} is not a paired phone")
+        settings = self._session.authorised(_PAIR, lambda token: self.rest.configuration.read(token=token))
+        epk = self.rest.broker.session(settings.eid)
+        proof = self._session.authorised(_PAIR, lambda token: self.rest.external.prove(epk, token=token))
+
+        def unsubscribe() -> bool:
+            self.rest.broker.unsubscribe(proof.raw, epk=epk, pid=phone.pid)
+            return True
+
+        gone: Change[bool] = Change(
+            made="the broker has forgotten the phone",
+            undone="it has not",
+            see="the device knows it still: remove it again",
+            look=None,
+            repeat=True,
+        )
+        settle(unsubscribe, gone)
+        self._forget(kid)
+
+    def _forget(self, kid: str) -> None:
+        """Delete a phone's record."""
+
+        def delete(token: str) -> bool:
+            self.rest.keymgmt.delete(kid, token=token)
+            return True
+
+        def look() -> Literal[True, NotMade.NOT_MADE]:
+            return NOT_MADE if any(each.kid == kid for each in self.list()) else True
+
+        change: Change[bool] = Change(
+            "the phone was removed", "the device knows it still", "list the phones", look, repeat=True
+        )
+        self._session.authorised(("keymgmt:del",), lambda token: settle(lambda: delete(token), change))
+
+    def __repr__(self) -> str:
+        return f"<Phones of {self.rest.channel.config.name}>"
+
+
+def _phone(record: KeyRecord) -> Phone:
+    return Phone(record.kid, record.label, b64(record.descr[len(_MARK) :]))

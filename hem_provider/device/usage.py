@@ -1,0 +1,87 @@
+"""What a key may be made for: usages per family, and how the device is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hem_provider.device.description import DENIABLE, MECHANISMS, Limits
+from hem_provider.keytypes import Family, KeyType
+
+__all__ = ["USAGES", "check_limits", "default_usage", "device_mode", "mode_families"]
+
+#: Usages each family offers. Symmetric usages are mode families: design and limits are in the
+#: documentation of symmetric keys.
+USAGES: Mapping[Family, frozenset[str]] = {
+    Family.EC: frozenset({"sign", "derive"}),
+    Family.EDWARDS: frozenset({"sign"}),
+    Family.MONTGOMERY: frozenset({"derive"}),
+    Family.HMAC: frozenset({"mac"}),
+    Family.AES: frozenset({"aead", "cipher", "wrap", "mac"}),
+    Family.MLKEM: frozenset({"derive"}),
+    Family.MLDSA: frozenset({"sign"}),
+}
+
+
+def default_usage(key_type: KeyType) -> frozenset[str]:
+    """All a type can do; for AES ``aead`` alone, since one mode family can undo another."""
+    return frozenset({"aead"}) if key_type.family is Family.AES else USAGES[key_type.family]
+
+
+def device_mode(key_type: KeyType, usage: frozenset[str]) -> str | None:
+    """The device's ``mode`` field, ``None`` where a type has no choice (device API §11.3).
+
+    Raises ``ValueError`` for a usage the type does not offer, or none at all.
+    """
+    possible = USAGES[key_type.family]
+    if not usage or not usage <= possible:
+        raise ValueError(
+            f"usage: {sorted(usage)} for {key_type.name}; accepted: one or more of {sorted(possible)}"
+        )
+    if key_type.family is not Family.EC:
+        return None
+    names = [name for flag, name in (("derive", "ECDH"), ("sign", "ExDSA")) if flag in usage]
+    return ",".join(names)
+
+
+def mode_families(key_type: KeyType, usage: frozenset[str]) -> frozenset[str]:
+    """The families recorded with the key: for AES what was asked, else none."""
+    return usage if key_type.family is Family.AES else frozenset()
+
+
+#: What binds the PKCS#11 module with every key.
+_HANDLING = frozenset({"modify", "copy", "destroy"})
+_AGREEING = frozenset({"ecdh", "device-derive"})
+#: What can be denied to keys of a family, and which mechanisms they can be kept to.
+_LIMITABLE: Mapping[Family, tuple[frozenset[str], frozenset[str]]] = {
+    Family.EC: (
+        frozenset({"sign", "verify"}),
+        _AGREEING | {each for each in MECHANISMS if each.startswith("ecdsa-")},
+    ),
+    Family.EDWARDS: (frozenset({"sign", "verify"}), frozenset()),
+    Family.MONTGOMERY: (frozenset(), _AGREEING),
+    Family.HMAC: (frozenset({"sign", "verify"}), frozenset({"hmac", "hmac-general"})),
+    Family.AES: (
+        frozenset(DENIABLE) - {"encapsulate", "decapsulate"},
+        frozenset({"ecb", "cbc", "cbc-pad", "ctr", "gcm", "cmac", "key-wrap", "key-wrap-pad"}),
+    ),
+    Family.MLKEM: (frozenset({"encapsulate", "decapsulate"}), frozenset()),
+    Family.MLDSA: (frozenset({"sign", "verify"}), frozenset()),
+}
+
+
+def check_limits(key_type: KeyType, limits: Limits) -> None:
+    """``ValueError`` for a limit that means nothing to keys of the type, ``TypeError`` for no limits."""
+    if not isinstance(limits, Limits):
+        raise TypeError(
+            f"limits: {type(limits).__name__}; accepted: Limits of hem_provider.device.description"
+        )
+    denied, mechanisms = _LIMITABLE[key_type.family]
+    for what, given, possible in (
+        ("denied", limits.denied, denied | _HANDLING),
+        ("mechanisms", limits.mechanisms, mechanisms),
+    ):
+        if not given <= possible:
+            raise ValueError(
+                f"limits: {what} {sorted(given - possible)} for {key_type.name}; "
+                f"accepted: {', '.join(sorted(possible)) or 'none'}"
+            )

@@ -1,0 +1,1 @@
+"""What a slot shows: keys of the device, session keys, certificates and data, and their handles."""

@@ -1,0 +1,92 @@
+"""Certificates and data objects: what a device has no place for, kept by ``stored_files`` in files of
+the user. A private data object is hidden before login but lies in its file as it is.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+
+from hem_pkcs11.constants import CKA, CKO
+from hem_pkcs11.objects.item import Item, unknown_attribute
+from hem_pkcs11.templates.stored import DERIVED, STORED_DEFAULTS
+from hem_pkcs11.values import pack_bool
+
+__all__ = ["StoredObject", "restored_object"]
+
+
+class StoredObject(Item):
+    """A certificate or data object: its attributes as they are.
+
+    ``key_id``: the CKA_ID of the key in the device that has a given public key
+    (SubjectPublicKeyInfo), for a certificate that has none of its own; the key may come to be known
+    only later.
+    """
+
+    def __init__(
+        self,
+        object_class: CKO,
+        owner: int | None,
+        values: Mapping[int, bytes],
+        *,
+        private: bool,
+        name: str = "",
+    ) -> None:
+        super().__init__(object_class, owner)
+        self.values = {**STORED_DEFAULTS[object_class], **values}
+        self.key_id: Callable[[bytes], bytes | None] = lambda _: None
+        self._private = private
+        self.name = name or os.urandom(16).hex()
+
+    @property
+    def private(self) -> bool:
+        return self._private
+
+    def describe(self) -> str:
+        return f"{self.object_class.name.lower()} {self.values[CKA.LABEL].decode(errors='replace')!r}"
+
+    def own_attribute(self, kind: int) -> bytes:
+        if kind == CKA.UNIQUE_ID:
+            return self.name.encode()
+        value = self.values.get(kind)
+        if value is None:
+            raise unknown_attribute()
+        if kind == CKA.ID and not value:
+            return self.key_id(self.values[CKA.PUBLIC_KEY_INFO]) or b""
+        return value
+
+    def attribute_types(self) -> Sequence[int]:
+        return (CKA.CLASS, CKA.TOKEN, CKA.PRIVATE, CKA.UNIQUE_ID, *self.values)
+
+    def change(self, changes: Mapping[int, bytes]) -> None:
+        self.values |= {kind: value for kind, value in changes.items() if kind in self.values}
+
+    def take_over(self, other: StoredObject) -> None:
+        """Be as ``other``, of the same class and name, which was read afresh."""
+        self.values, self._private = other.values, other.private
+
+    def copy(self, owner: int | None, changes: Mapping[int, bytes]) -> StoredObject:
+        """A new object of the same values but for ``changes``, which were checked."""
+        private = self._private if CKA.PRIVATE not in changes else changes[CKA.PRIVATE] == pack_bool(True)
+        twin = StoredObject(self.object_class, owner, self.values, private=private)
+        twin.change(changes)
+        twin.key_id = self.key_id
+        return twin
+
+
+def restored_object(
+    object_class: CKO, values: Mapping[int, bytes], *, private: bool, name: str
+) -> StoredObject:
+    """What a file holds; attributes that it lacks have their defaults. Raises ``ValueError``."""
+    if object_class not in STORED_DEFAULTS:
+        raise ValueError(f"objects of class {object_class.name} are not kept in files")
+    if object_class == CKO.CERTIFICATE and not values.get(CKA.VALUE):
+        raise ValueError("a certificate without CKA_VALUE")
+    defaults = STORED_DEFAULTS[object_class]
+    for kind, default in defaults.items():
+        size = len(values.get(kind, default))
+        if default and size != len(default):
+            raise ValueError(f"attribute {kind:#x} has {size} bytes, not {len(default)}")
+    if object_class == CKO.CERTIFICATE:
+        values = {**dict.fromkeys(DERIVED, b""), **values}
+    return StoredObject(object_class, None, values, private=private, name=name)

@@ -1,0 +1,78 @@
+"""Searches that name a key, answered from what was listed before: here, or by an earlier process.
+
+Listing a device costs a call for 15 keys, and a login of its own. A search by CKA_ID or
+CKA_UNIQUE_ID that hits a key known from before is answered at once; whether the key is still there
+shows at its first use. Labels are moved from one key to another on purpose (a new key takes over
+the name), so that a hit by label alone is confirmed by one call. Everything else, and whatever is
+not found this way, asks the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hem_pkcs11.constants import CKA
+from hem_pkcs11.objects.table import KeyObject, shown
+from hem_pkcs11.values import Attribute
+
+if TYPE_CHECKING:
+    from hem_pkcs11.objects.item import Item
+    from hem_pkcs11.slots import Slot
+    from hem_provider.device.key import Key
+
+__all__ = ["named_keys"]
+
+_KID = 16
+#: More keys than this of one label are not confirmed one by one.
+_MOST_CONFIRMED = 2
+
+
+def named_keys(slot: Slot, template: Sequence[Attribute], *, logged_in: bool) -> list[Item] | None:
+    """What a search finds that names a known key; ``None`` when the device has to be asked.
+
+    Before a login private objects are not shown, and keys not made by us are not known.
+    """
+    given = dict(template)
+    names = {kind: given[kind] for kind in (CKA.ID, CKA.UNIQUE_ID, CKA.LABEL) if given.get(kind)}
+    if not names:
+        return None
+    with slot.lock:
+        if slot.listing_is_fresh:
+            return None
+        found = _in_table(slot, template)
+        if not found:
+            slot.objects.update(_recalled(slot, names, logged_in=logged_in), complete=False)
+            found = _in_table(slot, template)
+        if found and set(names) == {CKA.LABEL} and not _confirmed(slot, found):
+            found = []
+        return [each for each in found if logged_in or not each.private] if found else None
+
+
+def _in_table(slot: Slot, template: Sequence[Attribute]) -> list[Item]:
+    """Matches, a key among them; none when the device turned out to have lost one of them."""
+    found = slot.objects.find(template, private=True)
+    keys = [each.key for each in found if isinstance(each, KeyObject)]
+    return found if keys and all(slot.hem.keys.knows(each) for each in keys) else []
+
+
+def _recalled(slot: Slot, names: dict[CKA, bytes], *, logged_in: bool) -> list[Key]:
+    identifier, unique = names.get(CKA.ID), names.get(CKA.UNIQUE_ID, b"").decode("ascii", "replace")
+    label = names.get(CKA.LABEL)
+    kid = unique or (identifier.hex() if identifier and len(identifier) == _KID else None)
+    keys = slot.hem.keys.remembered(
+        kid=kid,
+        application_id=identifier,
+        label=label.decode("ascii", "replace") if label and not (kid or identifier) else None,
+    )
+    return [
+        each
+        for each in keys
+        if shown(each, slot.config.key_filter, hidden=slot.config.show_hidden)
+        and (logged_in or each.family_mark is not None)
+    ]
+
+
+def _confirmed(slot: Slot, found: Sequence[Item]) -> bool:
+    keys = {each.key.kid: each.key for each in found if isinstance(each, KeyObject)}
+    return len(keys) <= _MOST_CONFIRMED and all(slot.hem.keys.confirm(each) for each in keys.values())

@@ -1,0 +1,26 @@
+"""Former names of modules work for one release, and say what they are called now."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+
+import pytest
+
+from hem_provider._moved import MOVED
+
+
+@pytest.mark.parametrize("former", sorted(MOVED))
+def test_a_former_name_is_the_module_that_is_there_now(former, monkeypatch):
+    monkeypatch.delitem(sys.modules, former, raising=False)
+    now = importlib.import_module(MOVED[former])
+    with pytest.warns(DeprecationWarning, match=MOVED[former].replace(".", r"\.")):
+        found = importlib.import_module(former)
+    assert found is now
+    assert (now.__name__, now.__spec__.name) == (MOVED[former], MOVED[former])
+    monkeypatch.delitem(sys.modules, former)
+
+
+def test_a_name_that_never_was_is_not_found():
+    with pytest.raises(ModuleNotFoundError, match="hem_provider.never"):
+        importlib.import_module("hem_provider.never")
