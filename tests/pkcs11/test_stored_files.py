@@ -21,10 +21,10 @@ from hem_pkcs11 import slots
 from hem_pkcs11.constants import CKA, CKO, CKR, CKU
 from hem_pkcs11.keykinds import KINDS
 from hem_pkcs11.module import Module
+from hem_pkcs11.objects import stored_files
 from hem_pkcs11.objects.stored import StoredObject
 from hem_pkcs11.objects.stored_files import Store
 from hem_pkcs11.objects.stored_form import decoded, encoded
-from hem_pkcs11.objects.table import stored_files
 from hem_pkcs11.values import Mechanism, pack_bool, pack_ulong
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
