@@ -22,7 +22,7 @@ kept_code.keep_code(Config(devices=(DeviceConfig(url="https://127.0.0.1:1", name
 kept_code.keep_code(Config(devices=(DeviceConfig(url="https://127.0.0.1:1", name="x"),)))
 finder = sys.meta_path.pop(0)
 assert sys.meta_path == before
-assert "requests" not in sys.modules and "hem_provider.device" not in sys.modules
+assert "requests" not in sys.modules and "hem_provider.device.hem" not in sys.modules
 
 class Nothing:
     def find_spec(self, name, path=None, target=None):
@@ -32,7 +32,7 @@ from importlib import import_module
 from importlib.machinery import BuiltinImporter, FrozenImporter
 names = list(kept_code.needed_modules())
 sys.meta_path[:] = [finder, BuiltinImporter, FrozenImporter, Nothing()]
-import hem_provider.device, hem_provider.rest.http, hem_provider.rest.tls
+import hem_provider.device.hem, hem_provider.rest.http, hem_provider.rest.tls
 for name in names:
     if name in finder.left():
         import_module(name)
