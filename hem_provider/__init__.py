@@ -13,7 +13,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hem_provider import errors as _errors
-from hem_provider._moved import redirect as _redirect
 from hem_provider._version import __version__
 from hem_provider.errors import *  # noqa: F403 - all of them, and nothing else
 
@@ -25,7 +24,7 @@ _DEVICE = ("Hem", "Key", "connect")
 __all__ = ["Hem", "Key", "__version__", "connect"]
 __all__ += _errors.__all__
 
-_redirect()
+__path__.append(f"{__path__[0]}/_moved")  # noqa: F405 - former names of modules
 
 
 def __getattr__(name: str) -> object:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import importlib
 import sys
+from pathlib import Path
 
 import pytest
 
+from hem_provider import _moved
 from hem_provider._moved import MOVED
 
 
@@ -18,7 +20,13 @@ def test_a_former_name_is_the_module_that_is_there_now(former, monkeypatch):
         found = importlib.import_module(former)
     assert found is now
     assert (now.__name__, now.__spec__.name) == (MOVED[former], MOVED[former])
+    assert importlib.import_module(former) is now
     monkeypatch.delitem(sys.modules, former)
+
+
+def test_each_former_name_has_its_file():
+    here = Path(_moved.__file__).parent
+    assert {f"hem_provider.{each.stem}" for each in here.glob("[a-z]*.py")} == set(MOVED)
 
 
 def test_a_name_that_never_was_is_not_found():
