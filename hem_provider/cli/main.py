@@ -4,28 +4,24 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import pkgutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hem_provider._version import __version__
-from hem_provider.cli import terminal
+from hem_provider.cli import commands, terminal
 from hem_provider.errors import HemError
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
-__all__ = ["COMMANDS", "main"]
+__all__ = ["main", "names"]
 
-#: Subcommand → (its module, which has ``add_parser``; its line in the help).
-COMMANDS: Mapping[str, tuple[str, str]] = {
-    "bench": ("hem_provider.cli.bench", "time your device's operations"),
-    "demo": ("hem_provider.cli.demo", "sign files with an emulated device, step by step"),
-    "emulator": ("hem_provider.cli.emulator", "run a device in software, for trying and testing"),
-    "keyring": ("hem_provider.cli.keyring", "passwords that open only while the HEM is there"),
-    "openssl": ("hem_provider.cli.openssl", "where the OpenSSL engine is, and how OpenSSL loads it"),
-    "pkcs11": ("hem_provider.cli.pkcs11", "the PKCS#11 module: path, state, p11-kit, self-test"),
-}
+
+def names() -> list[str]:
+    """The subcommands: each is a module of ``cli.commands``, which has ``add_parser``."""
+    return [module.name for module in pkgutil.iter_modules(commands.__path__)]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -81,12 +77,9 @@ class _Parser(argparse.ArgumentParser):
 def _parser(chosen: str | None) -> argparse.ArgumentParser:
     parser = _Parser(prog="hem", description="Use the keys of an Encedo HEM, a remote hardware key store.")
     parser.add_argument("--version", action="version", version=f"hem-provider {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name, (module, summary) in COMMANDS.items():
-        if name == chosen:
-            importlib.import_module(module).add_parser(commands)
-        else:
-            commands.add_parser(name, help=summary)
+    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
+    for name in [chosen] if chosen in names() else names():
+        importlib.import_module(f"{commands.__name__}.{name}").add_parser(subparsers)
     return parser
 
 

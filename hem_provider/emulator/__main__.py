@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from hem_provider.cli.emulator import add_commands
+from hem_provider.cli.commands.emulator import add_commands
 
 
 def main() -> int:

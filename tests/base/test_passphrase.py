@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.laboratory import PASSPHRASE
 
-from hem_provider.cli import emulator
+from hem_provider.cli.commands import emulator
 from hem_provider.config import DeviceConfig, read_passphrase
 from hem_provider.config.passphrase import doubt
 from hem_provider.errors import HemAuthenticationError, HemConfigError

@@ -11,7 +11,7 @@ from unittest.mock import Mock
 
 import pytest
 
-from hem_provider.cli import demo
+from hem_provider.cli.commands import demo
 from hem_provider.cli.steps import Steps
 
 COMMAND = [sys.executable, "-m", "hem_provider.cli.main", "demo"]

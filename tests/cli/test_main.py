@@ -43,7 +43,7 @@ def test_the_modules_path_is_printed_and_exists():
 
 
 def test_without_a_compiled_module_the_path_says_what_to_run(monkeypatch, capsys):
-    monkeypatch.setattr("hem_provider.cli.pkcs11.LIBRARY", "libabsent.so")
+    monkeypatch.setattr("hem_provider.cli.commands.pkcs11.LIBRARY", "libabsent.so")
     assert cli.main(["pkcs11", "path"]) == 1
     assert "make setup" in capsys.readouterr().err
 
@@ -57,10 +57,10 @@ def test_wrong_usage_ends_with_status_2_and_says_what_there_is(arguments):
 
 def test_every_command_is_listed_in_the_help():
     text = hem("--help").stdout
-    assert all(name in text for name in cli.COMMANDS)
+    assert all(name in text for name in cli.names())
 
 
-@pytest.mark.parametrize("name", cli.COMMANDS)
+@pytest.mark.parametrize("name", cli.names())
 def test_every_command_explains_itself(name):
     answer = hem(name, "--help")
     assert answer.returncode == 0
@@ -71,7 +71,7 @@ def test_an_error_of_ours_is_one_line_for_people(monkeypatch, capsys):
     def fail(_options):
         raise HemUnreachable("https://my.ence.do: connection refused")
 
-    monkeypatch.setattr("hem_provider.cli.pkcs11._path", fail)
+    monkeypatch.setattr("hem_provider.cli.commands.pkcs11._path", fail)
     assert cli.main(["pkcs11", "path"]) == 1
     assert capsys.readouterr().err == "hem: https://my.ence.do: connection refused\n"
 
@@ -80,6 +80,6 @@ def test_an_interrupted_command_ends_quietly(monkeypatch, capsys):
     def interrupt(_options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hem_provider.cli.pkcs11._path", interrupt)
+    monkeypatch.setattr("hem_provider.cli.commands.pkcs11._path", interrupt)
     assert cli.main(["pkcs11", "path"]) == 130
     assert capsys.readouterr().err == ""

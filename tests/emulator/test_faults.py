@@ -20,7 +20,7 @@ import pytest
 from support.emulator import ServedEmulator
 from support.rig import Rig
 
-from hem_provider.cli.emulator import add_parser
+from hem_provider.cli.commands.emulator import add_parser
 from hem_provider.emulator import EmulatedDevice, control, lifecycle
 from hem_provider.emulator.faults import FAULTS, FaultKind
 from hem_provider.emulator.latency import KINDS, PROFILES, delay_of, load_profile
@@ -431,7 +431,8 @@ def test_reset_restarts_wipes_or_renews(rig, capsys):
 
 def test_the_command_line_module_imports_nothing_heavy():
     script = (
-        "import sys, hem_provider.cli.emulator; print('cryptography' in sys.modules, 'ssl' in sys.modules)"
+        "import sys, hem_provider.cli.commands.emulator\n"
+        "print('cryptography' in sys.modules, 'ssl' in sys.modules)"
     )
     root = Path(__file__).parents[2]
     done = subprocess.run(

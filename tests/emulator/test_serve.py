@@ -58,7 +58,7 @@ def test_a_client_of_older_tls_is_alerted_and_the_reason_is_told_once(served):
 
 
 def test_a_served_device_is_slow_at_logins_as_hardware_is_unless_told_otherwise(tmp_path):
-    from hem_provider.cli import emulator as cli
+    from hem_provider.cli.commands import emulator as cli
     from hem_provider.emulator import EmulatedDevice, control
 
     parser = argparse.ArgumentParser()

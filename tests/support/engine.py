@@ -18,7 +18,7 @@ from support.emulator import ServedEmulator
 from support.sanitized import SANITIZED, sanitized_folder
 
 from hem_provider import connect
-from hem_provider.cli.openssl import configuration
+from hem_provider.cli.commands.openssl import configuration
 
 SHIM = Path(__file__).parents[2] / "shim"
 __all__ = [

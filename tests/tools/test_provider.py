@@ -9,7 +9,7 @@ import pytest
 from support.pages import run_page
 from tools.test_nginx import handshakes_through_a_reload, nginx
 
-from hem_provider.cli.openssl import provider_configuration, provider_key_file
+from hem_provider.cli.commands.openssl import provider_configuration, provider_key_file
 
 PAGE = Path(__file__).parents[2] / "docs" / "recipes" / "openssl-provider.md"
 

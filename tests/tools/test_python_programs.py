@@ -17,7 +17,7 @@ import pytest
 from support.engine import Run
 from support.servers import free_port, served
 
-from hem_provider.cli.openssl import key_file
+from hem_provider.cli.commands.openssl import key_file
 
 DEBIAN = Path("/usr/bin/python3")
 SCRIPT = """

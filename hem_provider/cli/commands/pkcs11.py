@@ -16,7 +16,7 @@ LIBRARY = "libhem_pkcs11.so"
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add ``hem pkcs11 path``, ``info``, ``install`` and ``test``."""
-    parser = commands.add_parser("pkcs11", help="the PKCS#11 module: where it is, and whether it works")
+    parser = commands.add_parser("pkcs11", help="the PKCS#11 module: path, state, p11-kit, self-test")
     actions = parser.add_subparsers(metavar="ACTION", required=True)
     path = actions.add_parser("path", help=f"print the path of {LIBRARY}")
     path.set_defaults(func=_path)

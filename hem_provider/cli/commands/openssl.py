@@ -7,8 +7,8 @@ import base64
 from pathlib import Path
 from uuid import UUID
 
+from hem_provider.cli.commands.pkcs11 import module_path
 from hem_provider.cli.paths import path_argument
-from hem_provider.cli.pkcs11 import module_path
 from hem_provider.errors import HemConfigError
 
 __all__ = [

@@ -22,9 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import hem_provider
-from hem_provider.cli.pkcs11 import module_path
+from hem_provider.cli.commands.pkcs11 import module_path
 from hem_provider.cli.steps import StepFailedError, Steps
-from hem_provider.emulator.served import ServedEmulator
 from hem_provider.errors import HemError
 
 if TYPE_CHECKING:
@@ -204,6 +203,8 @@ class _Bench:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        from hem_provider.emulator.served import ServedEmulator  # loads what the emulator needs
+
         self.emulator = ServedEmulator(
             folder,
             passphrase=secrets.token_urlsafe(12),
