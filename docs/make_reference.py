@@ -73,21 +73,23 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
         ),
     ),
     "rest": (
-        "REST client, one method per endpoint",
+        "REST client, one function per endpoint",
         (
-            "hem_provider.rest.api:RestApi",
+            "hem_provider.rest.call:Call",
             "hem_provider.device.login:LoginSession",
-            "hem_provider.rest.auth:AuthApi",
-            "hem_provider.rest.initialisation:InitialisationApi",
-            "hem_provider.rest.external:ExternalAuthApi",
-            "hem_provider.rest.system:SystemApi",
-            "hem_provider.rest.configuration:ConfigurationApi",
-            "hem_provider.rest.keymgmt:KeymgmtApi",
-            "hem_provider.rest.crypto:CryptoApi",
-            "hem_provider.rest.symmetric:SymmetricApi",
-            "hem_provider.rest.logger:LoggerApi",
-            "hem_provider.rest.storage:StorageApi",
-            "hem_provider.rest.upgrade:UpgradeApi",
+            "hem_provider.rest.api:RestApi",
+            "hem_provider.rest.limits",
+            "hem_provider.rest.auth",
+            "hem_provider.rest.initialisation",
+            "hem_provider.rest.external",
+            "hem_provider.rest.system",
+            "hem_provider.rest.configuration",
+            "hem_provider.rest.keymgmt",
+            "hem_provider.rest.crypto",
+            "hem_provider.rest.symmetric",
+            "hem_provider.rest.logger",
+            "hem_provider.rest.storage",
+            "hem_provider.rest.upgrade",
             "hem_provider.rest.broker:BrokerApi",
             "hem_provider.rest.domain:DomainApi",
         ),
@@ -186,6 +188,7 @@ def _signature(value: object) -> str:
     kept = [each for name, each in signature.parameters.items() if name not in ("self", "cls")]
     text = str(signature.replace(parameters=kept))
     text = re.sub(r"<([\w.]+): [^>]*>", r"\1", text)  # enum members
+    text = re.sub(r"= (\w+)\(\w+=[^()]*\)", r"= \1(…)", text)  # values of many fields
     return re.sub(r"(: |-> )'([^']*)'", r"\1\2", text)  # annotations kept as text
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Literal, TypeVar
 
 from hem_provider.arguments import as_member, as_text
+from hem_provider.device.checkin import check_in
 from hem_provider.device.login import LoginSession
 from hem_provider.device.watching import Watch
 from hem_provider.errors import (
@@ -23,17 +24,17 @@ from hem_provider.errors import (
     HemError,
     HemNotInitialized,
     HemOutcomeUnknown,
-    HemProtocolError,
+    HemRequestRefused,
     HemTimeout,
 )
-from hem_provider.rest.api import RestApi
+from hem_provider.rest import configuration, initialisation, storage, system, upgrade
 from hem_provider.rest.auth import bearer_from
+from hem_provider.rest.call import Call
 from hem_provider.rest.configuration import Attestation, Configuration, ConfigurationChange
 from hem_provider.rest.credential import Credential, Role, rotation_fields
 from hem_provider.rest.initialisation import Initialised, NewDevice
 from hem_provider.rest.kdf import Kdf, initial_master_kdf, seed_from
-from hem_provider.rest.settle import NOT_MADE, Change, NotMade, in_doubt, settle
-from hem_provider.rest.storage import storage_scope
+from hem_provider.rest.settle import NOT_MADE, Change, NotMade
 from hem_provider.rest.system import SelfTest, Status
 from hem_provider.rest.upgrade import Image, Progress, UpgradeState
 
@@ -44,8 +45,6 @@ _log = logging.getLogger("hem_provider.device")
 T = TypeVar("T")
 
 _CONFIG = ("system:config",)
-_UPGRADE = ("system:upgrade",)
-_ANY = ("system:config", "keymgmt:list", "logger:get")
 
 #: Setting → the device's field (device API §8.2). Host name, address and master secret are fixed
 #: at initialisation.
@@ -68,10 +67,10 @@ SETTINGS = {
 class Administration:
     """``hem.admin``. Methods that change the device take a login with ``system:config``."""
 
-    def __init__(self, rest: RestApi, session: LoginSession) -> None:
-        self._rest = rest
+    def __init__(self, session: LoginSession) -> None:
         self._session = session
-        self._name = rest.channel.config.name
+        self._config = session.rest.channel.config
+        self._name = self._config.name
         self._sleep: Callable[[float], None] = time.sleep
 
     def initialize(
@@ -89,18 +88,18 @@ class Administration:
         as_text("master", master)
         if master_kdf is not None:
             as_member("master_kdf", master_kdf, Kdf)
-        how = master_kdf or initial_master_kdf(master, self._rest.channel.config.master_kdf)
+        how = master_kdf or initial_master_kdf(master, self._config.master_kdf)
         if how in (Kdf.BIP39, Kdf.BIP39_ENTROPY):
             seed_from(master, "", how)
         try:
-            challenge, _ = self._rest.initialisation.challenge()
+            challenge = self._session.run(initialisation.challenge())
         except HemClockError:
-            self._rest.system.check_in()
-            challenge, _ = self._rest.initialisation.challenge()
+            check_in(self._session)
+            challenge = self._session.run(initialisation.challenge())
         user = self._session.derive(passphrase, challenge.eid, Role.USER)
         owner = self._session.derive(master, challenge.eid, Role.MASTER, how)
         if challenge.age > 50:  # deriving was slow: the challenge would be stale
-            challenge, _ = self._rest.initialisation.challenge()
+            challenge = self._session.run(initialisation.challenge())
         fields = new.fields(master=owner.public, user=user.public)
         change = Change(
             made="the device was initialised",
@@ -109,7 +108,7 @@ class Administration:
             look=lambda: self._initialised(user),
         )
         try:
-            done = settle(lambda: self._rest.initialisation.initialise(challenge, owner, fields), change)
+            done = self._session.run(initialisation.initialise(challenge, owner, fields), change)
         except BaseException:
             user.wipe()
             raise
@@ -127,16 +126,15 @@ class Administration:
             return NOT_MADE
         if proven is None:
             raise HemAuthenticationError(f"{self._name}: it is initialised, and refuses the passphrase")
-        token = proven[0].text
-        present = self._rest.configuration.read(token=token)
-        return Initialised(present.instance_id or "", token, genuine=None, csr=None, reboot_required=True)
+        bearer, _ = proven
+        present = self._session.carry(configuration.read(), bearer)
+        return Initialised(
+            present.instance_id or "", bearer.text, genuine=None, csr=None, reboot_required=True
+        )
 
     def configuration(self) -> Configuration:
         """The device's settings."""
-        return self._session.authorised(
-            ("system:config", "logger:get", "auth:ext:pair"),
-            lambda token: self._rest.configuration.read(token=token),
-        )
+        return self._session.run(configuration.read())
 
     def configure(self, **settings: object) -> ConfigurationChange:
         """Change ``SETTINGS``; the others stay. ``TypeError`` for one that does not exist."""
@@ -151,9 +149,7 @@ class Administration:
 
         change = Change("the settings were changed", "nothing was changed", "read its configuration", look)
         fields = {SETTINGS[name]: value for name, value in settings.items()}
-        return self._session.authorised(
-            _CONFIG, lambda token: settle(lambda: self._rest.configuration.write(fields, token=token), change)
-        )
+        return self._session.run(configuration.write(fields), change)
 
     def change_passphrase(self, new: str, *, kdf: Kdf = Kdf.PBKDF2) -> None:
         """Rotate the user key (device API §8.3). The login present proves the old one; this object
@@ -165,39 +161,39 @@ class Administration:
         as_text("new", new)
         as_member("kdf", kdf, Kdf)
 
-        def rotate(token: str) -> Credential:
-            present = self._rest.configuration.read(token=token)
-            seed = seed_from(new, present.eid, kdf)
-            wanted = Credential(seed, eid=present.eid, role=Role.USER)
-            fields = rotation_fields(seed, spk=present.spk, nonce=present.nonce)
-
-            def write() -> Credential:
-                if not self._rest.configuration.write(fields, token=token).updated:
-                    raise HemProtocolError(f"{self._name}: the device says that it changed nothing")
-                return wanted
-
-            change = Change(
-                made="the passphrase was changed",
-                undone="the passphrase is still the old one",
-                see="log in with the new one; if that is refused, with the old one",
-                look=lambda: self._accepts(wanted),
-            )
-            try:
-                return settle(write, change)
-            except BaseException:
-                wanted.wipe()
-                raise
-
         try:
-            self._session.adopt(self._session.authorised(_CONFIG, rotate))
+            self._rotate(new, kdf)
         except HemOutcomeUnknown:
             self._session.forget()  # neither passphrase is known to be good
             raise
 
-    def _accepts(self, wanted: Credential) -> Credential | Literal[NotMade.NOT_MADE]:
+    def _rotate(self, new: str, kdf: Kdf, *, again: bool = True) -> None:
+        present = self._session.run(configuration.read().by(*_CONFIG))
+        login = self._session.challenge
+        seed = seed_from(new, present.eid, kdf)
+        wanted = Credential(seed, eid=present.eid, role=Role.USER)
+        fields = rotation_fields(seed, spk=present.spk, nonce=present.nonce)
+        change: Change[object] = Change(
+            made="the passphrase was changed",
+            undone="the passphrase is still the old one",
+            see="log in with the new one; if that is refused, with the old one",
+            look=lambda: self._accepts(wanted),
+        )
+        try:
+            self._session.run(configuration.rotate(fields), change)
+        except BaseException as error:
+            wanted.wipe()
+            restarted = isinstance(error, HemRequestRefused) and self._session.challenge is not login
+            if not (restarted and again):
+                raise
+            self._rotate(new, kdf, again=False)  # the nonce was of the boot before
+        else:
+            self._session.adopt(wanted)
+
+    def _accepts(self, wanted: Credential) -> Literal[NotMade.NOT_MADE] | None:
         """Whether the user's secret is ``wanted`` now; two logins at most."""
         if self._session.proves(wanted, "system:config"):
-            return wanted
+            return None
         former = self._session.credential
         if former is not None and former.role is Role.USER and not self._session.proves(former, _CONFIG[0]):
             raise HemAuthenticationError(f"{self._name}: neither the new passphrase nor the old is accepted")
@@ -209,23 +205,17 @@ class Administration:
         ``confirm`` must be the device's ``eid``, so that no other device is meant: ``ValueError``.
         """
 
-        def act(token: str) -> None:
-            present = self._rest.configuration.read(token=token)
-            if confirm != present.eid:
-                raise ValueError(f"confirm: {confirm!r} is not the eid of {self._name}, {present.eid!r}")
-            watch = Watch(self._rest, self._session, self._sleep)
-            settle(
-                _done(lambda: self._rest.configuration.wipe(token=token)),
-                Change(
-                    made="the device was wiped",
-                    undone="the device was not wiped",
-                    see="ask for its status when it is back: a wiped device is not initialised",
-                    look=watch.wiped,
-                ),
-            )
-
+        present = self._session.run(configuration.read().by(*_CONFIG))
+        if confirm != present.eid:
+            raise ValueError(f"confirm: {confirm!r} is not the eid of {self._name}, {present.eid!r}")
+        change: Change[bool | None] = Change(
+            made="the device was wiped",
+            undone="the device was not wiped",
+            see="ask for its status when it is back: a wiped device is not initialised",
+            look=Watch(self._session, self._sleep).wiped,
+        )
         try:
-            self._session.authorised(_CONFIG, act)
+            self._session.run(configuration.wipe(), change)
         except HemOutcomeUnknown:
             self._session.forget()
             raise
@@ -233,26 +223,23 @@ class Administration:
 
     def selftest(self) -> SelfTest:
         """Run all self-tests; some 5 s."""
-        return self._either(_ANY, lambda token: self._rest.system.selftest(token=token))
+        return self._either(system.selftest())
 
     def attestation(self) -> Attestation:
         """The secure element's identity. USB devices only."""
-        return self._either(_ANY, lambda token: self._rest.configuration.attestation(token=token))
+        return self._either(configuration.attestation())
 
     def reboot(self, *, wait: float = 0.0) -> Status | None:
         """Restart; all logins end and the clock is lost. With ``wait`` (s), until it answers again:
         its status; ``HemTimeout`` when it does not. A device takes 8 to 90 s."""
-        scopes = ("system:config", "system:upgrade", "system:shutdown")
-        watch = Watch(self._rest, self._session, self._sleep)
-        change: Change[bool] = Change(
+        watch = Watch(self._session, self._sleep)
+        change: Change[bool | None] = Change(
             made="the device has restarted",
             undone="the device has not restarted",
             see="its status tells how long it is up",
             look=watch.restarted,
         )
-        self._either(
-            scopes, lambda token: settle(_done(lambda: self._rest.system.reboot(token=token)), change)
-        )
+        self._either(system.reboot(), change)
         return self.await_device(wait) if wait else None
 
     def await_device(self, seconds: float) -> Status:
@@ -260,7 +247,7 @@ class Administration:
         deadline = time.monotonic() + seconds
         while True:
             try:
-                return self._rest.system.status()
+                return self._session.run(system.status())
             except HemConnectionError as error:
                 if time.monotonic() >= deadline:
                     raise HemTimeout(f"{self._name}: not back after {seconds:g} s: {error}") from error
@@ -268,38 +255,33 @@ class Administration:
 
     def shutdown(self) -> None:
         """Off until unplugged and plugged in again."""
-        scopes = ("system:config", "system:shutdown")
-        watch = Watch(self._rest, self._session, self._sleep)
-        change: Change[bool] = Change(
+        watch = Watch(self._session, self._sleep)
+        change: Change[bool | None] = Change(
             made="the device was shut down",
             undone="the device was not shut down: it still answers",
             see="look at the device",
             look=watch.stopped,
         )
-        self._session.authorised(
-            scopes, lambda token: settle(_done(lambda: self._rest.system.shutdown(token=token)), change)
-        )
+        self._session.run(system.shutdown(), change)
 
     def unlock_disk(self, disk: int, *, writable: bool = False) -> None:
         """Show disk 0 (plain) or 1 (encrypted) on USB. USB devices only."""
-        scope = (storage_scope(disk, writable=writable),)
-        self._disk(scope, self._rest.storage.unlock, disk, "rw" if writable else "ro")
+        self._disk(storage.unlock(disk, writable=writable), disk, "rw" if writable else "ro")
 
     def lock_disk(self, disk: int) -> None:
         """Take a disk away from USB."""
-        scopes = (storage_scope(disk), storage_scope(disk, writable=True))
-        self._disk(scopes, self._rest.storage.lock, disk, "-")
+        self._disk(storage.lock(disk), disk, "-")
 
-    def _disk(self, scopes: tuple[str, ...], act: Callable[..., None], disk: int, mode: str) -> None:
-        watch = Watch(self._rest, self._session, self._sleep)
-        change: Change[bool] = Change(
+    def _disk(self, call: Call[None], disk: int, mode: str) -> None:
+        watch = Watch(self._session, self._sleep)
+        change: Change[bool | None] = Change(
             made=f"disk {disk} is shown as {mode!r}",
             undone=f"disk {disk} is as it was",
             see="its status lists the disks",
             look=lambda: watch.shows(disk, mode),
             repeat=True,
         )
-        self._session.authorised(scopes, lambda token: settle(_done(lambda: act(token=token)), change))
+        self._session.run(call, change)
 
     def upgrade(
         self, image: Image, data: bytes, *, progress: Progress | None = None, timeout: float = 300.0
@@ -309,8 +291,7 @@ class Administration:
         ``progress(sent, all)`` is called while uploading. ``HemDeviceFault`` when the image is not
         accepted, ``HemTimeout`` when verifying takes longer than ``timeout`` seconds.
         """
-        api = self._rest.upgrade
-        arrived: Change[bool] = Change(
+        arrived: Change[None] = Change(
             made="the image arrived whole",
             undone="the image did not arrive",
             see="nothing is installed; upload it again",
@@ -318,13 +299,16 @@ class Administration:
             repeat=True,
         )
 
-        def upload(token: str | None) -> None:
-            settle(_done(lambda: api.upload(image, data, progress=progress, token=token)), arrived)
-
-        self._either(_UPGRADE, upload)
+        self._either(upgrade.upload(image, data, progress=progress), arrived)
+        asked_again: Change[UpgradeState] = Change(
+            made="the check goes on",
+            undone="the check does not go on",
+            see="nothing is installed; upload it again",
+            look=lambda: UpgradeState.RUNNING,
+        )
         deadline = time.monotonic() + timeout
         while True:
-            state = self._either(_UPGRADE, lambda token: self._checked(image, token))
+            state = self._either(upgrade.check(image), asked_again)
             if state is UpgradeState.VERIFIED:
                 break
             if state in (UpgradeState.BAD, UpgradeState.NOTHING):
@@ -333,60 +317,38 @@ class Administration:
                 raise HemTimeout(f"{self._name}: the image was not verified within {timeout:g} s")
             self._sleep(4.0)
         firmware = image is Image.FIRMWARE
-        watch = Watch(self._rest, self._session, self._sleep)
-        installed: Change[bool] = Change(
+        watch = Watch(self._session, self._sleep)
+        installed: Change[bool | None] = Change(
             made="the image was installed",
             undone="the image was not installed",
             see="compare the version it tells with the former one",
             look=watch.upgraded if firmware else self._dashboard_installed,
             repeat=not firmware,
         )
-        self._either(
-            _UPGRADE, lambda token: settle(_done(lambda: api.install(image, token=token)), installed)
-        )
-
-    def _checked(self, image: Image, token: str | None) -> UpgradeState:
-        """How the check goes; an answer that does not tell is asked for again."""
-        try:
-            return self._rest.upgrade.check(image, token=token)
-        except HemError as error:
-            if not in_doubt(error):
-                raise
-            _log.info("%s; asked again", error)
-            return UpgradeState.RUNNING
+        self._either(upgrade.install(image), installed)
 
     def _dashboard_installed(self) -> Literal[True, NotMade.NOT_MADE]:
         """A verified image waits until it is installed, and is gone then."""
-        state = self._either(_UPGRADE, lambda token: self._rest.upgrade.check(Image.DASHBOARD, token=token))
+        state = self._either(upgrade.check(Image.DASHBOARD))
         if state is UpgradeState.NOTHING:
             return True
         if state is UpgradeState.VERIFIED:
             return NOT_MADE
         raise HemDeviceFault(f"{self._name}: the state of the image is {state.name}")
 
-    def _either(self, scopes: tuple[str, ...], action: Callable[[str | None], T]) -> T:
+    def _either(self, call: Call[T], change: Change[T] | None = None) -> T:
         """With a login on an initialised device, without one on a factory-fresh one."""
         if not self._session.has_any_login:
             try:
-                fresh = not self._rest.system.status().initialized
+                fresh = not self._session.run(system.status()).initialized
             except HemError:
                 fresh = False
             if fresh:
-                return action(None)
-        return self._session.authorised(scopes, action)
+                call = call.by()
+        return self._session.run(call, change)
 
     def __repr__(self) -> str:
         return f"<Administration of {self._name}>"
-
-
-def _done(act: Callable[[], None]) -> Callable[[], bool]:
-    """An action without a result, as one whose result is that it was done."""
-
-    def done() -> bool:
-        act()
-        return True
-
-    return done
 
 
 def _holds(present: Configuration, name: str, value: object) -> bool:

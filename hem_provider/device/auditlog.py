@@ -15,14 +15,13 @@ from dataclasses import dataclass
 
 from hem_provider.device.login import LoginSession
 from hem_provider.errors import HemAnswerFault
-from hem_provider.rest.api import RestApi
+from hem_provider.rest import logger
 from hem_provider.rest.encoding import unb64
 
 __all__ = ["AuditLog", "Event", "LogRecord", "LogReport", "Result", "verify_log"]
 
 _FIELDS = 7
 _MAC = 16
-_READ = ("logger:get",)
 
 
 class Event(enum.IntEnum):
@@ -108,8 +107,7 @@ class AuditLog:
     """``hem.audit``. Takes a login with ``logger:get``, as user or master. Files are kept by USB
     devices only."""
 
-    def __init__(self, rest: RestApi, session: LoginSession) -> None:
-        self._rest = rest
+    def __init__(self, session: LoginSession) -> None:
         self._session = session
 
     def key(self) -> bytes:
@@ -121,7 +119,7 @@ class AuditLog:
         from cryptography.exceptions import InvalidSignature
         from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-        found = self._session.authorised(_READ, lambda token: self._rest.logger.key(token=token))
+        found = self._session.run(logger.key())
         try:
             Ed25519PublicKey.from_public_bytes(found.key).verify(found.signature, found.nonce)
         except (InvalidSignature, ValueError):
@@ -131,26 +129,23 @@ class AuditLog:
     def files(self) -> list[str]:
         """The ids of all files, oldest first. The last is being written and cannot be read yet."""
 
-        def pages(token: str) -> list[str]:
-            found: list[str] = []
-            while True:
-                ids, total = self._rest.logger.list(len(found), token=token)
-                found += ids
-                if not ids or len(found) >= total:
-                    return found
-
-        return self._session.authorised(_READ, pages)
+        found: list[str] = []
+        while True:
+            ids, total = self._session.run(logger.list_files(len(found)))
+            found += ids
+            if not ids or len(found) >= total:
+                return found
 
     def read(self, file_id: str) -> bytes:
         """One finished file, as it is."""
-        return self._session.authorised(_READ, lambda token: self._rest.logger.read(file_id, token=token))
+        return self._session.run(logger.read(file_id))
 
     def verify(self, file_id: str, *, key: bytes | None = None) -> LogReport:
         """Read and verify a file, under ``key`` or what the device says its key is."""
         return verify_log(self.read(file_id), self.key() if key is None else key)
 
     def __repr__(self) -> str:
-        return f"<AuditLog of {self._rest.channel.config.name}>"
+        return f"<AuditLog of {self._session.rest.channel.config.name}>"
 
 
 def verify_log(content: bytes, key: bytes) -> LogReport:

@@ -15,13 +15,15 @@ from datetime import datetime
 from typing import Any, Literal
 
 from hem_provider.config import DeviceConfig
+from hem_provider.device.checkin import check_in
 from hem_provider.device.login import LoginSession
 from hem_provider.device.watching import Watch
 from hem_provider.errors import HemAnswerFault, HemOperationFailed, HemTimeout, HemTLSError
+from hem_provider.rest import configuration, keymgmt, system
 from hem_provider.rest.api import RestApi
 from hem_provider.rest.configuration import ConfigurationChange
 from hem_provider.rest.encoding import b64, unb64
-from hem_provider.rest.settle import NOT_MADE, Change, NotMade, settle
+from hem_provider.rest.settle import NOT_MADE, Change, NotMade
 from hem_provider.rest.tls import spki_sha256
 
 __all__ = ["DeviceCertificate", "NewCertificate"]
@@ -29,7 +31,6 @@ __all__ = ["DeviceCertificate", "NewCertificate"]
 _log = logging.getLogger("hem_provider.device")
 
 _CONFIG = ("system:config",)
-_SEARCH = ("keymgmt:list", "keymgmt:search")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +46,7 @@ class DeviceCertificate:
     """``hem.certificate``. All methods take a login as user or master and end in a restart unless
     told otherwise."""
 
-    def __init__(self, rest: RestApi, session: LoginSession) -> None:
-        self._rest = rest
+    def __init__(self, session: LoginSession) -> None:
         self._session = session
         self._sleep: Callable[[float], None] = time.sleep
 
@@ -57,10 +57,10 @@ class DeviceCertificate:
         device; the login goes to whoever holds the key that the (verified) cloud's new
         certificate is for, and ``HemTLSError`` is raised for anybody else.
         """
-        config = self._rest.channel.config
+        config = self._session.rest.channel.config
         relaxed = RestApi(replace(config, insecure=True, ca_file=None, pin_sha256=None))
         try:
-            offered = relaxed.system.check_in().new_certificate
+            offered = check_in(LoginSession(relaxed)).new_certificate
         finally:
             relaxed.channel.close()
         if offered is None:
@@ -74,7 +74,7 @@ class DeviceCertificate:
         pinned = RestApi(_pinned_to(config, new.pin))
         session = self._session.over(pinned)
         try:
-            self._bring_in(pinned, session, {"crt": b64(offered)}, offered, reboot=reboot)
+            self._bring_in(session, {"crt": b64(offered)}, offered, reboot=reboot)
         finally:
             session.forget()
             pinned.channel.close()
@@ -83,12 +83,10 @@ class DeviceCertificate:
 
     def obtain_default(self, *, reboot: bool = True) -> NewCertificate:
         """Key and certificate for ``my.ence.do`` from the vendor's service. USB devices only."""
-        genuine = self._session.authorised(
-            _CONFIG, lambda token: self._rest.configuration.attestation(token=token)
-        ).genuine
+        genuine = self._session.run(configuration.attestation().by(*_CONFIG)).genuine
         if genuine is None:
             raise HemOperationFailed(f"{self._name}: the device cannot prove itself to the service")
-        return self._install(self._rest.domain.default_bundle(genuine), reboot)
+        return self._install(self._session.rest.domain.default_bundle(genuine), reboot)
 
     def obtain(
         self,
@@ -111,23 +109,18 @@ class DeviceCertificate:
             look=None,
             repeat=True,
         )
-        made = self._session.authorised(
-            _CONFIG,
-            lambda token: settle(
-                lambda: self._rest.configuration.write({"gen_csr": True}, token=token), asked
-            ),
-        )
+        made = self._session.run(configuration.write({"gen_csr": True}), asked)
         if made.csr is None:
             raise HemOperationFailed(f"{self._name}: the device gave no certificate request")
         requested = _requested(made.csr)
         wanted = {"csr": made.csr, "genuine": made.genuine, "ip": address, "cname": cname}
-        answer = self._rest.domain.request(
+        answer = self._session.rest.domain.request(
             prefix, {name: value for name, value in wanted.items() if value is not None}
         )
         deadline = time.monotonic() + timeout
         bundle = None if isinstance(answer, str) else answer
         while bundle is None:
-            bundle = self._rest.domain.result(str(answer), within=deadline - time.monotonic())
+            bundle = self._session.rest.domain.result(str(answer), within=deadline - time.monotonic())
             if bundle is None:
                 if time.monotonic() >= deadline:
                     raise HemTimeout(f"no certificate for {prefix!r} within {timeout:g} s")
@@ -136,7 +129,7 @@ class DeviceCertificate:
 
     @property
     def _name(self) -> str:
-        return self._rest.channel.config.name
+        return self._session.rest.channel.config.name
 
     def _install(
         self, bundle: Mapping[str, Any], reboot: bool, requested: str | None = None
@@ -146,58 +139,47 @@ class DeviceCertificate:
         new = _read(chain)
         if requested not in (None, new.pin):
             raise HemAnswerFault("the certificate service's certificate is for another key than requested")
-        self._bring_in(self._rest, self._session, dict(bundle), chain, reboot=reboot)
+        self._bring_in(self._session, dict(bundle), chain, reboot=reboot)
         return new
 
     def _bring_in(
-        self, rest: RestApi, session: LoginSession, bundle: Mapping[str, Any], chain: bytes, *, reboot: bool
+        self, session: LoginSession, bundle: Mapping[str, Any], chain: bytes, *, reboot: bool
     ) -> None:
         stored: Change[ConfigurationChange] = Change(
             made="the certificate was stored",
             undone="the certificate was not stored",
             see="installing it again does no harm",
-            look=lambda: _stored(rest, session, chain[: _der_length(chain)]),
+            look=lambda: _stored(session, chain[: _der_length(chain)]),
             repeat=True,
         )
-        session.authorised(
-            _CONFIG,
-            lambda token: settle(lambda: rest.configuration.write({"tls": bundle}, token=token), stored),
-        )
+        session.run(configuration.write({"tls": bundle}), stored)
         if not reboot:
             return
-        watch = Watch(rest, session, self._sleep)
-        restarted: Change[bool] = Change(
+        watch = Watch(session, self._sleep)
+        restarted: Change[bool | None] = Change(
             made="the device has restarted",
             undone="the new certificate is stored, but the device has not restarted",
             see="the new certificate is stored; it is in force after a restart",
             look=watch.restarted,
         )
-
-        def restart(token: str) -> bool:
-            rest.system.reboot(token=token)
-            return True
-
-        session.authorised(_CONFIG, lambda token: settle(lambda: restart(token), restarted))
+        session.run(system.reboot().by(*_CONFIG), restarted)
 
     def __repr__(self) -> str:
         return f"<DeviceCertificate of {self._name}>"
 
 
-def _stored(
-    rest: RestApi, session: LoginSession, leaf: bytes
-) -> ConfigurationChange | Literal[NotMade.NOT_MADE]:
+def _stored(session: LoginSession, leaf: bytes) -> ConfigurationChange | Literal[NotMade.NOT_MADE]:
     """Whether the device's records hold this certificate. The master may not see them."""
-    hostname = session.authorised(_CONFIG, lambda token: rest.configuration.read(token=token)).hostname
-    needle = f"DNS:{hostname}".encode()
-    page = session.authorised(_SEARCH, lambda token: rest.keymgmt.search(needle, token=token))
+    hostname = session.run(configuration.read().by(*_CONFIG)).hostname
+    page = session.run(keymgmt.search(f"DNS:{hostname}".encode()))
     for record in page.records:
-        if "CERT" in record.type.split(",") and _der_of(rest, session, record.kid).startswith(leaf):
+        if "CERT" in record.type.split(",") and _der_of(session, record.kid).startswith(leaf):
             return ConfigurationChange(updated=True, reboot_required=True, csr=None, genuine=None)
     return NOT_MADE
 
 
-def _der_of(rest: RestApi, session: LoginSession, kid: str) -> bytes:
-    return session.authorised(("keymgmt:get",), lambda token: rest.keymgmt.get(kid, token=token)).der or b""
+def _der_of(session: LoginSession, kid: str) -> bytes:
+    return session.run(keymgmt.get(kid).by("keymgmt:get")).der or b""
 
 
 def _pinned_to(config: DeviceConfig, pin: str) -> DeviceConfig:

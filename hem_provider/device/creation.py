@@ -6,7 +6,7 @@ the answer does not tell, the mark is looked for (device API §20.4).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,16 +17,12 @@ from hem_provider.device.usage import check_limits, default_usage, device_mode, 
 from hem_provider.errors import HemAnswerFault, HemAuthenticationError, HemOperationFailed
 from hem_provider.keytypes import KEY_TYPES, Family, KeyType, parse_attributes
 from hem_provider.publickeys import kid_of
-from hem_provider.rest.api import RestApi
+from hem_provider.rest import keymgmt
+from hem_provider.rest.call import Call
 from hem_provider.rest.keymgmt import KeyRecord, Page, check_label
-from hem_provider.rest.settle import NOT_MADE, Change, NotMade, settle
+from hem_provider.rest.settle import NOT_MADE, Change, NotMade
 
 __all__ = ["KeyMaker", "NewKey", "key_type_named", "kid_of"]
-
-_SEARCH = ("keymgmt:list", "keymgmt:search")
-_GENERATE = ("keymgmt:gen",)
-_DERIVE = ("keymgmt:gen", "keymgmt:derive")
-_IMPORT = ("keymgmt:imp",)
 
 #: What a listing shows for families without a choice (device API §11.1).
 _FIXED = {
@@ -74,10 +70,10 @@ def key_type_named(name: str) -> KeyType:
 class KeyMaker:
     """One method per way. All values are checked before any request."""
 
-    def __init__(self, rest: RestApi, session: LoginSession) -> None:
-        self._rest = rest
+    def __init__(self, session: LoginSession) -> None:
         self._session = session
-        self._name = rest.channel.config.name
+        self._name = session.rest.channel.config.name
+        self._limits = session.rest.channel.limits
 
     def create(
         self,
@@ -90,15 +86,8 @@ class KeyMaker:
         """See ``KeyInventory.create``."""
         wish = _wish(key_type_named(type), label, usage, application_id, limits)
 
-        tokens = ",".join(_generated(wish.key_type, wish.mode))
-
-        def make(token: str) -> NewKey:
-            kid = self._rest.keymgmt.create(
-                type=type, label=label, mode=wish.mode, descr=wish.descr, token=token
-            )
-            return NewKey(kid, label, wish.descr, tokens)
-
-        return self._settled(_GENERATE, make, wish)
+        call = keymgmt.create(type=type, label=label, mode=wish.mode, descr=wish.descr, limits=self._limits)
+        return self._made(call, wish, ",".join(_generated(wish.key_type, wish.mode)))
 
     def derive(
         self,
@@ -115,13 +104,10 @@ class KeyMaker:
         if wish.key_type.family in (Family.MLKEM, Family.MLDSA):
             raise ValueError(f"type: {type!r} cannot be derived; accepted: all but ML-KEM and ML-DSA")
 
-        def make(token: str) -> NewKey:
-            made = self._rest.keymgmt.derive(
-                kid, type=type, label=label, peer=peer, mode=wish.mode, descr=wish.descr, token=token
-            )
-            return NewKey(made, label, wish.descr)
-
-        made = self._settled(_DERIVE, make, wish)
+        call = keymgmt.derive(
+            kid, type=type, label=label, peer=peer, mode=wish.mode, descr=wish.descr, limits=self._limits
+        )
+        made = self._made(call, wish)
         if made.kid == kid:  # what the device answers for a type it does not know
             raise HemOperationFailed(f"{self._name}: the device does not derive keys of type {type}")
         return made
@@ -143,19 +129,16 @@ class KeyMaker:
 
         kept = [each for each in _generated(wish.key_type, wish.mode) if each not in ("ATT", "PKEY")]
 
-        def store(token: str) -> NewKey:
-            kid = self._rest.keymgmt.import_public(
-                public, type=type, label=label, mode=wish.mode, descr=wish.descr, token=token
-            )
-            return NewKey(kid, label, wish.descr, ",".join(kept))
-
+        call = keymgmt.import_public(
+            public, type=type, label=label, mode=wish.mode, descr=wish.descr, limits=self._limits
+        )
         # A public key is stored once, whatever asks for it how often.
-        return self._settled(_IMPORT, store, wish, repeat=True)
+        return self._made(call, wish, ",".join(kept), repeat=True)
 
-    def _settled(
-        self, scopes: tuple[str, ...], make: Callable[[str], NewKey], wish: _Wish, *, repeat: bool = False
+    def _made(
+        self, call: Call[str], wish: _Wish, attributes: str | None = None, *, repeat: bool = False
     ) -> NewKey:
-        change = Change(
+        change: Change[str | KeyRecord] = Change(
             made="the key was made",
             undone="no key was made",
             see=f"when {self._name} is back, look for a key {wish.label!r} with the creation mark "
@@ -163,9 +146,12 @@ class KeyMaker:
             look=lambda: self._look(wish),
             repeat=repeat,
         )
-        return self._session.authorised(scopes, lambda token: settle(lambda: make(token), change))
+        made: str | KeyRecord = self._session.run(call, change)
+        if isinstance(made, KeyRecord):
+            return NewKey(made.kid, wish.label, wish.descr, record=made)
+        return NewKey(made, wish.label, wish.descr, attributes)
 
-    def _look(self, wish: _Wish) -> NewKey | Literal[NotMade.NOT_MADE]:
+    def _look(self, wish: _Wish) -> KeyRecord | Literal[NotMade.NOT_MADE]:
         prefix = wish.description.search_prefix()
         for record in self._search(prefix).records:
             if not record.descr.startswith(prefix):
@@ -174,19 +160,17 @@ class KeyMaker:
                 raise HemAnswerFault(
                     f"{self._name}: {wish.key_type.name} was asked for, {record.type!r} is there"
                 )
-            return NewKey(record.kid, wish.label, wish.descr, record=record)
+            return record
         return NOT_MADE
 
     def _search(self, prefix: bytes) -> Page:
-        def search(token: str | None) -> Page:
-            return self._rest.keymgmt.search(prefix, token=token)
-
-        if not self._session.holds(_SEARCH):
+        call = keymgmt.search(prefix)
+        if not self._session.holds(call.scopes):
             try:
-                return search(None)
+                return self._session.run(keymgmt.search_anonymously(prefix))
             except HemAuthenticationError:  # not allowed on this device
                 pass
-        return self._session.authorised(_SEARCH, search)
+        return self._session.run(call)
 
 
 def _wish(

@@ -17,16 +17,20 @@ from hem_provider.config import DeviceConfig, device_from_url, load_config
 from hem_provider.device.administration import Administration
 from hem_provider.device.auditlog import AuditLog
 from hem_provider.device.certificate import DeviceCertificate
+from hem_provider.device.checkin import check_in
 from hem_provider.device.inventory import KeyInventory
 from hem_provider.device.key import Key
 from hem_provider.device.login import LoginSession
 from hem_provider.device.operations import Operations
 from hem_provider.device.phones import Phones
 from hem_provider.errors import HemOperationFailed
+from hem_provider.rest import symmetric, system
 from hem_provider.rest.api import RestApi
+from hem_provider.rest.call import Call
 from hem_provider.rest.channel import Statistics
 from hem_provider.rest.credential import Role
 from hem_provider.rest.kdf import Kdf
+from hem_provider.rest.limits import FirmwareLimits
 from hem_provider.rest.symmetric import Encrypted
 from hem_provider.rest.system import CheckInResult, Status, Version
 
@@ -71,17 +75,22 @@ class Hem:
         as_member("kdf", kdf, Kdf)
         self.rest = RestApi(config)
         self.session = LoginSession(self.rest, passphrase=passphrase, kdf=kdf)
-        self.operations = Operations(self.rest, self.session)
-        self.admin = Administration(self.rest, self.session)
-        self.audit = AuditLog(self.rest, self.session)
-        self.certificate = DeviceCertificate(self.rest, self.session)
-        self.phones = Phones(self.rest, self.session)
-        self.keys = KeyInventory(self.rest, self.session, self.operations)
+        self.operations = Operations(self.session)
+        self.admin = Administration(self.session)
+        self.audit = AuditLog(self.session)
+        self.certificate = DeviceCertificate(self.session)
+        self.phones = Phones(self.session)
+        self.keys = KeyInventory(self.session, self.operations)
 
     @property
     def statistics(self) -> Statistics:
         """Requests and logins since construction."""
         return self.rest.channel.statistics
+
+    @property
+    def limits(self) -> FirmwareLimits:
+        """What the device's firmware takes at most. No I/O."""
+        return self.rest.channel.limits
 
     @property
     def is_emulator(self) -> bool:
@@ -140,15 +149,15 @@ class Hem:
 
     def status(self) -> Status:
         """The device's state; no login."""
-        return self.rest.system.status()
+        return self.session.run(system.status())
 
     def version(self) -> Version:
         """Hardware and firmware; no login."""
-        return self.rest.system.version()
+        return self.session.run(system.version())
 
     def check_in(self) -> CheckInResult:
         """Set the device's clock by way of its cloud service; needs the internet, no login."""
-        return self.rest.system.check_in()
+        return check_in(self.session)
 
     def sign(self, kid: str, message: bytes, algorithm: str, *, context: bytes | None = None) -> bytes:
         """Sign 1…2048 bytes. The signature in device form: DER for ECDSA, raw for EdDSA.
@@ -198,13 +207,16 @@ class Hem:
         ``peer`` (as for ``ecdh``) the key is derived from the secret agreed with it, apart for
         each ``context`` of up to 64 bytes (§13.7).
         """
-        return self.operations.symmetric.encrypt(
-            kid,
-            as_bytes("data", data),
-            algorithm,
-            aad=optional_bytes("aad", aad),
-            peer=peer,
-            context=optional_bytes("context", context),
+        return self.operations.run(
+            symmetric.encrypt(
+                kid,
+                as_bytes("data", data),
+                algorithm,
+                aad=optional_bytes("aad", aad),
+                peer=peer,
+                context=optional_bytes("context", context),
+                limits=self.limits,
+            )
         )
 
     def decrypt(
@@ -220,7 +232,7 @@ class Hem:
         context: bytes | None = None,
     ) -> bytes:
         """Decrypt up to 2064 bytes. ``HemOperationFailed`` when the device rejects tag or padding."""
-        clear = self.operations.symmetric.decrypt(
+        call = symmetric.decrypt(
             kid,
             as_bytes("data", data),
             algorithm,
@@ -229,8 +241,9 @@ class Hem:
             aad=optional_bytes("aad", aad),
             peer=peer,
             context=optional_bytes("context", context),
+            limits=self.limits,
         )
-        return self._accepted(kid, clear, f"decrypt with {algorithm}: tag, padding or key type is wrong")
+        return self._accepted(call, f"decrypt with {algorithm}: tag, padding or key type is wrong")
 
     def wrap(
         self,
@@ -244,13 +257,16 @@ class Hem:
     ) -> bytes:
         """Wrap 16…2048 bytes (a multiple of 8) by RFC 3394 with ``AES{128,192,256}``; ``icv``: 8
         bytes in place of the standard integrity value. Stored keys cannot be wrapped."""
-        return self.operations.symmetric.wrap(
-            kid,
-            as_bytes("data", data),
-            algorithm,
-            icv=optional_bytes("icv", icv),
-            peer=peer,
-            context=optional_bytes("context", context),
+        return self.operations.run(
+            symmetric.wrap(
+                kid,
+                as_bytes("data", data),
+                algorithm,
+                icv=optional_bytes("icv", icv),
+                peer=peer,
+                context=optional_bytes("context", context),
+                limits=self.limits,
+            )
         )
 
     def unwrap(
@@ -264,22 +280,25 @@ class Hem:
         context: bytes | None = None,
     ) -> bytes:
         """Unwrap 24…2056 bytes. ``HemOperationFailed`` when the integrity value does not match."""
-        clear = self.operations.symmetric.unwrap(
+        call = symmetric.unwrap(
             kid,
             as_bytes("data", data),
             algorithm,
             icv=optional_bytes("icv", icv),
             peer=peer,
             context=optional_bytes("context", context),
+            limits=self.limits,
         )
-        return self._accepted(kid, clear, f"unwrap with {algorithm}: integrity value or key type is wrong")
+        return self._accepted(call, f"unwrap with {algorithm}: integrity value or key type is wrong")
 
     def hmac(
         self, kid: str, data: bytes, *, algorithm: str | None = None, peer: bytes | str | None = None
     ) -> bytes:
         """HMAC of 1…2048 bytes. A stored key has its digest in its type; with ``peer`` the raw
         secret agreed is the key, and ``algorithm`` (``SHA2-256`` … ``SHA3-512``) the digest."""
-        return self.operations.symmetric.hmac(kid, as_bytes("data", data), algorithm=algorithm, peer=peer)
+        return self.operations.run(
+            symmetric.hmac(kid, as_bytes("data", data), algorithm=algorithm, peer=peer, limits=self.limits)
+        )
 
     def hmac_verify(
         self,
@@ -291,11 +310,17 @@ class Hem:
         peer: bytes | str | None = None,
     ) -> bool:
         """Verify an HMAC on the device; ``HemKeyNotFound`` when there is no such key."""
-        valid = self.operations.symmetric.hmac_verify(
-            kid, as_bytes("data", data), as_bytes("mac", mac), algorithm=algorithm, peer=peer
+        call = symmetric.hmac_verify(
+            kid,
+            as_bytes("data", data),
+            as_bytes("mac", mac),
+            algorithm=algorithm,
+            peer=peer,
+            limits=self.limits,
         )
+        valid = self.operations.run(call)
         if not valid:
-            self.operations.symmetric.confirm(kid)
+            self.operations.fetch(call.kid)
         return valid
 
     def close(self) -> None:
@@ -310,10 +335,11 @@ class Hem:
     ) -> None:
         self.close()
 
-    def _accepted(self, kid: str, result: bytes | None, what: str) -> bytes:
+    def _accepted(self, call: Call[bytes | None], what: str) -> bytes:
+        result = self.operations.run(call)
         if result is None:
-            self.operations.symmetric.confirm(kid)
-            raise HemOperationFailed(f"{self.config.name}: key {kid} is there but does not {what}")
+            self.operations.fetch(call.kid)
+            raise HemOperationFailed(f"{self.config.name}: key {call.kid} is there but does not {what}")
         return result
 
     def __repr__(self) -> str:

@@ -28,15 +28,13 @@ from hem_provider.errors import (
     HemKeyNotFound,
     HemOperationFailed,
 )
-from hem_provider.rest.api import RestApi
+from hem_provider.rest import keymgmt
 from hem_provider.rest.keymgmt import PAGE, KeyRecord, check_kid, check_label
-from hem_provider.rest.settle import NOT_MADE, Change, NotMade, settle
+from hem_provider.rest.settle import NOT_MADE, Change, NotMade
 
 __all__ = ["KeyInventory"]
 
 _LIST_SCOPE = "keymgmt:list"
-_UPDATE = ("keymgmt:upd",)
-_DELETE = ("keymgmt:del",)
 _SEE_LISTING = "list the device's keys when it is back"
 #: With more keys of ours than this, a login and a listing are cheaper than anonymous searches.
 _MOST_ANONYMOUS = 2 * PAGE
@@ -50,11 +48,11 @@ class KeyInventory:
     label no pattern of ``key_filter`` matches. ``get`` finds every key.
     """
 
-    def __init__(self, rest: RestApi, session: LoginSession, operations: Operations) -> None:
-        self._rest = rest
+    def __init__(self, session: LoginSession, operations: Operations) -> None:
+        self._config = session.rest.channel.config
         self._operations = operations
-        self._maker = KeyMaker(rest, session)
-        self._listing = Listing(rest, session, operations)
+        self._maker = KeyMaker(session)
+        self._listing = Listing(session, operations)
         self._session = session
 
     def create(
@@ -154,21 +152,18 @@ class KeyInventory:
             ).pack()
         text = known.label if label is None else label
 
-        def write(token: str) -> bool:
-            self._rest.keymgmt.update(known.kid, label=text, descr=descr, token=token)
-            return True
-
-        def look() -> bool | Literal[NotMade.NOT_MADE]:
+        def look() -> Literal[NotMade.NOT_MADE] | None:
             record = self._listing.read(known.kid, descr)
             if record is None:
                 raise HemKeyNotFound(f"{self._name}: no key {known.kid}; it was deleted")
-            return True if (record.label, record.descr) == (text, descr) else NOT_MADE
+            return None if (record.label, record.descr) == (text, descr) else NOT_MADE
 
         change = Change(
             "the key was changed", f"key {known.kid} is as it was", _SEE_LISTING, look, repeat=True
         )
         with self._doubts_forget(known):
-            self._session.authorised(_UPDATE, lambda token: settle(lambda: write(token), change))
+            limits = self._session.rest.channel.limits
+            self._session.run(keymgmt.update(known.kid, label=text, descr=descr, limits=limits), change)
         self._listing.cache.forget_listing()
         known.renamed(text, descr)
         return known
@@ -273,7 +268,7 @@ class KeyInventory:
         found: list[Key] = []
         offset: int | None = 0
         while offset is not None:
-            page = self._rest.keymgmt.search(PREFIX, offset=offset, token=None)
+            page = self._session.run(keymgmt.search_anonymously(PREFIX, offset=offset))
             found += self._listing.absorb(page)
             offset = page.next
         return found
@@ -282,21 +277,17 @@ class KeyInventory:
         """Destroy a key, for good. ``HemKeyNotFound`` when there is none."""
         kid = _kid(key)
 
-        def destroy(token: str) -> bool:
-            self._rest.keymgmt.delete(kid, token=token)
-            return True
-
-        def look() -> bool | Literal[NotMade.NOT_MADE]:
+        def look() -> Literal[NotMade.NOT_MADE] | None:
             try:
                 self._operations.fetch(kid)
             except HemKeyNotFound:
-                return True
+                return None
             return NOT_MADE
 
         change = Change("the key was deleted", f"key {kid} is there still", _SEE_LISTING, look, repeat=True)
         with self._doubts_forget():
             try:
-                self._session.authorised(_DELETE, lambda token: settle(lambda: destroy(token), change))
+                self._session.run(keymgmt.delete(kid), change)
             except HemKeyNotFound:
                 self._listing.forget(kid)
                 raise
@@ -318,11 +309,11 @@ class KeyInventory:
             raise
 
     def _shown(self, key: Key) -> bool:
-        hidden = key.hidden and not self._rest.channel.config.show_hidden
+        hidden = key.hidden and not self._config.show_hidden
         return not hidden and self._label_shown(key.label)
 
     def _label_shown(self, label: str) -> bool:
-        patterns = self._rest.channel.config.key_filter
+        patterns = self._config.key_filter
         return not patterns or any(fnmatchcase(label, each) for each in patterns)
 
     def __getitem__(self, kid: str) -> Key:
@@ -344,7 +335,7 @@ class KeyInventory:
 
     @property
     def _name(self) -> str:
-        return self._rest.channel.config.name
+        return self._config.name
 
     def _find_anonymously(
         self, label: str | None, type: str | None, application_id: bytes | None

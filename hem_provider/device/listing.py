@@ -14,7 +14,7 @@ from hem_provider.device.operations import Operations
 from hem_provider.device.verification import KnownKey
 from hem_provider.errors import HemAnswerFault, HemAuthenticationError, HemKeyNotFound
 from hem_provider.keytypes import parse_attributes
-from hem_provider.rest.api import RestApi
+from hem_provider.rest import keymgmt
 from hem_provider.rest.keymgmt import KeyRecord, Page
 from hem_provider.rest.perprocess import PerProcess
 
@@ -23,7 +23,6 @@ __all__ = ["Listing"]
 #: Longest text that every firmware can search for, in bytes; ``descr`` may be longer (device API §24).
 _MAX_NEEDLE = 64
 _LIST = ("keymgmt:list",)
-_SEARCH = ("keymgmt:list", "keymgmt:search")
 
 
 class Listing:
@@ -33,8 +32,8 @@ class Listing:
     changed is taken from there, the rest is asked for when it is needed.
     """
 
-    def __init__(self, rest: RestApi, session: LoginSession, operations: Operations) -> None:
-        self._rest = rest
+    def __init__(self, session: LoginSession, operations: Operations) -> None:
+        self._config = session.rest.channel.config
         self._session = session
         self._operations = operations
         self._lock: PerProcess[threading.RLock] = PerProcess(threading.RLock)
@@ -42,7 +41,7 @@ class Listing:
         self._order: list[str] = []
         self._placed: set[str] = set()  # the same, to ask
         self._next: int | None = 0  # where the listing goes on; None when it is complete
-        self.cache = DiskCache(rest.channel.config.url)
+        self.cache = DiskCache(self._config.url)
         operations.known = self._known
         operations.gone = self.forget
         session.note_need = self._note_need
@@ -58,7 +57,7 @@ class Listing:
         mine, theirs = self._session.challenge, other._session.challenge
         if mine is not None and theirs is not None:
             return mine.eid == theirs.eid
-        return self._rest.channel.config.url == other._rest.channel.config.url
+        return self._config.url == other._config.url
 
     def known(self, kid: str) -> Key | None:
         """The key with this KID, if it was met."""
@@ -137,7 +136,7 @@ class Listing:
         record = self.read(key.kid, key.known_descr or b"")
         if record is None:
             self.forget(key.kid)
-            raise HemKeyNotFound(f"{self._rest.channel.config.name}: no key {key.kid}; it was deleted")
+            raise HemKeyNotFound(f"{self._config.name}: no key {key.kid}; it was deleted")
         key.learn(record)  # it need not be the one kept here: what was listed may have been forgotten
 
     def read(self, kid: str, descr: bytes) -> KeyRecord | None:
@@ -207,18 +206,16 @@ class Listing:
         return True
 
     def _fetch(self, offset: int) -> Page:
-        return self._session.authorised(_LIST, lambda token: self._rest.keymgmt.list(offset, token=token))
+        return self._session.run(keymgmt.list_keys(offset))
 
     def _search(self, descr: bytes) -> Page:
-        def look(token: str | None) -> Page:
-            return self._rest.keymgmt.search(descr, ends=True, token=token)
-
-        if not self._session.holds(_SEARCH):
+        call = keymgmt.search(descr, ends=True)
+        if not self._session.holds(call.scopes):
             try:
-                return look(None)
+                return self._session.run(keymgmt.search_anonymously(descr, ends=True))
             except HemAuthenticationError:  # not allowed on this device
                 pass
-        return self._session.authorised(_SEARCH, look)
+        return self._session.run(call)
 
     def _place(self, keys: list[Key]) -> None:
         for key in keys:

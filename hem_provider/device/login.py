@@ -1,24 +1,22 @@
-"""One device's login: credential, tokens, and the recoveries of device API §20.3.
-
-Each recovery is tried at most once per operation and is logged:
-
-* challenge or login says the clock is unset: check in, again;
-* login refused while the clocks differ by more than a minute: check in, again;
-* login refused on a challenge kept from earlier: a new challenge, again;
-* a token refused: the device restarted, or the token died early: log in, again.
-"""
+"""One device's login, and the one way to run a call: its token, the device's turn, its deadline, and the
+cures of ``RECOVERIES``, each at most once per operation."""
 
 from __future__ import annotations
 
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from typing import TypeVar
 
 from hem_provider.config import read_passphrase
 from hem_provider.config.passphrase import doubt
+from hem_provider.device.checkin import check_in
 from hem_provider.device.mobile import MobileLogin
+from hem_provider.device.recoveries import Authorised, Cures, Proof, Sending
 from hem_provider.device.tokens import TokenCache
 from hem_provider.errors import (
     HemAnswerFault,
@@ -26,14 +24,20 @@ from hem_provider.errors import (
     HemClockError,
     HemConnectionError,
     HemDeviceFault,
+    HemError,
     HemLoginRequired,
     HemNotInitialized,
+    HemTimeout,
 )
+from hem_provider.rest import auth, system
 from hem_provider.rest.api import RestApi
 from hem_provider.rest.auth import Bearer, Challenge, bearer_from
+from hem_provider.rest.call import Call
 from hem_provider.rest.credential import Credential, Role
 from hem_provider.rest.kdf import Kdf, master_kdfs, seed_from
 from hem_provider.rest.perprocess import PerProcess
+from hem_provider.rest.settle import Change, settle
+from hem_provider.rest.wire import ConnectionLostError
 
 __all__ = ["LoginSession"]
 
@@ -45,18 +49,17 @@ T = TypeVar("T")
 LIFETIME = 8 * 3600
 #: A challenge is good for 60 s on the device; one older than this is not begun with.
 _KEEP_CHALLENGE = 50.0
-#: Clocks further apart than this are a reason for a refused login, in seconds.
-_DRIFT = 60.0
 
 
 class LoginSession:
     """Safe for threads; one login at a time. Works on in a child after ``fork``."""
 
     def __init__(self, rest: RestApi, *, passphrase: str | None = None, kdf: Kdf = Kdf.PBKDF2) -> None:
-        self._rest = rest
-        self._kdf = kdf
-        self.mobile = MobileLogin(rest)
+        self.rest = rest
+        self._channel = rest.channel
         self._config = rest.channel.config
+        self._kdf = kdf
+        self.mobile = MobileLogin(self)
         self._passphrase = passphrase  # until the first challenge tells the eid it is for
         self._credential: Credential | None = None
         self._tokens = TokenCache()
@@ -84,30 +87,66 @@ class LoginSession:
 
     def probe(self) -> Challenge:
         """Fetch a challenge (one call) and keep it for the next login."""
-        challenge = self._seen(self._rest.auth.challenge())
+        challenge = self._new_challenge()
         self._keep_for_later(challenge)
         return challenge
 
-    def authorised(self, scopes: Sequence[str], action: Callable[[str], T]) -> T:
-        """Run ``action`` with a token for any of ``scopes``; log in for the first if none is kept.
+    def run(self, call: Call[T], change: Change[T] | None = None) -> T:
+        """Make a call; its value. With a token for any of its scopes: for the first, by a login, if none
+        is kept. ``change``: what it changes on the device, to be looked at where the answer does not tell.
 
-        A 401 is followed by one login and one repetition: it is decided before the device does
-        anything. A device fault is explained by asking for the status.
+        Raises what the endpoint says; a device fault is explained by asking for the status.
         """
+        scopes = call.scopes
         if self._logged_in_ahead and len(scopes) == 1:  # what one scope alone is good for
             self._logged_in_ahead = not self.note_need(scopes[0])
+        cures = Cures()
         try:
-            bearer = self._tokens.find(scopes) or self._acquire(scopes)
-            try:
-                return action(bearer.text)
-            except HemAuthenticationError:
-                self._tokens.drop(bearer)
-                _log.info("%s: a token is refused; logging in again", self._config.name)
-                return action(self._acquire(scopes).text)
+            while True:
+                bearer = self.bearer(scopes) if scopes else None
+                try:
+                    if change is None:
+                        return self.carry(call, bearer)
+                    return settle(partial(self.carry, call, bearer), change)
+                except HemAuthenticationError as refused:
+                    if bearer is None or not cures.help(
+                        Authorised(self._config.name, self._tokens, bearer), refused
+                    ):
+                        raise
         except (HemNotInitialized, HemAnswerFault):
             raise
         except HemDeviceFault as fault:
+            if not scopes:
+                raise
             raise self._explained(fault) from fault
+
+    def carry(self, call: Call[T], bearer: Bearer | None) -> T:
+        """Make a call with this very token, or without any; its value."""
+        channel = self._channel
+        request = channel.request(call, None if bearer is None else bearer.text)
+        channel.statistics.logins += call.is_login
+        try:
+            with channel.turn(request):
+                request = replace(request, ends=time.monotonic() + request.limit.seconds)
+                cures = None
+                while True:
+                    try:
+                        reply = channel.send(request)
+                        break
+                    except HemConnectionError as error:
+                        cures = cures or Cures()
+                        if not cures.help(Sending(channel, request), error):
+                            raise
+        except (ConnectionLostError, HemTimeout):
+            if call.lost is None:
+                raise
+            self.carry(system.status(), None)
+            return call.lost
+        return channel.read(call, reply)
+
+    def bearer(self, scopes: Sequence[str]) -> Bearer:
+        """A live token for one of ``scopes``, for the first by a login if none is kept."""
+        return self._tokens.find(scopes) or self._acquire(scopes)
 
     def login(self, passphrase: str | None, *, role: Role, scope: str, kdf: Kdf | None = None) -> None:
         """Prove a credential now and keep it with the token for ``scope``.
@@ -288,41 +327,30 @@ class LoginSession:
     def _prove(
         self, scope: str, credential_for: Callable[[str], Credential]
     ) -> tuple[Challenge, Bearer, Credential]:
-        """Challenge and proof, with each cure tried at most once."""
-        may_check_in = True
+        """Challenge and proof."""
         challenge, kept = self._take_challenge()
+        proof = Proof(challenge, kept, self._new_challenge, self._keep_for_later, self._check_in)
+        cures = Cures()
         while True:
             try:
-                if challenge is None:
-                    challenge = self._seen(self._rest.auth.challenge())
-                credential = credential_for(challenge.eid)
-                bearer = self._rest.auth.login(challenge, credential, scope=scope, lifetime=LIFETIME)
-            except HemClockError:
-                if not may_check_in:
-                    raise
-                self._check_in("the device's clock is not set")
-                may_check_in, challenge, kept = False, None, False
+                if proof.challenge is None:
+                    proof.challenge = self._new_challenge()
+                challenge = proof.challenge
+                credential = proof.credential = credential_for(challenge.eid)
+                limits = self._channel.limits
+                bearer = self.run(
+                    auth.login(challenge, credential, scope=scope, lifetime=LIFETIME, limits=limits)
+                )
             except HemLoginRequired:
-                self._keep_for_later(challenge)  # not used up: good for the login that follows
+                self._keep_for_later(proof.challenge)  # not used up: good for the login that follows
                 raise
-            except HemAuthenticationError as refused:
-                if challenge is None:
+            except HemError as error:
+                if cures.help(proof, error):
+                    continue
+                if not isinstance(error, HemAuthenticationError) or proof.challenge is None:
                     raise
-                if kept:  # perhaps the device restarted since, or somebody set its clock
-                    again = self._seen(self._rest.auth.challenge())
-                    still_good = again.follows(challenge)
-                    kept, challenge = False, again
-                    if not still_good:
-                        continue
-                    self._keep_for_later(challenge)  # not used up: good for the next try
-                if credential.doubt:
-                    refused = HemAuthenticationError(f"{refused}; {credential.doubt}")
-                if abs(challenge.offset) <= _DRIFT or not may_check_in:
-                    raise refused from None
-                self._check_in(f"login refused and the clocks differ by {challenge.offset:.0f} s", refused)
-                may_check_in, challenge = False, None
-            else:
-                return challenge, bearer, credential
+                raise proof.told(error) from None
+            return challenge, bearer, credential
 
     def _take_challenge(self) -> tuple[Challenge | None, bool]:
         kept, self._kept = self._kept, None
@@ -334,10 +362,10 @@ class LoginSession:
         # Its nonce works once: a child must not use it beside its parent.
         self._kept = None if challenge is None else (os.getpid(), challenge)
 
-    def _check_in(self, reason: str, refused: HemAuthenticationError | None = None) -> None:
+    def _check_in(self, reason: str, refused: HemAuthenticationError | None) -> None:
         _log.warning("%s: %s; checking in", self._config.name, reason)
         try:
-            self._rest.system.check_in()
+            check_in(self)
         except (HemConnectionError, HemClockError) as error:
             if refused is not None:  # most likely the passphrase is wrong after all
                 raise HemAuthenticationError(
@@ -345,14 +373,15 @@ class LoginSession:
                 ) from error
             raise HemClockError(f"{self._config.name}: {reason}, and the check-in failed: {error}") from error
 
-    def _seen(self, challenge: Challenge) -> Challenge:
+    def _new_challenge(self) -> Challenge:
+        challenge = self.run(auth.challenge())
         self.challenge = challenge
         self._tokens.seen_boot(challenge.spk)
         return challenge
 
     def _explained(self, fault: HemDeviceFault) -> HemDeviceFault:
         try:
-            status = self._rest.system.status()
+            status = self.run(system.status())
         except HemConnectionError:
             return fault
         if not status.initialized:

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from hem_provider.device.checkin import Runs, check_in
 from hem_provider.errors import (
     HemApprovalDenied,
     HemApprovalTimeout,
@@ -19,7 +20,7 @@ from hem_provider.errors import (
     HemClockError,
     HemConnectionError,
 )
-from hem_provider.rest.api import RestApi
+from hem_provider.rest import external
 from hem_provider.rest.external import ApprovalRequest
 
 __all__ = ["Approved", "MobileLogin"]
@@ -46,8 +47,8 @@ class Approved:
 class MobileLogin:
     """Asks on the phone. ``wait``: seconds for the person to decide; ``poll``: between two looks."""
 
-    def __init__(self, rest: RestApi, *, wait: float = 60.0, poll: float = 2.0) -> None:
-        self._rest = rest
+    def __init__(self, session: Runs, *, wait: float = 60.0, poll: float = 2.0) -> None:
+        self._session = session
         self.wait = wait
         self.poll = poll
 
@@ -58,22 +59,22 @@ class MobileLogin:
             request, event = self._ask(scope, note)
         except HemClockError as wrong:
             _log.warning("%s; checking in", wrong)
-            self._rest.system.check_in()
+            check_in(self._session)
             request, event = self._ask(scope, note)
         started = time.monotonic()
         authreply = self._decision(event)
-        token = self._rest.external.token(authreply, scope=scope)
+        token = self._session.run(external.token(authreply, scope=scope))
         return Approved(token, request.issued + int(time.monotonic() - started))
 
     def _ask(self, scope: str, note: str | None) -> tuple[ApprovalRequest, str]:
-        epk = self._rest.broker.session()
-        request = self._rest.external.request(epk=epk, scope=scope, note=note)
-        name = self._rest.channel.config.name
+        epk = self._session.rest.broker.session()
+        request = self._session.run(external.request(epk=epk, scope=scope, note=note))
+        name = self._session.rest.channel.config.name
         if request.phones == 0:
             raise HemApprovalDenied(f"{name}: no phone is paired with the device")
         drift = request.issued - time.time()
         try:
-            event, told = self._rest.broker.notify(request.raw)
+            event, told = self._session.rest.broker.notify(request.raw)
         except HemClockError:
             if not _BEHIND <= drift <= _AHEAD:
                 raise
@@ -86,7 +87,7 @@ class MobileLogin:
         deadline = time.monotonic() + self.wait
         try:
             while (left := deadline - time.monotonic()) > 0:
-                approval = self._rest.broker.approval(event, within=left)
+                approval = self._session.rest.broker.approval(event, within=left)
                 if approval is not None:
                     if approval.authreply is None:
                         raise HemApprovalDenied("the login was refused on the phone")
@@ -101,6 +102,6 @@ class MobileLogin:
 
     def _withdraw(self, event: str) -> None:
         with suppress(HemConnectionError):
-            self._rest.broker.cancel(event, within=_WITHDRAWING)
+            self._session.rest.broker.cancel(event, within=_WITHDRAWING)
 
     _pause: Callable[[float], None] = staticmethod(time.sleep)

@@ -18,7 +18,7 @@ from typing import Literal
 
 from hem_provider.device.login import LoginSession
 from hem_provider.errors import HemApprovalTimeout, HemOperationFailed
-from hem_provider.rest.api import RestApi
+from hem_provider.rest import configuration, external, keymgmt
 from hem_provider.rest.broker import PhoneAnswer, Registration
 from hem_provider.rest.encoding import b64, unb64
 from hem_provider.rest.external import Validation
@@ -77,18 +77,16 @@ class Pairing:
 class Phones:
     """``hem.phones``: the device's paired authenticators, at most eight."""
 
-    def __init__(self, rest: RestApi, session: LoginSession) -> None:
-        self.rest = rest
+    def __init__(self, session: LoginSession) -> None:
+        self.rest = session.rest
         self._session = session
         self.pause: Callable[[float], None] = time.sleep
 
     def begin(self) -> Pairing:
         """Start a pairing; show ``qr_text`` and ``wait``. Takes a login as user."""
-        settings = self._session.authorised(_PAIR, lambda token: self.rest.configuration.read(token=token))
+        settings = self._session.run(configuration.read().by(*_PAIR))
         epk = self.rest.broker.session(settings.eid)
-        request = self._session.authorised(
-            _PAIR, lambda token: self.rest.external.begin_pairing(epk, token=token)
-        )
+        request = self._session.run(external.begin_pairing(epk).by(*_PAIR))
         registration = self.rest.broker.register(epk=epk, eid=request.eid, request=request.request)
         shown = {
             "link": registration.link,
@@ -111,12 +109,8 @@ class Phones:
             see="list the phones; remove this one and pair it again",
             look=lambda: self._taken_back(answer.pid),
         )
-        validation = self._session.authorised(
-            _PAIR,
-            lambda token: settle(
-                lambda: self.rest.external.validate(pid=answer.pid, reply=answer.reply, token=token), stored
-            ),
-        )
+        validate = external.validate(pid=answer.pid, reply=answer.reply).by(*_PAIR)
+        validation = self._session.run(validate, stored)
         told: Change[bool] = Change(
             made="the phone was told that it is paired",
             undone="the phone was not told",
@@ -140,10 +134,8 @@ class Phones:
 
     def list(self) -> list[Phone]:
         """The paired phones. Takes a login."""
-        page = self._session.authorised(
-            (*_PAIR, "keymgmt:list", "keymgmt:search"),
-            lambda token: self.rest.keymgmt.search(_MARK, token=token),
-        )
+        search = keymgmt.search(_MARK)
+        page = self._session.run(search.by(*_PAIR, *search.scopes))
         return [_phone(record) for record in page.records]
 
     def remove(self, kid: str) -> None:
@@ -151,9 +143,9 @@ class Phones:
         phone = next((each for each in self.list() if each.kid == kid), None)
         if phone is None:
             raise HemOperationFailed(f"record {kid} is not a paired phone")
-        settings = self._session.authorised(_PAIR, lambda token: self.rest.configuration.read(token=token))
+        settings = self._session.run(configuration.read().by(*_PAIR))
         epk = self.rest.broker.session(settings.eid)
-        proof = self._session.authorised(_PAIR, lambda token: self.rest.external.prove(epk, token=token))
+        proof = self._session.run(external.prove(epk).by(*_PAIR))
 
         def unsubscribe() -> bool:
             self.rest.broker.unsubscribe(proof.raw, epk=epk, pid=phone.pid)
@@ -172,17 +164,13 @@ class Phones:
     def _forget(self, kid: str) -> None:
         """Delete a phone's record."""
 
-        def delete(token: str) -> bool:
-            self.rest.keymgmt.delete(kid, token=token)
-            return True
+        def look() -> Literal[NotMade.NOT_MADE] | None:
+            return NOT_MADE if any(each.kid == kid for each in self.list()) else None
 
-        def look() -> Literal[True, NotMade.NOT_MADE]:
-            return NOT_MADE if any(each.kid == kid for each in self.list()) else True
-
-        change: Change[bool] = Change(
+        change = Change(
             "the phone was removed", "the device knows it still", "list the phones", look, repeat=True
         )
-        self._session.authorised(("keymgmt:del",), lambda token: settle(lambda: delete(token), change))
+        self._session.run(keymgmt.delete(kid), change)
 
     def __repr__(self) -> str:
         return f"<Phones of {self.rest.channel.config.name}>"

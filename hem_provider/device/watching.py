@@ -9,7 +9,7 @@ from typing import Final, Literal
 
 from hem_provider.device.login import LoginSession
 from hem_provider.errors import HemClockError, HemConnectionError, HemDeviceFault, HemTimeout
-from hem_provider.rest.api import RestApi
+from hem_provider.rest import auth, system
 from hem_provider.rest.settle import NOT_MADE, NotMade
 from hem_provider.rest.system import Status
 
@@ -29,8 +29,7 @@ Seen = Literal[True, NotMade.NOT_MADE]
 class Watch:
     """To be made before the request. ``sleep`` is the caller's, who may replace it."""
 
-    def __init__(self, rest: RestApi, session: LoginSession, sleep: Callable[[float], None]) -> None:
-        self._rest = rest
+    def __init__(self, session: LoginSession, sleep: Callable[[float], None]) -> None:
         self._session = session
         self._sleep = sleep
         self._boot = None if session.challenge is None else session.challenge.spk
@@ -95,7 +94,7 @@ class Watch:
         if self._boot is None and current is not None:
             self._boot = current.spk  # of the login that this very request took
         try:
-            return self._boot is None or self._rest.auth.challenge().spk != self._boot
+            return self._boot is None or self._session.run(auth.challenge()).spk != self._boot
         except HemClockError:
             return True
 
@@ -105,7 +104,7 @@ class Watch:
         while True:
             over = self._elapsed >= seconds
             try:
-                yield self._rest.system.status()
+                yield self._session.run(system.status())
             except (HemConnectionError, HemDeviceFault):
                 yield None
             if over:
@@ -122,4 +121,4 @@ class Watch:
 
     @property
     def _name(self) -> str:
-        return self._rest.channel.config.name
+        return self._session.rest.channel.config.name

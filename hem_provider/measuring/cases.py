@@ -15,6 +15,7 @@ from hem_provider.device.verification import ML_DSA, KnownKey, accepts
 from hem_provider.keytypes import Family
 from hem_provider.measuring.measure import FLOOR, Case
 from hem_provider.measuring.subject import LABEL, Subject
+from hem_provider.rest import crypto, keymgmt
 
 __all__ = ["MESSAGE", "device_cases", "key_cases", "layers", "signing_cases"]
 
@@ -40,15 +41,15 @@ def device_cases(subject: Subject) -> Iterator[Case]:
     yield from layers("login", challenge)
     yield Case("login", "Hem, credential kept", hem.login)
     page = subject.bare_request("GET", "/api/keymgmt/list/0/15", scope="keymgmt:list")
-    rest, token = hem.rest.keymgmt, subject.token
-    yield from layers("list 15 keys", page, REST=lambda: rest.list(0, token=token("keymgmt:list")))
+    run = hem.session.run
+    yield from layers("list 15 keys", page, REST=lambda: run(keymgmt.list_keys()))
     yield Case("list 15 keys", "Hem", lambda: next(iter(hem.keys), None), prepare=hem.keys.refresh)
     if subject.keys:
         yield from _lookups(subject, *next(iter(subject.keys.items())))
 
 
 def _lookups(subject: Subject, name: str, key: Key) -> Iterator[Case]:
-    hem, rest = subject.hem, subject.hem.rest.keymgmt
+    hem, run = subject.hem, subject.hem.session.run
     scope = f"keymgmt:use:{key.kid}"
 
     def find() -> Key:
@@ -60,7 +61,7 @@ def _lookups(subject: Subject, name: str, key: Key) -> Iterator[Case]:
     yield from layers(
         "get public key",
         subject.bare_request("GET", f"/api/keymgmt/get/{key.kid}", scope=scope),
-        REST=lambda: rest.get(key.kid, token=subject.token(scope)),
+        REST=lambda: run(keymgmt.get(key.kid)),
     )
 
 
@@ -94,16 +95,12 @@ def signing_cases(subject: Subject, key: Key) -> Iterator[Case]:
     operation = f"sign {key.type.name}"
     private: Any = key.private_key()
     public: Any = key.public_key()
-
-    def token() -> str:
-        return subject.token(f"keymgmt:use:{kid}")
-
-    rest = hem.rest.crypto
+    run = hem.session.run
     if key.type.family is Family.MLDSA:
         yield from layers(
             operation,
             subject.bare_use(key, "pqc/mldsa/sign", msg=MESSAGE),
-            REST=lambda: rest.mldsa_sign(kid, MESSAGE, token=token()),
+            REST=lambda: run(crypto.mldsa_sign(kid, MESSAGE)),
             cryptography=lambda: private.sign(MESSAGE),
         )
         arguments: tuple[object, ...] = ()
@@ -113,7 +110,7 @@ def signing_cases(subject: Subject, key: Key) -> Iterator[Case]:
         yield from layers(
             operation,
             subject.bare_use(key, "exdsa/sign", msg=MESSAGE, alg=algorithm),
-            REST=lambda: rest.sign(kid, MESSAGE, algorithm, token=token()),
+            REST=lambda: run(crypto.sign(kid, MESSAGE, algorithm)),
             Hem=lambda: hem.sign(kid, MESSAGE, algorithm),
             cryptography=lambda: private.sign(MESSAGE, *arguments),
         )
@@ -133,7 +130,7 @@ def signing_cases(subject: Subject, key: Key) -> Iterator[Case]:
 
 def key_cases(subject: Subject) -> Iterator[Case]:
     """Agreement and encapsulation."""
-    hem, crypto = subject.hem, subject.hem.rest.crypto
+    hem, run = subject.hem, subject.hem.session.run
     p256, curve = subject.keys["SECP256R1"], subject.keys["CURVE25519"]
     peer = ec.generate_private_key(ec.SECP256R1()).public_key()
     point = peer.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
@@ -141,7 +138,7 @@ def key_cases(subject: Subject) -> Iterator[Case]:
     yield from layers(
         "ECDH P-256",
         subject.bare_use(p256, "ecdh", pubkey=point),
-        REST=lambda: crypto.ecdh(p256.kid, point, token=subject.token(f"keymgmt:use:{p256.kid}")),
+        REST=lambda: run(crypto.ecdh(p256.kid, point)),
         Hem=lambda: hem.ecdh(p256.kid, point),
         cryptography=lambda: private.exchange(ec.ECDH(), peer),
     )

@@ -68,7 +68,7 @@ class Subject:
 
     def token(self, scope: str) -> str:
         """A live bearer token for ``scope``, by a login where none is at hand."""
-        return self.hem.session.authorised((scope,), lambda token: token)
+        return self.hem.session.bearer((scope,)).text
 
     def bare_request(
         self, method: str, path: str, *, scope: str | None = None, times: int = 1, **fields: Any

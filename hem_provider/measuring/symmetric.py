@@ -11,6 +11,7 @@ from hem_provider.device.hem import Key
 from hem_provider.measuring.cases import MESSAGE, layers
 from hem_provider.measuring.measure import Case
 from hem_provider.measuring.subject import Subject
+from hem_provider.rest import symmetric
 
 __all__ = ["CHAINED", "SIZES", "size_name", "symmetric_cases"]
 
@@ -46,9 +47,7 @@ def _mac(subject: Subject) -> Iterator[Case]:
     yield from layers(
         "HMAC-SHA256",
         subject.bare_use(key, "hmac/hash", msg=MESSAGE),
-        REST=lambda: subject.hem.rest.symmetric.hmac(
-            key.kid, MESSAGE, token=subject.token(f"keymgmt:use:{key.kid}")
-        ),
+        REST=lambda: subject.hem.session.run(symmetric.hmac(key.kid, MESSAGE)),
         Hem=lambda: subject.hem.hmac(key.kid, MESSAGE),
         cryptography=hmac,
     )

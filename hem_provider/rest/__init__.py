@@ -1,7 +1,7 @@
-"""The device's REST API: transports, eJWT login, tokens, and one typed method per endpoint.
+"""The device's REST API: transports, eJWT, tokens, and one function per endpoint.
 
-``RestApi`` holds the endpoint groups of one device. Its methods take the token they need;
-``LoginSession`` obtains tokens and cures what can be cured.
+Each function describes a ``Call`` and checks its arguments; ``LoginSession.run`` runs it, with the token
+that it needs and the cures that there are. ``Channel`` is how a call travels.
 """
 
 from __future__ import annotations

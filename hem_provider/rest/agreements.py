@@ -155,7 +155,7 @@ def secret(value: Any, asked: Asked) -> bytes:
 
 def mac(value: Any, asked: Asked) -> bytes:
     """The size of the digest: the algorithm's under a derived key, else the key type's."""
-    name = asked.type.name if asked.type is not None else asked.algorithm
+    name = asked.algorithm or (asked.type.name if asked.type is not None else None)
     return bytes(data(*_digest_sizes(name, tuple(_MAC_SIZES)), never_zero=True)(value, asked))
 
 

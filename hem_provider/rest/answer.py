@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from hem_provider.errors import HemAnswerFault
 from hem_provider.rest.encoding import parse_json
-from hem_provider.rest.fields import Asked, Jwt, MissingFieldError, Shape, read_fields
+from hem_provider.rest.fields import NOTHING, Asked, Jwt, MissingFieldError, Shape, read_fields
 from hem_provider.rest.wire import Reply
 
 __all__ = ["Answer", "Values"]
@@ -98,15 +98,27 @@ class Values:
 class Answer(Values):
     """The JSON object of a successful reply.
 
-    ``raw`` is the object as it came, for relaying it. ``where`` names device and endpoint in messages.
+    ``raw`` is the object as it came, for relaying it; ``body`` that of an answer that is not JSON;
+    ``asked`` what it was held
+    against. ``where`` names device and endpoint in messages.
     """
 
     def __init__(
-        self, values: Mapping[str, Any], where: str, raw: Mapping[str, Any], status: int = 200
+        self,
+        values: Mapping[str, Any],
+        where: str,
+        raw: Mapping[str, Any],
+        status: int = 200,
+        *,
+        body: bytes = b"",
+        asked: Asked = NOTHING,
     ) -> None:
         super().__init__(values, where)
+        self.where = where
+        self.asked = asked
         self.raw = raw
         self.status = status
+        self.body = body
 
     @classmethod
     def from_reply(
@@ -115,12 +127,12 @@ class Answer(Values):
         """Read a reply's body as ``shape`` says; an empty body is an empty object (device API §1.6)."""
         raw = _object(reply.body, where)
         try:
-            values = read_fields(raw, shape or Shape(), asked or Asked())
+            values = read_fields(raw, shape or Shape(), asked or NOTHING)
         except MissingFieldError as error:
             raise HemAnswerFault(f"{where}: the answer lacks the field {error.name!r}") from None
         except ValueError as error:
             raise HemAnswerFault(f"{where}: the answer's field {error}") from None
-        return cls(values, where, raw, reply.status)
+        return cls(values, where, raw, reply.status, asked=asked or NOTHING)
 
 
 def _object(body: bytes, where: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Endpoint group ``/api/auth``: challenge, login (device API §5)."""
+"""Endpoint ``/api/auth/token``: challenge, and login by the local secret (device API §5)."""
 
 from __future__ import annotations
 
@@ -6,22 +6,24 @@ import time
 from dataclasses import dataclass
 
 from hem_provider.errors import HemAnswerFault, HemAuthenticationError, HemClockError, HemNotInitialized
-from hem_provider.rest.answer import Values
+from hem_provider.rest.answer import Answer, Values
 from hem_provider.rest.answers import BEARER
-from hem_provider.rest.channel import EndpointGroup
+from hem_provider.rest.call import Call
 from hem_provider.rest.credential import Credential
 from hem_provider.rest.ejwt import make_ejwt
 from hem_provider.rest.encoding import b64, unb64
-from hem_provider.rest.fields import Asked, jwt
+from hem_provider.rest.fields import NOTHING, Asked, jwt
+from hem_provider.rest.limits import FIRMWARE_1_2_2, FirmwareLimits
 from hem_provider.rest.status import Meanings
 
 __all__ = [
     "CHALLENGE_SECONDS",
-    "AuthApi",
     "Bearer",
     "Challenge",
     "bearer_from",
+    "challenge",
     "challenge_of",
+    "login",
     "make_proof",
 ]
 
@@ -31,8 +33,7 @@ CHALLENGE_SECONDS = 60
 _SLACK = 5
 #: A device's clock that moved by more than this against ours was set meanwhile, in seconds.
 _JUMP = 10
-#: Longest ``scope`` the device takes at a login, in characters.
-_MAX_SCOPE = 127
+_PATH = "/api/auth/token"
 
 _CHALLENGE: Meanings = {
     403: (HemClockError, "the device's clock is not set; it wants a check-in first"),
@@ -103,40 +104,38 @@ def make_proof(
     return make_ejwt(claims, credential.agree(unb64(challenge.spk)))
 
 
-class AuthApi(EndpointGroup):
-    """Login by the local secret. No method takes or needs a token."""
+def _challenge(answer: Answer) -> Challenge:
+    return challenge_of(answer, answer.optional_text("lbl") or "")
 
-    def challenge(self) -> Challenge:
-        """``GET /api/auth/token``. ``HemClockError``: clock unset; ``HemNotInitialized``: fresh."""
-        answer = self._channel.call("GET", "/api/auth/token", meanings=_CHALLENGE)
-        return challenge_of(answer, answer.optional_text("lbl") or "")
 
-    def login(
-        self,
-        challenge: Challenge,
-        credential: Credential,
-        *,
-        scope: str,
-        lifetime: int,
-        ctx: str | None = None,
-    ) -> Bearer:
-        """``POST /api/auth/token``: a bearer for ``scope``, asked for ``lifetime`` seconds.
+def _bearer(answer: Answer) -> Bearer:
+    return bearer_from(answer.jwt("token").text)
 
-        ``HemAuthenticationError`` when the device does not accept the proof.
-        """
-        if len(scope) > _MAX_SCOPE:
-            raise ValueError(f"scope: {len(scope)} characters; accepted: at most {_MAX_SCOPE}")
-        now = challenge.device_time()
-        proof = make_proof(challenge, credential, scope=scope, exp=now + lifetime, iat=now - _SLACK, ctx=ctx)
-        self._channel.statistics.logins += 1
-        answer = self._channel.call(
-            "POST",
-            "/api/auth/token",
-            body={"auth": proof},
-            meanings=_LOGIN,
-            asked=Asked(scope=scope, until=now + lifetime),
-        )
-        return bearer_from(answer.jwt("token").text)
+
+def challenge() -> Call[Challenge]:
+    """``GET``. ``HemClockError``: clock unset; ``HemNotInitialized``: fresh."""
+    return Call("GET", _PATH, _challenge, repeatable=True, meanings=_CHALLENGE)
+
+
+def login(
+    given: Challenge,
+    credential: Credential,
+    *,
+    scope: str,
+    lifetime: int,
+    ctx: str | None = None,
+    limits: FirmwareLimits = FIRMWARE_1_2_2,
+) -> Call[Bearer]:
+    """``POST``: a bearer for ``scope``, asked for ``lifetime`` seconds.
+
+    ``HemAuthenticationError`` when the device does not accept the proof.
+    """
+    if len(scope) > limits.scope:
+        raise ValueError(f"scope: {len(scope)} characters; accepted: at most {limits.scope}")
+    now = given.device_time()
+    proof = make_proof(given, credential, scope=scope, exp=now + lifetime, iat=now - _SLACK, ctx=ctx)
+    asked = Asked(scope=scope, until=now + lifetime)
+    return Call("POST", _PATH, _bearer, {"auth": proof}, asked=asked, meanings=_LOGIN, is_login=True)
 
 
 def challenge_of(answer: Values, label: str) -> Challenge:
@@ -156,7 +155,7 @@ def challenge_of(answer: Values, label: str) -> Challenge:
 def bearer_from(token: str) -> Bearer:
     """Read what a client needs from a bearer; the device alone can verify it. ``HemAnswerFault``."""
     try:
-        claims = jwt(BEARER)(token, Asked()).claims
+        claims = jwt(BEARER)(token, NOTHING).claims
     except ValueError as error:
         raise HemAnswerFault(f"the device's token: {error}") from None
     return Bearer(text=token, scope=claims["scope"], subject=claims["sub"], exp=claims["exp"])

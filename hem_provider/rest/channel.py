@@ -1,7 +1,8 @@
-"""The one way to a device: every request goes through ``Channel.call``.
+"""The one way to a device: what a ``Call`` is on the wire, and what a reply is as its value.
 
 Here are the rules of device API §1.5 and §20.1: explicit length, body limit, no keys over plain
-HTTP, one request in flight per device, spacing, and the translation of status codes.
+HTTP, one request in flight per device, spacing, and the translation of status codes. Who runs a call
+(``LoginSession.run``) has the token and the recoveries.
 """
 
 from __future__ import annotations
@@ -11,35 +12,33 @@ import logging
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
-from typing import IO, Any
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from hem_provider._version import __version__
 from hem_provider.config import DeviceConfig
-from hem_provider.errors import HemRequestRefused, HemUnreachable, MessageTooLong
+from hem_provider.errors import HemRequestRefused, MessageTooLong
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.answers import CLOUD, shape_of
-from hem_provider.rest.fields import Asked, Shape
+from hem_provider.rest.call import Call
+from hem_provider.rest.fields import Shape
+from hem_provider.rest.limits import FIRMWARE_1_2_2, FirmwareLimits
 from hem_provider.rest.perprocess import PerProcess
-from hem_provider.rest.repeat import repeatable
-from hem_provider.rest.status import Meanings, error_for
+from hem_provider.rest.status import error_for
 from hem_provider.rest.transports import Carriers
 from hem_provider.rest.turns import turn
-from hem_provider.rest.wire import ConnectionLostError, Limit, Reply, Request, Transport
+from hem_provider.rest.wire import Limit, Reply, Request
 
-__all__ = ["MAX_BODY", "Channel", "EndpointGroup", "Statistics"]
+__all__ = ["Channel", "EndpointGroup", "Statistics"]
 
 _log = logging.getLogger("hem_provider.rest")
 
-#: Largest JSON body the device takes, in bytes (device API §1.5).
-MAX_BODY = 7300
-#: A device that answered this recently is given a second chance to connect, after a pause; seconds.
-_RECENTLY, _BREATH = 60.0, 0.5
+T = TypeVar("T")
+
 #: A look at the end of a wait is not cut shorter than this, in seconds.
 _LEAST_LOOK = 1.0
-#: Endpoints that exist over TLS only (device API §1.2).
-_TLS_ONLY = ("/api/keymgmt/", "/api/crypto/")
 
 
 @dataclass(slots=True)
@@ -52,7 +51,7 @@ class Statistics:
 
 
 class EndpointGroup:
-    """One group of the device's endpoints, reached by ``channel``."""
+    """One group of the cloud's endpoints, reached by ``channel``."""
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -64,10 +63,11 @@ class EndpointGroup:
 class Channel:
     """Requests to one device (and to the cloud on its behalf). Constructing does no I/O."""
 
-    def __init__(self, config: DeviceConfig) -> None:
+    def __init__(self, config: DeviceConfig, limits: FirmwareLimits = FIRMWARE_1_2_2) -> None:
         self.config = config
+        self.limits = limits
         self.statistics = Statistics()
-        self._reached = -math.inf
+        self.reached = -math.inf  #: when the device answered last (monotonic seconds)
         self._warned = False
         self.server = ""  #: the ``Server`` header seen last
         scheme = urlsplit(config.url).scheme
@@ -78,77 +78,70 @@ class Channel:
     def __reduce__(self) -> str:
         raise TypeError("a connection is not pickled: connect() in the other process, or fork")
 
-    def call(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Mapping[str, Any] | None = None,
-        upload: bytes | IO[bytes] | None = None,
-        headers: Mapping[str, str] | None = None,
-        token: str | None = None,
-        timeout: Limit | None = None,
-        meanings: Meanings | None = None,
-        asked: Asked | None = None,
-    ) -> Answer:
-        """One request to the device; its JSON answer, held against the table of answers.
-
-        ``timeout``, for the whole request, replaces the configured one. ``meanings`` narrows status
-        codes. ``asked``: what the answer must agree with. Raises what ``error_for`` says for a status
-        ≥ 300, ``HemAnswerFault`` for an answer that cannot be true, ``HemConnectionError``'s children
-        for a lost one, and ``MessageTooLong`` or ``HemRequestRefused`` for what is never sent.
-        """
-        reply = self.exchange(
-            method, path, body=body, upload=upload, headers=headers, token=token, timeout=timeout
-        )
-        if not 200 <= reply.status < 300:
-            raise error_for(reply.status, self._where(method, path), meanings)
-        return self.read(reply, method, path, asked)
-
-    def read(self, reply: Reply, method: str, path: str, asked: Asked | None = None) -> Answer:
-        """The object of a successful reply, held against the table of answers: ``HemAnswerFault``."""
-        endpoint, shape = shape_of(f"{method} {path}")
-        return Answer.from_reply(reply, f"{self._name}: {endpoint}", shape, asked)
-
-    def exchange(
-        self,
-        method: str,
-        path: str,
-        *,
-        body: Mapping[str, Any] | None = None,
-        upload: bytes | IO[bytes] | None = None,
-        headers: Mapping[str, str] | None = None,
-        token: str | None = None,
-        timeout: Limit | None = None,
-    ) -> Reply:
-        """Like ``call``, but whatever status comes back is the caller's to judge."""
-        if self._plain and path.startswith(_TLS_ONLY):
+    def request(self, call: Call[object], token: str | None) -> Request:
+        """``call`` as it is sent. Raises ``MessageTooLong`` or ``HemRequestRefused`` for what never is."""
+        if self._plain and call.tls_only:
             raise HemRequestRefused(
-                f"{self._where(method, path)}: keys are used over HTTPS only; "
+                f"{self._where(call)}: keys are used over HTTPS only; "
                 f"{self.config.url} is plain HTTP (nothing was sent)"
             )
-        fields = {"User-Agent": f"hem-provider/{__version__}", **(headers or {})}
-        data = upload
-        if method == "POST" and upload is None:
-            data = json.dumps(dict(body or {}), separators=(",", ":"), ensure_ascii=False).encode("utf-8")
-            fields["Content-Type"] = "application/json"
-            if len(data) > MAX_BODY:
+        headers = {"User-Agent": f"hem-provider/{__version__}", **(call.headers or {})}
+        data = None
+        if call.method == "POST" and call.upload is None:
+            data = json.dumps(call.body or {}, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+            headers["Content-Type"] = "application/json"
+            if len(data) > self.limits.body:
                 raise MessageTooLong(
-                    f"{self._where(method, path)}: the request would be {len(data)} bytes, "
-                    f"the device takes at most {MAX_BODY} (nothing was sent)",
+                    f"{self._where(call)}: the request would be {len(data)} bytes, "
+                    f"the device takes at most {self.limits.body} (nothing was sent)",
                     size=len(data),
-                    limit=MAX_BODY,
+                    limit=self.limits.body,
                 )
         if token is not None:
-            fields["Authorization"] = f"Bearer {token}"
+            headers["Authorization"] = f"Bearer {token}"
             if self._plain and not self._warned:
                 self._warned = True
                 _log.warning("%s: PLAIN HTTP: whoever listens can use this login", self.config.url)
-        limit = timeout or Limit(self.config.timeout)
-        request = Request(method, path, fields, data, limit, upload is None and repeatable(method, path))
-        reply = self._send(self._carriers.get().device(), request)
+        limit = call.limit
+        if isinstance(limit, str):
+            limit = Limit(getattr(self.config, limit), limit)
+        upload = data if call.upload is None else call.upload()
+        return Request(call.method, call.path, headers, upload, limit, call.repeatable)
+
+    def turn(self, request: Request) -> AbstractContextManager[None]:
+        """The device's turn for a request. ``HemTimeout`` when it does not come; nothing was sent then."""
+        config = self.config
+        return turn(
+            config.url,
+            where=f"{self.name}: {request.method} {request.path}",
+            timeout=config.timeout,
+            spacing=config.spacing,
+            among_processes=self._network,
+            turn_timeout=config.turn_timeout,
+            lasting=request.limit.seconds if request.limit.seconds > config.timeout else 0.0,
+        )
+
+    def send(self, request: Request) -> Reply:
+        """One attempt, in the device's turn. ``HemConnectionError``'s children for a lost answer."""
+        self.statistics.calls += 1
+        reply = self._carriers.get().device().send(request)
+        self.reached = time.monotonic()
         self.server = reply.headers.get("server", self.server)
         return reply
+
+    def read(self, call: Call[T], reply: Reply) -> T:
+        """The value of a reply. Raises what ``error_for`` says for a status that is none here, and
+        ``HemAnswerFault`` for an answer that cannot be true."""
+        status = reply.status
+        if call.verdicts is not None and status in call.verdicts:
+            return call.verdicts[status]
+        if not 200 <= status < 300:
+            raise error_for(status, self._where(call), call.meanings)
+        endpoint, shape = shape_of(f"{call.method} {call.path}")
+        where = f"{self.name}: {endpoint}"
+        if not call.is_json:
+            return call.read(Answer({}, where, {}, status, body=reply.body))
+        return call.read(Answer.from_reply(reply, where, shape, call.asked))
 
     def cloud(
         self,
@@ -186,53 +179,10 @@ class Channel:
         if carriers is not None:
             carriers.close()
 
-    def _send(self, transport: Transport, request: Request) -> Reply:
-        """In the device's turn. What is sent again, for either reason, is within the same deadline."""
-        config = self.config
-        with turn(
-            config.url,
-            where=self._where(request.method, request.path),
-            timeout=config.timeout,
-            spacing=config.spacing,
-            among_processes=self._network,
-            turn_timeout=config.turn_timeout,
-            lasting=request.limit.seconds if request.limit.seconds > config.timeout else 0.0,
-        ):
-            request = replace(request, ends=time.monotonic() + request.limit.seconds)
-            try:
-                reply = self._reach(transport, request)
-            except ConnectionLostError as lost:
-                if not request.repeatable:
-                    raise
-                _log.info("%s; sent once more", lost)
-                time.sleep(config.spacing)
-                reply = self._reach(transport, request)
-            self._reached = time.monotonic()
-            return reply
-
-    def _reach(self, transport: Transport, request: Request) -> Reply:
-        try:
-            return self._attempt(transport, request)
-        except HemUnreachable as refused:
-            # Nothing was processed. A device that answered a moment ago refuses a connection
-            # now and then (device API §1.4); one that is away is told at once.
-            if time.monotonic() - self._reached > _RECENTLY or self._left(request) <= _BREATH:
-                raise
-            _log.info("%s; tried once more", refused)
-            time.sleep(_BREATH)
-            return self._attempt(transport, request)
-
-    @staticmethod
-    def _left(request: Request) -> float:
-        return math.inf if request.ends is None else request.ends - time.monotonic()
-
-    def _attempt(self, transport: Transport, request: Request) -> Reply:
-        self.statistics.calls += 1
-        return transport.send(request)
-
-    def _where(self, method: str, path: str) -> str:
-        return f"{self._name}: {method} {path}"
-
     @property
-    def _name(self) -> str:
+    def name(self) -> str:
+        """The device as messages name it."""
         return f"{self.config.name} ({self.config.url})"
+
+    def _where(self, call: Call[object]) -> str:
+        return f"{self.name}: {call.method} {call.path}"

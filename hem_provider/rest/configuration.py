@@ -7,12 +7,25 @@ from dataclasses import dataclass
 from typing import Any
 
 from hem_provider.errors import HemDeviceFault, HemOperationFailed, HemProtocolError, HemRequestRefused
-from hem_provider.rest.channel import EndpointGroup
+from hem_provider.rest.answer import Answer
+from hem_provider.rest.call import Call, done
 from hem_provider.rest.status import Meanings
+from hem_provider.rest.system import ANY_SCOPE
 
-__all__ = ["Attestation", "Configuration", "ConfigurationApi", "ConfigurationChange"]
+__all__ = [
+    "Attestation",
+    "Configuration",
+    "ConfigurationChange",
+    "attestation",
+    "provision",
+    "read",
+    "rotate",
+    "wipe",
+    "write",
+]
 
 _PATH = "/api/system/config"
+_CONFIG = ("system:config",)
 _WRITE: Meanings = {
     400: (HemRequestRefused, "a setting is not acceptable; nothing was changed"),
     406: (HemOperationFailed, "the device refuses the change, or the role may not make it"),
@@ -72,70 +85,90 @@ class Attestation:
     genuine: str | None
 
 
-class ConfigurationApi(EndpointGroup):
-    """Reading takes ``system:config``, ``logger:get`` or ``auth:ext:pair``; writing
-    ``system:config`` as user or master."""
+def _configuration(answer: Answer) -> Configuration:
+    return Configuration(
+        eid=answer.text("eid"),
+        user=answer.optional_text("user") or "",
+        email=answer.optional_text("email") or "",
+        hostname=answer.optional_text("hostname") or "",
+        origin=answer.optional_text("origin") or "",
+        address=answer.optional_text("ip"),
+        device_id=answer.optional_text("devid"),
+        instance_id=answer.optional_text("instanceid"),
+        created=answer.optional_integer("iat") or 0,
+        updated=answer.optional_integer("uts") or 0,
+        context=answer.optional_integer("ctx") or 0,
+        trusted_time=bool(answer.optional_flag("trusted_ts")),
+        trusted_backend=bool(answer.optional_flag("trusted_backend")),
+        anonymous_search=bool(answer.optional_flag("allow_keysearch")),
+        hsts=bool(answer.optional_flag("http_option_hsts")),
+        request_deadline=answer.optional_integer("http_option_dosprot_mode") or 0,
+        log_key=answer.optional_data("eid_sign"),
+        genuine_id=answer.optional_text("genuine_id"),
+        storage_mode=answer.optional_integer("storage_mode"),
+        disk0_sectors=answer.optional_integer("storage_disk0size"),
+        capacity_sectors=answer.optional_integer("storage_capacity"),
+        dns_server=answer.optional_flag("dnsd"),
+        spk=answer.text("spk"),
+        nonce=answer.text("nonce"),
+    )
 
-    def read(self, *, token: str) -> Configuration:
-        """``GET``."""
-        answer = self._channel.call("GET", _PATH, token=token)
-        return Configuration(
-            eid=answer.text("eid"),
-            user=answer.optional_text("user") or "",
-            email=answer.optional_text("email") or "",
-            hostname=answer.optional_text("hostname") or "",
-            origin=answer.optional_text("origin") or "",
-            address=answer.optional_text("ip"),
-            device_id=answer.optional_text("devid"),
-            instance_id=answer.optional_text("instanceid"),
-            created=answer.optional_integer("iat") or 0,
-            updated=answer.optional_integer("uts") or 0,
-            context=answer.optional_integer("ctx") or 0,
-            trusted_time=bool(answer.optional_flag("trusted_ts")),
-            trusted_backend=bool(answer.optional_flag("trusted_backend")),
-            anonymous_search=bool(answer.optional_flag("allow_keysearch")),
-            hsts=bool(answer.optional_flag("http_option_hsts")),
-            request_deadline=answer.optional_integer("http_option_dosprot_mode") or 0,
-            log_key=answer.optional_data("eid_sign"),
-            genuine_id=answer.optional_text("genuine_id"),
-            storage_mode=answer.optional_integer("storage_mode"),
-            disk0_sectors=answer.optional_integer("storage_disk0size"),
-            capacity_sectors=answer.optional_integer("storage_capacity"),
-            dns_server=answer.optional_flag("dnsd"),
-            spk=answer.text("spk"),
-            nonce=answer.text("nonce"),
-        )
 
-    def write(self, changes: Mapping[str, Any], *, token: str | None) -> ConfigurationChange:
-        """``POST``: only the device's own field names; unknown ones are ignored by it. Not to be
-        repeated blindly. ``token`` is ``None`` on a factory-fresh device, for ``tls`` only."""
-        answer = self._channel.call("POST", _PATH, body=changes, token=token, meanings=_WRITE)
-        if token is not None and answer.optional_flag("updated") is None:
-            raise HemProtocolError(f"{self._channel.config.name}: the answer does not say what was changed")
-        return ConfigurationChange(
-            updated=bool(answer.optional_flag("updated")),
-            reboot_required=bool(answer.optional_flag("reboot_required")),
-            csr=answer.optional_text("csr"),
-            genuine=answer.optional_text("genuine"),
-        )
+def _changed(answer: Answer) -> ConfigurationChange:
+    if answer.optional_flag("updated") is None:
+        raise HemProtocolError(f"{answer.where}: the answer does not say what was changed")
+    return ConfigurationChange(
+        updated=bool(answer.optional_flag("updated")),
+        reboot_required=bool(answer.optional_flag("reboot_required")),
+        csr=answer.optional_text("csr"),
+        genuine=answer.optional_text("genuine"),
+    )
 
-    def wipe(self, *, token: str) -> None:
-        """``POST`` with ``wipeout``: destroys every key and restarts. The device answers and closes
-        before it acts."""
-        self._channel.call("POST", _PATH, body={"wipeout": True}, token=token, meanings=_WRITE)
 
-    def attestation(self, *, token: str | None) -> Attestation:
-        """``GET …/attestation``; any token, none on a factory-fresh device. USB devices only."""
-        answer = self._channel.call("GET", f"{_PATH}/attestation", token=token, meanings=_ATTEST)
-        return Attestation(
-            certificate=answer.optional_data("crt"),
-            csr=answer.optional_text("csr"),
-            public_key=answer.optional_data("key"),
-            genuine=answer.optional_text("genuine"),
-        )
+def _rotated(answer: Answer) -> None:
+    if not _changed(answer).updated:
+        raise HemProtocolError(f"{answer.where}: the device says that it changed nothing")
 
-    def provision(self, *, genuine: str, certificate: str) -> None:
-        """``POST …/provisioning``: the factory's way to store the element's certificate (base64
-        DER). ``HemScopeDenied`` once the device is initialised."""
-        body = {"genuine": genuine, "crt": certificate}
-        self._channel.call("POST", f"{_PATH}/provisioning", body=body)
+
+def _attestation(answer: Answer) -> Attestation:
+    return Attestation(
+        certificate=answer.optional_data("crt"),
+        csr=answer.optional_text("csr"),
+        public_key=answer.optional_data("key"),
+        genuine=answer.optional_text("genuine"),
+    )
+
+
+def read() -> Call[Configuration]:
+    """``GET``."""
+    scopes = ("system:config", "logger:get", "auth:ext:pair")
+    return Call("GET", _PATH, _configuration, scopes=scopes, repeatable=True)
+
+
+def write(changes: Mapping[str, Any]) -> Call[ConfigurationChange]:
+    """``POST`` as user or master: only the device's own field names; unknown ones are ignored by it. Not
+    to be repeated blindly."""
+    return Call("POST", _PATH, _changed, dict(changes), scopes=_CONFIG, meanings=_WRITE)
+
+
+def rotate(fields: Mapping[str, Any]) -> Call[None]:
+    """``POST`` of ``rotation_fields``: a new user key. ``HemProtocolError`` where nothing was changed."""
+    return Call("POST", _PATH, _rotated, dict(fields), scopes=_CONFIG, meanings=_WRITE)
+
+
+def wipe() -> Call[None]:
+    """``POST`` with ``wipeout``: destroys every key and restarts. The device answers and closes
+    before it acts."""
+    return Call("POST", _PATH, done, {"wipeout": True}, scopes=_CONFIG, meanings=_WRITE)
+
+
+def attestation() -> Call[Attestation]:
+    """``GET …/attestation``; any token, none on a factory-fresh device. USB devices only."""
+    path = f"{_PATH}/attestation"
+    return Call("GET", path, _attestation, scopes=ANY_SCOPE, repeatable=True, meanings=_ATTEST)
+
+
+def provision(*, genuine: str, certificate: str) -> Call[None]:
+    """``POST …/provisioning``: the factory's way to store the element's certificate (base64
+    DER). ``HemScopeDenied`` once the device is initialised."""
+    return Call("POST", f"{_PATH}/provisioning", done, {"genuine": genuine, "crt": certificate})

@@ -1,4 +1,4 @@
-"""Endpoint group ``/api/auth/ext``: pairing with a phone and login by it (device API §10)."""
+"""Endpoint group ``/api/auth/ext``: pairing with a phone, as user, and login by it (device API §10)."""
 
 from __future__ import annotations
 
@@ -11,14 +11,27 @@ from hem_provider.errors import (
     HemClockError,
     HemOperationFailed,
 )
-from hem_provider.rest.channel import EndpointGroup
+from hem_provider.rest.answer import Answer
+from hem_provider.rest.call import Call
 from hem_provider.rest.ejwt import claims_of
 from hem_provider.rest.encoding import unb64
 from hem_provider.rest.fields import Asked
 from hem_provider.rest.status import Meanings
 
-__all__ = ["ApprovalRequest", "BrokerProof", "ExternalAuthApi", "PairingRequest", "Validation"]
+__all__ = [
+    "ApprovalRequest",
+    "BrokerProof",
+    "PairingRequest",
+    "Validation",
+    "begin_pairing",
+    "prove",
+    "request",
+    "token",
+    "validate",
+]
 
+_PATH = "/api/auth/ext/"
+_PAIR = ("auth:ext:pair", "system:config")
 #: Longest scope, context and note, in characters; longer ones the device would drop silently.
 _MAX_SCOPE, _MAX_CTX, _MAX_NOTE = 1023, 64, 128
 
@@ -70,62 +83,80 @@ class ApprovalRequest:
     raw: Mapping[str, Any]
 
 
-class ExternalAuthApi(EndpointGroup):
-    """Pairing takes scope ``auth:ext:pair`` or ``system:config`` as user; login takes none."""
+def _pairing(answer: Answer) -> PairingRequest:
+    return PairingRequest(answer.jwt("request").text, answer.text("eid"))
 
-    def begin_pairing(self, epk: str, *, token: str) -> PairingRequest:
-        """``POST init`` with the broker's session key (base64, 32 bytes)."""
-        answer = self._channel.call("POST", "/api/auth/ext/init", body={"epk": epk}, token=token)
-        return PairingRequest(answer.jwt("request").text, answer.text("eid"))
 
-    def validate(self, *, pid: str, reply: str, token: str) -> Validation:
-        """``POST validate``: the phone's answer, as the broker relayed it; stores the phone, whose key
-        is in ``reply``."""
-        answer = self._channel.call(
-            "POST",
-            "/api/auth/ext/validate",
-            body={"pid": pid, "reply": reply},
-            token=token,
-            meanings=_VALIDATE,
-            asked=Asked(public=_phone_key(reply)),
-        )
-        return Validation(answer.text("kid"), answer.text("code"), answer.raw)
+def _validation(answer: Answer) -> Validation:
+    return Validation(answer.text("kid"), answer.text("code"), answer.raw)
 
-    def prove(self, epk: str, *, token: str) -> BrokerProof:
-        """``POST mac``: what the broker's subscriber list wants."""
-        answer = self._channel.call("POST", "/api/auth/ext/mac", body={"epk": epk}, token=token)
-        answer.text("mac")
-        return BrokerProof(answer.raw)
 
-    def request(
-        self, *, epk: str, scope: str, note: str | None = None, ctx: str | None = None
-    ) -> ApprovalRequest:
-        """``POST request``: ask for a login with ``scope``; ``note`` is shown on the phone.
+def _proof(answer: Answer) -> BrokerProof:
+    return BrokerProof(answer.raw)
 
-        ``HemClockError``: check in first. ``ValueError`` for texts the device would drop.
-        """
-        body = {"epk": epk, "scope": scope}
-        for name, value, limit in (("note", note, _MAX_NOTE), ("ctx", ctx, _MAX_CTX)):
-            if value is not None:
-                _check(name, value, limit)
-                body[name] = value
-        _check("scope", scope, _MAX_SCOPE)
-        answer = self._channel.call(
-            "POST", "/api/auth/ext/request", body=body, meanings=_REQUEST, asked=Asked(echo=epk)
-        )
-        claims = answer.jwt("authreq").claims
-        return ApprovalRequest(
-            issued=claims["iat"], expires=claims["exp"], phones=claims["scope"], raw=answer.raw
-        )
 
-    def token(self, authreply: str, *, scope: str | None = None) -> str:
-        """``POST token``: the approval for a bearer, with ``scope``. An approval works once."""
-        self._channel.statistics.logins += 1
-        body = {"authreply": authreply}
-        answer = self._channel.call(
-            "POST", "/api/auth/ext/token", body=body, meanings=_TOKEN, asked=Asked(scope=scope)
-        )
-        return answer.jwt("token").text
+def _approval(answer: Answer) -> ApprovalRequest:
+    claims = answer.jwt("authreq").claims
+    return ApprovalRequest(
+        issued=claims["iat"], expires=claims["exp"], phones=claims["scope"], raw=answer.raw
+    )
+
+
+def _token(answer: Answer) -> str:
+    return answer.jwt("token").text
+
+
+def begin_pairing(epk: str) -> Call[PairingRequest]:
+    """``POST init`` with the broker's session key (base64, 32 bytes)."""
+    return Call("POST", f"{_PATH}init", _pairing, {"epk": epk}, scopes=_PAIR)
+
+
+def validate(*, pid: str, reply: str) -> Call[Validation]:
+    """``POST validate``: the phone's answer, as the broker relayed it; stores the phone, whose key
+    is in ``reply``."""
+    return Call(
+        "POST",
+        f"{_PATH}validate",
+        _validation,
+        {"pid": pid, "reply": reply},
+        scopes=_PAIR,
+        asked=Asked(public=_phone_key(reply)),
+        meanings=_VALIDATE,
+    )
+
+
+def prove(epk: str) -> Call[BrokerProof]:
+    """``POST mac``: what the broker's subscriber list wants."""
+    return Call("POST", f"{_PATH}mac", _proof, {"epk": epk}, scopes=_PAIR)
+
+
+def request(
+    *, epk: str, scope: str, note: str | None = None, ctx: str | None = None
+) -> Call[ApprovalRequest]:
+    """``POST request``: ask for a login with ``scope``; ``note`` is shown on the phone.
+
+    ``HemClockError``: check in first. ``ValueError`` for texts the device would drop.
+    """
+    body = {"epk": epk, "scope": scope}
+    for name, value, limit in (("note", note, _MAX_NOTE), ("ctx", ctx, _MAX_CTX)):
+        if value is not None:
+            _check(name, value, limit)
+            body[name] = value
+    _check("scope", scope, _MAX_SCOPE)
+    return Call("POST", f"{_PATH}request", _approval, body, asked=Asked(echo=epk), meanings=_REQUEST)
+
+
+def token(authreply: str, *, scope: str | None = None) -> Call[str]:
+    """``POST token``: the approval for a bearer, with ``scope``. An approval works once."""
+    return Call(
+        "POST",
+        f"{_PATH}token",
+        _token,
+        {"authreply": authreply},
+        asked=Asked(scope=scope),
+        meanings=_TOKEN,
+        is_login=True,
+    )
 
 
 def _check(name: str, value: str, limit: int) -> None:

@@ -15,6 +15,7 @@ from hem_provider.keytypes import KeyType
 from hem_provider.rest.encoding import parse_json, unb64, unb64url
 
 __all__ = [
+    "NOTHING",
     "Asked",
     "Field",
     "Jwt",
@@ -60,6 +61,9 @@ class Asked:
     ends: bytes = b""
     echo: str | None = None
 
+
+#: A request whose answer need not agree with anything.
+NOTHING = Asked()
 
 Reader = Callable[[Any, Asked], Any]
 

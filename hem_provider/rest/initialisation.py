@@ -1,4 +1,4 @@
-"""Bringing a factory-fresh device into use: ``/api/auth/init`` (device API §7)."""
+"""Bringing a factory-fresh device into use: ``/api/auth/init`` (device API §7), which no other one has."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from hem_provider.errors import HemAuthenticationError, HemClockError, HemOperationFailed, HemRequestRefused
+from hem_provider.rest.answer import Answer
 from hem_provider.rest.auth import Challenge, challenge_of
-from hem_provider.rest.channel import EndpointGroup
+from hem_provider.rest.call import Call
 from hem_provider.rest.credential import Credential
 from hem_provider.rest.ejwt import make_ejwt
 from hem_provider.rest.encoding import b64, unb64
 from hem_provider.rest.fields import Asked
 from hem_provider.rest.status import Meanings
 
-__all__ = ["InitialisationApi", "Initialised", "NewDevice"]
+__all__ = ["Initialised", "NewDevice", "challenge", "initialise"]
 
 _MEANINGS: Meanings = {
     400: (HemRequestRefused, "a setting is missing or not acceptable; nothing was written"),
@@ -83,39 +84,41 @@ class Initialised:
         return f"<Initialised {self.instance_id}>"
 
 
-class InitialisationApi(EndpointGroup):
-    """Both endpoints work on a factory-fresh device only, without a token."""
+_PATH = "/api/auth/init"
 
-    def challenge(self) -> tuple[Challenge, str | None]:
-        """``GET /api/auth/init``: what to prove against, and the ``genuine`` token of USB devices.
 
-        ``HemClockError``: check in first. ``HemOperationFailed``: initialised already.
-        """
-        answer = self._channel.call("GET", "/api/auth/init", meanings=_MEANINGS)
-        return challenge_of(answer, ""), answer.optional_text("genuine")
+def _challenge(answer: Answer) -> Challenge:
+    return challenge_of(answer, "")
 
-    def initialise(self, challenge: Challenge, master: Credential, cfg: Mapping[str, Any]) -> Initialised:
-        """``POST /api/auth/init``, signed by the master secret. Not to be repeated blindly."""
-        claims = {
-            "jti": challenge.jti,
-            "aud": challenge.spk,
-            "exp": challenge.exp,
-            "iat": challenge.device_time(),
-            "iss": b64(master.public),
-            "cfg": dict(cfg),
-        }
-        proof = make_ejwt(claims, master.agree(unb64(challenge.spk)))
-        answer = self._channel.call(
-            "POST",
-            "/api/auth/init",
-            body={"init": proof},
-            meanings=_MEANINGS,
-            asked=Asked(scope="system:config"),
-        )
-        return Initialised(
-            instance_id=answer.text("instanceid"),
-            token=answer.jwt("token").text,
-            genuine=answer.optional_text("genuine"),
-            csr=answer.optional_text("csr"),
-            reboot_required=bool(answer.optional_flag("reboot_required")),
-        )
+
+def _initialised(answer: Answer) -> Initialised:
+    return Initialised(
+        instance_id=answer.text("instanceid"),
+        token=answer.jwt("token").text,
+        genuine=answer.optional_text("genuine"),
+        csr=answer.optional_text("csr"),
+        reboot_required=bool(answer.optional_flag("reboot_required")),
+    )
+
+
+def challenge() -> Call[Challenge]:
+    """``GET``: what to prove against.
+
+    ``HemClockError``: check in first. ``HemOperationFailed``: initialised already.
+    """
+    return Call("GET", _PATH, _challenge, repeatable=True, meanings=_MEANINGS)
+
+
+def initialise(given: Challenge, master: Credential, cfg: Mapping[str, Any]) -> Call[Initialised]:
+    """``POST``, signed by the master secret. Not to be repeated blindly."""
+    claims = {
+        "jti": given.jti,
+        "aud": given.spk,
+        "exp": given.exp,
+        "iat": given.device_time(),
+        "iss": b64(master.public),
+        "cfg": dict(cfg),
+    }
+    proof = make_ejwt(claims, master.agree(unb64(given.spk)))
+    asked = Asked(scope="system:config")
+    return Call("POST", _PATH, _initialised, {"init": proof}, asked=asked, meanings=_MEANINGS)

@@ -1,10 +1,10 @@
 """Endpoint group ``/api/keymgmt``: list, search, get, create, update, import, derive, delete
-(device API §11)."""
+(device API §11). All over TLS only. ``limits``: the firmware's."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hem_provider.arguments import as_bytes, as_text
 from hem_provider.errors import (
@@ -14,19 +14,36 @@ from hem_provider.errors import (
     HemOperationFailed,
     HemRequestRefused,
 )
-from hem_provider.keytypes import MAX_LABEL, KeyType
 from hem_provider.rest.answer import Answer, Values
-from hem_provider.rest.channel import EndpointGroup
+from hem_provider.rest.call import Call, done, the_text
 from hem_provider.rest.encoding import b64
-from hem_provider.rest.fields import Asked
-from hem_provider.rest.status import Meanings, error_for
-from hem_provider.rest.wire import Limit
+from hem_provider.rest.fields import NOTHING, Asked
+from hem_provider.rest.limits import FIRMWARE_1_2_2, FirmwareLimits
+from hem_provider.rest.status import Meanings
 
-__all__ = ["PAGE", "KeyMaterial", "KeyRecord", "KeymgmtApi", "Page", "check_kid", "check_label"]
+__all__ = [
+    "PAGE",
+    "KeyMaterial",
+    "KeyRecord",
+    "Page",
+    "check_kid",
+    "check_label",
+    "create",
+    "delete",
+    "derive",
+    "get",
+    "import_public",
+    "list_keys",
+    "search",
+    "search_anonymously",
+    "update",
+    "use_of",
+]
 
 #: Records per page of a listing, at most (device API §11.6).
 PAGE = 15
 _KID = re.compile("[0-9a-f]{32}")
+_PATH = "/api/keymgmt/"
 
 _BAD_KID: Meanings = {406: (HemKeyNotFound, "the device has no such key")}
 _ANONYMOUS: Meanings = {
@@ -88,150 +105,27 @@ def check_kid(kid: str) -> str:
     return lower
 
 
-def check_label(label: str) -> str:
+def use_of(kid: str) -> str:
+    """The scope that a key is used by."""
+    return f"keymgmt:use:{kid}"
+
+
+def check_label(label: str, limits: FirmwareLimits = FIRMWARE_1_2_2) -> str:
     """``ValueError`` unless ``label`` is 1–32 printable ASCII characters; ``TypeError`` unless text."""
     as_text("label", label)
-    if not (1 <= len(label) <= MAX_LABEL and label.isascii() and label.isprintable()):
+    if not (1 <= len(label) <= limits.label and label.isascii() and label.isprintable()):
         raise ValueError(
             f"label: {len(label)} characters ({label!r}); "
-            f"accepted: 1 to {MAX_LABEL} printable ASCII characters"
+            f"accepted: 1 to {limits.label} printable ASCII characters"
         )
     return label
 
 
-class KeymgmtApi(EndpointGroup):
-    """One method per endpoint; ``token`` must hold the scope named."""
-
-    def list(self, offset: int = 0, count: int = PAGE, *, token: str) -> Page:
-        """``GET list/{offset}/{count}``; scope ``keymgmt:list``."""
-        asked = Asked(offset=offset, count=count)
-        path = f"/api/keymgmt/list/{offset}/{count}"
-        return _page(self._channel.call("GET", path, token=token, asked=asked), offset)
-
-    def search(
-        self,
-        needle: bytes,
-        *,
-        starts: bool = True,
-        ends: bool = False,
-        offset: int = 0,
-        limit: int = PAGE,
-        token: str | None,
-    ) -> Page:
-        """``POST search`` by ``descr``; scope ``keymgmt:search`` or ``keymgmt:list``.
-
-        Without a token only ``starts`` with at least 6 bytes is allowed, and only where the
-        device's configuration says so; ``HemLoginRequired`` otherwise.
-        """
-        text = f"{'^' if starts else ''}{b64(needle)}{'$' if ends else ''}"
-        body = {"descr": text, "offset": offset, "limit": limit}
-        meanings = _ANONYMOUS if token is None else None
-        path = "/api/keymgmt/search"
-        reply = self._channel.exchange("POST", path, body=body, token=token)
-        if reply.status == 404:  # older firmware's way to say none
-            return Page((), offset, 0)
-        if reply.status != 200:
-            raise error_for(reply.status, f"{self._channel.config.name}: search", meanings)
-        asked = Asked(
-            offset=offset, count=limit, starts=needle if starts else b"", ends=needle if ends else b""
-        )
-        return _page(self._channel.read(reply, "POST", path, asked), offset)
-
-    def get(self, kid: str, *, kind: KeyType | None = None, token: str) -> KeyMaterial:
-        """``GET get/{kid}``; scope ``keymgmt:get``, ``keymgmt:gen`` or ``keymgmt:use:<kid>``.
-
-        Neither label nor ``descr`` are in the answer. ``HemKeyNotFound`` for an unknown KID. ``kind``:
-        the type the key is known to have; the answer must say the same.
-        """
-        kid = check_kid(kid)
-        answer = self._channel.call(
-            "GET",
-            f"/api/keymgmt/get/{kid}",
-            token=token,
-            meanings=_BAD_KID,
-            asked=Asked(kid=kid, type=kind),
-        )
-        return KeyMaterial(
-            type=answer.optional_text("type") or "",
-            public=answer.optional_data("pubkey"),
-            der=answer.optional_data("der"),
-            updated=answer.optional_integer("updated"),
-        )
-
-    def create(
-        self, *, type: str, label: str, mode: str | None = None, descr: bytes = b"", token: str
-    ) -> str:
-        """``POST create``; scope ``keymgmt:gen``. The new KID. Not to be repeated blindly."""
-        body = _fields(label=check_label(label), type=type, mode=mode, descr=descr)
-        timeout = Limit(self._channel.config.keygen_timeout, "keygen_timeout")
-        answer = self._channel.call(
-            "POST", "/api/keymgmt/create", body=body, token=token, timeout=timeout, meanings=_CREATE
-        )
-        return answer.text("kid")
-
-    def import_public(
-        self, public: bytes, *, type: str, label: str, mode: str | None = None, descr: bytes = b"", token: str
-    ) -> str:
-        """``POST import`` of a public key in device form; scope ``keymgmt:imp``. Its KID."""
-        body = {**_fields(label=check_label(label), type=type, mode=mode, descr=descr), "pubkey": b64(public)}
-        answer = self._channel.call(
-            "POST",
-            "/api/keymgmt/import",
-            body=body,
-            token=token,
-            meanings=_IMPORT,
-            asked=Asked(public=public),
-        )
-        return answer.text("kid")
-
-    def derive(
-        self,
-        kid: str,
-        *,
-        type: str,
-        label: str,
-        peer: bytes | str,
-        mode: str | None = None,
-        descr: bytes = b"",
-        token: str,
-    ) -> str:
-        """``POST derive``: a stored key from ECDH with ``peer`` (a KID, or a public key in device
-        form); scope ``keymgmt:gen`` or ``keymgmt:derive``. Its KID."""
-        body = _fields(label=check_label(label), type=type, mode=mode, descr=descr)
-        body["kid"] = check_kid(kid)
-        body.update(peer_field(peer))
-        timeout = Limit(self._channel.config.keygen_timeout, "keygen_timeout")
-        return self._channel.call(
-            "POST", "/api/keymgmt/derive", body=body, token=token, timeout=timeout
-        ).text("kid")
-
-    def update(self, kid: str, *, label: str, descr: bytes, token: str) -> None:
-        """``POST update``; scope ``keymgmt:upd``. Both fields are written; empty erases ``descr``."""
-        body = {"kid": check_kid(kid), **_fields(label=check_label(label), descr=descr)}
-        self._channel.call("POST", "/api/keymgmt/update", body=body, token=token, meanings=_BAD_KID)
-
-    def delete(self, kid: str, *, token: str) -> None:
-        """``DELETE delete/{kid}``; scope ``keymgmt:del``. ``HemKeyNotFound`` if it is not there."""
-        path = f"/api/keymgmt/delete/{check_kid(kid)}"
-        self._channel.call("DELETE", path, token=token, meanings=_BAD_KID)
+_kid = the_text("kid")
 
 
-def peer_field(peer: bytes | str) -> dict[str, str]:
-    """A peer in a request: a stored key by KID, or a public key in device form."""
-    if isinstance(peer, str):
-        return {"ext_kid": check_kid(peer)}
-    return {"pubkey": b64(as_bytes("peer", peer))}
-
-
-def _fields(*, descr: bytes, **texts: str | None) -> dict[str, str]:
-    fields = {name: value for name, value in texts.items() if value is not None}
-    if descr:  # an empty string is refused (device API §2.1)
-        fields["descr"] = b64(descr)
-    return fields
-
-
-def _page(answer: Answer, offset: int) -> Page:
-    return Page(tuple(map(_record, answer.objects("list"))), offset, answer.integer("total"))
+def _page(answer: Answer) -> Page:
+    return Page(tuple(map(_record, answer.objects("list"))), answer.asked.offset, answer.integer("total"))
 
 
 def _record(values: Values) -> KeyRecord:
@@ -243,3 +137,178 @@ def _record(values: Values) -> KeyRecord:
         created=values.integer("created"),
         updated=values.integer("updated"),
     )
+
+
+def _material(answer: Answer) -> KeyMaterial:
+    return KeyMaterial(
+        type=answer.optional_text("type") or "",
+        public=answer.optional_data("pubkey"),
+        der=answer.optional_data("der"),
+        updated=answer.optional_integer("updated"),
+    )
+
+
+def list_keys(offset: int = 0, count: int = PAGE) -> Call[Page]:
+    """``GET list/{offset}/{count}``."""
+    return Call(
+        "GET",
+        f"{_PATH}list/{offset}/{count}",
+        _page,
+        scopes=("keymgmt:list",),
+        asked=Asked(offset=offset, count=count),
+        tls_only=True,
+        repeatable=True,
+    )
+
+
+def search(
+    needle: bytes, *, starts: bool = True, ends: bool = False, offset: int = 0, limit: int = PAGE
+) -> Call[Page]:
+    """``POST search`` by ``descr``: what it begins with, ends with, or both."""
+    text = f"{'^' if starts else ''}{b64(needle)}{'$' if ends else ''}"
+    return Call(
+        "POST",
+        f"{_PATH}search",
+        _page,
+        {"descr": text, "offset": offset, "limit": limit},
+        scopes=("keymgmt:list", "keymgmt:search"),
+        asked=Asked(
+            offset=offset, count=limit, starts=needle if starts else b"", ends=needle if ends else b""
+        ),
+        tls_only=True,
+        repeatable=True,
+        verdicts={404: Page((), offset, 0)},  # older firmware's way to say none
+    )
+
+
+def search_anonymously(needle: bytes, *, ends: bool = False, offset: int = 0) -> Call[Page]:
+    """``POST search`` without a token: by at least 6 bytes that ``descr`` begins with, and only where
+    the device's configuration says so; ``HemLoginRequired`` otherwise."""
+    return replace(search(needle, ends=ends, offset=offset).by(), meanings=_ANONYMOUS)
+
+
+def get(kid: str) -> Call[KeyMaterial]:
+    """``GET get/{kid}``. Neither label nor ``descr`` are in the answer. ``HemKeyNotFound`` for an unknown
+    KID."""
+    kid = check_kid(kid)
+    return Call(
+        "GET",
+        f"{_PATH}get/{kid}",
+        _material,
+        scopes=(use_of(kid), "keymgmt:gen", "keymgmt:get"),
+        asked=Asked(kid=kid),
+        kid=kid,
+        tls_only=True,
+        repeatable=True,
+        meanings=_BAD_KID,
+    )
+
+
+def create(
+    *,
+    type: str,
+    label: str,
+    mode: str | None = None,
+    descr: bytes = b"",
+    limits: FirmwareLimits = FIRMWARE_1_2_2,
+) -> Call[str]:
+    """``POST create``: the new KID. Not to be repeated blindly."""
+    body = _fields(label=check_label(label, limits), type=type, mode=mode, descr=descr)
+    return _making("create", body, "keymgmt:gen", meanings=_CREATE, limit="keygen_timeout")
+
+
+def import_public(
+    public: bytes,
+    *,
+    type: str,
+    label: str,
+    mode: str | None = None,
+    descr: bytes = b"",
+    limits: FirmwareLimits = FIRMWARE_1_2_2,
+) -> Call[str]:
+    """``POST import`` of a public key in device form: its KID."""
+    body = _fields(label=check_label(label, limits), type=type, mode=mode, descr=descr)
+    body["pubkey"] = b64(public)
+    return _making("import", body, "keymgmt:imp", meanings=_IMPORT, asked=Asked(public=public))
+
+
+def derive(
+    kid: str,
+    *,
+    type: str,
+    label: str,
+    peer: bytes | str,
+    mode: str | None = None,
+    descr: bytes = b"",
+    limits: FirmwareLimits = FIRMWARE_1_2_2,
+) -> Call[str]:
+    """``POST derive``: a stored key from ECDH with ``peer`` (a KID, or a public key in device
+    form): its KID."""
+    body = _fields(label=check_label(label, limits), type=type, mode=mode, descr=descr)
+    body |= {"kid": check_kid(kid), **peer_field(peer)}
+    return _making("derive", body, "keymgmt:gen", "keymgmt:derive", limit="keygen_timeout")
+
+
+def update(kid: str, *, label: str, descr: bytes, limits: FirmwareLimits = FIRMWARE_1_2_2) -> Call[None]:
+    """``POST update``: both fields are written; empty erases ``descr``."""
+    kid = check_kid(kid)
+    return Call(
+        "POST",
+        f"{_PATH}update",
+        done,
+        {"kid": kid, **_fields(label=check_label(label, limits), descr=descr)},
+        scopes=("keymgmt:upd",),
+        kid=kid,
+        tls_only=True,
+        repeatable=True,
+        meanings=_BAD_KID,
+    )
+
+
+def delete(kid: str) -> Call[None]:
+    """``DELETE delete/{kid}``. ``HemKeyNotFound`` if it is not there."""
+    kid = check_kid(kid)
+    return Call(
+        "DELETE",
+        f"{_PATH}delete/{kid}",
+        done,
+        scopes=("keymgmt:del",),
+        kid=kid,
+        tls_only=True,
+        meanings=_BAD_KID,
+    )
+
+
+def peer_field(peer: bytes | str) -> dict[str, str]:
+    """A peer in a request: a stored key by KID, or a public key in device form."""
+    if isinstance(peer, str):
+        return {"ext_kid": check_kid(peer)}
+    return {"pubkey": b64(as_bytes("peer", peer))}
+
+
+def _making(
+    name: str,
+    body: dict[str, str],
+    *scopes: str,
+    meanings: Meanings | None = None,
+    limit: str = "timeout",
+    asked: Asked = NOTHING,
+) -> Call[str]:
+    return Call(
+        "POST",
+        _PATH + name,
+        _kid,
+        body,
+        scopes=scopes,
+        asked=asked,
+        tls_only=True,
+        limit=limit,
+        meanings=meanings,
+    )
+
+
+def _fields(*, descr: bytes, **texts: str | None) -> dict[str, str]:
+    fields = {name: value for name, value in texts.items() if value is not None}
+    if descr:  # an empty string is refused (device API §2.1)
+        fields["descr"] = b64(descr)
+    return fields

@@ -1,10 +1,10 @@
-"""Endpoint group ``/api/storage``: the USB disks of a device (device API §15)."""
+"""Endpoint group ``/api/storage``: the USB disks of a device (device API §15). USB devices only."""
 
 from __future__ import annotations
 
-from hem_provider.rest.channel import EndpointGroup
+from hem_provider.rest.call import Call, done
 
-__all__ = ["StorageApi", "storage_scope"]
+__all__ = ["lock", "storage_scope", "unlock"]
 
 
 def storage_scope(disk: int, *, writable: bool = False) -> str:
@@ -14,15 +14,18 @@ def storage_scope(disk: int, *, writable: bool = False) -> str:
     return f"storage:disk{disk}{':rw' if writable else ''}"
 
 
-class StorageApi(EndpointGroup):
-    """Exposes disks over USB; visible in the status some seconds later. USB devices only."""
+def unlock(disk: int, *, writable: bool = False, read_only: bool | None = None) -> Call[None]:
+    """``GET unlock``: show a disk over USB; visible in the status some seconds later.
 
-    def unlock(self, *, read_only: bool | None = None, token: str) -> None:
-        """``GET unlock``: the disk of the token's scope; ``read_only`` narrows or insists (``rw``
-        on a token without it is refused). ``None`` leaves it to the scope."""
-        suffix = {None: "", True: "/ro", False: "/rw"}[read_only]
-        self._channel.call("GET", f"/api/storage/unlock{suffix}", token=token)
+    ``writable``: by a token that permits it. ``read_only`` narrows or insists (``rw`` on a token without
+    it is refused); ``None`` leaves it to the token.
+    """
+    suffix = {None: "", True: "/ro", False: "/rw"}[read_only]
+    scopes = (storage_scope(disk, writable=writable),)
+    return Call("GET", f"/api/storage/unlock{suffix}", done, scopes=scopes, repeatable=True)
 
-    def lock(self, *, token: str) -> None:
-        """``GET lock``: eject the disk of the token's scope."""
-        self._channel.call("GET", "/api/storage/lock", token=token)
+
+def lock(disk: int) -> Call[None]:
+    """``GET lock``: eject a disk."""
+    scopes = (storage_scope(disk), storage_scope(disk, writable=True))
+    return Call("GET", "/api/storage/lock", done, scopes=scopes, repeatable=True)

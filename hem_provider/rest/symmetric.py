@@ -2,28 +2,25 @@
 symmetric key, or with one that the device derives from an ECDH secret (device API §13.2, §13.4, §13.5,
 §13.7).
 
-Every method needs a token whose scope is exactly ``keymgmt:use:<kid>``. HTTP 406 is raised as
-``HemOperationFailed``; it means a failed integrity check as well as an unsuitable or missing key.
+``peer``: the public half to derive a key with, a KID or a public key in device form; ``context``: up to
+64 bytes that tell derived keys apart. ``limits``: the firmware's. HTTP 406 means a failed integrity check
+as well as an unsuitable or missing key: where integrity is checked it is ``None`` or ``False``, else
+``HemOperationFailed``.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Final, NamedTuple
 
 from hem_provider.errors import MessageTooLong
-from hem_provider.keytypes import MAX_MESSAGE, KeyType
 from hem_provider.rest.answer import Answer
-from hem_provider.rest.channel import EndpointGroup
+from hem_provider.rest.call import Call, accepted, the_data
+from hem_provider.rest.crypto import operation
 from hem_provider.rest.encoding import b64
-from hem_provider.rest.fields import Asked
-from hem_provider.rest.keymgmt import check_kid, peer_field
+from hem_provider.rest.keymgmt import peer_field
+from hem_provider.rest.limits import FIRMWARE_1_2_2, FirmwareLimits
 
-__all__ = ["MAX_DERIVATION_CONTEXT", "Encrypted", "SymmetricApi"]
-
-#: Largest context of an ECDH-derived key, in bytes (device API §13.7).
-MAX_DERIVATION_CONTEXT = 64
-#: What decrypting takes more than encrypting: a block of padding; unwrapping: the integrity value.
-_PADDING, _INTEGRITY = 16, 8
+__all__ = ["Encrypted", "decrypt", "encrypt", "hmac", "hmac_verify", "unwrap", "wrap"]
 
 
 class Encrypted(NamedTuple):
@@ -35,141 +32,148 @@ class Encrypted(NamedTuple):
     tag: bytes | None
 
 
-class SymmetricApi(EndpointGroup):
-    """One method per endpoint. ``peer``: the public half to derive a key with, a KID or a public
-    key in device form; ``context``: up to 64 bytes that tell derived keys apart."""
+_REJECTED: Final = {406: None}
+_INVALID: Final = {406: False}
 
-    def encrypt(
-        self,
-        kid: str,
-        data: bytes,
-        algorithm: str,
-        *,
-        aad: bytes | None = None,
-        peer: bytes | str | None = None,
-        context: bytes | None = None,
-        token: str,
-    ) -> Encrypted:
-        """``cipher/encrypt`` of 1…2048 bytes with ``AES{128,192,256}-{ECB,CBC,GCM}``.
-
-        The device makes the IV of CBC and GCM, and pads CBC by PKCS#7.
-        """
-        body = _body(kid, data, MAX_MESSAGE, peer, context, alg=algorithm, aad=_optional(aad))
-        answer = self._post("cipher/encrypt", body, token, _asked(algorithm, data))
-        return Encrypted(answer.data("ciphertext"), answer.optional_data("iv"), answer.optional_data("tag"))
-
-    def decrypt(
-        self,
-        kid: str,
-        data: bytes,
-        algorithm: str,
-        *,
-        iv: bytes | None = None,
-        tag: bytes | None = None,
-        aad: bytes | None = None,
-        peer: bytes | str | None = None,
-        context: bytes | None = None,
-        token: str,
-    ) -> bytes:
-        """``cipher/decrypt`` of 1…2064 bytes; ``iv`` and ``tag`` are 16 bytes where the mode has them."""
-        body = _body(
-            kid, data, MAX_MESSAGE + _PADDING, peer, context,
-            alg=algorithm, iv=_optional(iv), tag=_optional(tag), aad=_optional(aad),
-        )  # fmt: skip
-        return self._post("cipher/decrypt", body, token, _asked(algorithm, data)).data("plaintext")
-
-    def wrap(
-        self,
-        kid: str,
-        data: bytes,
-        algorithm: str,
-        *,
-        icv: bytes | None = None,
-        peer: bytes | str | None = None,
-        context: bytes | None = None,
-        token: str,
-    ) -> bytes:
-        """``cipher/wrap`` (RFC 3394) of 16…2048 bytes with ``AES{128,192,256}``; ``icv``: 8 bytes."""
-        body = _body(kid, data, MAX_MESSAGE, peer, context, alg=algorithm, iv=_optional(icv))
-        return self._post("cipher/wrap", body, token, _asked(algorithm, data)).data("wrapped")
-
-    def unwrap(
-        self,
-        kid: str,
-        data: bytes,
-        algorithm: str,
-        *,
-        icv: bytes | None = None,
-        peer: bytes | str | None = None,
-        context: bytes | None = None,
-        token: str,
-    ) -> bytes:
-        """``cipher/unwrap`` of 24…2056 bytes."""
-        body = _body(kid, data, MAX_MESSAGE + _INTEGRITY, peer, context, alg=algorithm, iv=_optional(icv))
-        return self._post("cipher/unwrap", body, token, _asked(algorithm, data)).data("unwrapped")
-
-    def hmac(
-        self,
-        kid: str,
-        data: bytes,
-        *,
-        algorithm: str | None = None,
-        peer: bytes | str | None = None,
-        kind: KeyType | None = None,
-        token: str,
-    ) -> bytes:
-        """``hmac/hash`` of 1…2048 bytes. ``algorithm`` counts with a ``peer`` alone: a stored key
-        has its digest in its type, ``kind`` where that is known."""
-        body = _body(kid, data, MAX_MESSAGE, peer, None, alg=algorithm)
-        asked = Asked(type=kind) if peer is None else Asked(algorithm=algorithm)
-        return self._post("hmac/hash", body, token, asked).data("mac")
-
-    def hmac_verify(
-        self,
-        kid: str,
-        data: bytes,
-        mac: bytes,
-        *,
-        algorithm: str | None = None,
-        peer: bytes | str | None = None,
-        token: str,
-    ) -> None:
-        """``hmac/verify``; ``HemOperationFailed`` when ``mac`` (at most 64 bytes) is not right."""
-        body = _body(kid, data, MAX_MESSAGE, peer, None, alg=algorithm, mac=b64(mac))
-        self._post("hmac/verify", body, token)
-
-    def _post(self, name: str, body: dict[str, Any], token: str, asked: Asked | None = None) -> Answer:
-        return self._channel.call("POST", f"/api/crypto/{name}", body=body, token=token, asked=asked)
+_plaintext = the_data("plaintext")
+_wrapped = the_data("wrapped")
+_unwrapped = the_data("unwrapped")
+_mac = the_data("mac")
 
 
-def _asked(algorithm: str, data: bytes) -> Asked:
-    return Asked(algorithm=algorithm, size=len(data))
+def _encrypted(answer: Answer) -> Encrypted:
+    return Encrypted(answer.data("ciphertext"), answer.optional_data("iv"), answer.optional_data("tag"))
 
 
-def _body(
-    kid: str, data: bytes, limit: int, peer: bytes | str | None, context: bytes | None, **fields: str | None
-) -> dict[str, str]:
+def encrypt(
+    kid: str,
+    data: bytes,
+    algorithm: str,
+    *,
+    aad: bytes | None = None,
+    peer: bytes | str | None = None,
+    context: bytes | None = None,
+    limits: FirmwareLimits = FIRMWARE_1_2_2,
+) -> Call[Encrypted]:
+    """``cipher/encrypt`` of 1…2048 bytes with ``AES{128,192,256}-{ECB,CBC,GCM}``.
+
+    The device makes the IV of CBC and GCM, and pads CBC by PKCS#7.
+    """
+    fields = _fields(data, limits.message, alg=algorithm, aad=_optional(aad))
+    fields |= _derived(peer, context, limits)
+    return operation("cipher/encrypt", kid, fields, _encrypted, algorithm=algorithm, size=len(data))
+
+
+def decrypt(
+    kid: str,
+    data: bytes,
+    algorithm: str,
+    *,
+    iv: bytes | None = None,
+    tag: bytes | None = None,
+    aad: bytes | None = None,
+    peer: bytes | str | None = None,
+    context: bytes | None = None,
+    limits: FirmwareLimits = FIRMWARE_1_2_2,
+) -> Call[bytes | None]:
+    """``cipher/decrypt`` of 1…2064 bytes; ``iv`` and ``tag`` are 16 bytes where the mode has them.
+    ``None`` when tag, padding or key are rejected."""
+    given = {"iv": _optional(iv), "tag": _optional(tag), "aad": _optional(aad)}
+    fields = _fields(data, limits.message + limits.padding, alg=algorithm, **given)
+    fields |= _derived(peer, context, limits)
+    return operation(
+        "cipher/decrypt", kid, fields, _plaintext, algorithm=algorithm, size=len(data), verdicts=_REJECTED
+    )
+
+
+def wrap(
+    kid: str,
+    data: bytes,
+    algorithm: str,
+    *,
+    icv: bytes | None = None,
+    peer: bytes | str | None = None,
+    context: bytes | None = None,
+    limits: FirmwareLimits = FIRMWARE_1_2_2,
+) -> Call[bytes]:
+    """``cipher/wrap`` (RFC 3394) of 16…2048 bytes with ``AES{128,192,256}``; ``icv``: 8 bytes."""
+    fields = _fields(data, limits.message, alg=algorithm, iv=_optional(icv))
+    fields |= _derived(peer, context, limits)
+    return operation("cipher/wrap", kid, fields, _wrapped, algorithm=algorithm, size=len(data))
+
+
+def unwrap(
+    kid: str,
+    data: bytes,
+    algorithm: str,
+    *,
+    icv: bytes | None = None,
+    peer: bytes | str | None = None,
+    context: bytes | None = None,
+    limits: FirmwareLimits = FIRMWARE_1_2_2,
+) -> Call[bytes | None]:
+    """``cipher/unwrap`` of 24…2056 bytes. ``None`` when integrity value or key are rejected."""
+    fields = _fields(data, limits.message + limits.integrity, alg=algorithm, iv=_optional(icv))
+    fields |= _derived(peer, context, limits)
+    return operation(
+        "cipher/unwrap", kid, fields, _unwrapped, algorithm=algorithm, size=len(data), verdicts=_REJECTED
+    )
+
+
+def hmac(
+    kid: str,
+    data: bytes,
+    *,
+    algorithm: str | None = None,
+    peer: bytes | str | None = None,
+    limits: FirmwareLimits = FIRMWARE_1_2_2,
+) -> Call[bytes]:
+    """``hmac/hash`` of 1…2048 bytes. ``algorithm`` counts with a ``peer`` alone: a stored key
+    has its digest in its type."""
+    fields = _fields(data, limits.message, alg=algorithm) | _derived(peer, None, limits)
+    return operation("hmac/hash", kid, fields, _mac, algorithm=None if peer is None else algorithm)
+
+
+def hmac_verify(
+    kid: str,
+    data: bytes,
+    mac: bytes,
+    *,
+    algorithm: str | None = None,
+    peer: bytes | str | None = None,
+    limits: FirmwareLimits = FIRMWARE_1_2_2,
+) -> Call[bool]:
+    """``hmac/verify``; ``False`` when ``mac`` (at most 64 bytes) or key are rejected."""
+    fields = _fields(data, limits.message, alg=algorithm, mac=b64(mac)) | _derived(peer, None, limits)
+    return operation("hmac/verify", kid, fields, accepted, verdicts=_INVALID)
+
+
+def _fields(data: bytes, most: int, **texts: str | None) -> dict[str, str]:
     if not data:
-        raise ValueError(f"data: 0 bytes; accepted: 1 to {limit} bytes")
-    if len(data) > limit:
+        raise ValueError(f"data: 0 bytes; accepted: 1 to {most} bytes")
+    if len(data) > most:
         raise MessageTooLong(
-            f"data: {len(data)} bytes; the device takes at most {limit} in one operation",
+            f"data: {len(data)} bytes; the device takes at most {most} in one operation",
             size=len(data),
-            limit=limit,
+            limit=most,
         )
-    body = {"kid": check_kid(kid), "msg": b64(data)}
-    body.update({name: value for name, value in fields.items() if value is not None})
-    if peer is not None:
-        body.update(peer_field(peer))
-    if context:
-        if peer is None:
+    return {"msg": b64(data), **{name: text for name, text in texts.items() if text is not None}}
+
+
+def _derived(peer: bytes | str | None, context: bytes | None, limits: FirmwareLimits) -> dict[str, str]:
+    """What chooses a key derived from an agreement."""
+    if peer is None:
+        if context:
             raise ValueError("context: it belongs to a derived key; give a peer as well")
-        if len(context) > MAX_DERIVATION_CONTEXT:
+        return {}
+    fields = peer_field(peer)
+    if context:
+        if len(context) > limits.derivation_context:
             raise ValueError(
-                f"context: {len(context)} bytes; accepted: at most {MAX_DERIVATION_CONTEXT} bytes"
+                f"context: {len(context)} bytes; accepted: at most {limits.derivation_context} bytes"
             )
-        body["ctx"] = b64(context)
-    return body
+        fields["ctx"] = b64(context)
+    return fields
 
 
 def _optional(data: bytes | None) -> str | None:

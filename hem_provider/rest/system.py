@@ -1,18 +1,37 @@
-"""Endpoint group ``/api/system``: status, version, check-in (device API §9, §17)."""
+"""Endpoint group ``/api/system``: status, version, check-in, self-test and power (device API §9, §17)."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
-from hem_provider.errors import HemClockError, HemUnreachable
+from hem_provider.errors import HemClockError
 from hem_provider.rest.answer import Answer
-from hem_provider.rest.channel import EndpointGroup
-from hem_provider.rest.settle import Change, settle
+from hem_provider.rest.call import Call, done
 from hem_provider.rest.status import Meanings
 from hem_provider.rest.wire import Limit
 
-__all__ = ["FLS_BITS", "CheckInResult", "Repository", "SelfTest", "Status", "SystemApi", "Version"]
+__all__ = [
+    "ANY_SCOPE",
+    "FLS_BITS",
+    "CheckInResult",
+    "Repository",
+    "SelfTest",
+    "Status",
+    "Version",
+    "begin_check_in",
+    "finish_check_in",
+    "reboot",
+    "selftest",
+    "shutdown",
+    "status",
+    "version",
+]
 
+_PATH = "/api/system/"
+#: Where the device takes any token: those likely to be at hand, the first to be logged in for.
+ANY_SCOPE = ("system:config", "keymgmt:list", "logger:get")
 #: Longest self-test.
 _SELFTEST = Limit(60.0, "the limit of a self-test")
 
@@ -113,100 +132,92 @@ class SelfTest:
     repository: Repository | None
 
 
-class SystemApi(EndpointGroup):
-    """Status, version, check-in (no token), self-test and power."""
+def _status(answer: Answer) -> Status:
+    return Status(
+        initialized=answer.optional_flag("inited") is not False,
+        fls_state=answer.integer("fls_state"),
+        uptime=answer.integer("uptime"),
+        time=answer.optional_integer("time"),
+        temperature=answer.optional_number("temp"),
+        hostname=answer.optional_text("hostname"),
+        context=answer.integer("ctx"),
+        trusted_time=answer.optional_flag("tts") is not False,
+        storage=answer.texts("storage"),
+        format=answer.optional_text("format"),
+        upgraded=bool(answer.optional_flag("fw_upgrade")),
+    )
 
-    def status(self) -> Status:
-        """``GET /api/system/status``."""
-        answer = self._channel.call("GET", "/api/system/status")
-        return Status(
-            initialized=answer.optional_flag("inited") is not False,
-            fls_state=answer.integer("fls_state"),
-            uptime=answer.integer("uptime"),
-            time=answer.optional_integer("time"),
-            temperature=answer.optional_number("temp"),
-            hostname=answer.optional_text("hostname"),
-            context=answer.integer("ctx"),
-            trusted_time=answer.optional_flag("tts") is not False,
-            storage=answer.texts("storage"),
-            format=answer.optional_text("format"),
-            upgraded=bool(answer.optional_flag("fw_upgrade")),
-        )
 
-    def version(self, *, token: str | None = None) -> Version:
-        """``GET /api/system/version``; any token adds the SD card's registers."""
-        answer = self._channel.call("GET", "/api/system/version", token=token)
-        return Version(
-            hardware=answer.text("hwv"),
-            firmware=answer.text("fwv"),
-            bootloader=answer.optional_text("blv"),
-            dashboard_hash=answer.optional_data("uis"),
-            sd_csd=answer.optional_text("sd_csd"),
-            sd_cid=answer.optional_text("sd_cid"),
-        )
+def _version(answer: Answer) -> Version:
+    return Version(
+        hardware=answer.text("hwv"),
+        firmware=answer.text("fwv"),
+        bootloader=answer.optional_text("blv"),
+        dashboard_hash=answer.optional_data("uis"),
+        sd_csd=answer.optional_text("sd_csd"),
+        sd_cid=answer.optional_text("sd_cid"),
+    )
 
-    def check_in(self) -> CheckInResult:
-        """Device → cloud → device: sets the device's clock (device API §9.1). Three calls.
 
-        Needs the internet, no login. ``HemUnreachable`` names the cloud when that is what fails;
-        ``HemClockError`` when cloud or device reject the exchange. Where the device's last answer
-        does not tell, once more from the beginning: a check-in can be done at any time.
-        """
-        checked = self._legs()
-        change = Change(
-            made="the device has checked in",
-            undone="the device has not checked in",
-            see="look at the clock in its status, or check in again",
-            look=lambda: self._report(self._legs()),
-        )
-        return settle(lambda: self._report(checked), change)
+def _selftest(answer: Answer) -> SelfTest:
+    stats = answer.inner("repo_stats")
+    repository = None
+    if stats is not None:
+        names = ("total", "deleted", "invalid", "fragmented", "freeslots")
+        repository = Repository(*(stats.optional_integer(name) or 0 for name in names))
+    return SelfTest(
+        fls_state=answer.integer("fls_state"),
+        time=answer.optional_integer("selftest_ts"),
+        busy=bool(answer.optional_flag("kat_busy")),
+        secure_element=answer.optional_integer("se_state"),
+        repository=repository,
+    )
 
-    def _legs(self) -> Answer:
-        """What the cloud answers to what the device says."""
-        check = self._channel.call("GET", "/api/system/checkin")
-        try:
-            reply, checked = self._channel.cloud("POST", "/checkin", body=check.raw)
-        except HemUnreachable as error:
-            raise HemUnreachable(f"check-in needs the cloud service: {error}") from error
-        if reply.status != 200:
-            raise HemClockError(
-                f"check-in: the cloud service {self._channel.config.cloud_url} answers HTTP {reply.status}"
-            )
-        return checked
 
-    def _report(self, checked: Answer) -> CheckInResult:
-        answer = self._channel.call("POST", "/api/system/checkin", body=checked.raw, meanings=_CHECKIN)
-        return CheckInResult(
-            action=answer.text("status"),
-            certificate_state=answer.optional_text("newcrt"),
-            firmware_offered="newfws" in answer.raw,
-            dashboard_offered="newuis" in answer.raw,
-            new_certificate=checked.jwt("checked").claims["newcrt"],
-        )
+def _relayed(answer: Answer) -> Mapping[str, Any]:
+    return answer.raw
 
-    def selftest(self, *, token: str | None) -> SelfTest:
-        """``GET /api/system/selftest``: runs all tests, some 5 s; any token, none when fresh."""
-        answer = self._channel.call("GET", "/api/system/selftest", token=token, timeout=_SELFTEST)
-        stats = answer.inner("repo_stats")
-        repository = None
-        if stats is not None:
-            names = ("total", "deleted", "invalid", "fragmented", "freeslots")
-            repository = Repository(*(stats.optional_integer(name) or 0 for name in names))
-        return SelfTest(
-            fls_state=answer.integer("fls_state"),
-            time=answer.optional_integer("selftest_ts"),
-            busy=bool(answer.optional_flag("kat_busy")),
-            secure_element=answer.optional_integer("se_state"),
-            repository=repository,
-        )
 
-    def reboot(self, *, token: str | None) -> None:
-        """``GET /api/system/reboot``; scope ``system:config``, ``system:upgrade`` or
-        ``system:shutdown``, no token when fresh. A connection lost instead of an answer may be its
-        success."""
-        self._channel.call("GET", "/api/system/reboot", token=token)
+def _checked_in(answer: Answer) -> CheckInResult:
+    return CheckInResult(
+        action=answer.text("status"),
+        certificate_state=answer.optional_text("newcrt"),
+        firmware_offered="newfws" in answer.raw,
+        dashboard_offered="newuis" in answer.raw,
+    )
 
-    def shutdown(self, *, token: str) -> None:
-        """``GET /api/system/shutdown``: off until a power cycle; scope ``system:config`` or
-        ``system:shutdown``."""
-        self._channel.call("GET", "/api/system/shutdown", token=token)
+
+def status() -> Call[Status]:
+    """``GET status``."""
+    return Call("GET", f"{_PATH}status", _status, repeatable=True)
+
+
+def version() -> Call[Version]:
+    """``GET version``; with any token (``by``) also the SD card's registers."""
+    return Call("GET", f"{_PATH}version", _version, repeatable=True)
+
+
+def begin_check_in() -> Call[Mapping[str, Any]]:
+    """``GET checkin``: what the cloud is to be told, as it came."""
+    return Call("GET", f"{_PATH}checkin", _relayed, repeatable=True)
+
+
+def finish_check_in(checked: Mapping[str, Any]) -> Call[CheckInResult]:
+    """``POST checkin``: the cloud's answer, as it came. ``HemClockError`` when the device rejects it."""
+    return Call("POST", f"{_PATH}checkin", _checked_in, checked, meanings=_CHECKIN)
+
+
+def selftest() -> Call[SelfTest]:
+    """``GET selftest``: runs all tests, some 5 s; any token, none when fresh."""
+    path = f"{_PATH}selftest"
+    return Call("GET", path, _selftest, scopes=ANY_SCOPE, repeatable=True, limit=_SELFTEST)
+
+
+def reboot() -> Call[None]:
+    """``GET reboot``; no token when fresh. A connection lost instead of an answer may be its success."""
+    return Call("GET", f"{_PATH}reboot", done, scopes=("system:config", "system:upgrade", "system:shutdown"))
+
+
+def shutdown() -> Call[None]:
+    """``GET shutdown``: off until a power cycle."""
+    return Call("GET", f"{_PATH}shutdown", done, scopes=("system:config", "system:shutdown"))

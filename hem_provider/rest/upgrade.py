@@ -1,18 +1,23 @@
-"""Endpoint group ``/api/system/upgrade``: firmware and dashboard (device API §16)."""
+"""Endpoint group ``/api/system/upgrade``: firmware and dashboard (device API §16). USB devices only; a
+factory-fresh one takes each call without a token."""
 
 from __future__ import annotations
 
 import enum
 import io
 from collections.abc import Callable
+from functools import partial
 
 from hem_provider.errors import HemOperationFailed, MessageTooLong
-from hem_provider.rest.channel import EndpointGroup
+from hem_provider.rest.answer import Answer
+from hem_provider.rest.call import Call, done
 from hem_provider.rest.status import Meanings, error_for
 from hem_provider.rest.wire import Limit
 
-__all__ = ["Image", "UpgradeApi", "UpgradeState"]
+__all__ = ["Image", "UpgradeState", "check", "install", "upload", "usb_mode"]
 
+_PATH = "/api/system/upgrade/"
+_SCOPES = ("system:upgrade",)
 _UPLOAD: Meanings = {406: (HemOperationFailed, "the upload ended early")}
 _INSTALL: Meanings = {406: (HemOperationFailed, "there is no verified image to install")}
 #: An upload takes minutes over USB.
@@ -45,63 +50,73 @@ class UpgradeState(enum.Enum):
     BAD = 406
 
 
-class UpgradeApi(EndpointGroup):
-    """``token``: scope ``system:upgrade``; ``None`` on a factory-fresh device. USB devices only."""
+#: What statuses of a check say, beside 200 to 202.
+_FAILED_CHECKS = {
+    Image.FIRMWARE: {404: UpgradeState.NOTHING, 406: UpgradeState.BAD},
+    Image.DASHBOARD: {404: UpgradeState.NOTHING, 406: UpgradeState.BAD, 409: UpgradeState.NOTHING},
+}
 
-    def upload(
-        self,
-        image: Image,
-        data: bytes,
-        *,
-        progress: Progress | None = None,
-        filename: str | None = None,
-        token: str | None,
-    ) -> None:
-        """``POST upload_fw`` or ``upload_ui``. ``filename`` defaults to the one the device wants
-        (``firmware.hex`` is taken too). ``MessageTooLong`` before sending."""
-        if not data:
-            raise ValueError("image: 0 bytes")
-        if len(data) > image.limit:
-            raise MessageTooLong(
-                f"image: {len(data)} bytes; the device takes at most {image.limit}",
-                size=len(data),
-                limit=image.limit,
-            )
-        name = filename or image.filename
-        if not name.isascii() or not name.isprintable() or '"' in name:
-            raise ValueError(f"filename: {name!r}; accepted: printable ASCII without quotes")
-        self._channel.call(
-            "POST",
-            f"/api/system/upgrade/upload_{image.suffix}",
-            upload=_Watched(data, progress),
-            headers={
-                "Content-Type": "application/octet-stream",
-                "Content-Disposition": f'attachment; filename="{name}"',
-            },
-            token=token,
-            timeout=_UPLOAD_TIMEOUT,
-            meanings=_UPLOAD,
+
+def _state(answer: Answer) -> UpgradeState:
+    try:
+        return UpgradeState(answer.status)
+    except ValueError:
+        raise error_for(answer.status, answer.where) from None
+
+
+def upload(
+    image: Image, data: bytes, *, progress: Progress | None = None, filename: str | None = None
+) -> Call[None]:
+    """``POST upload_fw`` or ``upload_ui``. ``filename`` defaults to the one the device wants
+    (``firmware.hex`` is taken too). ``MessageTooLong`` for more than ``image.limit`` bytes."""
+    if not data:
+        raise ValueError("image: 0 bytes")
+    if len(data) > image.limit:
+        raise MessageTooLong(
+            f"image: {len(data)} bytes; the device takes at most {image.limit}",
+            size=len(data),
+            limit=image.limit,
         )
+    name = filename or image.filename
+    if not name.isascii() or not name.isprintable() or '"' in name:
+        raise ValueError(f"filename: {name!r}; accepted: printable ASCII without quotes")
+    return Call(
+        "POST",
+        f"{_PATH}upload_{image.suffix}",
+        done,
+        scopes=_SCOPES,
+        limit=_UPLOAD_TIMEOUT,
+        meanings=_UPLOAD,
+        upload=partial(_Watched, data, progress),
+        headers={
+            "Content-Type": "application/octet-stream",
+            "Content-Disposition": f'attachment; filename="{name}"',
+        },
+    )
 
-    def check(self, image: Image, *, token: str | None) -> UpgradeState:
-        """``GET check_fw`` or ``check_ui``: starts the check, then tells how it goes. Poll it."""
-        path = f"/api/system/upgrade/check_{image.suffix}"
-        reply = self._channel.exchange("GET", path, token=token, timeout=_CHECK_TIMEOUT)
-        status = 404 if reply.status == 409 and image is Image.DASHBOARD else reply.status
-        try:
-            return UpgradeState(status)
-        except ValueError:
-            raise error_for(reply.status, f"{self._channel.config.name}: GET {path}") from None
 
-    def install(self, image: Image, *, token: str | None) -> None:
-        """``GET install_fw`` (then the device restarts) or ``install_ui``. A connection lost instead
-        of an answer may be the success of the former."""
-        path = f"/api/system/upgrade/install_{image.suffix}"
-        self._channel.call("GET", path, token=token, meanings=_INSTALL)
+def check(image: Image) -> Call[UpgradeState]:
+    """``GET check_fw`` or ``check_ui``: starts the check, then tells how it goes. Poll it."""
+    return Call(
+        "GET",
+        f"{_PATH}check_{image.suffix}",
+        _state,
+        scopes=_SCOPES,
+        limit=_CHECK_TIMEOUT,
+        verdicts=_FAILED_CHECKS[image],
+        is_json=False,
+    )
 
-    def usb_mode(self, *, token: str | None) -> None:
-        """``GET usbmode``: restart as a USB disk for an upgrade by hand."""
-        self._channel.call("GET", "/api/system/upgrade/usbmode", token=token)
+
+def install(image: Image) -> Call[None]:
+    """``GET install_fw`` (then the device restarts) or ``install_ui``. A connection lost instead
+    of an answer may be the success of the former."""
+    return Call("GET", f"{_PATH}install_{image.suffix}", done, scopes=_SCOPES, meanings=_INSTALL)
+
+
+def usb_mode() -> Call[None]:
+    """``GET usbmode``: restart as a USB disk for an upgrade by hand."""
+    return Call("GET", f"{_PATH}usbmode", done, scopes=_SCOPES)
 
 
 class _Watched(io.BytesIO):

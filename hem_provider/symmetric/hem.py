@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, TypedDict, TypeVar
 
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from hem_provider.device.description import NO_LIMITS
-from hem_provider.device.symmetric_operations import SymmetricOperations
+from hem_provider.device.operations import FirmwareLimits, Operations, symmetric
 from hem_provider.errors import HemOperationFailed
 from hem_provider.symmetric.agreement import Agreement
 
@@ -16,16 +16,31 @@ __all__ = ["DeviceAesKey", "DeviceKek", "DeviceMacKey"]
 SelfT = TypeVar("SelfT")
 
 
+class _Way(TypedDict):
+    """What all calls with an AES key have in common: how it is derived, and the firmware's limits."""
+
+    peer: bytes | str | None
+    context: bytes | None
+    limits: FirmwareLimits
+
+
+class _MacWay(TypedDict):
+    """The same of a MAC key."""
+
+    peer: bytes | str | None
+    algorithm: str | None
+    limits: FirmwareLimits
+
+
 class _DeviceKey:
     """A stored key by KID, or with an agreement the key derived from it."""
 
     def __init__(
-        self, operations: SymmetricOperations, kid: str, name: str, agreement: Agreement | None = None
+        self, operations: Operations, kid: str, name: str, agreement: Agreement | None = None
     ) -> None:
         self._operations = operations
         self._kid = kid
         self._peer = agreement.device_peer if agreement else None
-        self._context = agreement.context if agreement else None
         self.name = name
         #: What the key's maker ruled out; set by who makes this of a stored key.
         self.limits = NO_LIMITS
@@ -41,7 +56,7 @@ class _DeviceKey:
 
     def confirm(self) -> None:
         """One call; ``HemKeyNotFound`` when the key is gone."""
-        self._operations.confirm(self._kid)
+        self._operations.fetch(self._kid)
 
 
 class DeviceAesKey(_DeviceKey):
@@ -49,7 +64,7 @@ class DeviceAesKey(_DeviceKey):
 
     def __init__(
         self,
-        operations: SymmetricOperations,
+        operations: Operations,
         kid: str,
         bits: int,
         name: str,
@@ -57,6 +72,9 @@ class DeviceAesKey(_DeviceKey):
     ) -> None:
         super().__init__(operations, kid, name, agreement)
         self.key_size = bits
+        self._way = _Way(
+            peer=self._peer, context=agreement.context if agreement else None, limits=operations.limits
+        )
 
     @property
     def max_calls(self) -> int:
@@ -65,46 +83,42 @@ class DeviceAesKey(_DeviceKey):
 
     def ecb_encrypt(self, blocks: bytes) -> bytes:
         """``AesKey.ecb_encrypt``."""
-        answer = self._operations.encrypt(
-            self._kid, blocks, f"AES{self.key_size}-ECB", peer=self._peer, context=self._context
-        )
-        return answer.ciphertext
+        call = symmetric.encrypt(self._kid, blocks, f"AES{self.key_size}-ECB", **self._way)
+        return self._operations.run(call).ciphertext
 
     def ecb_decrypt(self, blocks: bytes) -> bytes:
         """``AesKey.ecb_decrypt``."""
-        answer = self._operations.decrypt(
-            self._kid, blocks, f"AES{self.key_size}-ECB", peer=self._peer, context=self._context
-        )
+        call = symmetric.decrypt(self._kid, blocks, f"AES{self.key_size}-ECB", **self._way)
+        answer = self._operations.run(call)
         if answer is None:
             self._refused("decrypt")
         return answer
 
     def wrap(self, data: bytes, icv: bytes | None = None) -> bytes:
         """``AesKey.wrap``."""
-        return self._operations.wrap(
-            self._kid, data, f"AES{self.key_size}", icv=icv, peer=self._peer, context=self._context
+        return self._operations.run(
+            symmetric.wrap(self._kid, data, f"AES{self.key_size}", icv=icv, **self._way)
         )
 
     def unwrap(self, data: bytes, icv: bytes | None = None) -> bytes | None:
         """``AesKey.unwrap``."""
-        return self._operations.unwrap(
-            self._kid, data, f"AES{self.key_size}", icv=icv, peer=self._peer, context=self._context
+        return self._operations.run(
+            symmetric.unwrap(self._kid, data, f"AES{self.key_size}", icv=icv, **self._way)
         )
 
     def gcm_encrypt(self, data: bytes, aad: bytes) -> tuple[bytes, bytes, bytes]:
         """``AesKey.gcm_encrypt``."""
-        ciphertext, iv, tag = self._operations.encrypt(
-            self._kid, data, f"AES{self.key_size}-GCM", aad=aad, peer=self._peer, context=self._context
-        )
+        call = symmetric.encrypt(self._kid, data, f"AES{self.key_size}-GCM", aad=aad, **self._way)
+        ciphertext, iv, tag = self._operations.run(call)
         assert iv is not None and tag is not None  # noqa: S101, PT018 - no GCM answer is without
         return iv, ciphertext, tag
 
     def gcm_decrypt(self, nonce: bytes, ciphertext: bytes, tag: bytes, aad: bytes) -> bytes | None:
         """``AesKey.gcm_decrypt``."""
-        return self._operations.decrypt(
-            self._kid, ciphertext, f"AES{self.key_size}-GCM",
-            iv=nonce, tag=tag, aad=aad, peer=self._peer, context=self._context,
-        )  # fmt: skip
+        algorithm = f"AES{self.key_size}-GCM"
+        return self._operations.run(
+            symmetric.decrypt(self._kid, ciphertext, algorithm, iv=nonce, tag=tag, aad=aad, **self._way)
+        )
 
     def _refused(self, what: str) -> NoReturn:
         self.confirm()
@@ -133,19 +147,21 @@ class DeviceMacKey(_DeviceKey):
 
     def __init__(
         self,
-        operations: SymmetricOperations,
+        operations: Operations,
         kid: str,
         digest: str,
         name: str,
         agreement: Agreement | None = None,
     ) -> None:
         super().__init__(operations, kid, name, agreement)
-        self._algorithm = digest if agreement else None  # of a stored key it is in its type
+        # The digest of a stored key is in its type.
+        algorithm = digest if agreement else None
+        self._way = _MacWay(peer=self._peer, algorithm=algorithm, limits=operations.limits)
 
     def mac(self, data: bytes) -> bytes:
         """``MacKey.mac``."""
-        return self._operations.hmac(self._kid, data, algorithm=self._algorithm, peer=self._peer)
+        return self._operations.run(symmetric.hmac(self._kid, data, **self._way))
 
     def accepts(self, data: bytes, mac: bytes) -> bool:
         """``MacKey.accepts``."""
-        return self._operations.hmac_verify(self._kid, data, mac, algorithm=self._algorithm, peer=self._peer)
+        return self._operations.run(symmetric.hmac_verify(self._kid, data, mac, **self._way))

@@ -62,12 +62,12 @@ def aes_key(key: AnyAesKey, family: str) -> AesKey:
         if kind.family is not Family.AES:
             raise WrongKeyType(f"key {key.kid} is {kind.name}; accepted: AES128, AES192 or AES256")
         check_family(key, family)
-        found = DeviceAesKey(key.operations.symmetric, key.kid, kind.bits, f"key {key.kid} ({kind.name})")
+        found = DeviceAesKey(key.operations, key.kid, kind.bits, f"key {key.kid} ({kind.name})")
         found.limits = key.known_limits
         return found
     if isinstance(key, Agreement):
         make = DeviceKek if family == "wrap" else DeviceAesKey
-        return make(key.key.operations.symmetric, key.key.kid, key.bits, key.name, key)
+        return make(key.key.operations, key.key.kid, key.bits, key.name, key)
     if isinstance(key, AesKey):
         return key
     raise WrongKeyType(f"key: {type(key).__name__}; accepted: an AES key of a HEM, or an Agreement")
@@ -88,12 +88,12 @@ def mac_key(key: AnyMacKey, algorithm: HashAlgorithm) -> MacKey:
             raise UnsupportedAlgorithm(
                 f"HMAC with {algorithm.name}: key {key.kid} is made for {kind.name} alone"
             )
-        found = DeviceMacKey(key.operations.symmetric, key.kid, digest, f"key {key.kid} ({kind.name})")
+        found = DeviceMacKey(key.operations, key.kid, digest, f"key {key.kid} ({kind.name})")
         found.limits = key.known_limits
         check_use(found, "", "hmac", "hmac-general")
         return found
     if isinstance(key, Agreement):
-        return DeviceMacKey(key.key.operations.symmetric, key.key.kid, digest, key.name, key)
+        return DeviceMacKey(key.key.operations, key.key.kid, digest, key.name, key)
     if isinstance(key, MacKey):
         return key
     raise WrongKeyType(f"key: {type(key).__name__}; accepted: an HMAC key of a HEM, or an Agreement")

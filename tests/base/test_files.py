@@ -116,7 +116,7 @@ def as_somebody_else(program: str, folder: Path, **environment: str) -> str:
         "hem_provider.config.places.SYSTEM_FILE = pathlib.Path('/nonexistent/hem')\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", f"import tomllib\n{imports}{given_up}{program}"],
+        [sys.executable, "-c", f"import logging, tomllib\n{imports}{given_up}{program}"],
         env={"PATH": os.environ["PATH"], "PYTHONPATH": path, **environment},
         cwd=folder,
         capture_output=True,

@@ -17,6 +17,7 @@ from hem_provider.errors import (
     HemUnreachable,
     MessageTooLong,
 )
+from hem_provider.rest import keymgmt, logger, upgrade
 from hem_provider.rest.initialisation import NewDevice
 from hem_provider.rest.upgrade import Image
 
@@ -62,7 +63,7 @@ def test_a_master_mnemonic_works_as_the_vendors_manager_makes_it(fresh, bench):
     master.login(MNEMONIC.upper(), role=Role.MASTER, scope="system:config", kdf=Kdf.BIP39)
     assert master.admin.configuration().user == "Ada"
     with pytest.raises(HemScopeDenied):
-        master.session.authorised(("keymgmt:list",), lambda t: master.rest.keymgmt.list(token=t))
+        master.session.run(keymgmt.list_keys())
 
 
 def test_an_argon2d_device_takes_argon2d_and_nothing_else(bench):
@@ -144,11 +145,11 @@ def test_a_dropped_connection_is_the_success_of_a_reboot(hem, bench):
 
 
 def test_waiting_for_a_device_that_stays_away_ends(hem, bench, monkeypatch):
-    def away():
+    def away(_):
         raise HemUnreachable("the cable")
 
     monkeypatch.setattr(hem.admin, "_sleep", lambda _: None)
-    monkeypatch.setattr(hem.rest.system, "status", away)
+    monkeypatch.setattr(hem.session, "run", away)
     with pytest.raises(HemTimeout, match="not back after 0.01 s: the cable"):
         hem.admin.await_device(0.01)
 
@@ -182,14 +183,13 @@ def test_an_upgrade_uploads_with_progress_and_installs(hem, bench, monkeypatch):
     assert bench.count("GET /api/system/upgrade/install_ui") == 1
 
 
-def test_an_image_that_is_too_large_or_empty_is_not_sent(hem, bench):
+def test_an_image_that_is_too_large_or_empty_is_not_sent():
     with pytest.raises(MessageTooLong, match="at most 3145728"):
-        hem.rest.upgrade.upload(Image.FIRMWARE, bytes(3 * 1024 * 1024 + 1), token="t")
+        upgrade.upload(Image.FIRMWARE, bytes(3 * 1024 * 1024 + 1))
     with pytest.raises(ValueError, match="0 bytes"):
-        hem.rest.upgrade.upload(Image.FIRMWARE, b"", token="t")
+        upgrade.upload(Image.FIRMWARE, b"")
     with pytest.raises(ValueError, match="filename"):
-        hem.rest.upgrade.upload(Image.FIRMWARE, b"x", filename='a"b', token="t")
-    assert bench.requests == []
+        upgrade.upload(Image.FIRMWARE, b"x", filename='a"b')
 
 
 def test_an_image_that_is_not_accepted_says_so(hem, bench, monkeypatch):
@@ -204,18 +204,13 @@ def test_the_audit_log_is_read_and_its_key_is_proven(hem, bench):
 
     bench.reboot()  # closes the present file
 
-    def read(token):
-        return (
-            hem.rest.logger.key(token=token),
-            hem.rest.logger.list(token=token),
-            hem.rest.logger.read(hem.rest.logger.list(token=token)[0][0], token=token),
-        )
-
-    key, (ids, total), text = hem.session.authorised(("logger:get",), read)
+    run = hem.session.run
+    key, (ids, total) = run(logger.key()), run(logger.list_files())
+    text = run(logger.read(ids[0]))
     Ed25519PublicKey.from_public_bytes(key.key).verify(key.signature, key.nonce)
     assert total == len(ids) >= 1
     assert text.startswith(b"# ")
     with pytest.raises(ValueError, match="8 hex digits"):
-        hem.rest.logger.read("../../etc", token="t")
+        logger.read("../../etc")
     with pytest.raises(HemRequestRefused, match="no such log file"):
-        hem.session.authorised(("logger:get",), lambda t: hem.rest.logger.read("00000000", token=t))
+        run(logger.read("00000000"))

@@ -97,8 +97,9 @@ def test_a_devices_own_files_are_genuine(hem, bench):
 def test_more_files_than_a_page_are_all_listed(hem, monkeypatch):
     ids = tuple(f"{number:08x}" for number in range(300))
 
-    def page(offset, *, token):
+    def page(call):
+        offset = call.asked.offset
         return ids[offset : offset + 128], len(ids)
 
-    monkeypatch.setattr(hem.rest.logger, "list", page)
+    monkeypatch.setattr(hem.session, "run", page)
     assert hem.audit.files() == list(ids)

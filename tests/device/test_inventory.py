@@ -12,6 +12,7 @@ from hem_provider.errors import (
     HemRequestRefused,
 )
 from hem_provider.keytypes import KEY_TYPES, Family
+from hem_provider.rest import crypto, keymgmt
 
 SIGNING = ["SECP256R1", "SECP384R1", "SECP521R1", "SECP256K1", "ED25519"]
 
@@ -194,11 +195,7 @@ def test_anonymous_search_that_the_device_refuses_wants_a_login(hem, bench):
 
 
 def test_foreign_descr_is_left_alone(hem, bench):
-    rest = hem.rest
-    kid = hem.session.authorised(
-        ("keymgmt:gen",),
-        lambda token: rest.keymgmt.create(type="ED25519", label="other", descr=b"their own", token=token),
-    )
+    kid = hem.session.run(keymgmt.create(type="ED25519", label="other", descr=b"their own"))
     key = bench.connect().keys.get(kid)
     assert key.descr == b"their own"
     assert key.application_id is None
@@ -211,9 +208,9 @@ def test_keys_are_never_used_over_plain_http():
 
     plain = connect("http://127.0.0.1:1", passphrase="x")
     with pytest.raises(HemRequestRefused, match="plain HTTP"):
-        plain.rest.keymgmt.list(token="t")
+        plain.session.carry(keymgmt.list_keys(), None)
     with pytest.raises(HemRequestRefused, match="nothing was sent"):
-        plain.rest.crypto.ecdh("00" * 16, "00" * 16, token="t")
+        plain.session.carry(crypto.ecdh("00" * 16, "00" * 16), None)
     assert plain.statistics.calls == 0
 
 
@@ -259,14 +256,15 @@ def test_listing_many_keys_is_linear_in_pages(hem, monkeypatch):
 
     from hem_provider.rest.keymgmt import KeyRecord, Page
 
-    def page(offset, count=15, *, token):
+    def page(call):
+        offset = call.asked.offset
         records = tuple(
             KeyRecord(f"{number:032x}", "ATT,PKEY,ExDSA,ED25519", f"key {number}", b"", 1, 1)
             for number in range(offset, min(offset + 15, 10_000))
         )
         return Page(records, offset, 10_000)
 
-    monkeypatch.setattr(hem.rest.keymgmt, "list", page)
+    monkeypatch.setattr(hem.session, "run", page)
     started = time.process_time()
     assert len(hem.keys) == 10_000
     assert hem.keys.find(label="key 9999").kid == f"{9999:032x}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from device.test_tls import server, tls_server
+from support.calls import send
 from support.emulator import ServedEmulator
 from support.statuses import status_answer
 
@@ -74,7 +75,7 @@ def test_a_kept_connection_that_dies_is_replaced_once_and_then_none_is_kept(tls_
 
     with server(answer, tls=context) as address, connect(f"https://{address}", pin_sha256=pin) as hem:
         for _ in range(4):
-            hem.rest.channel.call("GET", "/api/system/status")
+            send(hem, "GET", "/api/system/status")
         assert hem.statistics.calls == 5
     assert [b"Connection: close" in each for each in seen] == [False, True, True, True]
 
@@ -89,7 +90,7 @@ def test_what_may_not_be_repeated_is_never_sent_over_a_kept_connection(tls_serve
 
     with server(answer, tls=context) as address, connect(f"https://{address}", pin_sha256=pin) as hem:
         for _ in range(3):
-            hem.rest.channel.call("POST", "/api/keymgmt/create", body={"a": "b"})
+            send(hem, "POST", "/api/keymgmt/create", {"a": "b"})
         assert (hem.statistics.calls, handshakes(hem)) == (3, 3)
 
 
@@ -101,7 +102,7 @@ def test_an_answer_cut_short_is_still_told_when_it_may_not_be_repeated(tls_serve
 
     with server(answer, tls=context) as address, connect(f"https://{address}", pin_sha256=pin) as hem:
         with pytest.raises(HemConnectionError):
-            hem.rest.channel.call("POST", "/api/keymgmt/create", body={"a": "b"})
+            send(hem, "POST", "/api/keymgmt/create", {"a": "b"})
         assert hem.statistics.calls == 1
 
 
@@ -127,6 +128,6 @@ def test_a_server_that_resumes_nothing_costs_a_bounded_number_of_sessions(tls_se
     with server(answer, tls=context) as address, connect(f"https://{address}", pin_sha256=pin) as hem:
         kept = []
         for _ in range(5):
-            hem.rest.channel.call("GET", "/api/system/status")
+            send(hem, "GET", "/api/system/status")
             kept.append(hem.rest.channel._carriers.get().device()._context.session is not None)
     assert kept == [True, True, True, False, False]

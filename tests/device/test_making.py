@@ -14,6 +14,7 @@ from hem_provider.errors import (
     HemKeyNotFound,
     HemOperationFailed,
 )
+from hem_provider.rest import keymgmt
 
 PUBLIC = [
     lambda: ec.generate_private_key(ec.SECP256R1()).public_key(),
@@ -134,10 +135,7 @@ def test_an_update_keeps_what_another_program_changed_meanwhile(hem, bench):
 
 
 def make_foreign(hem, descr):
-    return hem.session.authorised(
-        ("keymgmt:gen",),
-        lambda token: hem.rest.keymgmt.create(type="ED25519", label="f", descr=descr, token=token),
-    )
+    return hem.session.run(keymgmt.create(type="ED25519", label="f", descr=descr))
 
 
 @pytest.mark.parametrize("descr", [b"their own", b""])

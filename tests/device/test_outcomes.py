@@ -479,17 +479,17 @@ def test_a_refusal_is_no_doubt_and_costs_no_look(world, status):
 def test_tls_that_fails_in_the_middle_of_an_answer_is_looked_after(world, monkeypatch):
     """Where TLS fails for good nothing was sent, and the error is told as it is."""
     channel = world.hem.rest.channel
-    exchange = channel.exchange
+    send = channel.send
     broken = [1]
 
-    def damaged(method, path, **more):
-        reply = exchange(method, path, **more)
-        if path.startswith("/api/keymgmt/create") or len(broken) > 1:
+    def damaged(request):
+        reply = send(request)
+        if request.path.startswith("/api/keymgmt/create") or len(broken) > 1:
             raise HemTLSError("TLS failed: bad record MAC")
         return reply
 
     world.hem.login(scope="keymgmt:gen")
-    monkeypatch.setattr(channel, "exchange", damaged)
+    monkeypatch.setattr(channel, "send", damaged)
     assert world.hem.keys.create("AES256", label="new").label == "new"
     assert world.labels().count("new") == 1
     broken.append(1)

@@ -352,7 +352,7 @@ class Refusing:
 
 
 def test_a_device_that_answered_a_moment_ago_gets_a_second_chance_to_connect(hem, monkeypatch):
-    monkeypatch.setattr("hem_provider.rest.channel._BREATH", 0.0)
+    monkeypatch.setattr("hem_provider.device.recoveries._BREATH", 0.0)
     hem.status()
     carriers = hem.rest.channel._carriers.get()
     carriers._device = Refusing(carriers.device(), 1)

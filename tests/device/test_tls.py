@@ -12,6 +12,7 @@ import time
 from contextlib import closing, contextmanager, suppress
 
 import pytest
+from support.calls import send
 from support.statuses import status_answer
 
 from hem_provider.device import connect
@@ -414,8 +415,8 @@ def test_requests_have_a_length_and_no_more_headers_than_needed():
 
     with server(answer) as address:
         with connect(f"http://{address}") as hem:
-            hem.rest.channel.call("POST", "/api/system/config", body={"a": "ż"}, token="T")
-            hem.rest.channel.call("GET", "/api/system/status")
+            send(hem, "POST", "/api/system/config", {"a": "ż"}, "T")
+            send(hem, "GET", "/api/system/status")
     post, get = seen
     names = {line.split(":")[0].lower() for line in post.split("\r\n\r\n")[0].splitlines()[1:]}
     assert names == {
@@ -434,13 +435,12 @@ def test_requests_have_a_length_and_no_more_headers_than_needed():
 
 
 def test_a_body_over_7300_bytes_is_refused_before_the_network(over_tls):
-    call = over_tls.rest.channel.call
     fitting = 7300 - len('{"a":""}')
     with pytest.raises(MessageTooLong, match="7301 bytes, the device takes at most 7300"):
-        call("POST", "/api/auth/token", body={"a": "x" * (fitting + 1)})
+        send(over_tls, "POST", "/api/auth/token", {"a": "x" * (fitting + 1)})
     assert over_tls.statistics.calls == 0
     with pytest.raises(Exception, match="HTTP 400"):  # sent, and judged by the device
-        call("POST", "/api/auth/token", body={"a": "x" * fitting})
+        send(over_tls, "POST", "/api/auth/token", {"a": "x" * fitting})
 
 
 def test_tls_sessions_are_resumed_where_the_server_gives_tickets(tls_server):
@@ -615,20 +615,15 @@ def test_closing_lets_the_object_be_used_again(over_tls):
 
 
 def test_an_upload_is_streamed_with_its_length_and_progress(over_tls):
-    from hem_provider.rest.upgrade import Image, UpgradeState
+    from hem_provider.rest.upgrade import Image, UpgradeState, check, upload
 
     image = b"hem-provider emulator image 9.9.9\n" + bytes(300_000)
     seen = []
 
-    def upload(token):
-        over_tls.rest.upgrade.upload(
-            Image.DASHBOARD, image, progress=lambda sent, whole: seen.append((sent, whole)), token=token
-        )
-        over_tls.rest.upgrade.check(Image.DASHBOARD, token=token)
-        return over_tls.rest.upgrade.check(Image.DASHBOARD, token=token)
-
-    state = over_tls.session.authorised(("system:upgrade",), upload)
-    assert state is UpgradeState.VERIFIED
+    run = over_tls.session.run
+    run(upload(Image.DASHBOARD, image, progress=lambda sent, whole: seen.append((sent, whole))))
+    run(check(Image.DASHBOARD))
+    assert run(check(Image.DASHBOARD)) is UpgradeState.VERIFIED
     assert len(seen) > 3
     assert seen == sorted(seen)
     assert seen[-1] == (len(image), len(image))

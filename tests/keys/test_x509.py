@@ -56,12 +56,12 @@ def key(over_tls, request):
     over_tls.keys.delete(key)
 
 
-def test_a_request_verifies_under_openssl(key, tmp_path):
+def test_a_request_verifies_under_openssl(over_tls, key, tmp_path):
     private, algorithm = key.private_key(), SIGNING[key.type.name]
-    before = key.operations._rest.channel.statistics.calls
+    before = over_tls.statistics.calls
     csr = x509.CertificateSigningRequestBuilder().subject_name(name("web.example")).sign(private, algorithm)
     # get the public half, log in for the key, sign
-    assert key.operations._rest.channel.statistics.calls - before == 4
+    assert over_tls.statistics.calls - before == 4
     assert csr.is_signature_valid
     file = tmp_path / "web.csr"
     file.write_bytes(csr.public_bytes(Encoding.PEM))

@@ -146,17 +146,17 @@ def test_ckr_ok_is_told_if_and_only_if_it_happened(table: Bench, name: str, faul
 def blind_after(bench: Bench, endpoint: str) -> None:
     """The answer to this request is lost, and no look at the keys works after it."""
     channel = bench.core.module.slot(0).hem.rest.channel
-    exchange = channel.exchange
+    send = channel.send
 
-    def watched(method: str, path: str, **more: Any) -> Any:
-        if f"{method} {path}".startswith(endpoint):
+    def watched(request: Any) -> Any:
+        if f"{request.method} {request.path}".startswith(endpoint):
             bench.clear()
             bench.order(endpoint=endpoint, name="status-after", status=502)
             bench.order(endpoint="POST /api/keymgmt/search", name="status", status=503)
             bench.order(endpoint="GET /api/keymgmt/", name="status", status=503)
-        return exchange(method, path, **more)
+        return send(request)
 
-    channel.exchange = watched
+    channel.send = watched
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

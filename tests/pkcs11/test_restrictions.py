@@ -22,6 +22,7 @@ from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import GcmParameters, Mechanism, pack_bool, pack_ulong, pack_ulongs
 
 from hem_provider.errors import HemUnreachable
+from hem_provider.rest import keymgmt
 
 YES, NO = pack_bool(True), pack_bool(False)
 GCM = Mechanism(CKM.AES_GCM, GcmParameters(bytes(12), b"", 128))
@@ -320,12 +321,7 @@ def test_a_device_that_does_not_answer_does_not_keep_a_certificate_from_being_ma
 def test_the_id_of_a_key_that_another_application_described_is_refused(device: Any) -> None:
     session = device.user_session()
     hem = device.module.slot(0).hem
-    hem.session.authorised(
-        ("keymgmt:gen",),
-        lambda token: hem.rest.keymgmt.create(
-            type="SECP256R1", label="foreign", mode="ExDSA", descr=b"of another", token=token
-        ),
-    )
+    hem.session.run(keymgmt.create(type="SECP256R1", label="foreign", mode="ExDSA", descr=b"of another"))
     hem.keys.refresh()
     device.module.slot(0).doubt()  # the next search lists
     (key,) = device.find(session, (CKA.LABEL, b"foreign"), (CKA.CLASS, pack_ulong(CKO.PRIVATE_KEY)))

@@ -18,7 +18,6 @@ from hem_provider.rest.auth import Bearer
 from hem_provider.rest.encoding import b64, b64url, unb64
 from hem_provider.rest.keymgmt import Page, check_kid, check_label
 from hem_provider.rest.perprocess import PerProcess
-from hem_provider.rest.repeat import repeatable
 from hem_provider.rest.status import error_for
 from hem_provider.rest.wire import Reply
 
@@ -153,29 +152,6 @@ def test_each_status_is_one_error_that_names_the_place(status, kind):
 
 def test_a_refused_operation_is_never_called_a_missing_key():
     assert not isinstance(error_for(406, "x"), errors.HemKeyNotFound)
-
-
-@pytest.mark.parametrize(
-    ("method", "path", "answer"),
-    [
-        ("GET", "/api/keymgmt/list/0/15", True),
-        ("GET", "/api/system/reboot", False),
-        ("GET", "/api/system/shutdown", False),
-        ("GET", "/api/system/upgrade/install_fw", False),
-        ("POST", "/api/crypto/exdsa/sign", True),
-        ("POST", "/api/keymgmt/search", True),
-        ("POST", "/api/keymgmt/update", True),
-        ("POST", "/api/keymgmt/create", False),
-        ("POST", "/api/keymgmt/derive", False),
-        ("POST", "/api/keymgmt/import", False),
-        ("POST", "/api/auth/token", False),
-        ("POST", "/api/auth/init", False),
-        ("POST", "/api/system/config", False),
-        ("DELETE", "/api/keymgmt/delete/00", False),
-    ],
-)
-def test_only_requests_that_do_no_more_when_sent_twice_are_repeated(method, path, answer):
-    assert repeatable(method, path) is answer
 
 
 def test_tokens_are_found_by_exact_scope_in_the_order_asked():

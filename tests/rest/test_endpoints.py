@@ -1,4 +1,4 @@
-"""A tour through every endpoint of the device, by the typed methods."""
+"""A tour through every endpoint of the device, by the typed functions."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from support.laboratory import ADMIN, PASSPHRASE
 
 from hem_provider.emulator.endpoints import ENDPOINTS
 from hem_provider.errors import HemError, HemOperationFailed, HemScopeDenied
+from hem_provider.rest import configuration, external, keymgmt, logger, storage, upgrade
+from hem_provider.rest.call import Call, done
 from hem_provider.rest.initialisation import NewDevice
 from hem_provider.rest.upgrade import Image, UpgradeState
 
@@ -17,7 +19,6 @@ IMAGE = b"hem-provider emulator image 1.2.3\n" + bytes(100)
 
 
 def keys(hem):
-    rest, run = hem.rest, hem.session.authorised
     own = hem.keys.create("CURVE25519", label="own")
     signer = hem.keys.create("ED25519", label="signer")
     mac = hem.keys.create("SHA2-256", label="mac")
@@ -27,7 +28,7 @@ def keys(hem):
     hem.keys.import_public(("CURVE25519", bytes(range(32))), label="peer")
     hem.keys.derive(own, own, type="AES128", label="derived")
     hem.keys.update(own, label="renamed")
-    run(("keymgmt:list",), lambda t: rest.keymgmt.list(1, 2, token=t))
+    hem.session.run(keymgmt.list_keys(1, 2))
     hem.keys.search_anonymous()
     signer.public_key()
     signature = hem.sign(signer.kid, b"x", "Ed25519")
@@ -60,7 +61,7 @@ def phones(hem, bench):
     with pytest.raises(HemError):
         mobile.login(scope="keymgmt:search")
     epk = hem.rest.broker.session(hem.admin.configuration().eid)
-    proof = hem.session.authorised(("auth:ext:pair",), lambda t: hem.rest.external.prove(epk, token=t))
+    proof = hem.session.run(external.prove(epk))
     assert hem.rest.broker.subscribers(proof.raw, epk)
     hem.phones.remove(kid)
 
@@ -74,40 +75,33 @@ def system(hem, bench):
     hem.admin.selftest()
     genuine = hem.admin.attestation().genuine
     with pytest.raises(HemScopeDenied):  # once initialised
-        hem.rest.configuration.provision(genuine=genuine, certificate="AAAA")
+        hem.session.run(configuration.provision(genuine=genuine, certificate="AAAA"))
     for disk in (0, 1):
         hem.admin.unlock_disk(disk, writable=True)
-        hem.session.authorised(
-            (f"storage:disk{disk}:rw",), lambda t: hem.rest.storage.unlock(read_only=True, token=t)
-        )
-        hem.session.authorised(
-            (f"storage:disk{disk}:rw",), lambda t: hem.rest.storage.unlock(read_only=False, token=t)
-        )
+        for read_only in (True, False):
+            hem.session.run(storage.unlock(disk, writable=True, read_only=read_only))
         hem.admin.lock_disk(disk)
     bench.reboot()
     newest = hem.audit.files()[-2]
     assert hem.audit.verify(newest).problems == ()
-    hem.session.authorised(("logger:get",), lambda t: hem.rest.logger.list(token=t))
+    hem.session.run(logger.list_files())
 
 
 def upgrades(hem):
-    def both(token):
-        api = hem.rest.upgrade
-        # Nobody has told what this one answers, so there is no method for it.
-        assert hem.rest.channel.exchange("GET", "/api/system/upgrade", token=token).status == 200
-        for image in Image:
-            assert api.check(image, token=token) is UpgradeState.NOTHING
-            api.upload(image, IMAGE, token=token)
-            assert api.check(image, token=token) is UpgradeState.STARTED
-            assert api.check(image, token=token) is UpgradeState.VERIFIED
-        api.install(Image.DASHBOARD, token=token)
-        with pytest.raises(HemOperationFailed, match="no verified image"):
-            api.install(Image.DASHBOARD, token=token)
-        api.install(Image.FIRMWARE, token=token)
-
-    hem.session.authorised(("system:upgrade",), both)
+    run = hem.session.run
+    # Nobody has told what this one answers, so there is no function for it.
+    run(Call("GET", "/api/system/upgrade", done, scopes=("system:upgrade",)))
+    for image in Image:
+        assert run(upgrade.check(image)) is UpgradeState.NOTHING
+        run(upgrade.upload(image, IMAGE))
+        assert run(upgrade.check(image)) is UpgradeState.STARTED
+        assert run(upgrade.check(image)) is UpgradeState.VERIFIED
+    run(upgrade.install(Image.DASHBOARD))
+    with pytest.raises(HemOperationFailed, match="no verified image"):
+        run(upgrade.install(Image.DASHBOARD))
+    run(upgrade.install(Image.FIRMWARE))
     assert hem.status().upgraded
-    hem.session.authorised(("system:upgrade",), lambda t: hem.rest.upgrade.usb_mode(token=t))
+    run(upgrade.usb_mode())
 
 
 def certificates(hem):
@@ -143,7 +137,7 @@ SHORTER = {
 }
 
 
-def test_every_endpoint_of_the_device_is_reached_by_a_typed_method(hem, bench):
+def test_every_endpoint_of_the_device_is_reached_by_a_typed_function(hem, bench):
     keys(hem)
     phones(hem, bench)
     system(hem, bench)

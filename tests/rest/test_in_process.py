@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import EntryPoint, entry_points
 
 import pytest
+from support.calls import send
 
 from hem_provider.device import connect
 from hem_provider.errors import HemConfigError, HemConnectionError, HemUnreachable
@@ -99,7 +100,7 @@ def test_a_request_arrives_as_from_an_https_server_and_what_is_opened_is_closed(
     device = Device(answer)
     plug(monkeypatch, lambda path: seen.update(path=path) or device)
     hem = connect("emulator:/tmp/x y")
-    answer = hem.rest.channel.call("POST", "/api/x/y?z=1", body={"b": 2}, token="T")
+    answer = send(hem, "POST", "/api/x/y?z=1", {"b": 2}, "T")
     assert answer.raw == {"a": 1}
     assert seen["path"] == "/tmp/x y"
     assert (seen["wsgi.url_scheme"], seen["REQUEST_METHOD"]) == ("https", "POST")

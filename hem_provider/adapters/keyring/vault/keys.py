@@ -35,7 +35,7 @@ class DeviceKeys:
     """Keys of one device."""
 
     def __init__(self, hem: Hem) -> None:
-        self._operations = hem.operations.symmetric
+        self._operations = hem.operations
 
     def wrapping(self, kid: str) -> AesKey:
         """See ``KeySource``."""

@@ -1,0 +1,65 @@
+"""Check-in: the device's clock is set by way of its cloud service (device API §9.1)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Protocol, TypeVar
+
+from hem_provider.errors import HemClockError, HemUnreachable
+from hem_provider.rest import system
+from hem_provider.rest.answer import Answer
+from hem_provider.rest.api import RestApi
+from hem_provider.rest.call import Call
+from hem_provider.rest.settle import Change
+from hem_provider.rest.system import CheckInResult
+
+__all__ = ["Runs", "check_in"]
+
+T = TypeVar("T")
+
+
+class Runs(Protocol):
+    """Who runs calls: a ``LoginSession``."""
+
+    @property
+    def rest(self) -> RestApi:
+        """The ways to the device."""
+
+    def run(self, call: Call[T], change: Change[T] | None = None) -> T:
+        """Make a call; its value."""
+
+
+def check_in(session: Runs) -> CheckInResult:
+    """Device → cloud → device. Three calls.
+
+    Needs the internet, no login. ``HemUnreachable`` names the cloud when that is what fails;
+    ``HemClockError`` when cloud or device reject the exchange. Where the device's last answer
+    does not tell, once more from the beginning: a check-in can be done at any time.
+    """
+    change = Change(
+        made="the device has checked in",
+        undone="the device has not checked in",
+        see="look at the clock in its status, or check in again",
+        look=lambda: _exchange(session),
+    )
+    return _exchange(session, change)
+
+
+def _exchange(session: Runs, change: Change[CheckInResult] | None = None) -> CheckInResult:
+    checked = _asked(session)
+    done = session.run(system.finish_check_in(checked.raw), change)
+    return replace(done, new_certificate=checked.jwt("checked").claims["newcrt"])
+
+
+def _asked(session: Runs) -> Answer:
+    """What the cloud answers to what the device says."""
+    check, channel = session.run(system.begin_check_in()), session.rest.channel
+    try:
+        reply, checked = channel.cloud("POST", "/checkin", body=check)
+    except HemUnreachable as error:
+        raise HemUnreachable(f"check-in needs the cloud service: {error}") from error
+    if reply.status != 200:
+        raise HemClockError(
+            f"check-in: the cloud service {channel.config.cloud_url} answers HTTP {reply.status}"
+        )
+    return checked

@@ -1,0 +1,84 @@
+"""A call to a device as a value: everything that an endpoint demands and what its answer means.
+
+The modules of the endpoint groups make such values and check their arguments on the way (``TypeError``,
+``ValueError``, ``MessageTooLong``); ``LoginSession.run`` runs them. A call holds no token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from operator import methodcaller
+from typing import IO, Any, Generic, TypeVar
+
+from hem_provider.keytypes import KeyType
+from hem_provider.rest.answer import Answer
+from hem_provider.rest.fields import NOTHING, Asked
+from hem_provider.rest.status import Meanings
+from hem_provider.rest.wire import Limit
+
+__all__ = ["Call", "accepted", "done", "the_data", "the_text"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T_co]):
+    """One request to one endpoint. ``path`` is whole; ``body`` becomes JSON.
+
+    ``read``: how the answer, already held against the table of answers and ``asked``, becomes the value.
+    ``scopes``: a token for any of them will do, the first is logged in for; none: no token is sent.
+    ``tls_only``: never over plain HTTP (device API §1.2). ``repeatable``: sent twice it does no more than
+    once, so that it may be sent again when the answer was lost (§20.4). ``limit``: seconds for all of it,
+    or the name of the setting that has them. ``meanings``: of statuses that are errors here;
+    ``verdicts``: of statuses that are answers; ``lost``: what an answer that cannot be read means, from
+    a device that then tells its status. ``upload`` makes the stream that is sent in place of a body.
+    ``is_json``: otherwise ``read`` finds the body as it came. ``is_login``: counted as one. ``kid``: of
+    the key that is used.
+    """
+
+    method: str
+    path: str
+    read: Callable[[Answer], T_co]
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    scopes: tuple[str, ...] = ()
+    asked: Asked = field(default=NOTHING, repr=False)
+    kid: str = ""
+    tls_only: bool = False
+    repeatable: bool = False
+    limit: Limit | str = "timeout"
+    meanings: Meanings | None = field(default=None, repr=False)
+    verdicts: Mapping[int, T_co] | None = field(default=None, repr=False)
+    lost: T_co | None = field(default=None, repr=False)
+    upload: Callable[[], IO[bytes]] | None = field(default=None, repr=False)
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
+    is_json: bool = True
+    is_login: bool = False
+
+    def by(self, *scopes: str) -> Call[T_co]:
+        """The same with a token for one of these scopes; with none, without a token, as a
+        factory-fresh device takes it."""
+        return replace(self, scopes=scopes)
+
+    def of(self, kind: KeyType | None) -> Call[T_co]:
+        """The same with a key of this type: the answer must fit it."""
+        return self if kind is None else replace(self, asked=replace(self.asked, type=kind))
+
+
+def the_data(name: str) -> Callable[[Answer], bytes]:
+    """A reading of an answer: one field of bytes."""
+    return methodcaller("data", name)
+
+
+def the_text(name: str) -> Callable[[Answer], str]:
+    """A reading of an answer: one field of text."""
+    return methodcaller("text", name)
+
+
+def accepted(_: Answer) -> bool:
+    """The reading of an answer that says that something verifies."""
+    return True
+
+
+def done(_: Answer) -> None:
+    """The reading of an answer that only says that it was done."""
