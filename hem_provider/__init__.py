@@ -13,6 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hem_provider import errors as _errors
+from hem_provider import keyobjects as _keyobjects
 from hem_provider._version import __version__
 from hem_provider.errors import *  # noqa: F403 - all of them, and nothing else
 
@@ -25,6 +26,15 @@ __all__ = ["Hem", "Key", "__version__", "connect"]
 __all__ += _errors.__all__
 
 __path__.append(f"{__path__[0]}/_moved")  # noqa: F405 - former names of modules
+
+
+def _key_objects() -> _keyobjects.KeyObjects:
+    from hem_provider import keys
+
+    return keys
+
+
+_keyobjects.hand_down(_key_objects)
 
 
 def __getattr__(name: str) -> object:

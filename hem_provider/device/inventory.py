@@ -6,7 +6,6 @@ listing costs one call per 15 keys.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,6 +27,7 @@ from hem_provider.errors import (
     HemKeyNotFound,
     HemOperationFailed,
 )
+from hem_provider.publickeys import device_form, type_of
 from hem_provider.rest import keymgmt
 from hem_provider.rest.keymgmt import PAGE, KeyRecord, check_kid, check_label
 from hem_provider.rest.settle import NOT_MADE, Change, NotMade
@@ -379,13 +379,12 @@ def _criteria(label: str | None, type: str | None, application_id: bytes | None)
 
 
 def _device_form(public: object) -> tuple[str, bytes]:
-    keys = importlib.import_module("hem_provider.keys")  # a layer above: known by name only
     if hasattr(public, "public_key"):  # private keys, certificates, requests, keys of a device
         raise TypeError(
             f"public: {type(public).__name__}; accepted: a native public key, or (type, bytes). A device "
             "takes no private keys; give public_key() of it"
         )
-    return keys.type_of(public).name, keys.device_form(public)
+    return type_of(public).name, device_form(public)
 
 
 def _matches(key: Key, label: str | None, type: str | None, application_id: bytes | None) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
@@ -10,6 +9,7 @@ from hem_provider.device.cache import DiskCache
 from hem_provider.device.description import NO_LIMITS, Description, Limits, parse_description
 from hem_provider.device.operations import Operations
 from hem_provider.errors import HemAnswerFault, HemOperationFailed
+from hem_provider.keyobjects import key_objects
 from hem_provider.keytypes import KeyAttributes, KeyType, parse_attributes
 from hem_provider.publickeys import check_public, kid_of
 from hem_provider.rest.keymgmt import KeyMaterial, KeyRecord
@@ -222,7 +222,7 @@ class Key:
         ``TypeError`` when the key is not one.
         """
         _check_kind(kind, "ec.EllipticCurvePublicKey")
-        return self._narrowed(_keys_layer().public_key(self), kind)
+        return self._narrowed(key_objects().public_key(self), kind)
 
     @overload
     def private_key(self) -> PrivateKey: ...
@@ -235,7 +235,7 @@ class Key:
         ``TypeError`` when the key is not one.
         """
         _check_kind(kind, "ec.EllipticCurvePrivateKey")
-        return self._narrowed(_keys_layer().private_key(self), kind)
+        return self._narrowed(key_objects().private_key(self), kind)
 
     def learn(self, record: KeyRecord) -> None:
         """Take over what a listing says. ``HemAnswerFault`` for another type than it had: a key keeps its
@@ -315,8 +315,3 @@ def _check_kind(kind: object, example: str) -> None:
         raise TypeError(
             f"kind: an object of class {type(kind).__name__}; accepted: a class of keys, such as {example}"
         )
-
-
-def _keys_layer() -> Any:
-    # Key objects are a layer above this one and know keys; a key offers them by name only.
-    return importlib.import_module("hem_provider.keys")
