@@ -79,6 +79,7 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
             "hem_provider.device.login:LoginSession",
             "hem_provider.rest.api:RestApi",
             "hem_provider.rest.limits",
+            "hem_provider.rest.keyfields",
             "hem_provider.rest.auth",
             "hem_provider.rest.initialisation",
             "hem_provider.rest.external",

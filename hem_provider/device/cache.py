@@ -21,7 +21,8 @@ from pathlib import Path
 from hem_provider.files import cache_home, make_private, open_own, read_own, replace_file, sweep
 from hem_provider.publickeys import kid_of
 from hem_provider.rest.encoding import b64, unb64
-from hem_provider.rest.keymgmt import KeyRecord, check_kid
+from hem_provider.rest.keyfields import check_kid
+from hem_provider.rest.keymgmt import KeyRecord
 
 __all__ = ["CachedList", "DiskCache"]
 

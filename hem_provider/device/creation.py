@@ -19,7 +19,8 @@ from hem_provider.keytypes import KEY_TYPES, Family, KeyType, parse_attributes
 from hem_provider.publickeys import kid_of
 from hem_provider.rest import keymgmt
 from hem_provider.rest.call import Call
-from hem_provider.rest.keymgmt import KeyRecord, Page, check_label
+from hem_provider.rest.keyfields import check_label
+from hem_provider.rest.keymgmt import KeyRecord, Page
 from hem_provider.rest.settle import NOT_MADE, Change, NotMade
 
 __all__ = ["KeyMaker", "NewKey", "key_type_named", "kid_of"]

@@ -29,7 +29,8 @@ from hem_provider.errors import (
 )
 from hem_provider.publickeys import device_form, type_of
 from hem_provider.rest import keymgmt
-from hem_provider.rest.keymgmt import PAGE, KeyRecord, check_kid, check_label
+from hem_provider.rest.keyfields import check_kid, check_label
+from hem_provider.rest.keymgmt import PAGE, KeyRecord
 from hem_provider.rest.settle import NOT_MADE, Change, NotMade
 
 __all__ = ["KeyInventory"]

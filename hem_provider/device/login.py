@@ -4,7 +4,6 @@ cures of ``RECOVERIES``, each at most once per operation."""
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -14,27 +13,25 @@ from typing import TypeVar
 
 from hem_provider.config import read_passphrase
 from hem_provider.config.passphrase import doubt
-from hem_provider.device.checkin import check_in
 from hem_provider.device.mobile import MobileLogin
-from hem_provider.device.recoveries import Authorised, Cures, Proof, Sending
+from hem_provider.device.proving import Prover
+from hem_provider.device.recoveries import Authorised, Cures, Sending
 from hem_provider.device.tokens import TokenCache
 from hem_provider.errors import (
     HemAnswerFault,
     HemAuthenticationError,
-    HemClockError,
     HemConnectionError,
     HemDeviceFault,
-    HemError,
     HemLoginRequired,
     HemNotInitialized,
     HemTimeout,
 )
-from hem_provider.rest import auth, system
+from hem_provider.rest import system
 from hem_provider.rest.api import RestApi
 from hem_provider.rest.auth import Bearer, Challenge, bearer_from
 from hem_provider.rest.call import Call
 from hem_provider.rest.credential import Credential, Role
-from hem_provider.rest.kdf import Kdf, master_kdfs, seed_from
+from hem_provider.rest.kdf import Kdf, seed_from
 from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.settle import Change, settle
 from hem_provider.rest.wire import ConnectionLostError
@@ -44,11 +41,6 @@ __all__ = ["LoginSession"]
 _log = logging.getLogger("hem_provider.session")
 
 T = TypeVar("T")
-
-#: Asked lifetime of a token, in seconds: the longest that is proven to be granted.
-LIFETIME = 8 * 3600
-#: A challenge is good for 60 s on the device; one older than this is not begun with.
-_KEEP_CHALLENGE = 50.0
 
 
 class LoginSession:
@@ -63,18 +55,21 @@ class LoginSession:
         self._passphrase = passphrase  # until the first challenge tells the eid it is for
         self._credential: Credential | None = None
         self._tokens = TokenCache()
-        self._kept: tuple[int, Challenge] | None = None  # with the process it is for
+        self._prover = Prover(self, self._tokens, kdf, self.derive)
         self._logouts = 0
         self._logged_in_ahead = False
-        self._master_way: Kdf | None = None  # what the device took last
         #: Told the scope that is needed first after a login made ahead of any need, and then the
         #: next ones until it says that it has heard what it wants to know.
         self.note_need: Callable[[str], bool] = lambda _: True
         self._lock: PerProcess[threading.RLock] = PerProcess(threading.RLock)
-        self.challenge: Challenge | None = None  #: the last one seen, for identity and clock
 
     def __reduce__(self) -> str:
         raise TypeError("a login is not pickled: connect() in the other process, or fork")
+
+    @property
+    def challenge(self) -> Challenge | None:
+        """The last one seen, for identity and clock. No I/O."""
+        return self._prover.challenge
 
     @property
     def has_credential(self) -> bool:
@@ -87,8 +82,8 @@ class LoginSession:
 
     def probe(self) -> Challenge:
         """Fetch a challenge (one call) and keep it for the next login."""
-        challenge = self._new_challenge()
-        self._keep_for_later(challenge)
+        challenge = self._prover.fetch()
+        self._prover.keep(challenge)
         return challenge
 
     def run(self, call: Call[T], change: Change[T] | None = None) -> T:
@@ -163,8 +158,7 @@ class LoginSession:
             if passphrase is None:
                 self._obtain(scope)
                 return
-            ways = self._ways(passphrase, role, kdf)
-            challenge, bearer, credential = self._prove_any(passphrase, role, scope, ways)
+            challenge, bearer, credential = self._prover.prove_secret(passphrase, role, scope, kdf)
             if bearer.subject != role.value:
                 credential.wipe()
                 raise HemAuthenticationError(
@@ -174,55 +168,12 @@ class LoginSession:
             self.adopt(credential)
             self._tokens.add(bearer, challenge.device_time())
 
-    def _ways(self, secret: str, role: Role, kdf: Kdf | None) -> tuple[Kdf, ...]:
-        if kdf is not None or role is Role.USER:
-            return (kdf or self._kdf,)
-        ways = master_kdfs(secret, self._config.master_kdf, self._kdf)
-        return tuple(sorted(ways, key=lambda way: way is not self._master_way))
-
-    def _prove_any(
-        self, secret: str, role: Role, scope: str, ways: tuple[Kdf, ...]
-    ) -> tuple[Challenge, Bearer, Credential]:
-        """The first of ``ways`` that the device accepts."""
-        *others, last = ways
-        for way in others:
-            try:
-                proven = self._prove_one(secret, role, scope, way)
-            except HemLoginRequired:
-                raise
-            except HemAuthenticationError:
-                _log.info("%s: the secret is not accepted by %s; trying %s", self._config.name, way, last)
-            else:
-                self._master_way = way
-                return proven
-        proven = self._prove_one(secret, role, scope, last)
-        if role is Role.MASTER:
-            self._master_way = last
-        return proven
-
-    def _prove_one(
-        self, secret: str, role: Role, scope: str, kdf: Kdf
-    ) -> tuple[Challenge, Bearer, Credential]:
-        made: dict[str, Credential] = {}
-
-        def once(eid: str) -> Credential:
-            if eid not in made:
-                made[eid] = self.derive(secret, eid, role, kdf)
-            return made[eid]
-
-        try:
-            return self._prove(scope, once)
-        except BaseException:
-            for each in made.values():
-                each.wipe()
-            raise
-
     def proves(self, credential: Credential, scope: str) -> tuple[Bearer, int] | None:
         """Whether the device accepts ``credential``: a token for ``scope``, kept nowhere, with the
         device's time; ``None`` when it refuses. What this session is logged in with stays."""
         with self._lock.get():
             try:
-                challenge, bearer, _ = self._prove(scope, lambda _: credential)
+                challenge, bearer, _ = self._prover.prove(scope, lambda _: credential)
             except HemLoginRequired:
                 raise
             except HemAuthenticationError:
@@ -287,7 +238,7 @@ class LoginSession:
             approved = self.mobile.obtain(scope)
             return self._take(bearer_from(approved.token), approved.device_time, before)
         try:
-            challenge, bearer, _ = self._prove(scope, self._configured_credential)
+            challenge, bearer, _ = self._prover.prove(scope, self._configured_credential)
         except HemLoginRequired:
             raise
         except HemAuthenticationError:
@@ -323,61 +274,6 @@ class LoginSession:
             known.wipe()
         self._credential = self.derive(passphrase, eid, Role.USER)
         return self._credential
-
-    def _prove(
-        self, scope: str, credential_for: Callable[[str], Credential]
-    ) -> tuple[Challenge, Bearer, Credential]:
-        """Challenge and proof."""
-        challenge, kept = self._take_challenge()
-        proof = Proof(challenge, kept, self._new_challenge, self._keep_for_later, self._check_in)
-        cures = Cures()
-        while True:
-            try:
-                if proof.challenge is None:
-                    proof.challenge = self._new_challenge()
-                challenge = proof.challenge
-                credential = proof.credential = credential_for(challenge.eid)
-                limits = self._channel.limits
-                bearer = self.run(
-                    auth.login(challenge, credential, scope=scope, lifetime=LIFETIME, limits=limits)
-                )
-            except HemLoginRequired:
-                self._keep_for_later(proof.challenge)  # not used up: good for the login that follows
-                raise
-            except HemError as error:
-                if cures.help(proof, error):
-                    continue
-                if not isinstance(error, HemAuthenticationError) or proof.challenge is None:
-                    raise
-                raise proof.told(error) from None
-            return challenge, bearer, credential
-
-    def _take_challenge(self) -> tuple[Challenge | None, bool]:
-        kept, self._kept = self._kept, None
-        if kept is not None and kept[0] == os.getpid() and kept[1].age <= _KEEP_CHALLENGE:
-            return kept[1], True
-        return None, False
-
-    def _keep_for_later(self, challenge: Challenge | None) -> None:
-        # Its nonce works once: a child must not use it beside its parent.
-        self._kept = None if challenge is None else (os.getpid(), challenge)
-
-    def _check_in(self, reason: str, refused: HemAuthenticationError | None) -> None:
-        _log.warning("%s: %s; checking in", self._config.name, reason)
-        try:
-            check_in(self)
-        except (HemConnectionError, HemClockError) as error:
-            if refused is not None:  # most likely the passphrase is wrong after all
-                raise HemAuthenticationError(
-                    f"{refused} ({reason}, and the check-in that would rule this out failed: {error})"
-                ) from error
-            raise HemClockError(f"{self._config.name}: {reason}, and the check-in failed: {error}") from error
-
-    def _new_challenge(self) -> Challenge:
-        challenge = self.run(auth.challenge())
-        self.challenge = challenge
-        self._tokens.seen_boot(challenge.spk)
-        return challenge
 
     def _explained(self, fault: HemDeviceFault) -> HemDeviceFault:
         try:

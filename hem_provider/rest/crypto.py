@@ -16,7 +16,7 @@ from hem_provider.rest.answer import Answer
 from hem_provider.rest.call import Call, accepted, the_data
 from hem_provider.rest.encoding import b64
 from hem_provider.rest.fields import Asked
-from hem_provider.rest.keymgmt import check_kid, peer_field, use_of
+from hem_provider.rest.keyfields import check_kid, peer_field, use_of
 from hem_provider.rest.limits import FIRMWARE_1_2_2, FirmwareLimits
 
 __all__ = [

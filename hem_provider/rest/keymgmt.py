@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 
-from hem_provider.arguments import as_bytes, as_text
 from hem_provider.errors import (
     HemDuplicateKey,
     HemKeyNotFound,
@@ -18,6 +16,7 @@ from hem_provider.rest.answer import Answer, Values
 from hem_provider.rest.call import Call, done, the_text
 from hem_provider.rest.encoding import b64
 from hem_provider.rest.fields import NOTHING, Asked
+from hem_provider.rest.keyfields import check_kid, check_label, peer_field, use_of
 from hem_provider.rest.limits import FIRMWARE_1_2_2, FirmwareLimits
 from hem_provider.rest.status import Meanings
 
@@ -26,8 +25,6 @@ __all__ = [
     "KeyMaterial",
     "KeyRecord",
     "Page",
-    "check_kid",
-    "check_label",
     "create",
     "delete",
     "derive",
@@ -37,12 +34,10 @@ __all__ = [
     "search",
     "search_anonymously",
     "update",
-    "use_of",
 ]
 
 #: Records per page of a listing, at most (device API §11.6).
 PAGE = 15
-_KID = re.compile("[0-9a-f]{32}")
 _PATH = "/api/keymgmt/"
 
 _BAD_KID: Meanings = {406: (HemKeyNotFound, "the device has no such key")}
@@ -95,30 +90,6 @@ class KeyMaterial:
     public: bytes | None
     der: bytes | None
     updated: int | None
-
-
-def check_kid(kid: str) -> str:
-    """A KID in the device's spelling. ``ValueError`` unless 32 hex digits, ``TypeError`` unless text."""
-    lower = as_text("kid", kid).lower()
-    if not _KID.fullmatch(lower):
-        raise ValueError(f"kid: {kid!r} has {len(kid)} characters; accepted: 32 hex digits")
-    return lower
-
-
-def use_of(kid: str) -> str:
-    """The scope that a key is used by."""
-    return f"keymgmt:use:{kid}"
-
-
-def check_label(label: str, limits: FirmwareLimits = FIRMWARE_1_2_2) -> str:
-    """``ValueError`` unless ``label`` is 1–32 printable ASCII characters; ``TypeError`` unless text."""
-    as_text("label", label)
-    if not (1 <= len(label) <= limits.label and label.isascii() and label.isprintable()):
-        raise ValueError(
-            f"label: {len(label)} characters ({label!r}); "
-            f"accepted: 1 to {limits.label} printable ASCII characters"
-        )
-    return label
 
 
 _kid = the_text("kid")
@@ -277,13 +248,6 @@ def delete(kid: str) -> Call[None]:
         tls_only=True,
         meanings=_BAD_KID,
     )
-
-
-def peer_field(peer: bytes | str) -> dict[str, str]:
-    """A peer in a request: a stored key by KID, or a public key in device form."""
-    if isinstance(peer, str):
-        return {"ext_kid": check_kid(peer)}
-    return {"pubkey": b64(as_bytes("peer", peer))}
 
 
 def _making(

@@ -17,7 +17,7 @@ from hem_provider.rest.answer import Answer
 from hem_provider.rest.call import Call, accepted, the_data
 from hem_provider.rest.crypto import operation
 from hem_provider.rest.encoding import b64
-from hem_provider.rest.keymgmt import peer_field
+from hem_provider.rest.keyfields import peer_field
 from hem_provider.rest.limits import FIRMWARE_1_2_2, FirmwareLimits
 
 __all__ = ["Encrypted", "decrypt", "encrypt", "hmac", "hmac_verify", "unwrap", "wrap"]

@@ -60,7 +60,7 @@ def test_a_probe_gives_its_challenge_to_the_login_that_follows(bench):
 def test_an_old_challenge_is_not_used(bench, monkeypatch):
     hem = bench.connect()
     hem.probe()
-    monkeypatch.setattr("hem_provider.device.login._KEEP_CHALLENGE", 0.0)
+    monkeypatch.setattr("hem_provider.device.proving._KEEP_CHALLENGE", 0.0)
     assert cost(hem, hem.login) == (2, 1)
 
 

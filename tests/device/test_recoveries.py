@@ -85,7 +85,7 @@ def test_a_clock_set_by_somebody_else_after_a_probe_is_cured(bench):
 def test_a_child_does_not_use_the_challenge_its_parent_keeps(bench, monkeypatch):
     hem = bench.connect()
     hem.probe()
-    monkeypatch.setattr("hem_provider.device.login.os.getpid", lambda: -1)
+    monkeypatch.setattr("hem_provider.device.proving.os.getpid", lambda: -1)
     hem.login()
     assert bench.requests == [CHALLENGE, CHALLENGE, LOGIN]
 

@@ -214,7 +214,7 @@ def test_after_a_c_initpin_of_unknown_outcome_the_officer_is_logged_out(table: B
     core.ok("C_Logout", session)
     core.ok("C_Login", session, CKU.SO, MASTER.encode())
     table.order(endpoint="POST /api/system/config", count=1, name="reset-after")
-    core.module.slot(0).hem.session._kept = None
+    core.module.slot(0).hem.session._prover._kept = None
     table.order(endpoint="GET /api/auth/token", name="status", status=503)
     assert core.rv("C_InitPIN", session, b"given") == CKR.DEVICE_ERROR
     table.clear()

@@ -16,7 +16,8 @@ from hem_provider.rest import answers, fields
 from hem_provider.rest.answer import Answer, Values
 from hem_provider.rest.auth import Bearer
 from hem_provider.rest.encoding import b64, b64url, unb64
-from hem_provider.rest.keymgmt import Page, check_kid, check_label
+from hem_provider.rest.keyfields import check_kid, check_label
+from hem_provider.rest.keymgmt import Page
 from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.status import error_for
 from hem_provider.rest.wire import Reply
