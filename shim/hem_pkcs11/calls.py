@@ -33,40 +33,40 @@ from hem_pkcs11.functions import (
 from hem_pkcs11.functions.order import at_once, begins, in_parts
 from hem_pkcs11.operations import Place
 
-__all__ = ["CALLS", "Call", "Kind"]
+__all__ = ["CALLS", "ArgumentKind", "Call"]
 
 
-class Kind(enum.Enum):
-    """How an argument looks in C (words it takes) and as a Python value."""
+class ArgumentKind(enum.Enum):
+    """How an argument looks in C and as a Python value. ``words``: so many of C's arguments it takes."""
 
-    SESSION = "session handle"  # 1: int, a Session for the function
-    NUMBER = "number"  # 1: int
-    FLAG = "CK_BBOOL"  # 1: bool
-    POINTER = "pointer that is not used"  # 1: bool, whether it is not NULL
-    BYTES = "input"  # 2: memoryview
-    SECRET = "PIN"  # noqa: S105 - no secret; 2: bytes, None for NULL
-    TEXT32 = "text of 32 characters"  # 1: bytes
-    MECHANISM = "mechanism"  # 1: Mechanism, None for NULL
-    TEMPLATE = "template"  # 2: list of attributes
-    QUERY = "template to be filled"  # 2: list of (type, room); result: list of Value
-    OUTPUT = "output"  # 2: room in bytes or None; result: bytes, or the size
-    LAST_OUTPUT = (
-        "output of the last part"  # 2: as OUTPUT, False where none is wanted yet; result may be None
-    )
-    MESSAGE = (
-        "parameters of a message"  # 2: GcmMessageParameters or None; result: the same, filled in, or None
-    )
-    NO_MESSAGE = "parameters of a message, not used"  # 2: None
-    NUMBERS = "numbers to be filled"  # 2: room or None; result: list, or the count
-    FOUND = "handles to be filled"  # 3: room; result: list
-    FILL = "bytes to be filled"  # 2: their number; result: bytes
-    RESULT = "number to be filled"  # 1: nothing; result: int
-    INITIALIZE = "CK_C_INITIALIZE_ARGS"  # 1: InitializeArguments or None
-    INFO = "CK_INFO"  # 1: nothing; result: its values
-    SLOT_INFO = "CK_SLOT_INFO"
-    TOKEN_INFO = "CK_TOKEN_INFO"  # noqa: S105 - no secret
-    SESSION_INFO = "CK_SESSION_INFO"
-    MECHANISM_INFO = "CK_MECHANISM_INFO"
+    SESSION = "session handle", 1  # int, a Session for the function
+    NUMBER = "number", 1  # int
+    FLAG = "CK_BBOOL", 1  # bool
+    POINTER = "pointer that is not used", 1  # bool, whether it is not NULL
+    BYTES = "input", 2  # memoryview
+    SECRET = "PIN", 2  # bytes, None for NULL
+    TEXT32 = "text of 32 characters", 1  # bytes
+    MECHANISM = "mechanism", 1  # Mechanism, None for NULL
+    TEMPLATE = "template", 2  # list of attributes
+    QUERY = "template to be filled", 2  # list of (type, room); result: Query
+    OUTPUT = "output", 2  # room in bytes or None; result: bytes, or the size
+    LAST_OUTPUT = "output of the last part", 2  # as OUTPUT, False where none is wanted yet, or None given
+    MESSAGE = "parameters of a message", 2  # GcmMessageParameters or None; result: the same, filled in
+    NO_MESSAGE = "parameters of a message, not used", 2  # None
+    NUMBERS = "numbers to be filled", 2  # room or None; result: list, or the count
+    FOUND = "handles to be filled", 3  # room; result: list
+    FILL = "bytes to be filled", 2  # their number; result: bytes
+    RESULT = "number to be filled", 1  # nothing; result: int
+    INITIALIZE = "CK_C_INITIALIZE_ARGS", 1  # InitializeArguments or None
+    INFO = "CK_INFO", 1  # nothing; result: its values
+    SLOT_INFO = "CK_SLOT_INFO", 1
+    TOKEN_INFO = "CK_TOKEN_INFO", 1
+    SESSION_INFO = "CK_SESSION_INFO", 1
+    MECHANISM_INFO = "CK_MECHANISM_INFO", 1
+
+    def __init__(self, text: str, words: int) -> None:
+        self.text = text
+        self.words = words
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +74,14 @@ class Call:
     """One function: what runs, and its arguments as C has them."""
 
     function: Callable[..., Any]
-    kinds: tuple[Kind, ...]
+    kinds: tuple[ArgumentKind, ...]
 
     @property
     def session(self) -> bool:
-        return bool(self.kinds) and self.kinds[0] is Kind.SESSION
+        return bool(self.kinds) and self.kinds[0] is ArgumentKind.SESSION
 
 
-_K = Kind
+_K = ArgumentKind
 _P = Place
 _INIT = (_K.SESSION, _K.MECHANISM, _K.NUMBER)
 _CRYPT = (_K.SESSION, _K.BYTES, _K.OUTPUT)

@@ -6,10 +6,19 @@ from collections.abc import Collection
 from typing import Any
 
 from hem_pkcs11.constants import CKR
+from hem_pkcs11.keykinds import KeyKind
 from hem_pkcs11.returns import Pkcs11Error
 from hem_provider.ecdsa import numbers
+from hem_provider.keytypes import Family
 
-__all__ = ["fixed_from_der", "octet_string", "point_content", "public_key_info", "public_point"]
+__all__ = [
+    "device_point",
+    "fixed_from_der",
+    "octet_string",
+    "point_content",
+    "public_key_info",
+    "public_point",
+]
 
 
 def octet_string(content: bytes) -> bytes:
@@ -80,3 +89,24 @@ def point_content(value: bytes, sizes: Collection[int]) -> bytes:
         f"a public point of {len(value)} bytes; accepted: {' or '.join(map(str, sizes))}, raw or as "
         "DER OCTET STRING",
     )
+
+
+def device_point(kind: KeyKind, value: bytes) -> bytes:
+    """The device's form (compressed for EC) of a point as hosts give it.
+
+    Raises CKR_ATTRIBUTE_VALUE_INVALID for what is no point of the curve.
+    """
+    size = kind.type.public_size or 0
+    if kind.type.family is not Family.EC:
+        return point_content(value, (size,))
+    content = point_content(value, (size, 2 * size - 1))
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    from hem_provider.publickeys import curve, device_form
+
+    try:
+        return device_form(ec.EllipticCurvePublicKey.from_encoded_point(curve(kind.type.name), content))
+    except ValueError:
+        raise Pkcs11Error(
+            CKR.ATTRIBUTE_VALUE_INVALID, f"{len(content)} bytes that are no point of {kind.curve_name}"
+        ) from None

@@ -12,19 +12,21 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from hem_pkcs11.constants import CKK, CKO, CKU
 from hem_pkcs11.log import log
-from hem_pkcs11.objects.table import KeyObject
+from hem_pkcs11.objects.device_keys import DeviceKey
 from hem_pkcs11.returns import Pkcs11Error
 from hem_provider.errors import HemError
 
 if TYPE_CHECKING:
-    from hem_pkcs11.slots import Slot
+    from hem_pkcs11.login import Login
+    from hem_pkcs11.objects.table import ObjectTable
+    from hem_provider.device.hem import Hem
     from hem_provider.device.key import Key
 
-__all__ = ["DeviceEntropy"]
+__all__ = ["DeviceEntropy", "EntropySource"]
 
 #: So many calls of 16 bytes make a seed; so many bytes of output are made from one.
 SEED_CALLS = 2
@@ -32,6 +34,21 @@ SEED_SIZE = 16 * SEED_CALLS
 RESEED_AFTER = 2**20
 #: Seconds after a seeding that failed until the next is tried.
 RETRY_AFTER = 60.0
+
+
+class EntropySource(Protocol):
+    """What a slot has that entropy comes from."""
+
+    name: str
+    login: Login
+    objects: ObjectTable
+
+    @property
+    def hem(self) -> Hem:
+        """The device."""
+
+    def refresh_objects(self) -> bool:
+        """Bring ``objects`` up to date."""
 
 
 class DeviceEntropy:
@@ -45,7 +62,7 @@ class DeviceEntropy:
         self._failed_at = float("-inf")
         self._told: set[str] = set()
 
-    def mix(self, slot: Slot, host: bytes) -> bytes:
+    def mix(self, slot: EntropySource, host: bytes) -> bytes:
         """``host`` combined with the stream; unchanged where there is none (yet)."""
         with self._lock:
             if self._left <= 0:
@@ -59,7 +76,7 @@ class DeviceEntropy:
         mixed = int.from_bytes(host, "big") ^ int.from_bytes(stream, "big")
         return mixed.to_bytes(len(host), "big")
 
-    def _seed(self, slot: Slot) -> None:
+    def _seed(self, slot: EntropySource) -> None:
         if slot.login.user != CKU.USER:
             self._tell(slot, "that takes a login")
             return
@@ -74,18 +91,18 @@ class DeviceEntropy:
         self._state = hashlib.sha256(b"seed" + self._state + fresh).digest()
         self._left = RESEED_AFTER
 
-    def _tell(self, slot: Slot, reason: str) -> None:
+    def _tell(self, slot: EntropySource, reason: str) -> None:
         if reason not in self._told:
             self._told.add(reason)
             log.warning(f"{slot.name}: random numbers without fresh entropy of the device: {reason}")
 
 
-def _harvest(slot: Slot) -> bytes:
+def _harvest(slot: EntropySource) -> bytes:
     slot.refresh_objects()
     keys = [
         each.key
         for each in slot.objects.find([], private=True)
-        if isinstance(each, KeyObject) and each.object_class == CKO.SECRET_KEY and each.key_type == CKK.AES
+        if isinstance(each, DeviceKey) and each.object_class == CKO.SECRET_KEY and each.key_type == CKK.AES
     ]
     if not keys:
         raise HemError("it has no AES key to make initialisation vectors with")

@@ -9,11 +9,11 @@ from types import MappingProxyType
 from hem_pkcs11.constants import CKK, CKM
 from hem_provider.keytypes import KEY_TYPES, Family, KeyType
 
-__all__ = ["CURVES", "KINDS", "Kind", "curve_of", "kind_of"]
+__all__ = ["CURVES", "KINDS", "KeyKind", "curve_of", "kind_of"]
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class KeyKind:
     """``ec_params``: CKA_EC_PARAMS as presented, the DER of the curve's OID. ``curve_name``: the
     PrintableString form that hosts may send instead. ``parameter_set``: CKA_PARAMETER_SET."""
 
@@ -62,18 +62,18 @@ _PARAMETER_SETS: Mapping[str, int] = {
 }  # fmt: skip
 
 
-def _kind(key_type: KeyType) -> Kind:
+def _kind(key_type: KeyType) -> KeyKind:
     ckk, generation = _HMACS.get(key_type.name) or _FAMILIES[key_type.family]
     params, name = _CURVES.get(key_type.name, (None, None))
-    return Kind(key_type, ckk, generation, params, name, _PARAMETER_SETS.get(key_type.name))
+    return KeyKind(key_type, ckk, generation, params, name, _PARAMETER_SETS.get(key_type.name))
 
 
 #: By the device's type name, in the order objects are listed (EC first: some hosts give up at the
 #: first key of a type they do not know).
-KINDS: Mapping[str, Kind] = MappingProxyType({name: _kind(each) for name, each in KEY_TYPES.items()})
+KINDS: Mapping[str, KeyKind] = MappingProxyType({name: _kind(each) for name, each in KEY_TYPES.items()})
 
 #: Every accepted CKA_EC_PARAMS → kind: the OID, and the name as a PrintableString.
-CURVES: Mapping[bytes, Kind] = MappingProxyType(
+CURVES: Mapping[bytes, KeyKind] = MappingProxyType(
     {kind.ec_params: kind for kind in KINDS.values() if kind.ec_params is not None}
     | {
         bytes((0x13, len(kind.curve_name))) + kind.curve_name.encode(): kind
@@ -88,11 +88,11 @@ CURVES: Mapping[bytes, Kind] = MappingProxyType(
 )
 
 
-def kind_of(key_type: KeyType) -> Kind:
+def kind_of(key_type: KeyType) -> KeyKind:
     """The row of a device type."""
     return KINDS[key_type.name]
 
 
-def curve_of(ec_params: bytes) -> Kind | None:
+def curve_of(ec_params: bytes) -> KeyKind | None:
     """The kind whose curve ``ec_params`` names; ``None`` for a curve the device does not have."""
     return CURVES.get(ec_params)

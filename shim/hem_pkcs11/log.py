@@ -102,12 +102,6 @@ class Log:
         except OSError:
             return  # a full disk or a closed standard error must not fail a signature
 
-    def adopt(self, name: str) -> None:
-        """Send what the ``logging`` logger ``name`` says here too (imports ``logging``)."""
-        from hem_pkcs11.forward import forward
-
-        forward(name, self)
-
 
 def _for_people(descriptor: int) -> bool:
     """Whether it is a terminal, a pipe or a local socket: no file that a line of ours would damage."""

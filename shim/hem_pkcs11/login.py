@@ -102,9 +102,24 @@ class Login:
         if key is not None:
             key.end()
 
-    def officer(self) -> None:
-        """The security officer is logged in; nothing is remembered of that."""
-        self._forget_pin()
+    def login_officer(self, hem: Hem, master: str) -> None:
+        """Log the security officer in by the master secret: 24 words are taken as such, anything else as
+        a passphrase (device API §5.2, §24).
+
+        Raises CKR_PIN_INCORRECT, which for words says which one is wrong, and the device layer's errors.
+        """
+        from hem_provider.device.hem import Role
+
+        self.forget(hem)
+        try:
+            hem.login(master, role=Role.MASTER, scope="system:config")
+        except ValueError as error:
+            raise Pkcs11Error(CKR.PIN_INCORRECT, f"the master secret is not one: {error}") from None
+        except HemAuthenticationError as error:
+            self.refused.add(CKU.SO)
+            raise Pkcs11Error(
+                CKR.PIN_INCORRECT, f"the device does not accept the master secret: {error}"
+            ) from None
         self.user = CKU.SO
         self.refused.discard(CKU.SO)
 

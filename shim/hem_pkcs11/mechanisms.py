@@ -11,26 +11,25 @@ import enum
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from hem_pkcs11.constants import CKF, CKK, CKM, CKR, name_of
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import Mechanism, MechanismInfo
-from hem_provider.keytypes import Family
-
-if TYPE_CHECKING:
-    from hem_pkcs11.templates.plans import KeyLike
+from hem_provider.device.description import Limits
+from hem_provider.keytypes import Family, KeyAttributes, KeyType
 
 __all__ = [
     "MECHANISMS",
-    "Row",
+    "KeyLike",
+    "MechanismRow",
     "Scheme",
     "allowed_mechanisms",
     "limit_word",
     "mechanism_limits",
+    "mechanism_row",
     "no_parameter",
     "possible_mechanisms",
-    "row_of",
     "working_mechanisms",
 ]
 
@@ -59,7 +58,7 @@ class Scheme(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class MechanismRow:
     """``key_types``: what keys it takes or makes. Sizes are in the unit the standard gives for the
     mechanism (bits for curves, bytes for AES). ``algorithm``: the device's literal, ``hash``:
     hashlib's name, ``family``: the mode family an AES key needs. ``general``: the parameter is the
@@ -79,6 +78,19 @@ class Row:
     @property
     def info(self) -> MechanismInfo:
         return MechanismInfo(self.min_size, self.max_size, int(self.flags))
+
+
+class KeyLike(Protocol):
+    """What decides a key's usage, of a key in the device or a planned one."""
+
+    @property
+    def type(self) -> KeyType: ...
+    @property
+    def attributes(self) -> KeyAttributes: ...
+    @property
+    def family_mark(self) -> frozenset[str] | None: ...
+    @property
+    def limits(self) -> Limits: ...
 
 
 _SIGN = CKF.SIGN | CKF.VERIFY
@@ -115,53 +127,57 @@ _HASHES = (
 )  # fmt: skip
 
 
-def _macs() -> tuple[Row, ...]:
+def _macs() -> tuple[MechanismRow, ...]:
     rows = []
     for name, _, key_type, _, mac, general, _ in _HASHES:
         keys = frozenset({key_type, CKK.GENERIC_SECRET})
         flags = CKF.HW | _SIGN_MESSAGES
-        rows.append(Row(mac, flags, _S.HMAC, keys, 1, 2**20, hash=name))
-        rows.append(Row(general, flags, _S.HMAC, keys, 1, 2**20, hash=name, general=True))
+        rows.append(MechanismRow(mac, flags, _S.HMAC, keys, 1, 2**20, hash=name))
+        rows.append(MechanismRow(general, flags, _S.HMAC, keys, 1, 2**20, hash=name, general=True))
     return tuple(rows)
 
 
 _HASHED_ECDSA = CKF.HW | _SIGN_MESSAGES | _CURVES
 
 _ROWS = (
-    Row(CKM.ECDSA_SHA256, _HASHED_ECDSA, _S.ECDSA, _EC, 256, 521, "SHA256WithECDSA", "sha256"),
-    Row(CKM.ECDSA_SHA384, _HASHED_ECDSA, _S.ECDSA, _EC, 256, 521, "SHA384WithECDSA", "sha384"),
-    Row(CKM.ECDSA_SHA512, _HASHED_ECDSA, _S.ECDSA, _EC, 256, 521, "SHA512WithECDSA", "sha512"),
-    Row(CKM.EDDSA, CKF.HW | _SIGN_MESSAGES | _NAMED, _S.EDDSA, _EDWARDS, 255, 448),
-    Row(CKM.ML_DSA, CKF.HW | _SIGN_MESSAGES, _S.MLDSA, _MLDSA, 1312, 2592),
+    MechanismRow(CKM.ECDSA_SHA256, _HASHED_ECDSA, _S.ECDSA, _EC, 256, 521, "SHA256WithECDSA", "sha256"),
+    MechanismRow(CKM.ECDSA_SHA384, _HASHED_ECDSA, _S.ECDSA, _EC, 256, 521, "SHA384WithECDSA", "sha384"),
+    MechanismRow(CKM.ECDSA_SHA512, _HASHED_ECDSA, _S.ECDSA, _EC, 256, 521, "SHA512WithECDSA", "sha512"),
+    MechanismRow(CKM.EDDSA, CKF.HW | _SIGN_MESSAGES | _NAMED, _S.EDDSA, _EDWARDS, 255, 448),
+    MechanismRow(CKM.ML_DSA, CKF.HW | _SIGN_MESSAGES, _S.MLDSA, _MLDSA, 1312, 2592),
     *_macs(),
-    Row(CKM.AES_CMAC, _SIGN_MESSAGES, _S.CMAC, _AES, 16, 32, family="mac"),
+    MechanismRow(CKM.AES_CMAC, _SIGN_MESSAGES, _S.CMAC, _AES, 16, 32, family="mac"),
     # The device has the first 32 bytes of a secret only: whole for these sizes.
-    Row(CKM.ECDH1_DERIVE, CKF.HW | CKF.DERIVE | _CURVES, _S.ECDH, _EC | _MONTGOMERY, 255, 256),
-    Row(CKM.HEM_DERIVE, CKF.HW | CKF.DERIVE | _CURVES, _S.DEVICE_DERIVE, _EC | _MONTGOMERY, 255, 521),
-    Row(CKM.AES_ECB, _CRYPT, _S.ECB, _AES, 16, 32, family="cipher"),
-    Row(CKM.AES_CBC, _CRYPT, _S.CBC, _AES, 16, 32, family="cipher"),
-    Row(CKM.AES_CBC_PAD, _CRYPT, _S.CBC_PAD, _AES, 16, 32, family="cipher"),
-    Row(CKM.AES_CTR, _CRYPT, _S.CTR, _AES, 16, 32, family="cipher"),
-    Row(
+    MechanismRow(CKM.ECDH1_DERIVE, CKF.HW | CKF.DERIVE | _CURVES, _S.ECDH, _EC | _MONTGOMERY, 255, 256),
+    MechanismRow(
+        CKM.HEM_DERIVE, CKF.HW | CKF.DERIVE | _CURVES, _S.DEVICE_DERIVE, _EC | _MONTGOMERY, 255, 521,
+    ),
+    MechanismRow(CKM.AES_ECB, _CRYPT, _S.ECB, _AES, 16, 32, family="cipher"),
+    MechanismRow(CKM.AES_CBC, _CRYPT, _S.CBC, _AES, 16, 32, family="cipher"),
+    MechanismRow(CKM.AES_CBC_PAD, _CRYPT, _S.CBC_PAD, _AES, 16, 32, family="cipher"),
+    MechanismRow(CKM.AES_CTR, _CRYPT, _S.CTR, _AES, 16, 32, family="cipher"),
+    MechanismRow(
         CKM.AES_GCM, _CRYPT | CKF.MESSAGE_ENCRYPT | CKF.MESSAGE_DECRYPT | CKF.MULTI_MESSAGE,
         _S.GCM, _AES, 16, 32, family="aead",
     ),
-    Row(CKM.AES_KEY_WRAP, CKF.WRAP | CKF.UNWRAP, _S.KEY_WRAP, _AES, 16, 32, family="wrap"),
-    Row(CKM.AES_KEY_WRAP_KWP, CKF.WRAP | CKF.UNWRAP, _S.KEY_WRAP_PAD, _AES, 16, 32, family="wrap"),
-    Row(CKM.ML_KEM, CKF.HW | CKF.ENCAPSULATE | CKF.DECAPSULATE, _S.MLKEM, _MLKEM, 800, 1568),
-    Row(CKM.EC_KEY_PAIR_GEN, _PAIR | _CURVES, _S.PAIR, _EC, 256, 521),
-    Row(CKM.EC_EDWARDS_KEY_PAIR_GEN, _PAIR | _NAMED, _S.PAIR, _EDWARDS, 255, 448),
-    Row(CKM.EC_MONTGOMERY_KEY_PAIR_GEN, _PAIR | _NAMED, _S.PAIR, _MONTGOMERY, 255, 448),
-    Row(CKM.ML_DSA_KEY_PAIR_GEN, _PAIR, _S.PAIR, _MLDSA, 1312, 2592),
-    Row(CKM.ML_KEM_KEY_PAIR_GEN, _PAIR, _S.PAIR, _MLKEM, 800, 1568),
-    Row(CKM.AES_KEY_GEN, _GENERATE, _S.SECRET, _AES, 16, 32),
+    MechanismRow(CKM.AES_KEY_WRAP, CKF.WRAP | CKF.UNWRAP, _S.KEY_WRAP, _AES, 16, 32, family="wrap"),
+    MechanismRow(CKM.AES_KEY_WRAP_KWP, CKF.WRAP | CKF.UNWRAP, _S.KEY_WRAP_PAD, _AES, 16, 32, family="wrap"),
+    MechanismRow(CKM.ML_KEM, CKF.HW | CKF.ENCAPSULATE | CKF.DECAPSULATE, _S.MLKEM, _MLKEM, 800, 1568),
+    MechanismRow(CKM.EC_KEY_PAIR_GEN, _PAIR | _CURVES, _S.PAIR, _EC, 256, 521),
+    MechanismRow(CKM.EC_EDWARDS_KEY_PAIR_GEN, _PAIR | _NAMED, _S.PAIR, _EDWARDS, 255, 448),
+    MechanismRow(CKM.EC_MONTGOMERY_KEY_PAIR_GEN, _PAIR | _NAMED, _S.PAIR, _MONTGOMERY, 255, 448),
+    MechanismRow(CKM.ML_DSA_KEY_PAIR_GEN, _PAIR, _S.PAIR, _MLDSA, 1312, 2592),
+    MechanismRow(CKM.ML_KEM_KEY_PAIR_GEN, _PAIR, _S.PAIR, _MLKEM, 800, 1568),
+    MechanismRow(CKM.AES_KEY_GEN, _GENERATE, _S.SECRET, _AES, 16, 32),
     *(
-        Row(generation, _GENERATE, _S.SECRET, frozenset({key_type}), size, size)
+        MechanismRow(generation, _GENERATE, _S.SECRET, frozenset({key_type}), size, size)
         for _, size, key_type, _, _, _, generation in _HASHES
     ),
-    Row(CKM.GENERIC_SECRET_KEY_GEN, CKF.GENERATE, _S.SECRET, frozenset({CKK.GENERIC_SECRET}), 8, 8 * 2**16),
+    MechanismRow(
+        CKM.GENERIC_SECRET_KEY_GEN, CKF.GENERATE, _S.SECRET, frozenset({CKK.GENERIC_SECRET}), 8, 8 * 2**16,
+    ),
     *(
-        Row(mechanism, CKF.DIGEST, _S.DIGEST, hash=name)
+        MechanismRow(mechanism, CKF.DIGEST, _S.DIGEST, hash=name)
         for name, mechanism in (
             *((name, digest) for name, _, _, digest, _, _, _ in _HASHES),
             ("sha224", CKM.SHA224),
@@ -172,21 +188,21 @@ _ROWS = (
 )  # fmt: skip
 
 #: By mechanism, in the order of C_GetMechanismList.
-MECHANISMS: Mapping[int, Row] = MappingProxyType({int(row.type): row for row in _ROWS})
+MECHANISMS: Mapping[int, MechanismRow] = MappingProxyType({int(row.type): row for row in _ROWS})
 
 
-def row_of(mechanism: int, use: int = 0) -> Row:
+def mechanism_row(mechanism: int, use: int = 0) -> MechanismRow:
     """The row of ``mechanism``, which must permit ``use``. Raises CKR_MECHANISM_INVALID."""
     row = MECHANISMS.get(mechanism)
     if row is None or row.flags & use != use:
         hint = ""
         if mechanism == CKM.ECDSA:
-            hint = ": the device signs messages, not digests; use CKM_ECDSA_SHA256 and its sisters"
+            hint = ": the device signs messages, not digests; use CKM_ECDSA_SHA256, _SHA384 or _SHA512"
         raise Pkcs11Error(CKR.MECHANISM_INVALID, f"{name_of(CKM, mechanism)} is not offered here{hint}")
     return row
 
 
-def no_parameter(row: Row, mechanism: Mechanism) -> None:
+def no_parameter(row: MechanismRow, mechanism: Mechanism) -> None:
     """Raise CKR_MECHANISM_PARAM_INVALID when there is a parameter."""
     if mechanism.parameter is not None:
         raise Pkcs11Error(CKR.MECHANISM_PARAM_INVALID, f"CKM_{row.type.name} takes no parameter")
@@ -231,7 +247,7 @@ def limit_word(mechanism: CKM) -> str:
     return f"{row.scheme.value}-general" if row.general else row.scheme.value
 
 
-def _fits(row: Row, key: KeyLike) -> bool:
+def _fits(row: MechanismRow, key: KeyLike) -> bool:
     match row.scheme:
         case Scheme.ECDSA | Scheme.EDDSA:
             return key.attributes.exdsa

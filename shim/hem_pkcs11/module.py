@@ -1,4 +1,4 @@
-"""The module as a whole: what ``C_Initialize`` makes and ``C_Finalize`` ends, and how calls run.
+"""How calls run.
 
 ``Module.call`` is the one way in: it finds the function in the table, the session by its handle,
 lets one call at a time into a session, writes the log and turns every exception into a return
@@ -8,100 +8,26 @@ value. It takes and gives plain Python values, so that everything below can be u
 from __future__ import annotations
 
 import os
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hem_pkcs11.calls import CALLS
 from hem_pkcs11.constants import CKA, CKM, CKR, name_of
 from hem_pkcs11.functions.running import end_failed
 from hem_pkcs11.functions.sessions import end_login
+from hem_pkcs11.library import Library
 from hem_pkcs11.log import Level, log
-from hem_pkcs11.operations.ivs import IvSource
 from hem_pkcs11.returns import BufferTooSmall, Pkcs11Error, return_value
-from hem_pkcs11.sessions import Session, SessionTable
+from hem_pkcs11.sessions import Session
 from hem_provider.errors import HemAuthenticationError, HemError, HemLoginRequired, HemOutcomeUnknown
-
-if TYPE_CHECKING:
-    from hem_pkcs11.slots import OpenDevice, Slot
-    from hem_provider.config import Config, DeviceConfig
-    from hem_provider.device.hem import Hem
 
 __all__ = ["Module"]
 
 
-def _load_config() -> Config:
-    from hem_provider.config import load_config
-
-    return load_config()
-
-
-def _open_device(config: DeviceConfig) -> Hem:
-    from hem_provider.device.hem import Hem
-
-    log.adopt("hem_provider")
-    return Hem(config)
-
-
-class Module:
-    """State of one process. ``load_config`` and ``open_device`` are replaced in tests."""
-
-    def __init__(
-        self,
-        load_config: Callable[[], Config] = _load_config,
-        open_device: OpenDevice = _open_device,
-    ) -> None:
-        self.load_config = load_config
-        self.open_device = open_device
-        self.initialized_in: int | None = None
-        self.turning = threading.Lock()  # one thread at a time initialises or finalises
-        self.config: Config | None = None
-        self.slots: dict[int, Slot] = {}
-        self.sessions = SessionTable()
-        self.ivs = IvSource()  # outlives C_Finalize: no IV comes twice
-        self.ended = threading.Event()  # wakes those who wait for an event
-
-    def start(self, config: Config, slots: dict[int, Slot]) -> None:
-        """From now on calls are served."""
-        self.config = config
-        self.slots = slots
-        self.sessions = SessionTable()
-        self.ended = threading.Event()
-        self.initialized_in = os.getpid()
-
-    def stop(self) -> None:
-        """Forget everything: sessions, logins, connections."""
-        self.initialized_in = None
-        self.ended.set()
-        for slot in self.slots.values():
-            slot.close()
-        self._forget()
-
-    def abandon(self) -> None:
-        """Overwrite what is secret and forget everything else without touching it: what a forked
-        child does. The parent's connections and locks are not the child's to close or to take.
-        """
-        self.turning = threading.Lock()
-        self.ivs = IvSource()
-        self.sessions.abandon()
-        for slot in self.slots.values():
-            slot.abandon()
-        self._forget()
-
-    def _forget(self) -> None:
-        self.initialized_in = None
-        self.config = None
-        self.slots = {}
-        self.sessions = SessionTable()
-
-    def slot(self, number: int) -> Slot:
-        """Raises CKR_SLOT_ID_INVALID."""
-        slot = self.slots.get(number)
-        if slot is None:
-            raise Pkcs11Error(CKR.SLOT_ID_INVALID)
-        return slot
+class Module(Library):
+    """The library with its functions."""
 
     def call(self, name: str, *arguments: Any) -> tuple[CKR, Any]:
         """Run one function of Cryptoki.
@@ -171,7 +97,7 @@ def _explain(name: str, rv: CKR, error: Exception, session: Session | None) -> N
     if refused and session is not None:
         with session.slot.lock:
             session.slot.refused()
-            end_login(session.module, session.slot)
+            end_login(session.table, session.slot)
     if isinstance(error, HemOutcomeUnknown) and session is not None:
         session.slot.doubt()
     if isinstance(error, Pkcs11Error):

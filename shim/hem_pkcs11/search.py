@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKA
-from hem_pkcs11.objects.table import KeyObject, shown
+from hem_pkcs11.objects.device_keys import DeviceKey
 from hem_pkcs11.values import Attribute
 
 if TYPE_CHECKING:
-    from hem_pkcs11.objects.item import Item
+    from hem_pkcs11.objects.object import Pkcs11Object
     from hem_pkcs11.slots import Slot
     from hem_provider.device.key import Key
 
@@ -28,7 +28,7 @@ _KID = 16
 _MOST_CONFIRMED = 2
 
 
-def named_keys(slot: Slot, template: Sequence[Attribute], *, logged_in: bool) -> list[Item] | None:
+def named_keys(slot: Slot, template: Sequence[Attribute], *, logged_in: bool) -> list[Pkcs11Object] | None:
     """What a search finds that names a known key; ``None`` when the device has to be asked.
 
     Before a login private objects are not shown, and keys not made by us are not known.
@@ -49,10 +49,10 @@ def named_keys(slot: Slot, template: Sequence[Attribute], *, logged_in: bool) ->
         return [each for each in found if logged_in or not each.private] if found else None
 
 
-def _in_table(slot: Slot, template: Sequence[Attribute]) -> list[Item]:
+def _in_table(slot: Slot, template: Sequence[Attribute]) -> list[Pkcs11Object]:
     """Matches, a key among them; none when the device turned out to have lost one of them."""
     found = slot.objects.find(template, private=True)
-    keys = [each.key for each in found if isinstance(each, KeyObject)]
+    keys = [each.key for each in found if isinstance(each, DeviceKey)]
     return found if keys and all(slot.hem.keys.knows(each) for each in keys) else []
 
 
@@ -65,14 +65,9 @@ def _recalled(slot: Slot, names: dict[CKA, bytes], *, logged_in: bool) -> list[K
         application_id=identifier,
         label=label.decode("ascii", "replace") if label and not (kid or identifier) else None,
     )
-    return [
-        each
-        for each in keys
-        if shown(each, slot.config.key_filter, hidden=slot.config.show_hidden)
-        and (logged_in or each.family_mark is not None)
-    ]
+    return [each for each in keys if slot.shows(each) and (logged_in or each.family_mark is not None)]
 
 
-def _confirmed(slot: Slot, found: Sequence[Item]) -> bool:
-    keys = {each.key.kid: each.key for each in found if isinstance(each, KeyObject)}
+def _confirmed(slot: Slot, found: Sequence[Pkcs11Object]) -> bool:
+    keys = {each.key.kid: each.key for each in found if isinstance(each, DeviceKey)}
     return len(keys) <= _MOST_CONFIRMED and all(slot.hem.keys.confirm(each) for each in keys.values())

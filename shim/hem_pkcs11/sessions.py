@@ -15,8 +15,8 @@ from hem_pkcs11.operations import MessageOperation, Operation, Place
 from hem_pkcs11.returns import Pkcs11Error, SessionClosed
 
 if TYPE_CHECKING:
-    from hem_pkcs11.module import Module
-    from hem_pkcs11.objects.item import Item
+    from hem_pkcs11.objects.object import Pkcs11Object
+    from hem_pkcs11.operations.ivs import IvSource
     from hem_pkcs11.slots import Slot
 
 __all__ = ["Session", "SessionTable"]
@@ -31,9 +31,9 @@ class Session:
     in the middle of a call is left alone until that call is over, and nobody waits for it.
     """
 
-    def __init__(self, handle: int, module: Module, slot: Slot, flags: int) -> None:
+    def __init__(self, handle: int, table: SessionTable, slot: Slot, flags: int) -> None:
         self.handle = handle
-        self.module = module
+        self.table = table
         self.slot = slot
         self.flags = flags
         self.closed = False
@@ -105,11 +105,11 @@ class Session:
         if not self.writable:
             raise Pkcs11Error(CKR.SESSION_READ_ONLY, "the session was opened without CKF_RW_SESSION")
 
-    def object(self, handle: int, bad: CKR = CKR.OBJECT_HANDLE_INVALID) -> Item:
+    def object(self, handle: int, bad: CKR = CKR.OBJECT_HANDLE_INVALID) -> Pkcs11Object:
         """The object of ``handle`` as far as this session may see it. Raises ``bad``."""
         return self.slot.objects.get(handle, private=self.logged_in, bad=bad)
 
-    def add(self, item: Item) -> int:
+    def add(self, item: Pkcs11Object) -> int:
         """Take in an object just made; its handle. A private one only while the login lasts that it was
         made under: another thread may have ended that meanwhile, and with it what was private.
 
@@ -194,16 +194,17 @@ class Session:
 
 
 class SessionTable:
-    """All open sessions of the process. Safe for threads."""
+    """All open sessions of the process, and the IVs that they share. Safe for threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, ivs: IvSource) -> None:
+        self.ivs = ivs
         self._lock = threading.Lock()
         self._numbers = itertools.count(1)
         self._sessions: dict[int, Session] = {}
 
-    def open(self, module: Module, slot: Slot, flags: int) -> Session:
+    def open(self, slot: Slot, flags: int) -> Session:
         with self._lock:
-            session = Session(next(self._numbers), module, slot, flags)
+            session = Session(next(self._numbers), self, slot, flags)
             self._sessions[session.handle] = session
         return session
 

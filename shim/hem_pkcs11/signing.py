@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hem_pkcs11.constants import CKH, CKR
-from hem_pkcs11.mechanisms import Row, Scheme, no_parameter
+from hem_pkcs11.mechanisms import MechanismRow, Scheme, no_parameter
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import EddsaParameters, Mechanism, SignContext
 from hem_provider.keytypes import MAX_CONTEXT
@@ -11,7 +11,7 @@ from hem_provider.keytypes import MAX_CONTEXT
 __all__ = ["device_algorithm"]
 
 
-def device_algorithm(row: Row, mechanism: Mechanism, type_name: str) -> tuple[str, bytes | None]:
+def device_algorithm(row: MechanismRow, mechanism: Mechanism, type_name: str) -> tuple[str, bytes | None]:
     """The device's ``alg`` (empty for ML-DSA) and ``ctx`` for a key of type ``type_name``.
 
     Raises CKR_MECHANISM_PARAM_INVALID for a parameter the device cannot honour.

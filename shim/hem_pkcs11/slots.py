@@ -9,38 +9,34 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hem_pkcs11.constants import CKF, CKR, CKU
+from hem_pkcs11.constants import CKF, CKU
 from hem_pkcs11.entropy import DeviceEntropy
 from hem_pkcs11.expiry import Expiry
-from hem_pkcs11.functions.states import SavedStates
 from hem_pkcs11.log import log
 from hem_pkcs11.login import MAX_PIN, Login
+from hem_pkcs11.objects.device_keys import kid_of_info, shown
 from hem_pkcs11.objects.profiles import fixed_objects
 from hem_pkcs11.objects.stored_files import Store, store_directory
-from hem_pkcs11.objects.table import ObjectTable, kid_of_info, shown
-from hem_pkcs11.returns import Pkcs11Error
+from hem_pkcs11.objects.table import ObjectTable
+from hem_pkcs11.operations.saved import SavedStates
+from hem_pkcs11.presence import Presence
 from hem_pkcs11.values import SlotInfo, TokenInfo
 from hem_provider.config import Config, DeviceConfig
 from hem_provider.errors import (
-    HemAuthenticationError,
-    HemConnectionError,
     HemError,
     HemLoginRequired,
-    HemNotInitialized,
 )
 from hem_provider.threads import threads_allowed
 
 if TYPE_CHECKING:
     from hem_provider.device.hem import Hem
+    from hem_provider.device.key import Key
 
-__all__ = ["OpenDevice", "Slot", "make_slots", "probe_all"]
+__all__ = ["OpenDevice", "Slot", "make_slots"]
 
 OpenDevice = Callable[[DeviceConfig], "Hem"]
 
 MANUFACTURER = "Encedo"
-#: For how long, in seconds, one look at the device answers whether it is there, and when it is not.
-PRESENT_FOR = 10.0
-ABSENT_FOR = 3.0
 #: Age in seconds from which an open search, and a search that finds nothing, ask the device again.
 LIST_FOR = 30.0
 MISS_FOR = 2.0
@@ -67,6 +63,7 @@ class Slot:
         self.states = SavedStates()
         self.entropy = DeviceEntropy() if device_random else None
         self.lock = threading.RLock()  # login and listing: one thread asks, the others wait
+        self.presence = Presence(number, self.name, self.lock, lambda: self.hem)
         self._expiry = Expiry(self.lock, self._look_at_login)
         for fixed in fixed_objects():
             self.objects.add(fixed)
@@ -75,12 +72,6 @@ class Slot:
         self._looked = float("-inf")
         self._open_device = open_device
         self._hem: Hem | None = None
-        self._probed = float("-inf")
-        self._present = False
-        self._absence = ""  #: why it was not there when last looked at
-        self._told: bool | None = None
-        self._absence_told = False
-        self._initialized = True
         self._listed = float("-inf")
         self._listed_by_user = False
 
@@ -130,67 +121,18 @@ class Slot:
         identity = self.hem.identity or self.hem.probe()
         return self._store_directory / _serial(identity.eid)
 
-    # --- presence ---------------------------------------------------------------------------
-
-    def present(self) -> bool:
-        """Whether the device answers; asked at most once in some seconds.
-
-        The challenge that this brings is what the next login uses, so that looking costs nothing.
-        """
-        with self.lock:
-            age = time.monotonic() - self._probed
-            if age >= (PRESENT_FOR if self._present else ABSENT_FOR):
-                self._present = self._probe()
-                self._probed = time.monotonic()
-            return self._present
-
-    def take_change(self) -> bool:
-        """Whether the token came or went since this was last asked; the first time tells nothing."""
-        with self.lock:
-            before, self._told = self._told, self._present
-            return before is not None and before != self._present
-
-    def _probe(self) -> bool:
-        try:
-            self.hem.probe()
-        except HemNotInitialized:
-            self._initialized = False
-            return True
-        except HemConnectionError as error:
-            self._absence = str(error)
-            log.warning(f"slot {self.number}: {self.name} is not there: {error}")
-            return False
-        except HemError as error:
-            # It answers, if not well: what is wrong with it shows where it is used.
-            log.warning(f"slot {self.number}: {self.name}: {error}")
-            return True
-        self._initialized = True
-        return True
-
-    def require_present(self) -> None:
-        """Raise CKR_TOKEN_NOT_PRESENT unless the device answers; in words once for each absence.
-
-        Hosts ask for each token again and again.
-        """
-        if self.present():
-            self._absence_told = False
-            return
-        text = "" if self._absence_told else f"{self.name} does not answer: {self._absence}"
-        self._absence_told = True
-        raise Pkcs11Error(CKR.TOKEN_NOT_PRESENT, text)
-
     def info(self) -> SlotInfo:
         flags = CKF.REMOVABLE_DEVICE | CKF.HW_SLOT
-        if self.present():
+        if self.presence.present():
             flags |= CKF.TOKEN_PRESENT
         return SlotInfo(f"{self.name} at {self.config.url}", MANUFACTURER, int(flags))
 
     def token_info(self, sessions: int, rw_sessions: int) -> TokenInfo:
-        self.require_present()
+        self.presence.require()
         emulated = self.hem.is_emulator
         identity = self.hem.identity
         flags = CKF.RNG | CKF.LOGIN_REQUIRED | CKF.DUAL_CRYPTO_OPERATIONS
-        if self._initialized:
+        if self.presence.initialized:
             flags |= CKF.TOKEN_INITIALIZED | CKF.USER_PIN_INITIALIZED
         if self._pin_comes_by_itself:
             flags |= CKF.PROTECTED_AUTHENTICATION_PATH
@@ -222,6 +164,11 @@ class Slot:
 
     # --- keys -------------------------------------------------------------------------------
 
+    def shows(self, key: Key) -> bool:
+        """Whether ``key`` is an object of the token: of a type the module knows, not hidden
+        (``show_hidden``), and let through by the configured label patterns (``key_filter``)."""
+        return shown(key, self.config.key_filter, hidden=self.config.show_hidden)
+
     def refresh_objects(self, *, after_miss: bool = False) -> bool:
         """Bring the object table up to date where it is too old; whether the device was asked.
 
@@ -246,10 +193,7 @@ class Slot:
                     raise
                 log.info(f"{self.name}: keys are shown after login only")
                 keys = []
-            visible = [
-                each for each in keys if shown(each, self.config.key_filter, hidden=self.config.show_hidden)
-            ]
-            self.objects.update(visible, complete=user)
+            self.objects.update(filter(self.shows, keys), complete=user)
             self._listed, self._listed_by_user = time.monotonic(), user
             return True
 
@@ -261,10 +205,7 @@ class Slot:
             return
         try:
             kid = kid_of_info(public_key_info)
-            known = [
-                each for each in (self.hem.keys.remembered(kid=kid) if kid else [])
-                if shown(each, self.config.key_filter, hidden=self.config.show_hidden)
-            ]  # fmt: skip
+            known = list(filter(self.shows, self.hem.keys.remembered(kid=kid) if kid else ()))
             self.objects.update(known, complete=False)
             if kid and not known:
                 self.refresh_objects(after_miss=True)
@@ -300,20 +241,8 @@ class Slot:
         """Log in by the master secret: 24 words are taken as such, anything else as a passphrase
         (device API §5.2, §24). Raises CKR_PIN_INCORRECT, which for words says which one is wrong.
         """
-        from hem_provider.device.hem import Role
-
         with self.lock:
-            self.login.forget(self.hem)
-            try:
-                self.hem.login(master, role=Role.MASTER, scope="system:config")
-            except ValueError as error:
-                raise Pkcs11Error(CKR.PIN_INCORRECT, f"the master secret is not one: {error}") from None
-            except HemAuthenticationError as error:
-                self.login.refused.add(CKU.SO)
-                raise Pkcs11Error(
-                    CKR.PIN_INCORRECT, f"the device does not accept the master secret: {error}"
-                ) from None
-            self.login.officer()
+            self.login.login_officer(self.hem, master)
 
     def forget_device(self) -> None:
         """The device is another one now: nothing known of it holds."""
@@ -324,7 +253,8 @@ class Slot:
                 self.objects.add(fixed)
             self._store, self._looked = None, float("-inf")
             self.hem.keys.refresh()
-            self._probed, self._listed = float("-inf"), float("-inf")
+            self.presence.doubt()
+            self._listed = float("-inf")
 
     def refused(self) -> None:
         """The device no longer accepts the credential: nobody is logged in."""
@@ -375,22 +305,3 @@ def make_slots(config: Config, open_device: OpenDevice) -> dict[int, Slot]:
         number: Slot(number, device, open_device, **options)
         for number, device in sorted(numbered, key=lambda p: p[0])
     }
-
-
-def probe_all(slots: list[Slot]) -> list[Slot]:
-    """Those whose device answers; several are asked at once, so that a dead one delays nobody twice.
-
-    One after another when the host allows us no threads, or the system has none to give.
-    """
-    others: list[threading.Thread] = []
-    for each in slots[1:] if threads_allowed() else ():
-        thread = threading.Thread(target=each.present, daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # RLIMIT_NPROC, a control group, seccomp
-            break
-        others.append(thread)
-    there = [each for each in slots[:1] if each.present()]
-    for thread in others:
-        thread.join()
-    return there + [each for each in slots[1:] if each.present()]  # answered from memory, or asked now

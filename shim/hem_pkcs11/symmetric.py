@@ -7,9 +7,9 @@ import warnings
 from typing import Any
 
 from hem_pkcs11.host import hosted
-from hem_pkcs11.objects.item import Item
-from hem_pkcs11.objects.secret_keys import SecretObject
-from hem_pkcs11.objects.table import KeyObject
+from hem_pkcs11.objects.device_keys import DeviceKey
+from hem_pkcs11.objects.object import Pkcs11Object
+from hem_pkcs11.objects.secret_keys import SessionSecretKey
 
 __all__ = ["aes_cipher", "aes_cmac", "aes_unwrap", "aes_wrap", "hash_algorithm", "key_argument"]
 
@@ -25,9 +25,9 @@ def hash_algorithm(name: str) -> Any:
     return getattr(hashes, name.upper())()
 
 
-def key_argument(item: Item) -> Any:
+def key_argument(item: Pkcs11Object) -> Any:
     """What ``hem_provider.symmetric`` takes as key."""
-    assert isinstance(item, KeyObject)  # noqa: S101 - callers handle session keys before
+    assert isinstance(item, DeviceKey)  # noqa: S101 - callers handle session keys before
     from hem_provider.symmetric import UnmarkedKeyWarning
 
     # Said once in the documentation; a host's standard error is not the place. A host that is Python
@@ -37,9 +37,9 @@ def key_argument(item: Item) -> Any:
     return item.key
 
 
-def aes_cipher(item: Item, mode: Any) -> Any:
+def aes_cipher(item: Pkcs11Object, mode: Any) -> Any:
     """An object with ``encryptor()`` and ``decryptor()`` for one of ``cryptography``'s modes."""
-    if isinstance(item, SecretObject):
+    if isinstance(item, SessionSecretKey):
         from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 
         return Cipher(algorithms.AES(item.value), mode)
@@ -48,10 +48,10 @@ def aes_cipher(item: Item, mode: Any) -> Any:
     return symmetric.Cipher(key_argument(item), mode)
 
 
-def aes_cmac(item: Item, message: bytes) -> bytes:
+def aes_cmac(item: Pkcs11Object, message: bytes) -> bytes:
     """RFC 4493."""
     context: Any
-    if isinstance(item, SecretObject):
+    if isinstance(item, SessionSecretKey):
         from cryptography.hazmat.primitives.ciphers import algorithms
         from cryptography.hazmat.primitives.cmac import CMAC
 
@@ -64,11 +64,11 @@ def aes_cmac(item: Item, message: bytes) -> bytes:
     return bytes(context.finalize())
 
 
-def aes_wrap(item: Item, data: bytes, *, padded: bool) -> bytes:
+def aes_wrap(item: Pkcs11Object, data: bytes, *, padded: bool) -> bytes:
     """RFC 3394, or RFC 5649 when ``padded``."""
     wrap: Any
     key: Any
-    if isinstance(item, SecretObject):
+    if isinstance(item, SessionSecretKey):
         from cryptography.hazmat.primitives import keywrap
 
         wrap = keywrap.aes_key_wrap_with_padding if padded else keywrap.aes_key_wrap
@@ -83,11 +83,11 @@ def aes_wrap(item: Item, data: bytes, *, padded: bool) -> bytes:
     return bytes(wrap(key, data))
 
 
-def aes_unwrap(item: Item, wrapped: bytes, *, padded: bool) -> bytes:
+def aes_unwrap(item: Pkcs11Object, wrapped: bytes, *, padded: bool) -> bytes:
     """The inverse. Raises ``InvalidUnwrap`` of ``cryptography.hazmat.primitives.keywrap``."""
     unwrap: Any
     key: Any
-    if isinstance(item, SecretObject):
+    if isinstance(item, SessionSecretKey):
         from cryptography.hazmat.primitives import keywrap
 
         unwrap = keywrap.aes_key_unwrap_with_padding if padded else keywrap.aes_key_unwrap

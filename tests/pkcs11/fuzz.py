@@ -13,7 +13,7 @@ import random
 import sys
 from ctypes import POINTER, Structure, byref, c_char_p, c_ulong, c_void_p, cast
 
-from hem_pkcs11.calls import CALLS, Kind
+from hem_pkcs11.calls import CALLS, ArgumentKind
 from hem_pkcs11.constants import CKA, CKK, CKM, CKO, CKR
 
 GUARD = b"\xa5" * 64
@@ -189,47 +189,47 @@ class Fuzzer:
         pick = self.random.random()
         return [made.address if pick < 0.8 else 0, length.address if pick < 0.95 else 0]
 
-    def words(self, kind: Kind) -> list[int]:
+    def words(self, kind: ArgumentKind) -> list[int]:
         match kind:
-            case Kind.SESSION:
+            case ArgumentKind.SESSION:
                 return [self.session()]
-            case Kind.NUMBER:
+            case ArgumentKind.NUMBER:
                 return [self.random.choice(self.objects) if self.random.random() < 0.6 else self.number()]
-            case Kind.FLAG:
+            case ArgumentKind.FLAG:
                 return [self.random.getrandbits(8)]
-            case Kind.POINTER:
+            case ArgumentKind.POINTER:
                 return [0 if self.random.random() < 0.9 else 1]
-            case Kind.BYTES:
+            case ArgumentKind.BYTES:
                 return self.input()
-            case Kind.SECRET:
+            case ArgumentKind.SECRET:
                 if self.random.random() < 0.5:
                     made = self.buffer(len(self.pin))
                     ctypes.memmove(made.address, self.pin, len(self.pin))
                     return [made.address, len(self.pin)]
                 return self.input()
-            case Kind.MECHANISM:
+            case ArgumentKind.MECHANISM:
                 return [self.mechanism()]
-            case Kind.TEMPLATE:
+            case ArgumentKind.TEMPLATE:
                 return self.template()
-            case Kind.QUERY:
+            case ArgumentKind.QUERY:
                 return self.query()
-            case Kind.OUTPUT | Kind.LAST_OUTPUT:
+            case ArgumentKind.OUTPUT | ArgumentKind.LAST_OUTPUT:
                 return self.output()
-            case Kind.NUMBERS:
+            case ArgumentKind.NUMBERS:
                 made, count = self.buffer(8 * 16), self.buffer(8)
                 ctypes.memmove(count.address, self.random.choice((0, 1, 16)).to_bytes(8, sys.byteorder), 8)
                 return [made.address if self.random.random() < 0.7 else 0, count.address]
-            case Kind.FOUND:
+            case ArgumentKind.FOUND:
                 made, count = self.buffer(8 * 16), self.buffer(8)
                 return [made.address, self.random.randint(0, 16), count.address]
-            case Kind.FILL:
+            case ArgumentKind.FILL:
                 made = self.buffer()
                 return [made.address, made.size]
-            case Kind.MESSAGE | Kind.NO_MESSAGE:
+            case ArgumentKind.MESSAGE | ArgumentKind.NO_MESSAGE:
                 return self.random.choice(([0, 0], [self.buffer(48).address, 47], [0, self.number()]))
-            case Kind.RESULT:
+            case ArgumentKind.RESULT:
                 return [self.buffer(8).address if self.random.random() < 0.95 else 0]
-            case Kind.INITIALIZE:
+            case ArgumentKind.INITIALIZE:
                 return [0]
             case _:
                 return [self.buffer(256).address if self.random.random() < 0.95 else 0]
@@ -249,7 +249,7 @@ class Fuzzer:
             raise SystemExit(f"{name}: wrote beyond a buffer")
         if rv == CKR.OK and name.endswith("Init"):
             self.begun = name.removeprefix("C_").removesuffix("Init").removeprefix("Message")
-        if rv == CKR.OK and Kind.RESULT in kinds and words[-1]:
+        if rv == CKR.OK and ArgumentKind.RESULT in kinds and words[-1]:
             made = cast(c_void_p(words[-1]), POINTER(c_ulong)).contents.value
             (self.sessions if name == "C_OpenSession" else self.objects).append(made)
             del self.sessions[:-6], self.objects[:-20]

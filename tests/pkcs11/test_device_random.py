@@ -98,9 +98,9 @@ def test_without_an_aes_key_the_host_alone_serves_and_it_is_said_once(
 def slot_of(answer: Any) -> Any:
     """A slot with one AES key whose device answers what ``answer`` gives."""
     from hem_pkcs11.constants import CKK, CKO, CKU
-    from hem_pkcs11.objects.table import KeyObject
+    from hem_pkcs11.objects.device_keys import DeviceKey
 
-    item = KeyObject.__new__(KeyObject)
+    item = DeviceKey.__new__(DeviceKey)
     item.object_class = CKO.SECRET_KEY
     item.kind = SimpleNamespace(key_type=CKK.AES)  # type: ignore[assignment]
     item.key = SimpleNamespace(kid="00", family_mark=None, type=SimpleNamespace(name="AES256"))  # type: ignore[assignment]

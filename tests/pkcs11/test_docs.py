@@ -18,11 +18,11 @@ from hem_pkcs11.calls import CALLS
 from hem_pkcs11.constants import CKA, CKF, CKK, CKM, CKO
 from hem_pkcs11.keykinds import KINDS
 from hem_pkcs11.mechanisms import MECHANISMS
-from hem_pkcs11.objects.item import Item
-from hem_pkcs11.objects.key_attributes import key_attribute_types
+from hem_pkcs11.objects.device_keys import key_attribute_types
+from hem_pkcs11.objects.object import Pkcs11Object
 from hem_pkcs11.objects.profiles import fixed_objects
-from hem_pkcs11.objects.public_keys import PublicObject
-from hem_pkcs11.objects.secret_keys import SecretObject
+from hem_pkcs11.objects.public_keys import SessionPublicKey
+from hem_pkcs11.objects.secret_keys import SessionSecretKey
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import Mechanism, pack_ulong
 from support.emulator import ServedEmulator
@@ -144,8 +144,8 @@ def test_attributes_of_keys_in_the_device_are_told(column, object_class):
 @pytest.mark.parametrize(
     ("column", "item"),
     [
-        (4, PublicObject(1, KINDS["SECP256R1"], b"", b"", b"")),
-        (5, SecretObject(1, b"", CKK.AES, flags=frozenset())),
+        (4, SessionPublicKey(1, KINDS["SECP256R1"], b"", b"", b"")),
+        (5, SessionSecretKey(1, b"", CKK.AES, flags=frozenset())),
     ],
 )
 def test_attributes_of_keys_in_memory_are_told(column, item):
@@ -165,7 +165,7 @@ def test_attributes_of_certificates_and_data_are_told(core: Any, certificate: by
         (2, [(CKA.CLASS, pack_ulong(CKO.DATA))]),
     ):
         handle = core.ok("C_CreateObject", session, values)
-        item: Item = core.module.slots[0].objects.get(handle, private=True)
+        item: Pkcs11Object = core.module.slots[0].objects.get(handle, private=True)
         assert_told(table("attribute", "certificate"), column, item.attribute_types())
 
 
@@ -230,8 +230,8 @@ def test_attributes_that_are_told_to_be_constant_are(device: Any):
         "C_GenerateKey", session, Mechanism(CKM.AES_KEY_GEN), [(CKA.VALUE_LEN, pack_ulong(32))]
     )
     items = [table_of_objects.get(each, private=True) for each in (public, private, secret)]
-    items.append(PublicObject(1, KINDS["SECP256R1"], items[0].key.public_bytes(), b"", b""))
-    items.append(SecretObject(1, bytes(32), CKK.AES, flags=frozenset()))
+    items.append(SessionPublicKey(1, KINDS["SECP256R1"], items[0].key.public_bytes(), b"", b""))
+    items.append(SessionSecretKey(1, bytes(32), CKK.AES, flags=frozenset()))
     checked = 0
     for name, *told in table("attribute", "public"):
         kind = CKA[quoted(name)[0].removeprefix("CKA_")]

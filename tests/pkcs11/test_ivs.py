@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hem_pkcs11.constants import CKA, CKG, CKK, CKM, CKR
 from hem_pkcs11.module import Module
-from hem_pkcs11.objects.secret_keys import SecretObject
+from hem_pkcs11.objects.secret_keys import SessionSecretKey
 from hem_pkcs11.operations import ivs
 from hem_pkcs11.operations.ivs import IvSource
 from hem_pkcs11.returns import Pkcs11Error
@@ -26,8 +26,8 @@ def parameters(generator: int = CKG.GENERATE_COUNTER, iv: bytes = bytes(12), fix
     return GcmMessageParameters(iv=iv, fixed_bits=8 * fixed, generator=generator, tag=bytes(16), tag_bits=128)
 
 
-def secret(value: bytes = KEY) -> SecretObject:
-    return SecretObject(1, value, CKK.AES, flags=frozenset())
+def secret(value: bytes = KEY) -> SessionSecretKey:
+    return SessionSecretKey(1, value, CKK.AES, flags=frozenset())
 
 
 def refused(source: IvSource, item: Any, given: Any) -> CKR:

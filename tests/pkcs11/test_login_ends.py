@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hem_pkcs11.constants import CKA, CKF, CKK, CKM, CKO, CKR, CKU
 from hem_pkcs11.expiry import Expiry
-from hem_pkcs11.objects.secret_keys import SecretObject
+from hem_pkcs11.objects.secret_keys import SessionSecretKey
 from hem_pkcs11.values import InitializeArguments, Mechanism, pack_bool, pack_ulong
 from support.fake_hem import PIN
 from support.keyops import DATA, VALUES, Key, buffer_of, mac_mechanism, make, template, true_mac
@@ -106,7 +106,7 @@ def test_a_call_that_waited_for_a_session_that_was_closed_is_refused(core: Any, 
         thread.join(WAIT)
     assert set(answers) <= {R.OK, R.SESSION_HANDLE_INVALID}
     assert core.rv("C_GetSessionInfo", busy.session) == R.SESSION_HANDLE_INVALID
-    session = core.module.sessions.open(core.module, core.module.slot(0), int(CKF.SERIAL_SESSION))
+    session = core.module.sessions.open(core.module.slot(0), int(CKF.SERIAL_SESSION))
     session.shut()
     assert core.rv("C_GetSessionInfo", session.handle) == R.SESSION_HANDLE_INVALID
 
@@ -188,7 +188,7 @@ def test_nothing_private_is_taken_in_once_the_login_has_ended(core: Any, name: s
     held.add = add
     assert MAKERS[name](core, session, key) == R.USER_NOT_LOGGED_IN
     (item,) = asked
-    if isinstance(item, SecretObject):
+    if isinstance(item, SessionSecretKey):
         assert item._secret.ended
 
 

@@ -10,7 +10,7 @@ from asn1crypto.core import OctetString
 from cryptography.hazmat.primitives.serialization import load_der_public_key
 from hem_pkcs11.constants import CKA, CKF, CKK, CKM, CKO, CKR, UNAVAILABLE
 from hem_pkcs11.keykinds import KINDS
-from hem_pkcs11.objects.key_attributes import key_attribute_types
+from hem_pkcs11.objects.device_keys import key_attribute_types
 from hem_pkcs11.values import Mechanism, pack_bool, pack_ulong, pack_ulongs
 from support.fake_hem import FakeKey
 

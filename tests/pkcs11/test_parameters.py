@@ -15,7 +15,7 @@ from hem_pkcs11.bridge.parameters import read_message, read_no_message, read_par
 from hem_pkcs11.constants import CKA, CKD, CKF, CKK, CKM, CKO, CKR
 from hem_pkcs11.keykinds import KINDS
 from hem_pkcs11.log import Level, log
-from hem_pkcs11.mechanisms import MECHANISMS, Row, Scheme
+from hem_pkcs11.mechanisms import MECHANISMS, MechanismRow, Scheme
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import (
     CtrParameters,
@@ -141,7 +141,7 @@ class Keys:
             )
         return self.secrets[key_type]
 
-    def begin(self, use: CKF, row: Row, name: str, parameter: Parameters) -> CKR:
+    def begin(self, use: CKF, row: MechanismRow, name: str, parameter: Parameters) -> CKR:
         """The return value of the call that starts ``use`` with a key of type ``name``."""
         mechanism = Mechanism(row.type, parameter)
         public, private = self.pair(name) if name in KINDS else (self.secret(CKK[name]),) * 2
@@ -221,7 +221,7 @@ def keys(device: Any) -> Iterator[Keys]:
     log.level = level
 
 
-def accepts(row: Row, use: CKF, name: str) -> Callable[[Parameters], bool]:
+def accepts(row: MechanismRow, use: CKF, name: str) -> Callable[[Parameters], bool]:
     if use in (CKF.MESSAGE_ENCRYPT, CKF.MESSAGE_DECRYPT):
         return lambda given: given is None  # each message brings its own
     if row.general:
@@ -234,7 +234,9 @@ def accepts(row: Row, use: CKF, name: str) -> Callable[[Parameters], bool]:
 
 
 @pytest.mark.parametrize("row", MECHANISMS.values(), ids=lambda row: row.type.name)
-def test_a_parameter_that_a_mechanism_does_not_take_is_refused_when_it_begins(keys: Keys, row: Row) -> None:
+def test_a_parameter_that_a_mechanism_does_not_take_is_refused_when_it_begins(
+    keys: Keys, row: MechanismRow
+) -> None:
     for use in USES:
         if not row.flags & use:
             continue

@@ -57,7 +57,7 @@ def test_a_token_that_is_not_there_is_told_once_until_it_comes_back(
     slot = core.module.slot(0)
 
     def look_again() -> CKR:
-        slot._probed = float("-inf")
+        slot.presence.doubt()
         core.ok("C_GetSlotInfo", 0)
         return core.rv("C_GetTokenInfo", 0)
 

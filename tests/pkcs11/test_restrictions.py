@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from hem_pkcs11.bridge.memory import Memory
-from hem_pkcs11.calls import Kind
+from hem_pkcs11.calls import ArgumentKind
 from hem_pkcs11.constants import CKA, CKK, CKM, CKO, CKR
 from hem_pkcs11.keykinds import KINDS
 from hem_pkcs11.returns import Pkcs11Error
@@ -209,7 +209,7 @@ def test_a_row_of_a_template_is_read_from_c_or_refused(
     value = ffi.new("unsigned char[8]", bytes(8))
     row = ffi.new("CK_ATTRIBUTE *", {"type": kind, "pValue": ffi.NULL if null else value, "ulValueLen": size})
     words = [int(ffi.cast("uintptr_t", row)), 1]
-    read = Memory(ffi).readers[Kind.TEMPLATE]
+    read = Memory(ffi).readers[ArgumentKind.TEMPLATE]
     if rv is None:
         assert read(words, 0) == [(kind, bytes(size))]
     else:

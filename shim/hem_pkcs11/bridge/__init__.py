@@ -12,9 +12,8 @@ from functools import partial
 from typing import Any
 
 from hem_pkcs11.bridge.memory import Memory
-from hem_pkcs11.calls import CALLS, Kind
+from hem_pkcs11.calls import CALLS, ArgumentKind
 from hem_pkcs11.constants import CKR
-from hem_pkcs11.functions.objects import Query
 from hem_pkcs11.log import log
 from hem_pkcs11.module import Module
 from hem_pkcs11.returns import Pkcs11Error, return_value
@@ -75,19 +74,11 @@ class Bridge:
         """Run the function named in C. ``words``: its arguments, one machine word each. ``rv`` says
         CKR_ARGUMENTS_BAD where the C layer has seen a NULL pointer that must not be one."""
         name = self._ffi.string(function).decode()
+        readable = rv[0] != CKR.ARGUMENTS_BAD
         call = CALLS.get(name)
-        try:
-            if call is None:
-                # Known to the C layer's lists, not served here.
-                rv[0] = self._module.call(name)[0]
-                return
-            rv[0] = self._run(name, call.kinds, words, readable=rv[0] != CKR.ARGUMENTS_BAD)
-        except Exception as error:
-            rv[0] = return_value(error)
-
-    def _run(self, name: str, kinds: tuple[Kind, ...], words: Any, *, readable: bool) -> int:
+        kinds = call.kinds if call is not None else ()  # known to the C layer's lists, not served here
         memory = self._memory
-        outputs: list[tuple[Kind, int]] = []
+        outputs: list[tuple[ArgumentKind, int]] = []
 
         def read() -> list[Any]:
             if not readable:
@@ -99,16 +90,11 @@ class Bridge:
                     arguments.append(reader(words, position))
                 if kind in memory.writers:
                     outputs.append((kind, position))
-                position += memory.widths.get(kind, 1)
+                position += kind.words
             return arguments
 
-        rv, result = self._module.serve(name, int(words[0]), read)
-        if rv == CKR.BUFFER_TOO_SMALL:
-            for kind, place in outputs:
-                memory.write_size(kind, words, place, result)
-        if rv != CKR.OK:
-            return rv
-        results = result if len(outputs) > 1 else (result,)
-        for (kind, place), value in zip(outputs, results, strict=False):
-            memory.writers[kind](words, place, value)
-        return result.rv if isinstance(result, Query) else rv
+        try:
+            code, result = self._module.serve(name, int(words[0]) if kinds else 0, read)
+            rv[0] = memory.write(words, outputs, code, result)
+        except Exception as error:
+            rv[0] = return_value(error)

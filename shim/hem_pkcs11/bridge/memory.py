@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from hem_pkcs11.bridge.parameters import read_message, read_no_message, read_parameter, write_message
-from hem_pkcs11.calls import Kind
+from hem_pkcs11.calls import ArgumentKind
 from hem_pkcs11.constants import ARRAY_ATTRIBUTE, CKA, CKR, INFINITE, UNAVAILABLE, VENDOR
 from hem_pkcs11.functions.objects import Query
 from hem_pkcs11.returns import Pkcs11Error
@@ -38,45 +38,42 @@ class Memory:
 
     def __init__(self, ffi: Any) -> None:
         self._ffi = ffi
-        self.widths: Mapping[Kind, int] = {
-            Kind.BYTES: 2, Kind.SECRET: 2, Kind.TEMPLATE: 2, Kind.QUERY: 2, Kind.OUTPUT: 2,
-            Kind.NUMBERS: 2, Kind.FOUND: 3, Kind.FILL: 2, Kind.LAST_OUTPUT: 2, Kind.MESSAGE: 2,
-            Kind.NO_MESSAGE: 2,
-        }  # fmt: skip
-        self.readers: Mapping[Kind, Callable[[Any, int], Any]] = {
-            Kind.SESSION: self._number,
-            Kind.NUMBER: self._number,
-            Kind.FLAG: lambda words, at: bool(words[at] & 0xFF),
-            Kind.POINTER: lambda words, at: bool(words[at]),
-            Kind.BYTES: self._bytes,
-            Kind.SECRET: self._secret,
-            Kind.TEXT32: lambda words, at: bytes(self._view(words[at], 32)),
-            Kind.MECHANISM: self._mechanism,
-            Kind.TEMPLATE: self._template,
-            Kind.QUERY: self._query,
-            Kind.OUTPUT: self._room,
-            Kind.NUMBERS: self._room,
-            Kind.FOUND: lambda words, at: int(words[at + 1]),
-            Kind.FILL: lambda words, at: int(words[at + 1]),
-            Kind.INITIALIZE: self._initialize,
-            Kind.LAST_OUTPUT: lambda words, at: self._room(words, at) if words[at + 1] else False,
-            Kind.MESSAGE: lambda words, at: read_message(self._ffi, self._view, words[at], words[at + 1]),
-            Kind.NO_MESSAGE: lambda words, at: read_no_message(words[at + 1]),
+        self.readers: Mapping[ArgumentKind, Callable[[Any, int], Any]] = {
+            ArgumentKind.SESSION: self._number,
+            ArgumentKind.NUMBER: self._number,
+            ArgumentKind.FLAG: lambda words, at: bool(words[at] & 0xFF),
+            ArgumentKind.POINTER: lambda words, at: bool(words[at]),
+            ArgumentKind.BYTES: self._bytes,
+            ArgumentKind.SECRET: self._secret,
+            ArgumentKind.TEXT32: lambda words, at: bytes(self._view(words[at], 32)),
+            ArgumentKind.MECHANISM: self._mechanism,
+            ArgumentKind.TEMPLATE: self._template,
+            ArgumentKind.QUERY: self._query,
+            ArgumentKind.OUTPUT: self._room,
+            ArgumentKind.NUMBERS: self._room,
+            ArgumentKind.FOUND: lambda words, at: int(words[at + 1]),
+            ArgumentKind.FILL: lambda words, at: int(words[at + 1]),
+            ArgumentKind.INITIALIZE: self._initialize,
+            ArgumentKind.LAST_OUTPUT: lambda words, at: self._room(words, at) if words[at + 1] else False,
+            ArgumentKind.MESSAGE: lambda words, at: read_message(
+                self._ffi, self._view, words[at], words[at + 1]
+            ),
+            ArgumentKind.NO_MESSAGE: lambda words, at: read_no_message(words[at + 1]),
         }
-        self.writers: Mapping[Kind, Callable[[Any, int, Any], None]] = {
-            Kind.QUERY: self._write_query,
-            Kind.OUTPUT: self._write_output,
-            Kind.NUMBERS: self._write_numbers,
-            Kind.LAST_OUTPUT: self._write_output,
-            Kind.MESSAGE: lambda words, at, value: write_message(self._ffi, words[at], value),
-            Kind.FOUND: self._write_found,
-            Kind.FILL: self._write_fill,
-            Kind.RESULT: self._write_result,
-            Kind.INFO: self._write_info,
-            Kind.SLOT_INFO: self._write_slot_info,
-            Kind.TOKEN_INFO: self._write_token_info,
-            Kind.SESSION_INFO: self._write_session_info,
-            Kind.MECHANISM_INFO: self._write_mechanism_info,
+        self.writers: Mapping[ArgumentKind, Callable[[Any, int, Any], None]] = {
+            ArgumentKind.QUERY: self._write_query,
+            ArgumentKind.OUTPUT: self._write_output,
+            ArgumentKind.NUMBERS: self._write_numbers,
+            ArgumentKind.LAST_OUTPUT: self._write_output,
+            ArgumentKind.MESSAGE: lambda words, at, value: write_message(self._ffi, words[at], value),
+            ArgumentKind.FOUND: self._write_found,
+            ArgumentKind.FILL: self._write_fill,
+            ArgumentKind.RESULT: self._write_result,
+            ArgumentKind.INFO: self._write_info,
+            ArgumentKind.SLOT_INFO: self._write_slot_info,
+            ArgumentKind.TOKEN_INFO: self._write_token_info,
+            ArgumentKind.SESSION_INFO: self._write_session_info,
+            ArgumentKind.MECHANISM_INFO: self._write_mechanism_info,
         }
 
     # --- reading ----------------------------------------------------------------------------
@@ -155,10 +152,22 @@ class Memory:
 
     # --- writing ----------------------------------------------------------------------------
 
-    def write_size(self, kind: Kind, words: Any, at: int, size: int) -> None:
-        """The size that would have been enough."""
-        if kind in (Kind.OUTPUT, Kind.LAST_OUTPUT, Kind.NUMBERS):
-            self._cast("unsigned long *", words[at + 1])[0] = size
+    def write(self, words: Any, outputs: list[tuple[ArgumentKind, int]], rv: CKR, result: Any) -> CKR:
+        """Give the caller the ``result`` of a call with ``rv``; the return value of the whole.
+
+        ``outputs``: the arguments for that, each with its place in ``words``. With CKR_BUFFER_TOO_SMALL
+        ``result`` is the size that is needed, in bytes or records.
+        """
+        if rv == CKR.BUFFER_TOO_SMALL:
+            for kind, at in outputs:
+                if kind in (ArgumentKind.OUTPUT, ArgumentKind.LAST_OUTPUT, ArgumentKind.NUMBERS):
+                    self._cast("unsigned long *", words[at + 1])[0] = result
+        if rv != CKR.OK:
+            return rv
+        results = result if len(outputs) > 1 else (result,)
+        for (kind, at), value in zip(outputs, results, strict=False):
+            self.writers[kind](words, at, value)
+        return result.rv if isinstance(result, Query) else rv
 
     def _write_output(self, words: Any, at: int, value: bytes | int | None) -> None:
         if value is None:

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKA, CKO, CKR, name_of
 from hem_pkcs11.functions.keys import SECRET_TYPES, keep
-from hem_pkcs11.objects.columns import column_of
-from hem_pkcs11.objects.item import Item
-from hem_pkcs11.objects.public_keys import PublicObject, imported_plan, public_object
-from hem_pkcs11.objects.secret_keys import SecretObject
+from hem_pkcs11.objects.device_keys import DeviceKey
+from hem_pkcs11.objects.object import Pkcs11Object
+from hem_pkcs11.objects.public_keys import SessionPublicKey
+from hem_pkcs11.objects.secret_keys import SessionSecretKey
 from hem_pkcs11.objects.stored import StoredObject
-from hem_pkcs11.objects.table import KeyObject
 from hem_pkcs11.returns import Pkcs11Error
+from hem_pkcs11.templates.columns import column_of
+from hem_pkcs11.templates.public_keys import imported_plan, public_object
 from hem_pkcs11.templates.rules import RULES, Change
 from hem_pkcs11.templates.secret_keys import check_size, secret_shape
 from hem_pkcs11.templates.stored import stored_values
@@ -125,7 +126,7 @@ def set_attribute_value(session: Session, handle: int, attributes: Sequence[Attr
 _ONE_WAY = {Change.TO_TRUE: pack_bool(True), Change.TO_FALSE: pack_bool(False)}
 
 
-def _check_changes(item: Item, template: Template, *, free: Collection[int] = ()) -> None:
+def _check_changes(item: Pkcs11Object, template: Template, *, free: Collection[int] = ()) -> None:
     """Refuse what the rules do not let change. ``free``: attributes that may, whatever the rules say."""
     rules = RULES[column_of(item)]
     for kind in template.kinds():
@@ -151,10 +152,10 @@ def _check_changes(item: Item, template: Template, *, free: Collection[int] = ()
     check_period(template, *period)
 
 
-def _apply(session: Session, item: Item, changes: Mapping[int, bytes]) -> None:
-    if isinstance(item, SecretObject | PublicObject):
+def _apply(session: Session, item: Pkcs11Object, changes: Mapping[int, bytes]) -> None:
+    if isinstance(item, SessionSecretKey | SessionPublicKey):
         item.keep(changes)
-    elif isinstance(item, KeyObject):
+    elif isinstance(item, DeviceKey):
         _update_key(session, item, Template("changes", list(changes.items())))
     elif isinstance(item, StoredObject):
         if item.owner is None:
@@ -163,7 +164,7 @@ def _apply(session: Session, item: Item, changes: Mapping[int, bytes]) -> None:
             item.change(changes)
 
 
-def _update_key(session: Session, item: KeyObject, template: Template) -> None:
+def _update_key(session: Session, item: DeviceKey, template: Template) -> None:
     """Label and id are the key's, and so of both halves."""
     label, identifier = template.raw(CKA.LABEL), template.raw(CKA.ID)
     if label == item.attribute(CKA.LABEL):
@@ -198,9 +199,9 @@ def copy_object(session: Session, handle: int, attributes: Sequence[Attribute]) 
     token by a copy (so Java stores keys), and nothing else."""
     item = session.object(handle)
     template = Template("copy", attributes)
-    if not item.flag(CKA.COPYABLE) or (isinstance(item, KeyObject) and not template.flag(CKA.TOKEN)):
+    if not item.flag(CKA.COPYABLE) or (isinstance(item, DeviceKey) and not template.flag(CKA.TOKEN)):
         raise Pkcs11Error(CKR.ACTION_PROHIBITED, f"{item.describe()} cannot be copied")
-    in_device = isinstance(item, KeyObject)
+    in_device = isinstance(item, DeviceKey)
     # A key that becomes one of the token takes a name that lasts; nothing else may change by that.
     _check_changes(item, template, free=(CKA.TOKEN, CKA.COPYABLE) if in_device else _COPY_FREE)
     if in_device and template.flag(CKA.COPYABLE):
@@ -212,20 +213,20 @@ def copy_object(session: Session, handle: int, attributes: Sequence[Attribute]) 
     return _copy(session, item, template)
 
 
-def _copy(session: Session, item: Item, template: Template) -> int:
+def _copy(session: Session, item: Pkcs11Object, template: Template) -> int:
     token = template.flag(CKA.TOKEN) if CKA.TOKEN in template else item.owner is None
     changes = {kind: template.needed(kind) for kind in template.kinds()}
     if token:
         session.require_writable()
-    if isinstance(item, KeyObject):
+    if isinstance(item, DeviceKey):
         _apply(session, item, changes)  # first: where the device refuses, nothing has become of the copy
         return session.slot.objects.promote(item).handle
     if isinstance(item, StoredObject):
-        copy: Item = item.copy(None if token else session.handle, changes)
+        copy: Pkcs11Object = item.copy(None if token else session.handle, changes)
     elif token:
         raise template.error(CKR.TEMPLATE_INCONSISTENT, CKA.TOKEN, "keys in memory are session objects")
     else:
-        assert isinstance(item, SecretObject | PublicObject)  # noqa: S101 - what is left that is copyable
+        assert isinstance(item, SessionSecretKey | SessionPublicKey)  # noqa: S101 - what is left that is copyable
         copy = item.copy(session.handle)
         copy.keep(changes)
     try:

@@ -20,9 +20,9 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKA, CKF, CKK, CKO, CKR, name_of
-from hem_pkcs11.mechanisms import MECHANISMS, Row, Scheme
-from hem_pkcs11.objects.public_keys import device_point
-from hem_pkcs11.objects.table import KeyObject
+from hem_pkcs11.encodings import device_point
+from hem_pkcs11.mechanisms import MECHANISMS, MechanismRow, Scheme
+from hem_pkcs11.objects.device_keys import DeviceKey
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.templates.key_pairs import pair_plan
 from hem_pkcs11.templates.plans import PlannedKey
@@ -42,7 +42,7 @@ _SHARED = frozenset({CKA.TOKEN, CKA.KEY_TYPE, CKA.EC_PARAMS, CKA.LABEL, CKA.ID})
 
 
 def derive_in_device(
-    session: Session, mechanism: Mechanism, base: KeyObject, attributes: Sequence[Attribute]
+    session: Session, mechanism: Mechanism, base: DeviceKey, attributes: Sequence[Attribute]
 ) -> int:
     """The handle of the secret key, or of the private half of the pair, that was derived.
 
@@ -77,7 +77,7 @@ def derive_in_device(
     return made[CKO.SECRET_KEY if key.type.symmetric else CKO.PRIVATE_KEY].handle
 
 
-def _peer(mechanism: Mechanism, base: KeyObject) -> object:
+def _peer(mechanism: Mechanism, base: DeviceKey) -> object:
     from hem_provider.publickeys import check_agreeable, load_public
 
     given = mechanism.parameter
@@ -105,7 +105,7 @@ def _request(template: Template, attributes: Sequence[Attribute]) -> PlannedKey:
     return pair_plan(row, [each for each in attributes if each[0] in _SHARED], attributes)
 
 
-def _generation(key_type: int) -> Row | None:
+def _generation(key_type: int) -> MechanismRow | None:
     """How keys of the type are generated: what reads the template there reads it here."""
     for row in MECHANISMS.values():
         if key_type not in row.key_types:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKR
-from hem_pkcs11.objects.secret_keys import SecretObject
+from hem_pkcs11.objects.secret_keys import SessionSecretKey
 from hem_pkcs11.operations import Place
 from hem_pkcs11.operations.digest import DigestOperation
 from hem_pkcs11.returns import Pkcs11Error
@@ -41,7 +41,7 @@ def digest_key(session: Session, handle: int) -> None:
     """Take in the value of a secret key in memory; those in the device are not to be had."""
     operation = session.running(Place.DIGEST, DigestOperation)
     item = session.object(handle, CKR.KEY_HANDLE_INVALID)
-    if not isinstance(item, SecretObject):
+    if not isinstance(item, SessionSecretKey):
         raise Pkcs11Error(CKR.KEY_INDIGESTIBLE, f"{item.describe()} is no secret in memory")
     operation.update(item.value)
     if item.private:

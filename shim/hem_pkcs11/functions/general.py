@@ -18,7 +18,7 @@ from hem_provider.files import read_file
 from hem_provider.threads import allow_threads
 
 if TYPE_CHECKING:
-    from hem_pkcs11.module import Module
+    from hem_pkcs11.library import Library
     from hem_provider.config import Config
 
 __all__ = ["CRYPTOKI_VERSION", "LIBRARY_VERSION", "finalize", "get_info", "initialize"]
@@ -30,7 +30,7 @@ _MAX_CA_FILE = 2 * 1024 * 1024
 LIBRARY_VERSION = (int(__version__.split(".")[0]), int(__version__.split(".")[1]))
 
 
-def initialize(module: Module, arguments: InitializeArguments | None) -> None:
+def initialize(library: Library, arguments: InitializeArguments | None) -> None:
     """Read the configuration, and all code and files that later calls may need; no device is asked for
     anything. Afterwards the host may change its root directory or give up its rights.
 
@@ -47,20 +47,22 @@ def initialize(module: Module, arguments: InitializeArguments | None) -> None:
             raise Pkcs11Error(CKR.CANT_LOCK, "the module locks by the operating system's means only")
     from hem_provider.trust import ignored_variables, privileges_raised
 
-    with module.turning:
-        if module.initialized_in is not None:
+    with library.turning:
+        if library.initialized_in is not None:
             raise Pkcs11Error(CKR.CRYPTOKI_ALREADY_INITIALIZED)
         log.configure(os.environ, trusted=not privileges_raised())
         allow_threads(arguments is None or not arguments.flags & CKF.LIBRARY_CANT_CREATE_OS_THREADS)
         if ignored := ignored_variables():
-            log.adopt("hem_provider")  # which says it too, of the configuration
+            from hem_pkcs11.forward import forward
+
+            forward("hem_provider", log)  # which says it too, of the configuration
             log.error(f"raised privileges: the environment is ignored ({', '.join(ignored)})")
-        config = module.load_config()
+        config = library.load_config()
         if config.passed_over:
             log.error(f"no HEM is configured: {config.passed_over}")
         keep_code(config)
         _read_ahead(config)
-        module.start(config, make_slots(config, module.open_device))
+        library.start(config, make_slots(config, library.open_device))
 
 
 def _read_ahead(config: Config) -> None:
@@ -75,21 +77,21 @@ def _read_ahead(config: Config) -> None:
             keep(device.passphrase_file, lambda path: passphrase_from_file(path).encode())
 
 
-def finalize(module: Module, reserved: bool) -> None:
+def finalize(library: Library, reserved: bool) -> None:
     """End all sessions with their objects, and all logins, and close the connections. Python itself stays."""
     if reserved:
         raise Pkcs11Error(CKR.ARGUMENTS_BAD)
-    with module.turning:
-        if module.initialized_in is None:  # another thread was faster
+    with library.turning:
+        if library.initialized_in is None:  # another thread was faster
             raise Pkcs11Error(CKR.CRYPTOKI_NOT_INITIALIZED)
-        for slot in module.slots.values():
-            for session in module.sessions.of(slot):
+        for slot in library.slots.values():
+            for session in library.sessions.of(slot):
                 session.tell(session.shut)
                 destroy_session_objects(session)
-        module.stop()
+        library.stop()
         forget()
 
 
-def get_info(_: Module) -> tuple[tuple[int, int], str, str, tuple[int, int]]:
+def get_info(_: Library) -> tuple[tuple[int, int], str, str, tuple[int, int]]:
     """Cryptoki version, manufacturer, description and version of the library."""
     return CRYPTOKI_VERSION, "hem-provider", "Encedo HEM keys", LIBRARY_VERSION

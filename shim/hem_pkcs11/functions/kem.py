@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKA, CKF, CKK, CKO, CKR
 from hem_pkcs11.functions.keys import SECRET_TYPES, keep
-from hem_pkcs11.mechanisms import no_parameter, row_of
-from hem_pkcs11.objects.public_keys import public_item
-from hem_pkcs11.objects.table import KeyObject
+from hem_pkcs11.mechanisms import mechanism_row, no_parameter
+from hem_pkcs11.objects.device_keys import DeviceKey
+from hem_pkcs11.objects.public_keys import as_public_key
 from hem_pkcs11.operations import deliver
 from hem_pkcs11.operations.sign import check_class
 from hem_pkcs11.returns import Pkcs11Error
@@ -30,13 +30,13 @@ def encapsulate_key(
 
     Here, without the device, except for ML-KEM-512. A size query makes no key.
     """
-    row = row_of(mechanism.type, CKF.ENCAPSULATE)
+    row = mechanism_row(mechanism.type, CKF.ENCAPSULATE)
     no_parameter(row, mechanism)
     item = session.object(handle, CKR.KEY_HANDLE_INVALID)
     check_class(item, row, CKO.PUBLIC_KEY)
     item.require(CKA.ENCAPSULATE)
     template, shape = _shape(attributes)
-    public = public_item(item)
+    public = as_public_key(item)
     size = public.kind.type.ciphertext_size or 0
     if not deliver(size, room):
         return size, None
@@ -48,13 +48,13 @@ def decapsulate_key(
     session: Session, mechanism: Mechanism, handle: int, attributes: Sequence[Attribute], ciphertext: Buffer
 ) -> int:
     """The secret of a ciphertext, by the device, as a session key."""
-    row = row_of(mechanism.type, CKF.DECAPSULATE)
+    row = mechanism_row(mechanism.type, CKF.DECAPSULATE)
     no_parameter(row, mechanism)
     session.require_user()
     item = session.object(handle, CKR.KEY_HANDLE_INVALID)
     check_class(item, row, CKO.PRIVATE_KEY)
     item.require(CKA.DECAPSULATE)
-    assert isinstance(item, KeyObject)  # noqa: S101 - private keys are in the device, all of them
+    assert isinstance(item, DeviceKey)  # noqa: S101 - private keys are in the device, all of them
     template, shape = _shape(attributes)
     if len(ciphertext) != item.kind.type.ciphertext_size:
         raise Pkcs11Error(

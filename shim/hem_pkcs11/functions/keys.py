@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKA, CKD, CKF, CKK, CKO, CKR, UNAVAILABLE, name_of
+from hem_pkcs11.encodings import device_point
 from hem_pkcs11.functions.derivation import derive_in_device
-from hem_pkcs11.mechanisms import Row, Scheme, no_parameter, row_of
-from hem_pkcs11.objects.item import Item
-from hem_pkcs11.objects.public_keys import device_point
-from hem_pkcs11.objects.secret_keys import SecretObject
-from hem_pkcs11.objects.table import KeyObject
+from hem_pkcs11.mechanisms import MechanismRow, Scheme, mechanism_row, no_parameter
+from hem_pkcs11.objects.device_keys import DeviceKey
+from hem_pkcs11.objects.object import Pkcs11Object
+from hem_pkcs11.objects.secret_keys import SessionSecretKey
 from hem_pkcs11.operations import deliver
 from hem_pkcs11.operations.cipher import check_family
 from hem_pkcs11.operations.sign import check_class
@@ -55,7 +55,7 @@ def generate_key_pair(
 
     A pair with CKA_TOKEN false is made in the device as well and deleted with the session.
     """
-    row = row_of(mechanism.type, CKF.GENERATE_KEY_PAIR)
+    row = mechanism_row(mechanism.type, CKF.GENERATE_KEY_PAIR)
     no_parameter(row, mechanism)
     made = _make(session, pair_plan(row, public, private))
     return made[CKO.PUBLIC_KEY].handle, made[CKO.PRIVATE_KEY].handle
@@ -63,7 +63,7 @@ def generate_key_pair(
 
 def generate_key(session: Session, mechanism: Mechanism, attributes: Sequence[Attribute]) -> int:
     """Make a secret key: in the device, or a readable one in memory."""
-    row = row_of(mechanism.type, CKF.GENERATE)
+    row = mechanism_row(mechanism.type, CKF.GENERATE)
     no_parameter(row, mechanism)
     template = Template("secret key", attributes)
     (key_type,) = row.key_types
@@ -72,7 +72,7 @@ def generate_key(session: Session, mechanism: Mechanism, attributes: Sequence[At
     return _make(session, device_secret(row, template))[CKO.SECRET_KEY].handle
 
 
-def _make(session: Session, plan: PlannedKey) -> dict[CKO, KeyObject]:
+def _make(session: Session, plan: PlannedKey) -> dict[CKO, DeviceKey]:
     """The objects of a key made in the device, by class."""
     session.require_user()
     if plan.token:
@@ -87,7 +87,7 @@ def _make(session: Session, plan: PlannedKey) -> dict[CKO, KeyObject]:
     return session.slot.objects.add_key(key, None if plan.token else session.handle)
 
 
-def _memory_key(session: Session, row: Row, template: Template, key_type: CKK) -> int:
+def _memory_key(session: Session, row: MechanismRow, template: Template, key_type: CKK) -> int:
     # A key that would be in the device but for its label or dates is no less secret here.
     shape = secret_shape(template, (key_type,), default=key_type, secret=key_type != CKK.GENERIC_SECRET)
     size = shape.size
@@ -121,12 +121,12 @@ def derive_key(session: Session, mechanism: Mechanism, handle: int, attributes: 
     In memory only for curves of up to 256 bits: firmware 1.2.2 cuts longer secrets to 32 bytes, and
     a cut secret agrees with nobody else's.
     """
-    row = row_of(mechanism.type, CKF.DERIVE)
+    row = mechanism_row(mechanism.type, CKF.DERIVE)
     session.require_user()
     item = session.object(handle, CKR.KEY_HANDLE_INVALID)
     check_class(item, row, CKO.PRIVATE_KEY)
     item.require(CKA.DERIVE)
-    assert isinstance(item, KeyObject)  # noqa: S101 - private keys are in the device, all of them
+    assert isinstance(item, DeviceKey)  # noqa: S101 - private keys are in the device, all of them
     if row.scheme is Scheme.DEVICE_DERIVE:
         return derive_in_device(session, mechanism, item, attributes)
     if item.kind.type.bits > row.max_size:
@@ -195,12 +195,12 @@ def wrap_key(
     session: Session, mechanism: Mechanism, wrapping: int, handle: int, room: int | None
 ) -> bytes | int:
     """Wrap a readable session key. What is in the device cannot be wrapped: it never leaves it."""
-    row = row_of(mechanism.type, CKF.WRAP)
+    row = mechanism_row(mechanism.type, CKF.WRAP)
     item = session.object(handle, CKR.KEY_HANDLE_INVALID)
     key = _wrapping_key(session, row, mechanism, wrapping, CKA.WRAP)
-    if isinstance(item, KeyObject):
+    if isinstance(item, DeviceKey):
         raise Pkcs11Error(CKR.KEY_UNEXTRACTABLE, f"{item.describe()} never leaves the device")
-    if not isinstance(item, SecretObject):
+    if not isinstance(item, SessionSecretKey):
         raise Pkcs11Error(CKR.KEY_NOT_WRAPPABLE, f"{item.describe()} is no secret key")
     if not item.extractable:
         raise Pkcs11Error(CKR.KEY_UNEXTRACTABLE, f"{item.describe()} is not extractable")
@@ -218,7 +218,9 @@ def wrap_key(
     return aes_wrap(key, value, padded=padded) if deliver(size, room) else size
 
 
-def _wrapping_key(session: Session, row: Row, mechanism: Mechanism, handle: int, flag: CKA) -> Item:
+def _wrapping_key(
+    session: Session, row: MechanismRow, mechanism: Mechanism, handle: int, flag: CKA
+) -> Pkcs11Object:
     no_parameter(row, mechanism)
     unwrapping = flag == CKA.UNWRAP
     bad = CKR.UNWRAPPING_KEY_HANDLE_INVALID if unwrapping else CKR.WRAPPING_KEY_HANDLE_INVALID
@@ -236,7 +238,7 @@ def unwrap_key(
     session: Session, mechanism: Mechanism, unwrapping: int, wrapped: Buffer, attributes: Sequence[Attribute]
 ) -> int:
     """Unwrap into a session key in memory."""
-    row = row_of(mechanism.type, CKF.UNWRAP)
+    row = mechanism_row(mechanism.type, CKF.UNWRAP)
     key = _wrapping_key(session, row, mechanism, unwrapping, CKA.UNWRAP)
     template = Template("unwrapped key", attributes)
     shape = secret_shape(template, SECRET_TYPES)

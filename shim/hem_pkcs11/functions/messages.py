@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKF, CKR
 from hem_pkcs11.functions.signatures import make_signer, signing_key
-from hem_pkcs11.mechanisms import row_of
+from hem_pkcs11.mechanisms import mechanism_row
 from hem_pkcs11.operations import Place
 from hem_pkcs11.operations.messages import MessageCipher, MessageSign, MessageVerify, message_cipher
 from hem_pkcs11.operations.verify import verifier
@@ -48,7 +48,7 @@ def _init_cipher(session: Session, mechanism: Mechanism | None, handle: int, pla
         return
     session.require_idle(place)
     item = session.object(handle, CKR.KEY_HANDLE_INVALID)
-    operation = message_cipher(item, mechanism, session.module.ivs, encrypting=place is Place.MESSAGE_ENCRYPT)
+    operation = message_cipher(item, mechanism, session.table.ivs, encrypting=place is Place.MESSAGE_ENCRYPT)
     session.begin(place, operation, private=item.private)
 
 
@@ -112,7 +112,7 @@ def sign_init(session: Session, mechanism: Mechanism | None, handle: int) -> Non
         session.end(Place.MESSAGE_SIGN)
         return
     session.require_idle(Place.MESSAGE_SIGN)
-    row_of(mechanism.type, CKF.MESSAGE_SIGN)
+    mechanism_row(mechanism.type, CKF.MESSAGE_SIGN)
     item = signing_key(session, mechanism, handle)
     operation = MessageSign(item, lambda held: make_signer(session, mechanism, held))
     session.begin(Place.MESSAGE_SIGN, operation, private=item.private)
@@ -142,7 +142,7 @@ def verify_init(session: Session, mechanism: Mechanism | None, handle: int) -> N
         session.end(Place.MESSAGE_VERIFY)
         return
     session.require_idle(Place.MESSAGE_VERIFY)
-    row_of(mechanism.type, CKF.MESSAGE_VERIFY)
+    mechanism_row(mechanism.type, CKF.MESSAGE_VERIFY)
     item = session.object(handle, CKR.KEY_HANDLE_INVALID)
     operation = MessageVerify(item, lambda held: verifier(session.slot.hem, held, mechanism))
     session.begin(Place.MESSAGE_VERIFY, operation, private=item.private)

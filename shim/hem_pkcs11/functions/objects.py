@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKA, CKR, UNAVAILABLE, name_of
 from hem_pkcs11.log import log
+from hem_pkcs11.objects.device_keys import DeviceKey
 from hem_pkcs11.objects.stored import StoredObject
-from hem_pkcs11.objects.table import KeyObject
 from hem_pkcs11.operations import Place
 from hem_pkcs11.returns import BufferTooSmall, Pkcs11Error
 from hem_pkcs11.search import named_keys
@@ -18,7 +18,7 @@ from hem_pkcs11.values import Attribute
 from hem_provider.errors import HemLoginRequired
 
 if TYPE_CHECKING:
-    from hem_pkcs11.objects.item import Item
+    from hem_pkcs11.objects.object import Pkcs11Object
     from hem_pkcs11.sessions import Session
 
 __all__ = [
@@ -95,7 +95,7 @@ def get_attribute_value(session: Session, handle: int, wanted: Sequence[tuple[in
     return Query(values, rv)
 
 
-def _value(item: Item, kind: int, room: int | None) -> bytes | int:
+def _value(item: Pkcs11Object, kind: int, room: int | None) -> bytes | int:
     try:
         value = item.attribute(kind)
     except HemLoginRequired:
@@ -117,13 +117,13 @@ def get_object_size(session: Session, handle: int) -> int:
 def destroy_object(session: Session, handle: int) -> None:
     """Delete an object. The two halves of a pair are one key of the device: both go."""
     item = session.object(handle)
-    if isinstance(item, KeyObject):
+    if isinstance(item, DeviceKey):
         session.require_user()
     if item.owner is None:
         session.require_writable()
     if not item.flag(CKA.DESTROYABLE):
         raise Pkcs11Error(CKR.ACTION_PROHIBITED, f"{item.describe()} cannot be destroyed")
-    if isinstance(item, KeyObject) and not session.slot.objects.is_alias(item):
+    if isinstance(item, DeviceKey) and not session.slot.objects.is_alias(item):
         session.slot.hem.keys.delete(item.key)
     if isinstance(item, StoredObject) and item.owner is None:
         session.slot.store.delete(item)

@@ -22,7 +22,7 @@ from hem_provider.errors import (
 )
 
 if TYPE_CHECKING:
-    from hem_pkcs11.module import Module
+    from hem_pkcs11.library import Library
     from hem_pkcs11.sessions import Session
     from hem_pkcs11.slots import Slot
 
@@ -78,13 +78,13 @@ def _change(slot: Slot, text: str) -> None:
         raise
 
 
-def init_token(module: Module, number: int, pin: bytes | None, label: bytes) -> None:
+def init_token(library: Library, number: int, pin: bytes | None, label: bytes) -> None:
     """Initialise a factory-fresh device, or wipe and initialise one in use where that is allowed.
 
     The user's passphrase is unknown until C_InitPIN. ``label`` becomes the device's user name.
     """
-    slot = module.slot(number)
-    if module.sessions.of(slot):
+    slot = library.slot(number)
+    if library.sessions.of(slot):
         raise Pkcs11Error(CKR.SESSION_EXISTS, "close all sessions first")
     master = _pin("security officer's", pin)
     name = label.rstrip(b" \0").decode("utf-8", "replace")
@@ -103,7 +103,7 @@ def _in_use(slot: Slot) -> bool:
     except HemNotInitialized:
         return False
     except HemConnectionError:
-        slot.require_present()
+        slot.presence.require()
         raise
     return True
 

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 from hem_pkcs11.constants import CKF, CKR, CKU
 from hem_pkcs11.log import log
 from hem_pkcs11.login import MAX_PIN, text_of
-from hem_pkcs11.objects.table import KeyObject
+from hem_pkcs11.objects.device_keys import DeviceKey
 from hem_pkcs11.operations import Place
 from hem_pkcs11.returns import Pkcs11Error, SessionClosed
 from hem_pkcs11.values import Buffer, SessionInfo
 from hem_provider.errors import HemError, HemOutcomeUnknown
 
 if TYPE_CHECKING:
-    from hem_pkcs11.module import Module
-    from hem_pkcs11.sessions import Session
+    from hem_pkcs11.library import Library
+    from hem_pkcs11.sessions import Session, SessionTable
     from hem_pkcs11.slots import Slot
 
 __all__ = [
@@ -34,27 +34,27 @@ __all__ = [
 ]
 
 
-def open_session(module: Module, number: int, flags: int, _application: bool, _notify: bool) -> int:
+def open_session(library: Library, number: int, flags: int, _application: bool, _notify: bool) -> int:
     """Open a session; a device that does not answer gives CKR_TOKEN_NOT_PRESENT."""
-    slot = module.slot(number)
+    slot = library.slot(number)
     if not flags & CKF.SERIAL_SESSION:
         raise Pkcs11Error(CKR.SESSION_PARALLEL_NOT_SUPPORTED)
     if flags & CKF.ASYNC_SESSION:
         raise Pkcs11Error(CKR.SESSION_ASYNC_NOT_SUPPORTED)
     if slot.login.user == CKU.SO and not flags & CKF.RW_SESSION:
         raise Pkcs11Error(CKR.SESSION_READ_WRITE_SO_EXISTS)
-    slot.require_present()
-    return module.sessions.open(module, slot, flags & (CKF.SERIAL_SESSION | CKF.RW_SESSION)).handle
+    slot.presence.require()
+    return library.sessions.open(slot, flags & (CKF.SERIAL_SESSION | CKF.RW_SESSION)).handle
 
 
 def close_session(session: Session) -> None:
     """End a session and its objects; with the last one of its slot the login ends as well."""
     session.shut()
     destroy_session_objects(session)
-    session.module.sessions.remove(session)
+    session.table.remove(session)
     slot = session.slot
     with slot.lock:
-        if slot.login.user is not None and not session.module.sessions.of(slot):
+        if slot.login.user is not None and not session.table.of(slot):
             slot.logout()
 
 
@@ -64,11 +64,11 @@ def destroy_session_objects(session: Session, *, private_only: bool = False) -> 
     A pair is one key, so that its public half is as private as the other here.
     """
     for item in session.slot.objects.owned_by(session.handle):
-        if private_only and not item.private and not isinstance(item, KeyObject):
+        if private_only and not item.private and not isinstance(item, DeviceKey):
             continue
         alias = session.slot.objects.is_alias(item)
         session.slot.objects.remove(item)
-        if alias or not isinstance(item, KeyObject):
+        if alias or not isinstance(item, DeviceKey):
             continue
         try:
             session.slot.hem.keys.delete(item.key)
@@ -78,8 +78,8 @@ def destroy_session_objects(session: Session, *, private_only: bool = False) -> 
             log.error(f"session {item.describe()} stays on the device: {error}")
 
 
-def close_all_sessions(module: Module, number: int) -> None:
-    for session in module.sessions.of(module.slot(number)):
+def close_all_sessions(library: Library, number: int) -> None:
+    for session in library.sessions.of(library.slot(number)):
         with suppress(SessionClosed), session.turn():
             close_session(session)
 
@@ -108,7 +108,7 @@ def login(session: Session, user: int, pin: bytes | None) -> None:
 
 
 def _login_officer(session: Session, pin: bytes | None) -> None:
-    if any(not each.writable for each in session.module.sessions.of(session.slot)):
+    if any(not each.writable for each in session.table.of(session.slot)):
         raise Pkcs11Error(CKR.SESSION_READ_ONLY_EXISTS, "the security officer has no read-only sessions")
     if pin is None or not 0 < len(pin) <= MAX_PIN:
         raise Pkcs11Error(CKR.PIN_LEN_RANGE, f"the master secret is given as PIN of 1 to {MAX_PIN} bytes")
@@ -136,20 +136,20 @@ def logout(session: Session) -> None:
     with slot.lock:
         if slot.login.user is None:
             raise Pkcs11Error(CKR.USER_NOT_LOGGED_IN)
-        for each in session.module.sessions.of(slot):
+        for each in session.table.of(slot):
             destroy_session_objects(each, private_only=True)
         slot.logout()
-        end_login(session.module, slot)
+        end_login(session.table, slot)
 
 
-def end_login(module: Module, slot: Slot) -> None:
+def end_login(table: SessionTable, slot: Slot) -> None:
     """Nobody is logged in any more: end what knows private objects in all sessions of the slot, and
     destroy the private secrets in memory. Under the slot's lock."""
     slot.states.clear(private_only=True)
-    for each in module.sessions.of(slot):
+    for each in table.of(slot):
         each.tell(each.end_private)
         for item in slot.objects.owned_by(each.handle):
-            if item.private and not isinstance(item, KeyObject):
+            if item.private and not isinstance(item, DeviceKey):
                 slot.objects.remove(item)
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKF, CKR
-from hem_pkcs11.mechanisms import row_of
-from hem_pkcs11.objects.item import Item
+from hem_pkcs11.mechanisms import mechanism_row
+from hem_pkcs11.objects.object import Pkcs11Object
 from hem_pkcs11.operations import Place
 from hem_pkcs11.operations.mac import MAC_SCHEMES
 from hem_pkcs11.operations.sign import SignOperation, signer
@@ -35,16 +35,16 @@ __all__ = [
 ]
 
 
-def make_signer(session: Session, mechanism: Mechanism, item: Item) -> SignOperation:
+def make_signer(session: Session, mechanism: Mechanism, item: Pkcs11Object) -> SignOperation:
     """Begin signing with a key that ``signing_key`` found."""
     operation = signer(session.slot.hem, item, mechanism)
     operation.key_handle = item.handle
     return operation
 
 
-def signing_key(session: Session, mechanism: Mechanism, handle: int) -> Item:
+def signing_key(session: Session, mechanism: Mechanism, handle: int) -> Pkcs11Object:
     """The key to sign with. Keys of the device need a login; a session key may be public."""
-    if row_of(mechanism.type, CKF.SIGN).scheme not in MAC_SCHEMES:
+    if mechanism_row(mechanism.type, CKF.SIGN).scheme not in MAC_SCHEMES:
         session.require_user()
     return session.object(handle, CKR.KEY_HANDLE_INVALID)
 
@@ -63,7 +63,10 @@ def sign(session: Session, data: Buffer, room: int | None) -> bytes | int:
     operation = session.running(Place.SIGN, SignOperation)
     if operation.parts:
         raise Pkcs11Error(CKR.OPERATION_ACTIVE, "C_Sign cannot finish what C_SignUpdate began")
-    return _finish_sign(session, operation, data, room)
+    result = operation.finish(data, room)
+    if isinstance(result, bytes):
+        session.end(Place.SIGN)
+    return result
 
 
 def sign_update(session: Session, part: Buffer) -> None:
@@ -71,13 +74,7 @@ def sign_update(session: Session, part: Buffer) -> None:
 
 
 def sign_final(session: Session, room: int | None) -> bytes | int:
-    return _finish_sign(session, session.running(Place.SIGN, SignOperation), None, room)
-
-
-def _finish_sign(
-    session: Session, operation: SignOperation, data: Buffer | None, room: int | None
-) -> bytes | int:
-    result = operation.finish(data, room)
+    result = session.running(Place.SIGN, SignOperation).finish(None, room)
     if isinstance(result, bytes):
         session.end(Place.SIGN)
     return result

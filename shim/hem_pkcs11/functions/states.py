@@ -6,14 +6,12 @@ cannot be forged, and holds nothing to be read. OpenSSL's provider saves the sta
 
 from __future__ import annotations
 
-import os
-from collections import OrderedDict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKR
 from hem_pkcs11.operations import Place, deliver
 from hem_pkcs11.operations.digest import DigestOperation
+from hem_pkcs11.operations.saved import STATE_SIZE, SavedOperation
 from hem_pkcs11.operations.sign import SignOperation
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import Buffer
@@ -21,50 +19,7 @@ from hem_pkcs11.values import Buffer
 if TYPE_CHECKING:
     from hem_pkcs11.sessions import Session
 
-__all__ = ["SavedStates", "get_operation_state", "set_operation_state"]
-
-STATE_SIZE = 16
-#: So many states are kept; the oldest make room.
-MAX_STATES = 256
-
-
-@dataclass(frozen=True, slots=True)
-class _Saved:
-    """``private``: the operation knows a private object."""
-
-    operation: DigestOperation | SignOperation
-    private: bool
-
-
-class SavedStates:
-    """The states of one slot, under its lock. They hold no key: that is looked up again."""
-
-    def __init__(self) -> None:
-        self._states: OrderedDict[bytes, dict[Place, _Saved]] = OrderedDict()
-
-    def save(self, operations: dict[Place, _Saved]) -> bytes:
-        name = os.urandom(STATE_SIZE)
-        self._states[name] = operations
-        while len(self._states) > MAX_STATES:
-            self._drop(next(iter(self._states)))
-        return name
-
-    def load(self, name: bytes) -> dict[Place, _Saved]:
-        """Raises CKR_SAVED_STATE_INVALID."""
-        operations = self._states.get(name)
-        if operations is None:
-            raise Pkcs11Error(CKR.SAVED_STATE_INVALID, "no such state, or too old a one")
-        return operations
-
-    def clear(self, *, private_only: bool = False) -> None:
-        """Drop the states, or those with an operation that knows a private object."""
-        for name, saved in list(self._states.items()):
-            if not private_only or any(each.private for each in saved.values()):
-                self._drop(name)
-
-    def _drop(self, name: bytes) -> None:
-        for saved in self._states.pop(name).values():
-            saved.operation.close()
+__all__ = ["get_operation_state", "set_operation_state"]
 
 
 def get_operation_state(session: Session, room: int | None) -> bytes | int:
@@ -80,7 +35,9 @@ def get_operation_state(session: Session, room: int | None) -> bytes | int:
         raise Pkcs11Error(CKR.STATE_UNSAVEABLE, f"only digests and signatures can be saved; running: {kinds}")
     if not deliver(STATE_SIZE, room):
         return STATE_SIZE
-    saved = {place: _Saved(each.saved(), session.is_private(place)) for place, each in savable.items()}
+    saved = {
+        place: SavedOperation(each.saved(), session.is_private(place)) for place, each in savable.items()
+    }
     with session.slot.lock:
         if any(each.private for each in saved.values()) and not session.logged_in:
             for each in saved.values():  # another thread has ended the login meanwhile, and them with it
@@ -106,7 +63,7 @@ def set_operation_state(
         session.begin(place, operation, private=saved[place].private)
 
 
-def _resumed(session: Session, saved: _Saved, key: int) -> DigestOperation | SignOperation:
+def _resumed(session: Session, saved: SavedOperation, key: int) -> DigestOperation | SignOperation:
     """The operation going on; its key is the one it was begun with. Raises CKR_KEY_CHANGED."""
     operation = saved.operation
     if isinstance(operation, DigestOperation):

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKF, CKR
-from hem_pkcs11.mechanisms import MECHANISMS, row_of
+from hem_pkcs11.mechanisms import MECHANISMS, mechanism_row
+from hem_pkcs11.presence import ABSENT_FOR, Presence, present_ones
 from hem_pkcs11.returns import BufferTooSmall, Pkcs11Error
-from hem_pkcs11.slots import ABSENT_FOR, probe_all
 from hem_pkcs11.values import MechanismInfo, SlotInfo, TokenInfo
 
 if TYPE_CHECKING:
-    from hem_pkcs11.module import Module
+    from hem_pkcs11.library import Library
 
 __all__ = [
     "get_mechanism_info",
@@ -23,7 +23,7 @@ __all__ = [
 ]
 
 
-def wait_for_slot_event(module: Module, flags: int, reserved: bool) -> int:
+def wait_for_slot_event(library: Library, flags: int, reserved: bool) -> int:
     """The next slot whose token comes or goes.
 
     Devices do not call: they are asked every few seconds while a host waits, and once when it does
@@ -32,14 +32,19 @@ def wait_for_slot_event(module: Module, flags: int, reserved: bool) -> int:
     if reserved:
         raise Pkcs11Error(CKR.ARGUMENTS_BAD)
     while True:
-        probe_all(list(module.slots.values()))
-        changed = next((each for each in module.slots.values() if each.take_change()), None)
+        tokens = _presences(library)
+        present_ones(tokens)
+        changed = next((each for each in tokens if each.take_change()), None)
         if changed is not None:
             return changed.number
         if flags & CKF.DONT_BLOCK:
             raise Pkcs11Error(CKR.NO_EVENT)
-        if module.ended.wait(ABSENT_FOR):
+        if library.ended.wait(ABSENT_FOR):
             raise Pkcs11Error(CKR.CRYPTOKI_NOT_INITIALIZED)
+
+
+def _presences(library: Library) -> list[Presence]:
+    return [each.presence for each in library.slots.values()]
 
 
 def _list(values: list[int], room: int | None) -> list[int] | int:
@@ -50,29 +55,29 @@ def _list(values: list[int], room: int | None) -> list[int] | int:
     return values
 
 
-def get_slot_list(module: Module, present: bool, room: int | None) -> list[int] | int:
+def get_slot_list(library: Library, present: bool, room: int | None) -> list[int] | int:
     """Slot numbers; only with ``present`` the devices are asked whether they are there."""
-    slots = list(module.slots.values())
+    slots = _presences(library)
     if present:
-        slots = probe_all(slots)
+        slots = present_ones(slots)
     return _list([each.number for each in slots], room)
 
 
-def get_slot_info(module: Module, number: int) -> SlotInfo:
-    return module.slot(number).info()
+def get_slot_info(library: Library, number: int) -> SlotInfo:
+    return library.slot(number).info()
 
 
-def get_token_info(module: Module, number: int) -> TokenInfo:
-    slot = module.slot(number)
-    sessions = module.sessions.of(slot)
+def get_token_info(library: Library, number: int) -> TokenInfo:
+    slot = library.slot(number)
+    sessions = library.sessions.of(slot)
     return slot.token_info(len(sessions), sum(each.writable for each in sessions))
 
 
-def get_mechanism_list(module: Module, number: int, room: int | None) -> list[int] | int:
-    module.slot(number)
+def get_mechanism_list(library: Library, number: int, room: int | None) -> list[int] | int:
+    library.slot(number)
     return _list(list(MECHANISMS), room)
 
 
-def get_mechanism_info(module: Module, number: int, mechanism: int) -> MechanismInfo:
-    module.slot(number)
-    return row_of(mechanism).info
+def get_mechanism_info(library: Library, number: int, mechanism: int) -> MechanismInfo:
+    library.slot(number)
+    return mechanism_row(mechanism).info

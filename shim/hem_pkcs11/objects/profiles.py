@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 
 from hem_pkcs11.constants import CKA, CKO, CKP
 from hem_pkcs11.mechanisms import MECHANISMS
-from hem_pkcs11.objects.item import Item, unknown_attribute
+from hem_pkcs11.objects.object import Pkcs11Object, unknown_attribute
 from hem_pkcs11.values import pack_bool, pack_ulong
 
 __all__ = ["FixedObject", "fixed_objects"]
 
 
-class FixedObject(Item):
+class FixedObject(Pkcs11Object):
     """Read-only, always there, answered from memory."""
 
     def __init__(self, object_class: CKO, values: Mapping[int, bytes]) -> None:

@@ -13,12 +13,12 @@ from types import MappingProxyType
 
 from hem_pkcs11.constants import CKA, CKK, CKO, CKR, UNAVAILABLE
 from hem_pkcs11.mechanisms import working_mechanisms
-from hem_pkcs11.objects.item import Item, unknown_attribute
+from hem_pkcs11.objects.object import Pkcs11Object, unknown_attribute
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import pack_bool, pack_ulong, pack_ulongs, unpack_ulongs
 from hem_provider.secret import SecretGone, hold
 
-__all__ = ["AES_SIZES", "KEPT_DEFAULTS", "SECRET_FLAGS", "SecretObject"]
+__all__ = ["AES_SIZES", "KEPT_DEFAULTS", "SECRET_FLAGS", "SessionSecretKey"]
 
 AES_SIZES = (16, 24, 32)
 #: Usage flags a session key may carry.
@@ -37,7 +37,7 @@ KEPT_DEFAULTS: Mapping[int, bytes] = MappingProxyType(
 )
 
 
-class SecretObject(Item):
+class SessionSecretKey(Pkcs11Object):
     """``flags``: usage flags that are set. ``kept``: attributes that are no more than read back, or
     that bind who works with the key."""
 
@@ -110,7 +110,7 @@ class SecretObject(Item):
         except SecretGone:
             raise Pkcs11Error(bad, f"{self.describe()} was destroyed") from None
 
-    def held(self) -> SecretObject:
+    def held(self) -> SessionSecretKey:
         try:
             lease = self._secret.share()
         except SecretGone:
@@ -139,9 +139,9 @@ class SecretObject(Item):
         self._private = self._private or changes.get(CKA.PRIVATE) == pack_bool(True)
         self.kept |= {kind: value for kind, value in changes.items() if kind in KEPT_DEFAULTS}
 
-    def copy(self, owner: int) -> SecretObject:
+    def copy(self, owner: int) -> SessionSecretKey:
         value = self.reveal(CKR.OBJECT_HANDLE_INVALID)
-        twin = SecretObject(
+        twin = SessionSecretKey(
             owner, value, self._key_type, flags=self._flags, label=self.label,
             identifier=self.identifier, sensitive=self.sensitive, extractable=self.extractable,
             private=self._private, local=self._local, generation=self._generation, kept=self.kept,
@@ -156,7 +156,7 @@ class SecretObject(Item):
         self._secret.overwrite()
 
 
-def _check_value(item: SecretObject) -> bytes:
+def _check_value(item: SessionSecretKey) -> bytes:
     """First three bytes: of an encrypted zero block for AES, of the SHA-1 for other secrets (4.10.2)."""
     value = item.reveal(CKR.OBJECT_HANDLE_INVALID)
     if item.key_type != CKK.AES:
@@ -167,11 +167,11 @@ def _check_value(item: SecretObject) -> bytes:
     return encryptor.update(bytes(16))[:3]
 
 
-def _read_kept(kind: int) -> Callable[[SecretObject], bytes]:
+def _read_kept(kind: int) -> Callable[[SessionSecretKey], bytes]:
     return lambda item: item.kept.get(kind, KEPT_DEFAULTS[kind])
 
 
-_ROWS: Mapping[int, Callable[[SecretObject], bytes]] = {
+_ROWS: Mapping[int, Callable[[SessionSecretKey], bytes]] = {
     **{kind: _read_kept(kind) for kind in KEPT_DEFAULTS},
     CKA.LABEL: lambda item: item.label,
     CKA.ID: lambda item: item.identifier,
@@ -189,5 +189,5 @@ _ROWS: Mapping[int, Callable[[SecretObject], bytes]] = {
     CKA.TRUSTED: lambda _: pack_bool(False),
     CKA.CHECK_VALUE: _check_value,
     CKA.VALUE_LEN: lambda item: pack_ulong(item.size),
-    CKA.VALUE: SecretObject.exported,
+    CKA.VALUE: SessionSecretKey.exported,
 }

@@ -6,16 +6,46 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 
-from hem_pkcs11.constants import CKA, CKO
-from hem_pkcs11.objects.item import Item, unknown_attribute
-from hem_pkcs11.templates.stored import DERIVED, STORED_DEFAULTS
-from hem_pkcs11.values import pack_bool
+from hem_pkcs11.constants import CKA, CKC, CKM, CKO
+from hem_pkcs11.objects.object import Pkcs11Object, unknown_attribute
+from hem_pkcs11.values import pack_bool, pack_ulong
 
-__all__ = ["StoredObject", "restored_object"]
+__all__ = ["DERIVED", "STORED_DEFAULTS", "StoredObject", "restored_object"]
 
 
-class StoredObject(Item):
+#: Read from the certificate when the template does not say them.
+DERIVED = (CKA.SUBJECT, CKA.ISSUER, CKA.SERIAL_NUMBER, CKA.PUBLIC_KEY_INFO, CKA.CHECK_VALUE)
+_COMMON: Mapping[int, bytes] = {
+    CKA.LABEL: b"",
+    CKA.MODIFIABLE: pack_bool(True),
+    CKA.COPYABLE: pack_bool(True),
+    CKA.DESTROYABLE: pack_bool(True),
+}
+#: Attributes that the template does not name.
+STORED_DEFAULTS: Mapping[CKO, Mapping[int, bytes]] = MappingProxyType(
+    {
+        CKO.DATA: {**_COMMON, CKA.APPLICATION: b"", CKA.OBJECT_ID: b"", CKA.VALUE: b""},
+        CKO.CERTIFICATE: {
+            **_COMMON,
+            CKA.CERTIFICATE_TYPE: pack_ulong(CKC.X_509),
+            CKA.TRUSTED: pack_bool(False),
+            CKA.CERTIFICATE_CATEGORY: pack_ulong(0),
+            CKA.JAVA_MIDP_SECURITY_DOMAIN: pack_ulong(0),
+            CKA.START_DATE: b"",
+            CKA.END_DATE: b"",
+            CKA.URL: b"",
+            CKA.NAME_HASH_ALGORITHM: pack_ulong(CKM.SHA_1),
+            CKA.HASH_OF_SUBJECT_PUBLIC_KEY: b"",
+            CKA.HASH_OF_ISSUER_PUBLIC_KEY: b"",
+            CKA.ID: b"",
+        },
+    }
+)
+
+
+class StoredObject(Pkcs11Object):
     """A certificate or data object: its attributes as they are.
 
     ``key_id``: the CKA_ID of the key in the device that has a given public key

@@ -1,4 +1,4 @@
-"""Keys of the device as objects, and the table of all objects of a slot, with handles that stay.
+"""The table of all objects of a slot, with handles that stay.
 
 A key pair is a private and a public object of one KID. A handle belongs to (KID, class) for as
 long as the process knows the key, so that a key that is listed again keeps its handle.
@@ -6,18 +6,15 @@ long as the process knows the key, so that a key that is listed again keeps its 
 
 from __future__ import annotations
 
-import fnmatch
-import functools
 import itertools
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from hem_pkcs11.constants import CKA, CKK, CKO, CKR
+from hem_pkcs11.constants import CKA, CKO, CKR
 from hem_pkcs11.keykinds import KINDS
-from hem_pkcs11.mechanisms import allowed_mechanisms, possible_mechanisms
-from hem_pkcs11.objects.item import Item
-from hem_pkcs11.objects.key_attributes import key_attribute, key_attribute_types
+from hem_pkcs11.objects.device_keys import DeviceKey, kid_of_info
+from hem_pkcs11.objects.object import Pkcs11Object
 from hem_pkcs11.objects.stored import StoredObject
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import Attribute
@@ -25,70 +22,11 @@ from hem_pkcs11.values import Attribute
 if TYPE_CHECKING:
     from hem_provider.device.key import Key
 
-__all__ = ["KeyObject", "ObjectTable", "kid_of_info", "shown"]
+__all__ = ["ObjectTable"]
 
 _ORDER = {name: position for position, name in enumerate(KINDS)}
 _handles = itertools.count(1)  # one sequence for all slots: next() is atomic
-ItemT = TypeVar("ItemT", bound=Item)
-
-
-class KeyObject(Item):
-    """A secret key, or one half of a key pair, in the device."""
-
-    def __init__(self, object_class: CKO, key: Key, owner: int | None = None) -> None:
-        super().__init__(object_class, owner)
-        self.key: Key = key
-        self.kind = KINDS[key.type.name]
-
-    @property
-    def private(self) -> bool:
-        return self.object_class != CKO.PUBLIC_KEY
-
-    @property
-    def key_type(self) -> CKK:
-        return self.kind.key_type
-
-    def own_attribute(self, kind: int) -> bytes:
-        return key_attribute(self, kind)
-
-    def attribute_types(self) -> Sequence[int]:
-        return key_attribute_types(self.object_class)
-
-    def describe(self) -> str:
-        return f"key {self.key.label!r} (KID {self.key.kid})"
-
-    def forbids(self, mechanism: int) -> bool:
-        if not self.key.limits.mechanisms:
-            return False
-        possible = possible_mechanisms(self.key_type, self.key)  # others are refused for what they are
-        return mechanism in possible and mechanism not in allowed_mechanisms(self.key_type, self.key)
-
-    def public_key(self) -> Any:
-        """The native public key of either half."""
-        return self.key.public_key()
-
-
-def shown(key: Key, filters: tuple[str, ...], *, hidden: bool) -> bool:
-    """Whether the module shows ``key`` at all: of a type it knows, not hidden, and let through by
-    the configured label patterns (``key_filter``)."""
-    if key.attributes.key_type is None or (key.hidden and not hidden):
-        return False
-    return not filters or any(fnmatch.fnmatchcase(key.label, each) for each in filters)
-
-
-@functools.lru_cache(maxsize=1024)
-def kid_of_info(public_key_info: bytes) -> str | None:
-    """The KID of a public key (SubjectPublicKeyInfo), which is made of it (device API §11.2); ``None``
-    for a kind of key that no device has."""
-    from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.serialization import load_der_public_key
-
-    from hem_provider.publickeys import device_form, kid_of
-
-    try:
-        return kid_of(device_form(load_der_public_key(public_key_info)))
-    except (ValueError, AttributeError, UnsupportedAlgorithm):
-        return None
+ObjectT = TypeVar("ObjectT", bound=Pkcs11Object)
 
 
 def _classes(key: Key) -> Iterator[CKO]:
@@ -105,8 +43,8 @@ class ObjectTable:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._items: dict[int, Item] = {}
-        self._keys: dict[tuple[str, CKO], KeyObject] = {}
+        self._items: dict[int, Pkcs11Object] = {}
+        self._keys: dict[tuple[str, CKO], DeviceKey] = {}
 
     def update(self, keys: Iterable[Key], *, complete: bool) -> None:
         """Take over what the device lists; ``complete`` drops what it no longer lists."""
@@ -119,17 +57,17 @@ class ObjectTable:
                 for gone in [each for each in self._keys.values() if each.key.kid not in listed]:
                     self._remove(gone)
 
-    def add_key(self, key: Key, owner: int | None) -> dict[CKO, KeyObject]:
+    def add_key(self, key: Key, owner: int | None) -> dict[CKO, DeviceKey]:
         """The objects of a key just made, by class."""
         with self._lock:
             return self._add_key(key, owner)
 
-    def _add_key(self, key: Key, owner: int | None) -> dict[CKO, KeyObject]:
+    def _add_key(self, key: Key, owner: int | None) -> dict[CKO, DeviceKey]:
         added = {}
         for object_class in _classes(key):
             item = self._keys.get((key.kid, object_class))
             if item is None:
-                item = KeyObject(object_class, key, owner)
+                item = DeviceKey(object_class, key, owner)
                 self._keys[key.kid, object_class] = item
                 self._add(item)
             elif (item.key.label, item.key.descr) != (key.label, key.descr):
@@ -137,7 +75,7 @@ class ObjectTable:
             added[object_class] = item
         return added
 
-    def add(self, item: ItemT) -> ItemT:
+    def add(self, item: ObjectT) -> ObjectT:
         """Take in an object of another kind; it gets its handle."""
         if isinstance(item, StoredObject):
             item.key_id = self.key_id
@@ -145,36 +83,36 @@ class ObjectTable:
             self._add(item)
         return item
 
-    def _add(self, item: Item) -> None:
+    def _add(self, item: Pkcs11Object) -> None:
         item.handle = next(_handles)
         self._items[item.handle] = item
 
-    def remove(self, item: Item) -> None:
+    def remove(self, item: Pkcs11Object) -> None:
         """The object is gone; of a key in the device both halves are."""
         with self._lock:
-            if isinstance(item, KeyObject) and not self._is_alias(item):
+            if isinstance(item, DeviceKey) and not self._is_alias(item):
                 for half in self._halves(item.key.kid):
                     self._remove(half)
             else:
                 self._remove(item)
 
-    def _halves(self, kid: str) -> list[KeyObject]:
-        return [each for each in self._items.values() if isinstance(each, KeyObject) and each.key.kid == kid]
+    def _halves(self, kid: str) -> list[DeviceKey]:
+        return [each for each in self._items.values() if isinstance(each, DeviceKey) and each.key.kid == kid]
 
-    def is_alias(self, item: Item) -> bool:
+    def is_alias(self, item: Pkcs11Object) -> bool:
         """Whether ``item`` is a session's view of a key that has since become one of the token:
         its end is not the key's end."""
         with self._lock:
-            return isinstance(item, KeyObject) and self._is_alias(item)
+            return isinstance(item, DeviceKey) and self._is_alias(item)
 
-    def _is_alias(self, item: KeyObject) -> bool:
+    def _is_alias(self, item: DeviceKey) -> bool:
         return item.owner is not None and any(each.owner is None for each in self._halves(item.key.kid))
 
-    def promote(self, item: KeyObject) -> KeyObject:
+    def promote(self, item: DeviceKey) -> DeviceKey:
         """Make a session pair one of the token: new objects; the session's stay until it ends."""
         with self._lock:
             for each in self._halves(item.key.kid):
-                twin = KeyObject(each.object_class, each.key)
+                twin = DeviceKey(each.object_class, each.key)
                 self._keys[each.key.kid, each.object_class] = twin
                 self._add(twin)
             return self._keys[item.key.kid, item.object_class]
@@ -185,9 +123,9 @@ class ObjectTable:
         item = self._keys.get((kid, CKO.PUBLIC_KEY)) if kid is not None else None
         return item.attribute(CKA.ID) if item is not None else None
 
-    def _remove(self, item: Item) -> None:
+    def _remove(self, item: Pkcs11Object) -> None:
         self._items.pop(item.handle, None)
-        if isinstance(item, KeyObject) and self._keys.get((item.key.kid, item.object_class)) is item:
+        if isinstance(item, DeviceKey) and self._keys.get((item.key.kid, item.object_class)) is item:
             self._keys.pop((item.key.kid, item.object_class))
         item.close()
 
@@ -203,14 +141,14 @@ class ObjectTable:
         for item in self._items.values():
             item.overwrite()
 
-    def owned_by(self, session: int) -> list[Item]:
+    def owned_by(self, session: int) -> list[Pkcs11Object]:
         """The objects that end with a session; of a pair one half."""
         with self._lock:
             found = [each for each in self._items.values() if each.owner == session]
-        pairs = {each.key.kid: each for each in found if isinstance(each, KeyObject)}
-        return [*pairs.values(), *(each for each in found if not isinstance(each, KeyObject))]
+        pairs = {each.key.kid: each for each in found if isinstance(each, DeviceKey)}
+        return [*pairs.values(), *(each for each in found if not isinstance(each, DeviceKey))]
 
-    def get(self, handle: int, *, private: bool, bad: CKR = CKR.OBJECT_HANDLE_INVALID) -> Item:
+    def get(self, handle: int, *, private: bool, bad: CKR = CKR.OBJECT_HANDLE_INVALID) -> Pkcs11Object:
         """The object of ``handle``; ``private``: whether the caller may see private ones.
 
         Raises ``bad``.
@@ -220,7 +158,7 @@ class ObjectTable:
             raise Pkcs11Error(bad, f"there is no object with handle {handle}")
         return item
 
-    def find(self, template: Sequence[Attribute], *, private: bool) -> list[Item]:
+    def find(self, template: Sequence[Attribute], *, private: bool) -> list[Pkcs11Object]:
         """What matches, EC keys first, private halves before public ones of the same type."""
         with self._lock:
             candidates = list(self._items.values())
@@ -233,7 +171,7 @@ class ObjectTable:
         return sorted(found, key=_position)
 
 
-def _position(item: Item) -> tuple[int, int, int]:
-    if isinstance(item, KeyObject):
+def _position(item: Pkcs11Object) -> tuple[int, int, int]:
+    if isinstance(item, DeviceKey):
         return _ORDER[item.kind.type.name], -item.object_class, item.handle
     return len(_ORDER), -item.object_class, item.handle

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from hem_pkcs11.constants import CKA, CKF, CKO, CKR
-from hem_pkcs11.mechanisms import Row, Scheme, no_parameter, row_of
-from hem_pkcs11.objects.item import Item
-from hem_pkcs11.objects.table import KeyObject
+from hem_pkcs11.mechanisms import MechanismRow, Scheme, mechanism_row, no_parameter
+from hem_pkcs11.objects.device_keys import DeviceKey
+from hem_pkcs11.objects.object import Pkcs11Object
 from hem_pkcs11.operations import Pending, deliver
 from hem_pkcs11.operations.sign import check_class
 from hem_pkcs11.returns import Pkcs11Error
@@ -39,9 +39,9 @@ TAGS = (4, 8, 12, 13, 14, 15, 16)
 MAX_GCM = 2**36 - 32
 
 
-def check_family(item: Item, row: Row) -> None:
+def check_family(item: Pkcs11Object, row: MechanismRow) -> None:
     """Refuse an AES key of the device that is kept to other modes."""
-    if isinstance(item, KeyObject):
+    if isinstance(item, DeviceKey):
         kept = item.key.family_mark
         if kept and row.family not in kept:
             raise Pkcs11Error(
@@ -260,23 +260,23 @@ class _GcmDecryption(CipherOperation):
             raise Pkcs11Error(CKR.ENCRYPTED_DATA_INVALID, "the tag does not match") from None
 
 
-def invalid_parameter(row: Row, what: str) -> Pkcs11Error:
+def invalid_parameter(row: MechanismRow, what: str) -> Pkcs11Error:
     return Pkcs11Error(CKR.MECHANISM_PARAM_INVALID, f"CKM_{row.type.name}: the parameter is {what}")
 
 
-def _context(item: Item, mode: Any, *, encrypting: bool) -> Any:
+def _context(item: Pkcs11Object, mode: Any, *, encrypting: bool) -> Any:
     made = aes_cipher(item, mode)
     return made.encryptor() if encrypting else made.decryptor()
 
 
-def _ecb(item: Item, row: Row, mechanism: Mechanism, encrypting: bool) -> CipherOperation:
+def _ecb(item: Pkcs11Object, row: MechanismRow, mechanism: Mechanism, encrypting: bool) -> CipherOperation:
     from cryptography.hazmat.primitives.ciphers import modes
 
     no_parameter(row, mechanism)
     return _Blocks(_context(item, modes.ECB(), encrypting=encrypting), encrypting=encrypting)  # noqa: S305
 
 
-def _cbc(item: Item, row: Row, mechanism: Mechanism, encrypting: bool) -> CipherOperation:
+def _cbc(item: Pkcs11Object, row: MechanismRow, mechanism: Mechanism, encrypting: bool) -> CipherOperation:
     from cryptography.hazmat.primitives.ciphers import modes
 
     iv = mechanism.parameter
@@ -286,7 +286,7 @@ def _cbc(item: Item, row: Row, mechanism: Mechanism, encrypting: bool) -> Cipher
     return made(_context(item, modes.CBC(iv), encrypting=encrypting), encrypting=encrypting)
 
 
-def _ctr(item: Item, row: Row, mechanism: Mechanism, encrypting: bool) -> CipherOperation:
+def _ctr(item: Pkcs11Object, row: MechanismRow, mechanism: Mechanism, encrypting: bool) -> CipherOperation:
     from cryptography.hazmat.primitives.ciphers import modes
 
     given = mechanism.parameter
@@ -297,7 +297,7 @@ def _ctr(item: Item, row: Row, mechanism: Mechanism, encrypting: bool) -> Cipher
     )
 
 
-def _gcm(item: Item, row: Row, mechanism: Mechanism, encrypting: bool) -> CipherOperation:
+def _gcm(item: Pkcs11Object, row: MechanismRow, mechanism: Mechanism, encrypting: bool) -> CipherOperation:
     given = mechanism.parameter
     if not isinstance(given, GcmParameters):
         raise invalid_parameter(row, "CK_GCM_PARAMS")
@@ -314,7 +314,7 @@ class GcmSizes:
     tag: int
 
 
-def gcm_sizes(row: Row, iv: int, tag_bits: int) -> GcmSizes:
+def gcm_sizes(row: MechanismRow, iv: int, tag_bits: int) -> GcmSizes:
     """Check them. Raises CKR_MECHANISM_PARAM_INVALID."""
     if not 8 <= iv <= 128:
         raise invalid_parameter(row, f"with an IV of 8 to 128 bytes, not {iv}")
@@ -325,7 +325,7 @@ def gcm_sizes(row: Row, iv: int, tag_bits: int) -> GcmSizes:
     return GcmSizes(iv, tag_bits // 8)
 
 
-def gcm_context(item: Item, iv: bytes, associated: bytes, tag_size: int, *, encrypting: bool) -> Any:
+def gcm_context(item: Pkcs11Object, iv: bytes, associated: bytes, tag_size: int, *, encrypting: bool) -> Any:
     """A running GCM with its associated data taken in."""
     from cryptography.hazmat.primitives.ciphers import modes
 
@@ -335,7 +335,7 @@ def gcm_context(item: Item, iv: bytes, associated: bytes, tag_size: int, *, encr
     return context
 
 
-_MAKERS: Mapping[Scheme, Callable[[Item, Row, Mechanism, bool], CipherOperation]] = {
+_MAKERS: Mapping[Scheme, Callable[[Pkcs11Object, MechanismRow, Mechanism, bool], CipherOperation]] = {
     Scheme.ECB: _ecb,
     Scheme.CBC: _cbc,
     Scheme.CBC_PAD: _cbc,
@@ -344,9 +344,9 @@ _MAKERS: Mapping[Scheme, Callable[[Item, Row, Mechanism, bool], CipherOperation]
 }
 
 
-def cipher(item: Item, mechanism: Mechanism, *, encrypting: bool) -> CipherOperation:
+def cipher(item: Pkcs11Object, mechanism: Mechanism, *, encrypting: bool) -> CipherOperation:
     """The operation for ``C_EncryptInit`` or ``C_DecryptInit``."""
-    row = row_of(mechanism.type, CKF.ENCRYPT if encrypting else CKF.DECRYPT)
+    row = mechanism_row(mechanism.type, CKF.ENCRYPT if encrypting else CKF.DECRYPT)
     check_class(item, row, CKO.SECRET_KEY)
     item.require(CKA.ENCRYPT if encrypting else CKA.DECRYPT)
     check_family(item, row)

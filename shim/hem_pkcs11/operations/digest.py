@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 
 from hem_pkcs11.constants import CKF
-from hem_pkcs11.mechanisms import no_parameter, row_of
+from hem_pkcs11.mechanisms import mechanism_row, no_parameter
 from hem_pkcs11.operations import deliver
 from hem_pkcs11.values import Buffer, Mechanism
 
@@ -16,7 +16,7 @@ class DigestOperation:
     """``C_DigestInit`` … ``C_Digest`` or ``C_DigestUpdate``, ``C_DigestFinal``."""
 
     def __init__(self, mechanism: Mechanism) -> None:
-        row = row_of(mechanism.type, CKF.DIGEST)
+        row = mechanism_row(mechanism.type, CKF.DIGEST)
         no_parameter(row, mechanism)
         self._hash = hashlib.new(row.hash, usedforsecurity=False)
         self.parts = 0

@@ -25,9 +25,9 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 
 from hem_pkcs11.constants import CKG, CKR
-from hem_pkcs11.objects.item import Item
-from hem_pkcs11.objects.secret_keys import SecretObject
-from hem_pkcs11.objects.table import KeyObject
+from hem_pkcs11.objects.device_keys import DeviceKey
+from hem_pkcs11.objects.object import Pkcs11Object
+from hem_pkcs11.objects.secret_keys import SessionSecretKey
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import GcmMessageParameters
 
@@ -133,14 +133,14 @@ class IvSource:
         self._secret = os.urandom(32)
         self._keys: OrderedDict[bytes, _Key] = OrderedDict()
 
-    def next(self, item: Item, given: GcmMessageParameters) -> bytes:
+    def next(self, item: Pkcs11Object, given: GcmMessageParameters) -> bytes:
         """A new IV of the caller's length and fixed part.
 
         Raises CKR_MECHANISM_PARAM_INVALID and CKR_KEY_EXHAUSTED.
         """
         fixed, odd = divmod(given.fixed_bits, 8)
         free = len(given.iv) - fixed
-        least = MIN_FREE_IN_DEVICE if isinstance(item, KeyObject) else MIN_FREE
+        least = MIN_FREE_IN_DEVICE if isinstance(item, DeviceKey) else MIN_FREE
         if odd or free < MIN_FREE or given.generator not in _GENERATORS:
             raise Pkcs11Error(
                 CKR.MECHANISM_PARAM_INVALID,
@@ -157,10 +157,10 @@ class IvSource:
         with self._lock:
             return self._key(identity).make(len(given.iv), given.iv[:fixed])
 
-    def _identity(self, item: Item) -> bytes:
-        if isinstance(item, KeyObject):
+    def _identity(self, item: Pkcs11Object) -> bytes:
+        if isinstance(item, DeviceKey):
             return b"device " + item.key.kid.encode()
-        assert isinstance(item, SecretObject)  # noqa: S101 - no other secret keys
+        assert isinstance(item, SessionSecretKey)  # noqa: S101 - no other secret keys
         return hmac.digest(self._secret, item.value, "sha256")[:16]
 
     def _key(self, identity: bytes) -> _Key:

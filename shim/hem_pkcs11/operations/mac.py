@@ -8,10 +8,10 @@ import hmac
 import struct
 
 from hem_pkcs11.constants import CKR
-from hem_pkcs11.mechanisms import Row, Scheme, no_parameter
-from hem_pkcs11.objects.item import Item
-from hem_pkcs11.objects.secret_keys import SecretObject
-from hem_pkcs11.objects.table import KeyObject
+from hem_pkcs11.mechanisms import MechanismRow, Scheme, no_parameter
+from hem_pkcs11.objects.device_keys import DeviceKey
+from hem_pkcs11.objects.object import Pkcs11Object
+from hem_pkcs11.objects.secret_keys import SessionSecretKey
 from hem_pkcs11.operations.collect import Collector
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.symmetric import aes_cmac, hash_algorithm
@@ -27,7 +27,7 @@ _BLOCK = 16
 class Mac:
     """One MAC function with its key, which it holds until ``close``. ``size``: bytes of the result."""
 
-    def __init__(self, item: Item, row: Row, mechanism: Mechanism) -> None:
+    def __init__(self, item: Pkcs11Object, row: MechanismRow, mechanism: Mechanism) -> None:
         self._row = row
         whole = _BLOCK if row.scheme is Scheme.CMAC else hashlib.new(row.hash).digest_size
         self.size = _general_size(mechanism, whole) if row.general else whole
@@ -35,7 +35,7 @@ class Mac:
             no_parameter(row, mechanism)
         self._item = item.held()
 
-    def over(self, item: Item) -> Mac:
+    def over(self, item: Pkcs11Object) -> Mac:
         """The same function holding the key for another user."""
         twin = copy.copy(self)
         twin._item = item.held()
@@ -46,7 +46,7 @@ class Mac:
 
     def collector(self) -> Collector:
         """The device's HMAC takes what any of its operations take; the others have no limit."""
-        limited = isinstance(self._item, KeyObject) and self._row.scheme is Scheme.HMAC
+        limited = isinstance(self._item, DeviceKey) and self._row.scheme is Scheme.HMAC
         return Collector(f"MAC with {self._item.describe()}", MAX_MESSAGE if limited else None)
 
     def compute(self, message: bytes) -> bytes:
@@ -55,9 +55,9 @@ class Mac:
     def _whole(self, message: bytes) -> bytes:
         if self._row.scheme is Scheme.CMAC:
             return aes_cmac(self._item, message)
-        if isinstance(self._item, SecretObject):
+        if isinstance(self._item, SessionSecretKey):
             return hmac.digest(self._item.value, message, self._row.hash)
-        assert isinstance(self._item, KeyObject)  # noqa: S101 - no other secret keys
+        assert isinstance(self._item, DeviceKey)  # noqa: S101 - no other secret keys
         from hem_provider.symmetric import HMAC
 
         context = HMAC(self._item.key, hash_algorithm(self._row.hash))

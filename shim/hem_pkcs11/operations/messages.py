@@ -7,8 +7,8 @@ from contextlib import closing
 from typing import Any
 
 from hem_pkcs11.constants import CKA, CKF, CKG, CKO, CKR
-from hem_pkcs11.mechanisms import Row, no_parameter, row_of
-from hem_pkcs11.objects.item import Item
+from hem_pkcs11.mechanisms import MechanismRow, mechanism_row, no_parameter
+from hem_pkcs11.objects.object import Pkcs11Object
 from hem_pkcs11.operations import deliver
 from hem_pkcs11.operations.cipher import (
     MAX_GCM,
@@ -30,7 +30,7 @@ class MessageCipher:
     """AES-GCM for many messages with one key, held until ``close``. The IV of a message is the
     caller's or made here, as its parameters say; made ones never repeat (``ivs``)."""
 
-    def __init__(self, item: Item, row: Row, ivs: IvSource, *, encrypting: bool) -> None:
+    def __init__(self, item: Pkcs11Object, row: MechanismRow, ivs: IvSource, *, encrypting: bool) -> None:
         self._item = item.held()
         self._ivs = ivs
         self._row = row
@@ -140,9 +140,11 @@ class MessageCipher:
         self._item.close()
 
 
-def message_cipher(item: Item, mechanism: Mechanism, ivs: IvSource, *, encrypting: bool) -> MessageCipher:
+def message_cipher(
+    item: Pkcs11Object, mechanism: Mechanism, ivs: IvSource, *, encrypting: bool
+) -> MessageCipher:
     """The operation for ``C_MessageEncryptInit`` or ``C_MessageDecryptInit``."""
-    row = row_of(mechanism.type, CKF.MESSAGE_ENCRYPT if encrypting else CKF.MESSAGE_DECRYPT)
+    row = mechanism_row(mechanism.type, CKF.MESSAGE_ENCRYPT if encrypting else CKF.MESSAGE_DECRYPT)
     no_parameter(row, mechanism)  # each message brings its own
     check_class(item, row, CKO.SECRET_KEY)
     item.require(CKA.ENCRYPT if encrypting else CKA.DECRYPT)
@@ -153,7 +155,7 @@ def message_cipher(item: Item, mechanism: Mechanism, ivs: IvSource, *, encryptin
 class MessageSign:
     """Signatures over many messages with one key, held until ``close``; ``make`` begins one."""
 
-    def __init__(self, item: Item, make: Callable[[Item], SignOperation]) -> None:
+    def __init__(self, item: Pkcs11Object, make: Callable[[Pkcs11Object], SignOperation]) -> None:
         self._running: SignOperation | None = None
         make(item).close()  # tells at once what key or mechanism rules out
         self._item = item.held()
@@ -199,7 +201,7 @@ class MessageSign:
 class MessageVerify:
     """The same for verifying."""
 
-    def __init__(self, item: Item, make: Callable[[Item], VerifyOperation]) -> None:
+    def __init__(self, item: Pkcs11Object, make: Callable[[Pkcs11Object], VerifyOperation]) -> None:
         self._running: VerifyOperation | None = None
         make(item).close()
         self._item = item.held()

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKA, CKF, CKO, CKR
 from hem_pkcs11.encodings import fixed_from_der
-from hem_pkcs11.mechanisms import Row, Scheme, row_of
-from hem_pkcs11.objects.item import Item
-from hem_pkcs11.objects.table import KeyObject
+from hem_pkcs11.mechanisms import MechanismRow, Scheme, mechanism_row
+from hem_pkcs11.objects.device_keys import DeviceKey
+from hem_pkcs11.objects.object import Pkcs11Object
 from hem_pkcs11.operations import deliver
 from hem_pkcs11.operations.collect import Collector
 from hem_pkcs11.operations.mac import MAC_SCHEMES, Mac
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["SignOperation", "check_class", "signer"]
 
 
-def check_class(item: Item, row: Row, object_class: CKO) -> None:
+def check_class(item: Pkcs11Object, row: MechanismRow, object_class: CKO) -> None:
     """Refuse an object that the mechanism cannot work with."""
     if item.object_class != object_class or item.key_type not in row.key_types:
         raise Pkcs11Error(
@@ -62,7 +62,7 @@ class SignOperation:
         twin._message = self._message.copy()
         return twin
 
-    def resumed(self, item: Item) -> SignOperation:  # noqa: ARG002 - some need it
+    def resumed(self, item: Pkcs11Object) -> SignOperation:  # noqa: ARG002 - some need it
         """The same operation going on by itself from here, with the key it was begun with."""
         return SignOperation.saved(self)
 
@@ -73,7 +73,7 @@ class SignOperation:
 class _DeviceSignature(SignOperation):
     """ECDSA, EdDSA, ML-DSA."""
 
-    def __init__(self, hem: Hem, item: KeyObject, row: Row, mechanism: Mechanism) -> None:
+    def __init__(self, hem: Hem, item: DeviceKey, row: MechanismRow, mechanism: Mechanism) -> None:
         super().__init__(item.kind.type.signature_size or 0, Collector(f"signing with {item.describe()}"))
         self._hem = hem
         self._item = item
@@ -106,7 +106,7 @@ class _MacSignature(SignOperation):
         twin._message, twin._mac = self._message.copy(), None
         return twin
 
-    def resumed(self, item: Item) -> _MacSignature:
+    def resumed(self, item: Pkcs11Object) -> _MacSignature:
         twin = self.saved()
         twin._mac = self._make(item)
         return twin
@@ -117,14 +117,14 @@ class _MacSignature(SignOperation):
             self._mac.close()
 
 
-def signer(hem: Hem, item: Item, mechanism: Mechanism) -> SignOperation:
+def signer(hem: Hem, item: Pkcs11Object, mechanism: Mechanism) -> SignOperation:
     """The operation for ``C_SignInit``. Raises what the key or mechanism rules out."""
-    row = row_of(mechanism.type, CKF.SIGN)
+    row = mechanism_row(mechanism.type, CKF.SIGN)
     if row.scheme in MAC_SCHEMES:
         check_class(item, row, CKO.SECRET_KEY)
         item.require(CKA.SIGN)
         return _MacSignature(Mac(item, row, mechanism))
     check_class(item, row, CKO.PRIVATE_KEY)
     item.require(CKA.SIGN)
-    assert isinstance(item, KeyObject)  # noqa: S101 - private keys are in the device, all of them
+    assert isinstance(item, DeviceKey)  # noqa: S101 - private keys are in the device, all of them
     return _DeviceSignature(hem, item, row, mechanism)

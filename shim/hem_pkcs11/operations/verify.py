@@ -7,10 +7,10 @@ import hmac
 from typing import TYPE_CHECKING, Any
 
 from hem_pkcs11.constants import CKA, CKF, CKO, CKR
-from hem_pkcs11.mechanisms import Row, Scheme, row_of
-from hem_pkcs11.objects.item import Item
-from hem_pkcs11.objects.public_keys import PublicItem, public_item
-from hem_pkcs11.objects.table import KeyObject
+from hem_pkcs11.mechanisms import MechanismRow, Scheme, mechanism_row
+from hem_pkcs11.objects.device_keys import DeviceKey
+from hem_pkcs11.objects.object import Pkcs11Object
+from hem_pkcs11.objects.public_keys import PublicKeyLike, as_public_key
 from hem_pkcs11.operations.collect import Collector
 from hem_pkcs11.operations.mac import MAC_SCHEMES, Mac
 from hem_pkcs11.operations.sign import check_class
@@ -72,7 +72,7 @@ class VerifyOperation:
 class _Ecdsa(VerifyOperation):
     """Hashes as the parts come in: no limit on the message."""
 
-    def __init__(self, item: PublicItem, row: Row) -> None:
+    def __init__(self, item: PublicKeyLike, row: MechanismRow) -> None:
         super().__init__(item.kind.type.signature_size or 0)
         self._public = item.public_key()
         self._hash_name = row.hash
@@ -104,7 +104,7 @@ class _Collected(VerifyOperation):
 class _Whole(_Collected):
     """Pure EdDSA and ML-DSA need the whole message at once."""
 
-    def __init__(self, item: PublicItem, *arguments: object) -> None:
+    def __init__(self, item: PublicKeyLike, *arguments: object) -> None:
         super().__init__(item.kind.type.signature_size or 0, Collector(item.describe(), limit=None))
         self._public = item.public_key()
         self._arguments = arguments
@@ -116,7 +116,7 @@ class _Whole(_Collected):
 class _ByDevice(_Collected):
     """Variants that nobody here computes (Ed25519ph, Ed25519ctx, Ed448 with a context)."""
 
-    def __init__(self, hem: Hem, item: KeyObject, algorithm: str, context: bytes | None) -> None:
+    def __init__(self, hem: Hem, item: DeviceKey, algorithm: str, context: bytes | None) -> None:
         super().__init__(item.kind.type.signature_size or 0, Collector(f"verifying with {item.describe()}"))
         self._hem = hem
         self._kid = item.key.kid
@@ -152,16 +152,16 @@ def _accepts(public: Any, signature: bytes, *arguments: object) -> bool:
     return True
 
 
-def verifier(hem: Hem, item: Item, mechanism: Mechanism) -> VerifyOperation:
+def verifier(hem: Hem, item: Pkcs11Object, mechanism: Mechanism) -> VerifyOperation:
     """The operation for ``C_VerifyInit``."""
-    row = row_of(mechanism.type, CKF.VERIFY)
+    row = mechanism_row(mechanism.type, CKF.VERIFY)
     if row.scheme in MAC_SCHEMES:
         check_class(item, row, CKO.SECRET_KEY)
         item.require(CKA.VERIFY)
         return _MacVerification(Mac(item, row, mechanism))
     check_class(item, row, CKO.PUBLIC_KEY)
     item.require(CKA.VERIFY)
-    public = public_item(item)
+    public = as_public_key(item)
     algorithm, context = device_algorithm(row, mechanism, public.kind.type.name)
     if row.scheme is Scheme.ECDSA:
         return _Ecdsa(public, row)
@@ -169,7 +169,7 @@ def verifier(hem: Hem, item: Item, mechanism: Mechanism) -> VerifyOperation:
         return _Whole(public, context)
     if algorithm in ("Ed25519", "Ed448") and context is None:
         return _Whole(public)
-    if not isinstance(item, KeyObject):
+    if not isinstance(item, DeviceKey):
         raise Pkcs11Error(
             CKR.MECHANISM_PARAM_INVALID, f"{algorithm} is verified by the device, with keys in it only"
         )

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from hem_pkcs11.constants import CKA, CKK, CKO, CKR, name_of
-from hem_pkcs11.keykinds import KINDS, Kind, curve_of
-from hem_pkcs11.mechanisms import Row
+from hem_pkcs11.keykinds import KINDS, KeyKind, curve_of
+from hem_pkcs11.mechanisms import MechanismRow
 from hem_pkcs11.templates.plans import PlannedKey, check_plan, mechanisms_kept
 from hem_pkcs11.templates.rules import Column
 from hem_pkcs11.templates.template import Template, check_template, identifier_of, label_of
@@ -37,7 +37,7 @@ _POSSIBLE: Mapping[Family, frozenset[str]] = {
 _HANDLING = ((CKA.MODIFIABLE, "modify"), (CKA.COPYABLE, "copy"), (CKA.DESTROYABLE, "destroy"))
 
 
-def pair_plan(row: Row, public: Sequence[Attribute], private: Sequence[Attribute]) -> PlannedKey:
+def pair_plan(row: MechanismRow, public: Sequence[Attribute], private: Sequence[Attribute]) -> PlannedKey:
     """Read the two templates of C_GenerateKeyPair for the generation mechanism ``row``.
 
     Raises CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID,
@@ -71,7 +71,7 @@ def pair_plan(row: Row, public: Sequence[Attribute], private: Sequence[Attribute
     return plan
 
 
-def _kind(row: Row, halves: tuple[Template, Template]) -> Kind:
+def _kind(row: MechanismRow, halves: tuple[Template, Template]) -> KeyKind:
     kind = _parameter_set(row, halves) if row.key_types <= _WITH_SETS else _curve(row, halves)
     for half in halves:
         named = half.number(CKA.KEY_TYPE)
@@ -82,7 +82,7 @@ def _kind(row: Row, halves: tuple[Template, Template]) -> Kind:
     return kind
 
 
-def _curve(row: Row, halves: tuple[Template, Template]) -> Kind:
+def _curve(row: MechanismRow, halves: tuple[Template, Template]) -> KeyKind:
     params = _agreed(halves, CKA.EC_PARAMS)
     if params is None:
         raise halves[0].error(CKR.TEMPLATE_INCOMPLETE, CKA.EC_PARAMS, "missing: it names the curve")
@@ -100,7 +100,7 @@ def _curve(row: Row, halves: tuple[Template, Template]) -> Kind:
     return kind
 
 
-def _parameter_set(row: Row, halves: tuple[Template, Template]) -> Kind:
+def _parameter_set(row: MechanismRow, halves: tuple[Template, Template]) -> KeyKind:
     _agreed(halves, CKA.PARAMETER_SET)
     wanted = halves[0].number(CKA.PARAMETER_SET) or halves[1].number(CKA.PARAMETER_SET)
     possible = {kind.parameter_set: kind for kind in KINDS.values() if kind.key_type in row.key_types}
@@ -125,7 +125,7 @@ def _agreed(halves: tuple[Template, Template], kind: int) -> bytes | None:
     return said.pop() if said else None
 
 
-def _usage(halves: tuple[Template, Template], kind: Kind) -> tuple[frozenset[str] | None, set[str]]:
+def _usage(halves: tuple[Template, Template], kind: KeyKind) -> tuple[frozenset[str] | None, set[str]]:
     """What is asked for by name, ``None`` (all the type can do) when no template says a word; and
     what is denied besides."""
     possible = _POSSIBLE[kind.type.family]

@@ -5,44 +5,25 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 from hem_pkcs11.constants import CKA, CKM, CKO, CKR, name_of
-from hem_pkcs11.keykinds import Kind
+from hem_pkcs11.keykinds import KeyKind
 from hem_pkcs11.mechanisms import mechanism_limits, possible_mechanisms
-from hem_pkcs11.objects.table import KeyObject
-from hem_pkcs11.templates.rules import Column
+from hem_pkcs11.objects.device_keys import DeviceKey
+from hem_pkcs11.templates.columns import column_of
 from hem_pkcs11.templates.template import Template, check_result
 from hem_provider.device.description import Limits
 from hem_provider.keytypes import Family, KeyAttributes, KeyType
 
-__all__ = ["COLUMNS", "KeyLike", "PlannedKey", "check_plan", "mechanisms_kept"]
-
-COLUMNS = {
-    CKO.PUBLIC_KEY: Column.PUBLIC,
-    CKO.PRIVATE_KEY: Column.PRIVATE,
-    CKO.SECRET_KEY: Column.SECRET,
-}
-
-
-class KeyLike(Protocol):
-    """What decides a key's usage, of a key in the device or a planned one."""
-
-    @property
-    def type(self) -> KeyType: ...
-    @property
-    def attributes(self) -> KeyAttributes: ...
-    @property
-    def family_mark(self) -> frozenset[str] | None: ...
-    @property
-    def limits(self) -> Limits: ...
+__all__ = ["PlannedKey", "check_plan", "mechanisms_kept"]
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedKey:
     """A key to be made. ``usage``: ``None`` for all its type can do."""
 
-    kind: Kind
+    kind: KeyKind
     label: str
     identifier: bytes
     usage: frozenset[str] | None
@@ -84,8 +65,8 @@ def check_plan(
     """Raise what the rules say where the key, as planned, is not what the template asks for."""
     # It takes the place of a key that is there, for as long as its attributes are read.
     key: Any = plan
-    item = KeyObject(object_class, key, None if plan.token else 0)
-    check_result(template, COLUMNS[object_class], item.attribute, skip=skip)
+    item = DeviceKey(object_class, key, None if plan.token else 0)
+    check_result(template, column_of(item), item.attribute, skip=skip)
 
 
 def mechanisms_kept(template: Template, plan: PlannedKey) -> frozenset[str] | None:

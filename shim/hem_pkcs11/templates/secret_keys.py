@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hem_pkcs11.constants import CKA, CKK, CKM, CKO, CKR, UNAVAILABLE, name_of
-from hem_pkcs11.keykinds import KINDS, Kind
-from hem_pkcs11.mechanisms import MECHANISMS, Row, working_mechanisms
-from hem_pkcs11.objects.secret_keys import AES_SIZES, SECRET_FLAGS, SecretObject
+from hem_pkcs11.keykinds import KINDS, KeyKind
+from hem_pkcs11.mechanisms import MECHANISMS, MechanismRow, working_mechanisms
+from hem_pkcs11.objects.secret_keys import AES_SIZES, SECRET_FLAGS, SessionSecretKey
 from hem_pkcs11.templates.plans import PlannedKey, check_plan, mechanisms_kept
 from hem_pkcs11.templates.rules import Column
 from hem_pkcs11.templates.template import (
@@ -56,9 +56,9 @@ class SecretShape:
 
     def make(
         self, owner: int, value: bytes, *, local: bool = False, generation: int = UNAVAILABLE
-    ) -> SecretObject:
+    ) -> SessionSecretKey:
         """The object with ``value``. Raises what the rules say where it is not as asked."""
-        item = SecretObject(
+        item = SessionSecretKey(
             owner, value, self.key_type, flags=self.flags, label=self.label, identifier=self.identifier,
             sensitive=self.sensitive, extractable=self.extractable, private=self.private, local=local,
             generation=generation, kept=self.kept,
@@ -180,7 +180,7 @@ def _check_class(template: Template) -> None:
         raise template.error(CKR.TEMPLATE_INCONSISTENT, CKA.CLASS, "not a secret key")
 
 
-def device_secret(row: Row, template: Template) -> PlannedKey:
+def device_secret(row: MechanismRow, template: Template) -> PlannedKey:
     """What C_GenerateKey asks the device for, by the generation mechanism ``row``."""
     check_template(template, Column.SECRET)
     _check_class(template)
@@ -211,7 +211,7 @@ def device_secret(row: Row, template: Template) -> PlannedKey:
     return plan
 
 
-def _kind(row: Row, template: Template) -> Kind:
+def _kind(row: MechanismRow, template: Template) -> KeyKind:
     (key_type,) = row.key_types
     named = template.number(CKA.KEY_TYPE)
     if named not in (None, key_type):

@@ -8,60 +8,29 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKA, CKC, CKM, CKO, CKR
 from hem_pkcs11.templates.rules import RULES, Column, How
 from hem_pkcs11.templates.template import Template, check_template
-from hem_pkcs11.values import pack_bool, pack_ulong
 
 if TYPE_CHECKING:
     from cryptography.x509 import Certificate
 
-__all__ = ["COLUMNS_STORED", "DERIVED", "STORED_DEFAULTS", "stored_values"]
+__all__ = ["stored_values"]
 
-COLUMNS_STORED = {CKO.DATA: Column.DATA, CKO.CERTIFICATE: Column.CERTIFICATE}
+_COLUMNS = {CKO.DATA: Column.DATA, CKO.CERTIFICATE: Column.CERTIFICATE}
 #: CKA_CERTIFICATE_CATEGORY and CKA_JAVA_MIDP_SECURITY_DOMAIN both have 0 to 3.
 _MOST = 3
-#: Read from the certificate when the template does not say them.
-DERIVED = (CKA.SUBJECT, CKA.ISSUER, CKA.SERIAL_NUMBER, CKA.PUBLIC_KEY_INFO, CKA.CHECK_VALUE)
 _HASHES: Mapping[int, str] = {
     CKM.SHA_1: "sha1", CKM.SHA224: "sha224", CKM.SHA256: "sha256", CKM.SHA384: "sha384", CKM.SHA512: "sha512",
     CKM.SHA3_224: "sha3_224", CKM.SHA3_256: "sha3_256", CKM.SHA3_384: "sha3_384", CKM.SHA3_512: "sha3_512",
 }  # fmt: skip
 
-_COMMON: Mapping[int, bytes] = {
-    CKA.LABEL: b"",
-    CKA.MODIFIABLE: pack_bool(True),
-    CKA.COPYABLE: pack_bool(True),
-    CKA.DESTROYABLE: pack_bool(True),
-}
-#: Attributes that the template does not name.
-STORED_DEFAULTS: Mapping[CKO, Mapping[int, bytes]] = MappingProxyType(
-    {
-        CKO.DATA: {**_COMMON, CKA.APPLICATION: b"", CKA.OBJECT_ID: b"", CKA.VALUE: b""},
-        CKO.CERTIFICATE: {
-            **_COMMON,
-            CKA.CERTIFICATE_TYPE: pack_ulong(CKC.X_509),
-            CKA.TRUSTED: pack_bool(False),
-            CKA.CERTIFICATE_CATEGORY: pack_ulong(0),
-            CKA.JAVA_MIDP_SECURITY_DOMAIN: pack_ulong(0),
-            CKA.START_DATE: b"",
-            CKA.END_DATE: b"",
-            CKA.URL: b"",
-            CKA.NAME_HASH_ALGORITHM: pack_ulong(CKM.SHA_1),
-            CKA.HASH_OF_SUBJECT_PUBLIC_KEY: b"",
-            CKA.HASH_OF_ISSUER_PUBLIC_KEY: b"",
-            CKA.ID: b"",
-        },
-    }
-)
-
 
 def stored_values(template: Template, object_class: CKO) -> dict[int, bytes]:
     """The attributes of what a template for C_CreateObject describes; defaults are not among them."""
-    column = COLUMNS_STORED[object_class]
+    column = _COLUMNS[object_class]
     check_template(template, column)
     rules = RULES[column]
     elsewhere = (CKA.TOKEN, CKA.PRIVATE)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from hem_pkcs11.constants import CKO
-from hem_pkcs11.objects.item import Item
-from hem_pkcs11.objects.table import KeyObject
-from hem_pkcs11.templates.plans import COLUMNS
+from hem_pkcs11.objects.device_keys import DeviceKey
+from hem_pkcs11.objects.object import Pkcs11Object
 from hem_pkcs11.templates.rules import Column
 
 __all__ = ["column_of"]
 
+_IN_DEVICE = {
+    CKO.PUBLIC_KEY: Column.PUBLIC,
+    CKO.PRIVATE_KEY: Column.PRIVATE,
+    CKO.SECRET_KEY: Column.SECRET,
+}
 _ELSEWHERE = {
     CKO.PUBLIC_KEY: Column.SESSION_PUBLIC,
     CKO.SECRET_KEY: Column.SESSION_SECRET,
@@ -20,6 +24,6 @@ _ELSEWHERE = {
 }
 
 
-def column_of(item: Item) -> Column:
+def column_of(item: Pkcs11Object) -> Column:
     """The column of the table of attributes."""
-    return (COLUMNS if isinstance(item, KeyObject) else _ELSEWHERE)[item.object_class]
+    return (_IN_DEVICE if isinstance(item, DeviceKey) else _ELSEWHERE)[item.object_class]

@@ -9,7 +9,7 @@ from hem_pkcs11.constants import CKA, CKK, CKM, CKO, CKR, name_of
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import Attribute, pack_bool, pack_ulong
 
-__all__ = ["COSTLY", "Item", "unknown_attribute"]
+__all__ = ["COSTLY", "Pkcs11Object", "unknown_attribute"]
 
 #: Attributes that may need a device call: searches ask them last.
 COSTLY = frozenset({CKA.PUBLIC_KEY_INFO, CKA.EC_POINT, CKA.VALUE, CKA.CHECK_VALUE})
@@ -20,7 +20,7 @@ def unknown_attribute() -> Pkcs11Error:
     return Pkcs11Error(CKR.ATTRIBUTE_TYPE_INVALID)
 
 
-class Item(ABC):
+class Pkcs11Object(ABC):
     """An object. ``handle`` is 0 until a table takes it in; ``owner``: the session whose end
     destroys it, ``None`` for an object of the token."""
 
@@ -105,7 +105,7 @@ class Item(ABC):
                 f"{self.describe()} is kept to other mechanisms than {name_of(CKM, mechanism)}",
             )
 
-    def held(self) -> Item:
+    def held(self) -> Pkcs11Object:
         """The same object for an operation that may outlive it: whoever holds it closes it.
 
         Raises CKR_KEY_HANDLE_INVALID when the object is gone.

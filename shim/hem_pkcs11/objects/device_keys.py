@@ -1,36 +1,94 @@
-"""Attributes of keys in the device: one table per object class, each value true for this device.
+"""Keys of the device as objects, and their attributes: one table per object class, each value true
+for this device.
 
-A row computes its value from the device's record of the key. Rows that need the public key may
+A table's reader makes a value of the device's record of the key. Those that need the public key may
 cost one device call the first time.
 """
 
 from __future__ import annotations
 
+import fnmatch
+import functools
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hem_pkcs11.constants import CKA, CKK, CKO, CKR, UNAVAILABLE
 from hem_pkcs11.encodings import public_key_info, public_point
-from hem_pkcs11.mechanisms import allowed_mechanisms
-from hem_pkcs11.objects.item import unknown_attribute
+from hem_pkcs11.keykinds import KINDS
+from hem_pkcs11.mechanisms import allowed_mechanisms, possible_mechanisms
+from hem_pkcs11.objects.object import Pkcs11Object, unknown_attribute
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import pack_bool, pack_ulong, pack_ulongs
 from hem_provider.keytypes import Family
 
 if TYPE_CHECKING:
-    from hem_pkcs11.objects.table import KeyObject
+    from hem_provider.device.key import Key
 
-__all__ = ["key_attribute", "key_attribute_types"]
+__all__ = ["DeviceKey", "key_attribute_types", "kid_of_info", "shown"]
 
-Row = Callable[["KeyObject"], bytes]
+AttributeReader = Callable[["DeviceKey"], bytes]
 
 
-def key_attribute(item: KeyObject, kind: int) -> bytes:
-    """The value of attribute ``kind``; raises as ``Item.attribute`` does."""
-    row = _TABLES[item.object_class].get(kind)
-    if row is None or (kind in _ONLY and item.key_type not in _ONLY[CKA(kind)]):
-        raise unknown_attribute()
-    return row(item)
+class DeviceKey(Pkcs11Object):
+    """A secret key, or one half of a key pair, in the device."""
+
+    def __init__(self, object_class: CKO, key: Key, owner: int | None = None) -> None:
+        super().__init__(object_class, owner)
+        self.key: Key = key
+        self.kind = KINDS[key.type.name]
+
+    @property
+    def private(self) -> bool:
+        return self.object_class != CKO.PUBLIC_KEY
+
+    @property
+    def key_type(self) -> CKK:
+        return self.kind.key_type
+
+    def own_attribute(self, kind: int) -> bytes:
+        reader = _TABLES[self.object_class].get(kind)
+        if reader is None or (kind in _ONLY and self.key_type not in _ONLY[CKA(kind)]):
+            raise unknown_attribute()
+        return reader(self)
+
+    def attribute_types(self) -> Sequence[int]:
+        return key_attribute_types(self.object_class)
+
+    def describe(self) -> str:
+        return f"key {self.key.label!r} (KID {self.key.kid})"
+
+    def forbids(self, mechanism: int) -> bool:
+        if not self.key.limits.mechanisms:
+            return False
+        possible = possible_mechanisms(self.key_type, self.key)  # others are refused for what they are
+        return mechanism in possible and mechanism not in allowed_mechanisms(self.key_type, self.key)
+
+    def public_key(self) -> Any:
+        """The native public key of either half."""
+        return self.key.public_key()
+
+
+def shown(key: Key, filters: tuple[str, ...], *, hidden: bool) -> bool:
+    """Whether the module shows ``key`` at all: of a type it knows, not hidden, and let through by
+    the configured label patterns (``key_filter``)."""
+    if key.attributes.key_type is None or (key.hidden and not hidden):
+        return False
+    return not filters or any(fnmatch.fnmatchcase(key.label, each) for each in filters)
+
+
+@functools.lru_cache(maxsize=1024)
+def kid_of_info(public_key_info: bytes) -> str | None:
+    """The KID of a public key (SubjectPublicKeyInfo), which is made of it (device API §11.2); ``None``
+    for a kind of key that no device has."""
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import load_der_public_key
+
+    from hem_provider.publickeys import device_form, kid_of
+
+    try:
+        return kid_of(device_form(load_der_public_key(public_key_info)))
+    except (ValueError, AttributeError, UnsupportedAlgorithm):
+        return None
 
 
 def key_attribute_types(object_class: CKO) -> Sequence[int]:
@@ -38,89 +96,89 @@ def key_attribute_types(object_class: CKO) -> Sequence[int]:
     return (CKA.CLASS, CKA.TOKEN, CKA.PRIVATE, *_TABLES[object_class])
 
 
-def _bool(value: bool) -> Row:
+def _bool(value: bool) -> AttributeReader:
     packed = pack_bool(value)
     return lambda _: packed
 
 
-def _flag(predicate: Callable[[KeyObject], bool], verb: str = "") -> Row:
+def _flag(predicate: Callable[[DeviceKey], bool], verb: str = "") -> AttributeReader:
     """``verb``: what the key's maker may have denied it (`Limits`)."""
     return lambda item: pack_bool(predicate(item) and not (verb and verb in item.key.limits.denied))
 
 
-def _always(_: KeyObject) -> bool:
+def _always(_: DeviceKey) -> bool:
     return True
 
 
-def _empty(_: KeyObject) -> bytes:
+def _empty(_: DeviceKey) -> bytes:
     return b""
 
 
-def _sensitive(_: KeyObject) -> bytes:
+def _sensitive(_: DeviceKey) -> bytes:
     raise Pkcs11Error(CKR.ATTRIBUTE_SENSITIVE)
 
 
-def _identifier(item: KeyObject) -> bytes:
+def _identifier(item: DeviceKey) -> bytes:
     own = item.key.application_id
     return own if own is not None else bytes.fromhex(item.key.kid)
 
 
-def _ec_point(item: KeyObject) -> bytes:
+def _ec_point(item: DeviceKey) -> bytes:
     if item.key_type == CKK.EC:
         return public_point(item.public_key())
     return public_point(item.key.public_bytes())
 
 
-def _public_value(item: KeyObject) -> bytes:
+def _public_value(item: DeviceKey) -> bytes:
     if item.key_type not in _PQC_KEYS:
         raise unknown_attribute()
     return item.key.public_bytes()
 
 
-def _public_key_info(item: KeyObject) -> bytes:
+def _public_key_info(item: DeviceKey) -> bytes:
     return public_key_info(item.public_key())
 
 
-def _ec_params(item: KeyObject) -> bytes:
+def _ec_params(item: DeviceKey) -> bytes:
     return item.kind.ec_params or b""
 
 
-def _parameter_set(item: KeyObject) -> bytes:
+def _parameter_set(item: DeviceKey) -> bytes:
     return pack_ulong(item.kind.parameter_set or 0)
 
 
-def _value_length(item: KeyObject) -> bytes:
+def _value_length(item: DeviceKey) -> bytes:
     return pack_ulong(item.kind.type.secret_size or item.kind.type.bits // 8)
 
 
-def _generation(item: KeyObject) -> bytes:
+def _generation(item: DeviceKey) -> bytes:
     return pack_ulong(item.kind.generation if item.key.attributes.attested else UNAVAILABLE)
 
 
-def _allowed(item: KeyObject) -> bytes:
+def _allowed(item: DeviceKey) -> bytes:
     return pack_ulongs(allowed_mechanisms(item.key_type, item.key))
 
 
-def _signs(item: KeyObject) -> bool:
+def _signs(item: DeviceKey) -> bool:
     return item.key.attributes.exdsa or item.kind.type.family is Family.MLDSA
 
 
-def _derives(item: KeyObject) -> bool:
+def _derives(item: DeviceKey) -> bool:
     return item.object_class == CKO.PRIVATE_KEY and item.key.attributes.ecdh
 
 
-def _encapsulates(item: KeyObject) -> bool:
+def _encapsulates(item: DeviceKey) -> bool:
     return item.kind.type.family is Family.MLKEM
 
 
-def _made_inside(item: KeyObject) -> bool:
+def _made_inside(item: DeviceKey) -> bool:
     return item.key.attributes.attested
 
 
-def _uses(verb: str, *families: str) -> Row:
+def _uses(verb: str, *families: str) -> AttributeReader:
     """Whether an AES key is kept to one of the mode families, or to none; HMAC keys make MACs."""
 
-    def permitted(item: KeyObject) -> bool:
+    def permitted(item: DeviceKey) -> bool:
         if item.kind.type.family is Family.HMAC:
             return families == ("mac",)
         kept = item.key.family_mark
@@ -129,7 +187,7 @@ def _uses(verb: str, *families: str) -> Row:
     return _flag(permitted, verb)
 
 
-_COMMON: Mapping[int, Row] = {
+_COMMON: Mapping[int, AttributeReader] = {
     CKA.MODIFIABLE: _flag(_always, "modify"),
     # A session pair may become one of the token; there is never a second one.
     CKA.COPYABLE: _flag(lambda item: item.owner is not None, "copy"),
@@ -147,14 +205,14 @@ _COMMON: Mapping[int, Row] = {
 }
 #: Both halves of a pair. Hosts read the point and the info from the private half where it has
 #: them and save a search for the public one.
-_PAIR: Mapping[int, Row] = {
+_PAIR: Mapping[int, AttributeReader] = {
     CKA.SUBJECT: _empty,
     CKA.EC_PARAMS: _ec_params,
     CKA.EC_POINT: _ec_point,
     CKA.PARAMETER_SET: _parameter_set,
     CKA.PUBLIC_KEY_INFO: _public_key_info,
 }
-_PUBLIC: Mapping[int, Row] = {
+_PUBLIC: Mapping[int, AttributeReader] = {
     **_COMMON,
     **_PAIR,
     CKA.VERIFY: _flag(_signs, "verify"),
@@ -166,7 +224,7 @@ _PUBLIC: Mapping[int, Row] = {
     CKA.VALUE: _public_value,
 }
 #: Nobody gets the secret of what is in the device.
-_SECRECY: Mapping[int, Row] = {
+_SECRECY: Mapping[int, AttributeReader] = {
     CKA.SENSITIVE: _bool(True),
     CKA.ALWAYS_SENSITIVE: _flag(_made_inside),
     CKA.EXTRACTABLE: _bool(False),
@@ -174,7 +232,7 @@ _SECRECY: Mapping[int, Row] = {
     CKA.WRAP_WITH_TRUSTED: _bool(False),
     CKA.VALUE: _sensitive,
 }
-_PRIVATE: Mapping[int, Row] = {
+_PRIVATE: Mapping[int, AttributeReader] = {
     **_COMMON,
     **_PAIR,
     **_SECRECY,
@@ -185,7 +243,7 @@ _PRIVATE: Mapping[int, Row] = {
     CKA.DECAPSULATE: _flag(_encapsulates, "decapsulate"),
     CKA.ALWAYS_AUTHENTICATE: _bool(False),
 }
-_SECRET: Mapping[int, Row] = {
+_SECRET: Mapping[int, AttributeReader] = {
     **_COMMON,
     **_SECRECY,
     CKA.ENCRYPT: _uses("encrypt", "aead", "cipher"),
@@ -197,7 +255,7 @@ _SECRET: Mapping[int, Row] = {
     CKA.VALUE_LEN: _value_length,
     CKA.TRUSTED: _bool(False),
 }
-_TABLES: Mapping[CKO, Mapping[int, Row]] = {
+_TABLES: Mapping[CKO, Mapping[int, AttributeReader]] = {
     CKO.PUBLIC_KEY: _PUBLIC,
     CKO.PRIVATE_KEY: _PRIVATE,
     CKO.SECRET_KEY: _SECRET,
