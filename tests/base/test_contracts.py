@@ -1,0 +1,162 @@
+"""Each contract of ``pyproject.toml`` would see the import that it forbids: tried on a copy of the source."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+
+CLIENT = "Layers, from the command line down to the base"
+MODULE = "Layers of the PKCS#11 module, from C memory down to the numbers of the standard"
+COMMAND = "Only the command line knows the PKCS#11 module"
+APART = "The emulator shares no code with the client"
+STARTS = "Only the command line and the benchmarks start the emulator"
+REQUESTS = "Only the device layer and the measuring make requests"
+ADAPTERS = "Adapters do not know each other"
+
+#: The contract, the file that is added to or made, and what it imports there.
+FORBIDDEN = [
+    (CLIENT, "hem_provider/rest/answers.py", "hem_provider.device.login"),
+    (CLIENT, "hem_provider/device/login.py", "hem_provider.keys.public"),
+    (CLIENT, "hem_provider/keys/public.py", "hem_provider.symmetric"),
+    (CLIENT, "hem_provider/adapters/nacl/__init__.py", "hem_provider.cli.steps"),
+    (CLIENT, "hem_provider/files.py", "hem_provider.config"),
+    (CLIENT, "hem_provider/newcomer.py", "hem_provider.errors"),
+    (CLIENT, "hem_provider/newcomers/__init__.py", "hem_provider.errors"),
+    (MODULE, "shim/hem_pkcs11/slots.py", "hem_pkcs11.sessions"),
+    (MODULE, "shim/hem_pkcs11/sessions.py", "hem_pkcs11.module"),
+    (MODULE, "shim/hem_pkcs11/objects/object.py", "hem_pkcs11.templates.rules"),
+    (MODULE, "shim/hem_pkcs11/templates/rules.py", "hem_pkcs11.operations"),
+    (MODULE, "shim/hem_pkcs11/operations/sign.py", "hem_pkcs11.functions.signatures"),
+    (MODULE, "shim/hem_pkcs11/module.py", "hem_pkcs11.bridge.memory"),
+    (MODULE, "shim/hem_pkcs11/newcomer.py", "hem_pkcs11.constants"),
+    (COMMAND, "hem_provider/device/login.py", "hem_pkcs11.names"),
+    (COMMAND, "hem_provider/measuring/__init__.py", "hem_pkcs11.names"),
+    (APART, "hem_provider/emulator/audit.py", "hem_provider.secret"),
+    (APART, "hem_provider/emulator/audit.py", "hem_provider.keytypes"),
+    (STARTS, "hem_provider/keys/public.py", "hem_provider.emulator.audit"),
+    (STARTS, "shim/hem_pkcs11/library.py", "hem_provider.emulator.audit"),
+    (REQUESTS, "hem_provider/keys/public.py", "hem_provider.rest.answers"),
+    (REQUESTS, "hem_provider/symmetric/__init__.py", "hem_provider.rest.answers"),
+    (REQUESTS, "hem_provider/adapters/nacl/__init__.py", "hem_provider.rest.answers"),
+    (REQUESTS, "hem_provider/cli/main.py", "hem_provider.rest.answers"),
+    (REQUESTS, "shim/hem_pkcs11/slots.py", "hem_provider.rest.answers"),
+    (ADAPTERS, "hem_provider/adapters/nacl/__init__.py", "hem_provider.adapters.keyring"),
+]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source and the contracts, and nothing else."""
+    place = tmp_path_factory.mktemp("copy")
+    for package in ("hem_provider", "shim/hem_pkcs11"):
+        shutil.copytree(ROOT / package, place / package, ignore=shutil.ignore_patterns("__pycache__", "*.so"))
+    shutil.copy(ROOT / "pyproject.toml", place)
+    return place
+
+
+def broken(copy: Path) -> list[str]:
+    """The names of the contracts that do not hold."""
+    command = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    paths = os.pathsep.join(map(str, (copy, copy / "shim")))
+    run = subprocess.run(
+        [sys.executable, "-c", command, "--no-cache"],
+        cwd=copy,
+        env=os.environ | {"PYTHONPATH": paths, "NO_COLOR": "1", "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    verdicts = dict(re.findall(r"^(.+?) (KEPT|BROKEN)\b", run.stdout, re.MULTILINE))
+    assert set(verdicts) == {each["name"] for each in CONTRACTS}, run.stdout + run.stderr
+    assert (run.returncode == 0) == ("BROKEN" not in verdicts.values())
+    return [name for name, verdict in verdicts.items() if verdict == "BROKEN"]
+
+
+@pytest.fixture
+def added(copy: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """The copy with one import more."""
+    _, name, imported = request.param
+    path = copy / name
+    before = path.read_text() if path.exists() else None
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(f"{before or ''}\nimport {imported}  # forbidden\n")
+    yield copy
+    if before is not None:
+        path.write_text(before)
+    elif path.name == "__init__.py":
+        shutil.rmtree(path.parent)
+    else:
+        path.unlink()
+
+
+def test_the_source_as_it_is_keeps_every_contract(copy: Path) -> None:
+    assert broken(copy) == []
+
+
+def test_every_contract_is_tried() -> None:
+    assert {contract for contract, _, _ in FORBIDDEN} == {each["name"] for each in CONTRACTS}
+
+
+@pytest.mark.parametrize(
+    ("added", "contract"),
+    [(each, each[0]) for each in FORBIDDEN],
+    ids=[f"{name}-{imported}" for _, name, imported in FORBIDDEN],
+    indirect=["added"],
+)
+def test_a_forbidden_import_breaks_its_contract_and_no_other(added: Path, contract: str) -> None:
+    assert broken(added) == [contract]
+
+
+#: What reaches into C memory: no module imports it, since the library hands it to the bridge.
+C_MEMORY = frozenset({"_cffi_backend", "_hem_pkcs11", "cffi", "ctypes"})
+
+
+def touches_memory(source: str) -> bool:
+    """Whether a module has the library's ``ffi`` under any name of ours, or other ways into C memory."""
+    for node in ast.walk(ast.parse(source)):
+        names: Iterable[str] = ()
+        match node:
+            case ast.Import():
+                names = (each.name.split(".")[0] for each in node.names)
+            case ast.ImportFrom():
+                names = ((node.module or "").split(".")[0],)
+            case ast.Name(id=name) | ast.Attribute(attr=name) | ast.arg(arg=name):
+                if name.strip("_") == "ffi":
+                    return True
+        if not C_MEMORY.isdisjoint(names):
+            return True
+    return False
+
+
+def test_the_bridge_alone_touches_c_memory() -> None:
+    shim = ROOT / "shim" / "hem_pkcs11"
+    found = {
+        path.relative_to(shim).parts[0] for path in shim.rglob("*.py") if touches_memory(path.read_text())
+    }
+    assert found == {"bridge"}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import ctypes",
+        "from _hem_pkcs11 import ffi as memory",
+        "def read(ffi): ...",
+        "self._ffi.buffer(address, 8)",
+        "import cffi.api",
+    ],
+)
+def test_another_way_into_c_memory_would_be_seen(line: str) -> None:
+    assert touches_memory(line)
