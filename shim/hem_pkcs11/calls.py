@@ -78,6 +78,7 @@ class Call:
 
     @property
     def session(self) -> bool:
+        """Whether the first argument is a session's handle."""
         return bool(self.kinds) and self.kinds[0] is ArgumentKind.SESSION
 
 

@@ -73,18 +73,23 @@ class Log:
         self._descriptor = 2
 
     def enabled(self, level: Level) -> bool:
+        """Whether lines of ``level`` are written."""
         return level <= self.level
 
     def error(self, text: str) -> None:
+        """Why a call failed."""
         self.write(Level.ERROR, text)
 
     def warning(self, text: str) -> None:
+        """What goes on, but not as somebody wants it."""
         self.write(Level.WARNING, text)
 
     def info(self, text: str) -> None:
+        """What happened."""
         self.write(Level.INFO, text)
 
     def debug(self, text: str) -> None:
+        """Every call; shapes and names only."""
         self.write(Level.DEBUG, text)
 
     def write(self, level: Level, text: str) -> None:

@@ -25,6 +25,7 @@ __all__ = [
     "MechanismRow",
     "Scheme",
     "allowed_mechanisms",
+    "invalid_parameter",
     "limit_word",
     "mechanism_limits",
     "mechanism_row",
@@ -77,6 +78,7 @@ class MechanismRow:
 
     @property
     def info(self) -> MechanismInfo:
+        """What C_GetMechanismInfo says."""
         return MechanismInfo(self.min_size, self.max_size, int(self.flags))
 
 
@@ -84,13 +86,20 @@ class KeyLike(Protocol):
     """What decides a key's usage, of a key in the device or a planned one."""
 
     @property
-    def type(self) -> KeyType: ...
+    def type(self) -> KeyType:
+        """The device's type."""
+
     @property
-    def attributes(self) -> KeyAttributes: ...
+    def attributes(self) -> KeyAttributes:
+        """What the device's listing says of it."""
+
     @property
-    def family_mark(self) -> frozenset[str] | None: ...
+    def family_mark(self) -> frozenset[str] | None:
+        """The mode families that an AES key is kept to; ``None`` for a key that others made."""
+
     @property
-    def limits(self) -> Limits: ...
+    def limits(self) -> Limits:
+        """What its maker denied it."""
 
 
 _SIGN = CKF.SIGN | CKF.VERIFY
@@ -206,6 +215,11 @@ def no_parameter(row: MechanismRow, mechanism: Mechanism) -> None:
     """Raise CKR_MECHANISM_PARAM_INVALID when there is a parameter."""
     if mechanism.parameter is not None:
         raise Pkcs11Error(CKR.MECHANISM_PARAM_INVALID, f"CKM_{row.type.name} takes no parameter")
+
+
+def invalid_parameter(row: MechanismRow, what: str) -> Pkcs11Error:
+    """CKR_MECHANISM_PARAM_INVALID, saying ``what`` the parameter is."""
+    return Pkcs11Error(CKR.MECHANISM_PARAM_INVALID, f"CKM_{row.type.name}: the parameter is {what}")
 
 
 def working_mechanisms(key_type: CKK) -> tuple[CKM, ...]:

@@ -13,15 +13,17 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKA
-from hem_pkcs11.objects.device_keys import DeviceKey
+from hem_pkcs11.log import log
+from hem_pkcs11.objects.device_keys import DeviceKey, kid_of_info
 from hem_pkcs11.values import Attribute
+from hem_provider.errors import HemError
 
 if TYPE_CHECKING:
     from hem_pkcs11.objects.object import Pkcs11Object
     from hem_pkcs11.slots import Slot
     from hem_provider.device.key import Key
 
-__all__ = ["named_keys"]
+__all__ = ["look_for_key", "named_keys"]
 
 _KID = 16
 #: More keys than this of one label are not confirmed one by one.
@@ -47,6 +49,22 @@ def named_keys(slot: Slot, template: Sequence[Attribute], *, logged_in: bool) ->
         if found and set(names) == {CKA.LABEL} and not _confirmed(slot, found):
             found = []
         return [each for each in found if logged_in or not each.private] if found else None
+
+
+def look_for_key(slot: Slot, public_key_info: bytes) -> None:
+    """Get to know the key in the device with that public key (SubjectPublicKeyInfo), if there is one:
+    from what was listed before, else by a listing. A device that does not answer is no error: the key is
+    met later."""
+    if slot.objects.key_id(public_key_info) is not None:
+        return
+    try:
+        kid = kid_of_info(public_key_info)
+        known = list(filter(slot.shows, slot.hem.keys.remembered(kid=kid) if kid else ()))
+        slot.objects.update(known, complete=False)
+        if kid and not known:
+            slot.refresh_objects(after_miss=True)
+    except HemError as error:
+        log.info(f"{slot.name}: the key of a certificate was not looked for: {error}")
 
 
 def _in_table(slot: Slot, template: Sequence[Attribute]) -> list[Pkcs11Object]:

@@ -79,6 +79,7 @@ class Session:
 
     @property
     def writable(self) -> bool:
+        """Whether it was opened with CKF_RW_SESSION."""
         return bool(self.flags & CKF.RW_SESSION)
 
     @property
@@ -88,6 +89,7 @@ class Session:
 
     @property
     def state(self) -> CKS:
+        """CKS_*: who is logged in, and whether it is a read/write session (5.6)."""
         user = self.slot.login.user
         if user == CKU.SO:
             return CKS.RW_SO_FUNCTIONS
@@ -179,6 +181,7 @@ class Session:
             operation.end_message()
 
     def end_all(self) -> None:
+        """Drop every operation."""
         for place in list(self._operations):
             self.end(place)
 
@@ -203,6 +206,7 @@ class SessionTable:
         self._sessions: dict[int, Session] = {}
 
     def open(self, slot: Slot, flags: int) -> Session:
+        """A new session; ``flags`` are CKF_SERIAL_SESSION and CKF_RW_SESSION."""
         with self._lock:
             session = Session(next(self._numbers), self, slot, flags)
             self._sessions[session.handle] = session
@@ -216,6 +220,7 @@ class SessionTable:
         return session
 
     def of(self, slot: Slot) -> list[Session]:
+        """The open sessions of a slot."""
         with self._lock:
             return [each for each in self._sessions.values() if each.slot is slot]
 
@@ -225,5 +230,6 @@ class SessionTable:
             session.shut()
 
     def remove(self, session: Session) -> None:
+        """Forget a session."""
         with self._lock:
             self._sessions.pop(session.handle, None)

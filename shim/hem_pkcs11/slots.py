@@ -14,7 +14,7 @@ from hem_pkcs11.entropy import DeviceEntropy
 from hem_pkcs11.expiry import Expiry
 from hem_pkcs11.log import log
 from hem_pkcs11.login import MAX_PIN, Login
-from hem_pkcs11.objects.device_keys import kid_of_info, shown
+from hem_pkcs11.objects.device_keys import shown
 from hem_pkcs11.objects.profiles import fixed_objects
 from hem_pkcs11.objects.stored_files import Store, store_directory
 from hem_pkcs11.objects.table import ObjectTable
@@ -23,7 +23,6 @@ from hem_pkcs11.presence import Presence
 from hem_pkcs11.values import SlotInfo, TokenInfo
 from hem_provider.config import Config, DeviceConfig
 from hem_provider.errors import (
-    HemError,
     HemLoginRequired,
 )
 from hem_provider.threads import threads_allowed
@@ -122,12 +121,14 @@ class Slot:
         return self._store_directory / _serial(identity.eid)
 
     def info(self) -> SlotInfo:
+        """What C_GetSlotInfo says; asks the device whether it is there."""
         flags = CKF.REMOVABLE_DEVICE | CKF.HW_SLOT
         if self.presence.present():
             flags |= CKF.TOKEN_PRESENT
         return SlotInfo(f"{self.name} at {self.config.url}", MANUFACTURER, int(flags))
 
     def token_info(self, sessions: int, rw_sessions: int) -> TokenInfo:
+        """What C_GetTokenInfo says. Raises CKR_TOKEN_NOT_PRESENT."""
         self.presence.require()
         emulated = self.hem.is_emulator
         identity = self.hem.identity
@@ -196,21 +197,6 @@ class Slot:
             self.objects.update(filter(self.shows, keys), complete=user)
             self._listed, self._listed_by_user = time.monotonic(), user
             return True
-
-    def look_for_key(self, public_key_info: bytes) -> None:
-        """Get to know the key in the device with that public key, if there is one: from what was
-        listed before, else by a listing. A device that does not answer is no error: the key is
-        met later."""
-        if self.objects.key_id(public_key_info) is not None:
-            return
-        try:
-            kid = kid_of_info(public_key_info)
-            known = list(filter(self.shows, self.hem.keys.remembered(kid=kid) if kid else ()))
-            self.objects.update(known, complete=False)
-            if kid and not known:
-                self.refresh_objects(after_miss=True)
-        except HemError as error:
-            log.info(f"{self.name}: the key of a certificate was not looked for: {error}")
 
     # --- login ------------------------------------------------------------------------------
 

@@ -66,35 +66,20 @@ def aes_cmac(item: Pkcs11Object, message: bytes) -> bytes:
 
 def aes_wrap(item: Pkcs11Object, data: bytes, *, padded: bool) -> bytes:
     """RFC 3394, or RFC 5649 when ``padded``."""
-    wrap: Any
-    key: Any
-    if isinstance(item, SessionSecretKey):
-        from cryptography.hazmat.primitives import keywrap
-
-        wrap = keywrap.aes_key_wrap_with_padding if padded else keywrap.aes_key_wrap
-        key = item.value
-    else:
-        from hem_provider import symmetric
-
-        wrap, key = (
-            (symmetric.aes_key_wrap_with_padding if padded else symmetric.aes_key_wrap),
-            key_argument(item),
-        )
-    return bytes(wrap(key, data))
+    return _key_wrap("aes_key_wrap", item, data, padded=padded)
 
 
 def aes_unwrap(item: Pkcs11Object, wrapped: bytes, *, padded: bool) -> bytes:
     """The inverse. Raises ``InvalidUnwrap`` of ``cryptography.hazmat.primitives.keywrap``."""
-    unwrap: Any
-    key: Any
+    return _key_wrap("aes_key_unwrap", item, wrapped, padded=padded)
+
+
+def _key_wrap(name: str, item: Pkcs11Object, data: bytes, *, padded: bool) -> bytes:
+    name = f"{name}_with_padding" if padded else name
     if isinstance(item, SessionSecretKey):
         from cryptography.hazmat.primitives import keywrap
 
-        unwrap = keywrap.aes_key_unwrap_with_padding if padded else keywrap.aes_key_unwrap
-        key = item.value
-    else:
-        from hem_provider import symmetric
+        return bytes(getattr(keywrap, name)(item.value, data))
+    from hem_provider import symmetric
 
-        unwrap = symmetric.aes_key_unwrap_with_padding if padded else symmetric.aes_key_unwrap
-        key = key_argument(item)
-    return bytes(unwrap(key, wrapped))
+    return bytes(getattr(symmetric, name)(key_argument(item), data))

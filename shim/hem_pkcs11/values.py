@@ -1,4 +1,4 @@
-"""What crosses the border to C, as Python values."""
+"""What crosses the border to C, as Python values: a class for each structure, as alike as those are."""
 
 from __future__ import annotations
 
@@ -83,6 +83,7 @@ class GcmMessageParameters:
     tag_bits: int
 
     def with_iv(self, iv: bytes) -> GcmMessageParameters:
+        """The same with ``iv``, of the length that the caller's buffer has."""
         return replace(self, iv=iv)
 
     def with_tag(self, tag: bytes) -> GcmMessageParameters:

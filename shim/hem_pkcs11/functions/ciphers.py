@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKR
 from hem_pkcs11.operations import Place
-from hem_pkcs11.operations.cipher import CipherOperation, cipher
+from hem_pkcs11.operations.cipher import cipher
+from hem_pkcs11.operations.modes import CipherOperation
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import Buffer, Mechanism
 
@@ -28,13 +29,9 @@ __all__ = [
 Result = bytes | int
 
 
-def _initializer(place: Place, *, encrypting: bool) -> Callable[[Session, Mechanism | None, int], None]:
-    def init(session: Session, mechanism: Mechanism | None, handle: int) -> None:
-        """Begin; no mechanism ends what runs."""
-        if mechanism is None:
-            session.end(place)
-            return
-        session.require_idle(place)
+def _initializer(place: Place, *, encrypting: bool) -> Callable[[Session, Mechanism, int], None]:
+    def init(session: Session, mechanism: Mechanism, handle: int) -> None:
+        """Begin."""
         item = session.object(handle, CKR.KEY_HANDLE_INVALID)
         session.begin(place, cipher(item, mechanism, encrypting=encrypting), private=item.private)
 
@@ -43,6 +40,12 @@ def _initializer(place: Place, *, encrypting: bool) -> Callable[[Session, Mechan
 
 def _one_part(place: Place) -> Callable[[Session, Buffer, int | None], Result]:
     def whole(session: Session, data: Buffer, room: int | None) -> Result:
+        """All of the data at once: the result, or its size in bytes when only that is asked.
+
+        Raises CKR_OPERATION_NOT_INITIALIZED, CKR_OPERATION_ACTIVE where parts were taken already,
+        CKR_BUFFER_TOO_SMALL, and CKR_DATA_LEN_RANGE, CKR_ENCRYPTED_DATA_LEN_RANGE or
+        CKR_ENCRYPTED_DATA_INVALID for data that the mode does not take.
+        """
         operation = session.running(place, CipherOperation)
         if operation.parts:
             raise Pkcs11Error(CKR.OPERATION_ACTIVE, "what began in parts ends in parts")
@@ -56,6 +59,8 @@ def _one_part(place: Place) -> Callable[[Session, Buffer, int | None], Result]:
 
 def _part(place: Place) -> Callable[[Session, Buffer, int | None], Result]:
     def update(session: Session, part: Buffer, room: int | None) -> Result:
+        """What a part gives now, or its size in bytes. Raises CKR_OPERATION_NOT_INITIALIZED,
+        CKR_OPERATION_ACTIVE where a result waits to be taken, and CKR_BUFFER_TOO_SMALL."""
         return session.running(place, CipherOperation).update(part, room)
 
     return update
@@ -63,6 +68,7 @@ def _part(place: Place) -> Callable[[Session, Buffer, int | None], Result]:
 
 def _last(place: Place) -> Callable[[Session, int | None], Result]:
     def final(session: Session, room: int | None) -> Result:
+        """What is left, or its size in bytes. Raises as the call for all at once does."""
         result = session.running(place, CipherOperation).finish(room)
         if isinstance(result, bytes):
             session.end(place)

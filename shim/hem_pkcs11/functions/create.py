@@ -13,6 +13,7 @@ from hem_pkcs11.objects.public_keys import SessionPublicKey
 from hem_pkcs11.objects.secret_keys import SessionSecretKey
 from hem_pkcs11.objects.stored import StoredObject
 from hem_pkcs11.returns import Pkcs11Error
+from hem_pkcs11.search import look_for_key
 from hem_pkcs11.templates.columns import column_of
 from hem_pkcs11.templates.public_keys import imported_plan, public_object
 from hem_pkcs11.templates.rules import RULES, Change
@@ -91,7 +92,7 @@ def _stored(session: Session, template: Template) -> int:
         session.require_user()
     handle = _add_stored(session, item) if token else session.add(item)
     if object_class == CKO.CERTIFICATE and not item.attribute(CKA.ID):
-        session.slot.look_for_key(item.values[CKA.PUBLIC_KEY_INFO])
+        look_for_key(session.slot, item.values[CKA.PUBLIC_KEY_INFO])
     return handle
 
 

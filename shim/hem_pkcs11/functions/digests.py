@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 __all__ = ["digest", "digest_final", "digest_init", "digest_key", "digest_update"]
 
 
-def digest_init(session: Session, mechanism: Mechanism | None) -> None:
-    """Begin; no mechanism ends what runs."""
-    if mechanism is None:
-        session.end(Place.DIGEST)
-        return
-    session.require_idle(Place.DIGEST)
+def digest_init(session: Session, mechanism: Mechanism) -> None:
+    """Begin."""
     session.begin(Place.DIGEST, DigestOperation(mechanism), private=False)
 
 
 def digest(session: Session, data: Buffer, room: int | None) -> bytes | int:
+    """The digest of ``data``, or its size in bytes when only that is asked.
+
+    Raises CKR_OPERATION_NOT_INITIALIZED, CKR_OPERATION_ACTIVE after C_DigestUpdate, and
+    CKR_BUFFER_TOO_SMALL.
+    """
     operation = session.running(Place.DIGEST, DigestOperation)
     if operation.parts:
         raise Pkcs11Error(CKR.OPERATION_ACTIVE, "C_Digest cannot finish what C_DigestUpdate began")
@@ -34,6 +35,7 @@ def digest(session: Session, data: Buffer, room: int | None) -> bytes | int:
 
 
 def digest_update(session: Session, part: Buffer) -> None:
+    """Take in a part. Raises CKR_OPERATION_NOT_INITIALIZED."""
     session.running(Place.DIGEST, DigestOperation).update(part)
 
 
@@ -49,6 +51,7 @@ def digest_key(session: Session, handle: int) -> None:
 
 
 def digest_final(session: Session, room: int | None) -> bytes | int:
+    """The digest of the parts, or its size. Raises as ``digest`` does."""
     return _finish(session, session.running(Place.DIGEST, DigestOperation), None, room)
 
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hem_pkcs11.functions.ciphers import decrypt_update, encrypt_update
 from hem_pkcs11.operations import Place
-from hem_pkcs11.operations.cipher import CipherOperation
 from hem_pkcs11.operations.digest import DigestOperation
+from hem_pkcs11.operations.modes import CipherOperation
 from hem_pkcs11.operations.sign import SignOperation
 from hem_pkcs11.operations.verify import VerifyOperation
 from hem_pkcs11.values import Buffer
@@ -18,37 +17,35 @@ if TYPE_CHECKING:
 __all__ = ["decrypt_digest_update", "decrypt_verify_update", "digest_encrypt_update", "sign_encrypt_update"]
 
 
-def _encrypting(
-    session: Session, other: DigestOperation | SignOperation, part: Buffer, room: int | None
+def _both(
+    session: Session,
+    place: Place,
+    other: DigestOperation | SignOperation | VerifyOperation,
+    part: Buffer,
+    room: int | None,
 ) -> bytes | int:
-    session.running(Place.ENCRYPT, CipherOperation)
-    result = encrypt_update(session, part, room)
+    """A part through the cipher at ``place``; ``other`` takes in the plaintext when that is through."""
+    result = session.running(place, CipherOperation).update(part, room)
     if isinstance(result, bytes):
-        other.update(part)
-    return result
-
-
-def _decrypting(
-    session: Session, other: DigestOperation | VerifyOperation, part: Buffer, room: int | None
-) -> bytes | int:
-    session.running(Place.DECRYPT, CipherOperation)
-    result = decrypt_update(session, part, room)
-    if isinstance(result, bytes):
-        other.update(result)
+        other.update(part if place is Place.ENCRYPT else result)
     return result
 
 
 def digest_encrypt_update(session: Session, part: Buffer, room: int | None) -> bytes | int:
-    return _encrypting(session, session.running(Place.DIGEST, DigestOperation), part, room)
+    """C_DigestEncryptUpdate: the ciphertext of a part that is digested too."""
+    return _both(session, Place.ENCRYPT, session.running(Place.DIGEST, DigestOperation), part, room)
 
 
 def sign_encrypt_update(session: Session, part: Buffer, room: int | None) -> bytes | int:
-    return _encrypting(session, session.running(Place.SIGN, SignOperation), part, room)
+    """C_SignEncryptUpdate: the ciphertext of a part that is signed too."""
+    return _both(session, Place.ENCRYPT, session.running(Place.SIGN, SignOperation), part, room)
 
 
 def decrypt_digest_update(session: Session, part: Buffer, room: int | None) -> bytes | int:
-    return _decrypting(session, session.running(Place.DIGEST, DigestOperation), part, room)
+    """C_DecryptDigestUpdate: the plaintext of a part, which is digested."""
+    return _both(session, Place.DECRYPT, session.running(Place.DIGEST, DigestOperation), part, room)
 
 
 def decrypt_verify_update(session: Session, part: Buffer, room: int | None) -> bytes | int:
-    return _decrypting(session, session.running(Place.VERIFY, VerifyOperation), part, room)
+    """C_DecryptVerifyUpdate: the plaintext of a part, which is verified."""
+    return _both(session, Place.DECRYPT, session.running(Place.VERIFY, VerifyOperation), part, room)

@@ -11,7 +11,7 @@ from hem_pkcs11.mechanisms import mechanism_row, no_parameter
 from hem_pkcs11.objects.device_keys import DeviceKey
 from hem_pkcs11.objects.public_keys import as_public_key
 from hem_pkcs11.operations import deliver
-from hem_pkcs11.operations.sign import check_class
+from hem_pkcs11.operations.key_checks import check_use
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.templates.secret_keys import SecretShape, check_size, secret_shape
 from hem_pkcs11.templates.template import Template
@@ -33,8 +33,7 @@ def encapsulate_key(
     row = mechanism_row(mechanism.type, CKF.ENCAPSULATE)
     no_parameter(row, mechanism)
     item = session.object(handle, CKR.KEY_HANDLE_INVALID)
-    check_class(item, row, CKO.PUBLIC_KEY)
-    item.require(CKA.ENCAPSULATE)
+    check_use(item, row, CKO.PUBLIC_KEY, CKA.ENCAPSULATE)
     template, shape = _shape(attributes)
     public = as_public_key(item)
     size = public.kind.type.ciphertext_size or 0
@@ -52,8 +51,7 @@ def decapsulate_key(
     no_parameter(row, mechanism)
     session.require_user()
     item = session.object(handle, CKR.KEY_HANDLE_INVALID)
-    check_class(item, row, CKO.PRIVATE_KEY)
-    item.require(CKA.DECAPSULATE)
+    check_use(item, row, CKO.PRIVATE_KEY, CKA.DECAPSULATE)
     assert isinstance(item, DeviceKey)  # noqa: S101 - private keys are in the device, all of them
     template, shape = _shape(attributes)
     if len(ciphertext) != item.kind.type.ciphertext_size:

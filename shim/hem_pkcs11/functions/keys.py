@@ -15,8 +15,7 @@ from hem_pkcs11.objects.device_keys import DeviceKey
 from hem_pkcs11.objects.object import Pkcs11Object
 from hem_pkcs11.objects.secret_keys import SessionSecretKey
 from hem_pkcs11.operations import deliver
-from hem_pkcs11.operations.cipher import check_family
-from hem_pkcs11.operations.sign import check_class
+from hem_pkcs11.operations.key_checks import check_family, check_use
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.symmetric import aes_unwrap, aes_wrap
 from hem_pkcs11.templates.key_pairs import pair_plan
@@ -124,8 +123,7 @@ def derive_key(session: Session, mechanism: Mechanism, handle: int, attributes: 
     row = mechanism_row(mechanism.type, CKF.DERIVE)
     session.require_user()
     item = session.object(handle, CKR.KEY_HANDLE_INVALID)
-    check_class(item, row, CKO.PRIVATE_KEY)
-    item.require(CKA.DERIVE)
+    check_use(item, row, CKO.PRIVATE_KEY, CKA.DERIVE)
     assert isinstance(item, DeviceKey)  # noqa: S101 - private keys are in the device, all of them
     if row.scheme is Scheme.DEVICE_DERIVE:
         return derive_in_device(session, mechanism, item, attributes)

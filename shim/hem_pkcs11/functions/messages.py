@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKF, CKR
@@ -42,76 +43,69 @@ Parameters = GcmMessageParameters | None
 Output = tuple[Parameters, bytes | int]
 
 
-def _init_cipher(session: Session, mechanism: Mechanism | None, handle: int, place: Place) -> None:
-    if mechanism is None:
+def _initializer(place: Place) -> Callable[[Session, Mechanism, int], None]:
+    def init(session: Session, mechanism: Mechanism, handle: int) -> None:
+        """Begin."""
+        item = session.object(handle, CKR.KEY_HANDLE_INVALID)
+        encrypting = place is Place.MESSAGE_ENCRYPT
+        operation = message_cipher(item, mechanism, session.table.ivs, encrypting=encrypting)
+        session.begin(place, operation, private=item.private)
+
+    return init
+
+
+def _one_message(place: Place) -> Callable[[Session, Parameters, Buffer, Buffer, int | None], Output]:
+    def whole(
+        session: Session, parameter: Parameters, associated: Buffer, data: Buffer, room: int | None
+    ) -> Output:
+        """One message at once."""
+        return session.running(place, MessageCipher).whole(parameter, associated, data, room)
+
+    return whole
+
+
+def _beginning(place: Place) -> Callable[[Session, Parameters, Buffer], Parameters]:
+    def begin(session: Session, parameter: Parameters, associated: Buffer) -> Parameters:
+        """Start a message in parts."""
+        return session.running(place, MessageCipher).begin(parameter, associated)
+
+    return begin
+
+
+def _part(place: Place) -> Callable[[Session, Parameters, Buffer, int | None, int], Output]:
+    def take(session: Session, parameter: Parameters, part: Buffer, room: int | None, flags: int) -> Output:
+        """A part; ``flags`` say CKF_END_OF_MESSAGE with the last one."""
+        last = bool(flags & CKF.END_OF_MESSAGE)
+        return session.running(place, MessageCipher).next(parameter, part, room, last=last)
+
+    return take
+
+
+def _final(place: Place) -> Callable[[Session], None]:
+    def final(session: Session) -> None:
+        """End the operation. Raises CKR_OPERATION_NOT_INITIALIZED when none runs."""
+        session.require_running(place)
         session.end(place)
-        return
-    session.require_idle(place)
-    item = session.object(handle, CKR.KEY_HANDLE_INVALID)
-    operation = message_cipher(item, mechanism, session.table.ivs, encrypting=place is Place.MESSAGE_ENCRYPT)
-    session.begin(place, operation, private=item.private)
+
+    return final
 
 
-def _final(session: Session, place: Place) -> None:
-    session.require_running(place)
-    session.end(place)
+encrypt_init = _initializer(Place.MESSAGE_ENCRYPT)
+encrypt_message = _one_message(Place.MESSAGE_ENCRYPT)
+encrypt_begin = _beginning(Place.MESSAGE_ENCRYPT)
+encrypt_next = _part(Place.MESSAGE_ENCRYPT)
+encrypt_final = _final(Place.MESSAGE_ENCRYPT)
+decrypt_init = _initializer(Place.MESSAGE_DECRYPT)
+decrypt_message = _one_message(Place.MESSAGE_DECRYPT)
+decrypt_begin = _beginning(Place.MESSAGE_DECRYPT)
+decrypt_next = _part(Place.MESSAGE_DECRYPT)
+decrypt_final = _final(Place.MESSAGE_DECRYPT)
+sign_final = _final(Place.MESSAGE_SIGN)
+verify_final = _final(Place.MESSAGE_VERIFY)
 
 
-def encrypt_init(session: Session, mechanism: Mechanism | None, handle: int) -> None:
-    _init_cipher(session, mechanism, handle, Place.MESSAGE_ENCRYPT)
-
-
-def encrypt_message(
-    session: Session, parameter: Parameters, associated: Buffer, data: Buffer, room: int | None
-) -> Output:
-    return session.running(Place.MESSAGE_ENCRYPT, MessageCipher).whole(parameter, associated, data, room)
-
-
-def encrypt_begin(session: Session, parameter: Parameters, associated: Buffer) -> Parameters:
-    return session.running(Place.MESSAGE_ENCRYPT, MessageCipher).begin(parameter, associated)
-
-
-def encrypt_next(
-    session: Session, parameter: Parameters, part: Buffer, room: int | None, flags: int
-) -> Output:
-    last = bool(flags & CKF.END_OF_MESSAGE)
-    return session.running(Place.MESSAGE_ENCRYPT, MessageCipher).next(parameter, part, room, last=last)
-
-
-def encrypt_final(session: Session) -> None:
-    _final(session, Place.MESSAGE_ENCRYPT)
-
-
-def decrypt_init(session: Session, mechanism: Mechanism | None, handle: int) -> None:
-    _init_cipher(session, mechanism, handle, Place.MESSAGE_DECRYPT)
-
-
-def decrypt_message(
-    session: Session, parameter: Parameters, associated: Buffer, data: Buffer, room: int | None
-) -> Output:
-    return session.running(Place.MESSAGE_DECRYPT, MessageCipher).whole(parameter, associated, data, room)
-
-
-def decrypt_begin(session: Session, parameter: Parameters, associated: Buffer) -> Parameters:
-    return session.running(Place.MESSAGE_DECRYPT, MessageCipher).begin(parameter, associated)
-
-
-def decrypt_next(
-    session: Session, parameter: Parameters, part: Buffer, room: int | None, flags: int
-) -> Output:
-    last = bool(flags & CKF.END_OF_MESSAGE)
-    return session.running(Place.MESSAGE_DECRYPT, MessageCipher).next(parameter, part, room, last=last)
-
-
-def decrypt_final(session: Session) -> None:
-    _final(session, Place.MESSAGE_DECRYPT)
-
-
-def sign_init(session: Session, mechanism: Mechanism | None, handle: int) -> None:
-    if mechanism is None:
-        session.end(Place.MESSAGE_SIGN)
-        return
-    session.require_idle(Place.MESSAGE_SIGN)
+def sign_init(session: Session, mechanism: Mechanism, handle: int) -> None:
+    """Begin. Raises as C_SignInit does."""
     mechanism_row(mechanism.type, CKF.MESSAGE_SIGN)
     item = signing_key(session, mechanism, handle)
     operation = MessageSign(item, lambda held: make_signer(session, mechanism, held))
@@ -119,10 +113,13 @@ def sign_init(session: Session, mechanism: Mechanism | None, handle: int) -> Non
 
 
 def sign_message(session: Session, _: Parameters, data: Buffer, room: int | None) -> bytes | int:
+    """The signature of one message, or its size in bytes. Raises CKR_OPERATION_ACTIVE where a message
+    in parts is not finished."""
     return session.running(Place.MESSAGE_SIGN, MessageSign).whole(data, room)
 
 
 def sign_begin(session: Session, _: Parameters) -> None:
+    """Start a message in parts. Raises CKR_OPERATION_ACTIVE where one is not finished."""
     session.running(Place.MESSAGE_SIGN, MessageSign).begin()
 
 
@@ -133,15 +130,8 @@ def sign_next(session: Session, _: Parameters, part: Buffer, room: int | bool | 
     return operation.next(part, room if last else None, last=last)
 
 
-def sign_final(session: Session) -> None:
-    _final(session, Place.MESSAGE_SIGN)
-
-
-def verify_init(session: Session, mechanism: Mechanism | None, handle: int) -> None:
-    if mechanism is None:
-        session.end(Place.MESSAGE_VERIFY)
-        return
-    session.require_idle(Place.MESSAGE_VERIFY)
+def verify_init(session: Session, mechanism: Mechanism, handle: int) -> None:
+    """Begin. Raises as C_VerifyInit does."""
     mechanism_row(mechanism.type, CKF.MESSAGE_VERIFY)
     item = session.object(handle, CKR.KEY_HANDLE_INVALID)
     operation = MessageVerify(item, lambda held: verifier(session.slot.hem, held, mechanism))
@@ -149,16 +139,16 @@ def verify_init(session: Session, mechanism: Mechanism | None, handle: int) -> N
 
 
 def verify_message(session: Session, _: Parameters, data: Buffer, signature: Buffer) -> None:
+    """Check one message. Raises CKR_SIGNATURE_LEN_RANGE or CKR_SIGNATURE_INVALID."""
     session.running(Place.MESSAGE_VERIFY, MessageVerify).whole(data, signature)
 
 
 def verify_begin(session: Session, _: Parameters) -> None:
+    """Start a message in parts. Raises CKR_OPERATION_ACTIVE where one is not finished."""
     session.running(Place.MESSAGE_VERIFY, MessageVerify).begin()
 
 
 def verify_next(session: Session, _: Parameters, part: Buffer, signature: Buffer) -> None:
+    """A part; its ``signature`` is empty but for the last one, which gives the answer. Raises as
+    ``verify_message`` does."""
     session.running(Place.MESSAGE_VERIFY, MessageVerify).next(part, signature)
-
-
-def verify_final(session: Session) -> None:
-    _final(session, Place.MESSAGE_VERIFY)

@@ -48,6 +48,7 @@ class Search:
         self.handles = handles
 
     def close(self) -> None:
+        """Forget what was not handed out."""
         self.handles.clear()
 
 
@@ -68,12 +69,14 @@ def find_objects_init(session: Session, template: Sequence[Attribute]) -> None:
 
 
 def find_objects(session: Session, room: int) -> list[int]:
+    """At most ``room`` more handles of what was found. Raises CKR_OPERATION_NOT_INITIALIZED."""
     search = session.running(Place.FIND, Search)
     found, search.handles = search.handles[:room], search.handles[room:]
     return found
 
 
 def find_objects_final(session: Session) -> None:
+    """End the search. Raises CKR_OPERATION_NOT_INITIALIZED."""
     session.running(Place.FIND, Search)
     session.end(Place.FIND)
 

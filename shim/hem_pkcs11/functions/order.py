@@ -22,17 +22,21 @@ __all__ = ["at_once", "begins", "in_parts"]
 
 
 def begins(place: Place, function: Callable[..., None]) -> Callable[..., None]:
-    """``C_*Init`` for ``place``: session, mechanism, and the key where there is one.
+    """``C_*Init`` for ``place``: session, mechanism, and the key where there is one. ``function`` begins
+    what is new, and finds the place free.
 
-    Raises CKR_ARGUMENTS_BAD for no mechanism when nothing runs that it could end.
+    Raises CKR_ARGUMENTS_BAD for no mechanism when nothing runs that it could end, and
+    CKR_OPERATION_ACTIVE where something does that is to go on.
     """
 
     def init(session: Session, mechanism: Mechanism | None, *rest: Any) -> None:
         if mechanism is None:
             if place not in session.all_running():
                 raise Pkcs11Error(CKR.ARGUMENTS_BAD)
-        elif rest and name_of(CKM, mechanism.type).startswith("CKM_RSA_"):
-            session.require_idle(place)
+            session.end(place)
+            return
+        session.require_idle(place)
+        if rest and name_of(CKM, mechanism.type).startswith("CKM_RSA_"):
             item = session.object(rest[0], CKR.KEY_HANDLE_INVALID)
             raise Pkcs11Error(
                 CKR.KEY_TYPE_INCONSISTENT,

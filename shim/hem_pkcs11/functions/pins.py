@@ -89,7 +89,12 @@ def init_token(library: Library, number: int, pin: bytes | None, label: bytes) -
     master = _pin("security officer's", pin)
     name = label.rstrip(b" \0").decode("utf-8", "replace")
     with slot.lock:
-        if _in_use(slot):
+        try:
+            in_use = _in_use(slot)
+        except HemConnectionError:
+            slot.presence.require()
+            raise
+        if in_use:
             _wipe(slot, master)
         try:
             _initialize(slot, name or slot.name, master)
@@ -102,9 +107,6 @@ def _in_use(slot: Slot) -> bool:
         slot.hem.probe()
     except HemNotInitialized:
         return False
-    except HemConnectionError:
-        slot.presence.require()
-        raise
     return True
 
 
@@ -132,12 +134,9 @@ def _wipe(slot: Slot, master: str) -> None:
 
 def _still_in_use(slot: Slot) -> bool:
     try:
-        slot.hem.probe()
-    except HemNotInitialized:
-        return False
+        return _in_use(slot)
     except HemConnectionError:
         return True  # restarting
-    return True
 
 
 def _initialize(slot: Slot, name: str, master: str) -> None:

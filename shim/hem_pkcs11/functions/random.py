@@ -20,6 +20,7 @@ MAX_RANDOM = 2**24
 
 
 def seed_random(_: Session, _seed: Buffer) -> None:
+    """Raises CKR_RANDOM_SEED_NOT_SUPPORTED: both generators seed themselves."""
     raise Pkcs11Error(CKR.RANDOM_SEED_NOT_SUPPORTED)
 
 

@@ -79,12 +79,14 @@ def destroy_session_objects(session: Session, *, private_only: bool = False) -> 
 
 
 def close_all_sessions(library: Library, number: int) -> None:
+    """Close the sessions of a slot. Raises CKR_SLOT_ID_INVALID."""
     for session in library.sessions.of(library.slot(number)):
         with suppress(SessionClosed), session.turn():
             close_session(session)
 
 
 def get_session_info(session: Session) -> SessionInfo:
+    """Slot, state and flags."""
     return SessionInfo(session.slot.number, int(session.state), session.flags)
 
 

@@ -49,17 +49,19 @@ def signing_key(session: Session, mechanism: Mechanism, handle: int) -> Pkcs11Ob
     return session.object(handle, CKR.KEY_HANDLE_INVALID)
 
 
-def sign_init(session: Session, mechanism: Mechanism | None, handle: int) -> None:
-    """Begin; no mechanism ends what runs."""
-    if mechanism is None:
-        session.end(Place.SIGN)
-        return
-    session.require_idle(Place.SIGN)
+def sign_init(session: Session, mechanism: Mechanism, handle: int) -> None:
+    """Begin."""
     item = signing_key(session, mechanism, handle)
     session.begin(Place.SIGN, make_signer(session, mechanism, item), private=item.private)
 
 
 def sign(session: Session, data: Buffer, room: int | None) -> bytes | int:
+    """The signature of ``data``, or its size in bytes when only that is asked (5.2).
+
+    Raises CKR_OPERATION_NOT_INITIALIZED, CKR_OPERATION_ACTIVE after C_SignUpdate, CKR_BUFFER_TOO_SMALL,
+    CKR_DATA_LEN_RANGE for a message that the device does not take, and what the device layer's errors are
+    told as (``returns``).
+    """
     operation = session.running(Place.SIGN, SignOperation)
     if operation.parts:
         raise Pkcs11Error(CKR.OPERATION_ACTIVE, "C_Sign cannot finish what C_SignUpdate began")
@@ -70,26 +72,25 @@ def sign(session: Session, data: Buffer, room: int | None) -> bytes | int:
 
 
 def sign_update(session: Session, part: Buffer) -> None:
+    """Take in a part. Raises CKR_OPERATION_NOT_INITIALIZED, and CKR_DATA_LEN_RANGE in the very call
+    that passes what the device takes."""
     session.running(Place.SIGN, SignOperation).update(part)
 
 
 def sign_final(session: Session, room: int | None) -> bytes | int:
+    """The signature of the parts, or its size. Raises as ``sign`` does."""
     result = session.running(Place.SIGN, SignOperation).finish(None, room)
     if isinstance(result, bytes):
         session.end(Place.SIGN)
     return result
 
 
-def verify_init(session: Session, mechanism: Mechanism | None, handle: int) -> None:
-    """Begin; no mechanism ends what runs. Public keys need no login."""
-    if mechanism is None:
-        session.end(Place.VERIFY)
-        return
+def verify_init(session: Session, mechanism: Mechanism, handle: int) -> None:
+    """Begin. Public keys need no login."""
     _begin_verifying(session, mechanism, handle, None)
 
 
 def _begin_verifying(session: Session, mechanism: Mechanism, handle: int, signature: Buffer | None) -> None:
-    session.require_idle(Place.VERIFY)
     item = session.object(handle, CKR.KEY_HANDLE_INVALID)
     operation = verifier(session.slot.hem, item, mechanism)
     if signature is not None:
@@ -98,6 +99,9 @@ def _begin_verifying(session: Session, mechanism: Mechanism, handle: int, signat
 
 
 def verify(session: Session, data: Buffer, signature: Buffer) -> None:
+    """Check a signature. Raises CKR_SIGNATURE_LEN_RANGE or CKR_SIGNATURE_INVALID,
+    CKR_OPERATION_NOT_INITIALIZED, and CKR_OPERATION_ACTIVE after C_VerifyUpdate or where
+    C_VerifySignatureInit began."""
     operation = session.running(Place.VERIFY, VerifyOperation)
     if operation.parts or operation.signature is not None:
         raise Pkcs11Error(CKR.OPERATION_ACTIVE, "C_Verify cannot finish what another call began")
@@ -106,34 +110,35 @@ def verify(session: Session, data: Buffer, signature: Buffer) -> None:
 
 
 def verify_update(session: Session, part: Buffer) -> None:
+    """Take in a part. Raises CKR_OPERATION_NOT_INITIALIZED."""
     session.running(Place.VERIFY, VerifyOperation).update(part)
 
 
 def verify_final(session: Session, signature: Buffer) -> None:
+    """Check the signature of the parts. Raises as ``verify`` does."""
     session.running(Place.VERIFY, VerifyOperation).finish(None, signature)
     session.end(Place.VERIFY)
 
 
-def verify_signature_init(
-    session: Session, mechanism: Mechanism | None, handle: int, signature: Buffer
-) -> None:
-    """Begin with the signature; the data follow. No mechanism ends what runs."""
-    if mechanism is None:
-        session.end(Place.VERIFY)
-        return
+def verify_signature_init(session: Session, mechanism: Mechanism, handle: int, signature: Buffer) -> None:
+    """Begin with the signature; the data follow."""
     _begin_verifying(session, mechanism, handle, signature)
 
 
 def verify_signature(session: Session, data: Buffer) -> None:
+    """Check the signature given first against ``data``. Raises CKR_SIGNATURE_INVALID, and
+    CKR_OPERATION_NOT_INITIALIZED unless C_VerifySignatureInit began."""
     _finish_signature(session, data)
 
 
 def verify_signature_update(session: Session, part: Buffer) -> None:
+    """Take in a part. Raises CKR_OPERATION_NOT_INITIALIZED unless C_VerifySignatureInit began."""
     _with_signature(session)
     verify_update(session, part)
 
 
 def verify_signature_final(session: Session) -> None:
+    """Check the signature given first against the parts. Raises as ``verify_signature`` does."""
     _finish_signature(session, None)
 
 

@@ -64,20 +64,28 @@ def get_slot_list(library: Library, present: bool, room: int | None) -> list[int
 
 
 def get_slot_info(library: Library, number: int) -> SlotInfo:
+    """What the slot is, and whether the device answers. Raises CKR_SLOT_ID_INVALID."""
     return library.slot(number).info()
 
 
 def get_token_info(library: Library, number: int) -> TokenInfo:
+    """What the device is. Raises CKR_SLOT_ID_INVALID or CKR_TOKEN_NOT_PRESENT."""
     slot = library.slot(number)
     sessions = library.sessions.of(slot)
     return slot.token_info(len(sessions), sum(each.writable for each in sessions))
 
 
 def get_mechanism_list(library: Library, number: int, room: int | None) -> list[int] | int:
+    """Every mechanism, the same for all slots; their count where ``room`` is ``None``.
+
+    Raises CKR_SLOT_ID_INVALID or CKR_BUFFER_TOO_SMALL.
+    """
     library.slot(number)
     return _list(list(MECHANISMS), room)
 
 
 def get_mechanism_info(library: Library, number: int, mechanism: int) -> MechanismInfo:
+    """Key sizes (in the mechanism's own unit) and flags. Raises CKR_SLOT_ID_INVALID or
+    CKR_MECHANISM_INVALID."""
     library.slot(number)
     return mechanism_row(mechanism).info

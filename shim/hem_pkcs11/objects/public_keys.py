@@ -12,8 +12,9 @@ from hem_pkcs11.keykinds import KeyKind
 from hem_pkcs11.mechanisms import working_mechanisms
 from hem_pkcs11.objects.device_keys import DeviceKey
 from hem_pkcs11.objects.object import Pkcs11Object, unknown_attribute
+from hem_pkcs11.objects.session_keys import SessionKey
 from hem_pkcs11.returns import Pkcs11Error
-from hem_pkcs11.values import pack_bool, pack_ulong, pack_ulongs, unpack_ulongs
+from hem_pkcs11.values import pack_bool, pack_ulong, pack_ulongs
 from hem_provider.keytypes import Family
 
 __all__ = ["PublicKeyLike", "SessionPublicKey", "as_public_key", "encapsulates", "signs"]
@@ -38,7 +39,7 @@ def as_public_key(item: Pkcs11Object) -> PublicKeyLike:
     raise Pkcs11Error(CKR.KEY_TYPE_INCONSISTENT, f"{item.describe()} is no public key")
 
 
-class SessionPublicKey(Pkcs11Object):
+class SessionPublicKey(SessionKey):
     """A public key in memory, in the device's form (``raw``). ``kept``: attributes as the template
     gave them."""
 
@@ -51,12 +52,9 @@ class SessionPublicKey(Pkcs11Object):
         identifier: bytes,
         kept: Mapping[int, bytes] = MappingProxyType({}),
     ) -> None:
-        super().__init__(CKO.PUBLIC_KEY, owner)
+        super().__init__(CKO.PUBLIC_KEY, owner, label, identifier, kept)
         self.kind = kind
         self.raw = raw
-        self.label = label
-        self.identifier = identifier
-        self.kept = dict(kept)
 
     @property
     def private(self) -> bool:
@@ -67,6 +65,7 @@ class SessionPublicKey(Pkcs11Object):
         return self.kind.key_type
 
     def public_key(self) -> Any:
+        """The native public key; the device's bytes for a type that ``cryptography`` lacks."""
         from hem_provider.publickeys import load_public
 
         return load_public(self.kind.type, self.raw)
@@ -86,21 +85,17 @@ class SessionPublicKey(Pkcs11Object):
     def attribute_types(self) -> Sequence[int]:
         return (CKA.CLASS, CKA.TOKEN, CKA.PRIVATE, *_ROWS)
 
-    def forbids(self, mechanism: int) -> bool:
-        allowed = self.kept.get(CKA.ALLOWED_MECHANISMS)
-        return allowed is not None and mechanism not in unpack_ulongs(allowed)
-
     def keep(self, changes: Mapping[int, bytes]) -> None:
-        """Take over values that were checked; what does not belong here is passed over."""
-        self.label = changes.get(CKA.LABEL, self.label)
-        self.identifier = changes.get(CKA.ID, self.identifier)
+        super().keep(changes)
         self.kept |= {kind: value for kind, value in changes.items() if kind in _KEPT}
 
     def copy(self, owner: int) -> SessionPublicKey:
+        """The same key for session ``owner``."""
         return SessionPublicKey(owner, self.kind, self.raw, self.label, self.identifier, self.kept)
 
 
 def signs(item: SessionPublicKey) -> bytes:
+    """CKA_VERIFY of a key whose template does not say: whether its type signs."""
     return pack_bool(item.kind.type.family in (Family.EC, Family.EDWARDS, Family.MLDSA))
 
 
@@ -111,6 +106,7 @@ def _point(item: SessionPublicKey) -> bytes | None:
 
 
 def encapsulates(item: SessionPublicKey) -> bytes:
+    """CKA_ENCAPSULATE of a key whose template does not say: whether its type is ML-KEM."""
     return pack_bool(item.kind.type.family is Family.MLKEM)
 
 

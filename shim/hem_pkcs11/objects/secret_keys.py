@@ -13,9 +13,10 @@ from types import MappingProxyType
 
 from hem_pkcs11.constants import CKA, CKK, CKO, CKR, UNAVAILABLE
 from hem_pkcs11.mechanisms import working_mechanisms
-from hem_pkcs11.objects.object import Pkcs11Object, unknown_attribute
+from hem_pkcs11.objects.object import unknown_attribute
+from hem_pkcs11.objects.session_keys import SessionKey
 from hem_pkcs11.returns import Pkcs11Error
-from hem_pkcs11.values import pack_bool, pack_ulong, pack_ulongs, unpack_ulongs
+from hem_pkcs11.values import pack_bool, pack_ulong, pack_ulongs
 from hem_provider.secret import SecretGone, hold
 
 __all__ = ["AES_SIZES", "KEPT_DEFAULTS", "SECRET_FLAGS", "SessionSecretKey"]
@@ -37,7 +38,7 @@ KEPT_DEFAULTS: Mapping[int, bytes] = MappingProxyType(
 )
 
 
-class SessionSecretKey(Pkcs11Object):
+class SessionSecretKey(SessionKey):
     """``flags``: usage flags that are set. ``kept``: attributes that are no more than read back, or
     that bind who works with the key."""
 
@@ -57,13 +58,10 @@ class SessionSecretKey(Pkcs11Object):
         generation: int = UNAVAILABLE,
         kept: Mapping[int, bytes] = MappingProxyType({}),
     ) -> None:
-        super().__init__(CKO.SECRET_KEY, owner)
-        self.kept = dict(kept)
+        super().__init__(CKO.SECRET_KEY, owner, label, identifier, kept)
         self._secret = hold(value)
         self._key_type = key_type
         self._flags = flags
-        self.label = label
-        self.identifier = identifier
         self.sensitive = sensitive
         self.extractable = extractable
         self._private = private
@@ -126,20 +124,16 @@ class SessionSecretKey(Pkcs11Object):
             raise Pkcs11Error(CKR.ATTRIBUTE_SENSITIVE)
         return self.reveal(CKR.OBJECT_HANDLE_INVALID)
 
-    def forbids(self, mechanism: int) -> bool:
-        allowed = self.kept.get(CKA.ALLOWED_MECHANISMS)
-        return allowed is not None and mechanism not in unpack_ulongs(allowed)
-
     def keep(self, changes: Mapping[int, bytes]) -> None:
-        """Take over values that were checked; what does not belong here is passed over."""
-        self.label = changes.get(CKA.LABEL, self.label)
-        self.identifier = changes.get(CKA.ID, self.identifier)
+        super().keep(changes)
         self.sensitive = self.sensitive or changes.get(CKA.SENSITIVE) == pack_bool(True)
         self.extractable = self.extractable and changes.get(CKA.EXTRACTABLE) != pack_bool(False)
         self._private = self._private or changes.get(CKA.PRIVATE) == pack_bool(True)
         self.kept |= {kind: value for kind, value in changes.items() if kind in KEPT_DEFAULTS}
 
     def copy(self, owner: int) -> SessionSecretKey:
+        """The same key, with bytes of its own, for session ``owner``. Raises CKR_OBJECT_HANDLE_INVALID once
+        the object is gone."""
         value = self.reveal(CKR.OBJECT_HANDLE_INVALID)
         twin = SessionSecretKey(
             owner, value, self._key_type, flags=self._flags, label=self.label,

@@ -89,6 +89,7 @@ class StoredObject(Pkcs11Object):
         return (CKA.CLASS, CKA.TOKEN, CKA.PRIVATE, CKA.UNIQUE_ID, *self.values)
 
     def change(self, changes: Mapping[int, bytes]) -> None:
+        """Take over values that were checked; what does not belong here is passed over."""
         self.values |= {kind: value for kind, value in changes.items() if kind in self.values}
 
     def take_over(self, other: StoredObject) -> None:

@@ -47,10 +47,12 @@ class Collector:
             )
 
     def copy(self) -> Collector:
+        """What was gathered so far, going on by itself."""
         twin = Collector(self._what, self._limit)
         twin._data[:] = self._data
         return twin
 
     def clear(self) -> None:
+        """Overwrite and forget what was gathered."""
         self._data[:] = bytes(len(self._data))
         self._data.clear()

@@ -22,6 +22,7 @@ class DigestOperation:
         self.parts = 0
 
     def update(self, part: Buffer) -> None:
+        """Take in a part."""
         self._hash.update(part)
         self.parts += 1
 

@@ -42,6 +42,7 @@ class Mac:
         return twin
 
     def close(self) -> None:
+        """Let go of the key."""
         self._item.close()
 
     def collector(self) -> Collector:
@@ -50,6 +51,11 @@ class Mac:
         return Collector(f"MAC with {self._item.describe()}", MAX_MESSAGE if limited else None)
 
     def compute(self, message: bytes) -> bytes:
+        """``size`` bytes of the MAC of ``message``.
+
+        Raises the device layer's errors for a key in the device, and CKR_KEY_HANDLE_INVALID for a session
+        key that is gone.
+        """
         return self._whole(message)[: self.size]
 
     def _whole(self, message: bytes) -> bytes:

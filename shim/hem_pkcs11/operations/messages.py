@@ -4,26 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from hem_pkcs11.constants import CKA, CKF, CKG, CKO, CKR
-from hem_pkcs11.mechanisms import MechanismRow, mechanism_row, no_parameter
+from hem_pkcs11.mechanisms import MechanismRow, invalid_parameter, mechanism_row, no_parameter
 from hem_pkcs11.objects.object import Pkcs11Object
-from hem_pkcs11.operations import deliver
-from hem_pkcs11.operations.cipher import (
-    MAX_GCM,
-    check_family,
-    gcm_context,
-    gcm_sizes,
-    invalid_parameter,
-)
+from hem_pkcs11.operations import Operation, deliver
+from hem_pkcs11.operations.gcm import MAX_GCM, gcm_context, gcm_sizes
 from hem_pkcs11.operations.ivs import IvSource
-from hem_pkcs11.operations.sign import SignOperation, check_class
+from hem_pkcs11.operations.key_checks import check_family, check_use
+from hem_pkcs11.operations.sign import SignOperation
 from hem_pkcs11.operations.verify import VerifyOperation
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import Buffer, GcmMessageParameters, Mechanism
 
 __all__ = ["MessageCipher", "MessageSign", "MessageVerify", "message_cipher"]
+
+_OperationT = TypeVar("_OperationT", bound=Operation)
+
+
+def _unfinished() -> Pkcs11Error:
+    return Pkcs11Error(CKR.OPERATION_ACTIVE, "a message in parts is not finished")
+
+
+def _not_begun() -> Pkcs11Error:
+    return Pkcs11Error(CKR.OPERATION_NOT_INITIALIZED, "no message was begun")
 
 
 class MessageCipher:
@@ -43,7 +48,7 @@ class MessageCipher:
     ) -> tuple[GcmMessageParameters | None, bytes | int]:
         """One message at once. Gives the parameters with IV and tag filled in."""
         if self._running is not None:
-            raise Pkcs11Error(CKR.OPERATION_ACTIVE, "a message in parts is not finished")
+            raise _unfinished()
         given = self._checked(parameter)
         self._check_length(len(data))
         if not deliver(len(data), room):
@@ -58,7 +63,7 @@ class MessageCipher:
     def begin(self, parameter: GcmMessageParameters | None, associated: Buffer) -> GcmMessageParameters:
         """Start a message in parts."""
         if self._running is not None:
-            raise Pkcs11Error(CKR.OPERATION_ACTIVE, "a message in parts is not finished")
+            raise _unfinished()
         used = self._with_iv(self._checked(parameter))
         self._running = (self._context(used, bytes(associated)), used, bytearray())
         return used
@@ -68,7 +73,7 @@ class MessageCipher:
     ) -> tuple[GcmMessageParameters | None, bytes | int]:
         """A part; the last one brings, or is checked by, the tag. Plaintext comes with it only."""
         if self._running is None:
-            raise Pkcs11Error(CKR.OPERATION_NOT_INITIALIZED, "no message was begun")
+            raise _not_begun()
         context, used, collected = self._running
         self._check_length(self._taken + len(part))
         tag = self._tag_of_last(parameter, used) if last else b""
@@ -132,10 +137,12 @@ class MessageCipher:
             )
 
     def end_message(self) -> None:
+        """Forget the message in parts, if there is one."""
         self._running = None
         self._taken = 0
 
     def close(self) -> None:
+        """Let go of the message in parts and of the key."""
         self.end_message()
         self._item.close()
 
@@ -146,94 +153,92 @@ def message_cipher(
     """The operation for ``C_MessageEncryptInit`` or ``C_MessageDecryptInit``."""
     row = mechanism_row(mechanism.type, CKF.MESSAGE_ENCRYPT if encrypting else CKF.MESSAGE_DECRYPT)
     no_parameter(row, mechanism)  # each message brings its own
-    check_class(item, row, CKO.SECRET_KEY)
-    item.require(CKA.ENCRYPT if encrypting else CKA.DECRYPT)
+    check_use(item, row, CKO.SECRET_KEY, CKA.ENCRYPT if encrypting else CKA.DECRYPT)
     check_family(item, row)
     return MessageCipher(item, row, ivs, encrypting=encrypting)
 
 
-class MessageSign:
-    """Signatures over many messages with one key, held until ``close``; ``make`` begins one."""
+class _ManyMessages(Generic[_OperationT]):
+    """One operation after the other with one key, held until ``close``; ``make`` begins one."""
 
-    def __init__(self, item: Pkcs11Object, make: Callable[[Pkcs11Object], SignOperation]) -> None:
-        self._running: SignOperation | None = None
+    def __init__(self, item: Pkcs11Object, make: Callable[[Pkcs11Object], _OperationT]) -> None:
+        self._running: _OperationT | None = None
         make(item).close()  # tells at once what key or mechanism rules out
         self._item = item.held()
         self._make = make
 
-    def whole(self, data: Buffer, room: int | None) -> bytes | int:
+    def begin(self) -> None:
+        """Start a message in parts. Raises CKR_OPERATION_ACTIVE where one is not finished."""
+        self._running = self._one()
+
+    def end_message(self) -> None:
+        """Forget the message in parts, if there is one."""
         if self._running is not None:
-            raise Pkcs11Error(CKR.OPERATION_ACTIVE, "a message in parts is not finished")
-        with closing(self._make(self._item)) as operation:
+            self._running.close()
+        self._running = None
+
+    def close(self) -> None:
+        """Let go of the message in parts and of the key."""
+        self.end_message()
+        self._item.close()
+
+    def _one(self) -> _OperationT:
+        if self._running is not None:
+            raise _unfinished()
+        return self._make(self._item)
+
+    def _begun(self) -> _OperationT:
+        if self._running is None:
+            raise _not_begun()
+        return self._running
+
+    def _taken(self) -> _OperationT:
+        """What was begun, which ends with the part that is coming."""
+        running, self._running = self._begun(), None
+        return running
+
+
+class MessageSign(_ManyMessages[SignOperation]):
+    """Signatures over many messages."""
+
+    def whole(self, data: Buffer, room: int | None) -> bytes | int:
+        """The signature of one message; its size when only that is asked."""
+        with closing(self._one()) as operation:
             return operation.finish(data, room)
 
-    def begin(self) -> None:
-        if self._running is not None:
-            raise Pkcs11Error(CKR.OPERATION_ACTIVE, "a message in parts is not finished")
-        self._running = self._make(self._item)
-
     def next(self, part: Buffer, room: int | None, *, last: bool) -> bytes | int | None:
-        """``None`` while parts follow. A size query takes nothing in."""
-        if self._running is None:
-            raise Pkcs11Error(CKR.OPERATION_NOT_INITIALIZED, "no message was begun")
+        """``None`` while parts follow. A size query takes nothing in.
+
+        Raises CKR_OPERATION_NOT_INITIALIZED where no message was begun.
+        """
+        running = self._begun()
         if not last:
-            self._running.update(part)
+            running.update(part)
             return None
-        size = self._running.finish(None, None)
+        size = running.finish(None, None)
         assert isinstance(size, int)  # noqa: S101 - the answer to a size query
         if not deliver(size, room):
             return size
-        running, self._running = self._running, None
-        with closing(running):
-            running.update(part)
-            return running.finish(None, room)
-
-    def end_message(self) -> None:
-        if self._running is not None:
-            self._running.close()
-        self._running = None
-
-    def close(self) -> None:
-        self.end_message()
-        self._item.close()
+        with closing(self._taken()) as ending:
+            ending.update(part)
+            return ending.finish(None, room)
 
 
-class MessageVerify:
-    """The same for verifying."""
-
-    def __init__(self, item: Pkcs11Object, make: Callable[[Pkcs11Object], VerifyOperation]) -> None:
-        self._running: VerifyOperation | None = None
-        make(item).close()
-        self._item = item.held()
-        self._make = make
+class MessageVerify(_ManyMessages[VerifyOperation]):
+    """Checks of the signatures of many messages."""
 
     def whole(self, data: Buffer, signature: Buffer) -> None:
-        if self._running is not None:
-            raise Pkcs11Error(CKR.OPERATION_ACTIVE, "a message in parts is not finished")
-        with closing(self._make(self._item)) as operation:
+        """One message. Raises CKR_SIGNATURE_LEN_RANGE or CKR_SIGNATURE_INVALID."""
+        with closing(self._one()) as operation:
             operation.finish(data, signature)
 
-    def begin(self) -> None:
-        if self._running is not None:
-            raise Pkcs11Error(CKR.OPERATION_ACTIVE, "a message in parts is not finished")
-        self._running = self._make(self._item)
-
     def next(self, part: Buffer, signature: Buffer) -> None:
-        """A signature comes with the last part."""
-        if self._running is None:
-            raise Pkcs11Error(CKR.OPERATION_NOT_INITIALIZED, "no message was begun")
+        """A part; a signature, and with it the answer, comes with the last one.
+
+        Raises CKR_OPERATION_NOT_INITIALIZED where no message was begun, and as ``whole`` does.
+        """
         if len(signature) == 0:
-            self._running.update(part)
+            self._begun().update(part)
             return
-        running, self._running = self._running, None
-        with closing(running):
-            running.finish(part, signature)
-
-    def end_message(self) -> None:
-        if self._running is not None:
-            self._running.close()
-        self._running = None
-
-    def close(self) -> None:
-        self.end_message()
-        self._item.close()
+        with closing(self._taken()) as ending:
+            ending.finish(part, signature)

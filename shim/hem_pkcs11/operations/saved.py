@@ -34,6 +34,8 @@ class SavedStates:
         self._states: OrderedDict[bytes, dict[Place, SavedOperation]] = OrderedDict()
 
     def save(self, operations: dict[Place, SavedOperation]) -> bytes:
+        """Keep ``operations``; the name by which they are found, 16 random bytes. The oldest of more than 256
+        states make room."""
         name = os.urandom(STATE_SIZE)
         self._states[name] = operations
         while len(self._states) > MAX_STATES:

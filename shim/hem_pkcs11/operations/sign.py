@@ -5,33 +5,22 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING
 
-from hem_pkcs11.constants import CKA, CKF, CKO, CKR
+from hem_pkcs11.constants import CKA, CKF, CKO
 from hem_pkcs11.encodings import fixed_from_der
 from hem_pkcs11.mechanisms import MechanismRow, Scheme, mechanism_row
 from hem_pkcs11.objects.device_keys import DeviceKey
 from hem_pkcs11.objects.object import Pkcs11Object
 from hem_pkcs11.operations import deliver
 from hem_pkcs11.operations.collect import Collector
+from hem_pkcs11.operations.key_checks import check_use
 from hem_pkcs11.operations.mac import MAC_SCHEMES, Mac
-from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.signing import device_algorithm
 from hem_pkcs11.values import Buffer, Mechanism
 
 if TYPE_CHECKING:
     from hem_provider.device.hem import Hem
 
-__all__ = ["SignOperation", "check_class", "signer"]
-
-
-def check_class(item: Pkcs11Object, row: MechanismRow, object_class: CKO) -> None:
-    """Refuse an object that the mechanism cannot work with."""
-    if item.object_class != object_class or item.key_type not in row.key_types:
-        raise Pkcs11Error(
-            CKR.KEY_TYPE_INCONSISTENT,
-            f"CKM_{row.type.name} does not work with {item.describe()}, a {item.object_class.name} of type "
-            f"{item.key_type.name if item.key_type is not None else 'none'}",
-        )
-    item.require_mechanism(row.type)
+__all__ = ["SignOperation", "signer"]
 
 
 class SignOperation:
@@ -44,6 +33,7 @@ class SignOperation:
         self.key_handle = 0
 
     def update(self, part: Buffer) -> None:
+        """Take in a part. Raises CKR_DATA_LEN_RANGE in the very call that passes what the device takes."""
         self._message.add(part)
         self.parts += 1
 
@@ -67,6 +57,7 @@ class SignOperation:
         return SignOperation.saved(self)
 
     def close(self) -> None:
+        """Overwrite what was collected."""
         self._message.clear()
 
 
@@ -120,11 +111,9 @@ class _MacSignature(SignOperation):
 def signer(hem: Hem, item: Pkcs11Object, mechanism: Mechanism) -> SignOperation:
     """The operation for ``C_SignInit``. Raises what the key or mechanism rules out."""
     row = mechanism_row(mechanism.type, CKF.SIGN)
-    if row.scheme in MAC_SCHEMES:
-        check_class(item, row, CKO.SECRET_KEY)
-        item.require(CKA.SIGN)
+    by_mac = row.scheme in MAC_SCHEMES
+    check_use(item, row, CKO.SECRET_KEY if by_mac else CKO.PRIVATE_KEY, CKA.SIGN)
+    if by_mac:
         return _MacSignature(Mac(item, row, mechanism))
-    check_class(item, row, CKO.PRIVATE_KEY)
-    item.require(CKA.SIGN)
     assert isinstance(item, DeviceKey)  # noqa: S101 - private keys are in the device, all of them
     return _DeviceSignature(hem, item, row, mechanism)

@@ -12,8 +12,8 @@ from hem_pkcs11.objects.device_keys import DeviceKey
 from hem_pkcs11.objects.object import Pkcs11Object
 from hem_pkcs11.objects.public_keys import PublicKeyLike, as_public_key
 from hem_pkcs11.operations.collect import Collector
+from hem_pkcs11.operations.key_checks import check_use
 from hem_pkcs11.operations.mac import MAC_SCHEMES, Mac
-from hem_pkcs11.operations.sign import check_class
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.signing import device_algorithm
 from hem_pkcs11.symmetric import hash_algorithm
@@ -37,6 +37,7 @@ class VerifyOperation:
         self._size = size
 
     def update(self, part: Buffer) -> None:
+        """Take in a part. Raises CKR_DATA_LEN_RANGE where the device is to check more than it takes."""
         self.parts += 1
         self._take(part)
 
@@ -153,14 +154,13 @@ def _accepts(public: Any, signature: bytes, *arguments: object) -> bool:
 
 
 def verifier(hem: Hem, item: Pkcs11Object, mechanism: Mechanism) -> VerifyOperation:
-    """The operation for ``C_VerifyInit``."""
+    """The operation for ``C_VerifyInit``: as ``signer``, with the public half. Raises what key or mechanism
+    rules out."""
     row = mechanism_row(mechanism.type, CKF.VERIFY)
-    if row.scheme in MAC_SCHEMES:
-        check_class(item, row, CKO.SECRET_KEY)
-        item.require(CKA.VERIFY)
+    by_mac = row.scheme in MAC_SCHEMES
+    check_use(item, row, CKO.SECRET_KEY if by_mac else CKO.PUBLIC_KEY, CKA.VERIFY)
+    if by_mac:
         return _MacVerification(Mac(item, row, mechanism))
-    check_class(item, row, CKO.PUBLIC_KEY)
-    item.require(CKA.VERIFY)
     public = as_public_key(item)
     algorithm, context = device_algorithm(row, mechanism, public.kind.type.name)
     if row.scheme is Scheme.ECDSA:

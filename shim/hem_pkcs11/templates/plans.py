@@ -32,14 +32,17 @@ class PlannedKey:
 
     @property
     def type(self) -> KeyType:
+        """The device's type."""
         return self.kind.type
 
     @property
     def application_id(self) -> bytes | None:
+        """CKA_ID of the application's choice; ``None`` for none, where the KID is it."""
         return self.identifier or None
 
     @property
     def family_mark(self) -> frozenset[str]:
+        """The mode families that an AES key will be kept to; empty for others."""
         return self.usage or frozenset() if self.type.family is Family.AES else frozenset()
 
     @property
@@ -56,6 +59,7 @@ class PlannedKey:
         )
 
     def limited(self, limits: Limits) -> PlannedKey:
+        """The same key with ``limits``."""
         return PlannedKey(self.kind, self.label, self.identifier, self.usage, self.token, limits)
 
 

@@ -45,15 +45,18 @@ class Template:
             self._values[kind] = value
 
     def error(self, rv: CKR, kind: int, text: str) -> Pkcs11Error:
+        """``rv``, saying which attribute of which template it is about."""
         return Pkcs11Error(rv, f"{self.name} template: {name_of(CKA, kind)}: {text}")
 
     def __contains__(self, kind: int) -> bool:
         return kind in self._values
 
     def kinds(self) -> list[int]:
+        """The types of the attributes, in the template's order."""
         return list(self._values)
 
     def raw(self, kind: int) -> bytes | None:
+        """The value of an attribute; ``None`` where the template does not name it."""
         return self._values.get(kind)
 
     def flag(self, kind: int) -> bool | None:

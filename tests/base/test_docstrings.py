@@ -1,0 +1,98 @@
+"""Every public name says what it is: modules, classes, functions and methods of the client and the module.
+
+A method may have its text from the class that it takes it from.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+import sys
+import types
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+#: Names still without, each with its module; nothing is added here.
+NOT_YET = frozenset(
+    {
+        "hem_provider.config.tables.device_of",
+        "hem_provider.config.tables.parse_table",
+        "hem_provider.rest.agreements.bundle_or_order",
+        "hem_provider.rest.agreements.decided",
+        "hem_provider.rest.agreements.echo",
+        "hem_provider.rest.agreements.encapsulation",
+        "hem_provider.rest.agreements.lattice_signature",
+        "hem_provider.rest.agreements.log_files",
+        "hem_provider.rest.agreements.longer_by",
+        "hem_provider.rest.agreements.plain",
+        "hem_provider.rest.sockets.Timed.recv",
+        "hem_provider.rest.sockets.Timed.recv_into",
+        "hem_provider.rest.sockets.Timed.send",
+        "hem_provider.rest.sockets.Timed.sendall",
+    }
+)
+
+
+def modules_of(package: str) -> list[str]:
+    found = importlib.import_module(package)
+    names = [package]
+    for each in pkgutil.walk_packages(found.__path__, f"{package}."):
+        if not each.name.startswith(("hem_provider.emulator", "hem_pkcs11.lib")) and not each.name.endswith(
+            "__main__"
+        ):
+            names.append(each.name)
+    return names
+
+
+MODULES = [*modules_of("hem_provider"), *modules_of("hem_pkcs11")]
+PROGRAMS = ["build_commands.py", "build_module.py", "openssl/build_engine.py"]
+
+
+def program(path: str) -> types.ModuleType:
+    """A program of ``shim/``, which no package holds."""
+    sys.path.insert(0, str(ROOT / "shim"))
+    try:
+        return importlib.import_module(f"shim.{path.removesuffix('.py').replace('/', '.')}")
+    finally:
+        sys.path.pop(0)
+
+
+def undocumented(module: types.ModuleType) -> Iterator[str]:
+    if not module.__doc__:
+        yield module.__name__
+    for name, found in vars(module).items():
+        if name.startswith("_") or getattr(found, "__module__", None) != module.__name__:
+            continue
+        if inspect.isclass(found):
+            yield from _of_class(found)
+        elif inspect.isfunction(found) and not inspect.getdoc(found):
+            yield f"{module.__name__}.{name}"
+
+
+def _of_class(found: type) -> Iterator[str]:
+    named = f"{found.__module__}.{found.__qualname__}"
+    if not vars(found).get("__doc__") or found.__doc__.startswith(f"{found.__name__}("):  # a dataclass's own
+        yield named
+    for name, member in vars(found).items():
+        if name.startswith("_"):
+            continue
+        if inspect.isclass(member) and member.__qualname__ == f"{found.__qualname__}.{name}":
+            yield from _of_class(member)
+        elif isinstance(member, types.FunctionType | property | classmethod | staticmethod) and not (
+            inspect.getdoc(getattr(found, name))
+        ):
+            yield f"{named}.{name}"
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_every_public_name_has_a_text(name: str) -> None:
+    assert set(undocumented(importlib.import_module(name))) <= NOT_YET
+
+
+@pytest.mark.parametrize("path", PROGRAMS)
+def test_every_public_name_of_the_build_has_a_text(path: str) -> None:
+    assert set(undocumented(program(path))) <= NOT_YET
