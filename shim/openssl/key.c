@@ -4,7 +4,7 @@
  * behind it is found by the public key: that works in every version and survives duplication,
  * forks and new sessions. Handles are looked up again whenever they may be stale.
  */
-#include "key.h"
+#include "key_data.h"
 
 #include <string.h>
 
@@ -12,18 +12,6 @@
 #include "find.h"
 #include "module.h"
 #include "settings.h"
-
-struct hem_key {
-    struct hem_key *next;
-    struct hem_token *token;
-    char text[200]; /* for messages */
-    unsigned char *info; /* SubjectPublicKeyInfo, DER, as OpenSSL encodes it */
-    int info_length;
-    unsigned char *id;
-    size_t id_length;
-    CK_OBJECT_HANDLE handle;
-    unsigned generation; /* of the token, when `handle` was found */
-};
 
 static struct hem_key *keys;
 
@@ -63,7 +51,7 @@ EVP_PKEY *hem_key_public(EVP_PKEY *pkey)
 
 /* --- loading ------------------------------------------------------------------------------ */
 
-static EVP_PKEY *public_key(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, const char *text)
+EVP_PKEY *hem_key_read_public(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE object, const char *text)
 {
     size_t length = 0;
     unsigned char *info = hem_token_value(session, object, CKA_PUBLIC_KEY_INFO, &length);
@@ -213,7 +201,7 @@ EVP_PKEY *hem_key_load_private(ENGINE *engine, const char *name, UI_METHOD *meth
 
     hem_lock();
     if (find_object(name, &asker, CKO_PRIVATE_KEY, &loaded))
-        key = public_key(loaded.session, loaded.object, loaded.text);
+        key = hem_key_read_public(loaded.session, loaded.object, loaded.text);
     if (key != NULL)
         bound = bound_key(engine, key, loaded.text);
     if (bound != NULL &&
@@ -235,7 +223,7 @@ EVP_PKEY *hem_key_load_public(ENGINE *engine, const char *name, UI_METHOD *metho
     (void)engine;
     hem_lock();
     if (find_object(name, &asker, CKO_PUBLIC_KEY, &loaded))
-        key = public_key(loaded.session, loaded.object, loaded.text);
+        key = hem_key_read_public(loaded.session, loaded.object, loaded.text);
     hem_unlock();
     return key;
 }
@@ -257,174 +245,6 @@ X509 *hem_certificate_load(const char *name, const struct hem_asker *asker)
     if (found && certificate == NULL)
         hem_error(HEM_R_KEY_TYPE, "%s: not an X.509 certificate", loaded.text);
     return certificate;
-}
-
-/* --- using -------------------------------------------------------------------------------- */
-
-/* Several objects may share an id: the public key decides. */
-static bool is_the_key(const struct hem_key *key, CK_SESSION_HANDLE session,
-                       CK_OBJECT_HANDLE object)
-{
-    EVP_PKEY *candidate = public_key(session, object, key->text);
-    unsigned char *info = NULL;
-    int length = candidate == NULL ? -1 : i2d_PUBKEY(candidate, &info);
-    bool same = length == key->info_length && memcmp(info, key->info, (size_t)length) == 0;
-
-    OPENSSL_free(info);
-    EVP_PKEY_free(candidate);
-    return same;
-}
-
-static bool find_key_again(struct hem_key *key, CK_SESSION_HANDLE session)
-{
-    enum { ROOM = 16 };
-    CK_ULONG class = CKO_PRIVATE_KEY, count = 0;
-    CK_OBJECT_HANDLE found[ROOM];
-    CK_ATTRIBUTE template[] = {{CKA_CLASS, &class, sizeof class}, {CKA_ID, key->id, key->id_length}};
-
-    if (!hem_token_search(key->token, session, template, 2, found, ROOM, &count))
-        return false;
-    for (CK_ULONG i = 0; i < count; i++)
-        if (is_the_key(key, session, found[i])) {
-            key->handle = found[i];
-            key->generation = hem_token_generation(key->token);
-            return true;
-        }
-    hem_error(HEM_R_NOT_FOUND, "%s is no longer on token '%s'", key->text,
-              hem_token_label(key->token));
-    return false;
-}
-
-/* A session in which key->handle is good. */
-static CK_SESSION_HANDLE open_key(struct hem_key *key)
-{
-    CK_SESSION_HANDLE session = hem_token_session(key->token, true, NULL, NULL);
-
-    if (session == 0)
-        return 0;
-    if (key->generation != hem_token_generation(key->token) && !find_key_again(key, session))
-        return 0;
-    return session;
-}
-
-typedef CK_RV (*operation)(const CK_FUNCTION_LIST *module, CK_SESSION_HANDLE session,
-                           CK_OBJECT_HANDLE key, void *argument, const char **call);
-
-/* Does `operate` with the key, a second time when the session turns out to be gone. */
-static bool use_key(struct hem_key *key, operation operate, void *argument)
-{
-    const char *call = "";
-    CK_RV rv = CKR_OK;
-    bool again = true;
-
-    hem_lock();
-    ERR_set_mark();
-    for (int attempt = 0; attempt < 2 && again; attempt++) {
-        CK_SESSION_HANDLE session = open_key(key);
-        if (session == 0) {
-            rv = CKR_GENERAL_ERROR;
-            call = NULL;
-            break;
-        }
-        rv = operate(hem_module(), session, key->handle, argument, &call);
-        again = rv != CKR_OK && hem_token_recover(key->token, rv);
-    }
-    if (rv == CKR_OK)
-        ERR_pop_to_mark();
-    else
-        ERR_clear_last_mark();
-    hem_unlock();
-    if (rv != CKR_OK && call != NULL)
-        hem_error_rv(rv, call, key->text);
-    return rv == CKR_OK;
-}
-
-struct signing {
-    CK_MECHANISM mechanism;
-    const unsigned char *message;
-    size_t message_length;
-    unsigned char *signature;
-    CK_ULONG length;
-};
-
-static CK_RV sign(const CK_FUNCTION_LIST *module, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key,
-                  void *argument, const char **call)
-{
-    struct signing *signing = argument;
-
-    *call = "C_SignInit";
-    CK_RV rv = module->C_SignInit(session, &signing->mechanism, key);
-    if (rv != CKR_OK)
-        return rv;
-    *call = "C_Sign";
-    CK_ULONG length = signing->length;
-    rv = module->C_Sign(session, (CK_BYTE *)signing->message, signing->message_length,
-                        signing->signature, &length);
-    if (rv == CKR_OK)
-        signing->length = length;
-    return rv;
-}
-
-bool hem_key_sign(struct hem_key *key, CK_MECHANISM mechanism, const unsigned char *message,
-                  size_t message_length, unsigned char *signature, size_t *length)
-{
-    struct signing signing = {mechanism, message, message_length, signature, *length};
-
-    if (!use_key(key, sign, &signing))
-        return false;
-    *length = signing.length;
-    hem_trace("%s signed %zu bytes", key->text, message_length);
-    return true;
-}
-
-struct agreement {
-    CK_MECHANISM mechanism;
-    unsigned char *secret;
-    CK_ULONG length;
-};
-
-static CK_RV agree(const CK_FUNCTION_LIST *module, CK_SESSION_HANDLE session, CK_OBJECT_HANDLE key,
-                   void *argument, const char **call)
-{
-    struct agreement *agreement = argument;
-    CK_ULONG class = CKO_SECRET_KEY, type = CKK_GENERIC_SECRET;
-    CK_BBOOL yes = 1, no = 0;
-    CK_ATTRIBUTE template[] = {
-        {CKA_CLASS, &class, sizeof class},
-        {CKA_KEY_TYPE, &type, sizeof type},
-        {CKA_TOKEN, &no, sizeof no},
-        {CKA_SENSITIVE, &no, sizeof no},
-        {CKA_EXTRACTABLE, &yes, sizeof yes},
-        {CKA_VALUE_LEN, &agreement->length, sizeof agreement->length},
-    };
-    CK_ATTRIBUTE value = {CKA_VALUE, agreement->secret, agreement->length};
-    CK_OBJECT_HANDLE derived;
-
-    *call = "C_DeriveKey";
-    CK_RV rv = module->C_DeriveKey(session, &agreement->mechanism, key, template,
-                                   sizeof template / sizeof *template, &derived);
-    if (rv != CKR_OK)
-        return rv;
-    *call = "C_GetAttributeValue";
-    rv = module->C_GetAttributeValue(session, derived, &value, 1);
-    module->C_DestroyObject(session, derived);
-    agreement->length = value.ulValueLen;
-    return rv;
-}
-
-bool hem_key_agree(struct hem_key *key, const unsigned char *point, size_t point_length,
-                   unsigned char *secret, size_t *length)
-{
-    CK_ECDH1_DERIVE_PARAMS parameters = {
-        .kdf = CKD_NULL, .ulPublicDataLen = point_length, .pPublicData = (unsigned char *)point};
-    struct agreement agreement = {
-        {CKM_ECDH1_DERIVE, &parameters, sizeof parameters}, secret, *length};
-
-    if (!use_key(key, agree, &agreement))
-        return false;
-    *length = agreement.length;
-    hem_trace("%s agreed on a secret", key->text);
-    return true;
 }
 
 void hem_keys_forget(void)

@@ -1,14 +1,14 @@
 /* One session for each token: requests to a device are answered one after another anyway. */
 #include "token.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "errors.h"
+#include "match.h"
 #include "module.h"
 #include "settings.h"
 
-enum { SLOTS_MAX = 256, VALUE_MAX = 65536 };
+enum { VALUE_MAX = 65536 };
 
 struct hem_token {
     struct hem_token *next;
@@ -24,120 +24,13 @@ struct hem_token {
 
 static struct hem_token *tokens;
 
-/* The standard pads text with blanks. */
-static void unpad(char *text, const unsigned char *padded, size_t size)
-{
-    memcpy(text, padded, size);
-    text[size] = '\0';
-    while (size > 0 && (text[size - 1] == ' ' || text[size - 1] == '\0'))
-        text[--size] = '\0';
-}
-
-static bool fits(const struct hem_text *wanted, const unsigned char *padded, size_t size)
-{
-    char text[65];
-
-    unpad(text, padded, size);
-    return wanted->data == NULL || strcmp((const char *)wanted->data, text) == 0;
-}
-
-static bool token_fits(const struct hem_name *name, const CK_TOKEN_INFO *info)
-{
-    return fits(&name->token, info->label, sizeof info->label) &&
-           fits(&name->manufacturer, info->manufacturerID, sizeof info->manufacturerID) &&
-           fits(&name->model, info->model, sizeof info->model) &&
-           fits(&name->serial, info->serialNumber, sizeof info->serialNumber);
-}
-
-static bool slot_fits(const CK_FUNCTION_LIST *module, const struct hem_name *name, CK_SLOT_ID slot)
-{
-    CK_SLOT_INFO info;
-
-    if (name->slot_id.data != NULL && strtoul((const char *)name->slot_id.data, NULL, 10) != slot)
-        return false;
-    if (name->slot_description.data == NULL && name->slot_manufacturer.data == NULL)
-        return true;
-    return module->C_GetSlotInfo(slot, &info) == CKR_OK &&
-           fits(&name->slot_description, info.slotDescription, sizeof info.slotDescription) &&
-           fits(&name->slot_manufacturer, info.manufacturerID, sizeof info.manufacturerID);
-}
-
-static bool library_fits(const CK_FUNCTION_LIST *module, const struct hem_name *name)
-{
-    CK_INFO info;
-    char version[8];
-
-    if (name->library_description.data == NULL && name->library_manufacturer.data == NULL &&
-        name->library_version.data == NULL)
-        return true;
-    if (module->C_GetInfo(&info) != CKR_OK)
-        return false;
-    snprintf(version, sizeof version, "%u.%u", info.libraryVersion.major,
-             info.libraryVersion.minor);
-    return fits(&name->library_description, info.libraryDescription,
-                sizeof info.libraryDescription) &&
-           fits(&name->library_manufacturer, info.manufacturerID, sizeof info.manufacturerID) &&
-           (name->library_version.data == NULL ||
-            strcmp((const char *)name->library_version.data, version) == 0);
-}
-
-/* What was looked at, for the message when nothing or too much fits. */
-struct candidates {
-    char labels[512];
-    size_t fitting;
-    CK_SLOT_ID slot;
-    CK_TOKEN_INFO info;
-};
-
-static void add_label(struct candidates *candidates, const CK_TOKEN_INFO *info)
-{
-    char label[33];
-    size_t used = strlen(candidates->labels);
-
-    unpad(label, info->label, sizeof info->label);
-    snprintf(candidates->labels + used, sizeof candidates->labels - used, "%s'%s'",
-             used == 0 ? "" : ", ", label);
-}
-
-static bool look_at_slots(const CK_FUNCTION_LIST *module, const struct hem_name *name,
-                          struct candidates *candidates)
-{
-    CK_SLOT_ID slots[SLOTS_MAX];
-    CK_ULONG count = SLOTS_MAX;
-    CK_TOKEN_INFO info;
-
-    memset(candidates, 0, sizeof *candidates);
-    CK_RV rv = module->C_GetSlotList(0, slots, &count);
-    if (rv != CKR_OK) {
-        hem_error_rv(rv, "C_GetSlotList", hem_module_path());
-        return false;
-    }
-    if (count == 0) {
-        hem_error(HEM_R_TOKEN, "%s has no slots: no HEM is configured (set HEM_URL, or write the "
-                               "configuration file)", hem_module_path());
-        return false;
-    }
-    for (CK_ULONG i = 0; i < count; i++) {
-        if (!slot_fits(module, name, slots[i]) ||
-            module->C_GetTokenInfo(slots[i], &info) != CKR_OK)
-            continue;
-        add_label(candidates, &info);
-        if (token_fits(name, &info)) {
-            candidates->fitting++;
-            candidates->slot = slots[i];
-            candidates->info = info;
-        }
-    }
-    return true;
-}
-
-static struct hem_token *remembered(const struct candidates *found)
+static struct hem_token *remembered(const struct hem_match *found)
 {
     struct hem_token *token;
     char label[33], serial[17];
 
-    unpad(label, found->info.label, sizeof found->info.label);
-    unpad(serial, found->info.serialNumber, sizeof found->info.serialNumber);
+    hem_unpad(label, found->info.label, sizeof found->info.label);
+    hem_unpad(serial, found->info.serialNumber, sizeof found->info.serialNumber);
     for (token = tokens; token != NULL; token = token->next)
         if (strcmp(token->label, label) == 0 && strcmp(token->serial, serial) == 0)
             return token;
@@ -158,7 +51,7 @@ static struct hem_token *remembered(const struct candidates *found)
 
 struct hem_token *hem_token_find(const struct hem_name *name)
 {
-    struct candidates found;
+    struct hem_match found;
     const CK_FUNCTION_LIST *module = hem_module();
 
     if (module == NULL)
@@ -169,9 +62,9 @@ struct hem_token *hem_token_find(const struct hem_name *name)
                   (const char *)name->module_path.data, hem_module_path());
         return NULL;
     }
-    if (!look_at_slots(module, name, &found))
+    if (!hem_match_slots(module, name, &found))
         return NULL;
-    if (found.fitting == 1 && library_fits(module, name))
+    if (found.fitting == 1 && hem_match_library(module, name))
         return remembered(&found);
     if (found.fitting > 1)
         hem_error(HEM_R_AMBIGUOUS, "tokens %s: choose one by token=… in the URI", found.labels);
@@ -207,12 +100,12 @@ static bool find_again(const CK_FUNCTION_LIST *module, struct hem_token *token)
         .token = {(unsigned char *)token->label, strlen(token->label)},
         .serial = {(unsigned char *)token->serial, strlen(token->serial)},
     };
-    struct candidates found;
+    struct hem_match found;
 
     if (token->module_generation == hem_module_generation())
         return true;
     drop_session(token);
-    if (!look_at_slots(module, &name, &found))
+    if (!hem_match_slots(module, &name, &found))
         return false;
     if (found.fitting != 1) {
         hem_error(HEM_R_TOKEN, "'%s' is not there any more: is the device reachable?", token->label);

@@ -10,8 +10,10 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Iterable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+import grimp
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -117,6 +119,15 @@ def test_every_contract_is_tried() -> None:
 )
 def test_a_forbidden_import_breaks_its_contract_and_no_other(added: Path, contract: str) -> None:
     assert broken(added) == [contract]
+
+
+def test_no_module_of_the_pkcs11_module_comes_back_to_itself() -> None:
+    graph = grimp.build_graph("hem_pkcs11", cache_dir=None)
+    order = TopologicalSorter({each: graph.find_modules_directly_imported_by(each) for each in graph.modules})
+    try:
+        order.prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
 
 
 #: What reaches into C memory: no module imports it, since the library hands it to the bridge.
