@@ -15,7 +15,7 @@ from typing import Any
 
 from hem_pkcs11.calls import CALLS
 from hem_pkcs11.constants import CKA, CKM, CKR, name_of
-from hem_pkcs11.functions.running import end_failed
+from hem_pkcs11.functions.failures import end_failed
 from hem_pkcs11.functions.sessions import end_login
 from hem_pkcs11.library import Library
 from hem_pkcs11.log import Level, log

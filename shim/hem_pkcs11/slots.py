@@ -14,8 +14,8 @@ from hem_pkcs11.entropy import DeviceEntropy
 from hem_pkcs11.expiry import Expiry
 from hem_pkcs11.log import log
 from hem_pkcs11.login import MAX_PIN, Login
+from hem_pkcs11.objects.built_in import built_in_objects
 from hem_pkcs11.objects.device_keys import shown
-from hem_pkcs11.objects.profiles import fixed_objects
 from hem_pkcs11.objects.stored_files import Store, store_directory
 from hem_pkcs11.objects.table import ObjectTable
 from hem_pkcs11.operations.saved import SavedStates
@@ -64,8 +64,8 @@ class Slot:
         self.lock = threading.RLock()  # login and listing: one thread asks, the others wait
         self.presence = Presence(number, self.name, self.lock, lambda: self.hem)
         self._expiry = Expiry(self.lock, self._look_at_login)
-        for fixed in fixed_objects():
-            self.objects.add(fixed)
+        for each in built_in_objects():
+            self.objects.add(each)
         self._store_directory = store_directory
         self._store: Store | None = None
         self._looked = float("-inf")
@@ -235,8 +235,8 @@ class Slot:
         with self.lock:
             self.login.forget(self.hem)
             self.objects.clear()
-            for fixed in fixed_objects():
-                self.objects.add(fixed)
+            for each in built_in_objects():
+                self.objects.add(each)
             self._store, self._looked = None, float("-inf")
             self.hem.keys.refresh()
             self.presence.doubt()

@@ -18,9 +18,9 @@ from hem_pkcs11.calls import CALLS
 from hem_pkcs11.constants import CKA, CKF, CKK, CKM, CKO
 from hem_pkcs11.keykinds import KINDS
 from hem_pkcs11.mechanisms import MECHANISMS
+from hem_pkcs11.objects.built_in import built_in_objects
 from hem_pkcs11.objects.device_keys import key_attribute_types
 from hem_pkcs11.objects.object import Pkcs11Object
-from hem_pkcs11.objects.profiles import fixed_objects
 from hem_pkcs11.objects.public_keys import SessionPublicKey
 from hem_pkcs11.objects.secret_keys import SessionSecretKey
 from hem_pkcs11.returns import Pkcs11Error
@@ -153,7 +153,7 @@ def test_attributes_of_keys_in_memory_are_told(column, item):
 
 
 def test_attributes_of_fixed_objects_are_told():
-    profile, mechanism = fixed_objects()[0], fixed_objects()[-1]
+    profile, mechanism = built_in_objects()[0], built_in_objects()[-1]
     assert_told(table("attribute", "certificate"), 3, profile.attribute_types())
     assert_told(table("attribute", "certificate"), 4, mechanism.attribute_types())
 

@@ -9,10 +9,10 @@ from hem_pkcs11.mechanisms import MECHANISMS
 from hem_pkcs11.objects.object import Pkcs11Object, unknown_attribute
 from hem_pkcs11.values import pack_bool, pack_ulong
 
-__all__ = ["FixedObject", "fixed_objects"]
+__all__ = ["BuiltInObject", "built_in_objects"]
 
 
-class FixedObject(Pkcs11Object):
+class BuiltInObject(Pkcs11Object):
     """Read-only, always there, answered from memory."""
 
     def __init__(self, object_class: CKO, values: Mapping[int, bytes]) -> None:
@@ -45,9 +45,9 @@ class FixedObject(Pkcs11Object):
         return (CKA.CLASS, CKA.TOKEN, CKA.PRIVATE, *self._values)
 
 
-def fixed_objects() -> list[FixedObject]:
+def built_in_objects() -> list[BuiltInObject]:
     """One for each profile that holds, and for each mechanism."""
     return [
-        FixedObject(CKO.PROFILE, {CKA.PROFILE_ID: pack_ulong(CKP.BASELINE_PROVIDER)}),
-        *(FixedObject(CKO.MECHANISM, {CKA.MECHANISM_TYPE: pack_ulong(each)}) for each in MECHANISMS),
+        BuiltInObject(CKO.PROFILE, {CKA.PROFILE_ID: pack_ulong(CKP.BASELINE_PROVIDER)}),
+        *(BuiltInObject(CKO.MECHANISM, {CKA.MECHANISM_TYPE: pack_ulong(each)}) for each in MECHANISMS),
     ]
