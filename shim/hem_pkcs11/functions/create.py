@@ -38,7 +38,10 @@ __all__ = ["copy_object", "create_object", "set_attribute_value"]
 def create_object(session: Session, attributes: Sequence[Attribute]) -> int:
     """Take in a public key or secret key for the session, or a certificate or data object.
 
-    Private and secret keys cannot be put into the device: they are made there.
+    Private and secret keys cannot be put into the device: they are made there. Raises
+    CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID or
+    CKR_ATTRIBUTE_VALUE_INVALID, naming the attribute; CKR_CURVE_NOT_SUPPORTED; CKR_SESSION_READ_ONLY and
+    CKR_USER_NOT_LOGGED_IN; CKR_DEVICE_MEMORY where a file cannot be written.
     """
     template = Template("new object", attributes)
     number = template.number(CKA.CLASS)
@@ -114,7 +117,13 @@ _MAKERS: Mapping[int, Callable[[Session, Template], int]] = {
 
 
 def set_attribute_value(session: Session, handle: int, attributes: Sequence[Attribute]) -> None:
-    """Change label, id and the like; sensitivity in one direction only. All or nothing."""
+    """Change what the rules let change (``templates.rules``): label, id, dates; secrecy in one direction
+    only. All or nothing.
+
+    Raises CKR_OBJECT_HANDLE_INVALID, CKR_SESSION_READ_ONLY, CKR_ACTION_PROHIBITED for an object that is
+    not modifiable, and CKR_ATTRIBUTE_READ_ONLY, CKR_ATTRIBUTE_TYPE_INVALID or
+    CKR_ATTRIBUTE_VALUE_INVALID.
+    """
     item = session.object(handle)
     template = Template("changes", attributes)
     if item.owner is None:
@@ -197,7 +206,11 @@ _COPY_FREE = frozenset({CKA.TOKEN, CKA.PRIVATE, CKA.MODIFIABLE, CKA.DESTROYABLE}
 
 def copy_object(session: Session, handle: int, attributes: Sequence[Attribute]) -> int:
     """Copy what lives here. A key of the device exists once: a session pair can become one of the
-    token by a copy (so Java stores keys), and nothing else."""
+    token by a copy (so Java stores keys), and nothing else.
+
+    Raises CKR_OBJECT_HANDLE_INVALID, CKR_ACTION_PROHIBITED for what cannot be copied, and what the rules
+    say for an attribute that a copy cannot have.
+    """
     item = session.object(handle)
     template = Template("copy", attributes)
     if not item.flag(CKA.COPYABLE) or (isinstance(item, DeviceKey) and not template.flag(CKA.TOKEN)):

@@ -28,7 +28,9 @@ def encapsulate_key(
 ) -> tuple[bytes | int, int | None]:
     """A ciphertext for the owner of a public key, and the secret as a session key.
 
-    Here, without the device, except for ML-KEM-512. A size query makes no key.
+    Here, without the device, except for ML-KEM-512. A size query makes no key. Raises
+    CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_FUNCTION_NOT_PERMITTED,
+    CKR_BUFFER_TOO_SMALL, and the errors of templates.
     """
     row = mechanism_row(mechanism.type, CKF.ENCAPSULATE)
     no_parameter(row, mechanism)
@@ -46,7 +48,12 @@ def encapsulate_key(
 def decapsulate_key(
     session: Session, mechanism: Mechanism, handle: int, attributes: Sequence[Attribute], ciphertext: Buffer
 ) -> int:
-    """The secret of a ciphertext, by the device, as a session key."""
+    """The secret of a ciphertext, by the device, as a session key; its handle.
+
+    Raises CKR_ENCRYPTED_DATA_LEN_RANGE for a ciphertext of another parameter set,
+    CKR_USER_NOT_LOGGED_IN, CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT,
+    CKR_KEY_FUNCTION_NOT_PERMITTED, and the errors of templates.
+    """
     row = mechanism_row(mechanism.type, CKF.DECAPSULATE)
     no_parameter(row, mechanism)
     session.require_user()

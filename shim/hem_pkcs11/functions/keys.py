@@ -52,7 +52,9 @@ def generate_key_pair(
 ) -> tuple[int, int]:
     """Make a key pair in the device; the handles of its public and private object.
 
-    A pair with CKA_TOKEN false is made in the device as well and deleted with the session.
+    A pair with CKA_TOKEN false is made in the device as well and deleted with the session. Raises
+    CKR_MECHANISM_INVALID, CKR_MECHANISM_PARAM_INVALID, CKR_USER_NOT_LOGGED_IN, CKR_SESSION_READ_ONLY, and
+    what ``pair_plan`` does.
     """
     row = mechanism_row(mechanism.type, CKF.GENERATE_KEY_PAIR)
     no_parameter(row, mechanism)
@@ -61,7 +63,11 @@ def generate_key_pair(
 
 
 def generate_key(session: Session, mechanism: Mechanism, attributes: Sequence[Attribute]) -> int:
-    """Make a secret key: in the device, or a readable one in memory."""
+    """Make a secret key: in the device, or a readable one in memory; its handle.
+
+    Raises CKR_MECHANISM_INVALID, CKR_MECHANISM_PARAM_INVALID, CKR_USER_NOT_LOGGED_IN,
+    CKR_SESSION_READ_ONLY, and the errors of templates.
+    """
     row = mechanism_row(mechanism.type, CKF.GENERATE)
     no_parameter(row, mechanism)
     template = Template("secret key", attributes)
@@ -118,7 +124,10 @@ def derive_key(session: Session, mechanism: Mechanism, handle: int, attributes: 
     in the device.
 
     In memory only for curves of up to 256 bits: firmware 1.2.2 cuts longer secrets to 32 bytes, and
-    a cut secret agrees with nobody else's.
+    a cut secret agrees with nobody else's. Raises CKR_KEY_SIZE_RANGE for the other curves,
+    CKR_MECHANISM_PARAM_INVALID for what is no point of the key's curve, CKR_USER_NOT_LOGGED_IN,
+    CKR_KEY_HANDLE_INVALID, CKR_KEY_TYPE_INCONSISTENT, CKR_KEY_FUNCTION_NOT_PERMITTED, and the errors of
+    templates.
     """
     row = mechanism_row(mechanism.type, CKF.DERIVE)
     session.require_user()
@@ -192,7 +201,12 @@ def x963_kdf(digest: str, secret: bytes, shared: bytes, size: int) -> bytes:
 def wrap_key(
     session: Session, mechanism: Mechanism, wrapping: int, handle: int, room: int | None
 ) -> bytes | int:
-    """Wrap a readable session key. What is in the device cannot be wrapped: it never leaves it."""
+    """Wrap a readable session key; the result has its whole 8 bytes and 8 more.
+
+    Raises CKR_KEY_UNEXTRACTABLE for what is in the device, which never leaves it, and for a key that is
+    not extractable; CKR_KEY_NOT_WRAPPABLE; CKR_KEY_SIZE_RANGE where the mechanism takes no such length;
+    CKR_WRAPPING_KEY_HANDLE_INVALID or CKR_WRAPPING_KEY_TYPE_INCONSISTENT; CKR_BUFFER_TOO_SMALL.
+    """
     row = mechanism_row(mechanism.type, CKF.WRAP)
     item = session.object(handle, CKR.KEY_HANDLE_INVALID)
     key = _wrapping_key(session, row, mechanism, wrapping, CKA.WRAP)
@@ -235,7 +249,12 @@ def _wrapping_key(
 def unwrap_key(
     session: Session, mechanism: Mechanism, unwrapping: int, wrapped: Buffer, attributes: Sequence[Attribute]
 ) -> int:
-    """Unwrap into a session key in memory."""
+    """Unwrap into a session key in memory; its handle.
+
+    Raises CKR_WRAPPED_KEY_LEN_RANGE for other than 16 to 65544 bytes, whole 8 bytes of them;
+    CKR_WRAPPED_KEY_INVALID; CKR_UNWRAPPING_KEY_HANDLE_INVALID or CKR_UNWRAPPING_KEY_TYPE_INCONSISTENT;
+    and the errors of templates.
+    """
     row = mechanism_row(mechanism.type, CKF.UNWRAP)
     key = _wrapping_key(session, row, mechanism, unwrapping, CKA.UNWRAP)
     template = Template("unwrapped key", attributes)

@@ -90,6 +90,7 @@ def _final(place: Place) -> Callable[[Session], None]:
     return final
 
 
+# Both directions, one line a function as C has them.
 encrypt_init = _initializer(Place.MESSAGE_ENCRYPT)
 encrypt_message = _one_message(Place.MESSAGE_ENCRYPT)
 encrypt_begin = _beginning(Place.MESSAGE_ENCRYPT)

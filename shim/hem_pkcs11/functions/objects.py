@@ -53,7 +53,10 @@ class Search:
 
 
 def find_objects_init(session: Session, template: Sequence[Attribute]) -> None:
-    """Search all of the slot's objects; what is not found is looked for on the device once."""
+    """Search all of the slot's objects; what is not found is looked for on the device once.
+
+    Raises CKR_OPERATION_ACTIVE, and CKR_ATTRIBUTE_VALUE_INVALID for a value that is none.
+    """
     session.require_idle(Place.FIND)
     for attribute in template:  # one by one: twice the same attribute finds nothing, which is no error
         check_form(Template("search", [attribute]), attribute[0])
@@ -118,7 +121,11 @@ def get_object_size(session: Session, handle: int) -> int:
 
 
 def destroy_object(session: Session, handle: int) -> None:
-    """Delete an object. The two halves of a pair are one key of the device: both go."""
+    """Delete an object. The two halves of a pair are one key of the device: both go.
+
+    Raises CKR_OBJECT_HANDLE_INVALID, CKR_USER_NOT_LOGGED_IN, CKR_SESSION_READ_ONLY, and
+    CKR_ACTION_PROHIBITED for one that is not destroyable.
+    """
     item = session.object(handle)
     if isinstance(item, DeviceKey):
         session.require_user()

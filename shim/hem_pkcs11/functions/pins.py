@@ -38,7 +38,8 @@ def set_pin(session: Session, old: bytes | None, new: bytes | None) -> None:
     """Change the passphrase. The device proves the old one afresh, also when logged in.
 
     The verified PIN is forgotten however this ends. Where nobody can tell how it ended, nobody is
-    logged in any more.
+    logged in any more. Raises CKR_SESSION_READ_ONLY, CKR_ACTION_PROHIBITED for the security officer,
+    CKR_PIN_INCORRECT for the old one, and CKR_PIN_LEN_RANGE (1 to 255 bytes) or CKR_PIN_INVALID.
     """
     session.require_writable()
     slot = session.slot
@@ -61,7 +62,10 @@ def set_pin(session: Session, old: bytes | None, new: bytes | None) -> None:
 
 
 def init_pin(session: Session, pin: bytes | None) -> None:
-    """Give the user a new passphrase; the security officer must be logged in."""
+    """Give the user a new passphrase of 1 to 255 bytes.
+
+    Raises CKR_USER_NOT_LOGGED_IN unless the security officer is, CKR_PIN_LEN_RANGE or CKR_PIN_INVALID.
+    """
     slot = session.slot
     if slot.login.user != CKU.SO:
         raise Pkcs11Error(CKR.USER_NOT_LOGGED_IN, "log in as security officer (the master secret) first")
@@ -81,7 +85,10 @@ def _change(slot: Slot, text: str) -> None:
 def init_token(library: Library, number: int, pin: bytes | None, label: bytes) -> None:
     """Initialise a factory-fresh device, or wipe and initialise one in use where that is allowed.
 
-    The user's passphrase is unknown until C_InitPIN. ``label`` becomes the device's user name.
+    The user's passphrase is unknown until C_InitPIN. ``label`` becomes the device's user name. Raises
+    CKR_SLOT_ID_INVALID, CKR_SESSION_EXISTS, CKR_TOKEN_WRITE_PROTECTED without ``allow_wipe``,
+    CKR_PIN_INCORRECT, CKR_TOKEN_NOT_PRESENT, and CKR_DEVICE_ERROR where a wiped device does not come
+    back.
     """
     slot = library.slot(number)
     if library.sessions.of(slot):

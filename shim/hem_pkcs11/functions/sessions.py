@@ -35,7 +35,11 @@ __all__ = [
 
 
 def open_session(library: Library, number: int, flags: int, _application: bool, _notify: bool) -> int:
-    """Open a session; a device that does not answer gives CKR_TOKEN_NOT_PRESENT."""
+    """Open a session; its handle.
+
+    Raises CKR_SLOT_ID_INVALID, CKR_SESSION_PARALLEL_NOT_SUPPORTED, CKR_SESSION_ASYNC_NOT_SUPPORTED,
+    CKR_SESSION_READ_WRITE_SO_EXISTS, and CKR_TOKEN_NOT_PRESENT for a device that does not answer.
+    """
     slot = library.slot(number)
     if not flags & CKF.SERIAL_SESSION:
         raise Pkcs11Error(CKR.SESSION_PARALLEL_NOT_SUPPORTED)
@@ -91,7 +95,12 @@ def get_session_info(session: Session) -> SessionInfo:
 
 
 def login(session: Session, user: int, pin: bytes | None) -> None:
-    """Log in with the passphrase; without one it comes from its configured source."""
+    """Log in with the passphrase; without one it comes from its configured source.
+
+    Raises CKR_USER_TYPE_INVALID, CKR_USER_ALREADY_LOGGED_IN, CKR_USER_ANOTHER_ALREADY_LOGGED_IN,
+    CKR_SESSION_READ_ONLY_EXISTS for the security officer, CKR_PIN_INCORRECT, CKR_PIN_LEN_RANGE,
+    CKR_PIN_INVALID; CKR_OPERATION_NOT_INITIALIZED for CKU_CONTEXT_SPECIFIC, which no key asks for.
+    """
     slot = session.slot
     if user == CKU.CONTEXT_SPECIFIC:
         # Only keys with CKA_ALWAYS_AUTHENTICATE ask for it, and there are none.

@@ -13,6 +13,7 @@ from hem_pkcs11.objects.device_keys import DeviceKey
 from hem_pkcs11.objects.object import Pkcs11Object
 from hem_pkcs11.objects.secret_keys import SessionSecretKey
 from hem_pkcs11.operations.collect import Collector
+from hem_pkcs11.operations.modes import BLOCK
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.symmetric import aes_cmac, hash_algorithm
 from hem_pkcs11.values import Mechanism
@@ -21,7 +22,6 @@ from hem_provider.keytypes import MAX_MESSAGE
 __all__ = ["MAC_SCHEMES", "Mac"]
 
 MAC_SCHEMES = frozenset({Scheme.HMAC, Scheme.CMAC})
-_BLOCK = 16
 
 
 class Mac:
@@ -29,7 +29,7 @@ class Mac:
 
     def __init__(self, item: Pkcs11Object, row: MechanismRow, mechanism: Mechanism) -> None:
         self._row = row
-        whole = _BLOCK if row.scheme is Scheme.CMAC else hashlib.new(row.hash).digest_size
+        whole = BLOCK if row.scheme is Scheme.CMAC else hashlib.new(row.hash).digest_size
         self.size = _general_size(mechanism, whole) if row.general else whole
         if not row.general:
             no_parameter(row, mechanism)

@@ -104,7 +104,8 @@ def secret_shape(
     """A session key in memory. ``key_types``: what it may be. ``brought``: the template has the value.
     ``secret``: a private key is sensitive unless the template says otherwise.
 
-    Raises CKR_TEMPLATE_INCONSISTENT and its sisters, naming the attribute.
+    Raises CKR_TEMPLATE_INCONSISTENT, CKR_TEMPLATE_INCOMPLETE, CKR_ATTRIBUTE_TYPE_INVALID or
+    CKR_ATTRIBUTE_VALUE_INVALID, naming the attribute.
     """
     check_template(template, Column.SESSION_SECRET, skip=(CKA.VALUE,) if brought else ())
     _check_class(template)
