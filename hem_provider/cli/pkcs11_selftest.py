@@ -14,7 +14,7 @@ from hem_pkcs11.values import pack_bool
 from hem_provider.cli.cryptoki import CryptokiError, Library
 from hem_provider.cli.steps import StepFailedError, Steps
 from hem_provider.config import DeviceConfig, load_config
-from hem_provider.config.passphrase import ask_passphrase
+from hem_provider.config.login_source import ask_passphrase, login_source
 from hem_provider.device.hem import Hem
 
 __all__ = ["self_test"]
@@ -44,9 +44,7 @@ def self_test(module: Path, name: str | None) -> int:
 
 def _pin(device: DeviceConfig) -> str | None:
     """``None`` where the module gets it by itself."""
-    if device.passphrase_file or device.passphrase_command or device.auth == "mobile":
-        return None
-    return ask_passphrase(device.name, device.url)
+    return ask_passphrase(device) if login_source(device) is None else None
 
 
 def _with_module(steps: Steps, module: Path, slot: int, pin: str | None) -> None:

@@ -1,20 +1,25 @@
-"""Where a passphrase comes from when no caller gives one: a file or a command of the owner's."""
+"""A passphrase read from a file or from a command of the owner's; ``login_source`` says when."""
 
 from __future__ import annotations
 
 import os
 import re
-import sys
+import time
 from pathlib import Path
+from typing import IO, TYPE_CHECKING, cast
 
 from hem_provider.config.ahead import out_of_sight
-from hem_provider.errors import HemConfigError, HemLoginRequired
+from hem_provider.errors import HemConfigError
 from hem_provider.files import read_file
 from hem_provider.trust import check_not_writable_by_others, privileges_raised
 
-__all__ = ["ask_passphrase", "can_ask", "doubt", "passphrase_from_command", "passphrase_from_file"]
+if TYPE_CHECKING:
+    from subprocess import Popen
 
-_MAX_BYTES = 4096
+__all__ = ["MAX_BYTES", "doubt", "passphrase_from_command", "passphrase_from_file"]
+
+#: Longest passphrase that is read from a file or command, in bytes, its line end included.
+MAX_BYTES = 4096
 _COMMAND_TIMEOUT = 60.0
 
 
@@ -28,7 +33,8 @@ def passphrase_from_file(path: Path) -> str:
 
 
 def passphrase_from_command(command: tuple[str, ...]) -> str:
-    """What the command prints, read the same way; it gets no standard input and 60 seconds.
+    """What the command prints, read the same way; it gets no standard input and 60 seconds. One that
+    prints more than a passphrase can have is stopped.
 
     Raises ``HemConfigError`` when it fails, gives nothing, or others may write the program or a file
     that one of the arguments names (``["sh", "/path/script"]``).
@@ -37,8 +43,8 @@ def passphrase_from_command(command: tuple[str, ...]) -> str:
 
 
 def _text(raw: bytes, source: str) -> str:
-    if len(raw) > _MAX_BYTES:
-        raise HemConfigError(f"{source}: a passphrase of over {_MAX_BYTES} bytes")
+    if len(raw) > MAX_BYTES:
+        raise HemConfigError(f"{source}: a passphrase of over {MAX_BYTES} bytes")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -57,32 +63,6 @@ def _text(raw: bytes, source: str) -> str:
     return text
 
 
-def ask_passphrase(name: str, url: str) -> str:
-    """Ask the person at the terminal for the passphrase of a device, without echo.
-
-    ``HemLoginRequired`` when there is no terminal to ask on, or nothing was typed.
-    """
-    if not can_ask():
-        raise HemLoginRequired(
-            f"{name}: no source of the passphrase is configured (passphrase_file, passphrase_command, "
-            "HEM_PASSPHRASE_FILE), and there is no terminal to ask on"
-        )
-    import getpass
-
-    try:
-        passphrase = getpass.getpass(f"Passphrase of HEM {name} ({url}): ")
-    except EOFError:
-        passphrase = ""
-    if not passphrase:
-        raise HemLoginRequired(f"{name}: no passphrase was typed")
-    return passphrase
-
-
-def can_ask() -> bool:
-    """Whether a person is there: a program without a terminal gets an error instead of a prompt."""
-    return sys.stdin is not None and sys.stdin.isatty() and sys.stderr is not None and sys.stderr.isatty()
-
-
 def doubt(passphrase: str) -> str | None:
     """What may be wrong with a passphrase that a device refuses, without telling anything of it;
     ``None`` when nothing strikes the eye."""
@@ -95,7 +75,7 @@ def doubt(passphrase: str) -> str | None:
 
 def _read_file(path: Path) -> bytes:
     try:
-        return read_file(path, "the passphrase file", limit=_MAX_BYTES, secret=True)
+        return read_file(path, "the passphrase file", limit=MAX_BYTES, secret=True)
     except OSError as error:
         if (seen := out_of_sight(path, error)) is not None:
             return seen
@@ -114,19 +94,41 @@ def _run(command: tuple[str, ...]) -> bytes:
         for each in command[1:]:
             if os.path.isfile(each):  # noqa: PTH113 - what is no path is no file either
                 check_not_writable_by_others(Path(each), "a file that the passphrase command names")
-        done = subprocess.run(
-            [program, *command[1:]],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            timeout=_COMMAND_TIMEOUT,
-            check=False,
-        )
-    except subprocess.TimeoutExpired:
+        with subprocess.Popen(
+            [program, *command[1:]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+        ) as running:
+            try:
+                output, status = _output(running)
+            except BaseException:
+                running.kill()
+                raise
+    except (subprocess.TimeoutExpired, TimeoutError):
         raise HemConfigError(
             f"passphrase_command: {program} gave nothing within {_COMMAND_TIMEOUT:g} s"
         ) from None
     except OSError as error:
         raise HemConfigError(f"passphrase_command: cannot run {program}: {error.strerror}") from None
-    if done.returncode != 0:
-        raise HemConfigError(f"passphrase_command: {program} ended with status {done.returncode}")
-    return done.stdout
+    if status != 0:
+        raise HemConfigError(f"passphrase_command: {program} ended with status {status}")
+    return output
+
+
+def _output(running: Popen[bytes]) -> tuple[bytes, int]:
+    """What it prints until it ends, and its status; one byte more than is accepted ends it (as 0)."""
+    import select
+
+    pipe = cast("IO[bytes]", running.stdout).fileno()
+    deadline = time.monotonic() + _COMMAND_TIMEOUT
+    output = b""
+    ready = select.poll()
+    ready.register(pipe, select.POLLIN)
+    while len(output) <= MAX_BYTES:
+        left = deadline - time.monotonic()
+        if left <= 0 or not ready.poll(left * 1000):
+            raise TimeoutError
+        part = os.read(pipe, MAX_BYTES + 1 - len(output))
+        if not part:
+            return output, running.wait(max(0.0, deadline - time.monotonic()))
+        output += part
+    running.kill()
+    return output, 0

@@ -11,7 +11,7 @@ from dataclasses import replace
 from functools import partial
 from typing import TypeVar
 
-from hem_provider.config import read_passphrase
+from hem_provider.config.login_source import CONFIGURABLE, LoginSource, login_source, read_passphrase
 from hem_provider.config.passphrase import doubt
 from hem_provider.device.mobile import MobileLogin
 from hem_provider.device.proving import Prover
@@ -208,9 +208,7 @@ class LoginSession:
     @property
     def has_any_login(self) -> bool:
         """Whether a credential is at hand or configured. No I/O."""
-        config = self._config
-        sources = (config.passphrase_file, config.passphrase_command)
-        return self.has_credential or config.auth == "mobile" or any(each is not None for each in sources)
+        return login_source(self._config, given=self.has_credential) is not None
 
     def forget(self) -> None:
         """Drop credential (overwritten) and tokens. No I/O."""
@@ -234,7 +232,7 @@ class LoginSession:
 
     def _obtain(self, scope: str) -> Bearer:
         before = self._logouts
-        if self._config.auth == "mobile" and self._credential is None:
+        if login_source(self._config, given=self.has_credential) is LoginSource.PHONE:
             approved = self.mobile.obtain(scope)
             return self._take(bearer_from(approved.token), approved.device_time, before)
         try:
@@ -267,7 +265,7 @@ class LoginSession:
                     "the device's identity has changed (wiped or replaced): log in again"
                     if known is not None
                     else "a login is needed: give passphrase=, call login(), set HEM_PASSPHRASE_FILE, "
-                    "or configure passphrase_file or passphrase_command"
+                    f"or configure {CONFIGURABLE}"
                 )
             )
         if known is not None:

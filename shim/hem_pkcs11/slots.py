@@ -22,6 +22,7 @@ from hem_pkcs11.operations.saved import SavedStates
 from hem_pkcs11.presence import Presence
 from hem_pkcs11.values import SlotInfo, TokenInfo
 from hem_provider.config import Config, DeviceConfig
+from hem_provider.config.login_source import login_source
 from hem_provider.errors import (
     HemLoginRequired,
 )
@@ -135,7 +136,7 @@ class Slot:
         flags = CKF.RNG | CKF.LOGIN_REQUIRED | CKF.DUAL_CRYPTO_OPERATIONS
         if self.presence.initialized:
             flags |= CKF.TOKEN_INITIALIZED | CKF.USER_PIN_INITIALIZED
-        if self._pin_comes_by_itself:
+        if login_source(self.config) is not None:
             flags |= CKF.PROTECTED_AUTHENTICATION_PATH
         for user, low in ((CKU.USER, CKF.USER_PIN_COUNT_LOW), (CKU.SO, CKF.SO_PIN_COUNT_LOW)):
             if user in self.login.refused:
@@ -151,11 +152,6 @@ class Slot:
             pin_min=1,
             pin_max=MAX_PIN,
         )
-
-    @property
-    def _pin_comes_by_itself(self) -> bool:
-        config = self.config
-        return bool(config.passphrase_file or config.passphrase_command or config.auth == "mobile")
 
     @property
     def listing_is_fresh(self) -> bool:

@@ -45,7 +45,7 @@ enum command {
 static const ENGINE_CMD_DEFN commands[] = {
     {MODULE_PATH, "MODULE_PATH", "PKCS#11 module; default: the one installed beside this engine", TEXT},
     {PIN, "PIN", "PIN (the device's passphrase) for keys whose name has none", TEXT},
-    {PIN_SOURCE, "PIN_SOURCE", "file whose first line is that PIN", TEXT},
+    {PIN_SOURCE, "PIN_SOURCE", "file that holds that PIN alone", TEXT},
     {LOAD_CERT_CTRL, "LOAD_CERT_CTRL", "load a certificate: struct { const char *name; X509 *cert; }",
      POINTER},
     {SET_USER_INTERFACE, "SET_USER_INTERFACE", "UI_METHOD that asks for a PIN", POINTER},

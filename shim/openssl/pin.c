@@ -7,11 +7,15 @@
 #include <strings.h>
 #include <unistd.h>
 
+#include <openssl/asn1.h>
+
 #include "errors.h"
 #include "secret_file.h"
 #include "settings.h"
 
-enum { PIN_MAX = 255 };
+#define PIN_MAX 255 /* bytes, as C_Login takes them */
+#define TEXT_OF(number) #number
+#define STRING(number) TEXT_OF(number)
 
 void hem_pin_free(char *pin)
 {
@@ -19,9 +23,40 @@ void hem_pin_free(char *pin)
         OPENSSL_clear_free(pin, strlen(pin) + 1);
 }
 
+static bool is_utf8(const char *text, size_t length)
+{
+    unsigned long character;
+
+    while (length > 0) {
+        int size = UTF8_getc((const unsigned char *)text, (int)length, &character);
+        if (size <= 0)
+            return false;
+        text += size;
+        length -= (size_t)size;
+    }
+    return true;
+}
+
+/* What is wrong with the content of a PIN file whose line end is gone, or NULL: the rules of
+ * hem_provider/config/passphrase.py, and those of a PIN and of a C string. */
+static const char *wrong_with(const char *content, size_t length)
+{
+    if (length > 0 && strpbrk(content, "\r\n") != NULL)
+        return "has more than one line; accepted: the PIN alone, on one line";
+    if (length == 0 || length > PIN_MAX)
+        return "must have 1 to " STRING(PIN_MAX) " bytes";
+    if (strlen(content) != length)
+        return "has a NUL byte";
+    if (!is_utf8(content, length))
+        return "is not UTF-8 text";
+    if (strncmp(content, "\xef\xbb\xbf", 3) == 0)
+        return "begins with a byte order mark, which an editor put there; save it as UTF-8 without one";
+    return NULL;
+}
+
 char *hem_pin_from_file(const char *path)
 {
-    char content[PIN_MAX + 2] = "";
+    char content[PIN_MAX + 4] = ""; /* a PIN, its line end, and one byte that is too many */
     char *pin = NULL;
     size_t used = 0;
     ssize_t got = 0;
@@ -37,14 +72,17 @@ char *hem_pin_from_file(const char *path)
     }
     close(file);
     content[used] = '\0';
-    size_t length = strcspn(content, "\r\n");
+    if (used > 0 && content[used - 1] == '\n')
+        content[--used] = '\0';
+    if (used > 0 && content[used - 1] == '\r')
+        content[--used] = '\0';
+    const char *wrong = wrong_with(content, used);
     if (got < 0)
         hem_error(HEM_R_PIN_NEEDED, "cannot read the PIN file '%.200s': %s", path, strerror(errno));
-    else if (length == 0 || length > PIN_MAX)
-        hem_error(HEM_R_PIN_NEEDED, "the first line of the PIN file '%.200s' must have 1 to %d bytes",
-                  path, PIN_MAX);
+    else if (wrong != NULL)
+        hem_error(HEM_R_PIN_NEEDED, "the PIN file '%.200s' %s", path, wrong);
     else
-        pin = OPENSSL_strndup(content, length);
+        pin = OPENSSL_strndup(content, used);
     OPENSSL_cleanse(content, sizeof content);
     return pin;
 }
@@ -89,8 +127,8 @@ char *hem_pin_known(const struct hem_name *name, bool *failed)
 char *hem_pin_ask(const struct hem_asker *asker, const char *label)
 {
     static const char hint[] =
-        "give pin-value or pin-source in the URI, the PIN command, or a passphrase_file in the "
-        "configuration of hem-provider";
+        "give pin-value or pin-source in the URI, the PIN command, or in the configuration of hem-provider "
+        "passphrase_file, passphrase_command or auth = \"mobile\"";
     UI_METHOD *method = asker->method != NULL ? asker->method : hem_settings.ui_method;
     void *data = asker->method != NULL ? asker->data : hem_settings.ui_data;
     char answer[PIN_MAX + 1] = "";

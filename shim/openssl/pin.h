@@ -13,7 +13,8 @@ struct hem_asker {
     void *data;
 };
 
-/* The PIN in a file that nobody else may read or write: its first line. NULL with an error in the queue. Free with hem_pin_free(). */
+/* The PIN in a file that nobody else may read or write, and that holds nothing else: the rules of
+ * hem_provider's passphrase_file. NULL with an error in the queue. Free with hem_pin_free(). */
 char *hem_pin_from_file(const char *path);
 
 /* The PIN that `name` brings along, else the one of the PIN command, else NULL. An error (a

@@ -4,27 +4,12 @@ from __future__ import annotations
 
 import pytest
 from support.laboratory import PASSPHRASE
+from support.secretfiles import READINGS, REFUSED
 
 from hem_provider.cli.commands import emulator
 from hem_provider.config import DeviceConfig, read_passphrase
 from hem_provider.config.passphrase import doubt
 from hem_provider.errors import HemAuthenticationError, HemConfigError
-
-READINGS = {
-    b"one line": "one line",
-    b"one line\n": "one line",
-    b"one line\r\n": "one line",
-    b" kept blanks \n": " kept blanks ",
-    "pässword\n".encode(): "pässword",
-}
-REFUSED = {
-    b"first\nsecond\n": "2 lines; accepted: the passphrase alone",
-    b"first\n\n": "2 lines",
-    b"a\rb": "2 lines",
-    b"\xef\xbb\xbfpass\n": "byte order mark",
-    b"": "empty",
-    b"\n": "empty",
-}
 
 
 def readers(path):
@@ -73,3 +58,23 @@ def test_a_wrong_passphrase_without_a_slip_gets_no_hint(bench):
         bench.connect("something else").keys.search()
     assert "blank" not in str(refused.value)
     assert doubt("something else") is None
+
+
+def test_a_passphrase_command_that_prints_without_end_is_stopped_at_the_bound():
+    endless = DeviceConfig(url="https://h", passphrase_command=("yes",))
+    with pytest.raises(HemConfigError, match="passphrase_command yes: a passphrase of over 4096 bytes"):
+        read_passphrase(endless)
+
+
+def test_a_passphrase_command_may_print_as_much_as_a_file_may_hold(tmp_path):
+    script = tmp_path / "script"
+    script.write_text("head -c 4095 /dev/zero | tr '\\0' x; sleep 0.1; echo\n")
+    command = DeviceConfig(url="https://h", passphrase_command=("sh", str(script)))
+    assert read_passphrase(command) == "x" * 4095
+
+
+@pytest.mark.parametrize("script", ["sleep 30", "printf some; exec sleep 30", "exec >&-; exec sleep 30"])
+def test_a_passphrase_command_that_does_not_end_is_stopped(monkeypatch, script):
+    monkeypatch.setattr("hem_provider.config.passphrase._COMMAND_TIMEOUT", 0.3)
+    with pytest.raises(HemConfigError, match=r"gave nothing within 0.3 s"):
+        read_passphrase(DeviceConfig(url="https://h", passphrase_command=("sh", "-c", script)))

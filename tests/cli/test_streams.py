@@ -15,7 +15,7 @@ from hem_provider.cli import terminal
 from hem_provider.cli.progress import progress
 from hem_provider.cli.steps import Steps
 from hem_provider.config import DeviceConfig
-from hem_provider.config.passphrase import ask_passphrase
+from hem_provider.config.login_source import ask_passphrase
 from hem_provider.errors import HemLoginRequired
 
 HEM = [sys.executable, "-m", "hem_provider.cli.main"]
@@ -147,10 +147,10 @@ def test_nobody_is_asked_where_there_is_no_terminal(monkeypatch):
     with Path(os.devnull).open() as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)
         with pytest.raises(HemLoginRequired, match="no terminal to ask on"):
-            ask_passphrase(config.name, config.url)
+            ask_passphrase(config)
     monkeypatch.setattr(sys, "stdin", None)
     with pytest.raises(HemLoginRequired, match="no terminal to ask on"):
-        ask_passphrase(config.name, config.url)
+        ask_passphrase(config)
 
 
 class Terminal:

@@ -54,12 +54,15 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _run(options: argparse.Namespace) -> int:
     import hem_provider
+    from hem_provider.config.login_source import LoginSource, ask_passphrase, login_source
     from hem_provider.measuring.figures import figures_of, plain
     from hem_provider.measuring.measure import interleave
     from hem_provider.measuring.subject import Subject
 
     with ExitStack() as stack:
         hem = stack.enter_context(hem_provider.connect(name=options.device))
+        if login_source(hem.config, may_ask=True) is LoginSource.PROMPT:
+            hem.login(ask_passphrase(hem.config))
         keys = [_key(hem, each) for each in options.key]
         kinds = _MADE if options.make_keys else ()
         subject = stack.enter_context(Subject(hem, _bare(hem), kinds))

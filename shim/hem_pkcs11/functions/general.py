@@ -67,14 +67,16 @@ def initialize(library: Library, arguments: InitializeArguments | None) -> None:
 
 def _read_ahead(config: Config) -> None:
     """The files that devices need later. Passphrases only in a process that has root's rights to give up."""
+    from hem_provider.config.login_source import LoginSource, login_source
     from hem_provider.config.passphrase import passphrase_from_file
 
     for device in config.devices:
         for authorities in (device.ca_file, device.cloud_ca_file):
             if authorities is not None:
                 keep(authorities, lambda path: read_file(path, "the CA file", limit=_MAX_CA_FILE))
-        if device.passphrase_file is not None and os.geteuid() == 0:
-            keep(device.passphrase_file, lambda path: passphrase_from_file(path).encode())
+        passphrase_file = device.passphrase_file if login_source(device) is LoginSource.FILE else None
+        if passphrase_file is not None and os.geteuid() == 0:
+            keep(passphrase_file, lambda path: passphrase_from_file(path).encode())
 
 
 def finalize(library: Library, reserved: bool) -> None:

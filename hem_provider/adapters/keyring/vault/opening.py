@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hem_provider.adapters.keyring.vault.format import Header
 from hem_provider.adapters.keyring.vault.keys import DeviceKeys
 from hem_provider.config import DeviceConfig, load_config
-from hem_provider.config.passphrase import ask_passphrase, can_ask
+from hem_provider.config.login_source import LoginSource, ask_passphrase, login_source
 from hem_provider.device.hem import Hem
 
 __all__ = ["Opener", "configured_device"]
@@ -24,7 +24,7 @@ def configured_device(name: str | None, fallback: str | None) -> DeviceConfig:
 
 class Opener:
     """Opens each device once for a process, and asks a person at a terminal for the passphrase
-    where the configuration has none."""
+    where the configuration has no source of a login."""
 
     def __init__(self) -> None:
         self._devices: dict[str, Hem] = {}
@@ -35,10 +35,8 @@ class Opener:
         hem = self._devices.get(config.name)
         if hem is None or hem.config != config:
             hem = self._devices[config.name] = Hem(config)
-        if not hem.logged_in and _must_ask(config):
-            hem.login(
-                ask_passphrase(config.name, config.url), scope=f"keymgmt:use:{kid}" if kid else "keymgmt:list"
-            )
+        if login_source(config, given=hem.logged_in, may_ask=True) is LoginSource.PROMPT:
+            hem.login(ask_passphrase(config), scope=f"keymgmt:use:{kid}" if kid else "keymgmt:list")
         return hem
 
     def unlock(self, name: str | None) -> Callable[[Header], DeviceKeys]:
@@ -51,8 +49,3 @@ class Opener:
             hem.logout()
             hem.close()
         self._devices = {}
-
-
-def _must_ask(config: DeviceConfig) -> bool:
-    configured = config.passphrase_file is not None or config.passphrase_command is not None
-    return not configured and can_ask()

@@ -1,0 +1,76 @@
+"""The keyring with ``auth = "mobile"``: logins by the phone, and no passphrase is read or asked for."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+from keyring.errors import KeyringLocked
+
+from hem_provider.adapters.keyring import HemKeyring
+from hem_provider.cli import main as cli
+from hem_provider.device.mobile import MobileLogin
+
+ASKED = "CLOUD POST /notify/event/new"
+PROOF = "POST /api/auth/token"
+
+
+@pytest.fixture
+def phone(bench, monkeypatch, tmp_path):
+    """A paired phone, which is the only way to a login: at a terminal, with a file that would do."""
+    with bench.connect() as hem:
+        pairing = hem.phones.begin()
+        with bench.phone() as simulated:
+            simulated.pair(json.loads(pairing.qr_text)["link"])
+        pairing.wait(5)
+    monkeypatch.setenv("HEM_AUTH", "mobile")
+    monkeypatch.setattr(MobileLogin, "_pause", staticmethod(lambda _: None))
+    monkeypatch.setattr("getpass.getpass", lambda _: pytest.fail("asked"))
+    monkeypatch.setattr(
+        "hem_provider.config.login_source.passphrase_from_file", lambda _: pytest.fail("the file was read")
+    )
+    for stream in ("stdin", "stderr"):
+        monkeypatch.setattr(getattr(sys, stream), "isatty", lambda: True, raising=False)
+    bench.requests.clear()
+    return bench
+
+
+@pytest.fixture(params=["with a passphrase file", "without one"])
+def configured(request, monkeypatch):
+    if request.param == "without one":
+        monkeypatch.delenv("HEM_PASSPHRASE_FILE")
+
+
+def test_a_vault_is_made_filled_and_read_by_the_phone_alone(phone, configured, capsys):
+    assert cli.main(["keyring", "init"]) == 0
+    backend = HemKeyring()
+    backend.set_password("mail", "anna", "one")
+    assert HemKeyring().get_password("mail", "anna") == "one"
+    assert cli.main(["keyring", "check"]) == 0
+    assert "1 of 1 entries open" in capsys.readouterr().out
+    assert phone.count(ASKED) > 0
+    assert PROOF not in phone.requests
+
+
+def test_an_approval_is_good_for_all_that_a_program_gets(phone, configured):
+    assert cli.main(["keyring", "init"]) == 0
+    backend = HemKeyring()
+    phone.requests.clear()
+    backend.set_password("mail", "anna", "one")
+    assert [backend.get_password("mail", "anna") for _ in range(3)] == ["one"] * 3
+    assert phone.count(ASKED) == 1
+
+
+def test_a_refusal_on_the_phone_is_told_and_nothing_else_is_tried(phone, configured, capsys):
+    assert cli.main(["keyring", "init"]) == 0
+    HemKeyring().set_password("mail", "anna", "one")
+    phone.phone_answers("refuse")
+    phone.requests.clear()
+    with pytest.raises(KeyringLocked, match="refused on the phone"):
+        HemKeyring().get_password("mail", "anna")
+    assert phone.count(ASKED) == 1
+    assert PROOF not in phone.requests
+    capsys.readouterr()
+    assert cli.main(["keyring", "check"]) != 0
+    assert "refused on the phone" in capsys.readouterr().err
