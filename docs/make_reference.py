@@ -152,7 +152,8 @@ def _entry(name: str, thing: object, module: str) -> list[str]:
         return lines
     if callable(thing):
         return [f"## `{name}{_signature(thing)}`", "", f"`{module}`", "", _own_doc(thing), ""]
-    return [f"## `{name}`", "", f"`{module}`: {type(thing).__name__}", ""]
+    value = f" = {thing}" if isinstance(thing, int) else ""
+    return [f"## `{name}`", "", f"`{module}`: {type(thing).__name__}{value}", ""]
 
 
 def _values(kind: type) -> list[str]:

@@ -12,11 +12,19 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 __all__ = [
+    "AES_WIDTHS",
+    "DIGESTS",
+    "ECDSA",
     "KEY_TYPES",
+    "KID_DIGITS",
+    "KID_FORM",
     "MAX_CONTEXT",
+    "MAX_DERIVATION_CONTEXT",
     "MAX_DESCR",
     "MAX_LABEL",
     "MAX_MESSAGE",
+    "RAW_SECRET",
+    "USAGE_TOKENS",
     "Family",
     "KeyAttributes",
     "KeyType",
@@ -27,10 +35,26 @@ __all__ = [
 MAX_MESSAGE = 2048
 #: Largest RFC 8032 or FIPS 204 context, in bytes.
 MAX_CONTEXT = 255
+#: Largest context of a key that is derived from an agreement, in bytes (device API §13.7).
+MAX_DERIVATION_CONTEXT = 64
+#: Bytes of a raw ECDH secret that firmware 1.2.2 gives at most, whatever the curve (device API §13.6).
+RAW_SECRET = 32
 #: Longest key label, in printable ASCII characters. The shortest is 1.
 MAX_LABEL = 32
 #: Largest ``descr`` that firmware 1.2.2 gives back whole, in bytes.
 MAX_DESCR = 64
+#: Hex digits of a KID, which is 16 bytes (device API §11.2), and their form as the device writes them.
+KID_DIGITS = 32
+KID_FORM = f"[0-9a-f]{{{KID_DIGITS}}}"
+
+#: The digests of ECDSA, by their names in ``cryptography`` → the device's ``alg`` (device API §13.3).
+ECDSA: Mapping[str, str] = MappingProxyType({f"sha{b}": f"SHA{b}WithECDSA" for b in (256, 384, 512)})
+#: The digests of HMAC and hashed ECDH, by their names in ``cryptography`` → the device's literal.
+DIGESTS: Mapping[str, str] = MappingProxyType(
+    {f"sha{b}": f"SHA2-{b}" for b in (256, 384, 512)} | {f"sha3-{b}": f"SHA3-{b}" for b in (256, 384, 512)}
+)
+#: Widths of AES keys, in bits.
+AES_WIDTHS = (128, 192, 256)
 
 
 class Family(enum.Enum):
@@ -43,6 +67,19 @@ class Family(enum.Enum):
     AES = "aes"
     MLKEM = "mlkem"
     MLDSA = "mldsa"
+
+
+#: Families of key pairs → what their keys can be made for, and the token by which a type string says so
+#: (device API §11.1); of EC keys, which alone have a choice, also the ``mode`` to ask for (§11.3).
+USAGE_TOKENS: Mapping[Family, Mapping[str, str]] = MappingProxyType(
+    {
+        Family.EC: {"derive": "ECDH", "sign": "ExDSA"},
+        Family.EDWARDS: {"sign": "ExDSA"},
+        Family.MONTGOMERY: {"derive": "ECDH"},
+        Family.MLKEM: {"derive": "PQC"},
+        Family.MLDSA: {"sign": "PQC"},
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,27 +109,28 @@ class KeyType:
         return self.public_size is None
 
 
-_ECDSA = ("SHA256WithECDSA", "SHA384WithECDSA", "SHA512WithECDSA")
-
-
 def _ec(name: str, bits: int, natural: str) -> KeyType:
     size = (bits + 7) // 8
-    algorithms = (natural, *(each for each in _ECDSA if each != natural))
+    algorithms = (ECDSA[natural], *(each for digest, each in ECDSA.items() if digest != natural))
     return KeyType(name, Family.EC, bits, size + 1, 2 * size, size, None, algorithms)
 
 
+def _hmac(name: str) -> KeyType:
+    bits = int(name.partition("-")[2])
+    return KeyType(name, Family.HMAC, bits, None, bits // 8)
+
+
 _ALL = (
-    _ec("SECP256R1", 256, "SHA256WithECDSA"),
-    _ec("SECP384R1", 384, "SHA384WithECDSA"),
-    _ec("SECP521R1", 521, "SHA512WithECDSA"),
-    _ec("SECP256K1", 256, "SHA256WithECDSA"),
+    _ec("SECP256R1", 256, "sha256"),
+    _ec("SECP384R1", 384, "sha384"),
+    _ec("SECP521R1", 521, "sha512"),
+    _ec("SECP256K1", 256, "sha256"),
     KeyType("CURVE25519", Family.MONTGOMERY, 255, 32, None, 32),
     KeyType("CURVE448", Family.MONTGOMERY, 448, 56, None, 56),
     KeyType("ED25519", Family.EDWARDS, 255, 32, 64, None, None, ("Ed25519", "Ed25519ph", "Ed25519ctx")),
     KeyType("ED448", Family.EDWARDS, 448, 57, 114, None, None, ("Ed448", "Ed448ph")),
-    *(KeyType(f"SHA2-{b}", Family.HMAC, b, None, b // 8) for b in (256, 384, 512)),
-    *(KeyType(f"SHA3-{b}", Family.HMAC, b, None, b // 8) for b in (256, 384, 512)),
-    *(KeyType(f"AES{b}", Family.AES, b, None, None, b // 8) for b in (128, 192, 256)),
+    *map(_hmac, DIGESTS.values()),
+    *(KeyType(f"AES{b}", Family.AES, b, None, None, b // 8) for b in AES_WIDTHS),
     KeyType("MLKEM512", Family.MLKEM, 512, 800, None, 32, 768),
     KeyType("MLKEM768", Family.MLKEM, 768, 1184, None, 32, 1088),
     KeyType("MLKEM1024", Family.MLKEM, 1024, 1568, None, 32, 1568),

@@ -6,7 +6,7 @@ import hashlib
 import importlib
 from typing import Any
 
-from hem_provider.keytypes import KEY_TYPES, Family, KeyType
+from hem_provider.keytypes import KEY_TYPES, KID_DIGITS, Family, KeyType
 
 __all__ = [
     "check_agreeable",
@@ -33,7 +33,7 @@ _RAW = {
 
 def kid_of(public: bytes) -> str:
     """The KID of a public key in device form: SHA-1, first 16 bytes (device API §11.2)."""
-    return hashlib.sha1(public, usedforsecurity=False).hexdigest()[:32]
+    return hashlib.sha1(public, usedforsecurity=False).hexdigest()[:KID_DIGITS]
 
 
 def curve(name: str) -> Any:

@@ -19,6 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hem_provider.files import cache_home, make_private, open_own, read_own, replace_file, sweep
+from hem_provider.keytypes import KID_FORM
 from hem_provider.publickeys import kid_of
 from hem_provider.rest.encoding import b64, unb64
 from hem_provider.rest.keyfields import check_kid
@@ -27,7 +28,7 @@ from hem_provider.rest.keymgmt import KeyRecord
 __all__ = ["CachedList", "DiskCache"]
 
 _FORMAT = 1
-_SCOPE = re.compile("keymgmt:(list|use:[0-9a-f]{32})")
+_SCOPE = re.compile(f"keymgmt:(list|use:{KID_FORM})")
 #: Larger files are not read, in bytes: 5000 keys make less than 2 MB.
 _MAX_FILE = 16 * 1024 * 1024
 

@@ -15,7 +15,7 @@ from hem_provider.device.description import NO_LIMITS, Description, Limits
 from hem_provider.device.login import LoginSession
 from hem_provider.device.usage import check_limits, default_usage, device_mode, mode_families
 from hem_provider.errors import HemAnswerFault, HemAuthenticationError, HemOperationFailed
-from hem_provider.keytypes import KEY_TYPES, Family, KeyType, parse_attributes
+from hem_provider.keytypes import KEY_TYPES, USAGE_TOKENS, Family, KeyType, parse_attributes
 from hem_provider.publickeys import kid_of
 from hem_provider.rest import keymgmt
 from hem_provider.rest.call import Call
@@ -24,14 +24,6 @@ from hem_provider.rest.keymgmt import KeyRecord, Page
 from hem_provider.rest.settle import NOT_MADE, Change, NotMade
 
 __all__ = ["KeyMaker", "NewKey", "key_type_named", "kid_of"]
-
-#: What a listing shows for families without a choice (device API §11.1).
-_FIXED = {
-    Family.EDWARDS: "ExDSA",
-    Family.MONTGOMERY: "ECDH",
-    Family.MLKEM: "PQC",
-    Family.MLDSA: "PQC",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,5 +182,6 @@ def _generated(key_type: KeyType, mode: str | None) -> tuple[str, ...]:
     """The tokens of a generated key's type string (device API §11.1)."""
     if key_type.symmetric:
         return ("ATT", key_type.name)
-    operations = (mode or "ECDH").split(",") if key_type.family is Family.EC else [_FIXED[key_type.family]]
+    tokens = USAGE_TOKENS[key_type.family]
+    operations = (mode or tokens["derive"]).split(",") if key_type.family is Family.EC else tokens.values()
     return ("ATT", "PKEY", *operations, key_type.name)

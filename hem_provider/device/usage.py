@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hem_provider.device.description import DENIABLE, MECHANISMS, Limits
-from hem_provider.keytypes import Family, KeyType
+from hem_provider.device.description import DENIABLE, MECHANISMS, MODE_FAMILIES, Limits
+from hem_provider.keytypes import USAGE_TOKENS, Family, KeyType
 
 __all__ = ["USAGES", "check_limits", "default_usage", "device_mode", "mode_families"]
 
 #: Usages each family offers. Symmetric usages are mode families: design and limits are in the
 #: documentation of symmetric keys.
 USAGES: Mapping[Family, frozenset[str]] = {
-    Family.EC: frozenset({"sign", "derive"}),
-    Family.EDWARDS: frozenset({"sign"}),
-    Family.MONTGOMERY: frozenset({"derive"}),
+    **{family: frozenset(tokens) for family, tokens in USAGE_TOKENS.items()},
     Family.HMAC: frozenset({"mac"}),
-    Family.AES: frozenset({"aead", "cipher", "wrap", "mac"}),
-    Family.MLKEM: frozenset({"derive"}),
-    Family.MLDSA: frozenset({"sign"}),
+    Family.AES: frozenset(MODE_FAMILIES),
 }
 
 
@@ -39,8 +35,7 @@ def device_mode(key_type: KeyType, usage: frozenset[str]) -> str | None:
         )
     if key_type.family is not Family.EC:
         return None
-    names = [name for flag, name in (("derive", "ECDH"), ("sign", "ExDSA")) if flag in usage]
-    return ",".join(names)
+    return ",".join(token for each, token in USAGE_TOKENS[Family.EC].items() if each in usage)
 
 
 def mode_families(key_type: KeyType, usage: frozenset[str]) -> frozenset[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from hem_provider.keytypes import KEY_TYPES, Family, KeyAttributes, KeyType
+from hem_provider.keytypes import ECDSA, KEY_TYPES, Family, KeyAttributes, KeyType
 from hem_provider.publickeys import load_public
 
 __all__ = ["ML_DSA", "KnownKey", "accepts"]
@@ -20,7 +20,8 @@ __all__ = ["ML_DSA", "KnownKey", "accepts"]
 #: What stands for ML-DSA where others have the device's ``alg``.
 ML_DSA = "ML-DSA"
 
-_HASHES = {"SHA256WithECDSA": "SHA256", "SHA384WithECDSA": "SHA384", "SHA512WithECDSA": "SHA512"}
+#: The device's ``alg`` → ``cryptography``'s class of its digest.
+_HASHES = {literal: name.upper() for name, literal in ECDSA.items()}
 
 
 @dataclass(frozen=True, slots=True)

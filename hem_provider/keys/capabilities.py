@@ -8,39 +8,28 @@ request, and never replaced by something near it.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 
 from hem_provider.device.key import Key
-from hem_provider.keytypes import Family
+from hem_provider.keytypes import DIGESTS, ECDSA, KEY_TYPES, Family
 
-__all__ = ["CAPABILITIES", "RAW_SECRET", "check_limits", "check_usage", "device_parameter", "hash_parameter"]
-
-#: Bytes of a raw ECDH secret that firmware 1.2.2 gives at most (device API §13.6).
-RAW_SECRET: Final = 32
-
-_DIGESTS = {
-    "sha256": "SHA2-256",
-    "sha384": "SHA2-384",
-    "sha512": "SHA2-512",
-    "sha3-256": "SHA3-256",
-    "sha3-384": "SHA3-384",
-    "sha3-512": "SHA3-512",
-}
+__all__ = ["CAPABILITIES", "check_limits", "check_usage", "device_parameter", "hash_parameter"]
 
 CAPABILITIES: Mapping[tuple[Family, str, str], str] = {
-    (Family.EC, "sign", "sha256"): "SHA256WithECDSA",
-    (Family.EC, "sign", "sha384"): "SHA384WithECDSA",
-    (Family.EC, "sign", "sha512"): "SHA512WithECDSA",
-    (Family.EDWARDS, "sign", "ed25519"): "Ed25519",
-    (Family.EDWARDS, "sign", "ed25519ph"): "Ed25519ph",
-    (Family.EDWARDS, "sign", "ed25519ctx"): "Ed25519ctx",
-    (Family.EDWARDS, "sign", "ed448"): "Ed448",
-    (Family.EDWARDS, "sign", "ed448ph"): "Ed448ph",
-    **{(Family.EC, "exchange_hashed", name): literal for name, literal in _DIGESTS.items()},
-    **{(Family.MONTGOMERY, "exchange_hashed", name): literal for name, literal in _DIGESTS.items()},
+    **{(Family.EC, "sign", name): literal for name, literal in ECDSA.items()},
+    **{
+        (Family.EDWARDS, "sign", literal.lower()): literal
+        for kind in KEY_TYPES.values()
+        if kind.family is Family.EDWARDS
+        for literal in kind.sign_algorithms
+    },
+    **{
+        (family, "exchange_hashed", name): literal
+        for family in (Family.EC, Family.MONTGOMERY)
+        for name, literal in DIGESTS.items()
+    },
 }
 
 

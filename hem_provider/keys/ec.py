@@ -10,9 +10,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 
 from hem_provider.arguments import as_bytes
-from hem_provider.keys.capabilities import RAW_SECRET, check_usage, device_parameter, hash_parameter
+from hem_provider.keys.capabilities import check_usage, device_parameter, hash_parameter
 from hem_provider.keys.public import CURVES, device_form
 from hem_provider.keys.remote import RemotePrivateKey
+from hem_provider.keytypes import RAW_SECRET
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import mldsa
 from hem_provider.arguments import as_bytes
 from hem_provider.keys.capabilities import check_usage
 from hem_provider.keys.remote import RemotePrivateKey
+from hem_provider.keytypes import MAX_MESSAGE
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -31,7 +32,7 @@ class _Signer(RemotePrivateKey[Any]):
         """Refused: the device computes mu itself from the whole message."""
         size = len(as_bytes("mu", mu))
         raise UnsupportedAlgorithm(
-            f"sign_mu with {size} bytes: the device takes the message itself, of up to 2048 bytes"
+            f"sign_mu with {size} bytes: the device takes the message itself, of up to {MAX_MESSAGE} bytes"
         )
 
 

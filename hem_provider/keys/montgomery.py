@@ -8,9 +8,10 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import x448, x25519
 
-from hem_provider.keys.capabilities import RAW_SECRET, check_usage, hash_parameter
+from hem_provider.keys.capabilities import check_usage, hash_parameter
 from hem_provider.keys.public import device_form
 from hem_provider.keys.remote import RemotePrivateKey
+from hem_provider.keytypes import RAW_SECRET
 from hem_provider.publickeys import check_agreeable
 
 __all__ = ["HemX448PrivateKey", "HemX25519PrivateKey"]
@@ -70,7 +71,8 @@ class HemX448PrivateKey(_Hashed[x448.X448PublicKey], x448.X448PrivateKey):
         """Refused: firmware 1.2.2 gives 32 of the secret's 56 bytes. Use ``exchange_hashed``."""
         self._peer(peer_public_key)
         raise UnsupportedAlgorithm(
-            f"exchange with CURVE448: the device gives {RAW_SECRET} of the secret's 56 bytes; "
+            f"exchange with CURVE448: the device gives {RAW_SECRET} of the secret's "
+            f"{self._key.type.secret_size} bytes; "
             "use exchange_hashed(hashes.SHA256(), peer) instead"
         )
 

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hem_provider.config.login_source import LoginSource, login_source
 from hem_provider.device.hem import Key
 from hem_provider.device.verification import ML_DSA, KnownKey, accepts
-from hem_provider.keytypes import Family
+from hem_provider.keytypes import ECDSA, Family
 from hem_provider.measuring.measure import FLOOR, Case
 from hem_provider.measuring.subject import LABEL, Subject
 from hem_provider.rest import crypto, keymgmt
@@ -21,7 +21,8 @@ from hem_provider.rest import crypto, keymgmt
 __all__ = ["MESSAGE", "device_cases", "key_cases", "layers", "signing_cases"]
 
 MESSAGE = b"a message of the usual length: 64 bytes, as TLS or SSH sign it.\n"
-_HASHES = {256: hashes.SHA256(), 384: hashes.SHA384(), 521: hashes.SHA512()}
+#: The device's ``alg`` → the digest of ``cryptography``.
+_HASHES = {literal: getattr(hashes, name.upper())() for name, literal in ECDSA.items()}
 
 Run = Callable[[], object]
 
@@ -108,7 +109,7 @@ def signing_cases(subject: Subject, key: Key) -> Iterator[Case]:
         arguments: tuple[object, ...] = ()
     else:
         algorithm = key.type.sign_algorithms[0]
-        arguments = (ec.ECDSA(_HASHES[key.type.bits]),) if key.type.family is Family.EC else ()
+        arguments = (ec.ECDSA(_HASHES[algorithm]),) if key.type.family is Family.EC else ()
         yield from layers(
             operation,
             subject.bare_use(key, "exdsa/sign", msg=MESSAGE, alg=algorithm),

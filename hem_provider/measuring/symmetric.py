@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers import modes
 
 from hem_provider.device.hem import Key
+from hem_provider.keytypes import MAX_MESSAGE
 from hem_provider.measuring.cases import MESSAGE, layers
 from hem_provider.measuring.measure import Case
 from hem_provider.measuring.subject import Subject
@@ -16,9 +17,9 @@ from hem_provider.rest import symmetric
 __all__ = ["CHAINED", "SIZES", "size_name", "symmetric_cases"]
 
 #: Bytes; the modes that chain cost one call a block and are measured at small sizes.
-SIZES = (16, 2048, 65536)
+SIZES = (16, MAX_MESSAGE, 32 * MAX_MESSAGE)
 CHAINED = (16, 256)
-_BLOCK, _AT_ONCE = 16, 2048
+_BLOCK, _AT_ONCE = 16, MAX_MESSAGE
 _NONCE = bytes(range(12))
 _IV = bytes(16)
 

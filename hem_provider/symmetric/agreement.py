@@ -13,29 +13,17 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric import ec, x448, x25519
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hem_provider.arguments import as_bytes
 from hem_provider.device.key import Key
-from hem_provider.keytypes import Family, KeyType
-from hem_provider.publickeys import check_agreeable
+from hem_provider.keytypes import AES_WIDTHS, MAX_DERIVATION_CONTEXT, Family, KeyType
+from hem_provider.publickeys import check_agreeable, curve, device_form, type_of
 from hem_provider.symmetric.errors import WrongKeyType
 
-__all__ = ["MAX_CONTEXT", "Agreement", "Peer"]
-
-#: Largest context, in bytes (device API §13.7).
-MAX_CONTEXT = 64
+__all__ = ["Agreement", "Peer"]
 
 #: The other side: a stored key, a public key of ``cryptography``, or one in device form.
 Peer: TypeAlias = "Key | bytes | ec.EllipticCurvePublicKey | x25519.X25519PublicKey | x448.X448PublicKey"
-
-_WIDTHS = (128, 192, 256)
-_CURVES: dict[str, ec.EllipticCurve] = {
-    "SECP256R1": ec.SECP256R1(),
-    "SECP384R1": ec.SECP384R1(),
-    "SECP521R1": ec.SECP521R1(),
-    "SECP256K1": ec.SECP256K1(),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +58,11 @@ class Agreement:
             raise WrongKeyType(
                 f"key {self.key.kid} ({kind.name}) was not made for 'derive', or has no private half"
             )
-        if self.bits not in _WIDTHS:
-            raise ValueError(f"bits: {self.bits}; accepted: {', '.join(map(str, _WIDTHS))}")
+        if self.bits not in AES_WIDTHS:
+            raise ValueError(f"bits: {self.bits}; accepted: {', '.join(map(str, AES_WIDTHS))}")
         context = as_bytes("context", self.context)
-        if len(context) > MAX_CONTEXT:
-            raise ValueError(f"context: {len(context)} bytes; accepted: at most {MAX_CONTEXT}")
+        if len(context) > MAX_DERIVATION_CONTEXT:
+            raise ValueError(f"context: {len(context)} bytes; accepted: at most {MAX_DERIVATION_CONTEXT}")
         object.__setattr__(self, "context", context)
         peer = _device_peer(self.key, kind, self.peer)
         if isinstance(peer, bytes):
@@ -100,12 +88,10 @@ def _device_peer(key: Key, kind: KeyType, peer: Peer) -> bytes | str:
         return peer.kid if peer.operations is key.operations else peer.public_bytes()
     if isinstance(peer, ec.EllipticCurvePublicKey):
         given = peer.curve.name
-        form = peer.public_bytes(Encoding.X962, PublicFormat.CompressedPoint)
-        matches = kind.name in _CURVES and given == _CURVES[kind.name].name
+        matches = kind.family is Family.EC and given == curve(kind.name).name
     elif isinstance(peer, (x25519.X25519PublicKey, x448.X448PublicKey)):
         given = "X25519" if isinstance(peer, x25519.X25519PublicKey) else "X448"
-        form = peer.public_bytes_raw()
-        matches = kind.name == given.replace("X", "CURVE")
+        matches = type_of(peer) is kind
     else:
         form = as_bytes("peer", peer)
         if len(form) != kind.public_size:
@@ -115,4 +101,4 @@ def _device_peer(key: Key, kind: KeyType, peer: Peer) -> bytes | str:
         return form
     if not matches:
         raise WrongKeyType(f"peer: a public key of {given}; accepted: {kind.name}, like key {key.kid}")
-    return form
+    return device_form(peer)

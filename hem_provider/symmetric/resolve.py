@@ -8,24 +8,14 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.hashes import HashAlgorithm
 
 from hem_provider.device.key import Key
-from hem_provider.keytypes import Family
+from hem_provider.keytypes import DIGESTS, Family
 from hem_provider.symmetric.agreement import Agreement
 from hem_provider.symmetric.blocks import AesKey
 from hem_provider.symmetric.errors import WrongKeyType
 from hem_provider.symmetric.family import check_family, check_use
 from hem_provider.symmetric.hem import DeviceAesKey, DeviceKek, DeviceMacKey
 
-__all__ = ["DIGESTS", "AnyAesKey", "AnyMacKey", "MacKey", "aes_key", "mac_key"]
-
-#: ``cryptography``'s digest names → the device's.
-DIGESTS = {
-    "sha256": "SHA2-256",
-    "sha384": "SHA2-384",
-    "sha512": "SHA2-512",
-    "sha3-256": "SHA3-256",
-    "sha3-384": "SHA3-384",
-    "sha3-512": "SHA3-512",
-}
+__all__ = ["AnyAesKey", "AnyMacKey", "MacKey", "aes_key", "mac_key"]
 
 
 @runtime_checkable

@@ -80,6 +80,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _cases(subject: Subject, keys: list[Key]) -> Iterator[Case]:
+    from hem_provider.keytypes import MAX_MESSAGE
     from hem_provider.measuring.cases import device_cases, key_cases, signing_cases
     from hem_provider.measuring.symmetric import symmetric_cases
 
@@ -90,7 +91,7 @@ def _cases(subject: Subject, keys: list[Key]) -> Iterator[Case]:
         for name in _SIGNING:
             yield from signing_cases(subject, subject.keys[name])
         yield from key_cases(subject)
-        yield from symmetric_cases(subject, (16, 2048))
+        yield from symmetric_cases(subject, (16, MAX_MESSAGE))
 
 
 def _key(hem: Hem, name: str) -> Key:
