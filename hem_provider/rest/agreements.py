@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hem_provider.ecdsa import ORDERS, numbers
-from hem_provider.keytypes import KEY_TYPES, MAX_DESCR, MAX_MESSAGE, Family, parse_attributes
+from hem_provider.keytypes import KEY_TYPES, MAX_DESCR, MAX_MESSAGE, RAW_SECRET, Family, parse_attributes
 from hem_provider.publickeys import check_public, kid_of
 from hem_provider.rest.fields import Asked, Field, Reader, Shape, data, integer, text, within
 
@@ -41,8 +41,6 @@ __all__ = [
 #: The year 2242: no clock says more.
 LAST = 2**33
 MAX_CERTIFICATE = 16 * 1024
-#: Bytes of a raw ECDH secret that firmware 1.2.2 gives, whatever the curve (§13.6).
-_RAW_SECRET = 32
 BLOCK, HALF_BLOCK = 16, 8
 _MAC_SIZES = sorted({kind.signature_size or 0 for kind in KEY_TYPES.values() if kind.family is Family.HMAC})
 _MLDSA = {name: kind for name, kind in KEY_TYPES.items() if kind.family is Family.MLDSA}
@@ -137,7 +135,8 @@ def signature(value: Any, asked: Asked) -> bytes:
     less one; of a curve that is not known here, as large as the largest."""
     algorithm = asked.algorithm or ""
     if not algorithm.endswith("WithECDSA"):
-        return bytes(data(114 if algorithm.startswith("Ed448") else 64)(value, asked))
+        kind = KEY_TYPES["ED448" if algorithm.startswith("Ed448") else "ED25519"]
+        return bytes(data(kind.signature_size or 0)(value, asked))
     signature = bytes(data(most=148)(value, asked))
     order = max(ORDERS.values()) if asked.type is None else ORDERS.get(asked.type.name, 0)
     try:
@@ -150,7 +149,7 @@ def signature(value: Any, asked: Asked) -> bytes:
 
 def secret(value: Any, asked: Asked) -> bytes:
     """A digest's size, or the raw secret's."""
-    return bytes(data(*_digest_sizes(asked.algorithm, (_RAW_SECRET,)), never_zero=True)(value, asked))
+    return bytes(data(*_digest_sizes(asked.algorithm, (RAW_SECRET,)), never_zero=True)(value, asked))
 
 
 def mac(value: Any, asked: Asked) -> bytes:

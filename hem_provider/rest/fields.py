@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hem_provider.keytypes import KeyType
+from hem_provider.keytypes import KID_DIGITS, KID_FORM, KeyType
 from hem_provider.rest.encoding import parse_json, unb64, unb64url
 
 __all__ = [
@@ -219,9 +219,9 @@ def data_text(size: int) -> Reader:
 def kid(value: Any, _: Asked) -> str:
     """A KID, in lower case."""
     if not isinstance(value, str):
-        raise _wrong_type(value, "32 hex digits")
-    if re.fullmatch("[0-9a-fA-F]{32}", value) is None:
-        raise ValueError(f"{len(value)} characters; accepted: 32 hex digits")
+        raise _wrong_type(value, f"{KID_DIGITS} hex digits")
+    if re.fullmatch(KID_FORM, value.lower()) is None:
+        raise ValueError(f"{len(value)} characters; accepted: {KID_DIGITS} hex digits")
     return value.lower()
 
 

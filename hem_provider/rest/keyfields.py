@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 
 from hem_provider.arguments import as_bytes, as_text
+from hem_provider.keytypes import KID_DIGITS, KID_FORM
 from hem_provider.rest.encoding import b64
 from hem_provider.rest.limits import FIRMWARE_1_2_2, FirmwareLimits
 
 __all__ = ["check_kid", "check_label", "peer_field", "use_of"]
 
-_KID = re.compile("[0-9a-f]{32}")
+_KID = re.compile(KID_FORM)
 
 
 def check_kid(kid: str) -> str:
     """A KID in the device's spelling. ``ValueError`` unless 32 hex digits, ``TypeError`` unless text."""
     lower = as_text("kid", kid).lower()
     if not _KID.fullmatch(lower):
-        raise ValueError(f"kid: {kid!r} has {len(kid)} characters; accepted: 32 hex digits")
+        raise ValueError(f"kid: {kid!r} has {len(kid)} characters; accepted: {KID_DIGITS} hex digits")
     return lower
 
 

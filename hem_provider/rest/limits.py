@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from hem_provider.keytypes import MAX_CONTEXT, MAX_DESCR, MAX_LABEL, MAX_MESSAGE
+from hem_provider.keytypes import MAX_CONTEXT, MAX_DERIVATION_CONTEXT, MAX_DESCR, MAX_LABEL, MAX_MESSAGE
 
 __all__ = ["FIRMWARE_1_2_2", "FirmwareLimits"]
 
@@ -24,7 +24,7 @@ class FirmwareLimits:
     padding: int = 16
     integrity: int = 8
     context: int = MAX_CONTEXT
-    derivation_context: int = 64
+    derivation_context: int = MAX_DERIVATION_CONTEXT
     label: int = MAX_LABEL
     descr: int = MAX_DESCR
     body: int = 7300
