@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 
 from hem_pkcs11.constants import CKK, CKM
-from hem_provider.keytypes import KEY_TYPES, Family, KeyType
+from hem_provider.keytypes import DIGESTS, KEY_TYPES, Family, KeyType
 
 __all__ = ["CURVES", "KINDS", "KeyKind", "curve_of", "kind_of"]
 
@@ -49,12 +49,8 @@ _FAMILIES: Mapping[Family, tuple[CKK, CKM]] = {
     Family.MLDSA: (CKK.ML_DSA, CKM.ML_DSA_KEY_PAIR_GEN),
 }
 _HMACS: Mapping[str, tuple[CKK, CKM]] = {
-    "SHA2-256": (CKK.SHA256_HMAC, CKM.SHA256_KEY_GEN),
-    "SHA2-384": (CKK.SHA384_HMAC, CKM.SHA384_KEY_GEN),
-    "SHA2-512": (CKK.SHA512_HMAC, CKM.SHA512_KEY_GEN),
-    "SHA3-256": (CKK.SHA3_256_HMAC, CKM.SHA3_256_KEY_GEN),
-    "SHA3-384": (CKK.SHA3_384_HMAC, CKM.SHA3_384_KEY_GEN),
-    "SHA3-512": (CKK.SHA3_512_HMAC, CKM.SHA3_512_KEY_GEN),
+    literal: (CKK[f"{stem}_HMAC"], CKM[f"{stem}_KEY_GEN"])
+    for literal, stem in ((literal, name.replace("-", "_").upper()) for name, literal in DIGESTS.items())
 }
 #: CKP_ML_KEM_* and CKP_ML_DSA_*.
 _PARAMETER_SETS: Mapping[str, int] = {

@@ -17,7 +17,7 @@ from hem_pkcs11.constants import CKF, CKK, CKM, CKR, name_of
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import Mechanism, MechanismInfo
 from hem_provider.device.description import Limits
-from hem_provider.keytypes import Family, KeyAttributes, KeyType
+from hem_provider.keytypes import DIGESTS, ECDSA, KEY_TYPES, RAW_SECRET, Family, KeyAttributes, KeyType
 
 __all__ = [
     "MECHANISMS",
@@ -117,70 +117,87 @@ _AES = frozenset({CKK.AES})
 _MLDSA = frozenset({CKK.ML_DSA})
 _MLKEM = frozenset({CKK.ML_KEM})
 
-_HASHES = (
-    ("sha256", 32, CKK.SHA256_HMAC, CKM.SHA256, CKM.SHA256_HMAC, CKM.SHA256_HMAC_GENERAL, CKM.SHA256_KEY_GEN),
-    ("sha384", 48, CKK.SHA384_HMAC, CKM.SHA384, CKM.SHA384_HMAC, CKM.SHA384_HMAC_GENERAL, CKM.SHA384_KEY_GEN),
-    ("sha512", 64, CKK.SHA512_HMAC, CKM.SHA512, CKM.SHA512_HMAC, CKM.SHA512_HMAC_GENERAL, CKM.SHA512_KEY_GEN),
-    (
-        "sha3_256", 32, CKK.SHA3_256_HMAC,
-        CKM.SHA3_256, CKM.SHA3_256_HMAC, CKM.SHA3_256_HMAC_GENERAL, CKM.SHA3_256_KEY_GEN,
-    ),
-    (
-        "sha3_384", 48, CKK.SHA3_384_HMAC,
-        CKM.SHA3_384, CKM.SHA3_384_HMAC, CKM.SHA3_384_HMAC_GENERAL, CKM.SHA3_384_KEY_GEN,
-    ),
-    (
-        "sha3_512", 64, CKK.SHA3_512_HMAC,
-        CKM.SHA3_512, CKM.SHA3_512_HMAC, CKM.SHA3_512_HMAC_GENERAL, CKM.SHA3_512_KEY_GEN,
-    ),
-)  # fmt: skip
+
+def _span(size: str, *families: Family, most: int | None = None) -> tuple[int, int]:
+    """Least and largest ``size`` (a field of ``KeyType``) of the device's types of ``families``, of those
+    whose secrets have at most ``most`` bytes."""
+    kinds = [kind for kind in KEY_TYPES.values() if kind.family in families]
+    sizes = [getattr(kind, size) for kind in kinds if most is None or (kind.secret_size or 0) <= most]
+    return min(sizes), max(sizes)
+
+
+_EC_BITS = _span("bits", Family.EC)
+_EDWARDS_BITS = _span("bits", Family.EDWARDS)
+_MONTGOMERY_BITS = _span("bits", Family.MONTGOMERY)
+_AES_BYTES = _span("secret_size", Family.AES)
+_MLDSA_BYTES = _span("public_size", Family.MLDSA)
+_MLKEM_BYTES = _span("public_size", Family.MLKEM)
+_AGREED_BITS = _span("bits", Family.EC, Family.MONTGOMERY)
+#: The device gives the first bytes of a raw secret only: whole for these sizes.
+_RAW_BITS = _span("bits", Family.EC, Family.MONTGOMERY, most=RAW_SECRET)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hash:
+    """A digest of the device: hashlib's name, bytes, and what the names of its constants begin with."""
+
+    name: str
+    size: int
+    stem: str
+
+
+_HASHES = tuple(
+    _Hash(name.replace("-", "_"), KEY_TYPES[literal].bits // 8, name.replace("-", "_").upper())
+    for name, literal in DIGESTS.items()
+)
 
 
 def _macs() -> tuple[MechanismRow, ...]:
     rows = []
-    for name, _, key_type, _, mac, general, _ in _HASHES:
-        keys = frozenset({key_type, CKK.GENERIC_SECRET})
-        flags = CKF.HW | _SIGN_MESSAGES
-        rows.append(MechanismRow(mac, flags, _S.HMAC, keys, 1, 2**20, hash=name))
-        rows.append(MechanismRow(general, flags, _S.HMAC, keys, 1, 2**20, hash=name, general=True))
+    for each in _HASHES:
+        keys = frozenset({CKK[f"{each.stem}_HMAC"], CKK.GENERIC_SECRET})
+        for name, general in ((f"{each.stem}_HMAC", False), (f"{each.stem}_HMAC_GENERAL", True)):
+            flags = CKF.HW | _SIGN_MESSAGES
+            rows.append(MechanismRow(CKM[name], flags, _S.HMAC, keys, 1, 2**20, hash=each.name, general=general))
     return tuple(rows)
 
 
 _HASHED_ECDSA = CKF.HW | _SIGN_MESSAGES | _CURVES
 
 _ROWS = (
-    MechanismRow(CKM.ECDSA_SHA256, _HASHED_ECDSA, _S.ECDSA, _EC, 256, 521, "SHA256WithECDSA", "sha256"),
-    MechanismRow(CKM.ECDSA_SHA384, _HASHED_ECDSA, _S.ECDSA, _EC, 256, 521, "SHA384WithECDSA", "sha384"),
-    MechanismRow(CKM.ECDSA_SHA512, _HASHED_ECDSA, _S.ECDSA, _EC, 256, 521, "SHA512WithECDSA", "sha512"),
-    MechanismRow(CKM.EDDSA, CKF.HW | _SIGN_MESSAGES | _NAMED, _S.EDDSA, _EDWARDS, 255, 448),
-    MechanismRow(CKM.ML_DSA, CKF.HW | _SIGN_MESSAGES, _S.MLDSA, _MLDSA, 1312, 2592),
-    *_macs(),
-    MechanismRow(CKM.AES_CMAC, _SIGN_MESSAGES, _S.CMAC, _AES, 16, 32, family="mac"),
-    # The device has the first 32 bytes of a secret only: whole for these sizes.
-    MechanismRow(CKM.ECDH1_DERIVE, CKF.HW | CKF.DERIVE | _CURVES, _S.ECDH, _EC | _MONTGOMERY, 255, 256),
-    MechanismRow(
-        CKM.HEM_DERIVE, CKF.HW | CKF.DERIVE | _CURVES, _S.DEVICE_DERIVE, _EC | _MONTGOMERY, 255, 521,
+    *(
+        MechanismRow(CKM[f"ECDSA_{name.upper()}"], _HASHED_ECDSA, _S.ECDSA, _EC, *_EC_BITS, literal, name)
+        for name, literal in ECDSA.items()
     ),
-    MechanismRow(CKM.AES_ECB, _CRYPT, _S.ECB, _AES, 16, 32, family="cipher"),
-    MechanismRow(CKM.AES_CBC, _CRYPT, _S.CBC, _AES, 16, 32, family="cipher"),
-    MechanismRow(CKM.AES_CBC_PAD, _CRYPT, _S.CBC_PAD, _AES, 16, 32, family="cipher"),
-    MechanismRow(CKM.AES_CTR, _CRYPT, _S.CTR, _AES, 16, 32, family="cipher"),
+    MechanismRow(CKM.EDDSA, CKF.HW | _SIGN_MESSAGES | _NAMED, _S.EDDSA, _EDWARDS, *_EDWARDS_BITS),
+    MechanismRow(CKM.ML_DSA, CKF.HW | _SIGN_MESSAGES, _S.MLDSA, _MLDSA, *_MLDSA_BYTES),
+    *_macs(),
+    MechanismRow(CKM.AES_CMAC, _SIGN_MESSAGES, _S.CMAC, _AES, *_AES_BYTES, family="mac"),
+    MechanismRow(CKM.ECDH1_DERIVE, CKF.HW | CKF.DERIVE | _CURVES, _S.ECDH, _EC | _MONTGOMERY, *_RAW_BITS),
+    MechanismRow(CKM.HEM_DERIVE, CKF.HW | CKF.DERIVE | _CURVES, _S.DEVICE_DERIVE, _EC | _MONTGOMERY, *_AGREED_BITS),
+    MechanismRow(CKM.AES_ECB, _CRYPT, _S.ECB, _AES, *_AES_BYTES, family="cipher"),
+    MechanismRow(CKM.AES_CBC, _CRYPT, _S.CBC, _AES, *_AES_BYTES, family="cipher"),
+    MechanismRow(CKM.AES_CBC_PAD, _CRYPT, _S.CBC_PAD, _AES, *_AES_BYTES, family="cipher"),
+    MechanismRow(CKM.AES_CTR, _CRYPT, _S.CTR, _AES, *_AES_BYTES, family="cipher"),
     MechanismRow(
         CKM.AES_GCM, _CRYPT | CKF.MESSAGE_ENCRYPT | CKF.MESSAGE_DECRYPT | CKF.MULTI_MESSAGE,
-        _S.GCM, _AES, 16, 32, family="aead",
+        _S.GCM, _AES, *_AES_BYTES, family="aead",
     ),
-    MechanismRow(CKM.AES_KEY_WRAP, CKF.WRAP | CKF.UNWRAP, _S.KEY_WRAP, _AES, 16, 32, family="wrap"),
-    MechanismRow(CKM.AES_KEY_WRAP_KWP, CKF.WRAP | CKF.UNWRAP, _S.KEY_WRAP_PAD, _AES, 16, 32, family="wrap"),
-    MechanismRow(CKM.ML_KEM, CKF.HW | CKF.ENCAPSULATE | CKF.DECAPSULATE, _S.MLKEM, _MLKEM, 800, 1568),
-    MechanismRow(CKM.EC_KEY_PAIR_GEN, _PAIR | _CURVES, _S.PAIR, _EC, 256, 521),
-    MechanismRow(CKM.EC_EDWARDS_KEY_PAIR_GEN, _PAIR | _NAMED, _S.PAIR, _EDWARDS, 255, 448),
-    MechanismRow(CKM.EC_MONTGOMERY_KEY_PAIR_GEN, _PAIR | _NAMED, _S.PAIR, _MONTGOMERY, 255, 448),
-    MechanismRow(CKM.ML_DSA_KEY_PAIR_GEN, _PAIR, _S.PAIR, _MLDSA, 1312, 2592),
-    MechanismRow(CKM.ML_KEM_KEY_PAIR_GEN, _PAIR, _S.PAIR, _MLKEM, 800, 1568),
-    MechanismRow(CKM.AES_KEY_GEN, _GENERATE, _S.SECRET, _AES, 16, 32),
+    MechanismRow(CKM.AES_KEY_WRAP, CKF.WRAP | CKF.UNWRAP, _S.KEY_WRAP, _AES, *_AES_BYTES, family="wrap"),
+    MechanismRow(CKM.AES_KEY_WRAP_KWP, CKF.WRAP | CKF.UNWRAP, _S.KEY_WRAP_PAD, _AES, *_AES_BYTES, family="wrap"),
+    MechanismRow(CKM.ML_KEM, CKF.HW | CKF.ENCAPSULATE | CKF.DECAPSULATE, _S.MLKEM, _MLKEM, *_MLKEM_BYTES),
+    MechanismRow(CKM.EC_KEY_PAIR_GEN, _PAIR | _CURVES, _S.PAIR, _EC, *_EC_BITS),
+    MechanismRow(CKM.EC_EDWARDS_KEY_PAIR_GEN, _PAIR | _NAMED, _S.PAIR, _EDWARDS, *_EDWARDS_BITS),
+    MechanismRow(CKM.EC_MONTGOMERY_KEY_PAIR_GEN, _PAIR | _NAMED, _S.PAIR, _MONTGOMERY, *_MONTGOMERY_BITS),
+    MechanismRow(CKM.ML_DSA_KEY_PAIR_GEN, _PAIR, _S.PAIR, _MLDSA, *_MLDSA_BYTES),
+    MechanismRow(CKM.ML_KEM_KEY_PAIR_GEN, _PAIR, _S.PAIR, _MLKEM, *_MLKEM_BYTES),
+    MechanismRow(CKM.AES_KEY_GEN, _GENERATE, _S.SECRET, _AES, *_AES_BYTES),
     *(
-        MechanismRow(generation, _GENERATE, _S.SECRET, frozenset({key_type}), size, size)
-        for _, size, key_type, _, _, _, generation in _HASHES
+        MechanismRow(
+            CKM[f"{each.stem}_KEY_GEN"], _GENERATE, _S.SECRET, frozenset({CKK[f"{each.stem}_HMAC"]}),
+            each.size, each.size,
+        )
+        for each in _HASHES
     ),
     MechanismRow(
         CKM.GENERIC_SECRET_KEY_GEN, CKF.GENERATE, _S.SECRET, frozenset({CKK.GENERIC_SECRET}), 8, 8 * 2**16,
@@ -188,7 +205,7 @@ _ROWS = (
     *(
         MechanismRow(mechanism, CKF.DIGEST, _S.DIGEST, hash=name)
         for name, mechanism in (
-            *((name, digest) for name, _, _, digest, _, _, _ in _HASHES),
+            *((each.name, CKM[each.stem]) for each in _HASHES),
             ("sha224", CKM.SHA224),
             ("sha1", CKM.SHA_1),
             ("sha3_224", CKM.SHA3_224),

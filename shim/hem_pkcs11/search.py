@@ -17,6 +17,7 @@ from hem_pkcs11.log import log
 from hem_pkcs11.objects.device_keys import DeviceKey, kid_of_info
 from hem_pkcs11.values import Attribute
 from hem_provider.errors import HemError
+from hem_provider.keytypes import KID_DIGITS
 
 if TYPE_CHECKING:
     from hem_pkcs11.objects.object import Pkcs11Object
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = ["look_for_key", "named_keys"]
 
-_KID = 16
+#: Bytes of a KID.
+_KID = KID_DIGITS // 2
 #: More keys than this of one label are not confirmed one by one.
 _MOST_CONFIRMED = 2
 

@@ -6,7 +6,7 @@ from hem_pkcs11.constants import CKH, CKR
 from hem_pkcs11.mechanisms import MechanismRow, Scheme, no_parameter
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import EddsaParameters, Mechanism, SignContext
-from hem_provider.keytypes import MAX_CONTEXT
+from hem_provider.keytypes import KEY_TYPES, MAX_CONTEXT
 
 __all__ = ["device_algorithm"]
 
@@ -17,7 +17,7 @@ def device_algorithm(row: MechanismRow, mechanism: Mechanism, type_name: str) ->
     Raises CKR_MECHANISM_PARAM_INVALID for a parameter the device cannot honour.
     """
     if row.scheme is Scheme.EDDSA:
-        return _eddsa(mechanism, {"ED25519": "Ed25519", "ED448": "Ed448"}[type_name])
+        return _eddsa(mechanism, KEY_TYPES[type_name].sign_algorithms[0])
     if row.scheme is Scheme.MLDSA:
         return "", _mldsa(mechanism)
     no_parameter(row, mechanism)
@@ -47,7 +47,8 @@ def _eddsa(mechanism: Mechanism, name: str) -> tuple[str, bytes | None]:
         if not parameter.context:
             raise Pkcs11Error(
                 CKR.MECHANISM_PARAM_INVALID,
-                "CKM_EDDSA: Ed25519ctx takes a context of 1 to 255 bytes; plain Ed25519 no parameter at all",
+                f"CKM_EDDSA: Ed25519ctx takes a context of 1 to {MAX_CONTEXT} bytes; "
+                "plain Ed25519 no parameter at all",
             )
         return "Ed25519ctx", parameter.context
     return name, parameter.context or None

@@ -17,11 +17,12 @@ from hem_pkcs11.objects.object import unknown_attribute
 from hem_pkcs11.objects.session_keys import SessionKey
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import pack_bool, pack_ulong, pack_ulongs
+from hem_provider.keytypes import AES_WIDTHS
 from hem_provider.secret import SecretGone, hold
 
 __all__ = ["AES_SIZES", "KEPT_DEFAULTS", "SECRET_FLAGS", "SessionSecretKey"]
 
-AES_SIZES = (16, 24, 32)
+AES_SIZES = tuple(bits // 8 for bits in AES_WIDTHS)
 #: Usage flags a session key may carry.
 SECRET_FLAGS = (CKA.ENCRYPT, CKA.DECRYPT, CKA.SIGN, CKA.VERIFY, CKA.WRAP, CKA.UNWRAP, CKA.DERIVE)
 

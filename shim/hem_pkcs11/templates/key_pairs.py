@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from hem_pkcs11.constants import CKA, CKK, CKO, CKR, name_of
 from hem_pkcs11.keykinds import KINDS, KeyKind, curve_of
@@ -12,7 +12,7 @@ from hem_pkcs11.templates.rules import Column
 from hem_pkcs11.templates.template import Template, check_template, identifier_of, label_of
 from hem_pkcs11.values import Attribute
 from hem_provider.device.description import NO_LIMITS, Limits
-from hem_provider.keytypes import Family
+from hem_provider.keytypes import USAGE_TOKENS, Family
 
 __all__ = ["pair_plan"]
 
@@ -26,13 +26,6 @@ _ENCAPSULATE: tuple[_Word, ...] = (
     ("derive", (CKA.DECAPSULATE, "decapsulate"), (CKA.ENCAPSULATE, "encapsulate")),
 )
 _WITH_SETS = frozenset({CKK.ML_KEM, CKK.ML_DSA})
-_POSSIBLE: Mapping[Family, frozenset[str]] = {
-    Family.EC: frozenset({"sign", "derive"}),
-    Family.EDWARDS: frozenset({"sign"}),
-    Family.MONTGOMERY: frozenset({"derive"}),
-    Family.MLDSA: frozenset({"sign"}),
-    Family.MLKEM: frozenset({"derive"}),
-}
 #: What either half says of the whole key.
 _HANDLING = ((CKA.MODIFIABLE, "modify"), (CKA.COPYABLE, "copy"), (CKA.DESTROYABLE, "destroy"))
 
@@ -128,7 +121,7 @@ def _agreed(halves: tuple[Template, Template], kind: int) -> bytes | None:
 def _usage(halves: tuple[Template, Template], kind: KeyKind) -> tuple[frozenset[str] | None, set[str]]:
     """What is asked for by name, ``None`` (all the type can do) when no template says a word; and
     what is denied besides."""
-    possible = _POSSIBLE[kind.type.family]
+    possible = frozenset(USAGE_TOKENS[kind.type.family])
     public, private = halves
     asked, denied = set(), set()
     verbs: dict[str, set[str]] = {}

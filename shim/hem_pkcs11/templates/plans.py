@@ -14,7 +14,7 @@ from hem_pkcs11.objects.device_keys import DeviceKey
 from hem_pkcs11.templates.columns import column_of
 from hem_pkcs11.templates.template import Template, check_result
 from hem_provider.device.description import Limits
-from hem_provider.keytypes import Family, KeyAttributes, KeyType
+from hem_provider.keytypes import USAGE_TOKENS, Family, KeyAttributes, KeyType
 
 __all__ = ["PlannedKey", "check_plan", "mechanisms_kept"]
 
@@ -48,14 +48,18 @@ class PlannedKey:
     @property
     def attributes(self) -> KeyAttributes:
         """As the device will list it."""
-        family = self.type.family
+        tokens = {
+            token
+            for usage, token in USAGE_TOKENS.get(self.type.family, {}).items()
+            if self.usage is None or usage in self.usage
+        }
         return KeyAttributes(
             key_type=self.type,
             tokens=(),
             attested=True,
             private=not self.type.symmetric,
-            ecdh=family in (Family.EC, Family.MONTGOMERY) and (self.usage is None or "derive" in self.usage),
-            exdsa=family in (Family.EC, Family.EDWARDS) and (self.usage is None or "sign" in self.usage),
+            ecdh="ECDH" in tokens,
+            exdsa="ExDSA" in tokens,
         )
 
     def limited(self, limits: Limits) -> PlannedKey:

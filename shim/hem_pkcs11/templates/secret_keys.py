@@ -17,7 +17,6 @@ from hem_pkcs11.objects.secret_keys import AES_SIZES, SECRET_FLAGS, SessionSecre
 from hem_pkcs11.templates.plans import PlannedKey, check_plan, mechanisms_kept
 from hem_pkcs11.templates.rules import Column
 from hem_pkcs11.templates.template import (
-    MAX_IDENTIFIER,
     Template,
     check_result,
     check_template,
@@ -25,7 +24,7 @@ from hem_pkcs11.templates.template import (
     label_fits,
     label_of,
 )
-from hem_provider.device.description import NO_LIMITS, Limits
+from hem_provider.device.description import MAX_APPLICATION_ID, NO_LIMITS, Limits
 from hem_provider.keytypes import Family
 
 __all__ = ["SecretShape", "check_size", "device_secret", "in_memory", "kept_values", "secret_shape"]
@@ -87,7 +86,7 @@ def in_memory(template: Template) -> bool:
         template.flag(CKA.PRIVATE) is False
         or template.flag(CKA.WRAP_WITH_TRUSTED) is True
         or (label is not None and not label_fits(label))
-        or len(template.raw(CKA.ID) or b"") > MAX_IDENTIFIER
+        or len(template.raw(CKA.ID) or b"") > MAX_APPLICATION_ID
         or any(period)
         or all(template.flag(use) is False for use in _USES)
     )

@@ -14,10 +14,10 @@ from hem_pkcs11.constants import CKA, CKR, name_of
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.templates.rules import RULES, Column, Form, How, form_of
 from hem_pkcs11.values import Attribute, unpack_ulongs
+from hem_provider.device.description import MAX_APPLICATION_ID
 from hem_provider.keytypes import MAX_LABEL
 
 __all__ = [
-    "MAX_IDENTIFIER",
     "Template",
     "check_form",
     "check_period",
@@ -28,8 +28,6 @@ __all__ = [
     "label_of",
 ]
 
-#: Longest CKA_ID of an application's own choice, in bytes: what fits beside the mark in ``descr``.
-MAX_IDENTIFIER = 40
 _DATE = 8
 
 
@@ -197,8 +195,8 @@ def label_fits(raw: bytes) -> bool:
 def identifier_of(template: Template, raw: bytes | None) -> bytes:
     """An application's own id. Raises CKR_ATTRIBUTE_VALUE_INVALID."""
     raw = raw or b""
-    if len(raw) > MAX_IDENTIFIER:
+    if len(raw) > MAX_APPLICATION_ID:
         raise template.error(
-            CKR.ATTRIBUTE_VALUE_INVALID, CKA.ID, f"{len(raw)} bytes; at most {MAX_IDENTIFIER} can be kept"
+            CKR.ATTRIBUTE_VALUE_INVALID, CKA.ID, f"{len(raw)} bytes; at most {MAX_APPLICATION_ID} can be kept"
         )
     return raw
