@@ -160,7 +160,7 @@ class Hem:
         return check_in(self.session)
 
     def sign(self, kid: str, message: bytes, algorithm: str, *, context: bytes | None = None) -> bytes:
-        """Sign 1…2048 bytes. The signature in device form: DER for ECDSA, raw for EdDSA.
+        """Sign 1…``limits.message`` bytes. The signature in device form: DER for ECDSA, raw for EdDSA.
 
         ``algorithm``: the device's literal, ``SHA256WithECDSA``, ``Ed25519``, … (device API §13.3).
         ``MessageTooLong`` and ``ValueError`` before any request; ``HemKeyNotFound`` and
@@ -200,7 +200,7 @@ class Hem:
         peer: bytes | str | None = None,
         context: bytes | None = None,
     ) -> Encrypted:
-        """Encrypt 1…2048 bytes with ``AES{128,192,256}-{ECB,CBC,GCM}``: ciphertext, IV, tag.
+        """Encrypt 1…``limits.message`` bytes with ``AES{128,192,256}-{ECB,CBC,GCM}``: ciphertext, IV, tag.
 
         The IV (CBC, GCM) is 16 bytes that the device makes. ``aad`` beyond 16 bytes may not be
         authenticated (device API §13.4); ``hem_provider.symmetric`` has the standard forms. With
@@ -231,7 +231,7 @@ class Hem:
         peer: bytes | str | None = None,
         context: bytes | None = None,
     ) -> bytes:
-        """Decrypt up to 2064 bytes. ``HemOperationFailed`` when the device rejects tag or padding."""
+        """Decrypt up to ``limits.message`` + 16 bytes. ``HemOperationFailed``: tag or padding are wrong."""
         call = symmetric.decrypt(
             kid,
             as_bytes("data", data),
@@ -255,7 +255,7 @@ class Hem:
         peer: bytes | str | None = None,
         context: bytes | None = None,
     ) -> bytes:
-        """Wrap 16…2048 bytes (a multiple of 8) by RFC 3394 with ``AES{128,192,256}``; ``icv``: 8
+        """Wrap 16…``limits.message`` bytes (a multiple of 8) by RFC 3394 with ``AES{128,192,256}``; ``icv``: 8
         bytes in place of the standard integrity value. Stored keys cannot be wrapped."""
         return self.operations.run(
             symmetric.wrap(
@@ -279,7 +279,7 @@ class Hem:
         peer: bytes | str | None = None,
         context: bytes | None = None,
     ) -> bytes:
-        """Unwrap 24…2056 bytes. ``HemOperationFailed`` when the integrity value does not match."""
+        """Unwrap 24…``limits.message`` + 8 bytes. ``HemOperationFailed`` when the integrity value is wrong."""
         call = symmetric.unwrap(
             kid,
             as_bytes("data", data),
@@ -294,7 +294,7 @@ class Hem:
     def hmac(
         self, kid: str, data: bytes, *, algorithm: str | None = None, peer: bytes | str | None = None
     ) -> bytes:
-        """HMAC of 1…2048 bytes. A stored key has its digest in its type; with ``peer`` the raw
+        """HMAC of 1…``limits.message`` bytes. A stored key has its digest in its type; with ``peer`` the raw
         secret agreed is the key, and ``algorithm`` (``SHA2-256`` … ``SHA3-512``) the digest."""
         return self.operations.run(
             symmetric.hmac(kid, as_bytes("data", data), algorithm=algorithm, peer=peer, limits=self.limits)

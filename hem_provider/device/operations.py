@@ -132,7 +132,7 @@ class Operations:
         return self.run(crypto.mlkem_decapsulate(kid, ciphertext))
 
     def mldsa_sign(self, kid: str, message: bytes, *, context: bytes | None = None) -> bytes:
-        """The raw ML-DSA signature of 1…2048 bytes."""
+        """The raw ML-DSA signature of 1…``limits.message`` bytes."""
         call = crypto.mldsa_sign(kid, message, context=context, limits=self.limits)
         return self._proven(call, self.run(call), message, ML_DSA, context)
 

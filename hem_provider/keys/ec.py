@@ -35,7 +35,7 @@ class HemECPrivateKey(RemotePrivateKey[ec.EllipticCurvePublicKey], ec.EllipticCu
         return self._key.type.bits
 
     def sign(self, data: Buffer, signature_algorithm: ec.EllipticCurveSignatureAlgorithm) -> bytes:
-        """ECDSA over 1…2048 bytes with SHA-256, SHA-384 or SHA-512; DER.
+        """ECDSA over 1…``MAX_MESSAGE`` bytes with SHA-256, SHA-384 or SHA-512; DER.
 
         ``UnsupportedAlgorithm`` for anything else: the device hashes itself, so ``Prehashed``
         cannot work, and it chooses the nonce, so deterministic signing cannot be asked for.

@@ -37,7 +37,7 @@ class HemEd25519PrivateKey(RemotePrivateKey[ed25519.Ed25519PublicKey], ed25519.E
     """An Ed25519 key whose ``sign`` runs on the device."""
 
     def sign(self, data: Buffer) -> bytes:
-        """Ed25519 over 1…2048 bytes; 64 bytes. ``MessageTooLong`` for more, ``ValueError`` for 0."""
+        """Ed25519 over 1…``MAX_MESSAGE`` bytes: 64 bytes. ``MessageTooLong`` or ``ValueError`` for others."""
         return _sign(self._key, "ed25519", data)
 
 
@@ -45,7 +45,7 @@ class HemEd448PrivateKey(RemotePrivateKey[ed448.Ed448PublicKey], ed448.Ed448Priv
     """An Ed448 key whose ``sign`` runs on the device."""
 
     def sign(self, data: Buffer) -> bytes:
-        """Ed448 with the empty context over 1…2048 bytes; 114 bytes."""
+        """Ed448 with the empty context over 1…``MAX_MESSAGE`` bytes; 114 bytes."""
         return _sign(self._key, "ed448", data)
 
 
@@ -71,7 +71,7 @@ class _Variant:
         self._context = context
 
     def sign(self, data: Buffer) -> bytes:
-        """Sign 1…2048 bytes."""
+        """Sign 1…``MAX_MESSAGE`` bytes."""
         return _sign(self._key, self.algorithm, data, self._context)
 
     def verify(self, signature: Buffer, data: Buffer) -> None:
@@ -88,25 +88,25 @@ class _Variant:
 
 
 class Ed25519ph(_Variant):
-    """Ed25519ph: the message is hashed with SHA-512 first (on the device). Context 0–255 bytes."""
+    """Ed25519ph: the device hashes the message with SHA-512 first. Context 0–``MAX_CONTEXT`` bytes."""
 
     type_name, algorithm = "ED25519", "ed25519ph"
 
 
 class Ed25519ctx(_Variant):
-    """Ed25519ctx. Context 1–255 bytes."""
+    """Ed25519ctx. Context 1–``MAX_CONTEXT`` bytes."""
 
     type_name, algorithm, smallest_context = "ED25519", "ed25519ctx", 1
 
 
 class Ed448ctx(_Variant):
-    """Ed448 with a context of 0–255 bytes; with none it is plain Ed448."""
+    """Ed448 with a context of 0–``MAX_CONTEXT`` bytes; with none it is plain Ed448."""
 
     type_name, algorithm = "ED448", "ed448"
 
 
 class Ed448ph(_Variant):
-    """Ed448ph: the message is hashed with SHAKE256 first (on the device). Context 0–255 bytes."""
+    """Ed448ph: the device hashes the message with SHAKE256 first. Context 0–``MAX_CONTEXT`` bytes."""
 
     type_name, algorithm = "ED448", "ed448ph"
 

@@ -22,8 +22,8 @@ class _Signer(RemotePrivateKey[Any]):
     """What the three parameter sets share."""
 
     def sign(self, data: Buffer, context: Buffer | None = None) -> bytes:
-        """ML-DSA over 1…2048 bytes with a context of up to 255 bytes; verify locally with
-        ``public_key()``. ``MessageTooLong`` for more, ``ValueError`` for none."""
+        """ML-DSA over 1…``MAX_MESSAGE`` bytes with a context of up to ``MAX_CONTEXT`` bytes; verify locally
+        with ``public_key()``. ``MessageTooLong`` for more, ``ValueError`` for none."""
         own = None if context is None else as_bytes("context", context)
         check_usage(self._key, "sign")
         return self._key.operations.mldsa_sign(self.kid, as_bytes("data", data), context=own)

@@ -95,7 +95,7 @@ def sign(
     context: bytes | None = None,
     limits: FirmwareLimits = FIRMWARE_1_2_2,
 ) -> Call[bytes]:
-    """``exdsa/sign``: 1…2048 bytes; the signature in device form (ECDSA: DER)."""
+    """``exdsa/sign``: 1…``limits.message`` bytes; the signature in device form (ECDSA: DER)."""
     fields = _signing(message, context, limits, alg=algorithm)
     return operation("exdsa/sign", kid, fields, _signature, algorithm=algorithm)
 
@@ -139,7 +139,7 @@ def mlkem_decapsulate(kid: str, ciphertext: bytes) -> Call[bytes]:
 def mldsa_sign(
     kid: str, message: bytes, *, context: bytes | None = None, limits: FirmwareLimits = FIRMWARE_1_2_2
 ) -> Call[bytes]:
-    """``pqc/mldsa/sign``: 1…2048 bytes under an optional context; the raw signature."""
+    """``pqc/mldsa/sign``: 1…``limits.message`` bytes under an optional context; the raw signature."""
     return operation("pqc/mldsa/sign", kid, _signing(message, context, limits), _signature)
 
 

@@ -55,7 +55,7 @@ def encrypt(
     context: bytes | None = None,
     limits: FirmwareLimits = FIRMWARE_1_2_2,
 ) -> Call[Encrypted]:
-    """``cipher/encrypt`` of 1…2048 bytes with ``AES{128,192,256}-{ECB,CBC,GCM}``.
+    """``cipher/encrypt`` of 1…``limits.message`` bytes with ``AES{128,192,256}-{ECB,CBC,GCM}``.
 
     The device makes the IV of CBC and GCM, and pads CBC by PKCS#7.
     """
@@ -76,7 +76,7 @@ def decrypt(
     context: bytes | None = None,
     limits: FirmwareLimits = FIRMWARE_1_2_2,
 ) -> Call[bytes | None]:
-    """``cipher/decrypt`` of 1…2064 bytes; ``iv`` and ``tag`` are 16 bytes where the mode has them.
+    """``cipher/decrypt`` of 1…``limits.message`` + 16 bytes; ``iv`` and ``tag`` are 16 bytes where the mode has them.
     ``None`` when tag, padding or key are rejected."""
     given = {"iv": _optional(iv), "tag": _optional(tag), "aad": _optional(aad)}
     fields = _fields(data, limits.message + limits.padding, alg=algorithm, **given)
@@ -96,7 +96,7 @@ def wrap(
     context: bytes | None = None,
     limits: FirmwareLimits = FIRMWARE_1_2_2,
 ) -> Call[bytes]:
-    """``cipher/wrap`` (RFC 3394) of 16…2048 bytes with ``AES{128,192,256}``; ``icv``: 8 bytes."""
+    """``cipher/wrap`` (RFC 3394) of 16…``limits.message`` bytes with ``AES{128,192,256}``; ``icv``: 8 bytes."""
     fields = _fields(data, limits.message, alg=algorithm, iv=_optional(icv))
     fields |= _derived(peer, context, limits)
     return operation("cipher/wrap", kid, fields, _wrapped, algorithm=algorithm, size=len(data))
@@ -112,7 +112,7 @@ def unwrap(
     context: bytes | None = None,
     limits: FirmwareLimits = FIRMWARE_1_2_2,
 ) -> Call[bytes | None]:
-    """``cipher/unwrap`` of 24…2056 bytes. ``None`` when integrity value or key are rejected."""
+    """``cipher/unwrap`` of 24…``limits.message`` + 8 bytes. ``None`` when integrity value or key are rejected."""
     fields = _fields(data, limits.message + limits.integrity, alg=algorithm, iv=_optional(icv))
     fields |= _derived(peer, context, limits)
     return operation(
@@ -128,7 +128,7 @@ def hmac(
     peer: bytes | str | None = None,
     limits: FirmwareLimits = FIRMWARE_1_2_2,
 ) -> Call[bytes]:
-    """``hmac/hash`` of 1…2048 bytes. ``algorithm`` counts with a ``peer`` alone: a stored key
+    """``hmac/hash`` of 1…``limits.message`` bytes. ``algorithm`` counts with a ``peer`` alone: a stored key
     has its digest in its type."""
     fields = _fields(data, limits.message, alg=algorithm) | _derived(peer, None, limits)
     return operation("hmac/hash", kid, fields, _mac, algorithm=None if peer is None else algorithm)

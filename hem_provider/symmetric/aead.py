@@ -23,8 +23,8 @@ class AESGCM:
     """AES-GCM with the caller's nonce, interoperable with every other implementation.
 
     Device calls, each way: one for a 12-byte nonce and up to 2016 bytes of data, one more for
-    each further 2048 bytes; one more for any other nonce length (then the first brings the hash
-    subkey, and 2032 bytes go with the second). Additional data cost nothing. A wrong tag costs
+    each further ``MAX_MESSAGE`` bytes; one more for any other nonce length (then the first brings the hash
+    subkey, and 16 bytes fewer go with the second). Additional data cost nothing. A wrong tag costs
     one call, or two, whatever the size.
 
     The hash subkey passes through this process: see the documentation, and prefer ``seal``

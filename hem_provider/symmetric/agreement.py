@@ -32,8 +32,8 @@ class Agreement:
     that were listed.
 
     ``key``: ours, X25519, X448 or an EC key made for ``derive``. ``peer``: of the same curve.
-    ``context``: 0…64 bytes; another context, another AES key. Give each mode family a context of
-    its own: nothing else keeps them apart. It plays no part in HMAC. ``bits``: AES width.
+    ``context``: 0…``MAX_DERIVATION_CONTEXT`` bytes; another context, another AES key. Give each mode family
+    a context of its own: nothing else keeps them apart. It plays no part in HMAC. ``bits``: AES width.
 
     With P-384, P-521 and X448 it is not settled which part of the secret the device takes as HMAC
     key: such a MAC is good for this device, perhaps not for another implementation.

@@ -41,19 +41,19 @@ class AesKey(Protocol):
         """Width in bits: 128, 192 or 256."""
 
     def ecb_encrypt(self, blocks: bytes) -> bytes:
-        """16…2048 bytes, a multiple of 16."""
+        """16…``MAX_MESSAGE`` bytes, a multiple of 16."""
 
     def ecb_decrypt(self, blocks: bytes) -> bytes:
-        """16…2048 bytes, a multiple of 16."""
+        """16…``MAX_MESSAGE`` bytes, a multiple of 16."""
 
     def wrap(self, data: bytes, icv: bytes | None = None) -> bytes:
-        """RFC 3394 over 16…2048 bytes, a multiple of 8; ``icv`` is 8 bytes, ``None`` the default one."""
+        """RFC 3394 over 16…``MAX_MESSAGE`` bytes, a multiple of 8; ``icv``: 8 bytes, or the default one."""
 
     def unwrap(self, data: bytes, icv: bytes | None = None) -> bytes | None:
-        """The inverse, 24…2056 bytes; ``None`` when the device rejects it."""
+        """The inverse, 24…``MAX_MESSAGE`` + 8 bytes; ``None`` when the device rejects it."""
 
     def gcm_encrypt(self, data: bytes, aad: bytes) -> tuple[bytes, bytes, bytes]:
-        """AES-GCM over 1…2048 bytes with a 16-byte nonce that the device makes.
+        """AES-GCM over 1…``MAX_MESSAGE`` bytes with a 16-byte nonce that the device makes.
 
         ``aad``: at most 16 bytes. Returns nonce, ciphertext, 16-byte tag.
         """
@@ -90,7 +90,7 @@ def progress(what: str, total: int) -> Iterator[Progress]:
 
 
 def in_calls(operation: Callable[[bytes], bytes], data: bytes, *, what: str) -> bytes:
-    """``operation`` over ``data`` (whole blocks) in pieces of at most 2048 bytes: all or an error."""
+    """``operation`` over ``data`` (whole blocks) in pieces of ``MAX_MESSAGE`` bytes at most: all or error."""
     if len(data) <= CALL:
         return operation(data) if data else b""
     parts = []

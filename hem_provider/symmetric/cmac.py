@@ -30,7 +30,7 @@ class CMAC:
     """A MAC over any number of bytes, with an AES key of family ``mac``.
 
     Device calls: one for each 16 bytes, at least two (a single block needs one for the subkeys
-    and one for itself). Slow; for up to 2048 bytes an HMAC key costs one call.
+    and one for itself). Slow; for up to ``MAX_MESSAGE`` bytes an HMAC key costs one call.
 
     Calls are made as data come in; ``update`` is all or nothing and may be repeated after an error.
     """

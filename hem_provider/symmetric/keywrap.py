@@ -34,9 +34,9 @@ def aes_key_wrap(
     key_to_wrap: Buffer,
     backend: object = None,  # noqa: ARG001 - in cryptography's signature
 ) -> bytes:
-    """RFC 3394: 16…2048 bytes, a multiple of 8; 8 bytes more come back. One device call.
+    """RFC 3394: 16…``MAX_MESSAGE`` bytes, a multiple of 8; 8 bytes more come back. One device call.
 
-    ``ValueError`` for another size (``MessageTooLong`` over 2048), ``WrongKeyType``,
+    ``ValueError`` for another size (``MessageTooLong`` over ``MAX_MESSAGE``), ``WrongKeyType``,
     ``WrongKeyFamily``: ``wrapping_key`` is an AES key of family ``wrap``.
     """
     key, data = aes_key(wrapping_key, "wrap"), as_bytes("key_to_wrap", key_to_wrap)
@@ -54,10 +54,11 @@ def aes_key_unwrap(
     wrapped_key: Buffer,
     backend: object = None,  # noqa: ARG001
 ) -> bytes:
-    """RFC 3394: 24…2056 bytes. One device call; one more, to make sure of the key, when rejected.
+    """RFC 3394: 24…``MAX_MESSAGE`` + 8 bytes. One device call; where it is rejected one more, to make sure of
+    the key.
 
     ``InvalidUnwrap`` when it is not a wrapped key, is too short or no multiple of 8;
-    ``MessageTooLong`` over 2056 bytes.
+    ``MessageTooLong`` over ``MAX_MESSAGE`` + 8.
     """
     key, wrapped = aes_key(wrapping_key, "wrap"), as_bytes("wrapped_key", wrapped_key)
     check_use(key, "unwrap", "key-wrap")
@@ -76,9 +77,9 @@ def aes_key_wrap_with_padding(
     key_to_wrap: Buffer,
     backend: object = None,  # noqa: ARG001
 ) -> bytes:
-    """RFC 5649: 1…2048 bytes of any size. One device call.
+    """RFC 5649: 1…``MAX_MESSAGE`` bytes of any size. One device call.
 
-    ``ValueError`` for 0 bytes, ``MessageTooLong`` over 2048.
+    ``ValueError`` for 0 bytes, ``MessageTooLong`` over ``MAX_MESSAGE``.
     """
     key, data = aes_key(wrapping_key, "wrap"), as_bytes("key_to_wrap", key_to_wrap)
     check_use(key, "wrap", "key-wrap-pad")
@@ -95,7 +96,7 @@ def aes_key_unwrap_with_padding(
     wrapped_key: Buffer,
     backend: object = None,  # noqa: ARG001
 ) -> bytes:
-    """RFC 5649: 16…2056 bytes.
+    """RFC 5649: 16…``MAX_MESSAGE`` + 8 bytes.
 
     Device calls: one when the clear size is a multiple of 8 or at most 8; otherwise one more for
     each byte of padding, since the device checks the integrity value and does not tell it; nine

@@ -18,7 +18,7 @@ __all__ = ["HMAC"]
 
 
 class HMAC(HashContext):
-    """The MAC of 1…2048 bytes with an HMAC key, or with the secret of an ``Agreement``.
+    """The MAC of 1…``MAX_MESSAGE`` bytes with an HMAC key, or with the secret of an ``Agreement``.
 
     Device calls: one, in ``finalize`` or ``verify``; one more, to make sure of the key, when
     ``verify`` fails. The message is collected here, since the device takes whole messages only.
@@ -43,7 +43,7 @@ class HMAC(HashContext):
         return self._algorithm
 
     def update(self, data: Buffer) -> None:
-        """Add bytes. ``MessageTooLong`` as soon as they are over 2048 (then they are not added)."""
+        """Add bytes. ``MessageTooLong`` once they are over ``MAX_MESSAGE`` (then they are not added)."""
         self._check_running()
         message = self._message + as_bytes("data", data)
         if len(message) > MAX_MESSAGE:

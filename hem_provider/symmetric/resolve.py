@@ -27,7 +27,7 @@ class MacKey(Protocol):
         """How messages call this key."""
 
     def mac(self, data: bytes) -> bytes:
-        """The whole MAC of 1…2048 bytes."""
+        """The whole MAC of 1…``MAX_MESSAGE`` bytes."""
 
     def accepts(self, data: bytes, mac: bytes) -> bool:
         """Whether the device accepts a MAC; ``False`` also for a key that is gone."""

@@ -35,7 +35,7 @@ _PLAIN_AAD = BLOCK - 1
 
 
 def seal(key: AnyAesKey, data: Buffer, aad: Buffer | None = None) -> bytes:
-    """Encrypt and authenticate 1…2048 bytes (2032 with ``aad`` of 16 bytes and more). One call.
+    """Encrypt and authenticate 1…``MAX_MESSAGE`` bytes (16 fewer with 16 bytes of ``aad`` or more). One call.
 
     ``key``: an AES key of family ``aead``; best one that is used for ``seal`` alone.
     ``aad``: any size, needed again to open. ``ValueError`` for 0 bytes, ``MessageTooLong``,

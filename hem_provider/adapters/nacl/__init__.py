@@ -108,7 +108,7 @@ class SigningKey(_Remote, signing.SigningKey):
         return self._verify_key
 
     def sign(self, message: bytes, encoder: Encoder = RawEncoder) -> SignedMessage:
-        """Sign 1…2048 bytes (``MessageTooLong``, ``ValueError``). One device call."""
+        """Sign 1…``MAX_MESSAGE`` bytes (``MessageTooLong``, ``ValueError``). One device call."""
         message = as_bytes("message", message)
         signature = self._key.private_key(ed25519.Ed25519PrivateKey).sign(message)
         return SignedMessage._from_parts(
