@@ -5,6 +5,7 @@
 #include <stdio.h>
 
 #include "pkcs11.h"
+#include "sizes.h"
 
 static int library;
 
@@ -78,7 +79,7 @@ static const struct meaning {
     {CKR_GENERAL_ERROR, HEM_R_PKCS11, "CKR_GENERAL_ERROR", "the module's log says why"},
     {CKR_FUNCTION_FAILED, HEM_R_PKCS11, "CKR_FUNCTION_FAILED", "the module's log says why"},
     {CKR_DATA_LEN_RANGE, HEM_R_MESSAGE_LENGTH, "CKR_DATA_LEN_RANGE",
-     "the device signs messages of 1 to 2048 bytes"},
+     "the device signs messages of 1 to " HEM_TEXT(HEM_MESSAGE_MAX) " bytes"},
     {CKR_DEVICE_ERROR, HEM_R_PKCS11, "CKR_DEVICE_ERROR", "the module's log says why"},
     {CKR_DEVICE_REMOVED, HEM_R_PKCS11, "CKR_DEVICE_REMOVED", "the device cannot be reached"},
     {CKR_KEY_SIZE_RANGE, HEM_R_USAGE, "CKR_KEY_SIZE_RANGE", "keys of this size cannot do it"},

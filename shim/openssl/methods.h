@@ -3,9 +3,7 @@
 #define HEM_METHODS_H
 
 #include "compat.h"
-
-/* The most the device takes in one signature, in bytes (device API §13.1). */
-enum { HEM_MESSAGE_MAX = 2048 };
+#include "sizes.h"
 
 /* ENGINE_set_pkey_meths(). */
 int hem_methods(ENGINE *engine, EVP_PKEY_METHOD **method, const int **nids, int nid);

@@ -12,10 +12,7 @@
 #include "errors.h"
 #include "secret_file.h"
 #include "settings.h"
-
-#define PIN_MAX 255 /* bytes, as C_Login takes them */
-#define TEXT_OF(number) #number
-#define STRING(number) TEXT_OF(number)
+#include "sizes.h"
 
 void hem_pin_free(char *pin)
 {
@@ -43,8 +40,8 @@ static const char *wrong_with(const char *content, size_t length)
 {
     if (length > 0 && strpbrk(content, "\r\n") != NULL)
         return "has more than one line; accepted: the PIN alone, on one line";
-    if (length == 0 || length > PIN_MAX)
-        return "must have 1 to " STRING(PIN_MAX) " bytes";
+    if (length == 0 || length > HEM_PIN_MAX)
+        return "must have 1 to " HEM_TEXT(HEM_PIN_MAX) " bytes";
     if (strlen(content) != length)
         return "has a NUL byte";
     if (!is_utf8(content, length))
@@ -56,7 +53,7 @@ static const char *wrong_with(const char *content, size_t length)
 
 char *hem_pin_from_file(const char *path)
 {
-    char content[PIN_MAX + 4] = ""; /* a PIN, its line end, and one byte that is too many */
+    char content[HEM_PIN_MAX + 4] = ""; /* a PIN, its line end, and one byte that is too many */
     char *pin = NULL;
     size_t used = 0;
     ssize_t got = 0;
@@ -131,7 +128,7 @@ char *hem_pin_ask(const struct hem_asker *asker, const char *label)
         "passphrase_file, passphrase_command or auth = \"mobile\"";
     UI_METHOD *method = asker->method != NULL ? asker->method : hem_settings.ui_method;
     void *data = asker->method != NULL ? asker->data : hem_settings.ui_data;
-    char answer[PIN_MAX + 1] = "";
+    char answer[HEM_PIN_MAX + 1] = "";
     char *pin = NULL;
 
     if (method == NULL) {
@@ -142,7 +139,7 @@ char *hem_pin_ask(const struct hem_asker *asker, const char *label)
     char *prompt = ui == NULL ? NULL : UI_construct_prompt(ui, "PIN", label);
     if (prompt != NULL) {
         UI_add_user_data(ui, data);
-        if (UI_dup_input_string(ui, prompt, UI_INPUT_FLAG_DEFAULT_PWD, answer, 1, PIN_MAX) > 0 &&
+        if (UI_dup_input_string(ui, prompt, UI_INPUT_FLAG_DEFAULT_PWD, answer, 1, HEM_PIN_MAX) > 0 &&
             UI_process(ui) == 0)
             pin = OPENSSL_strdup(answer);
     }

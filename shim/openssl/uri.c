@@ -12,7 +12,9 @@
 #include <string.h>
 #include <strings.h>
 
-enum { TEXT_MAX = 4096, SCHEME_LENGTH = sizeof "pkcs11:" - 1, KID_DIGITS = 32 };
+#include "sizes.h"
+
+enum { TEXT_MAX = 4096, SCHEME_LENGTH = sizeof "pkcs11:" - 1 };
 
 static const struct attribute {
     const char *name;
@@ -265,7 +267,7 @@ bool hem_name_parse(const char *text, struct hem_name *name, char *problem, size
         name->kind = HEM_NAME_URI;
         return true;
     }
-    bool kid = strlen(text) == KID_DIGITS;
+    bool kid = strlen(text) == HEM_KID_DIGITS;
     for (const char *each = text; kid && *each != '\0'; each++)
         kid = hex_digit(*each) >= 0;
     name->kind = kid ? HEM_NAME_KID : HEM_NAME_LABEL;

@@ -20,7 +20,6 @@ from hem_provider.device.mobile import MobileLogin
 from hem_provider.errors import HemApprovalDenied, HemError, HemLoginRequired
 
 GIVEN, PHONE, FILE, COMMAND, PROMPT = LoginSource
-ENGINE = Path(__file__).parents[2] / "shim" / "openssl"
 
 FILE_SET = {"passphrase_file": Path("/secret")}
 COMMAND_SET = {"passphrase_command": ("printf", "secret")}
@@ -194,8 +193,3 @@ def test_bench_asks_only_where_nothing_is_configured(configured, touched, termin
     assert (status == 0) == (touched != {PHONE} and touched != set()), said
     if not touched:
         assert CONFIGURABLE in said
-
-
-def test_the_engine_names_the_same_sources():
-    quoted = CONFIGURABLE.replace('"', '\\"')
-    assert f'"{quoted}"' in (ENGINE / "pin.c").read_text()
