@@ -255,8 +255,8 @@ class Hem:
         peer: bytes | str | None = None,
         context: bytes | None = None,
     ) -> bytes:
-        """Wrap 16…``limits.message`` bytes (a multiple of 8) by RFC 3394 with ``AES{128,192,256}``; ``icv``: 8
-        bytes in place of the standard integrity value. Stored keys cannot be wrapped."""
+        """Wrap 16…``limits.message`` bytes (a multiple of 8) by RFC 3394 with ``AES{128,192,256}``; ``icv``:
+        8 bytes in place of the standard integrity value. Stored keys cannot be wrapped."""
         return self.operations.run(
             symmetric.wrap(
                 kid,
@@ -279,7 +279,7 @@ class Hem:
         peer: bytes | str | None = None,
         context: bytes | None = None,
     ) -> bytes:
-        """Unwrap 24…``limits.message`` + 8 bytes. ``HemOperationFailed`` when the integrity value is wrong."""
+        """Unwrap 24…``limits.message`` + 8 bytes. ``HemOperationFailed``: the integrity value is wrong."""
         call = symmetric.unwrap(
             kid,
             as_bytes("data", data),

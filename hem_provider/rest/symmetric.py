@@ -76,8 +76,8 @@ def decrypt(
     context: bytes | None = None,
     limits: FirmwareLimits = FIRMWARE_1_2_2,
 ) -> Call[bytes | None]:
-    """``cipher/decrypt`` of 1…``limits.message`` + 16 bytes; ``iv`` and ``tag`` are 16 bytes where the mode has them.
-    ``None`` when tag, padding or key are rejected."""
+    """``cipher/decrypt`` of 1…``limits.message`` + 16 bytes; ``iv`` and ``tag`` are 16 bytes where the mode
+    has them. ``None`` when tag, padding or key are rejected."""
     given = {"iv": _optional(iv), "tag": _optional(tag), "aad": _optional(aad)}
     fields = _fields(data, limits.message + limits.padding, alg=algorithm, **given)
     fields |= _derived(peer, context, limits)
@@ -96,7 +96,7 @@ def wrap(
     context: bytes | None = None,
     limits: FirmwareLimits = FIRMWARE_1_2_2,
 ) -> Call[bytes]:
-    """``cipher/wrap`` (RFC 3394) of 16…``limits.message`` bytes with ``AES{128,192,256}``; ``icv``: 8 bytes."""
+    """``cipher/wrap`` (RFC 3394) of 16…``limits.message`` bytes; ``AES{128,192,256}``; ``icv``: 8 bytes."""
     fields = _fields(data, limits.message, alg=algorithm, iv=_optional(icv))
     fields |= _derived(peer, context, limits)
     return operation("cipher/wrap", kid, fields, _wrapped, algorithm=algorithm, size=len(data))
@@ -112,7 +112,7 @@ def unwrap(
     context: bytes | None = None,
     limits: FirmwareLimits = FIRMWARE_1_2_2,
 ) -> Call[bytes | None]:
-    """``cipher/unwrap`` of 24…``limits.message`` + 8 bytes. ``None`` when integrity value or key are rejected."""
+    """``cipher/unwrap`` of 24…``limits.message`` + 8 bytes. ``None``: integrity value or key are rejected."""
     fields = _fields(data, limits.message + limits.integrity, alg=algorithm, iv=_optional(icv))
     fields |= _derived(peer, context, limits)
     return operation(

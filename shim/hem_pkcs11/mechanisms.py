@@ -158,7 +158,9 @@ def _macs() -> tuple[MechanismRow, ...]:
         keys = frozenset({CKK[f"{each.stem}_HMAC"], CKK.GENERIC_SECRET})
         for name, general in ((f"{each.stem}_HMAC", False), (f"{each.stem}_HMAC_GENERAL", True)):
             flags = CKF.HW | _SIGN_MESSAGES
-            rows.append(MechanismRow(CKM[name], flags, _S.HMAC, keys, 1, 2**20, hash=each.name, general=general))
+            rows.append(
+                MechanismRow(CKM[name], flags, _S.HMAC, keys, 1, 2**20, hash=each.name, general=general)
+            )
     return tuple(rows)
 
 
@@ -174,7 +176,9 @@ _ROWS = (
     *_macs(),
     MechanismRow(CKM.AES_CMAC, _SIGN_MESSAGES, _S.CMAC, _AES, *_AES_BYTES, family="mac"),
     MechanismRow(CKM.ECDH1_DERIVE, CKF.HW | CKF.DERIVE | _CURVES, _S.ECDH, _EC | _MONTGOMERY, *_RAW_BITS),
-    MechanismRow(CKM.HEM_DERIVE, CKF.HW | CKF.DERIVE | _CURVES, _S.DEVICE_DERIVE, _EC | _MONTGOMERY, *_AGREED_BITS),
+    MechanismRow(
+        CKM.HEM_DERIVE, CKF.HW | CKF.DERIVE | _CURVES, _S.DEVICE_DERIVE, _EC | _MONTGOMERY, *_AGREED_BITS,
+    ),
     MechanismRow(CKM.AES_ECB, _CRYPT, _S.ECB, _AES, *_AES_BYTES, family="cipher"),
     MechanismRow(CKM.AES_CBC, _CRYPT, _S.CBC, _AES, *_AES_BYTES, family="cipher"),
     MechanismRow(CKM.AES_CBC_PAD, _CRYPT, _S.CBC_PAD, _AES, *_AES_BYTES, family="cipher"),
@@ -184,7 +188,9 @@ _ROWS = (
         _S.GCM, _AES, *_AES_BYTES, family="aead",
     ),
     MechanismRow(CKM.AES_KEY_WRAP, CKF.WRAP | CKF.UNWRAP, _S.KEY_WRAP, _AES, *_AES_BYTES, family="wrap"),
-    MechanismRow(CKM.AES_KEY_WRAP_KWP, CKF.WRAP | CKF.UNWRAP, _S.KEY_WRAP_PAD, _AES, *_AES_BYTES, family="wrap"),
+    MechanismRow(
+        CKM.AES_KEY_WRAP_KWP, CKF.WRAP | CKF.UNWRAP, _S.KEY_WRAP_PAD, _AES, *_AES_BYTES, family="wrap"
+    ),
     MechanismRow(CKM.ML_KEM, CKF.HW | CKF.ENCAPSULATE | CKF.DECAPSULATE, _S.MLKEM, _MLKEM, *_MLKEM_BYTES),
     MechanismRow(CKM.EC_KEY_PAIR_GEN, _PAIR | _CURVES, _S.PAIR, _EC, *_EC_BITS),
     MechanismRow(CKM.EC_EDWARDS_KEY_PAIR_GEN, _PAIR | _NAMED, _S.PAIR, _EDWARDS, *_EDWARDS_BITS),
