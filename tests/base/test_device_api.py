@@ -48,7 +48,7 @@ def test_every_citation_of_the_device_api_leads_to_a_section():
 def test_citations_are_found_at_all():
     cited = citations()
     assert sum(map(len, cited.values())) > 180
-    assert cited["hem_provider/keys/capabilities.py"] == ["13.6"]
+    assert cited["hem_provider/device/tokens.py"] == ["20.2"]
     assert cited["hem_provider/device/hem.py"][-1] == "13.7"  # written without the page's name
     assert cited["hem_provider/device/watching.py"] == ["6", "7.4", "15", "16", "17.4"]  # a list, wrapped
 

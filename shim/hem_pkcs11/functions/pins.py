@@ -39,7 +39,7 @@ def set_pin(session: Session, old: bytes | None, new: bytes | None) -> None:
 
     The verified PIN is forgotten however this ends. Where nobody can tell how it ended, nobody is
     logged in any more. Raises CKR_SESSION_READ_ONLY, CKR_ACTION_PROHIBITED for the security officer,
-    CKR_PIN_INCORRECT for the old one, and CKR_PIN_LEN_RANGE (1 to 255 bytes) or CKR_PIN_INVALID.
+    CKR_PIN_INCORRECT for the old one, and CKR_PIN_LEN_RANGE or CKR_PIN_INVALID.
     """
     session.require_writable()
     slot = session.slot
@@ -62,7 +62,7 @@ def set_pin(session: Session, old: bytes | None, new: bytes | None) -> None:
 
 
 def init_pin(session: Session, pin: bytes | None) -> None:
-    """Give the user a new passphrase of 1 to 255 bytes.
+    """Give the user a new passphrase.
 
     Raises CKR_USER_NOT_LOGGED_IN unless the security officer is, CKR_PIN_LEN_RANGE or CKR_PIN_INVALID.
     """
