@@ -29,8 +29,9 @@ MOVED = {
 }
 
 
-def hand_over(former: str) -> None:
-    """Let the module that is imported as ``former`` be the one that has its content now."""
+def hand_over(name: str) -> None:
+    """Let the module that is imported as ``name`` be the one that has its content now."""
+    former = f"hem_provider.{name.rpartition('.')[2]}"  # whichever way it was found
     now = MOVED[former]
     warnings.warn(f"{former} is now {now}", DeprecationWarning, stacklevel=3)
-    sys.modules[former] = importlib.import_module(now)
+    sys.modules[name] = importlib.import_module(now)
