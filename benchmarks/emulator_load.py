@@ -21,8 +21,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from hem_provider.emulator import EmulatedDevice, setup
-from hem_provider.emulator.local import call
-from hem_provider.emulator.served import ServedEmulator
+from hem_provider.emulator.process import ServedEmulator
+from hem_provider.emulator.wsgiclient import call
 
 PASSPHRASE = "benchmark"  # noqa: S105
 FLOORS = {"in process": 300.0, "TLS": 100.0}

@@ -14,7 +14,7 @@ import hem_provider
 from benchmarks.filling import fill_device
 from hem_provider.cli.progress import progress
 from hem_provider.device.hem import Hem
-from hem_provider.emulator.served import ServedEmulator
+from hem_provider.emulator.process import ServedEmulator
 from hem_provider.measuring.bare import BareClient
 
 __all__ = ["GROWN", "Counter", "Fact", "Laboratory", "watch"]

@@ -1,4 +1,4 @@
-"""`python -m hem_provider.emulator serve …`: the emulator without the rest of the command line."""
+"""``python -m hem_provider.emulator serve …``: the emulator without the rest of the command line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hem_provider.cli.commands.emulator import add_commands
 
 
 def main() -> int:
-    """Run one subcommand of `hem emulator`."""
+    """Run one subcommand of ``hem emulator``."""
     parser = argparse.ArgumentParser(prog="python -m hem_provider.emulator")
     add_commands(parser.add_subparsers(metavar="COMMAND", required=True))
     arguments = parser.parse_args()

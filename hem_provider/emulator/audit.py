@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
-from .encodings import to_b64url
-from .store import Store
+from hem_provider.emulator.encodings import to_b64url
+from hem_provider.emulator.store import Store
 
 __all__ = ["AuditLog", "Event", "LogKey", "Result", "format_record"]
 
@@ -74,7 +74,7 @@ class LogKey:
 
 
 def format_record(key: bytes, fields: tuple[str, str, str, str, str, str]) -> str:
-    """One line without its end: six fields, each followed by `|`, then 16 bytes of HMAC-SHA256 over all of
+    """One line without its end: six fields, each followed by ``|``, then 16 bytes of HMAC-SHA256 over all of
     that."""
     text = "".join(f"{field}|" for field in fields)
     return text + to_b64url(hmac.digest(key, text.encode(), hashlib.sha256)[:16])
@@ -127,7 +127,7 @@ class AuditLog:
         return [row[0] for row in self._store.database.execute("SELECT DISTINCT file FROM log ORDER BY file")]
 
     def read(self, file: str) -> bytes | None:
-        """The whole text of a file with CRLF line ends; None when there is no such file."""
+        """The whole text of a file with CRLF line ends; ``None`` when there is no such file."""
         rows = self._store.database.execute(
             "SELECT line FROM log WHERE file = ? ORDER BY seq", (file,)
         ).fetchall()

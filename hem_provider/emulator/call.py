@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from .audit import Event
-from .device import Device
-from .fields import Field
-from .http import Request, Response
-from .quirks import Q
+from hem_provider.emulator.audit import Event
+from hem_provider.emulator.device import Device
+from hem_provider.emulator.fields import Field
+from hem_provider.emulator.http import Request, Response
+from hem_provider.emulator.quirks import Q
 
 __all__ = ["ALL_FLS", "Access", "Bearer", "Call", "Endpoint", "Handler", "Life", "Role", "Rtc"]
 
@@ -79,7 +79,7 @@ class Call:
 
     @property
     def actor(self) -> str:
-        """The `sub` of the bearer, for the log; empty without one."""
+        """The ``sub`` of the bearer, for the log; empty without one."""
         return self.bearer.sub if self.bearer else ""
 
     def get(self, name: str, kind: type[T]) -> T:
@@ -99,8 +99,8 @@ Handler = Callable[[Call], Response]
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One row of device API §3. `{name}` in the path is one segment; scopes match by prefix, by equality
-    after `=`."""
+    """One row of device API §3. ``{name}`` in the path is one segment; scopes match by prefix, by equality
+    after ``=``."""
 
     method: str
     path: str
@@ -112,7 +112,7 @@ class Endpoint:
     """Status over plain HTTP, 0 when it is allowed."""
     msc: bool = False
     epa_switch: Q | None = None
-    """Switch that says whether an EPA has it; None: it has."""
+    """Switch that says whether an EPA has it; ``None``: it has."""
     life: Life = Life.ANY
     initialised_status: int = 406
     """Status on an initialised device of what only a fresh one does."""
@@ -122,7 +122,7 @@ class Endpoint:
     busy: tuple[str, ...] = ()
     """Background tasks that block it."""
     fields: tuple[Field, ...] | None = None
-    """Body fields; None when the body is not JSON or there is none."""
+    """Body fields; ``None`` when the body is not JSON or there is none."""
     auth_first: bool = False
     """Bearer, role and scope are checked before the body."""
     event: Event | None = None

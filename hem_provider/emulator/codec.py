@@ -1,4 +1,7 @@
-"""Frozen dataclasses to JSON values and back, for the state file: bytes travel as base64 text."""
+"""Frozen dataclasses to JSON values and back, for the state file: bytes travel as base64 text.
+
+A field is stored under its name, or under ``metadata["stored"]`` when the file has an older one.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ T = TypeVar("T")
 def pack(value: object) -> Any:
     """A JSON value for a dataclass, tuple, dict, enum, bytes or JSON scalar."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: pack(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {_stored(field): pack(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, bytes):
         return base64.b64encode(value).decode("ascii")
     if isinstance(value, enum.Enum):
@@ -30,13 +33,17 @@ def pack(value: object) -> Any:
     return value
 
 
+def _stored(field: dataclasses.Field[Any]) -> str:
+    return str(field.metadata.get("stored", field.name))
+
+
 @functools.cache
 def _hints(kind: type) -> dict[str, Any]:
     return typing.get_type_hints(kind)
 
 
 def unpack(kind: type[T], value: Any) -> T:
-    """The inverse of `pack`; fields the value lacks take their defaults, so older state files stay
+    """The inverse of ``pack``; fields the value lacks take their defaults, so older state files stay
     readable."""
     return typing.cast(T, _unpack(kind, value))
 
@@ -56,9 +63,9 @@ def _unpack(kind: Any, value: Any) -> Any:
         hints = _hints(typing.cast(type, kind))
         return typing.cast(Any, kind)(
             **{
-                field.name: _unpack(hints[field.name], value[field.name])
+                field.name: _unpack(hints[field.name], value[_stored(field)])
                 for field in dataclasses.fields(kind)
-                if field.name in value
+                if _stored(field) in value
             }
         )
     if kind is bytes:

@@ -7,7 +7,7 @@ import io
 import socket
 import time
 
-from .httpparse import MAX_HEAD, BadRequest
+from hem_provider.emulator.httpparse import MAX_HEAD, BadRequest
 
 __all__ = ["SEND_SECONDS", "Body", "Connection"]
 
@@ -17,7 +17,8 @@ _DRAIN_SECONDS = 0.5
 
 
 class Body(io.RawIOBase):
-    """The request body as a WSGI input: sends `100 Continue` at the first read if the client waits for it."""
+    """The request body as a WSGI input: sends ``100 Continue`` at the first read if the client waits for
+    it."""
 
     def __init__(self, connection: Connection, size: int, *, chunked: bool, expects: bool) -> None:
         super().__init__()
@@ -75,7 +76,7 @@ class Connection:
         return bool(data)
 
     def head(self) -> bytes | None:
-        """Bytes up to the empty line; None when the client closed before it sent any."""
+        """Bytes up to the empty line; ``None`` when the client closed before it sent any."""
         while b"\r\n\r\n" not in self.buffer:
             if len(self.buffer) > MAX_HEAD:
                 raise BadRequest(431, "headers too long")
@@ -106,7 +107,7 @@ class Connection:
         self.socket.sendall(data)
 
     def close(self, *, drain: bool = False) -> None:
-        """Close; `drain` reads away what the client still sends, lest a reset overtakes the answer."""
+        """Close; ``drain`` reads away what the client still sends, lest a reset overtakes the answer."""
         with contextlib.suppress(OSError):
             if drain:
                 self.socket.shutdown(socket.SHUT_WR)

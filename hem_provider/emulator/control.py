@@ -1,7 +1,7 @@
 """Steering an emulated device: one table of commands for the command line, the control socket and tests.
 
-On the socket a command is one line of JSON, `{"command": "fault", "name": "reset-after", "count": 1}`,
-answered by one line, `{"ok": …}` or `{"error": "…"}`.
+On the socket a command is one line of JSON, ``{"command": "fault", "name": "reset-after", "count": 1}``,
+answered by one line, ``{"ok": …}`` or ``{"error": "…"}``.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
-from . import bench, faults, lifecycle
-from .cloud.phone import PhoneError, Settings, settings_of, store_settings
-from .emulated import EmulatedDevice
-from .quirks import QUIRKS
+from hem_provider.emulator import faults, knobs, lifecycle
+from hem_provider.emulator.cloud.phone import PhoneError, Settings, settings_of, store_settings
+from hem_provider.emulator.inprocess import EmulatedDevice
+from hem_provider.emulator.quirks import QUIRKS
 
 __all__ = ["COMMANDS", "ControlError", "ControlSocket", "run"]
 
@@ -32,12 +32,12 @@ class ControlError(ValueError):
 
 
 def _quirk(device: EmulatedDevice, parameters: Mapping[str, Any]) -> object:
-    bench.set_quirk(device.model, str(parameters["name"]), str(parameters["value"]))
+    knobs.set_quirk(device.model, str(parameters["name"]), str(parameters["value"]))
     return _quirks(device, {})
 
 
 def _quirks(device: EmulatedDevice, _parameters: Mapping[str, Any]) -> object:
-    overrides = device.model.state.bench.quirks
+    overrides = device.model.state.knobs.quirks
     return {name: overrides.get(name, row.default) for name, row in QUIRKS.items()}
 
 
@@ -47,7 +47,7 @@ def _fault(device: EmulatedDevice, parameters: Mapping[str, Any]) -> object:
 
 
 def _faults(device: EmulatedDevice, _parameters: Mapping[str, Any]) -> object:
-    return [asdict(fault) for fault in device.model.state.bench.faults]
+    return [asdict(fault) for fault in device.model.state.knobs.faults]
 
 
 def _clear(device: EmulatedDevice, parameters: Mapping[str, Any]) -> object:
@@ -56,8 +56,8 @@ def _clear(device: EmulatedDevice, parameters: Mapping[str, Any]) -> object:
 
 
 def _latency(device: EmulatedDevice, parameters: Mapping[str, Any]) -> object:
-    bench.set_latency(device.model, str(parameters["profile"]))
-    return device.model.state.bench.latency
+    knobs.set_latency(device.model, str(parameters["profile"]))
+    return device.model.state.knobs.latency
 
 
 def _phone(device: EmulatedDevice, parameters: Mapping[str, Any]) -> object:
@@ -88,18 +88,18 @@ def _link(text: str) -> str:
 
 def _backend(device: EmulatedDevice, parameters: Mapping[str, Any]) -> object:
     model = device.model
-    knobs = model.state.bench
-    action = parameters.get("action", knobs.checkin_action)
+    chosen = model.state.knobs
+    action = parameters.get("action", chosen.checkin_action)
     if action not in _ACTIONS:
         raise ControlError(f"a backend orders one of {', '.join(_ACTIONS)}, not {action!r}")
-    knobs = replace(
-        knobs,
+    chosen = replace(
+        chosen,
         checkin_action=str(action),
-        checkin_offset=int(parameters.get("offset", knobs.checkin_offset)),
-        checkin_newcrt=bool(parameters.get("newcrt", knobs.checkin_newcrt)),
+        checkin_offset=int(parameters.get("offset", chosen.checkin_offset)),
+        checkin_newcrt=bool(parameters.get("newcrt", chosen.checkin_newcrt)),
     )
-    model.state = replace(model.state, bench=knobs)
-    return {"action": knobs.checkin_action, "offset": knobs.checkin_offset, "newcrt": knobs.checkin_newcrt}
+    model.state = replace(model.state, knobs=chosen)
+    return {"action": chosen.checkin_action, "offset": chosen.checkin_offset, "newcrt": chosen.checkin_newcrt}
 
 
 def _reset(device: EmulatedDevice, parameters: Mapping[str, Any]) -> object:
@@ -148,7 +148,8 @@ COMMANDS: Final[Mapping[str, Callable[[EmulatedDevice, Mapping[str, Any]], objec
 
 
 def run(device: EmulatedDevice, command: str, parameters: Mapping[str, Any] | None = None) -> Any:
-    """Run one command as one transaction; ControlError, or PhoneError from a phone, says what is wrong."""
+    """Run one command as one transaction; ``ControlError``, or ``PhoneError`` from a phone, says what is
+    wrong."""
     function = COMMANDS.get(command)
     if function is None:
         raise ControlError(f"no command {command!r}; there are {', '.join(COMMANDS)}")

@@ -11,12 +11,12 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric import x25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from .audit import AuditLog, Event, Result
-from .nonces import Nonces
-from .quirks import Q, Switches
-from .repository import Repository
-from .state import Boot, Config, State
-from .store import Store
+from hem_provider.emulator.audit import AuditLog, Event, Result
+from hem_provider.emulator.nonces import Nonces
+from hem_provider.emulator.quirks import Q, Switches
+from hem_provider.emulator.repository import Repository
+from hem_provider.emulator.state import Boot, Config, State
+from hem_provider.emulator.store import Store
 
 __all__ = ["Device", "x25519_public", "x25519_secret"]
 
@@ -28,13 +28,13 @@ def x25519_public(private: bytes) -> bytes:
 
 
 def x25519_secret(private: bytes, public: bytes) -> bytes:
-    """The raw shared secret; ValueError for a peer that is not 32 bytes or a point of small order."""
+    """The raw shared secret; ``ValueError`` for a peer that is not 32 bytes or a point of small order."""
     key = x25519.X25519PrivateKey.from_private_bytes(private)
     return key.exchange(x25519.X25519PublicKey.from_public_bytes(public))
 
 
 class Device:
-    """One emulated device. `clock` gives host time in Unix seconds; device time follows it, offset and
+    """One emulated device. ``clock`` gives host time in Unix seconds; device time follows it, offset and
     drifting."""
 
     def __init__(
@@ -65,12 +65,12 @@ class Device:
 
     @property
     def exists(self) -> bool:
-        """True unless the state file is new and empty."""
+        """``True`` unless the state file is new and empty."""
         return self._state is not None
 
     @property
     def state(self) -> State:
-        """The current state; inside `transaction` only."""
+        """The current state; inside ``transaction`` only."""
         if self._state is None:
             raise RuntimeError("device state is only available inside a transaction")
         return self._state
@@ -93,16 +93,16 @@ class Device:
 
     @property
     def switches(self) -> Switches:
-        return Switches(self.state.bench.quirks)
+        return Switches(self.state.knobs.quirks)
 
     @property
     def is_ppa(self) -> bool:
-        """True when the model has mass storage; with the model rules off every device has."""
+        """``True`` when the model has mass storage; with the model rules off every device has."""
         return self.state.factory.model == "ppa" or not self.switches.on(Q.MODEL_RULES)
 
     @property
     def answers(self) -> bool:
-        """False while it is off, restarting, or stopped by its backend."""
+        """``False`` while it is off, restarting, or stopped by its backend."""
         state = self.state
         return state.powered and not state.bricked and self.host_time() >= state.boot.ready_at
 
@@ -114,7 +114,7 @@ class Device:
         return int(state.rtc_device + elapsed * (1.0 + gain))
 
     def set_clock(self, now: int) -> None:
-        """Set the RTC to `now`, in Unix seconds."""
+        """Set the RTC to ``now``, in Unix seconds."""
         boot = replace(self.boot, rtc_set=True)
         self.state = replace(self.state, rtc_device=float(now), rtc_host=self.host_time(), boot=boot)
 
@@ -130,7 +130,7 @@ class Device:
         return self.nonces.issue(self.boot.nonce_key, self.now())
 
     def take_nonce(self, nonce: bytes, *, lifetime: int | None = None) -> bool:
-        """Check a nonce and use it up; False when it is foreign, too old or used."""
+        """Check a nonce and use it up; ``False`` when it is foreign, too old or used."""
         once = self.switches.on(Q.NONCE_ONCE)
         if not once:
             return self.nonces.genuine(self.boot.nonce_key, nonce)
@@ -150,11 +150,11 @@ class Device:
             )
 
     def task(self, name: str) -> bool:
-        """True while the background task `name` runs."""
+        """``True`` while the background task ``name`` runs."""
         if name == "install" and self.has_condition("install-busy"):
             return True
         return any(task.name == name and task.until > self.host_time() for task in self.boot.tasks)
 
     def has_condition(self, name: str) -> bool:
-        """True while the ordered fault `name` holds."""
-        return any(fault.name == name for fault in self.state.bench.faults)
+        """``True`` while the ordered fault ``name`` holds."""
+        return any(fault.name == name for fault in self.state.knobs.faults)

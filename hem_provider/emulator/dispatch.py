@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from .audit import Event, Result
-from .call import Access, Bearer, Call, Endpoint, Life, Rtc
-from .device import Device
-from .encodings import compact_json, parse_json_object
-from .endpoints import ENDPOINTS
-from .fields import kid as read_kid
-from .fields import parse_fields
-from .handlers.auth import read_bearer
-from .http import Refusal, Request, Response
-from .quirks import Q
-from .router import Router
+from hem_provider.emulator.audit import Event, Result
+from hem_provider.emulator.call import Access, Bearer, Call, Endpoint, Life, Rtc
+from hem_provider.emulator.device import Device
+from hem_provider.emulator.encodings import compact_json, parse_json_object
+from hem_provider.emulator.endpoints import ENDPOINTS
+from hem_provider.emulator.fields import kid as read_kid
+from hem_provider.emulator.fields import parse_fields
+from hem_provider.emulator.handlers.auth import read_bearer
+from hem_provider.emulator.http import Refusal, Request, Response
+from hem_provider.emulator.quirks import Q
+from hem_provider.emulator.router import Router
 
 __all__ = ["DeviceUnreachable", "Dispatcher", "allowed_origin"]
 
@@ -38,7 +38,8 @@ class DeviceUnreachable(ConnectionRefusedError):
 
 
 def allowed_origin(allowed: str, origin: str) -> bool:
-    """True when an `Origin` header matches the allow-list: `*`, an exact origin, or `*.domain.tld`."""
+    """``True`` when an ``Origin`` header matches the allow-list: ``*``, an exact origin, or
+    ``*.domain.tld``."""
     if allowed == "*" or allowed == origin:
         return True
     return allowed.startswith("*.") and origin.partition("://")[2].partition(":")[0].endswith(allowed[1:])
@@ -52,7 +53,7 @@ class Dispatcher:
         self.router = Router((row.method, row.path, row) for row in ENDPOINTS)
 
     def respond(self, request: Request, *, framing: Refusal | None = None) -> Response:
-        """Answer one request; `framing` is the refusal of its Content-Length, if any, which comes first of
+        """Answer one request; ``framing`` is the refusal of its Content-Length, if any, which comes first of
         all."""
         device = self.device
         with device.transaction():
@@ -120,7 +121,7 @@ class Dispatcher:
         return self._run(endpoint, call)
 
     def _absent(self, endpoint: Endpoint) -> bool:
-        """True for what this model does not have."""
+        """``True`` for what this model does not have."""
         if self.device.is_ppa:
             return False
         switch = endpoint.epa_switch

@@ -1,4 +1,4 @@
-"""The secure element of a PPA: its P-256 key, its certificate, and the `genuine` proof (device API §2.5,
+"""The secure element of a PPA: its P-256 key, its certificate, and the ``genuine`` proof (device API §2.5,
 §8.6)."""
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import NameOID
 
-from .encodings import to_b64
-from .state import Factory
+from hem_provider.emulator.encodings import to_b64
+from hem_provider.emulator.state import Factory
 
 __all__ = ["genuine", "key_id", "make_certificate", "make_request", "point_of"]
 
@@ -33,7 +33,7 @@ def point_of(scalar: bytes) -> bytes:
 
 
 def genuine(factory: Factory, now: int) -> str:
-    """Proof that this element signed at the device time `now`: key id, time and signature over the time's
+    """Proof that this element signed at the device time ``now``: key id, time and signature over the time's
     digits."""
     digits = str(now).encode()
     signature = _load(factory.element_key).sign(digits, ec.ECDSA(hashes.SHA256()))

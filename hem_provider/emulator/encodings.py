@@ -20,7 +20,7 @@ def to_b64(data: bytes) -> str:
 
 
 def from_b64(text: str) -> bytes:
-    """Decode base64 of either alphabet, padded or not; ValueError for anything else, the empty text
+    """Decode base64 of either alphabet, padded or not; ``ValueError`` for anything else, the empty text
     included."""
     if not _EITHER_ALPHABET.match(text):
         raise ValueError("not base64")
@@ -36,7 +36,7 @@ def to_b64url(data: bytes) -> str:
 
 
 def from_b64url(text: str) -> bytes:
-    """Decode URL-safe base64 without padding; ValueError for anything else."""
+    """Decode URL-safe base64 without padding; ``ValueError`` for anything else."""
     if not _URL_ALPHABET.match(text) or len(text) % 4 == 1:
         raise ValueError("not URL-safe base64")
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
@@ -52,7 +52,8 @@ def _refuse_constant(name: str) -> Any:
 
 
 def parse_json_object(data: bytes) -> dict[str, Any]:
-    """Parse UTF-8 JSON whose top level is an object; ValueError for anything else, however deep or odd."""
+    """Parse UTF-8 JSON whose top level is an object; ``ValueError`` for anything else, however deep or
+    odd."""
     try:
         value = json.loads(data.decode("utf-8"), parse_constant=_refuse_constant)
     except RecursionError:

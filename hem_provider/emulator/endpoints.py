@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Final
 
-from .audit import Event
-from .call import Access, Endpoint, Handler, Life, Role, Rtc
-from .fields import (
+from hem_provider.emulator.audit import Event
+from hem_provider.emulator.call import Access, Endpoint, Handler, Life, Role, Rtc
+from hem_provider.emulator.fields import (
     DESCR,
     EXT_KID,
     KID,
@@ -24,7 +24,7 @@ from .fields import (
     text_bytes,
     text_matching,
 )
-from .handlers import (
+from hem_provider.emulator.handlers import (
     attestation,
     auth,
     checkin,
@@ -42,9 +42,9 @@ from .handlers import (
     system,
     upgrade,
 )
-from .keytypes import DIGESTS
-from .quirks import Q
-from .signatures import ALGORITHMS
+from hem_provider.emulator.keytypes import DIGESTS
+from hem_provider.emulator.quirks import Q
+from hem_provider.emulator.signatures import ALGORITHMS
 
 __all__ = ["ENDPOINTS"]
 

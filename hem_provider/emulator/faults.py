@@ -1,9 +1,8 @@
-"""Faults to order: what a network, a tired device or an unlucky moment does to a client (device API §19,
-last part).
+"""Faults to order: what a network, a tired device or an unlucky moment does to a client (device API §19, last
+part).
 
 *Request* faults strike single requests, chosen by endpoint, probability and count. *Conditions* hold until
-cleared.
-*Actions* change the device once, as the world would; it recovers as a device does.
+cleared. *Actions* change the device once, as the world would; it recovers as a device does.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from . import lifecycle, tls
-from .audit import Event
-from .device import Device
-from .state import Fault, Tls
+from hem_provider.emulator import lifecycle, tls
+from hem_provider.emulator.audit import Event
+from hem_provider.emulator.device import Device
+from hem_provider.emulator.state import Fault, Tls
 
 __all__ = ["FAULTS", "FaultKind", "FaultRow", "add_fault", "clear_faults", "pick", "unfold"]
 
@@ -35,7 +34,7 @@ class FaultKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class FaultRow:
-    """One fault that can be ordered. `seconds` and `status` are the defaults of those parameters."""
+    """One fault that can be ordered. ``seconds`` and ``status`` are the defaults of those parameters."""
 
     name: str
     kind: FaultKind
@@ -83,7 +82,7 @@ FAULTS: Final[Mapping[str, FaultRow]] = {
 
 
 def unfold(parameters: Mapping[str, Any]) -> Fault:
-    """A fault from its parameters; ValueError names the one that is unknown or out of range."""
+    """A fault from its parameters; ``ValueError`` names the one that is unknown or out of range."""
     name = parameters.get("name")
     row = FAULTS.get(str(name))
     if row is None:
@@ -107,37 +106,37 @@ def unfold(parameters: Mapping[str, Any]) -> Fault:
 
 
 def add_fault(device: Device, parameters: Mapping[str, Any]) -> None:
-    """Order a fault; ValueError says what is wrong with its parameters."""
+    """Order a fault; ``ValueError`` says what is wrong with its parameters."""
     fault = unfold(parameters)
     action = _ACTIONS.get(fault.name)
     if action is not None:
         action(device, fault)
         return
-    bench = device.state.bench
-    device.state = replace(device.state, bench=replace(bench, faults=(*bench.faults, fault)))
+    knobs = device.state.knobs
+    device.state = replace(device.state, knobs=replace(knobs, faults=(*knobs.faults, fault)))
 
 
 def clear_faults(device: Device, name: str | None = None) -> None:
     """Drop the faults of one name, or all. Actions have happened and stay."""
-    bench = device.state.bench
-    kept = tuple(fault for fault in bench.faults if name is not None and fault.name != name)
-    device.state = replace(device.state, bench=replace(bench, faults=kept))
+    knobs = device.state.knobs
+    kept = tuple(fault for fault in knobs.faults if name is not None and fault.name != name)
+    device.state = replace(device.state, knobs=replace(knobs, faults=kept))
 
 
 def pick(device: Device, method: str, path: str) -> tuple[Fault, ...]:
     """The request faults that strike this request; their counts go down."""
-    bench = device.state.bench
+    knobs = device.state.knobs
     struck: list[Fault] = []
     kept: list[Fault] = []
-    for fault in bench.faults:
+    for fault in knobs.faults:
         if FAULTS[fault.name].kind is FaultKind.REQUEST and _strikes(fault, method, path):
             struck.append(fault)
             if fault.count > 0:
                 fault = replace(fault, count=fault.count - 1)
         if fault.count != 0:
             kept.append(fault)
-    if tuple(kept) != bench.faults:
-        device.state = replace(device.state, bench=replace(bench, faults=tuple(kept)))
+    if tuple(kept) != knobs.faults:
+        device.state = replace(device.state, knobs=replace(knobs, faults=tuple(kept)))
     return tuple(struck)
 
 
@@ -165,11 +164,11 @@ def _unset_clock(device: Device, _fault: Fault) -> None:
 
 def _expire(device: Device, _fault: Fault) -> None:
     state = device.state
-    if state.bench.ca is None:
+    if state.knobs.ca is None:
         raise ValueError("this device has no certification authority")
     current = state.tls
     names = tls.certificate_names(current.chain) if current else tls.DEFAULT_NAMES
-    _serve(device, tls.issue(state.bench.ca, names, key=current.key if current else None, expired=True))
+    _serve(device, tls.issue(state.knobs.ca, names, key=current.key if current else None, expired=True))
 
 
 def _lose(device: Device, _fault: Fault) -> None:

@@ -1,7 +1,7 @@
 """Syntax of request fields: one small reader per kind of value (device API §2, §11.3, §13.1, §23.1).
 
-A reader takes the JSON value and the switches in force and returns the decoded value, or raises ValueError,
-which becomes status 400.
+A reader takes the JSON value and the switches in force and returns the decoded value, or raises
+``ValueError``, which becomes status 400.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .encodings import from_b64
-from .keytypes import parse_mode
-from .quirks import Q, Switches
+from hem_provider.emulator.encodings import from_b64
+from hem_provider.emulator.keytypes import parse_mode
+from hem_provider.emulator.quirks import Q, Switches
 
 __all__ = [
     "DESCR",
@@ -47,7 +47,7 @@ _STRICT_B64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9
 @dataclass(frozen=True, slots=True)
 class Field:
     """A named field of a body. A field that is not required may be absent, but not malformed unless
-    `dropped`."""
+    ``dropped``."""
 
     name: str
     read: Reader
@@ -70,7 +70,8 @@ def decode(value: Any, switches: Switches) -> bytes:
 
 
 def octets(minimum: int, maximum: int, *, dead: Q | None = None) -> Reader:
-    """Base64 of `minimum` to `maximum` bytes; the maximum is not enforced while the switch `dead` is on."""
+    """Base64 of ``minimum`` to ``maximum`` bytes; the maximum is not enforced while the switch ``dead`` is
+    on."""
 
     def read(value: Any, switches: Switches) -> bytes:
         data = decode(value, switches)
@@ -82,7 +83,7 @@ def octets(minimum: int, maximum: int, *, dead: Q | None = None) -> Reader:
 
 
 def text(minimum: int, maximum: int) -> Reader:
-    """A string of `minimum` to `maximum` characters that is valid Unicode."""
+    """A string of ``minimum`` to ``maximum`` characters that is valid Unicode."""
 
     def read(value: Any, _switches: Switches) -> str:
         string = _string(value)
@@ -95,7 +96,7 @@ def text(minimum: int, maximum: int) -> Reader:
 
 
 def text_bytes(minimum: int, maximum: int) -> Reader:
-    """A string of `minimum` to `maximum` bytes in UTF-8."""
+    """A string of ``minimum`` to ``maximum`` bytes in UTF-8."""
 
     def read(value: Any, _switches: Switches) -> str:
         string = _string(value)
@@ -174,7 +175,7 @@ class Needle:
 
 
 def needle(value: Any, switches: Switches) -> Needle:
-    """`^b64`, `b64$`, `b64` or `^b64$` (device API §11.7); anchors alone give an empty needle."""
+    """``^b64``, ``b64$``, ``b64`` or ``^b64$`` (device API §11.7); anchors alone give an empty needle."""
     string = _string(value)
     at_start, at_end = string.startswith("^"), string.endswith("$")
     encoded = string[at_start : len(string) - at_end]
@@ -197,7 +198,8 @@ DESCR = Field("descr", _descr, required=False)
 
 
 def parse_fields(fields: tuple[Field, ...], body: Mapping[str, Any], switches: Switches) -> dict[str, Any]:
-    """The decoded values of the fields present; ValueError names the first that is missing or malformed."""
+    """The decoded values of the fields present; ``ValueError`` names the first that is missing or
+    malformed."""
     values: dict[str, Any] = {}
     for field in fields:
         if field.name not in body:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
-from .encodings import compact_json
+from hem_provider.emulator.encodings import compact_json
 
 __all__ = ["JSON", "REASONS", "Refusal", "Request", "Response", "answer"]
 
@@ -37,7 +37,8 @@ REASONS: Mapping[int, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request. `headers` has lower-case names; `body` is empty until the framing checks have passed."""
+    """One request. ``headers`` has lower-case names; ``body`` is empty until the framing checks have
+    passed."""
 
     method: str
     path: str
@@ -45,12 +46,12 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     complete: bool = True
-    """False when the client closed before it had sent `Content-Length` bytes."""
+    """``False`` when the client closed before it had sent ``Content-Length`` bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One response. `delay` is the least number of seconds between the request and this answer."""
+    """One response. ``delay`` is the least number of seconds between the request and this answer."""
 
     status: int = 200
     body: bytes = b""
@@ -61,7 +62,7 @@ class Response:
 
     @property
     def status_line(self) -> str:
-        """Status and reason as WSGI wants them: `200 OK`, `418 ` with nothing after the blank."""
+        """Status and reason as WSGI wants them: ``200 OK``, ``418 `` with nothing after the blank."""
         return f"{self.status} {REASONS.get(self.status, '')}"
 
     def with_headers(self, headers: Iterable[tuple[str, str]]) -> Response:

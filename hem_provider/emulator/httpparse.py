@@ -17,7 +17,7 @@ _ONCE = ("content-length", "host", "authorization", "transfer-encoding", "origin
 
 
 class BadRequest(ValueError):
-    """The bytes are no acceptable request; `status` is what to answer before closing."""
+    """The bytes are no acceptable request; ``status`` is what to answer before closing."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(status, reason)
@@ -39,13 +39,13 @@ class Head:
 
     @property
     def keep_alive(self) -> bool:
-        """True when the client would send another request on the connection."""
+        """``True`` when the client would send another request on the connection."""
         options = {option.strip().lower() for option in self.headers.get("connection", "").split(",")}
         return "close" not in options and (self.version == 1 or "keep-alive" in options)
 
 
 def parse_head(data: bytes) -> Head:
-    """Parse everything before the empty line; BadRequest for what RFC 9112 forbids or a security rule
+    """Parse everything before the empty line; ``BadRequest`` for what RFC 9112 forbids or a security rule
     refuses."""
     lines = data.split(b"\r\n")
     match = _REQUEST_LINE.match(lines[0])

@@ -11,7 +11,7 @@ import hmac
 from dataclasses import dataclass
 from typing import Any
 
-from .encodings import compact_json, from_b64url, parse_json_object, to_b64url
+from hem_provider.emulator.encodings import compact_json, from_b64url, parse_json_object, to_b64url
 
 __all__ = ["BEARER_HEADER", "CLIENT_HEADER", "DEVICE_HEADER", "InvalidJwt", "Jwt", "decode_jwt", "encode_jwt"]
 
@@ -38,18 +38,18 @@ class Jwt:
         return self.header.get("ecdh") == "x25519"
 
     def authentic(self, key: bytes) -> bool:
-        """True when the MAC is HMAC-SHA256 of both leading segments under `key`."""
+        """``True`` when the MAC is HMAC-SHA256 of both leading segments under ``key``."""
         return hmac.compare_digest(_mac(key, self.signed), self.mac)
 
     def text(self, name: str) -> str:
-        """A claim that must be a string; InvalidJwt otherwise."""
+        """A claim that must be a string; ``InvalidJwt`` otherwise."""
         value = self.claims.get(name)
         if not isinstance(value, str):
             raise InvalidJwt(f"claim {name} is not a string")
         return value
 
     def integer(self, name: str) -> int:
-        """A claim that must be an integer; InvalidJwt otherwise."""
+        """A claim that must be an integer; ``InvalidJwt`` otherwise."""
         value = self.claims.get(name)
         if not isinstance(value, int) or isinstance(value, bool):
             raise InvalidJwt(f"claim {name} is not an integer")
@@ -61,13 +61,13 @@ def _mac(key: bytes, signed: bytes) -> bytes:
 
 
 def encode_jwt(header: str, claims: dict[str, Any], key: bytes) -> str:
-    """The token for `claims` under `key`; claims keep the order given."""
+    """The token for ``claims`` under ``key``; claims keep the order given."""
     signed = f"{to_b64url(header.encode())}.{to_b64url(compact_json(claims).encode())}"
     return f"{signed}.{to_b64url(_mac(key, signed.encode()))}"
 
 
 def decode_jwt(text: str) -> Jwt:
-    """Split and parse a token without checking its MAC. The header must name `alg` HS256 (device API
+    """Split and parse a token without checking its MAC. The header must name ``alg`` HS256 (device API
     §2.4)."""
     parts = text.split(".")
     if len(parts) != 3:

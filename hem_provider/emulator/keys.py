@@ -1,8 +1,7 @@
 """Key material: generation, public halves, and key agreement, as pure functions over raw bytes.
 
 Private keys are stored raw: big-endian scalars for SECP*, RFC 7748/8032 bytes for the others, FIPS 203/204
-seeds for the post-quantum types. Loaded key objects are kept in memory, since loading costs more than
-using.
+seeds for the post-quantum types. Loaded key objects are kept in memory, since loading costs more than using.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, x448, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from .keytypes import KEY_TYPES, Family, KeyType
+from hem_provider.emulator.keytypes import KEY_TYPES, Family, KeyType
 
 __all__ = [
     "Material",
@@ -41,7 +40,7 @@ _CACHED = 512
 
 @dataclass(frozen=True, slots=True)
 class Material:
-    """A key as stored: `secret` empty for public keys, `public` empty for symmetric ones."""
+    """A key as stored: ``secret`` empty for public keys, ``public`` empty for symmetric ones."""
 
     secret: bytes
     public: bytes
@@ -54,13 +53,13 @@ def kid_of(public: bytes) -> bytes:
 
 @functools.lru_cache(_CACHED)
 def ec_private(name: str, secret: bytes) -> ec.EllipticCurvePrivateKey:
-    """The SECP private key with this scalar; ValueError when it is 0 or not below the group order."""
+    """The SECP private key with this scalar; ``ValueError`` when it is 0 or not below the group order."""
     return ec.derive_private_key(int.from_bytes(secret, "big"), _CURVES[name])
 
 
 @functools.lru_cache(_CACHED)
 def ec_public(name: str, public: bytes) -> ec.EllipticCurvePublicKey:
-    """The SECP public key of a compressed point; ValueError when it is none."""
+    """The SECP public key of a compressed point; ``ValueError`` when it is none."""
     if len(public) != KEY_TYPES[name].public or public[:1] not in (b"\x02", b"\x03"):
         raise ValueError("not a compressed point of this curve")
     return ec.EllipticCurvePublicKey.from_encoded_point(_CURVES[name], public)
@@ -91,13 +90,13 @@ def _public_montgomery(kind: KeyType, secret: bytes) -> bytes:
 
 
 def _public_mlkem(kind: KeyType, secret: bytes) -> bytes:
-    from . import mlkem
+    from hem_provider.emulator import mlkem
 
     return mlkem.public_key(kind.name, secret)
 
 
 def _public_mldsa(kind: KeyType, secret: bytes) -> bytes:
-    from . import mldsa
+    from hem_provider.emulator import mldsa
 
     return mldsa.public_key(kind.name, secret)
 
@@ -114,14 +113,14 @@ _PUBLIC: dict[Family, Callable[[KeyType, bytes], bytes]] = {
 
 
 def from_secret(kind: KeyType, secret: bytes) -> Material:
-    """The key with this private part; ValueError for a wrong length or a scalar out of range."""
+    """The key with this private part; ``ValueError`` for a wrong length or a scalar out of range."""
     if len(secret) != kind.secret:
         raise ValueError(f"{kind.name} takes {kind.secret} bytes, not {len(secret)}")
     return Material(secret, _PUBLIC[kind.family](kind, secret))
 
 
 def shrink_to_scalar(kind: KeyType, seed: bytes) -> bytes:
-    """`seed` cut to the bit length of the curve of `kind`; other types take the seed as it is."""
+    """``seed`` cut to the bit length of the curve of ``kind``; other types take the seed as it is."""
     if kind.name == "SECP521R1":
         return bytes([seed[0] & 1]) + seed[1:]
     return seed
@@ -137,7 +136,7 @@ def generate(kind: KeyType) -> Material:
 
 
 def agree(kind: KeyType, secret: bytes, peer: bytes) -> bytes:
-    """The raw ECDH secret (for SECP* the X coordinate, big endian); ValueError for a bad peer key."""
+    """The raw ECDH secret (for SECP* the X coordinate, big endian); ``ValueError`` for a bad peer key."""
     if len(peer) != kind.public:
         raise ValueError(f"a {kind.name} public key has {kind.public} bytes, not {len(peer)}")
     try:

@@ -20,7 +20,7 @@ DIGESTS: Final[Mapping[str, str]] = {
     "SHA3-384": "sha3_384",
     "SHA3-512": "sha3_512",
 }
-"""Digest names of the device and of `hashlib`."""
+"""Digest names of the device and of ``hashlib``."""
 
 MODES: Final = ("ECDH", "ExDSA")
 
@@ -39,7 +39,7 @@ class Family(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class KeyType:
-    """One type. Sizes in bytes: `secret` of the private or secret key as stored here, `public` as
+    """One type. Sizes in bytes: ``secret`` of the private or secret key as stored here, ``public`` as
     exported."""
 
     name: str
@@ -57,7 +57,7 @@ class KeyType:
 
     @property
     def agrees(self) -> bool:
-        """True for types that take part in ECDH."""
+        """``True`` for types that take part in ECDH."""
         return self.family in (Family.WEIERSTRASS, Family.MONTGOMERY)
 
 
@@ -93,7 +93,8 @@ KEY_TYPES: Final[Mapping[str, KeyType]] = {
 
 
 def parse_mode(text: str) -> tuple[str, ...]:
-    """`ECDH`, `ExDSA`, `ECDH,ExDSA` or a type's name (device API §11.3, §24); ValueError for other text."""
+    """``ECDH``, ``ExDSA``, ``ECDH,ExDSA`` or a type's name (device API §11.3, §24); ``ValueError`` for other
+    text."""
     if text not in ("ECDH", "ExDSA", "ECDH,ExDSA") and text not in KEY_TYPES:
         raise ValueError("mode is ECDH, ExDSA, ECDH,ExDSA or the type")
     return tuple(text.split(","))

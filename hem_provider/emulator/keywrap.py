@@ -1,4 +1,4 @@
-"""AES key wrap (RFC 3394 §2.2) with a choice of initial value, which `cryptography` does not offer."""
+"""AES key wrap (RFC 3394 §2.2) with a choice of initial value, which ``cryptography`` does not offer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ DEFAULT_ICV: Final = b"\xa6" * 8
 
 
 def wrap(kek: bytes, plain: bytes, icv: bytes = DEFAULT_ICV) -> bytes:
-    """Wrap at least two 8-byte blocks; ValueError for other lengths."""
+    """Wrap at least two 8-byte blocks; ``ValueError`` for other lengths."""
     if len(plain) % 8 or len(plain) < 16 or len(icv) != 8:
         raise ValueError("key wrap takes two or more 8-byte blocks and an 8-byte initial value")
     encrypt = Cipher(AES(kek), ECB()).encryptor().update  # noqa: S305
@@ -30,7 +30,8 @@ def wrap(kek: bytes, plain: bytes, icv: bytes = DEFAULT_ICV) -> bytes:
 
 
 def unwrap(kek: bytes, wrapped: bytes, icv: bytes = DEFAULT_ICV) -> bytes:
-    """The inverse of `wrap`; ValueError for a wrong length or when the initial value does not come out."""
+    """The inverse of ``wrap``; ``ValueError`` for a wrong length or when the initial value does not come
+    out."""
     if len(wrapped) % 8 or len(wrapped) < 24 or len(icv) != 8:
         raise ValueError("key unwrap takes three or more 8-byte blocks and an 8-byte initial value")
     decrypt = Cipher(AES(kek), ECB()).decryptor().update  # noqa: S305

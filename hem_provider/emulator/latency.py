@@ -39,7 +39,8 @@ PROFILES: Final[Mapping[str, Mapping[str, float]]] = {
         "image": 8.0,
     },
 }
-"""`none`; `ppa` with the figures measured on hardware, `browser` with those seen from a browser (§24)."""
+"""``none``; ``ppa`` with the figures measured on hardware, ``browser`` with those seen from a browser
+(device API §24)."""
 
 KINDS: Final = tuple(PROFILES["ppa"])
 _MAX_BYTES: Final = 1024 * 1024
@@ -47,7 +48,7 @@ _SLOW_TYPES: Final = (b"SECP521R1", b"MLKEM", b"MLDSA")
 
 
 def load_profile(name: str) -> dict[str, float]:
-    """A profile by name or from a JSON file that maps kinds to seconds; ValueError says what is wrong."""
+    """A profile by name or from a JSON file that maps kinds to seconds; ``ValueError`` says what is wrong."""
     if name in PROFILES:
         return dict(PROFILES[name])
     try:
@@ -69,7 +70,7 @@ def load_profile(name: str) -> dict[str, float]:
 
 
 def _read(name: str) -> bytes:
-    """A small regular file; ValueError for anything else. A FIFO makes nobody wait."""
+    """A small regular file; ``ValueError`` for anything else. A FIFO makes nobody wait."""
     descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
     try:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):

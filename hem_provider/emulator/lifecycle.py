@@ -9,14 +9,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from . import element, tls
-from .audit import Event
-from .device import Device
-from .keys import kid_of
-from .keytypes import CERTIFICATE, DER_KEY
-from .quirks import Q
-from .repository import Record
-from .state import Bench, Identity, State, Task, Tls, make_factory, new_boot
+from hem_provider.emulator import element, tls
+from hem_provider.emulator.audit import Event
+from hem_provider.emulator.device import Device
+from hem_provider.emulator.keys import kid_of
+from hem_provider.emulator.keytypes import CERTIFICATE, DER_KEY
+from hem_provider.emulator.quirks import Q
+from hem_provider.emulator.repository import Record
+from hem_provider.emulator.state import Identity, Knobs, State, Task, Tls, make_factory, new_boot
 
 __all__ = [
     "MODELS",
@@ -35,12 +35,12 @@ __all__ = [
 MODELS = ("ppa", "epa")
 
 
-def create(device: Device, model: str, *, bench: Bench | None = None) -> None:
-    """Make a factory-fresh device of `model` in an empty state file, with TLS from the emulator's own
+def create(device: Device, model: str, *, knobs: Knobs | None = None) -> None:
+    """Make a factory-fresh device of ``model`` in an empty state file, with TLS from the emulator's own
     authority."""
     if model not in MODELS:
         raise ValueError(f"model is one of {', '.join(MODELS)}, not {model!r}")
-    knobs = bench if bench is not None else Bench()
+    knobs = knobs or Knobs()
     if knobs.ca is None:
         knobs = replace(knobs, ca=tls.make_authority())
     key = secrets.token_bytes(31).rjust(32, b"\x01")
@@ -52,7 +52,7 @@ def create(device: Device, model: str, *, bench: Bench | None = None) -> None:
         factory=factory,
         identity=_new_identity(),
         boot=new_boot(0, now, tls=certificate),
-        bench=knobs,
+        knobs=knobs,
         tls=certificate,
         rtc_device=now,
         rtc_host=now,
@@ -71,7 +71,7 @@ def _start(device: Device, *, clear_clock: bool) -> None:
     # Gain so far stays in the clock: rebase it, so that a changed gain counts from now on only.
     now = device.now()
     boot = new_boot(old.number + 1, host, tls=state.tls)
-    restart = state.bench.latency.get("restart", 0.0)
+    restart = state.knobs.latency.get("restart", 0.0)
     boot = replace(
         boot,
         last_fls=old.fls,
@@ -119,7 +119,7 @@ def power_cycle(device: Device) -> None:
 
 
 def start_task(device: Device, name: str, seconds: float, outcome: str = "") -> None:
-    """Begin a background task that ends by itself after `seconds`; it replaces one of the same name."""
+    """Begin a background task that ends by itself after ``seconds``; it replaces one of the same name."""
     others = tuple(task for task in device.boot.tasks if task.name != name)
     device.change_boot(tasks=(*others, Task(name, device.host_time() + seconds, outcome)))
 
@@ -147,7 +147,7 @@ def renew(device: Device) -> None:
     for table in ("slot", "tombstone", "nonce", "log", "cloud"):
         device.store.database.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
     device.repository.erase()
-    create(device, state.factory.model, bench=state.bench)
+    create(device, state.factory.model, knobs=state.knobs)
 
 
 def install_tls(device: Device, material: Tls) -> None:

@@ -1,8 +1,8 @@
 """A small HTTP/1.1 server for WSGI applications, with full control over framing, status lines and closing.
 
-One thread per connection, bounded in number; every read and write has a deadline, so that slow clients
-cannot hang the server. An application that raises `ConnectionError` makes the server close the connection
-without an answer.
+One thread per connection, bounded in number; every read and write has a deadline, so that slow clients cannot
+hang the server. An application that raises ``ConnectionError`` makes the server close the connection without
+an answer.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .connection import SEND_SECONDS, Body, Connection
-from .httpparse import BadRequest, Head, parse_head
-from .wsgi import Environ, StartResponse
+from hem_provider.emulator.connection import SEND_SECONDS, Body, Connection
+from hem_provider.emulator.httpparse import BadRequest, Head, parse_head
+from hem_provider.emulator.wsgi import Environ, StartResponse
 
 __all__ = ["Listener"]
 
@@ -32,7 +32,8 @@ _BODY_SECONDS = 60.0
 WsgiApplication = Callable[[Environ, StartResponse], Iterable[bytes]]
 ContextSource = Callable[[], ssl.SSLContext | None]
 Admission = Callable[[], float | None]
-"""Seconds that a complete request may take, 0 for the server's own limit; None when nobody answers now."""
+"""Seconds that a complete request may take, 0 for the server's own limit; ``None`` when nobody answers
+now."""
 
 
 def _reset_on_close(sock: socket.socket) -> None:
@@ -42,7 +43,7 @@ def _reset_on_close(sock: socket.socket) -> None:
 
 
 class Listener:
-    """A listening port that serves one application, over TLS when `context` is given."""
+    """A listening port that serves one application, over TLS when ``context`` is given."""
 
     def __init__(
         self,
@@ -152,7 +153,7 @@ class Listener:
         )
 
     def _exchange(self, connection: Connection, peer: tuple[str, int], limit: float) -> bool:
-        """Serve one request; True when another may follow on this connection."""
+        """Serve one request; ``True`` when another may follow on this connection."""
         connection.allow(limit or _HEAD_SECONDS)
         try:
             data = connection.head()

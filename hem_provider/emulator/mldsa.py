@@ -28,12 +28,12 @@ def public_key(name: str, seed: bytes) -> bytes:
 
 
 def sign(name: str, seed: bytes, message: bytes, context: bytes) -> bytes:
-    """A signature under `context`, which may be empty."""
+    """A signature under ``context``, which may be empty."""
     return bytes(_load(name, seed).sign(message, context=context))
 
 
 def verify(name: str, seed: bytes, message: bytes, context: bytes, signature: bytes) -> bool:
-    """True when the signature is valid for this message and context."""
+    """``True`` when the signature is valid for this message and context."""
     try:
         _load(name, seed).public_key().verify(signature, message, context=context)
     except (InvalidSignature, ValueError):

@@ -1,6 +1,6 @@
 """ML-KEM (FIPS 203) over seeds d ‖ z of 64 bytes.
 
-`cryptography` has ML-KEM-768 and -1024; ML-KEM-512 comes from `kyber-py`, loaded when first used.
+``cryptography`` has ML-KEM-768 and -1024; ML-KEM-512 comes from ``kyber-py``, loaded when first used.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def encapsulate(name: str, seed: bytes) -> tuple[bytes, bytes]:
 
 
 def decapsulate(name: str, seed: bytes, ciphertext: bytes) -> bytes:
-    """The 32-byte shared secret; ValueError for a ciphertext of another length."""
+    """The 32-byte shared secret; ``ValueError`` for a ciphertext of another length."""
     if len(ciphertext) != CIPHERTEXT_BYTES[name]:
         raise ValueError(f"a {name} ciphertext has {CIPHERTEXT_BYTES[name]} bytes, not {len(ciphertext)}")
     return _load(name, seed).decapsulate(ciphertext)

@@ -9,7 +9,7 @@ import hashlib
 import hmac
 import secrets
 
-from .store import Store
+from hem_provider.emulator.store import Store
 
 __all__ = ["LIFETIME", "Nonces"]
 
@@ -24,18 +24,18 @@ class Nonces:
         self._store = store
 
     def issue(self, key: bytes, now: int) -> bytes:
-        """A fresh nonce for the device time `now` in seconds."""
+        """A fresh nonce for the device time ``now`` in seconds."""
         head = (now & 0xFFFFFFFF).to_bytes(4, "little") + secrets.token_bytes(12)
         return head + hmac.digest(key, head, hashlib.sha256)[:16]
 
     def genuine(self, key: bytes, nonce: bytes) -> bool:
-        """True when this device issued the nonce in this boot."""
+        """``True`` when this device issued the nonce in this boot."""
         if len(nonce) != 32:
             return False
         return hmac.compare_digest(hmac.digest(key, nonce[:16], hashlib.sha256)[:16], nonce[16:])
 
     def fresh(self, key: bytes, nonce: bytes, now: int, *, lifetime: int = LIFETIME) -> bool:
-        """True when the nonce is genuine, at most `lifetime` seconds old and not used."""
+        """``True`` when the nonce is genuine, at most ``lifetime`` seconds old and not used."""
         if not self.genuine(key, nonce):
             return False
         age = now - int.from_bytes(nonce[:4], "little")
@@ -44,7 +44,7 @@ class Nonces:
         return not self._store.database.execute("SELECT 1 FROM nonce WHERE nonce = ?", (nonce,)).fetchone()
 
     def use(self, nonce: bytes, *, until: float) -> None:
-        """Remember a nonce as used until the device time `until`, and forget those that are too old
+        """Remember a nonce as used until the device time ``until``, and forget those that are too old
         anyway."""
         issued = int.from_bytes(nonce[:4], "little")
         self._store.database.execute("DELETE FROM nonce WHERE until < ?", (issued - 1,))

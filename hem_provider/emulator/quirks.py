@@ -2,7 +2,7 @@
 decide.
 
 A switch off gives the documented or sane behaviour instead of the observed one, so that a client can be tried
-against both. `hem emulator quirks` lists this table.
+against both. ``hem emulator quirks`` lists this table.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Q(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Quirk:
-    """One switch. `accepts` lists the values of a choice; empty for booleans and free numbers."""
+    """One switch. ``accepts`` lists the values of a choice; empty for booleans and free numbers."""
 
     name: Q
     default: QuirkValue
@@ -222,8 +222,8 @@ class Switches:
 
 
 def parse_quirk(name: str, text: str) -> tuple[str, QuirkValue]:
-    """Read `name` (`Q4` or `MLDSA_FAILURE_STATUS`) and a value as typed by a person; ValueError says what
-    is accepted."""
+    """Read ``name`` (``Q4`` or ``MLDSA_FAILURE_STATUS``) and a value as typed by a person; ``ValueError``
+    says what is accepted."""
     wanted = name.upper()
     quirk = next((row for row in _TABLE if wanted in (row.name.value, row.name.name)), None)
     if quirk is None:

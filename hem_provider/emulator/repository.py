@@ -12,12 +12,11 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from .keytypes import CERTIFICATE, DER_KEY, KEY_TYPES, KeyType
-from .store import Store
+from hem_provider.emulator.keytypes import CERTIFICATE, DER_KEY, KEY_TYPES, KeyType
+from hem_provider.emulator.store import Store
 
 __all__ = ["Record", "Repository", "RepositoryFull"]
 
-"""Bytes of a descr that are read back (device API §11.3)."""
 _COLUMNS = "slot, kid, type, modes, attested, private, label, descr, created, updated, secret, public"
 _SELECT = f"SELECT {_COLUMNS} FROM slot "  # noqa: S608 - a constant
 
@@ -45,7 +44,7 @@ class Record:
 
     @property
     def kind(self) -> KeyType | None:
-        """The key type; None for the TLS records."""
+        """The key type; ``None`` for the TLS records."""
         return KEY_TYPES.get(self.type)
 
     @property
@@ -115,8 +114,8 @@ class Repository:
         return self._index[1]
 
     def matching(self, needle: bytes, *, at_start: bool, at_end: bool, limit: int = 64) -> tuple[int, ...]:
-        """Live slots whose descr, cut to `limit` bytes, starts with, ends with, equals or contains
-        `needle`."""
+        """Live slots whose descr, cut to ``limit`` bytes, starts with, ends with, equals or contains
+        ``needle``."""
         self.slots()
         key = (self._index[0], needle, at_start, at_end, limit)
         if key not in self._hits:
@@ -151,14 +150,14 @@ class Repository:
         return [_record(row) for row in rows]
 
     def has_secret(self, kind: str, secret: bytes) -> bool:
-        """True when a key of this type has exactly this secret part."""
+        """``True`` when a key of this type has exactly this secret part."""
         found = self._database.execute(
             "SELECT 1 FROM slot WHERE type = ? AND secret = ?", (kind, secret)
         ).fetchone()
         return found is not None
 
     def is_duplicate(self, kid: bytes, *, boot: int | None) -> bool:
-        """True when the id exists, or existed as an import deleted before this `boot` (None: ignore
+        """``True`` when the id exists, or existed as an import deleted before this ``boot`` (``None``: ignore
         deleted)."""
         if self._database.execute("SELECT 1 FROM slot WHERE kid = ?", (kid,)).fetchone():
             return True
@@ -170,7 +169,7 @@ class Repository:
         return found is not None
 
     def add(self, record: Record, *, capacity: int) -> None:
-        """Store a new record; RepositoryFull when `capacity` live records exist."""
+        """Store a new record; ``RepositoryFull`` when ``capacity`` live records exist."""
         live = int(self._database.execute("SELECT count(*) FROM slot").fetchone()[0])
         if live >= capacity:
             raise RepositoryFull(f"{live} of {capacity} slots in use")
@@ -209,7 +208,7 @@ class Repository:
         return int(self._database.execute("SELECT count(*) FROM tombstone").fetchone()[0])
 
     def erase(self, *, keep: Sequence[str] = ()) -> None:
-        """Wipe: drop every slot but those of the types in `keep`."""
+        """Wipe: drop every slot but those of the types in ``keep``."""
         kept = json.dumps(list(keep))
         self._database.execute("DELETE FROM slot WHERE type NOT IN (SELECT value FROM json_each(?))", (kept,))
         self._database.execute("DELETE FROM tombstone")

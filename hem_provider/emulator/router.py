@@ -1,4 +1,4 @@
-"""Finding what answers a request: literal paths first, then patterns whose `{name}` segments match text."""
+"""Finding what answers a request: literal paths first, then patterns whose ``{name}`` segments match text."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Router(Generic[T]):
                 self._literal[method, path] = target
 
     def find(self, method: str, path: str) -> tuple[T, dict[str, str]] | None:
-        """The target and its path parameters; None for an unknown path or another method."""
+        """The target and its path parameters; ``None`` for an unknown path or another method."""
         target = self._literal.get((method, path))
         if target is not None:
             return target, {}

@@ -1,4 +1,4 @@
-"""Scheme `A`: a scope sealed between device and phone (device API §10.4)."""
+"""Scheme ``A``: a scope sealed between device and phone (device API §10.4)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES128
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from .encodings import from_b64, to_b64
+from hem_provider.emulator.encodings import from_b64, to_b64
 
 __all__ = ["seal", "sealing_key", "unseal"]
 
@@ -21,7 +21,7 @@ def sealing_key(secret: bytes, nonce: bytes) -> bytes:
 
 
 def seal(secret: bytes, nonce: bytes, scope: bytes) -> str:
-    """`A` and the base64 of AES-128-CBC ciphertext and HMAC-SHA256 of the scope."""
+    """``A`` and the base64 of AES-128-CBC ciphertext and HMAC-SHA256 of the scope."""
     key = sealing_key(secret, nonce)
     padder = PKCS7(128).padder()
     padded = padder.update(scope) + padder.finalize()
@@ -31,7 +31,7 @@ def seal(secret: bytes, nonce: bytes, scope: bytes) -> str:
 
 
 def unseal(secret: bytes, nonce: bytes, sealed: str) -> bytes:
-    """The scope; ValueError for another scheme, broken padding or a wrong tag."""
+    """The scope; ``ValueError`` for another scheme, broken padding or a wrong tag."""
     if not sealed.startswith("A"):
         raise ValueError("unknown sealing scheme")
     data = from_b64(sealed[1:])

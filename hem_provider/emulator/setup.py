@@ -7,11 +7,11 @@ import hashlib
 import os
 from typing import Any
 
-from .device import x25519_public, x25519_secret
-from .emulated import EmulatedDevice
-from .encodings import from_b64, to_b64
-from .jwt import CLIENT_HEADER, encode_jwt
-from .local import LocalAnswer, call
+from hem_provider.emulator.device import x25519_public, x25519_secret
+from hem_provider.emulator.encodings import from_b64, to_b64
+from hem_provider.emulator.inprocess import EmulatedDevice
+from hem_provider.emulator.jwt import CLIENT_HEADER, encode_jwt
+from hem_provider.emulator.wsgiclient import Reply, call
 
 __all__ = ["ITERATIONS", "SetupError", "check_in", "derive_private", "initialise", "log_in"]
 
@@ -28,7 +28,7 @@ def derive_private(passphrase: str, eid: str) -> bytes:
     return hashlib.pbkdf2_hmac("sha256", passphrase.encode(), eid.encode(), ITERATIONS)
 
 
-def _expect(answer: LocalAnswer, what: str) -> dict[str, Any]:
+def _expect(answer: Reply, what: str) -> dict[str, Any]:
     if answer.status != 200:
         raise SetupError(f"{what}: the emulated device answered {answer.status}")
     return answer.json() if answer.body else {}
@@ -55,10 +55,10 @@ def initialise(
     trusted_ts: bool = True,
     allow_keysearch: bool = True,
 ) -> str:
-    """Initialise a factory-fresh device and set its clock, so that it can be used at once; returns its
-    init token.
+    """Initialise a factory-fresh device and set its clock, so that it can be used at once; returns its init
+    token.
 
-    `target` is an open device or the path of a state file (made if absent, as `model`). SetupError
+    ``target`` is an open device or the path of a state file (made if absent, as ``model``). ``SetupError``
     when the device is initialised already or refuses a value.
     """
     if not isinstance(target, EmulatedDevice):
@@ -112,7 +112,7 @@ def initialise(
 
 
 def log_in(target: EmulatedDevice, private: bytes, scope: str, *, seconds: int = 3600) -> str:
-    """A bearer for one scope, by an X25519 private key; SetupError when the device refuses it."""
+    """A bearer for one scope, by an X25519 private key; ``SetupError`` when the device refuses it."""
     challenge = _expect(call(target.device, "GET", "/api/auth/token"), "login challenge")
     now = challenge["exp"] - 60
     claims = {

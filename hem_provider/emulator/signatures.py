@@ -1,8 +1,7 @@
 """ECDSA and EdDSA with the device's algorithm names (device API §13.3).
 
-Plain Ed25519 and Ed448 come from `cryptography`; the pre-hashed forms and contexts of RFC 8032, which it
-lacks, from
-`pycryptodome`, loaded when first used.
+Plain Ed25519 and Ed448 come from ``cryptography``; the pre-hashed forms and contexts of RFC 8032, which it
+lacks, from ``pycryptodome``, loaded when first used.
 """
 
 from __future__ import annotations
@@ -14,8 +13,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519
 
-from . import keys
-from .keytypes import Family, KeyType
+from hem_provider.emulator import keys
+from hem_provider.emulator.keytypes import Family, KeyType
 
 __all__ = ["ALGORITHMS", "sign", "takes_context", "verify"]
 
@@ -35,7 +34,7 @@ ALGORITHMS: Final = frozenset(_ECDSA) | frozenset(_EDDSA)
 
 
 def takes_context(algorithm: str) -> bool:
-    """True for the algorithms that use `ctx`; the others ignore it."""
+    """``True`` for the algorithms that use ``ctx``; the others ignore it."""
     return algorithm in ("Ed25519ph", "Ed25519ctx", "Ed448", "Ed448ph")
 
 
@@ -82,7 +81,8 @@ def sign(
     *,
     deterministic: bool = False,
 ) -> bytes:
-    """Sign the whole message; DER for ECDSA, raw for EdDSA. ValueError when key and algorithm do not fit."""
+    """Sign the whole message; DER for ECDSA, raw for EdDSA. ``ValueError`` when key and algorithm do not
+    fit."""
     _check(kind, algorithm)
     if algorithm in _ECDSA:
         scheme = ec.ECDSA(_ECDSA[algorithm], deterministic_signing=deterministic)
@@ -98,7 +98,7 @@ def sign(
 def verify(
     kind: KeyType, public: bytes, algorithm: str, message: bytes, context: bytes, signature: bytes
 ) -> bool:
-    """True when the signature is valid. ValueError when key and algorithm do not fit."""
+    """``True`` when the signature is valid. ``ValueError`` when key and algorithm do not fit."""
     _check(kind, algorithm)
     try:
         if algorithm in _ECDSA:

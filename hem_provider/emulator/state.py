@@ -1,9 +1,9 @@
 """Everything the emulated device remembers besides its keys and its log, as frozen values.
 
-The whole `State` is one JSON document in the state file; a change makes a new value
-(`dataclasses.replace`), so a
-request either leaves all of its changes or none. What a reboot renews is in `Boot`, what a wipe renews in
-`Identity`, and what neither touches in `Factory` and `Bench` (the knobs of the emulator itself).
+The whole ``State`` is one JSON document in the state file; a change makes a new value
+(``dataclasses.replace``), so a request either leaves all of its changes or none. What a reboot renews is in
+``Boot``, what a wipe renews in ``Identity``, and what neither touches in ``Factory`` and ``Knobs`` (the knobs
+of the emulator itself).
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ import uuid
 from dataclasses import dataclass, field
 
 __all__ = [
-    "Bench",
     "Boot",
     "Config",
     "Factory",
     "Fault",
     "Identity",
+    "Knobs",
     "State",
     "Task",
     "Tls",
@@ -43,7 +43,7 @@ class Factory:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """What lives from one wipe to the next: the X25519 identity (`eid`) and the Ed25519 log-signing key."""
+    """What lives from one wipe to the next: the X25519 identity (``eid``) and the Ed25519 log-signing key."""
 
     private: bytes
     log_key: bytes
@@ -85,7 +85,7 @@ class Tls:
 @dataclass(frozen=True, slots=True)
 class Task:
     """A background task of the device: formatting, image verification. Ends by itself at host time
-    `until`."""
+    ``until``."""
 
     name: str
     until: float
@@ -94,7 +94,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """What a reboot renews. `started` and `ready_at` are host times in seconds."""
+    """What a reboot renews. ``started`` and ``ready_at`` are host times in seconds."""
 
     number: int
     started: float
@@ -118,7 +118,7 @@ class Boot:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One injected fault: what happens, where (`METHOD path-prefix`), how often and how many times more."""
+    """One injected fault: what happens, where (``METHOD path-prefix``), how often and how many times more."""
 
     name: str
     endpoint: str = ""
@@ -129,7 +129,7 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class Knobs:
     """The knobs of the emulator: nothing here exists on hardware."""
 
     quirks: dict[str, bool | int | float | str] = field(default_factory=dict)
@@ -152,21 +152,22 @@ class State:
     factory: Factory
     identity: Identity
     boot: Boot
-    bench: Bench
+    knobs: Knobs = field(metadata={"stored": "bench"})
     powered: bool = True
     bricked: bool = False
     config: Config | None = None
     tls: Tls | None = None
     rtc_device: float = 0.0
-    """Device time at the host time `rtc_host`; the clock runs on through a reboot, only its validity ends."""
+    """Device time at the host time ``rtc_host``; the clock runs on through a reboot, only its validity
+    ends."""
     rtc_host: float = 0.0
     staged: dict[str, str] = field(default_factory=dict)
-    """Uploaded images by slot (`fw`, `ui`): `uploaded`, `verified` or `bad`."""
+    """Uploaded images by slot (``fw``, ``ui``): ``uploaded``, ``verified`` or ``bad``."""
     csr_key: str = ""
     """PEM private key of the last certificate request, until its certificate is imported."""
     firmware: str = "1.2.2"
     upgraded: bool = False
-    """An upgrade was installed and has not been reported by `status.fw_upgrade` yet."""
+    """An upgrade was installed and has not been reported by ``status.fw_upgrade`` yet."""
 
 
 def make_factory(model: str, *, element_key: bytes, element_certificate: bytes = b"") -> Factory:

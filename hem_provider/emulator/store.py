@@ -1,7 +1,7 @@
 """The state file: one SQLite database that every process emulating this device shares.
 
-A request is one `BEGIN IMMEDIATE` transaction, so requests are processed one at a time, as on the device,
-and each leaves all of its changes or none. The write-ahead log with `synchronous=NORMAL` keeps every
+A request is one ``BEGIN IMMEDIATE`` transaction, so requests are processed one at a time, as on the device,
+and each leaves all of its changes or none. The write-ahead log with ``synchronous=NORMAL`` keeps every
 acknowledged change when the process is killed; only a power failure of the host could lose the last ones,
 which is no goal here.
 """
@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from .codec import pack, unpack
-from .encodings import compact_json
-from .state import State
+from hem_provider.emulator.codec import pack, unpack
+from hem_provider.emulator.encodings import compact_json
+from hem_provider.emulator.state import State
 
 __all__ = ["StateFileError", "Store"]
 
@@ -68,7 +68,7 @@ class Store:
 
     @property
     def database(self) -> sqlite3.Connection:
-        """The connection; inside `transaction` only."""
+        """The connection; inside ``transaction`` only."""
         if self._connection is None:
             raise StateFileError(f"{self.path}: the emulated device is closed")
         return self._connection
@@ -120,7 +120,7 @@ class Store:
     def transaction(self) -> Iterator[bool]:
         """Run the block as one transaction, alone among all threads and processes of this device.
 
-        Re-entrant; the value is True for the outermost one.
+        Re-entrant; the value is ``True`` for the outermost one.
         """
         with self._lock:
             if self._connection is None or self._pid != os.getpid():
@@ -169,7 +169,7 @@ class Store:
             self._lock.release()
 
     def load(self) -> State | None:
-        """The state, from memory unless another process changed it; None in a new file."""
+        """The state, from memory unless another process changed it; ``None`` in a new file."""
         row = self.database.execute("SELECT generation FROM state").fetchone()
         if row is None:
             return None

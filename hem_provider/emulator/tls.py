@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from .state import Tls
+from hem_provider.emulator.state import Tls
 
 __all__ = [
     "DEFAULT_NAMES",
@@ -101,7 +101,7 @@ def make_authority() -> Tls:
 def sign_request(
     authority: Tls, public_key: ec.EllipticCurvePublicKey, names: Sequence[str], *, expired: bool = False
 ) -> str:
-    """A PEM leaf certificate for `names` (host names and IP addresses), valid for 90 days or expired
+    """A PEM leaf certificate for ``names`` (host names and IP addresses), valid for 90 days or expired
     yesterday."""
     issuer = x509.load_pem_x509_certificate(authority.chain.encode())
     issuer_key = load_key(authority.key)
@@ -128,7 +128,7 @@ def sign_request(
 
 
 def issue(authority: Tls, names: Sequence[str], *, key: str | None = None, expired: bool = False) -> Tls:
-    """A key (a fresh one unless given) with a certificate for `names`."""
+    """A key (a fresh one unless given) with a certificate for ``names``."""
     pem = key if key is not None else make_key()
     return Tls(pem, sign_request(authority, load_key(pem).public_key(), names, expired=expired))
 
@@ -144,7 +144,8 @@ def certificate_names(chain: str) -> tuple[str, ...]:
 
 
 def serves(chain: str, authority: str, names: Sequence[str]) -> bool:
-    """True when the leaf is foreign to `authority`, or covers all `names` and is valid for another week."""
+    """``True`` when the leaf is foreign to ``authority``, or covers all ``names`` and is valid for another
+    week."""
     leaf = x509.load_pem_x509_certificate(chain.encode())
     issuer = x509.load_pem_x509_certificate(authority.encode())
     if leaf.issuer != issuer.subject:

@@ -1,6 +1,6 @@
 """The WSGI face of the device and the cloud: framing checks, body, response headers.
 
-A device that closes the connection without an answer is a `ConnectionError` raised from the application,
+A device that closes the connection without an answer is a ``ConnectionError`` raised from the application,
 which a server turns into a closed socket and a caller in the process sees as such.
 """
 
@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
-from .device import Device
-from .encodings import compact_json, parse_json_object
-from .http import Refusal, Request, Response
-from .latency import delay_of
-from .state import Fault
-from .store import StateFileError
+from hem_provider.emulator.device import Device
+from hem_provider.emulator.encodings import compact_json, parse_json_object
+from hem_provider.emulator.http import Refusal, Request, Response
+from hem_provider.emulator.latency import delay_of
+from hem_provider.emulator.state import Fault
+from hem_provider.emulator.store import StateFileError
 
 __all__ = ["Application", "Environ", "Service", "StartResponse", "read_exactly", "server_header"]
 
@@ -37,14 +37,14 @@ class Service(Protocol):
 
 
 def server_header() -> str:
-    """The `Server` header by which a client knows that it talks to the emulator."""
+    """The ``Server`` header by which a client knows that it talks to the emulator."""
     from hem_provider._version import __version__
 
     return f"hem-provider-emulator/{__version__}"
 
 
 def read_exactly(stream: Any, size: int) -> bytes:
-    """Up to `size` bytes from a WSGI input stream; fewer when it ends early."""
+    """Up to ``size`` bytes from a WSGI input stream; fewer when it ends early."""
     parts = []
     while size > 0:
         part = stream.read(min(size, 1 << 16))
@@ -129,13 +129,13 @@ class Application:
     def _conditions(self, environ: Environ) -> tuple[dict[str, Fault], Mapping[str, float]]:
         """The faults that strike this request, and the latency profile in force."""
         with self._device.transaction():
-            bench = self._device.state.bench
-            if not bench.faults:
-                return {}, bench.latency
-            from .faults import pick  # loaded only when faults are ordered
+            knobs = self._device.state.knobs
+            if not knobs.faults:
+                return {}, knobs.latency
+            from hem_provider.emulator.faults import pick  # loaded only when faults are ordered
 
             struck = pick(self._device, str(environ["REQUEST_METHOD"]), str(environ.get("PATH_INFO", "")))
-            return {fault.name: fault for fault in struck}, bench.latency
+            return {fault.name: fault for fault in struck}, knobs.latency
 
     def _answer(self, environ: Environ, profile: Mapping[str, float]) -> Response:
         try:

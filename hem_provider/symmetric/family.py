@@ -4,7 +4,7 @@ A device offers every mode with every AES key, and ECB undoes the others: it bri
 subkey of GCM, decrypts CBC, and makes MACs. So a key made with ``usage={"aead"}`` (or ``cipher``,
 ``wrap``, ``mac``) carries that in its ``descr``, and this package refuses it for another. The
 device itself does not: it keeps honest programs apart, not an intruder with a login. The same goes
-for `Limits`: one direction of a mode family, or single modes.
+for ``Limits``: one direction of a mode family, or single modes.
 """
 
 from __future__ import annotations

@@ -128,7 +128,7 @@ def certificate_of(url):
 
 def change(emulator, action):
     """Do something to the served device from outside, through its state file."""
-    from hem_provider.emulator.emulated import EmulatedDevice
+    from hem_provider.emulator.inprocess import EmulatedDevice
 
     with EmulatedDevice(emulator.state) as device, device.model.transaction():
         action(device.model)
@@ -138,7 +138,7 @@ def test_a_certificate_that_no_longer_verifies_is_renewed_over_tls(own_served):
     from dataclasses import replace
 
     def offer(model):
-        model.state = replace(model.state, bench=replace(model.state.bench, checkin_newcrt=True))
+        model.state = replace(model.state, knobs=replace(model.state.knobs, checkin_newcrt=True))
 
     change(own_served, offer)
     old = certificate_of(own_served.https)
@@ -166,7 +166,7 @@ def test_the_login_goes_only_to_the_key_that_the_new_certificate_is_for(own_serv
     from hem_provider.device import certificate
 
     def offer(model):
-        model.state = replace(model.state, bench=replace(model.state.bench, checkin_newcrt=True))
+        model.state = replace(model.state, knobs=replace(model.state.knobs, checkin_newcrt=True))
 
     change(own_served, offer)
     hem = connect(

@@ -30,7 +30,7 @@ def _template(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 @pytest.fixture
 def make_rig(_template: dict[str, Path], tmp_path: Path) -> Iterator[Callable[..., Rig]]:
-    """Make devices: `make_rig()` is initialised, `make_rig(init=False)` factory-fresh."""
+    """Make devices: ``make_rig()`` is initialised, ``make_rig(init=``False``)`` factory-fresh."""
     rigs: list[Rig] = []
 
     def make(*, init: bool = True, model: str = "ppa", **options: Any) -> Rig:

@@ -1,4 +1,4 @@
-"""Cryptographic operations through the API, checked with `cryptography` outside (device API §13)."""
+"""Cryptographic operations through the API, checked with ``cryptography`` outside (device API §13)."""
 
 from __future__ import annotations
 

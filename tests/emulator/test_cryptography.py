@@ -124,7 +124,7 @@ def test_eddsa_variants_agree_with_rfc_8032(kind, algorithm, secret, public, mes
 
 @pytest.mark.parametrize("name", ["MLKEM768", "MLKEM1024"])
 def test_both_ml_kem_implementations_agree(name):
-    """The package that does ML-KEM-512 is held against `cryptography` with the parameter sets both have."""
+    """The package that does ML-KEM-512 is held against ``cryptography`` with the parameter sets both have."""
     seed = bytes(range(64))
     native, pure = mlkem._Native(name, seed), mlkem._PurePython(name, seed)
     assert native.public == pure.public

@@ -1,4 +1,4 @@
-"""`docs/emulator.md` names every endpoint, switch and fault, and only tests that exist."""
+"""``docs/emulator.md`` names every endpoint, switch and fault, and only tests that exist."""
 
 from __future__ import annotations
 

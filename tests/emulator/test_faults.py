@@ -421,11 +421,11 @@ def test_reset_restarts_wipes_or_renews(rig, capsys):
     assert hem("reset", "--state", path, "--wipe") == 0
     assert status(rig).json()["inited"] is False
     with rig.open.model.transaction():
-        serial, ca = rig.open.model.state.factory.serial, rig.open.model.state.bench.ca
+        serial, ca = rig.open.model.state.factory.serial, rig.open.model.state.knobs.ca
     assert hem("reset", "--state", path, "--factory") == 0
     with rig.open.model.transaction():
         assert rig.open.model.state.factory.serial != serial
-        assert rig.open.model.state.bench.ca == ca
+        assert rig.open.model.state.knobs.ca == ca
     capsys.readouterr()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sqlite3
 import ssl
@@ -18,10 +19,10 @@ import pytest
 from support.emulator import ServedEmulator
 from support.rig import Rig, proof
 
-from hem_provider.emulator import EmulatedDevice, PrivilegedProcess, emulated, open_device
-from hem_provider.emulator.local import call
+from hem_provider.emulator import EmulatedDevice, PrivilegedProcess, inprocess, open_device
 from hem_provider.emulator.setup import derive_private, log_in
 from hem_provider.emulator.store import StateFileError
+from hem_provider.emulator.wsgiclient import call
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,7 +31,7 @@ WORKER = """
 import sys
 from support.rig import Rig, proof
 from hem_provider.emulator import EmulatedDevice
-from hem_provider.emulator.local import call
+from hem_provider.emulator.wsgiclient import call
 path, gen, upd, dele = sys.argv[1:]
 device = EmulatedDevice(path).device
 number = 0
@@ -192,7 +193,7 @@ def test_an_opening_survives_fork(make_rig):
     script = """
 import os, sys
 from hem_provider.emulator import EmulatedDevice
-from hem_provider.emulator.local import call
+from hem_provider.emulator.wsgiclient import call
 device = EmulatedDevice(sys.argv[1]).device
 def create():
     for _ in range(25):
@@ -220,7 +221,7 @@ def test_forking_while_other_threads_use_the_opening_harms_neither_side(make_rig
     script = """
 import os, sys, threading
 from hem_provider.emulator import EmulatedDevice
-from hem_provider.emulator.local import call
+from hem_provider.emulator.wsgiclient import call
 device = EmulatedDevice(sys.argv[1]).device
 def create(times):
     for _ in range(times):
@@ -266,6 +267,13 @@ def test_a_fresh_file_is_made_with_mode_0600_whatever_the_umask(tmp_path):
     assert stat.S_IMODE((tmp_path / "new").stat().st_mode) == 0o600
 
 
+def test_the_names_in_a_state_file_are_those_of_every_release(rig):
+    with sqlite3.connect(rig.open.store.path) as database:
+        state = json.loads(database.execute("SELECT body FROM state").fetchone()[0])
+    assert {"factory", "identity", "boot", "bench", "config", "tls", "firmware"} <= set(state)
+    assert {"quirks", "faults", "latency", "checkin_action", "ca"} <= set(state["bench"])
+
+
 def test_a_file_of_another_kind_is_refused_and_left_alone(tmp_path):
     text, foreign = tmp_path / "text", tmp_path / "foreign.db"
     text.write_bytes(b"not a database, but long enough to be read as one" * 50)
@@ -282,7 +290,7 @@ def test_a_file_of_another_kind_is_refused_and_left_alone(tmp_path):
 
 
 def test_a_privileged_process_gets_no_emulator(tmp_path, monkeypatch):
-    monkeypatch.setattr(emulated.os, "geteuid", lambda: os.getuid() + 1)
+    monkeypatch.setattr(inprocess.os, "geteuid", lambda: os.getuid() + 1)
     with pytest.raises(PrivilegedProcess):
         open_device(str(tmp_path / "state"))
     assert not (tmp_path / "state").exists()
@@ -293,8 +301,8 @@ def test_at_secure_counts_as_privileged(monkeypatch):
 
     for value, expected in ((0, False), (1, True)):
         vector = struct.pack("@LLLL", 6, 4096, 23, value)
-        monkeypatch.setattr(emulated.Path, "read_bytes", lambda _self, vector=vector: vector)
-        assert emulated._privileges_raised() is expected
+        monkeypatch.setattr(inprocess.Path, "read_bytes", lambda _self, vector=vector: vector)
+        assert inprocess._privileges_raised() is expected
 
 
 def test_ten_thousand_keys_list_and_search_in_pages_of_constant_cost(rig):
@@ -336,5 +344,5 @@ def test_a_process_that_is_not_dumpable_may_use_the_emulator(tmp_path, monkeypat
     def hidden(_path):
         raise PermissionError("/proc/self/auxv")
 
-    monkeypatch.setattr(emulated.Path, "read_bytes", hidden)
+    monkeypatch.setattr(inprocess.Path, "read_bytes", hidden)
     open_device(str(tmp_path / "state")).close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hem_provider.emulator.served import ServedEmulator
+from hem_provider.emulator.process import ServedEmulator
 
 ROOT = Path(__file__).parents[2]
 

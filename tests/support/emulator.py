@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from hem_provider.emulator.served import ServedEmulator
+from hem_provider.emulator.process import ServedEmulator
 
 __all__ = ["ServedEmulator"]

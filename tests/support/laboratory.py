@@ -16,7 +16,7 @@ from hem_provider.device import Hem, connect
 from hem_provider.emulator import lifecycle
 from hem_provider.emulator.cloud.phone import Settings, store_settings
 from hem_provider.emulator.cloud.service import Cloud
-from hem_provider.emulator.emulated import EmulatedDevice
+from hem_provider.emulator.inprocess import EmulatedDevice
 from hem_provider.rest import credential, wsgi
 
 __all__ = ["ADMIN", "PASSPHRASE", "Bench", "LostReply", "LostRequest", "bench"]
@@ -100,7 +100,7 @@ class Bench:
         """Set the check-in backend's knobs (``checkin_action``, ``checkin_newcrt``)."""
         with self.device.model.transaction():
             state = self.device.model.state
-            self.device.model.state = replace(state, bench=replace(state.bench, **knobs))
+            self.device.model.state = replace(state, knobs=replace(state.knobs, **knobs))
 
     def count(self, start: str) -> int:
         """How many requests began with ``start``."""

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hem_provider.emulator import EmulatedDevice, bench, setup
+from hem_provider.emulator import EmulatedDevice, knobs, setup
 from hem_provider.emulator.device import x25519_public, x25519_secret
 from hem_provider.emulator.encodings import from_b64, to_b64
 from hem_provider.emulator.jwt import CLIENT_HEADER, encode_jwt
-from hem_provider.emulator.local import LocalAnswer, call
+from hem_provider.emulator.wsgiclient import Reply, call
 
 __all__ = ["ADMIN", "PASSPHRASE", "Clock", "Rig", "proof"]
 
@@ -58,10 +58,10 @@ class Rig:
         token: str | None = None,
         secure: bool = True,
         headers: Iterable[tuple[str, str]] = (),
-    ) -> LocalAnswer:
+    ) -> Reply:
         return call(self.open.device, method, path, body, token=token, secure=secure, headers=headers)
 
-    def cloud(self, method: str, path: str, body: object = None) -> LocalAnswer:
+    def cloud(self, method: str, path: str, body: object = None) -> Reply:
         return call(self.open.cloud, method, path, body)
 
     def private(self, passphrase: str = PASSPHRASE) -> bytes:
@@ -81,7 +81,7 @@ class Rig:
 
     def quirk(self, name: str, value: str) -> None:
         with self.open.model.transaction():
-            bench.set_quirk(self.open.model, name, value)
+            knobs.set_quirk(self.open.model, name, value)
 
     def create(self, kind: str, **fields: object) -> str:
         """Create a key and return its kid."""
@@ -97,7 +97,7 @@ class Rig:
     def use(self, kid: str) -> str:
         return self.token(f"keymgmt:use:{kid}")
 
-    def crypto(self, path: str, kid: str, **fields: object) -> LocalAnswer:
+    def crypto(self, path: str, kid: str, **fields: object) -> Reply:
         """A crypto call on `kid` with a fresh token for it."""
         return self.call("POST", f"/api/crypto/{path}", {"kid": kid, **fields}, token=self.use(kid))
 

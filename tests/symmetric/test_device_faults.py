@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers import aead
 from support.laboratory import LostRequest
 from support.rawkeys import raw_key
 
-from hem_provider.emulator import bench as knobs
+from hem_provider.emulator import knobs
 from hem_provider.errors import (
     HemConnectionError,
     HemDeviceFault,

@@ -60,13 +60,13 @@ def _demo(_options: argparse.Namespace) -> int:
             print(f"hem demo: '{tool}' is missing; on Debian: apt-get install {package}", file=sys.stderr)
             return 1
     with tempfile.TemporaryDirectory(prefix="hem-demo-") as folder:
-        bench = _Bench(Path(folder))
-        steps = Steps(bench.count)
+        work = _Workspace(Path(folder))
+        steps = Steps(work.count)
         steps.say(
             "A device in software, with keys that are used but never seen. Nothing here is left behind.\n"
         )
         try:
-            _run(bench, steps)
+            _run(work, steps)
         except (StepFailedError, HemError, OSError, RuntimeError, subprocess.SubprocessError) as error:
             print(f"\nhem demo: {error}", file=sys.stderr)
             return 1
@@ -77,104 +77,104 @@ def _demo(_options: argparse.Namespace) -> int:
     return 0
 
 
-def _run(bench: _Bench, steps: Steps) -> None:
+def _run(work: _Workspace, steps: Steps) -> None:
     with steps.step("initialise a factory-fresh emulated HEM"):
-        bench.emulator.initialise()
+        work.emulator.initialise()
     with steps.step("start it, over HTTPS"):
-        bench.serve()
+        work.serve()
     try:
-        for name, value in bench.settings.items():
+        for name, value in work.settings.items():
             steps.detail(f"export {name}={shlex.quote(value)}")
         for pair in (_P256, _P384, _ED25519):
             with steps.step(f"pkcs11-tool --keypairgen: {pair.name}"):
-                bench.pkcs11_tool(
+                work.pkcs11_tool(
                     "--keypairgen", "--key-type", pair.type, "--label", pair.label, "--id", pair.id
                 )
-            steps.detail(bench.shown)
+            steps.detail(work.shown)
         with steps.step("pkcs11-tool -O: list them"):
-            listed = bench.pkcs11_tool("-O")
-            _expect(_public_labels(bench) == {_P256.label, _P384.label, _ED25519.label}, listed)
+            listed = work.pkcs11_tool("-O")
+            _expect(_public_labels(work) == {_P256.label, _P384.label, _ED25519.label}, listed)
         for line in listed.splitlines():
             if not line[:1].isspace():  # what lies below each differs between versions of the tool
                 steps.detail(line)
-        _sign_files(bench, steps)
-        _request(bench, steps)
+        _sign_files(work, steps)
+        _request(work, steps)
         if find_spec("pkcs11") is not None:
-            _from_python_pkcs11(bench, steps)
+            _from_python_pkcs11(work, steps)
         else:
             steps.say("- python-pkcs11 is not installed here: its step is left out")
     finally:
-        bench.emulator.stop()
+        work.emulator.stop()
 
 
-def _public_labels(bench: _Bench) -> set[str]:
+def _public_labels(work: _Workspace) -> set[str]:
     """The labels of the keys, asked of the device: a tool's listing is for people to read."""
-    with _connect(bench) as hem:
+    with _connect(work) as hem:
         return {key.label for key in hem.keys}
 
 
-def _sign_files(bench: _Bench, steps: Steps) -> None:
-    letter = bench.file("letter.txt", b"The key that signs this never left its device.\n")
+def _sign_files(work: _Workspace, steps: Steps) -> None:
+    letter = work.file("letter.txt", b"The key that signs this never left its device.\n")
     with steps.step("Python: write the public keys for openssl"):
-        _write_public_keys(bench)
+        _write_public_keys(work)
     for pair, mechanism in ((_P256, "ECDSA-SHA256"), (_ED25519, "EDDSA")):
-        signature = bench.folder / f"{pair.label}.sig"
-        public = bench.folder / f"{pair.label}.pub"
+        signature = work.folder / f"{pair.label}.sig"
+        public = work.folder / f"{pair.label}.pub"
         form = ("--signature-format", "openssl") if pair is _P256 else ()
         with steps.step(f"pkcs11-tool --sign -m {mechanism}: letter.txt"):
-            bench.pkcs11_tool(
+            work.pkcs11_tool(
                 "--sign", "-m", mechanism, "--id", pair.id, *form,
                 "--input-file", str(letter), "--output-file", str(signature),
             )  # fmt: skip
-        steps.detail(bench.shown)
+        steps.detail(work.shown)
         with steps.step(f"openssl verifies the {pair.name} signature"):
             if pair is _P256:
                 command = ["dgst", "-sha256", "-verify", str(public)]
-                answer = bench.run("openssl", *command, "-signature", str(signature), str(letter))
+                answer = work.run("openssl", *command, "-signature", str(signature), str(letter))
             else:
                 command = ["pkeyutl", "-verify", "-pubin", "-inkey", str(public), "-rawin"]
-                answer = bench.run("openssl", *command, "-in", str(letter), "-sigfile", str(signature))
+                answer = work.run("openssl", *command, "-in", str(letter), "-sigfile", str(signature))
             _expect("Verified OK" in answer or "Verified Successfully" in answer, answer)
-        steps.detail(bench.shown)
+        steps.detail(work.shown)
         steps.detail(answer.strip())
 
 
-def _write_public_keys(bench: _Bench) -> None:
+def _write_public_keys(work: _Workspace) -> None:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-    with _connect(bench) as hem:
+    with _connect(work) as hem:
         for pair in (_P256, _ED25519):
             public = hem.keys.find(label=pair.label).public_key()
-            bench.file(
+            work.file(
                 f"{pair.label}.pub", public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
             )
 
 
-def _request(bench: _Bench, steps: Steps) -> None:
+def _request(work: _Workspace, steps: Steps) -> None:
     with steps.step("Python: a certificate request, signed by the P-384 key"):
         from cryptography import x509
         from cryptography.hazmat.primitives import hashes, serialization
         from cryptography.hazmat.primitives.asymmetric import ec
         from cryptography.x509.oid import NameOID
 
-        with _connect(bench) as hem:
+        with _connect(work) as hem:
             key = hem.keys.find(label=_P384.label).private_key(ec.EllipticCurvePrivateKey)
             name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "demo.example")])
             request = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA384())
-        path = bench.file("request.pem", request.public_bytes(serialization.Encoding.PEM))
+        path = work.file("request.pem", request.public_bytes(serialization.Encoding.PEM))
     with steps.step("openssl req -verify"):
-        answer = bench.run("openssl", "req", "-in", str(path), "-noout", "-verify", "-subject")
+        answer = work.run("openssl", "req", "-in", str(path), "-noout", "-verify", "-subject")
         _expect("verify OK" in answer, answer)
-    steps.detail(bench.shown)
+    steps.detail(work.shown)
     steps.detail(" / ".join(line for line in answer.splitlines() if line.strip()))
 
 
-def _connect(bench: _Bench) -> Hem:
-    device = bench.emulator
+def _connect(work: _Workspace) -> Hem:
+    device = work.emulator
     return hem_provider.connect(device.https, passphrase=device.passphrase, ca_file=device.ca_file)
 
 
-def _from_python_pkcs11(bench: _Bench, steps: Steps) -> None:
+def _from_python_pkcs11(work: _Workspace, steps: Steps) -> None:
     program = (
         "import pkcs11, os, sys\n"
         "from pkcs11.util.ec import encode_ecdsa_signature\n"
@@ -185,12 +185,12 @@ def _from_python_pkcs11(bench: _Bench, steps: Steps) -> None:
         "    signature = key.sign(data, mechanism=pkcs11.Mechanism.ECDSA_SHA256)\n"
         "open(sys.argv[4], 'wb').write(encode_ecdsa_signature(signature))\n"
     )
-    letter, signature = bench.folder / "letter.txt", bench.folder / "python-pkcs11.sig"
+    letter, signature = work.folder / "letter.txt", work.folder / "python-pkcs11.sig"
     with steps.step("python-pkcs11 signs with the same P-256 key"):
-        bench.run(sys.executable, "-c", program, str(module_path()), _P256.label, str(letter), str(signature))
-        public = bench.folder / f"{_P256.label}.pub"
+        work.run(sys.executable, "-c", program, str(module_path()), _P256.label, str(letter), str(signature))
+        public = work.folder / f"{_P256.label}.pub"
         command = ["dgst", "-sha256", "-verify", str(public), "-signature", str(signature)]
-        _expect("Verified OK" in bench.run("openssl", *command, str(letter)), "the signature does not verify")
+        _expect("Verified OK" in work.run("openssl", *command, str(letter)), "the signature does not verify")
 
 
 def _expect(condition: bool, message: str) -> None:
@@ -198,12 +198,12 @@ def _expect(condition: bool, message: str) -> None:
         raise StepFailedError(message)
 
 
-class _Bench:
+class _Workspace:
     """The demo's device, files and child processes, all below one folder."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        from hem_provider.emulator.served import ServedEmulator  # loads what the emulator needs
+        from hem_provider.emulator.process import ServedEmulator  # loads what the emulator needs
 
         self.emulator = ServedEmulator(
             folder,

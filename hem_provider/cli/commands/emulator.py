@@ -1,4 +1,4 @@
-"""`hem emulator`: run, set up and steer an emulated device."""
+"""``hem emulator``: run, set up and steer an emulated device."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from hem_provider.files import read_file
 
 if TYPE_CHECKING:
     from hem_provider.emulator import EmulatedDevice
-    from hem_provider.emulator.serve import Emulator
+    from hem_provider.emulator.server import EmulatorServer
 
 __all__ = ["add_commands", "add_parser"]
 
@@ -33,13 +33,13 @@ class _Failure(Exception):
 
 
 def add_parser(subparsers: _Commands[argparse.ArgumentParser]) -> None:
-    """Add the `emulator` command and its subcommands."""
+    """Add the ``emulator`` command and its subcommands."""
     parser = subparsers.add_parser("emulator", help="run a device in software, for trying and testing")
     add_commands(parser.add_subparsers(metavar="COMMAND", required=True))
 
 
 def add_commands(commands: _Commands[argparse.ArgumentParser]) -> None:
-    """Add the subcommands alone, for `python -m hem_provider.emulator`."""
+    """Add the subcommands alone, for ``python -m hem_provider.emulator``."""
     for add in (_add_serve, _add_init, _add_quirks, _add_faults, _add_backend, _add_phone, _add_reset):
         add(commands)
 
@@ -232,7 +232,7 @@ def _setting(text: str) -> tuple[str, str]:
 
 
 def _prepare(device: EmulatedDevice, arguments: argparse.Namespace) -> None:
-    """Apply the options of `serve` to the device."""
+    """Apply the options of ``serve`` to the device."""
     from hem_provider.emulator import control
     from hem_provider.emulator.setup import check_in
 
@@ -272,7 +272,7 @@ def _fault_list(path: str | None) -> list[dict[str, Any]]:
 def _serve(arguments: argparse.Namespace) -> int:
     from hem_provider.emulator import tls
     from hem_provider.emulator.control import ControlSocket
-    from hem_provider.emulator.serve import Emulator, Ports
+    from hem_provider.emulator.server import EmulatorServer, Ports
 
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -283,7 +283,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     _prepare(device, arguments)
     log = Path(arguments.access_log).open("a", encoding="utf-8") if arguments.access_log else None  # noqa: SIM115
     ports = Ports(arguments.https_port, arguments.http_port, arguments.cloud_port)
-    emulator = Emulator(device, ports=ports, names=tuple(dict.fromkeys(names)), access_log=log)
+    emulator = EmulatorServer(device, ports=ports, names=tuple(dict.fromkeys(names)), access_log=log)
     control = ControlSocket(device, Path(arguments.control)) if arguments.control else None
     emulator.start()
     if control is not None:
@@ -301,7 +301,7 @@ def _serve(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _greet(emulator: Emulator, arguments: argparse.Namespace) -> None:
+def _greet(emulator: EmulatorServer, arguments: argparse.Namespace) -> None:
     lines = [
         _WARNING,
         f"  device  {emulator.https}  (plain HTTP: {emulator.http})",

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ..device import Device
-from ..http import Refusal, Request
-from .records import Records
+from hem_provider.emulator.cloud.records import Records
+from hem_provider.emulator.device import Device
+from hem_provider.emulator.http import Refusal, Request
 
 __all__ = ["CloudCall"]
 

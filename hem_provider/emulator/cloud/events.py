@@ -6,11 +6,11 @@ import datetime
 import secrets
 from typing import Any, Final
 
-from ..encodings import from_b64, from_b64url, to_b64, to_b64url
-from ..http import Refusal, Response, answer
-from ..jwt import InvalidJwt
-from .call import CloudCall
-from .sessions import ADDRESS, mac_fits, private_of, token_of_device
+from hem_provider.emulator.cloud.call import CloudCall
+from hem_provider.emulator.cloud.sessions import ADDRESS, mac_fits, private_of, token_of_device
+from hem_provider.emulator.encodings import from_b64, from_b64url, to_b64, to_b64url
+from hem_provider.emulator.http import Refusal, Response, answer
+from hem_provider.emulator.jwt import InvalidJwt
 
 __all__ = [
     "check_event",

@@ -5,11 +5,11 @@ from __future__ import annotations
 import secrets
 from typing import Any
 
-from ..encodings import from_b64, to_b64
-from ..http import Refusal, Response, answer
-from ..jwt import InvalidJwt, decode_jwt
-from .call import CloudCall
-from .sessions import ADDRESS, DAY, mac_fits, private_of, token_of_device
+from hem_provider.emulator.cloud.call import CloudCall
+from hem_provider.emulator.cloud.sessions import ADDRESS, DAY, mac_fits, private_of, token_of_device
+from hem_provider.emulator.encodings import from_b64, to_b64
+from hem_provider.emulator.http import Refusal, Response, answer
+from hem_provider.emulator.jwt import InvalidJwt, decode_jwt
 
 __all__ = [
     "challenge",
@@ -100,7 +100,7 @@ def refuse_registration(call: CloudCall) -> Response:
 
 
 def _proven(call: CloudCall, peer: str, suffix: bytes = b"") -> None:
-    """The caller's MAC over its nonce, by the session key in `epk`; 401 otherwise."""
+    """The caller's MAC over its nonce, by the session key in ``epk``; 401 otherwise."""
     private, _ = private_of(call, call.text("epk"))
     try:
         message = from_b64(call.text("nonce")) + suffix

@@ -12,13 +12,13 @@ import secrets
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
-from ..device import x25519_public, x25519_secret
-from ..encodings import from_b64, to_b64
-from ..jwt import CLIENT_HEADER, decode_jwt, encode_jwt
-from ..local import LocalAnswer
-from ..sealing import seal, unseal
-from .events import pid_in_path
-from .records import Records
+from hem_provider.emulator.cloud.events import pid_in_path
+from hem_provider.emulator.cloud.records import Records
+from hem_provider.emulator.device import x25519_public, x25519_secret
+from hem_provider.emulator.encodings import from_b64, to_b64
+from hem_provider.emulator.jwt import CLIENT_HEADER, decode_jwt, encode_jwt
+from hem_provider.emulator.sealing import seal, unseal
+from hem_provider.emulator.wsgiclient import Reply
 
 __all__ = [
     "ANSWERS",
@@ -45,7 +45,7 @@ class PhoneError(RuntimeError):
 class Send(Protocol):
     """How the phone reaches the broker."""
 
-    def __call__(self, method: str, path: str, body: object = None) -> LocalAnswer: ...
+    def __call__(self, method: str, path: str, body: object = None) -> Reply: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,8 @@ def settings_of(records: Records) -> Settings:
 
 
 def store_settings(records: Records, settings: Settings) -> None:
-    """Replace the settings; ValueError for an unknown answer, a negative delay or a lifetime that is none."""
+    """Replace the settings; ``ValueError`` for an unknown answer, a negative delay or a lifetime that is
+    none."""
     if settings.answer not in ANSWERS:
         raise ValueError(f"a phone answers {', '.join(ANSWERS)}, not {settings.answer!r}")
     if settings.after < 0 or settings.period <= 0:
@@ -82,7 +83,7 @@ def store_settings(records: Records, settings: Settings) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Phone:
-    """A phone with its pairings, kept in the cloud's records under `pairing`."""
+    """A phone with its pairings, kept in the cloud's records under ``pairing``."""
 
     records: Records
     send: Send
@@ -164,7 +165,7 @@ class Phone:
         return encode_jwt(CLIENT_HEADER, claims, secret)
 
     @staticmethod
-    def _expect(answer: LocalAnswer, what: str) -> dict[str, Any]:
+    def _expect(answer: Reply, what: str) -> dict[str, Any]:
         if answer.status != 200:
             raise PhoneError(f"the broker answered {answer.status} to {what}")
         return answer.json() if answer.body else {}

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from ..device import Device
-from ..encodings import compact_json
+from hem_provider.emulator.device import Device
+from hem_provider.emulator.encodings import compact_json
 
 __all__ = ["FOREVER", "Records"]
 
@@ -20,7 +20,7 @@ class Records:
         self._device = device
 
     def put(self, kind: str, key: str, body: dict[str, Any], *, until: float = FOREVER) -> None:
-        """Store a document until the host time `until`."""
+        """Store a document until the host time ``until``."""
         database = self._device.store.database
         database.execute("DELETE FROM cloud WHERE until < ?", (self._device.host_time(),))
         database.execute(

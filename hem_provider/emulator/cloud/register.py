@@ -12,12 +12,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from .. import element, tls
-from ..encodings import from_b64, to_b64
-from ..handlers.tlsimport import seal_key
-from ..http import Refusal, Response, answer
-from ..state import Tls
-from .call import CloudCall
+from hem_provider.emulator import element, tls
+from hem_provider.emulator.cloud.call import CloudCall
+from hem_provider.emulator.encodings import from_b64, to_b64
+from hem_provider.emulator.handlers.tlsimport import seal_key
+from hem_provider.emulator.http import Refusal, Response, answer
+from hem_provider.emulator.state import Tls
 
 __all__ = ["check_prefix", "register_default", "register_prefix", "registration_result"]
 
@@ -26,7 +26,7 @@ _ZONE: Final = "ence.do"
 
 
 def _authority(call: CloudCall) -> Tls:
-    authority = call.device.state.bench.ca
+    authority = call.device.state.knobs.ca
     if authority is None:
         raise Refusal(503)
     return authority
@@ -51,7 +51,7 @@ def _der(pem: str) -> str:
 
 
 def register_default(call: CloudCall) -> Response:
-    """POST /domain/register/my[/authkey]: key and certificate for `my.ence.do`, sealed for the secure
+    """POST /domain/register/my[/authkey]: key and certificate for ``my.ence.do``, sealed for the secure
     element."""
     _check_genuine(call)
     issued = tls.issue(_authority(call), tls.DEFAULT_NAMES)
@@ -80,7 +80,7 @@ def register_prefix(call: CloudCall) -> Response:
 
 
 def _requested_key(call: CloudCall) -> ec.EllipticCurvePublicKey:
-    """The public key of `csr`, which is PEM or base64 DER."""
+    """The public key of ``csr``, which is PEM or base64 DER."""
     text = call.text("csr")
     try:
         request = (

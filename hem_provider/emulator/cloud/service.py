@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from ..device import Device
-from ..encodings import compact_json, parse_json_object
-from ..http import Refusal, Request, Response
-from ..local import LocalAnswer
-from ..router import Router
-from . import events, pairing, register, sessions
-from .backend import checkin
-from .call import CloudCall
-from .phone import Phone
-from .records import Records
+from hem_provider.emulator.cloud import events, pairing, register, sessions
+from hem_provider.emulator.cloud.backend import checkin
+from hem_provider.emulator.cloud.call import CloudCall
+from hem_provider.emulator.cloud.phone import Phone
+from hem_provider.emulator.cloud.records import Records
+from hem_provider.emulator.device import Device
+from hem_provider.emulator.encodings import compact_json, parse_json_object
+from hem_provider.emulator.http import Refusal, Request, Response
+from hem_provider.emulator.router import Router
+from hem_provider.emulator.wsgiclient import Reply
 
 __all__ = ["Cloud"]
 
@@ -50,7 +50,7 @@ _ROUTES: Final[tuple[tuple[str, str, _Handler], ...]] = (
 
 
 class Cloud:
-    """Answers requests to `api.encedo.com`."""
+    """Answers requests to ``api.encedo.com``."""
 
     def __init__(self, device: Device) -> None:
         self.device = device
@@ -93,7 +93,7 @@ class Cloud:
         """The simulated phone, which reaches this cloud; inside a transaction of the device."""
         return Phone(self.records, self._send, self.device.host_time())
 
-    def _send(self, method: str, path: str, body: object = None) -> LocalAnswer:
+    def _send(self, method: str, path: str, body: object = None) -> Reply:
         content = b"" if body is None else compact_json(body).encode()
         response = self.respond(Request(method, path, body=content))
-        return LocalAnswer(response.status, {}, response.body)
+        return Reply(response.status, {}, response.body)

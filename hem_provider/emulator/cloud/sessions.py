@@ -1,7 +1,7 @@
 """The broker's keys, and the proofs made with them (device API §10.6).
 
-Its X25519 keys authenticate both sides: a request is under X25519(broker, `eid`), what a phone posts is under
-X25519(broker, `aid`).
+Its X25519 keys authenticate both sides: a request is under X25519(broker, ``eid``), what a phone posts is
+under X25519(broker, ``aid``).
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import hmac
 import secrets
 from typing import Any, Final
 
-from ..device import x25519_public, x25519_secret
-from ..encodings import from_b64, to_b64
-from ..http import Refusal, Response, answer
-from ..jwt import Jwt, decode_jwt
-from .call import CloudCall
+from hem_provider.emulator.cloud.call import CloudCall
+from hem_provider.emulator.device import x25519_public, x25519_secret
+from hem_provider.emulator.encodings import from_b64, to_b64
+from hem_provider.emulator.http import Refusal, Response, answer
+from hem_provider.emulator.jwt import Jwt, decode_jwt
 
 __all__ = [
     "ADDRESS",
@@ -52,7 +52,7 @@ def open_session(call: CloudCall) -> Response:
 
 
 def key_session(call: CloudCall) -> Response:
-    """POST /notify/session: a key bound to a device (`eid`) or a phone (`aid`)."""
+    """POST /notify/session: a key bound to a device (``eid``) or a phone (``aid``)."""
     for name in ("eid", "aid"):
         if name in call.body:
             key_of(call.text(name))

@@ -8,11 +8,11 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from .. import element
-from ..call import Call
-from ..encodings import from_b64, to_b64
-from ..http import Refusal, Response, answer
-from ..quirks import Q
+from hem_provider.emulator import element
+from hem_provider.emulator.call import Call
+from hem_provider.emulator.encodings import from_b64, to_b64
+from hem_provider.emulator.http import Refusal, Response, answer
+from hem_provider.emulator.quirks import Q
 
 __all__ = ["attest", "provision"]
 

@@ -6,15 +6,15 @@ import hmac
 import re
 from typing import Any, Final
 
-from ..audit import Event
-from ..call import Bearer, Call
-from ..device import Device, x25519_secret
-from ..encodings import from_b64, to_b64
-from ..http import Refusal, Response, answer
-from ..jwt import BEARER_HEADER, InvalidJwt, Jwt, decode_jwt, encode_jwt
-from ..nonces import LIFETIME
-from ..quirks import Q
-from ..state import Config
+from hem_provider.emulator.audit import Event
+from hem_provider.emulator.call import Bearer, Call
+from hem_provider.emulator.device import Device, x25519_secret
+from hem_provider.emulator.encodings import from_b64, to_b64
+from hem_provider.emulator.http import Refusal, Response, answer
+from hem_provider.emulator.jwt import BEARER_HEADER, InvalidJwt, Jwt, decode_jwt, encode_jwt
+from hem_provider.emulator.nonces import LIFETIME
+from hem_provider.emulator.quirks import Q
+from hem_provider.emulator.state import Config
 
 __all__ = ["challenge", "issue_bearer", "login", "open_ejwt", "read_bearer"]
 
@@ -50,7 +50,8 @@ def _configured(device: Device) -> Config:
 
 
 def open_ejwt(text: str, private: bytes) -> tuple[Jwt, bytes]:
-    """Authenticate an eJWT under X25519(`private`, its `iss`); returns it and the decoded `iss`; else 401."""
+    """Authenticate an eJWT under X25519(``private``, its ``iss``); returns it and the decoded ``iss``; else
+    401."""
     try:
         token = decode_jwt(text)
         issuer = from_b64(token.text("iss"))
@@ -146,7 +147,7 @@ def issue_bearer(device: Device, scope: str, sub: str, expires: int, ctx: str = 
 
 
 def read_bearer(device: Device, header: str) -> Bearer:
-    """The claims of an `Authorization` header; Refusal 401 unless it is a bearer of this boot that has not
+    """The claims of an ``Authorization`` header; Refusal 401 unless it is a bearer of this boot that has not
     expired."""
     scheme, _, text = header.partition(" ")
     if scheme.lower() != "bearer":

@@ -9,18 +9,18 @@ from typing import Any, Final
 
 from cryptography import x509
 
-from .. import lifecycle
-from ..audit import Event
-from ..call import Call
-from ..device import Device, x25519_public, x25519_secret
-from ..encodings import from_b64, to_b64, to_b64url
-from ..http import Refusal, Response, answer
-from ..jwt import DEVICE_HEADER, encode_jwt
-from ..nonces import LIFETIME
-from ..quirks import Q
-from . import identity
-from .auth import open_ejwt
-from .tlsimport import import_chain
+from hem_provider.emulator import lifecycle
+from hem_provider.emulator.audit import Event
+from hem_provider.emulator.call import Call
+from hem_provider.emulator.device import Device, x25519_public, x25519_secret
+from hem_provider.emulator.encodings import from_b64, to_b64, to_b64url
+from hem_provider.emulator.handlers import identity
+from hem_provider.emulator.handlers.auth import open_ejwt
+from hem_provider.emulator.handlers.tlsimport import import_chain
+from hem_provider.emulator.http import Refusal, Response, answer
+from hem_provider.emulator.jwt import DEVICE_HEADER, encode_jwt
+from hem_provider.emulator.nonces import LIFETIME
+from hem_provider.emulator.quirks import Q
 
 __all__ = ["ACTIONS", "TRUSTED_BACKENDS", "accept", "blind_action", "prove"]
 

@@ -1,5 +1,5 @@
-"""AES encryption and key wrap, by a stored key or one derived from an ECDH secret (device API §13.4,
-§13.5, §13.7)."""
+"""AES encryption and key wrap, by a stored key or one derived from an ECDH secret (device API §13.4, §13.5,
+§13.7)."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from cryptography.hazmat.primitives.ciphers.modes import CBC, ECB, GCM
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.padding import PKCS7
 
-from .. import keywrap
-from ..call import Call
-from ..encodings import to_b64
-from ..http import Refusal, Response, answer
-from ..keytypes import Family
-from ..quirks import Q
-from .peers import lookup, peer_secret
+from hem_provider.emulator import keywrap
+from hem_provider.emulator.call import Call
+from hem_provider.emulator.encodings import to_b64
+from hem_provider.emulator.handlers.peers import lookup, peer_secret
+from hem_provider.emulator.http import Refusal, Response, answer
+from hem_provider.emulator.keytypes import Family
+from hem_provider.emulator.quirks import Q
 
 __all__ = ["CIPHER_ALGORITHM", "decrypt", "encrypt", "unwrap", "wrap"]
 
@@ -31,7 +31,8 @@ _SHORT_AAD: Final = 16
 
 
 def _key(call: Call, bits: int | None, purpose: bytes) -> bytes:
-    """The AES key of `bits` (None: the stored key's own): its first bytes, or HKDF of an ECDH secret."""
+    """The AES key of ``bits`` (``None``: the stored key's own): its first bytes, or HKDF of an ECDH
+    secret."""
     own = lookup(call.device, call.get("kid", bytes))
     secret = peer_secret(call, own)
     if secret is not None:

@@ -8,19 +8,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final
 
-from .. import element, lifecycle
-from ..audit import Event, Result
-from ..call import Call
-from ..device import Device, x25519_secret
-from ..encodings import compact_json, from_b64, to_b64
-from ..fields import Reader, boolean, integer, octets, text
-from ..http import Refusal, Response, answer
-from ..quirks import Q
-from ..state import Config
-from .init import make_csr, storage_mode, user_label
-from .logger import signing_public
-from .system import CARD_SECTORS
-from .tlsimport import import_bundle
+from hem_provider.emulator import element, lifecycle
+from hem_provider.emulator.audit import Event, Result
+from hem_provider.emulator.call import Call
+from hem_provider.emulator.device import Device, x25519_secret
+from hem_provider.emulator.encodings import compact_json, from_b64, to_b64
+from hem_provider.emulator.fields import Reader, boolean, integer, octets, text
+from hem_provider.emulator.handlers.init import make_csr, storage_mode, user_label
+from hem_provider.emulator.handlers.logger import signing_public
+from hem_provider.emulator.handlers.system import CARD_SECTORS
+from hem_provider.emulator.handlers.tlsimport import import_bundle
+from hem_provider.emulator.http import Refusal, Response, answer
+from hem_provider.emulator.quirks import Q
+from hem_provider.emulator.state import Config
 
 __all__ = ["read", "write"]
 
@@ -155,7 +155,7 @@ def _plain_changes(call: Call) -> tuple[dict[str, Any], bool]:
 
 def _reformat(device: Device, old: Config, new: Config) -> None:
     if (old.storage_mode, old.storage_disk0size) != (new.storage_mode, new.storage_disk0size):
-        lifecycle.start_task(device, "format", device.state.bench.latency.get("format", 0.0))
+        lifecycle.start_task(device, "format", device.state.knobs.latency.get("format", 0.0))
 
 
 def _import_tls(call: Call, _changes: dict[str, Any]) -> dict[str, Any]:

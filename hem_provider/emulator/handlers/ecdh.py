@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from ..call import Call
-from ..encodings import to_b64
-from ..http import Refusal, Response, answer
-from ..keytypes import DIGESTS
-from ..quirks import Q
-from .peers import lookup, peer_secret
+from hem_provider.emulator.call import Call
+from hem_provider.emulator.encodings import to_b64
+from hem_provider.emulator.handlers.peers import lookup, peer_secret
+from hem_provider.emulator.http import Refusal, Response, answer
+from hem_provider.emulator.keytypes import DIGESTS
+from hem_provider.emulator.quirks import Q
 
 __all__ = ["ecdh"]
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from .. import signatures
-from ..call import Call
-from ..encodings import to_b64
-from ..http import Refusal, Response, answer
-from ..keytypes import KeyType
-from ..quirks import Q
-from ..repository import Record
-from .peers import lookup
+from hem_provider.emulator import signatures
+from hem_provider.emulator.call import Call
+from hem_provider.emulator.encodings import to_b64
+from hem_provider.emulator.handlers.peers import lookup
+from hem_provider.emulator.http import Refusal, Response, answer
+from hem_provider.emulator.keytypes import KeyType
+from hem_provider.emulator.quirks import Q
+from hem_provider.emulator.repository import Record
 
 __all__ = ["sign", "verify"]
 

@@ -7,20 +7,20 @@ import hmac
 import re
 from typing import Any, Final
 
-from .. import keys
-from ..audit import Event, Result
-from ..call import Call
-from ..device import Device, x25519_secret
-from ..encodings import compact_json, from_b64, to_b64
-from ..fields import LABEL
-from ..http import Refusal, Response, answer
-from ..jwt import DEVICE_HEADER, InvalidJwt, Jwt, decode_jwt, encode_jwt
-from ..keytypes import KEY_TYPES
-from ..quirks import Q
-from ..repository import Record
-from ..sealing import seal, unseal
-from .auth import issue_bearer, open_ejwt
-from .keymgmt import store
+from hem_provider.emulator import keys
+from hem_provider.emulator.audit import Event, Result
+from hem_provider.emulator.call import Call
+from hem_provider.emulator.device import Device, x25519_secret
+from hem_provider.emulator.encodings import compact_json, from_b64, to_b64
+from hem_provider.emulator.fields import LABEL
+from hem_provider.emulator.handlers.auth import issue_bearer, open_ejwt
+from hem_provider.emulator.handlers.keymgmt import store
+from hem_provider.emulator.http import Refusal, Response, answer
+from hem_provider.emulator.jwt import DEVICE_HEADER, InvalidJwt, Jwt, decode_jwt, encode_jwt
+from hem_provider.emulator.keytypes import KEY_TYPES
+from hem_provider.emulator.quirks import Q
+from hem_provider.emulator.repository import Record
+from hem_provider.emulator.sealing import seal, unseal
 
 __all__ = ["EXTAID", "initiate", "prove", "request", "token", "validate"]
 
@@ -90,7 +90,7 @@ def validate(call: Call) -> Response:
 
 
 def _optional(call: Call, name: str, longest: int) -> str | None:
-    """A text of 1 to `longest` characters; anything else is dropped, or 400 with Q28 off."""
+    """A text of 1 to ``longest`` characters; anything else is dropped, or 400 with Q28 off."""
     value = call.body.get(name)
     if isinstance(value, str) and 1 <= len(value) <= longest:
         return value

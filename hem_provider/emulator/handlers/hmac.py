@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hmac
 
-from ..call import Call
-from ..encodings import to_b64
-from ..http import Refusal, Response, answer
-from ..keytypes import DIGESTS, Family
-from ..quirks import Q
-from .peers import lookup, peer_secret
+from hem_provider.emulator.call import Call
+from hem_provider.emulator.encodings import to_b64
+from hem_provider.emulator.handlers.peers import lookup, peer_secret
+from hem_provider.emulator.http import Refusal, Response, answer
+from hem_provider.emulator.keytypes import DIGESTS, Family
+from hem_provider.emulator.quirks import Q
 
 __all__ = ["make", "verify"]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import Final
 
-from ..encodings import to_b64
-from ..state import Factory
+from hem_provider.emulator.encodings import to_b64
+from hem_provider.emulator.state import Factory
 
 __all__ = [
     "BOOTLOADER",
@@ -25,25 +25,25 @@ def _filler(name: str, size: int) -> str:
 
 
 def hardware(factory: Factory) -> str:
-    """`hwv`: names the model as the device does, and that it is none."""
+    """``hwv``: names the model as the device does, and that it is none."""
     return "PPA rev 2.2 EMULATOR" if factory.model == "ppa" else "EPA rev 1.0 EMULATOR"
 
 
 def firmware_signature(version: str) -> str:
-    """`fws`: 64 bytes."""
+    """``fws``: 64 bytes."""
     return _filler(f"firmware {version}", 64)
 
 
 def bootloader_signature() -> str:
-    """`bls`: 64 bytes."""
+    """``bls``: 64 bytes."""
     return _filler("boot loader", 64)
 
 
 def dashboard_hash() -> str:
-    """`uis`: 32 bytes."""
+    """``uis``: 32 bytes."""
     return _filler("dashboard", 32)
 
 
 def public_key_of(part: str) -> str:
-    """`fwk` and `blk`: 32 bytes."""
+    """``fwk`` and ``blk``: 32 bytes."""
     return _filler(f"{part} key", 32)

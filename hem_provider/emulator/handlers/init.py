@@ -14,17 +14,17 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
 
-from .. import element, lifecycle, tls
-from ..audit import Event
-from ..call import Call
-from ..device import Device
-from ..encodings import from_b64, to_b64
-from ..fields import Field, boolean, integer, octets, parse_fields, text, text_matching
-from ..http import Refusal, Response, answer
-from ..nonces import LIFETIME
-from ..quirks import Q, Switches
-from ..state import Config, new_instance_id
-from .auth import issue_bearer, open_ejwt
+from hem_provider.emulator import element, lifecycle, tls
+from hem_provider.emulator.audit import Event
+from hem_provider.emulator.call import Call
+from hem_provider.emulator.device import Device
+from hem_provider.emulator.encodings import from_b64, to_b64
+from hem_provider.emulator.fields import Field, boolean, integer, octets, parse_fields, text, text_matching
+from hem_provider.emulator.handlers.auth import issue_bearer, open_ejwt
+from hem_provider.emulator.http import Refusal, Response, answer
+from hem_provider.emulator.nonces import LIFETIME
+from hem_provider.emulator.quirks import Q, Switches
+from hem_provider.emulator.state import Config, new_instance_id
 
 __all__ = ["STORAGE_MODES", "challenge", "initialise", "make_csr", "user_label"]
 
@@ -156,7 +156,7 @@ def _apply(device: Device, cfg: dict[str, Any]) -> None:
             storage_mode=cfg["storage_mode"],
             storage_disk0size=cfg["storage_disk0size"] - 1,
         )
-        seconds = device.state.bench.latency.get("format", 0.0)
+        seconds = device.state.knobs.latency.get("format", 0.0)
         lifecycle.start_task(device, "format", seconds)
     device.state = replace(device.state, config=config)
     device.change_boot(disks=lifecycle.disks_at_boot(device))

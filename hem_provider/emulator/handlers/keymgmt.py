@@ -10,17 +10,17 @@ from typing import Any, Final
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
-from .. import keys
-from ..call import Bearer, Call
-from ..device import Device
-from ..encodings import to_b64
-from ..fields import Needle
-from ..fields import kid as read_kid
-from ..http import Refusal, Response, answer
-from ..keytypes import CERTIFICATE, KEY_TYPES, MODES, Family, KeyType
-from ..quirks import Q
-from ..repository import Record, RepositoryFull
-from .peers import lookup, peer_secret
+from hem_provider.emulator import keys
+from hem_provider.emulator.call import Bearer, Call
+from hem_provider.emulator.device import Device
+from hem_provider.emulator.encodings import to_b64
+from hem_provider.emulator.fields import Needle
+from hem_provider.emulator.fields import kid as read_kid
+from hem_provider.emulator.handlers.peers import lookup, peer_secret
+from hem_provider.emulator.http import Refusal, Response, answer
+from hem_provider.emulator.keytypes import CERTIFICATE, KEY_TYPES, MODES, Family, KeyType
+from hem_provider.emulator.quirks import Q
+from hem_provider.emulator.repository import Record, RepositoryFull
 
 __all__ = ["create", "delete", "derive", "get", "import_key", "listing", "search", "store", "update"]
 
@@ -141,7 +141,8 @@ def _derived(device: Device, kind: KeyType, secret: bytes) -> keys.Material:
 
 
 def _info_name(kind: KeyType) -> str:
-    """The type's name in HKDF info: `sha256` for SHA2-256, `sha3256` for SHA3-256, lower case otherwise."""
+    """The type's name in HKDF info: ``sha256`` for SHA2-256, ``sha3256`` for SHA3-256, lower case
+    otherwise."""
     name = kind.name.lower()
     return name.replace("sha2-", "sha").replace("sha3-", "sha3")
 

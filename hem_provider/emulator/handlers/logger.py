@@ -8,11 +8,11 @@ from typing import Final
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from ..call import Call
-from ..device import Device
-from ..encodings import to_b64
-from ..http import Refusal, Response, answer
-from ..quirks import Q
+from hem_provider.emulator.call import Call
+from hem_provider.emulator.device import Device
+from hem_provider.emulator.encodings import to_b64
+from hem_provider.emulator.http import Refusal, Response, answer
+from hem_provider.emulator.quirks import Q
 
 __all__ = ["key", "listing", "read", "signing_public"]
 
@@ -26,7 +26,7 @@ def _signing_key(device: Device) -> ed25519.Ed25519PrivateKey:
 
 
 def signing_public(device: Device) -> bytes:
-    """The Ed25519 public key that vouches for the log's MAC keys (`eid_sign`)."""
+    """The Ed25519 public key that vouches for the log's MAC keys (``eid_sign``)."""
     return _signing_key(device).public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 

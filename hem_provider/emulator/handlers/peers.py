@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .. import keys
-from ..call import Call
-from ..device import Device
-from ..http import Refusal
-from ..quirks import Q
-from ..repository import Record
+from hem_provider.emulator import keys
+from hem_provider.emulator.call import Call
+from hem_provider.emulator.device import Device
+from hem_provider.emulator.http import Refusal
+from hem_provider.emulator.quirks import Q
+from hem_provider.emulator.repository import Record
 
 __all__ = ["lookup", "peer_secret"]
 
@@ -21,9 +21,10 @@ def lookup(device: Device, kid: bytes) -> Record:
 
 
 def peer_secret(call: Call, own: Record) -> bytes | None:
-    """The raw ECDH secret of `own` and the peer of the request; None without a peer.
+    """The raw ECDH secret of ``own`` and the peer of the request; ``None`` without a peer.
 
-    `ext_kid` wins over `pubkey`. 406 when `own` is no private ECDH key, or the peer is of another family.
+    ``ext_kid`` wins over ``pubkey``. 406 when ``own`` is no private ECDH key, or the peer is of another
+    family.
     """
     ext_kid, public = call.find("ext_kid", bytes), call.find("pubkey", bytes)
     if ext_kid is None and public is None:

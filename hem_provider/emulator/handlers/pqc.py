@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from .. import mldsa, mlkem
-from ..call import Call
-from ..encodings import to_b64
-from ..http import Refusal, Response, answer
-from ..keytypes import Family
-from ..quirks import Q
-from ..repository import Record
-from .peers import lookup
+from hem_provider.emulator import mldsa, mlkem
+from hem_provider.emulator.call import Call
+from hem_provider.emulator.encodings import to_b64
+from hem_provider.emulator.handlers.peers import lookup
+from hem_provider.emulator.http import Refusal, Response, answer
+from hem_provider.emulator.keytypes import Family
+from hem_provider.emulator.quirks import Q
+from hem_provider.emulator.repository import Record
 
 __all__ = ["decapsulate", "encapsulate", "sign", "verify"]
 
@@ -30,7 +30,7 @@ def encapsulate(call: Call) -> Response:
 
 
 def decapsulate(call: Call) -> Response:
-    """POST crypto/pqc/mlkem/decaps: `alg` is leftover buffer content, the caller's scope (Q5)."""
+    """POST crypto/pqc/mlkem/decaps: ``alg`` is leftover buffer content, the caller's scope (Q5)."""
     record = _private(call, Family.MLKEM)
     try:
         secret = mlkem.decapsulate(record.type, record.secret, call.get("ct", bytes))

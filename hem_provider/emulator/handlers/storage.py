@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..audit import Event, Result
-from ..call import Call, Role
-from ..http import Refusal, Response
-from ..quirks import Q
+from hem_provider.emulator.audit import Event, Result
+from hem_provider.emulator.call import Call, Role
+from hem_provider.emulator.http import Refusal, Response
+from hem_provider.emulator.quirks import Q
 
 __all__ = ["lock", "unlock", "unlock_read_only", "unlock_read_write"]
 

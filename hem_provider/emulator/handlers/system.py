@@ -6,13 +6,13 @@ import datetime
 from dataclasses import replace
 from typing import Any
 
-from .. import lifecycle
-from ..audit import Event
-from ..call import Call
-from ..device import Device
-from ..http import Response, answer
-from ..quirks import Q
-from . import identity
+from hem_provider.emulator import lifecycle
+from hem_provider.emulator.audit import Event
+from hem_provider.emulator.call import Call
+from hem_provider.emulator.device import Device
+from hem_provider.emulator.handlers import identity
+from hem_provider.emulator.http import Response, answer
+from hem_provider.emulator.quirks import Q
 
 __all__ = ["CARD_SECTORS", "reboot", "selftest", "shutdown", "status", "version"]
 
@@ -97,7 +97,7 @@ def selftest(call: Call) -> Response:
         body["last_fls_state"] = boot.last_fls
         body["last_entropytest_ts"] = boot.selftest_at
         body["last_kat_ts"] = boot.selftest_at
-    seconds = device.state.bench.latency.get("kat", 0.0)
+    seconds = device.state.knobs.latency.get("kat", 0.0)
     if device.task("kat") or (seconds and not boot.selftest_at):
         body["kat_busy"] = True
     total, dead = len(device.repository.slots()), device.repository.dead()

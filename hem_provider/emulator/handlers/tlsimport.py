@@ -1,8 +1,8 @@
 """TLS material from outside: bundles of the register service and bare chains (device API §8.4).
 
 The real key-wrapping of a bundle is not public. Ours, known to the emulated register service only:
-AES-256-CBC without padding over the 32-byte private scalar followed by its SHA-256, key = SHA-256 of the
-ECDH X coordinate.
+AES-256-CBC without padding over the 32-byte private scalar followed by its SHA-256, key = SHA-256 of the ECDH
+X coordinate.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import CBC
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
-from .. import tls
-from ..device import Device
-from ..encodings import from_b64, to_b64
-from ..state import Tls
+from hem_provider.emulator import tls
+from hem_provider.emulator.device import Device
+from hem_provider.emulator.encodings import from_b64, to_b64
+from hem_provider.emulator.state import Tls
 
 __all__ = ["import_bundle", "import_chain", "seal_key", "split_chain"]
 
@@ -30,7 +30,7 @@ _KEY_TEXT = 113
 
 
 def split_chain(data: bytes) -> list[x509.Certificate]:
-    """Concatenated DER certificates, leaf first; ValueError when there is none or something else in
+    """Concatenated DER certificates, leaf first; ``ValueError`` when there is none or something else in
     between."""
     certificates = []
     while data:
@@ -43,7 +43,7 @@ def split_chain(data: bytes) -> list[x509.Certificate]:
 
 
 def _der_size(data: bytes) -> int:
-    """Length of the DER SEQUENCE that `data` starts with, its header included."""
+    """Length of the DER SEQUENCE that ``data`` starts with, its header included."""
     if len(data) < 4 or data[0] != 0x30:
         raise ValueError("not a DER certificate")
     if data[1] < 0x80:
@@ -55,7 +55,7 @@ def _der_size(data: bytes) -> int:
 
 
 def import_chain(device: Device, data: bytes) -> Tls:
-    """A chain for a key that the device has: that of its last request, or the one in use. ValueError if
+    """A chain for a key that the device has: that of its last request, or the one in use. ``ValueError`` if
     neither."""
     chain = split_chain(data)
     public = chain[0].public_key()
@@ -76,7 +76,7 @@ def _wrapping_key(private: ec.EllipticCurvePrivateKey, public: ec.EllipticCurveP
 
 
 def seal_key(element_point: bytes, key: ec.EllipticCurvePrivateKey) -> tuple[str, str]:
-    """`emp` and `key` of a bundle: `key` sealed for the secure element with this public point."""
+    """``emp`` and ``key`` of a bundle: ``key`` sealed for the secure element with this public point."""
     ephemeral = ec.generate_private_key(ec.SECP256R1())
     element = ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), element_point)
     scalar = key.private_numbers().private_value.to_bytes(32, "big")
@@ -105,7 +105,7 @@ def _open_key(device: Device, emp: str, sealed: str) -> str:
 
 
 def import_bundle(device: Device, bundle: Any) -> Tls:
-    """The `tls` object of a config write; ValueError names what is wrong with it."""
+    """The ``tls`` object of a config write; ``ValueError`` names what is wrong with it."""
     if not isinstance(bundle, dict) or not isinstance(bundle.get("crt"), str):
         raise ValueError("tls needs crt")  # noqa: TRY004 - every fault of a field is one kind of error
     data = from_b64(bundle["crt"])

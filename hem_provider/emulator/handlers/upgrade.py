@@ -1,7 +1,7 @@
 """Upload, verification and installation of firmware and dashboard (device API §16, PPA only).
 
 Real images are signed by the vendor. Here an image is good when it starts with the line
-`hem-provider emulator image <version>`.
+``hem-provider emulator image <version>``.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import re
 from dataclasses import replace
 from typing import Final
 
-from .. import lifecycle
-from ..call import Call
-from ..device import Device
-from ..http import Refusal, Response
-from ..quirks import Q
+from hem_provider.emulator import lifecycle
+from hem_provider.emulator.call import Call
+from hem_provider.emulator.device import Device
+from hem_provider.emulator.http import Refusal, Response
+from hem_provider.emulator.quirks import Q
 
 __all__ = [
     "UPLOAD_LIMIT",
@@ -72,7 +72,7 @@ def _check(call: Call, part: str, nothing: int) -> Response:
     if not state:
         raise Refusal(nothing)
     if state == "uploaded":
-        lifecycle.start_task(device, f"check {part}", device.state.bench.latency.get("image", 0.0))
+        lifecycle.start_task(device, f"check {part}", device.state.knobs.latency.get("image", 0.0))
         _set(device, part, f"checking {version}".strip())
         return Response(201)
     if device.task(f"check {part}"):

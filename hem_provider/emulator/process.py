@@ -1,5 +1,5 @@
-"""A served emulator as a context manager: for the demo, tests and benchmarks, which want a device
-behind real sockets."""
+"""A served emulator as a context manager: for the demo, tests and benchmarks, which want a device behind real
+sockets."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _SECONDS_TO_STOP = 10.0
 
 
 class ServedEmulator:
-    """`hem emulator serve` in a process of its own, on free ports of 127.0.0.1.
+    """``hem emulator serve`` in a process of its own, on free ports of 127.0.0.1.
 
-    Attributes after entering: `https`, `http`, `cloud` (URLs), `ca_file`, `state`, `access_log` (paths).
-    Everything it writes lies in `folder`. With `init` the device is initialised and its clock set. It
-    answers at once, logins too, unless `arguments` have another `--latency`.
+    Attributes after entering: ``https``, ``http``, ``cloud`` (URLs), ``ca_file``, ``state``, ``access_log``
+    (paths). Everything it writes lies in ``folder``. With ``init`` the device is initialised and its clock
+    set. It answers at once, logins too, unless ``arguments`` have another ``--latency``.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class ServedEmulator:
         self.process: subprocess.Popen[str] | None = None
 
     def initialise(self) -> None:
-        """Make and initialise the device without serving it. Raises `RuntimeError` with its words."""
+        """Make and initialise the device without serving it. Raises ``RuntimeError`` with its words."""
         command = self._command("init")
         done = subprocess.run(
             command, env=self._environment(), capture_output=True, text=True, timeout=120, check=False
@@ -54,7 +54,7 @@ class ServedEmulator:
             raise RuntimeError(f"the emulator was not initialised: {done.stderr}")
 
     def start(self) -> Self:
-        """Start the process and wait for its ready line. Raises `RuntimeError` with its words."""
+        """Start the process and wait for its ready line. Raises ``RuntimeError`` with its words."""
         command = self._command("serve")
         command += ["--access-log", str(self.access_log), *(["--init"] if self._init else [])]
         command += ["--latency", "none"]
@@ -114,14 +114,14 @@ class ServedEmulator:
             self.stop()
 
     def calls(self, since: int = 0) -> list[dict[str, Any]]:
-        """The requests logged so far, from number `since` on."""
+        """The requests logged so far, from number ``since`` on."""
         if not self.access_log.exists():
             return []
         lines = self.access_log.read_text().splitlines()[since:]
         return [json.loads(line) for line in lines]
 
     def logins(self, since: int = 0) -> int:
-        """The number of local logins (proofs posted) from request number `since` on."""
+        """The number of local logins (proofs posted) from request number ``since`` on."""
         return sum(
             1
             for call in self.calls(since)

@@ -8,14 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from .encodings import compact_json, parse_json_object
-from .wsgi import Application
+from hem_provider.emulator.encodings import compact_json, parse_json_object
+from hem_provider.emulator.wsgi import Application
 
-__all__ = ["LocalAnswer", "call"]
+__all__ = ["Reply", "call"]
 
 
 @dataclass(frozen=True, slots=True)
-class LocalAnswer:
+class Reply:
     """Status, headers (names in lower case) and body of an answer."""
 
     status: int
@@ -23,7 +23,7 @@ class LocalAnswer:
     body: bytes
 
     def json(self) -> dict[str, Any]:
-        """The body as a JSON object; ValueError when it is none."""
+        """The body as a JSON object; ``ValueError`` when it is none."""
         return parse_json_object(self.body)
 
 
@@ -36,8 +36,8 @@ def call(
     token: str | None = None,
     secure: bool = True,
     headers: Iterable[tuple[str, str]] = (),
-) -> LocalAnswer:
-    """One request; `body` is bytes, sent as they are, or anything JSON has."""
+) -> Reply:
+    """One request; ``body`` is bytes, sent as they are, or anything JSON has."""
     content = body if isinstance(body, bytes) else b"" if body is None else compact_json(body).encode()
     environ: dict[str, Any] = {
         "REQUEST_METHOD": method,
@@ -62,4 +62,4 @@ def call(
 
     data = b"".join(application(environ, start_response))
     found = {name.lower(): value for name, value in started[1]}
-    return LocalAnswer(int(started[0].split(" ")[0]), found, data)
+    return Reply(int(started[0].split(" ")[0]), found, data)

@@ -13,14 +13,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
 
-from . import lifecycle, tls
-from .emulated import EmulatedDevice
-from .listener import Listener, WsgiApplication
-from .quirks import Q
-from .state import Tls
-from .wsgi import Environ, StartResponse
+from hem_provider.emulator import lifecycle, tls
+from hem_provider.emulator.inprocess import EmulatedDevice
+from hem_provider.emulator.listener import Listener, WsgiApplication
+from hem_provider.emulator.quirks import Q
+from hem_provider.emulator.state import Tls
+from hem_provider.emulator.wsgi import Environ, StartResponse
 
-__all__ = ["AccessLog", "Emulator", "Ports", "load_context"]
+__all__ = ["AccessLog", "EmulatorServer", "Ports", "load_context"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class AccessLog:
         self._lock = threading.Lock()
 
     def wrap(self, application: WsgiApplication, port: str) -> WsgiApplication:
-        """The application with its requests logged under the name `port`."""
+        """The application with its requests logged under the name ``port``."""
 
         def logged(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
             started = time.time()
@@ -80,8 +80,8 @@ class AccessLog:
         return logged
 
 
-class Emulator:
-    """A device with listening ports. `start` returns once they accept connections."""
+class EmulatorServer:
+    """A device with listening ports. ``start`` returns once they accept connections."""
 
     def __init__(
         self,
@@ -117,10 +117,10 @@ class Emulator:
         """Write the CA file and give the factory certificate these names."""
         model = self.device.model
         with model.transaction():
-            authority = model.state.bench.ca
+            authority = model.state.knobs.ca
             if authority is None:
                 authority = tls.make_authority()
-                model.state = replace(model.state, bench=replace(model.state.bench, ca=authority))
+                model.state = replace(model.state, knobs=replace(model.state.knobs, ca=authority))
             current = model.state.tls
             if current is not None and not tls.serves(current.chain, authority.chain, names):
                 renewed = tls.issue(authority, names, key=current.key)
@@ -130,8 +130,8 @@ class Emulator:
         _replace(Path(self.ca_file), authority.chain)
 
     def _admission(self) -> float | None:
-        """The device's limit for a request (`http_option_dosprot_mode`, units of half a second); None when
-        it is off."""
+        """The device's limit for a request (``http_option_dosprot_mode``, units of half a second); ``None``
+        when it is off."""
         model = self.device.model
         with model.transaction():
             if not model.answers:
@@ -139,7 +139,7 @@ class Emulator:
             return 0.5 * model.config.dosprot if model.config is not None else 0.0
 
     def _device_context(self) -> ssl.SSLContext | None:
-        """The context for what the device loaded at its last start; None when it has no certificate."""
+        """The context for what the device loaded at its last start; ``None`` when it has no certificate."""
         model = self.device.model
         with model.transaction():
             loaded, old_tls = model.boot.tls, model.switches.on(Q.TLS_1_2)

@@ -10,15 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .device import Device
-from .dispatch import Dispatcher
-from .lifecycle import create, power_cycle
-from .nonces import Nonces
-from .store import Store
-from .wsgi import Application
+from hem_provider.emulator.device import Device
+from hem_provider.emulator.dispatch import Dispatcher
+from hem_provider.emulator.lifecycle import create, power_cycle
+from hem_provider.emulator.nonces import Nonces
+from hem_provider.emulator.store import Store
+from hem_provider.emulator.wsgi import Application
 
 if TYPE_CHECKING:
-    from .cloud.service import Cloud
+    from hem_provider.emulator.cloud.service import Cloud
 
 __all__ = ["EmulatedDevice", "PrivilegedProcess", "open_device"]
 
@@ -31,7 +31,7 @@ class PrivilegedProcess(PermissionError):
 
 
 def _privileges_raised() -> bool:
-    """True in a set-user-id or otherwise privileged process (AT_SECURE, see getauxval(3))."""
+    """``True`` in a set-user-id or otherwise privileged process (AT_SECURE, see getauxval(3))."""
     if os.getuid() != os.geteuid() or os.getgid() != os.getegid():
         return True
     try:
@@ -46,10 +46,10 @@ def _privileges_raised() -> bool:
 
 
 class EmulatedDevice:
-    """One device, open in this process. `device` and `cloud` are thread-safe WSGI applications.
+    """One device, open in this process. ``device`` and ``cloud`` are thread-safe WSGI applications.
 
-    A request on `device` counts as HTTPS when `environ["wsgi.url_scheme"]` is `https`. A device that is
-    off, restarts or drops the connection raises a `ConnectionError` instead of answering.
+    A request on ``device`` counts as HTTPS when ``environ["wsgi.url_scheme"]`` is ``https``. A device that is
+    off, restarts or drops the connection raises a ``ConnectionError`` instead of answering.
     """
 
     def __init__(
@@ -60,10 +60,10 @@ class EmulatedDevice:
         clock: Callable[[], float] = time.time,
         nonces: Callable[[Store], Nonces] = Nonces,
     ) -> None:
-        """Open the state file at `path`; one that does not exist becomes a factory-fresh `model` (`ppa` or
-        `epa`).
+        """Open the state file at ``path``; one that does not exist becomes a factory-fresh ``model`` (``ppa``
+        or ``epa``).
 
-        `clock` (host time in Unix seconds) and `nonces` exist for tests that replay published vectors.
+        ``clock`` (host time in Unix seconds) and ``nonces`` exist for tests that replay published vectors.
         """
         if _privileges_raised():
             raise PrivilegedProcess("the emulator protects nothing and does not run in a privileged process")
@@ -77,7 +77,7 @@ class EmulatedDevice:
     @functools.cached_property
     def cloud_service(self) -> Cloud:
         """The cloud; loaded when first used, which most processes never do."""
-        from .cloud.service import Cloud
+        from hem_provider.emulator.cloud.service import Cloud
 
         return Cloud(self.model)
 
@@ -104,8 +104,9 @@ class EmulatedDevice:
 
 
 def open_device(path: str) -> EmulatedDevice:
-    """Open the emulated device whose state is in `path`, as the device URL `emulator:PATH` asks.
+    """Open the emulated device whose state is in ``path``, as the device URL ``emulator:PATH`` asks.
 
-    Raises StateFileError when the file cannot be used, PrivilegedProcess in a process with raised privileges.
+    Raises ``StateFileError`` when the file cannot be used, ``PrivilegedProcess`` in a process with raised
+    privileges.
     """
     return EmulatedDevice(path)
