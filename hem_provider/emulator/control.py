@@ -37,8 +37,8 @@ def _quirk(device: EmulatedDevice, parameters: Mapping[str, Any]) -> object:
 
 
 def _quirks(device: EmulatedDevice, _parameters: Mapping[str, Any]) -> object:
-    overrides = device.model.state.knobs.quirks
-    return {name: overrides.get(name, row.default) for name, row in QUIRKS.items()}
+    switches = device.model.switches
+    return {name: switches.value(row.name) for name, row in QUIRKS.items()}
 
 
 def _fault(device: EmulatedDevice, parameters: Mapping[str, Any]) -> object:

@@ -93,7 +93,8 @@ class Device:
 
     @property
     def switches(self) -> Switches:
-        return Switches(self.state.knobs.quirks)
+        firmware = self.state.factory.firmware
+        return Switches({**firmware.quirks, **self.state.knobs.quirks}, firmware.limits)
 
     @property
     def is_ppa(self) -> bool:

@@ -16,8 +16,12 @@ from hem_provider.emulator.fields import (
     MSG,
     PEER,
     Field,
+    body,
     choice,
+    context,
+    derivation,
     integer,
+    message,
     needle,
     octets,
     text,
@@ -53,10 +57,10 @@ _INSIDE = frozenset({Role.USER, Role.MASTER})
 _NOT_MASTER = frozenset({Role.USER, Role.EXTERNAL})
 _LOCKED = 0x40
 
-_JWT = text(1, 7300)
+_JWT = text(1, body)
 _TYPE = Field("type", text(1, 16))
 _EPK = Field("epk", octets(32, 32))
-_CTX = Field("ctx", octets(1, 255), required=False)
+_CTX = Field("ctx", octets(1, context), required=False)
 _OPTIONAL_LABEL = replace(LABEL, required=False)
 
 
@@ -140,7 +144,7 @@ _SYSTEM: Final = (
     ),
     Endpoint(
         "POST", "/api/system/config/provisioning", attestation.provision, msc=True, life=Life.FRESH,
-        initialised_status=403, fields=(Field("genuine", text(1, 512)), Field("crt", text(1, 7300))),
+        initialised_status=403, fields=(Field("genuine", text(1, 512)), Field("crt", text(1, body))),
     ),
     Endpoint("GET", "/api/system/selftest", system.selftest, Access.UNLESS_FRESH),
     Endpoint(
@@ -245,9 +249,9 @@ _SIGNATURE = Field("sign", octets(1, 148))
 _HASH_ALG = Field("alg", choice(*DIGESTS), required=False)
 _PEERS = (EXT_KID, PEER)
 _HMAC = (MSG, _HASH_ALG, *_PEERS)
-_SUFFIX = Field("ctx", octets(1, 64), required=False)
+_SUFFIX = Field("ctx", octets(1, derivation), required=False)
 _AAD = Field("aad", octets(1, 16, dead=Q.LONG_AAD), required=False)
-_BYTES_IV = Field("iv", octets(1, 7300), required=False)
+_BYTES_IV = Field("iv", octets(1, body), required=False)
 _CIPHER = (Field("alg", text_matching(cipher.CIPHER_ALGORITHM)), _AAD, *_PEERS, _SUFFIX)
 _WRAP = (Field("alg", choice("AES128", "AES192", "AES256"), required=False), _BYTES_IV, *_PEERS, _SUFFIX)
 
@@ -258,15 +262,16 @@ _CRYPTO: Final = (
     _crypto("exdsa/verify", exdsa.verify, Event.CRYPTO_EXDSA_VERIFY, MSG, _SIGN_ALG, _CTX, _SIGNATURE),
     _crypto("cipher/encrypt", cipher.encrypt, Event.CRYPTO_ENCRYPT, MSG, *_CIPHER),
     _crypto(
-        "cipher/decrypt", cipher.decrypt, Event.CRYPTO_DECRYPT, Field("msg", octets(1, 2064)), *_CIPHER,
-        _BYTES_IV, Field("tag", octets(1, 7300), required=False),
+        "cipher/decrypt", cipher.decrypt, Event.CRYPTO_DECRYPT,
+        Field("msg", octets(1, message(16))), *_CIPHER, _BYTES_IV,
+        Field("tag", octets(1, body), required=False),
     ),
     _crypto("cipher/wrap", cipher.wrap, Event.CRYPTO_WRAP, MSG, *_WRAP),
-    _crypto("cipher/unwrap", cipher.unwrap, Event.CRYPTO_UNWRAP, Field("msg", octets(1, 2056)), *_WRAP),
+    _crypto("cipher/unwrap", cipher.unwrap, Event.CRYPTO_UNWRAP, Field("msg", octets(1, message(8))), *_WRAP),
     _crypto("ecdh", ecdh.ecdh, Event.CRYPTO_ECDH, *_PEERS, replace(_HASH_ALG, read=choice("", *DIGESTS))),
     _crypto("pqc/mlkem/encaps", pqc.encapsulate, Event.CRYPTO_PQC_MLKEM_ENCAPS),
     _crypto(
-        "pqc/mlkem/decaps", pqc.decapsulate, Event.CRYPTO_PQC_MLKEM_DECAPS, Field("ct", octets(1, 7300))
+        "pqc/mlkem/decaps", pqc.decapsulate, Event.CRYPTO_PQC_MLKEM_DECAPS, Field("ct", octets(1, body))
     ),
     _crypto("pqc/mldsa/sign", pqc.sign, Event.CRYPTO_PQC_MLDSA_SIGN, MSG, _CTX),
     _crypto(

@@ -23,12 +23,17 @@ __all__ = [
     "MODE",
     "MSG",
     "PEER",
+    "Bound",
     "Field",
     "Reader",
+    "body",
     "boolean",
     "choice",
+    "context",
+    "derivation",
     "integer",
     "kid",
+    "message",
     "needle",
     "octets",
     "parse_fields",
@@ -38,8 +43,10 @@ __all__ = [
 ]
 
 Reader = Callable[[Any, Switches], Any]
+Bound = int | Callable[[Switches], int]
+"""A largest size, or how the firmware and the switches in force give it."""
 
-_LABEL = re.compile(r"[ -~]{1,32}\Z")
+_LABEL = re.compile(r"[ -~]+\Z")
 _KID = re.compile(r"[0-9A-Fa-f]{32}\Z")
 _STRICT_B64 = re.compile(r"(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?\Z")
 
@@ -69,27 +76,56 @@ def decode(value: Any, switches: Switches) -> bytes:
     return from_b64(encoded)
 
 
-def octets(minimum: int, maximum: int, *, dead: Q | None = None) -> Reader:
+def message(more: int = 0) -> Bound:
+    """The firmware's message size and ``more`` bytes."""
+    return lambda switches: switches.limits.message + more
+
+
+def context(switches: Switches) -> int:
+    """The firmware's size of a signature's context."""
+    return switches.limits.context
+
+
+def derivation(switches: Switches) -> int:
+    """The firmware's size of the context of a derived cipher key."""
+    return switches.limits.derivation
+
+
+def body(switches: Switches) -> int:
+    """What is limited by the size of a body alone."""
+    return switches.number(Q.BODY_LIMIT)
+
+
+def _descr_size(switches: Switches) -> int:
+    return switches.number(Q.DESCR_LIMIT)
+
+
+def _most(maximum: Bound, switches: Switches) -> int:
+    return maximum if isinstance(maximum, int) else maximum(switches)
+
+
+def octets(minimum: int, maximum: Bound, *, dead: Q | None = None) -> Reader:
     """Base64 of ``minimum`` to ``maximum`` bytes; the maximum is not enforced while the switch ``dead`` is
     on."""
 
     def read(value: Any, switches: Switches) -> bytes:
-        data = decode(value, switches)
-        if len(data) < minimum or (len(data) > maximum and not (dead is not None and switches.on(dead))):
-            raise ValueError(f"{len(data)} bytes, not {minimum} to {maximum}")
+        data, most = decode(value, switches), _most(maximum, switches)
+        if len(data) < minimum or (len(data) > most and not (dead is not None and switches.on(dead))):
+            raise ValueError(f"{len(data)} bytes, not {minimum} to {most}")
         return data
 
     return read
 
 
-def text(minimum: int, maximum: int) -> Reader:
+def text(minimum: int, maximum: Bound) -> Reader:
     """A string of ``minimum`` to ``maximum`` characters that is valid Unicode."""
 
-    def read(value: Any, _switches: Switches) -> str:
+    def read(value: Any, switches: Switches) -> str:
         string = _string(value)
         string.encode("utf-8")  # lone surrogates
-        if not minimum <= len(string) <= maximum:
-            raise ValueError(f"{len(string)} characters, not {minimum} to {maximum}")
+        most = _most(maximum, switches)
+        if not minimum <= len(string) <= most:
+            raise ValueError(f"{len(string)} characters, not {minimum} to {most}")
         return string
 
     return read
@@ -155,9 +191,9 @@ def kid(value: Any, _switches: Switches | None = None) -> bytes:
     return bytes.fromhex(value)
 
 
-def _label(value: Any, _switches: Switches) -> str:
-    if not _LABEL.match(_string(value)):
-        raise ValueError("a label is 1 to 32 printable ASCII characters")
+def _label(value: Any, switches: Switches) -> str:
+    if not _LABEL.match(_string(value)) or len(value) > switches.limits.label:
+        raise ValueError(f"a label is 1 to {switches.limits.label} printable ASCII characters")
     return str(value)
 
 
@@ -185,16 +221,10 @@ def needle(value: Any, switches: Switches) -> Needle:
 KID = Field("kid", kid)
 EXT_KID = Field("ext_kid", kid, required=False)
 PEER = Field("pubkey", octets(1, 67), required=False)
-MSG = Field("msg", octets(1, 2048))
+MSG = Field("msg", octets(1, message()))
 LABEL = Field("label", _label)
 MODE = Field("mode", _mode, required=False)
-
-
-def _descr(value: Any, switches: Switches) -> bytes:
-    return bytes(octets(1, switches.number(Q.DESCR_LIMIT), dead=Q.DEAD_LIMITS)(value, switches))
-
-
-DESCR = Field("descr", _descr, required=False)
+DESCR = Field("descr", octets(1, _descr_size, dead=Q.DEAD_LIMITS), required=False)
 
 
 def parse_fields(fields: tuple[Field, ...], body: Mapping[str, Any], switches: Switches) -> dict[str, Any]:

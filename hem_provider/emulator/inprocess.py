@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from hem_provider.emulator.device import Device
 from hem_provider.emulator.dispatch import Dispatcher
+from hem_provider.emulator.knobs import set_firmware
 from hem_provider.emulator.lifecycle import create, power_cycle
 from hem_provider.emulator.nonces import Nonces
 from hem_provider.emulator.store import Store
@@ -19,6 +20,7 @@ from hem_provider.emulator.wsgi import Application
 
 if TYPE_CHECKING:
     from hem_provider.emulator.cloud.service import Cloud
+    from hem_provider.emulator.firmware import Firmware
 
 __all__ = ["EmulatedDevice", "PrivilegedProcess", "open_device"]
 
@@ -45,6 +47,14 @@ def _privileges_raised() -> bool:
     return any(key == _AT_SECURE and value for key, value in struct.iter_unpack("@LL", vector))
 
 
+def _described(path: str | os.PathLike[str] | None) -> Firmware | None:
+    if path is None:
+        return None
+    from hem_provider.emulator.firmwarefile import load_firmware
+
+    return load_firmware(path)
+
+
 class EmulatedDevice:
     """One device, open in this process. ``device`` and ``cloud`` are thread-safe WSGI applications.
 
@@ -57,21 +67,28 @@ class EmulatedDevice:
         path: str | os.PathLike[str],
         *,
         model: str = "ppa",
+        firmware: str | os.PathLike[str] | None = None,
         clock: Callable[[], float] = time.time,
         nonces: Callable[[Store], Nonces] = Nonces,
     ) -> None:
         """Open the state file at ``path``; one that does not exist becomes a factory-fresh ``model`` (``ppa``
         or ``epa``).
 
+        ``firmware`` is a TOML file that describes another firmware than 1.2.2, or than the one the state file
+        has; it is kept there. ``ValueError`` says what is wrong with it.
+
         ``clock`` (host time in Unix seconds) and ``nonces`` exist for tests that replay published vectors.
         """
         if _privileges_raised():
             raise PrivilegedProcess("the emulator protects nothing and does not run in a privileged process")
+        described = _described(firmware)
         self.store = Store(path)
         self.model = Device(self.store, clock=clock, nonces=nonces(self.store))
         with self.model.transaction():
             if not self.model.exists:
-                create(self.model, model)
+                create(self.model, model, firmware=described)
+            elif described is not None:
+                set_firmware(self.model, described)
         self.device = Application(Dispatcher(self.model), self.model, latency=True)
 
     @functools.cached_property
@@ -103,10 +120,10 @@ class EmulatedDevice:
         self.close()
 
 
-def open_device(path: str) -> EmulatedDevice:
+def open_device(path: str, *, firmware: str | os.PathLike[str] | None = None) -> EmulatedDevice:
     """Open the emulated device whose state is in ``path``, as the device URL ``emulator:PATH`` asks.
 
-    Raises ``StateFileError`` when the file cannot be used, ``PrivilegedProcess`` in a process with raised
-    privileges.
+    ``firmware`` as of ``EmulatedDevice``. Raises ``StateFileError`` when the file cannot be used,
+    ``ValueError`` for a faulty firmware file, ``PrivilegedProcess`` in a process with raised privileges.
     """
-    return EmulatedDevice(path)
+    return EmulatedDevice(path, firmware=firmware)

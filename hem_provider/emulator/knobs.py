@@ -1,15 +1,25 @@
-"""Turning the knobs of the emulator: switches and latency. Each function runs inside a transaction of the
-device."""
+"""Turning the knobs of the emulator: firmware, switches and latency.
+
+Each function runs inside a transaction of the device.
+"""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
 from hem_provider.emulator.device import Device
+from hem_provider.emulator.firmware import Firmware
 from hem_provider.emulator.latency import load_profile
 from hem_provider.emulator.quirks import Q, parse_quirk
 
-__all__ = ["set_latency", "set_quirk"]
+__all__ = ["set_firmware", "set_latency", "set_quirk"]
+
+
+def set_firmware(device: Device, firmware: Firmware) -> None:
+    """Give the device another firmware at once; the switches that were set by hand stay set."""
+    state = device.state
+    factory = replace(state.factory, firmware=firmware)
+    device.state = replace(state, factory=factory, firmware=firmware.version)
 
 
 def set_quirk(device: Device, name: str, text: str) -> None:

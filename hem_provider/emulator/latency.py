@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import os
-import stat
 from collections.abc import Mapping
 from typing import Final
+
+from hem_provider.emulator.smallfile import read_small_file
 
 __all__ = ["KINDS", "PROFILES", "delay_of", "load_profile"]
 
@@ -43,7 +43,6 @@ PROFILES: Final[Mapping[str, Mapping[str, float]]] = {
 (device API §24)."""
 
 KINDS: Final = tuple(PROFILES["ppa"])
-_MAX_BYTES: Final = 1024 * 1024
 _SLOW_TYPES: Final = (b"SECP521R1", b"MLKEM", b"MLDSA")
 
 
@@ -52,7 +51,7 @@ def load_profile(name: str) -> dict[str, float]:
     if name in PROFILES:
         return dict(PROFILES[name])
     try:
-        data = _read(name)
+        data = read_small_file(name)
     except FileNotFoundError:
         raise ValueError(f"latency is none, ppa, browser or a JSON file; there is no file {name!r}") from None
     try:
@@ -67,20 +66,6 @@ def load_profile(name: str) -> dict[str, float]:
         if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0 <= seconds <= 3600:
             raise ValueError(f"{name}: {kind} is a number of seconds from 0 to 3600, not {seconds!r}")
     return {kind: float(seconds) for kind, seconds in content.items()}
-
-
-def _read(name: str) -> bytes:
-    """A small regular file; ``ValueError`` for anything else. A FIFO makes nobody wait."""
-    descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ValueError(f"{name}: not a regular file")
-        data = os.read(descriptor, _MAX_BYTES + 1)
-    finally:
-        os.close(descriptor)
-    if len(data) > _MAX_BYTES:
-        raise ValueError(f"{name}: over {_MAX_BYTES} bytes")
-    return data
 
 
 def delay_of(profile: Mapping[str, float], method: str, path: str, body: bytes) -> float:

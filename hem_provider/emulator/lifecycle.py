@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hem_provider.emulator import element, tls
 from hem_provider.emulator.audit import Event
 from hem_provider.emulator.device import Device
+from hem_provider.emulator.firmware import Firmware
 from hem_provider.emulator.keys import kid_of
 from hem_provider.emulator.keytypes import CERTIFICATE, DER_KEY
 from hem_provider.emulator.quirks import Q
@@ -35,7 +36,9 @@ __all__ = [
 MODELS = ("ppa", "epa")
 
 
-def create(device: Device, model: str, *, knobs: Knobs | None = None) -> None:
+def create(
+    device: Device, model: str, *, knobs: Knobs | None = None, firmware: Firmware | None = None
+) -> None:
     """Make a factory-fresh device of ``model`` in an empty state file, with TLS from the emulator's own
     authority."""
     if model not in MODELS:
@@ -44,7 +47,7 @@ def create(device: Device, model: str, *, knobs: Knobs | None = None) -> None:
     if knobs.ca is None:
         knobs = replace(knobs, ca=tls.make_authority())
     key = secrets.token_bytes(31).rjust(32, b"\x01")
-    factory = make_factory(model, element_key=key)
+    factory = make_factory(model, element_key=key, firmware=firmware)
     factory = replace(factory, element_certificate=element.make_certificate(factory))
     now = device.host_time()
     certificate = tls.issue(knobs.ca, tls.DEFAULT_NAMES) if knobs.ca else None
@@ -56,6 +59,7 @@ def create(device: Device, model: str, *, knobs: Knobs | None = None) -> None:
         tls=certificate,
         rtc_device=now,
         rtc_host=now,
+        firmware=factory.firmware.version,
     )
     _start(device, clear_clock=True)
 
@@ -147,7 +151,7 @@ def renew(device: Device) -> None:
     for table in ("slot", "tombstone", "nonce", "log", "cloud"):
         device.store.database.execute(f"DELETE FROM {table}")  # noqa: S608 - constants
     device.repository.erase()
-    create(device, state.factory.model, knobs=state.knobs)
+    create(device, state.factory.model, knobs=state.knobs, firmware=state.factory.firmware)
 
 
 def install_tls(device: Device, material: Tls) -> None:

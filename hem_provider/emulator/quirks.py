@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from hem_provider.emulator.firmware import FIRMWARE_1_2_2, Limits
+
 __all__ = ["QUIRKS", "Q", "Quirk", "QuirkValue", "Switches", "parse_quirk"]
 
 QuirkValue = bool | int | float | str
@@ -196,7 +198,7 @@ _TABLE = (
     Quirk(
         Q.BARE_UPGRADE_STATUS, 200, "status of a bare GET upgrade with a token; 401 without", (200, 403, 404)
     ),
-    Quirk(Q.DESCR_LIMIT, 64, "bytes of descr that are kept and searched; 128 from 2026-08 on", (64, 128, 63)),
+    Quirk(Q.DESCR_LIMIT, 64, "bytes of descr that are kept and searched; 128 from 2026-08 on"),
 )
 
 QUIRKS: Final[Mapping[str, Quirk]] = {row.name.value: row for row in _TABLE}
@@ -204,9 +206,10 @@ QUIRKS: Final[Mapping[str, Quirk]] = {row.name.value: row for row in _TABLE}
 
 @dataclass(frozen=True, slots=True)
 class Switches:
-    """The values in force: the overrides of one device over the defaults."""
+    """The values in force: the overrides of one device over the defaults, and its firmware's limits."""
 
     overrides: Mapping[str, QuirkValue]
+    limits: Limits = FIRMWARE_1_2_2.limits
 
     def value(self, name: Q) -> QuirkValue:
         return self.overrides.get(name.value, QUIRKS[name.value].default)

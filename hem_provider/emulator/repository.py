@@ -113,7 +113,7 @@ class Repository:
             self._hits.clear()
         return self._index[1]
 
-    def matching(self, needle: bytes, *, at_start: bool, at_end: bool, limit: int = 64) -> tuple[int, ...]:
+    def matching(self, needle: bytes, *, at_start: bool, at_end: bool, limit: int) -> tuple[int, ...]:
         """Live slots whose descr, cut to ``limit`` bytes, starts with, ends with, equals or contains
         ``needle``."""
         self.slots()

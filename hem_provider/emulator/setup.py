@@ -52,17 +52,19 @@ def initialise(
     hostname: str = "my.ence.do",
     email: str = "",
     model: str = "ppa",
+    firmware: str | os.PathLike[str] | None = None,
     trusted_ts: bool = True,
     allow_keysearch: bool = True,
 ) -> str:
     """Initialise a factory-fresh device and set its clock, so that it can be used at once; returns its init
     token.
 
-    ``target`` is an open device or the path of a state file (made if absent, as ``model``). ``SetupError``
+    ``target`` is an open device or the path of a state file (made if absent, as ``model``
+    and ``firmware`` say, see ``EmulatedDevice``). ``SetupError``
     when the device is initialised already or refuses a value.
     """
     if not isinstance(target, EmulatedDevice):
-        with EmulatedDevice(target, model=model) as opened:
+        with EmulatedDevice(target, model=model, firmware=firmware) as opened:
             return initialise(
                 opened,
                 passphrase=passphrase,

@@ -12,6 +12,8 @@ import secrets
 import uuid
 from dataclasses import dataclass, field
 
+from hem_provider.emulator.firmware import FIRMWARE_1_2_2, Firmware
+
 __all__ = [
     "Boot",
     "Config",
@@ -39,6 +41,8 @@ class Factory:
     element_certificate: bytes
     card_csd: bytes
     card_cid: bytes
+    firmware: Firmware = FIRMWARE_1_2_2
+    """What it came with; an upgrade changes ``State.firmware``, the version that runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +169,14 @@ class State:
     """Uploaded images by slot (``fw``, ``ui``): ``uploaded``, ``verified`` or ``bad``."""
     csr_key: str = ""
     """PEM private key of the last certificate request, until its certificate is imported."""
-    firmware: str = "1.2.2"
+    firmware: str = FIRMWARE_1_2_2.version
     upgraded: bool = False
     """An upgrade was installed and has not been reported by ``status.fw_upgrade`` yet."""
 
 
-def make_factory(model: str, *, element_key: bytes, element_certificate: bytes = b"") -> Factory:
+def make_factory(
+    model: str, *, element_key: bytes, element_certificate: bytes = b"", firmware: Firmware | None = None
+) -> Factory:
     """A device as it leaves the factory, with fresh serial numbers."""
     return Factory(
         model=model,
@@ -180,6 +186,7 @@ def make_factory(model: str, *, element_key: bytes, element_certificate: bytes =
         element_certificate=element_certificate,
         card_csd=secrets.token_bytes(16),
         card_cid=secrets.token_bytes(16),
+        firmware=firmware or FIRMWARE_1_2_2,
     )
 
 

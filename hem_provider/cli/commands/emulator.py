@@ -148,6 +148,12 @@ def _add_state(parser: argparse.ArgumentParser, *, model: bool = False) -> None:
         parser.add_argument(
             "--model", choices=("ppa", "epa"), default="ppa", help="model of a new state file"
         )
+        parser.add_argument(
+            "--firmware",
+            type=path_text,
+            metavar="FILE",
+            help="TOML file that describes another firmware than 1.2.2; kept in the state file",
+        )
 
 
 def _add_passphrases(parser: argparse.ArgumentParser, *, required: bool) -> None:
@@ -197,7 +203,8 @@ def _open(arguments: argparse.Namespace, *, existing: bool = False) -> EmulatedD
     path = Path(arguments.state).absolute()
     if existing and not path.exists():
         raise _Failure(f"there is no state file {path}; 'hem emulator init' or 'serve' makes one")
-    return EmulatedDevice(path, model=getattr(arguments, "model", "ppa"))
+    firmware = getattr(arguments, "firmware", None)
+    return EmulatedDevice(path, model=getattr(arguments, "model", "ppa"), firmware=firmware)
 
 
 def _run(arguments: argparse.Namespace, command: str, parameters: dict[str, Any]) -> Any:

@@ -60,7 +60,7 @@ def prove(call: Call) -> Response:
 
 
 def _paired(device: Device) -> list[Record]:
-    slots = device.repository.matching(EXTAID, at_start=True, at_end=False)
+    slots = device.repository.matching(EXTAID, at_start=True, at_end=False, limit=len(EXTAID))
     return device.repository.read(slots)
 
 

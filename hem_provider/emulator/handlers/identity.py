@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Final
 
 from hem_provider.emulator.encodings import to_b64
 from hem_provider.emulator.state import Factory
 
 __all__ = [
-    "BOOTLOADER",
     "bootloader_signature",
     "dashboard_hash",
     "firmware_signature",
     "hardware",
     "public_key_of",
 ]
-
-BOOTLOADER: Final = "Encedo Secure Bootloader v2.0.1"
 
 
 def _filler(name: str, size: int) -> str:
@@ -26,7 +22,8 @@ def _filler(name: str, size: int) -> str:
 
 def hardware(factory: Factory) -> str:
     """``hwv``: names the model as the device does, and that it is none."""
-    return "PPA rev 2.2 EMULATOR" if factory.model == "ppa" else "EPA rev 1.0 EMULATOR"
+    own = "PPA rev 2.2" if factory.model == "ppa" else "EPA rev 1.0"
+    return f"{factory.firmware.hardware or own} EMULATOR"
 
 
 def firmware_signature(version: str) -> str:

@@ -75,7 +75,7 @@ def version(call: Call) -> Response:
         "fwv": f"Encedo nGINE FW v{device.state.firmware}",
         "fwk": identity.public_key_of("firmware"),
         "fws": identity.firmware_signature(device.state.firmware),
-        "blv": identity.BOOTLOADER,
+        "blv": factory.firmware.bootloader,
         "blk": identity.public_key_of("boot loader"),
         "bls": identity.bootloader_signature(),
     }
