@@ -21,7 +21,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from pathlib import Path
 
 from hem_provider.config.model import Config, DeviceConfig
@@ -47,6 +47,7 @@ ENVIRONMENT: Mapping[str, str] = {
     "HEM_TIMEOUT": "timeout",
     "HEM_VERIFY_SIGNATURES": "verify_signatures",
     "HEM_MAX_CALLS": "max_calls",
+    "HEM_FIRMWARE_LIMITS": "firmware_limits",
     "HEM_CLOUD_URL": "cloud_url",
     "HEM_CLOUD_CA_FILE": "cloud_ca_file",
     "HEM_CLOUD_PROXY": "cloud_proxy",
@@ -124,7 +125,8 @@ def _known_of(url: str) -> dict[str, object]:
     known: dict[str, object] = {}
     for each in _configured().devices:
         if same_url(each.url, url):
-            known = {name: value for name, value in asdict(each).items() if value != DEFAULTS.get(name)}
+            values = {setting.name: getattr(each, setting.name) for setting in fields(each)}
+            known = {name: value for name, value in values.items() if value != DEFAULTS.get(name)}
     if privileges_raised() or os.environ.get("HEM_URL"):
         return known
     variables = _variables(os.environ)

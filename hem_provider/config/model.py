@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from hem_provider.config.limits import FIRMWARE_1_2_2, FirmwareLimits
 from hem_provider.config.places import SYSTEM_FILE, config_path
 from hem_provider.config.settings import DEVICE_SETTINGS, PKCS11_SETTINGS
 from hem_provider.errors import HemConfigError
@@ -35,6 +36,7 @@ class DeviceConfig:
     turn_timeout: float | None = None
     spacing: float = 0.0
     max_calls: int = 4096
+    firmware_limits: FirmwareLimits = FIRMWARE_1_2_2
     key_filter: tuple[str, ...] = ()
     allow_wipe: bool = False
     show_hidden: bool = False

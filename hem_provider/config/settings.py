@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from hem_provider.config.limits import FirmwareLimits, limits_from
 from hem_provider.errors import HemConfigError
 from hem_provider.files import named_path
 
@@ -131,6 +132,26 @@ def _calls(value: object) -> int:
     return value
 
 
+def _firmware_limits(value: object) -> FirmwareLimits:
+    if isinstance(value, FirmwareLimits):
+        return value
+    try:
+        if isinstance(value, Mapping):
+            return limits_from(value)
+        accepted = ""
+    except ValueError as error:
+        accepted = f"; {error}, without quotes"
+    raise RejectedValueError(f"a table of sizes in bytes, {{ message = 65536, descr = 128 }}{accepted}")
+
+
+def _sizes(text: str) -> object:
+    """``message=65536,descr=128`` as TOML would have it."""
+    pairs = [each.partition("=") for each in text.split(",")]
+    if all(number.strip().isdecimal() and len(number) <= 10 for _, _, number in pairs):
+        return {name.strip(): int(number) for name, _, number in pairs}
+    return text
+
+
 def _slot(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < 2**31:
         raise RejectedValueError("a whole number from 0 to 2147483647, without quotes")
@@ -196,6 +217,8 @@ def from_text(setting: str, text: str) -> object:
             return text
     if DEVICE_SETTINGS[setting] is _calls and text.isdecimal() and len(text) <= 10:
         return int(text)
+    if DEVICE_SETTINGS[setting] is _firmware_limits:
+        return _sizes(text)
     return text
 
 
@@ -217,6 +240,7 @@ DEVICE_SETTINGS: Mapping[str, Parser] = {
     "turn_timeout": _seconds(1, 3600),
     "spacing": _seconds(0, 10),
     "max_calls": _calls,
+    "firmware_limits": _firmware_limits,
     "key_filter": _texts,
     "allow_wipe": _flag,
     "show_hidden": _flag,
