@@ -78,7 +78,7 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
             "hem_provider.rest.call:Call",
             "hem_provider.device.login:LoginSession",
             "hem_provider.rest.api:RestApi",
-            "hem_provider.rest.limits",
+            "hem_provider.config.limits",
             "hem_provider.rest.keyfields",
             "hem_provider.rest.auth",
             "hem_provider.rest.initialisation",

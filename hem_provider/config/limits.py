@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from hem_provider.keytypes import MAX_CONTEXT, MAX_DESCR, MAX_LABEL, MAX_MESSAGE
+from hem_provider.keytypes import MAX_CONTEXT, MAX_DERIVATION_CONTEXT, MAX_DESCR, MAX_LABEL, MAX_MESSAGE
 
 __all__ = ["ACCEPTED", "FIRMWARE_1_2_2", "FirmwareLimits", "limits_from"]
 
@@ -29,7 +29,7 @@ class FirmwareLimits:
     padding: int = 16
     integrity: int = 8
     context: int = MAX_CONTEXT
-    derivation_context: int = 64
+    derivation_context: int = MAX_DERIVATION_CONTEXT
     label: int = MAX_LABEL
     descr: int = MAX_DESCR
     body: int = 7300
@@ -40,7 +40,7 @@ FIRMWARE_1_2_2: Final = FirmwareLimits()
 
 #: What the setting may say, and from where to where. The largest answers are read whole up to 1 MiB.
 ACCEPTED: Final[Mapping[str, range]] = {
-    "message": range(16, 2**19 + 1),
+    "message": range(64, 2**19 + 1),
     "context": range(1, MAX_CONTEXT + 1),
     "derivation_context": range(1, 1025),
     "descr": range(MAX_DESCR, 129),

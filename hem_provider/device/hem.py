@@ -14,6 +14,7 @@ from types import TracebackType
 
 from hem_provider.arguments import as_bytes, as_member, as_text, optional_bytes
 from hem_provider.config import DeviceConfig, device_from_url, load_config
+from hem_provider.config.limits import FirmwareLimits
 from hem_provider.device.administration import Administration
 from hem_provider.device.auditlog import AuditLog
 from hem_provider.device.certificate import DeviceCertificate
@@ -30,7 +31,6 @@ from hem_provider.rest.call import Call
 from hem_provider.rest.channel import Statistics
 from hem_provider.rest.credential import Role
 from hem_provider.rest.kdf import Kdf
-from hem_provider.rest.limits import FirmwareLimits
 from hem_provider.rest.symmetric import Encrypted
 from hem_provider.rest.system import CheckInResult, Status, Version
 
@@ -89,7 +89,7 @@ class Hem:
 
     @property
     def limits(self) -> FirmwareLimits:
-        """What the device's firmware takes at most. No I/O."""
+        """What the device's firmware takes at most: 1.2.2, or what ``firmware_limits`` says. No I/O."""
         return self.rest.channel.limits
 
     @property

@@ -20,8 +20,6 @@ from hem_provider.rest.perprocess import PerProcess
 
 __all__ = ["Listing"]
 
-#: Longest text that every firmware can search for, in bytes; ``descr`` may be longer (device API §24).
-_MAX_NEEDLE = 64
 _LIST = ("keymgmt:list",)
 
 
@@ -142,7 +140,7 @@ class Listing:
     def read(self, kid: str, descr: bytes) -> KeyRecord | None:
         """A key's record as it is now: looked for by ``descr``, where one is given, then in the listing.
         ``None`` when there is no such key."""
-        if 0 < len(descr) <= _MAX_NEEDLE:
+        if 0 < len(descr) <= self._operations.limits.descr:
             page = self._search(descr)
             self.absorb(page)
             for record in page.records:

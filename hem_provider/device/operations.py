@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+from hem_provider.config.limits import FirmwareLimits
 from hem_provider.device.login import LoginSession
 from hem_provider.device.verification import ML_DSA, KnownKey, accepts
 from hem_provider.errors import HemAnswerFault, HemError, HemKeyNotFound, HemOperationFailed
@@ -18,7 +19,6 @@ from hem_provider.keytypes import Family, KeyAttributes, KeyType, parse_attribut
 from hem_provider.rest import crypto, keymgmt, symmetric
 from hem_provider.rest.call import Call
 from hem_provider.rest.keymgmt import KeyMaterial
-from hem_provider.rest.limits import FirmwareLimits
 
 __all__ = ["FirmwareLimits", "Operations", "crypto", "symmetric"]
 
@@ -91,7 +91,7 @@ class Operations:
         self.max_calls = config.max_calls
         #: What is known of a key without asking the device; set by who keeps the listing.
         self.known: Callable[[str], KnownKey] = lambda _: KnownKey()
-        #: Told the KID of a key that the device turned out not to have.
+        #: Called with the KID of a key that the device turned out not to have.
         self.gone: Callable[[str], None] = lambda _: None
         self._first_fetched: str | None = None
 

@@ -18,7 +18,6 @@ from hem_provider.arguments import as_bytes
 from hem_provider.device.key import Key
 from hem_provider.keys.capabilities import check_usage, device_parameter
 from hem_provider.keys.remote import RemotePrivateKey
-from hem_provider.keytypes import MAX_CONTEXT
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -63,10 +62,9 @@ class _Variant:
                 f"{type(self).__name__}: key {key.kid} is {key.type.name}, not {self.type_name}"
             )
         context = as_bytes("context", context)
-        if not self.smallest_context <= len(context) <= MAX_CONTEXT:
-            raise ValueError(
-                f"context: {len(context)} bytes; accepted: {self.smallest_context} to {MAX_CONTEXT}"
-            )
+        most = key.operations.limits.context
+        if not self.smallest_context <= len(context) <= most:
+            raise ValueError(f"context: {len(context)} bytes; accepted: {self.smallest_context} to {most}")
         self._key = key
         self._context = context
 

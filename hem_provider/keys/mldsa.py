@@ -10,7 +10,6 @@ from cryptography.hazmat.primitives.asymmetric import mldsa
 from hem_provider.arguments import as_bytes
 from hem_provider.keys.capabilities import check_usage
 from hem_provider.keys.remote import RemotePrivateKey
-from hem_provider.keytypes import MAX_MESSAGE
 
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -31,8 +30,9 @@ class _Signer(RemotePrivateKey[Any]):
     def sign_mu(self, mu: Buffer) -> NoReturn:
         """Refused: the device computes mu itself from the whole message."""
         size = len(as_bytes("mu", mu))
+        most = self._key.operations.limits.message
         raise UnsupportedAlgorithm(
-            f"sign_mu with {size} bytes: the device takes the message itself, of up to {MAX_MESSAGE} bytes"
+            f"sign_mu with {size} bytes: the device takes the message itself, of up to {most} bytes"
         )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hem_provider.ecdsa import ORDERS, numbers
-from hem_provider.keytypes import KEY_TYPES, MAX_DESCR, MAX_MESSAGE, RAW_SECRET, Family, parse_attributes
+from hem_provider.keytypes import KEY_TYPES, MAX_DESCR, RAW_SECRET, Family, parse_attributes
 from hem_provider.publickeys import check_public, kid_of
 from hem_provider.rest.fields import Asked, Field, Reader, Shape, data, integer, text, within
 
@@ -17,6 +17,7 @@ __all__ = [
     "HALF_BLOCK",
     "LAST",
     "MAX_CERTIFICATE",
+    "MOST_DATA",
     "bundle_or_order",
     "decided",
     "echo",
@@ -42,6 +43,8 @@ __all__ = [
 LAST = 2**33
 MAX_CERTIFICATE = 16 * 1024
 BLOCK, HALF_BLOCK = 16, 8
+#: Of data whose size is then held against what was sent, in bytes.
+MOST_DATA = 1024 * 1024
 _MAC_SIZES = sorted({kind.signature_size or 0 for kind in KEY_TYPES.values() if kind.family is Family.HMAC})
 _MLDSA = {name: kind for name, kind in KEY_TYPES.items() if kind.family is Family.MLDSA}
 _MLKEM = {name: kind for name, kind in KEY_TYPES.items() if kind.family is Family.MLKEM}
@@ -197,7 +200,7 @@ def longer_by(name: str, more: int) -> Shape:
     def agree(values: Mapping[str, Any], asked: Asked) -> None:
         _sized(name, values[name], asked.size + more, asked.size + more)
 
-    return Shape((Field(name, data(most=MAX_MESSAGE + HALF_BLOCK)),), agree)
+    return Shape((Field(name, data(most=MOST_DATA)),), agree)
 
 
 def encapsulation(value: Any, asked: Asked) -> bytes:

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from hem_provider.keytypes import MAX_LABEL, MAX_MESSAGE
+from hem_provider.keytypes import MAX_LABEL
 from hem_provider.rest.agreements import (
     BLOCK,
     HALF_BLOCK,
     LAST,
     MAX_CERTIFICATE,
+    MOST_DATA,
     bundle_or_order,
     decided,
     echo,
@@ -262,13 +263,13 @@ _CRYPTO = {
     "POST /api/crypto/hmac/hash": Shape((Field("mac", mac),)),
     "POST /api/crypto/cipher/encrypt": Shape(
         (
-            Field("ciphertext", data(most=MAX_MESSAGE + BLOCK)),
+            Field("ciphertext", data(most=MOST_DATA)),
             Field("iv", data(BLOCK, never_zero=True), needed=False),
             Field("tag", data(BLOCK), needed=False),
         ),
         encrypted,
     ),
-    "POST /api/crypto/cipher/decrypt": Shape((Field("plaintext", data(most=MAX_MESSAGE + BLOCK)),), plain),
+    "POST /api/crypto/cipher/decrypt": Shape((Field("plaintext", data(most=MOST_DATA)),), plain),
     "POST /api/crypto/cipher/wrap": longer_by("wrapped", HALF_BLOCK),
     "POST /api/crypto/cipher/unwrap": longer_by("unwrapped", -HALF_BLOCK),
     "POST /api/crypto/pqc/mlkem/encaps": Shape((Field("ct", encapsulation), Field("ss", _SHARED))),

@@ -6,17 +6,16 @@ from hem_provider.config import DeviceConfig
 from hem_provider.rest.broker import BrokerApi
 from hem_provider.rest.channel import Channel
 from hem_provider.rest.domain import DomainApi
-from hem_provider.rest.limits import FIRMWARE_1_2_2, FirmwareLimits
 
 __all__ = ["RestApi"]
 
 
 class RestApi:
     """What calls to the device go through (``channel``), and the cloud's endpoint groups (``broker``,
-    ``domain``). ``limits``: the firmware's. Constructing does no I/O."""
+    ``domain``). Constructing does no I/O."""
 
-    def __init__(self, config: DeviceConfig, limits: FirmwareLimits = FIRMWARE_1_2_2) -> None:
-        self.channel = Channel(config, limits)
+    def __init__(self, config: DeviceConfig) -> None:
+        self.channel = Channel(config)
         self.broker = BrokerApi(self.channel)
         self.domain = DomainApi(self.channel)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from hem_provider.config.limits import FIRMWARE_1_2_2, FirmwareLimits
 from hem_provider.errors import HemAnswerFault, HemAuthenticationError, HemClockError, HemNotInitialized
 from hem_provider.rest.answer import Answer, Values
 from hem_provider.rest.answers import BEARER
@@ -13,7 +14,6 @@ from hem_provider.rest.credential import Credential
 from hem_provider.rest.ejwt import make_ejwt
 from hem_provider.rest.encoding import b64, unb64
 from hem_provider.rest.fields import NOTHING, Asked, jwt
-from hem_provider.rest.limits import FIRMWARE_1_2_2, FirmwareLimits
 from hem_provider.rest.status import Meanings
 
 __all__ = [

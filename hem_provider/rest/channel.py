@@ -19,12 +19,12 @@ from urllib.parse import urlsplit
 
 from hem_provider._version import __version__
 from hem_provider.config import DeviceConfig
+from hem_provider.config.limits import FirmwareLimits
 from hem_provider.errors import HemRequestRefused, MessageTooLong
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.answers import CLOUD, shape_of
 from hem_provider.rest.call import Call
 from hem_provider.rest.fields import Shape
-from hem_provider.rest.limits import FIRMWARE_1_2_2, FirmwareLimits
 from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.status import error_for
 from hem_provider.rest.transports import Carriers
@@ -63,9 +63,9 @@ class EndpointGroup:
 class Channel:
     """Requests to one device (and to the cloud on its behalf). Constructing does no I/O."""
 
-    def __init__(self, config: DeviceConfig, limits: FirmwareLimits = FIRMWARE_1_2_2) -> None:
+    def __init__(self, config: DeviceConfig) -> None:
         self.config = config
-        self.limits = limits
+        self.limits: FirmwareLimits = config.firmware_limits
         self.statistics = Statistics()
         self.reached = -math.inf  #: when the device answered last (monotonic seconds)
         self._warned = False

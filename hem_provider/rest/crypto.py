@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
+from hem_provider.config.limits import FIRMWARE_1_2_2, FirmwareLimits
 from hem_provider.errors import MessageTooLong
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.call import Call, accepted, the_data
 from hem_provider.rest.encoding import b64
 from hem_provider.rest.fields import Asked
 from hem_provider.rest.keyfields import check_kid, peer_field, use_of
-from hem_provider.rest.limits import FIRMWARE_1_2_2, FirmwareLimits
 
 __all__ = [
     "ecdh",

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 
 from hem_provider.arguments import as_bytes, as_text
+from hem_provider.config.limits import FIRMWARE_1_2_2, FirmwareLimits
 from hem_provider.keytypes import KID_DIGITS, KID_FORM
 from hem_provider.rest.encoding import b64
-from hem_provider.rest.limits import FIRMWARE_1_2_2, FirmwareLimits
 
 __all__ = ["check_kid", "check_label", "peer_field", "use_of"]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from hem_provider.config.limits import FIRMWARE_1_2_2, FirmwareLimits
 from hem_provider.errors import (
     HemDuplicateKey,
     HemKeyNotFound,
@@ -17,7 +18,6 @@ from hem_provider.rest.call import Call, done, the_text
 from hem_provider.rest.encoding import b64
 from hem_provider.rest.fields import NOTHING, Asked
 from hem_provider.rest.keyfields import check_kid, check_label, peer_field, use_of
-from hem_provider.rest.limits import FIRMWARE_1_2_2, FirmwareLimits
 from hem_provider.rest.status import Meanings
 
 __all__ = [

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
+from hem_provider.config.limits import FIRMWARE_1_2_2, FirmwareLimits
 from hem_provider.errors import MessageTooLong
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.call import Call, accepted, the_data
 from hem_provider.rest.crypto import operation
 from hem_provider.rest.encoding import b64
 from hem_provider.rest.keyfields import peer_field
-from hem_provider.rest.limits import FIRMWARE_1_2_2, FirmwareLimits
 
 __all__ = ["Encrypted", "decrypt", "encrypt", "hmac", "hmac_verify", "unwrap", "wrap"]
 

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, x448, x25519
 
 from hem_provider.arguments import as_bytes
 from hem_provider.device.key import Key
-from hem_provider.keytypes import AES_WIDTHS, MAX_DERIVATION_CONTEXT, Family, KeyType
+from hem_provider.keytypes import AES_WIDTHS, Family, KeyType
 from hem_provider.publickeys import check_agreeable, curve, device_form, type_of
 from hem_provider.symmetric.errors import WrongKeyType
 
@@ -61,8 +61,9 @@ class Agreement:
         if self.bits not in AES_WIDTHS:
             raise ValueError(f"bits: {self.bits}; accepted: {', '.join(map(str, AES_WIDTHS))}")
         context = as_bytes("context", self.context)
-        if len(context) > MAX_DERIVATION_CONTEXT:
-            raise ValueError(f"context: {len(context)} bytes; accepted: at most {MAX_DERIVATION_CONTEXT}")
+        most = self.key.operations.limits.derivation_context
+        if len(context) > most:
+            raise ValueError(f"context: {len(context)} bytes; accepted: at most {most}")
         object.__setattr__(self, "context", context)
         peer = _device_peer(self.key, kind, self.peer)
         if isinstance(peer, bytes):

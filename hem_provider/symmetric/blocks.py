@@ -13,14 +13,11 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from hem_provider.errors import HemError
-from hem_provider.keytypes import MAX_MESSAGE
 
-__all__ = ["BLOCK", "CALL", "AesKey", "Progress", "in_calls", "progress", "whole_blocks", "xor"]
+__all__ = ["BLOCK", "AesKey", "Progress", "in_calls", "progress", "whole_blocks", "xor"]
 
 #: Bytes of an AES block.
 BLOCK = 16
-#: Bytes of ECB that one device call takes (device API §13.1): 128 blocks.
-CALL = MAX_MESSAGE
 
 
 @runtime_checkable
@@ -29,7 +26,8 @@ class AesKey(Protocol):
 
     Raises ``HemError`` children for the device. A rejected integrity check is not an error here
     but ``None``: the device cannot say whether data or key is at fault, so callers ask
-    ``confirm`` before they blame the data.
+    ``confirm`` before they blame the data. Sizes are those of firmware 1.2.2; a key may have a
+    ``max_message``, the bytes that its device takes at once in the place of 2048.
     """
 
     @property
@@ -89,15 +87,15 @@ def progress(what: str, total: int) -> Iterator[Progress]:
         raise
 
 
-def in_calls(operation: Callable[[bytes], bytes], data: bytes, *, what: str) -> bytes:
-    """``operation`` over ``data`` (whole blocks) in pieces of ``MAX_MESSAGE`` bytes at most: all or error."""
-    if len(data) <= CALL:
+def in_calls(operation: Callable[[bytes], bytes], data: bytes, each: int, *, what: str) -> bytes:
+    """``operation`` over ``data`` (whole blocks) in pieces of at most ``each`` bytes: all or an error."""
+    if len(data) <= each:
         return operation(data) if data else b""
     parts = []
     with progress(what, len(data)) as state:
-        for start in range(0, len(data), CALL):
-            parts.append(operation(data[start : start + CALL]))
-            state.done = min(start + CALL, len(data))
+        for start in range(0, len(data), each):
+            parts.append(operation(data[start : start + each]))
+            state.done = min(start + each, len(data))
     return b"".join(parts)
 
 

@@ -13,10 +13,10 @@ from cryptography.exceptions import AlreadyFinalized, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.ciphers import CipherContext
 
 from hem_provider.arguments import Buffer, as_bytes, size_of
-from hem_provider.symmetric.blocks import BLOCK, CALL, AesKey, in_calls, progress, xor
+from hem_provider.symmetric.blocks import BLOCK, AesKey, in_calls, progress, xor
 from hem_provider.symmetric.inputs import check_room, write_into
 from hem_provider.symmetric.keystream import Keystream
-from hem_provider.symmetric.limits import Calls
+from hem_provider.symmetric.limits import Calls, call_size
 
 __all__ = ["CbcDecryption", "CbcEncryption", "CtrContext", "EcbDecryption", "EcbEncryption", "RunningCipher"]
 
@@ -94,14 +94,16 @@ class BlockContext(RunningCipher):
     """Modes over whole blocks: an incomplete one waits for the next update."""
 
     _slack = BLOCK - 1
-    #: How messages call the operation, and how many bytes one device call serves.
+    #: How messages call the operation.
     _what = ""
-    _each = CALL
+    #: Whether each block's input is the block before it, so that one call serves one block.
+    _chained = False
 
     def __init__(self, key: AesKey) -> None:
         super().__init__()
         self._key = key
         self._waiting = b""
+        self._each = BLOCK if self._chained else call_size(key)
         self._calls = Calls(key, self._what, self._each)
 
     @abstractmethod
@@ -132,7 +134,7 @@ class EcbEncryption(BlockContext):
     _what = "AES-ECB encryption"
 
     def _blocks(self, data: bytes) -> bytes:
-        return in_calls(self._key.ecb_encrypt, data, what=self._what)
+        return in_calls(self._key.ecb_encrypt, data, self._each, what=self._what)
 
 
 class EcbDecryption(BlockContext):
@@ -141,14 +143,14 @@ class EcbDecryption(BlockContext):
     _what = "AES-ECB decryption"
 
     def _blocks(self, data: bytes) -> bytes:
-        return in_calls(self._key.ecb_decrypt, data, what=self._what)
+        return in_calls(self._key.ecb_decrypt, data, self._each, what=self._what)
 
 
 class CbcEncryption(BlockContext):
     """One call for every 16 bytes: each block's input is the block before it. Slow."""
 
     _what = "AES-CBC encryption"
-    _each = BLOCK
+    _chained = True
 
     def __init__(self, key: AesKey, iv: bytes) -> None:
         super().__init__(key)
@@ -175,7 +177,7 @@ class CbcDecryption(BlockContext):
         self._last = iv
 
     def _blocks(self, data: bytes) -> bytes:
-        clear = in_calls(self._key.ecb_decrypt, data, what=self._what)
+        clear = in_calls(self._key.ecb_decrypt, data, self._each, what=self._what)
         previous = self._last + data[:-BLOCK]
         self._last = data[-BLOCK:]
         return xor(clear, previous)

@@ -1,16 +1,17 @@
 """One AES-GCM message (NIST SP 800-38D) over a key that offers ECB alone.
 
 The hash subkey E(0), the tag's mask E(J0) and the keystream are all ECB of blocks known in
-advance, so with a 12-byte nonce one call of 128 blocks brings both and 2016 bytes of keystream.
+advance, so with a 12-byte nonce one call brings both and keystream: of 128 blocks on firmware
+1.2.2, so 2016 bytes of it.
 For other nonces J0 is itself a GHASH, so the subkey must come first, by a call of its own.
 """
 
 from __future__ import annotations
 
-from hem_provider.symmetric.blocks import BLOCK, CALL, AesKey, progress, whole_blocks, xor
+from hem_provider.symmetric.blocks import BLOCK, AesKey, progress, whole_blocks, xor
 from hem_provider.symmetric.ghash import Ghash
 from hem_provider.symmetric.keystream import Keystream, counter_after, counter_blocks
-from hem_provider.symmetric.limits import Calls
+from hem_provider.symmetric.limits import Calls, call_size
 
 __all__ = ["MAX_AAD", "MAX_DATA", "TAG", "GcmMessage", "check_calls"]
 
@@ -34,14 +35,15 @@ class GcmMessage:
     """
 
     def __init__(self, key: AesKey, nonce: bytes, size: int | None) -> None:
-        calls = Calls(key, _WHAT, CALL)
+        each = call_size(key)
+        calls = Calls(key, _WHAT, each)
         if size is not None:
-            calls.check(_fetched(nonce, size))
-        wanted = CALL // BLOCK if size is None else whole_blocks(size)
+            calls.check(_fetched(nonce, size, each))
+        wanted = each // BLOCK if size is None else whole_blocks(size)
         with progress(_WHAT, 0 if size is None else size):
             if len(nonce) == _STANDARD_NONCE:
                 first = nonce + b"\0\0\0\1"
-                count = min(wanted + 1, CALL // BLOCK - 1)
+                count = min(wanted + 1, each // BLOCK - 1)
                 answer = key.ecb_encrypt(bytes(BLOCK) + self._counters(first, count))
                 calls.made()
                 subkey, ready = answer[:BLOCK], answer[BLOCK:]
@@ -49,7 +51,7 @@ class GcmMessage:
             else:
                 subkey = key.ecb_encrypt(bytes(BLOCK))
                 first = _hashed_nonce(Ghash(subkey), nonce)
-                count = min(wanted + 1, CALL // BLOCK)
+                count = min(wanted + 1, each // BLOCK)
                 ready = key.ecb_encrypt(self._counters(first, count))
                 calls.made(2)
                 self._ghash = Ghash(subkey)
@@ -97,13 +99,14 @@ class GcmMessage:
 
 def check_calls(key: AesKey, nonce: bytes, size: int) -> None:
     """Raise ``MessageTooLong`` for a message of ``size`` bytes that is too many calls; none is made."""
-    Calls(key, _WHAT, CALL).check(_fetched(nonce, size))
+    each = call_size(key)
+    Calls(key, _WHAT, each).check(_fetched(nonce, size, each))
 
 
-def _fetched(nonce: bytes, size: int) -> int:
+def _fetched(nonce: bytes, size: int, each: int) -> int:
     """Bytes of ECB for a message: subkey, mask, keystream. Where the nonce is hashed with the subkey,
     that is a call of its own."""
-    return size + 2 * BLOCK if len(nonce) == _STANDARD_NONCE else CALL + BLOCK + size
+    return size + 2 * BLOCK if len(nonce) == _STANDARD_NONCE else each + BLOCK + size
 
 
 def _hashed_nonce(ghash: Ghash, nonce: bytes) -> bytes:

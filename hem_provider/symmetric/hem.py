@@ -45,6 +45,11 @@ class _DeviceKey:
         #: What the key's maker ruled out; set by who makes this of a stored key.
         self.limits = NO_LIMITS
 
+    @property
+    def max_message(self) -> int:
+        """Most bytes that one operation takes."""
+        return self._operations.limits.message
+
     def __copy__(self: SelfT) -> SelfT:
         return self  # a reference to the key: what is built on it can be copied
 

@@ -1,4 +1,4 @@
-"""The keystream of counter modes: ECB of successive counter blocks, up to 128 a call."""
+"""The keystream of counter modes: ECB of successive counter blocks, as many a call as the device takes."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hem_provider.symmetric.blocks import BLOCK, CALL, AesKey, progress, whole_blocks
-from hem_provider.symmetric.limits import Calls
+from hem_provider.symmetric.blocks import BLOCK, AesKey, progress, whole_blocks
+from hem_provider.symmetric.limits import Calls, call_size
 
 __all__ = ["Keystream", "counter_after", "counter_blocks"]
 
@@ -32,8 +32,8 @@ def counter_after(first: bytes, count: int, *, bits: int) -> bytes:
 class Keystream:
     """Keystream bytes in order, fetched when needed.
 
-    ``ahead``: fetch whole calls of 2 KiB, so that many small pieces cost no more calls than one
-    large piece; otherwise only what is asked for. ``ready``: keystream already at hand, for
+    ``ahead``: fetch whole calls, of 2 KiB on firmware 1.2.2, so that many small pieces cost no more
+    calls than one large piece; otherwise only what is asked for. ``ready``: keystream already at hand, for
     counters before ``counter``; ``calls``: counts the calls that brought them. More calls than the
     key permits are refused before the first. A failed fetch loses nothing: what was fetched is kept
     and the same bytes can be asked for again. For one thread at a time, since two would get the same
@@ -57,7 +57,8 @@ class Keystream:
         self._ahead = ahead
         self._what = what
         self._ready = bytearray(ready)
-        self._calls = Calls(key, what, CALL) if calls is None else calls
+        self._each = call_size(key)
+        self._calls = Calls(key, what, self._each) if calls is None else calls
         self._used = threading.Lock()
 
     @contextmanager
@@ -70,7 +71,7 @@ class Keystream:
             self._used.release()
 
     def take(self, size: int) -> bytes:
-        """The next ``size`` bytes: one call for each 2 KiB that is not at hand."""
+        """The next ``size`` bytes: one call for each part of a call's size that is not at hand."""
         with self._alone():
             return self._take(size)
 
@@ -81,7 +82,8 @@ class Keystream:
             with progress(self._what, size) as state:
                 state.done = len(self._ready)
                 while missing > 0:
-                    count = CALL // BLOCK if self._ahead else min(missing, CALL // BLOCK)
+                    most = self._each // BLOCK
+                    count = most if self._ahead else min(missing, most)
                     self._ready += self._key.ecb_encrypt(
                         counter_blocks(self._counter, count, bits=self._bits)
                     )

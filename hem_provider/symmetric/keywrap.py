@@ -12,9 +12,9 @@ from cryptography.hazmat.primitives.keywrap import InvalidUnwrap
 
 from hem_provider.arguments import Buffer, as_bytes
 from hem_provider.errors import MessageTooLong
-from hem_provider.keytypes import MAX_MESSAGE
 from hem_provider.symmetric.blocks import BLOCK, AesKey
 from hem_provider.symmetric.family import check_use
+from hem_provider.symmetric.limits import message_limit
 from hem_provider.symmetric.resolve import AnyAesKey, aes_key
 
 __all__ = [
@@ -45,7 +45,7 @@ def aes_key_wrap(
         raise ValueError(f"The key to wrap must be at least 16 bytes; it has {len(data)}")
     if len(data) % _HALF:
         raise ValueError(f"The key to wrap must be a multiple of 8 bytes; it has {len(data)}")
-    _check_maximum("key_to_wrap", len(data), MAX_MESSAGE)
+    _check_maximum("key_to_wrap", len(data), message_limit(key))
     return key.wrap(data)
 
 
@@ -64,7 +64,7 @@ def aes_key_unwrap(
     check_use(key, "unwrap", "key-wrap")
     if len(wrapped) < 3 * _HALF:
         raise InvalidUnwrap(f"Must be at least 24 bytes; it has {len(wrapped)}")
-    _check_multiple(wrapped)
+    _check_multiple(key, wrapped)
     clear = key.unwrap(wrapped)
     if clear is None:
         key.confirm()
@@ -84,8 +84,8 @@ def aes_key_wrap_with_padding(
     key, data = aes_key(wrapping_key, "wrap"), as_bytes("key_to_wrap", key_to_wrap)
     check_use(key, "wrap", "key-wrap-pad")
     if not data:
-        raise ValueError(f"key_to_wrap must be between 1 and {MAX_MESSAGE} bytes; it has 0")
-    _check_maximum("key_to_wrap", len(data), MAX_MESSAGE)
+        raise ValueError(f"key_to_wrap must be between 1 and {message_limit(key)} bytes; it has 0")
+    _check_maximum("key_to_wrap", len(data), message_limit(key))
     icv = _PADDED + len(data).to_bytes(4)
     padded = data + bytes(-len(data) % _HALF)
     return key.ecb_encrypt(icv + padded) if len(padded) == _HALF else key.wrap(padded, icv)
@@ -106,7 +106,7 @@ def aes_key_unwrap_with_padding(
     check_use(key, "unwrap", "key-wrap-pad")
     if len(wrapped) < BLOCK:
         raise InvalidUnwrap(f"Must be at least 16 bytes; it has {len(wrapped)}")
-    _check_multiple(wrapped)
+    _check_multiple(key, wrapped)
     clear = _single_block(key, wrapped) if len(wrapped) == BLOCK else _longer(key, wrapped)
     if clear is None:
         raise InvalidUnwrap(f"{key.name} does not unwrap this")
@@ -135,10 +135,10 @@ def _without_padding(padded: bytes, size: int) -> bytes | None:
     return None if any(padded[size:]) else padded[:size]
 
 
-def _check_multiple(wrapped: bytes) -> None:
+def _check_multiple(key: AesKey, wrapped: bytes) -> None:
     if len(wrapped) % _HALF:
         raise InvalidUnwrap(f"The wrapped key must be a multiple of 8 bytes; it has {len(wrapped)}")
-    _check_maximum("wrapped_key", len(wrapped), MAX_MESSAGE + _HALF)
+    _check_maximum("wrapped_key", len(wrapped), message_limit(key) + _HALF)
 
 
 def _check_maximum(name: str, size: int, limit: int) -> None:

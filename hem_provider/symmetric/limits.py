@@ -1,15 +1,29 @@
-"""How many device calls one operation over bulk data may make, checked before it makes them.
+"""How much a key's device takes at once, and how many calls one operation over bulk data may make.
 
 A chained mode costs one call for each 16 bytes: 4 MiB of CBC would keep a device busy for 18 hours.
-The limit is the device's setting ``max_calls``; keys that are on no device have none.
+Both are the device's: its firmware's limits, and the setting ``max_calls``, which is checked before the
+first call. Keys that are on no device take what firmware 1.2.2 takes, as often as they are asked.
 """
 
 from __future__ import annotations
 
+from hem_provider.config import FIRMWARE_1_2_2
 from hem_provider.errors import MessageTooLong
-from hem_provider.symmetric.blocks import AesKey
+from hem_provider.symmetric.blocks import BLOCK, AesKey
 
-__all__ = ["Calls", "call_limit"]
+__all__ = ["Calls", "call_limit", "call_size", "message_limit"]
+
+
+def message_limit(key: object) -> int:
+    """The most bytes that one operation with ``key`` takes (device API §13.1)."""
+    limit: int = getattr(key, "max_message", FIRMWARE_1_2_2.message)
+    return limit
+
+
+def call_size(key: AesKey) -> int:
+    """The bytes of whole blocks that one call with ``key`` takes."""
+    limit = message_limit(key)
+    return limit - limit % BLOCK
 
 
 def call_limit(key: AesKey) -> int | None:

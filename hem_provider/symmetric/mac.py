@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.hashes import HashAlgorithm, HashContext
 
 from hem_provider.arguments import Buffer, as_bytes
 from hem_provider.errors import MessageTooLong
-from hem_provider.keytypes import MAX_MESSAGE
+from hem_provider.symmetric.limits import message_limit
 from hem_provider.symmetric.resolve import AnyMacKey, mac_key
 
 __all__ = ["HMAC"]
@@ -46,12 +46,13 @@ class HMAC(HashContext):
         """Add bytes. ``MessageTooLong`` once they are over ``MAX_MESSAGE`` (then they are not added)."""
         self._check_running()
         message = self._message + as_bytes("data", data)
-        if len(message) > MAX_MESSAGE:
+        limit = message_limit(self._key)
+        if len(message) > limit:
             raise MessageTooLong(
-                f"HMAC: {len(message)} bytes; the device takes at most {MAX_MESSAGE}. Make the MAC of a "
+                f"HMAC: {len(message)} bytes; the device takes at most {limit}. Make the MAC of a "
                 "digest of the data, and say so in your format",
                 size=len(message),
-                limit=MAX_MESSAGE,
+                limit=limit,
             )
         self._message = message
 
@@ -81,7 +82,7 @@ class HMAC(HashContext):
     def _whole_message(self) -> bytes:
         self._check_running()
         if not self._message:
-            raise ValueError(f"HMAC: 0 bytes; the device takes 1 to {MAX_MESSAGE} bytes")
+            raise ValueError(f"HMAC: 0 bytes; the device takes 1 to {message_limit(self._key)} bytes")
         return self._message
 
     def _check_running(self) -> None:

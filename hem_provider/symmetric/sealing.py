@@ -21,9 +21,9 @@ from cryptography.exceptions import InvalidTag
 
 from hem_provider.arguments import Buffer, as_bytes
 from hem_provider.errors import MessageTooLong
-from hem_provider.keytypes import MAX_MESSAGE
 from hem_provider.symmetric.blocks import BLOCK
 from hem_provider.symmetric.family import check_use
+from hem_provider.symmetric.limits import message_limit
 from hem_provider.symmetric.resolve import AnyAesKey, aes_key
 
 __all__ = ["OVERHEAD", "open", "seal"]
@@ -44,7 +44,7 @@ def seal(key: AnyAesKey, data: Buffer, aad: Buffer | None = None) -> bytes:
     device_key = aes_key(key, "aead")
     check_use(device_key, "encrypt", "gcm")
     device_aad, prefix = _bound(b"" if aad is None else as_bytes("aad", aad))
-    clear, limit = as_bytes("data", data), MAX_MESSAGE - len(prefix)
+    clear, limit = as_bytes("data", data), message_limit(device_key) - len(prefix)
     if not clear:
         raise ValueError(f"data: 0 bytes; seal takes 1 to {limit} bytes")
     if len(clear) > limit:
@@ -69,7 +69,7 @@ def open(key: AnyAesKey, sealed: Buffer, aad: Buffer | None = None) -> bytes:
     device_aad, prefix = _bound(b"" if aad is None else as_bytes("aad", aad))
     whole = as_bytes("sealed", sealed)
     size = len(whole) - OVERHEAD
-    if not len(prefix) < size <= MAX_MESSAGE:
+    if not len(prefix) < size <= message_limit(device_key):
         raise InvalidTag(f"sealed: {len(whole)} bytes; nothing sealed has this size")
     clear = device_key.gcm_decrypt(whole[:BLOCK], whole[BLOCK:-BLOCK], whole[-BLOCK:], device_aad)
     if clear is None:

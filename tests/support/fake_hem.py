@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from hem_provider.config import DeviceConfig
+from hem_provider.config import DeviceConfig, FirmwareLimits
 from hem_provider.device import Identity, Role
 from hem_provider.device.description import NO_LIMITS, Limits
 from hem_provider.errors import HemAuthenticationError, HemKeyNotFound, HemLoginRequired
@@ -189,6 +189,10 @@ class FakeHem:
         self.roles: list[tuple[Role, Any]] = []
         self.verified: list[tuple[str, bytes | None]] = []
         self.signed: list[tuple[str, bytes, str, bytes | None]] = []
+
+    @property
+    def limits(self) -> FirmwareLimits:
+        return self.config.firmware_limits
 
     def call(self) -> None:
         self.statistics.calls += 1

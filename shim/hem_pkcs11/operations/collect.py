@@ -5,7 +5,6 @@ from __future__ import annotations
 from hem_pkcs11.constants import CKR
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import Buffer
-from hem_provider.keytypes import MAX_MESSAGE
 
 __all__ = ["Collector"]
 
@@ -16,7 +15,7 @@ class Collector:
     ``what`` names key and operation for messages.
     """
 
-    def __init__(self, what: str, limit: int | None = MAX_MESSAGE) -> None:
+    def __init__(self, what: str, limit: int | None) -> None:
         self._what = what
         self._limit = limit
         self._data = bytearray()

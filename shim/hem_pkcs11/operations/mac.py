@@ -17,7 +17,6 @@ from hem_pkcs11.operations.modes import BLOCK
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.symmetric import aes_cmac, hash_algorithm
 from hem_pkcs11.values import Mechanism
-from hem_provider.keytypes import MAX_MESSAGE
 
 __all__ = ["MAC_SCHEMES", "Mac"]
 
@@ -47,8 +46,10 @@ class Mac:
 
     def collector(self) -> Collector:
         """The device's HMAC takes what any of its operations take; the others have no limit."""
-        limited = isinstance(self._item, DeviceKey) and self._row.scheme is Scheme.HMAC
-        return Collector(f"MAC with {self._item.describe()}", MAX_MESSAGE if limited else None)
+        limit = None
+        if isinstance(self._item, DeviceKey) and self._row.scheme is Scheme.HMAC:
+            limit = self._item.key.operations.limits.message
+        return Collector(f"MAC with {self._item.describe()}", limit)
 
     def compute(self, message: bytes) -> bytes:
         """``size`` bytes of the MAC of ``message``.

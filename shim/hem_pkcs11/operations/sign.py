@@ -65,11 +65,16 @@ class _DeviceSignature(SignOperation):
     """ECDSA, EdDSA, ML-DSA."""
 
     def __init__(self, hem: Hem, item: DeviceKey, row: MechanismRow, mechanism: Mechanism) -> None:
-        super().__init__(item.kind.type.signature_size or 0, Collector(f"signing with {item.describe()}"))
+        super().__init__(
+            item.kind.type.signature_size or 0,
+            Collector(f"signing with {item.describe()}", hem.limits.message),
+        )
         self._hem = hem
         self._item = item
         self._scheme = row.scheme
-        self._algorithm, self._context = device_algorithm(row, mechanism, item.kind.type.name)
+        self._algorithm, self._context = device_algorithm(
+            row, mechanism, item.kind.type.name, hem.limits.context
+        )
 
     def _signature(self, message: bytes) -> bytes:
         key = self._item.key

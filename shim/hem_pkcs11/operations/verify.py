@@ -118,7 +118,10 @@ class _ByDevice(_Collected):
     """Variants that nobody here computes (Ed25519ph, Ed25519ctx, Ed448 with a context)."""
 
     def __init__(self, hem: Hem, item: DeviceKey, algorithm: str, context: bytes | None) -> None:
-        super().__init__(item.kind.type.signature_size or 0, Collector(f"verifying with {item.describe()}"))
+        super().__init__(
+            item.kind.type.signature_size or 0,
+            Collector(f"verifying with {item.describe()}", hem.limits.message),
+        )
         self._hem = hem
         self._kid = item.key.kid
         self._algorithm = algorithm
@@ -162,7 +165,7 @@ def verifier(hem: Hem, item: Pkcs11Object, mechanism: Mechanism) -> VerifyOperat
     if by_mac:
         return _MacVerification(Mac(item, row, mechanism))
     public = as_public_key(item)
-    algorithm, context = device_algorithm(row, mechanism, public.kind.type.name)
+    algorithm, context = device_algorithm(row, mechanism, public.kind.type.name, hem.limits.context)
     if row.scheme is Scheme.ECDSA:
         return _Ecdsa(public, row)
     if row.scheme is Scheme.MLDSA:
