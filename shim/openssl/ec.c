@@ -16,7 +16,8 @@ enum { COORDINATE_MAX = 66 };
 struct state {
     const EVP_MD *digest;
     size_t length; /* of the message so far; more than HEM_MESSAGE_MAX is counted, not kept */
-    unsigned char message[HEM_MESSAGE_MAX];
+    unsigned char *message;
+    size_t room; /* bytes at `message` */
     /* X9.63 key derivation, which CMS wants: NULL for the raw secret */
     const EVP_MD *kdf_digest;
     int kdf;
@@ -67,8 +68,14 @@ static int copy(EVP_PKEY_CTX *to, const EVP_PKEY_CTX *from)
 
     if (state == NULL)
         return 0;
-    if (source->ukm != NULL &&
-        (state->ukm = OPENSSL_memdup(source->ukm, source->ukm_length)) == NULL) {
+    if (source->ukm != NULL)
+        state->ukm = OPENSSL_memdup(source->ukm, source->ukm_length);
+    if (source->message != NULL)
+        state->message = OPENSSL_memdup(source->message, source->room);
+    if ((source->ukm != NULL && state->ukm == NULL) ||
+        (source->message != NULL && state->message == NULL)) {
+        OPENSSL_free(state->ukm);
+        OPENSSL_clear_free(state->message, state->room);
         OPENSSL_free(state);
         return 0;
     }
@@ -83,18 +90,42 @@ static void cleanup(EVP_PKEY_CTX *ctx)
     if (state == NULL)
         return;
     OPENSSL_free(state->ukm);
+    OPENSSL_clear_free(state->message, state->room);
     OPENSSL_clear_free(state, sizeof *state);
     EVP_PKEY_CTX_set_data(ctx, NULL);
 }
 
 /* --- signing ------------------------------------------------------------------------------ */
 
+static bool make_room(struct state *state, size_t needed)
+{
+    size_t room = state->room < 512 ? 1024 : 2 * state->room;
+    unsigned char *message;
+
+    if (needed <= state->room)
+        return true;
+    if (room < needed)
+        room = needed;
+    message = OPENSSL_clear_realloc(state->message, state->room, room);
+    if (message == NULL)
+        return false;
+    state->message = message;
+    state->room = room;
+    return true;
+}
+
 static int collect(EVP_MD_CTX *ctx, const void *data, size_t count)
 {
     struct state *state = EVP_PKEY_CTX_get_data(EVP_MD_CTX_pkey_ctx(ctx));
 
-    if (state->length <= HEM_MESSAGE_MAX && count <= HEM_MESSAGE_MAX - state->length)
+    if (count > 0 && state->length <= HEM_MESSAGE_MAX &&
+        count <= HEM_MESSAGE_MAX - state->length) {
+        if (!make_room(state, state->length + count)) {
+            hem_error(HEM_R_MEMORY, "a message of %zu bytes", state->length + count);
+            return 0;
+        }
         memcpy(state->message + state->length, data, count);
+    }
     state->length = count > SIZE_MAX - state->length ? SIZE_MAX : state->length + count;
     return 1;
 }

@@ -79,7 +79,7 @@ static const struct meaning {
     {CKR_GENERAL_ERROR, HEM_R_PKCS11, "CKR_GENERAL_ERROR", "the module's log says why"},
     {CKR_FUNCTION_FAILED, HEM_R_PKCS11, "CKR_FUNCTION_FAILED", "the module's log says why"},
     {CKR_DATA_LEN_RANGE, HEM_R_MESSAGE_LENGTH, "CKR_DATA_LEN_RANGE",
-     "the device signs messages of 1 to " HEM_TEXT(HEM_MESSAGE_MAX) " bytes"},
+     "the module's log says what is accepted"},
     {CKR_DEVICE_ERROR, HEM_R_PKCS11, "CKR_DEVICE_ERROR", "the module's log says why"},
     {CKR_DEVICE_REMOVED, HEM_R_PKCS11, "CKR_DEVICE_REMOVED", "the device cannot be reached"},
     {CKR_KEY_SIZE_RANGE, HEM_R_USAGE, "CKR_KEY_SIZE_RANGE", "keys of this size cannot do it"},
@@ -103,6 +103,12 @@ static const struct meaning {
     {CKR_USER_PIN_NOT_INITIALIZED, HEM_R_TOKEN, "CKR_USER_PIN_NOT_INITIALIZED",
      "the device is not initialised"},
 };
+
+void hem_error_message_length(size_t length)
+{
+    hem_error(HEM_R_MESSAGE_LENGTH, "%zu bytes; the device hashes by itself and signs messages of 1 "
+                                    "to 2048 bytes, or as many as firmware_limits says", length);
+}
 
 void hem_error_rv(CK_RV rv, const char *call, const char *subject)
 {

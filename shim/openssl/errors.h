@@ -40,6 +40,9 @@ void hem_error_detail(const char *format, ...) __attribute__((format(printf, 1, 
 /* The number OpenSSL gave us. */
 int hem_errors_library(void);
 
+/* Refuses to sign a message of `length` bytes, be it by the device's limits. */
+void hem_error_message_length(size_t length);
+
 /* Adds an entry for a PKCS #11 call on `subject` (a key or token) that answered `rv`. */
 void hem_error_rv(CK_RV rv, const char *call, const char *subject);
 

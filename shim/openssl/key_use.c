@@ -112,6 +112,10 @@ static CK_RV sign(const CK_FUNCTION_LIST *module, CK_SESSION_HANDLE session, CK_
                         signing->signature, &length);
     if (rv == CKR_OK)
         signing->length = length;
+    if (rv == CKR_DATA_LEN_RANGE) {
+        hem_error_message_length(signing->message_length);
+        *call = NULL; /* it is said */
+    }
     return rv;
 }
 

@@ -68,7 +68,6 @@ bool hem_message_length_fits(size_t length)
 {
     if (length >= 1 && length <= HEM_MESSAGE_MAX)
         return true;
-    hem_error(HEM_R_MESSAGE_LENGTH, "%zu bytes; the device hashes by itself and signs messages of 1 "
-                                    "to %d bytes", length, HEM_MESSAGE_MAX);
+    hem_error_message_length(length);
     return false;
 }

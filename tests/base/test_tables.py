@@ -15,6 +15,7 @@ from hem_pkcs11.mechanisms import MECHANISMS, limit_word
 
 from hem_provider import ecdsa, keytypes
 from hem_provider.config import passphrase
+from hem_provider.config.limits import ACCEPTED
 from hem_provider.config.login_source import CONFIGURABLE
 from hem_provider.device import description
 from hem_provider.device.description import Description, Limits
@@ -46,7 +47,7 @@ def read(*parts: str) -> str:
 
 @pytest.mark.parametrize(
     ("name", "size"),
-    [("HEM_MESSAGE_MAX", MAX_MESSAGE), ("HEM_PIN_MAX", MAX_PIN), ("HEM_KID_DIGITS", KID_DIGITS)],
+    [("HEM_MESSAGE_MAX", ACCEPTED["message"][-1]), ("HEM_PIN_MAX", MAX_PIN), ("HEM_KID_DIGITS", KID_DIGITS)],
 )
 def test_the_engine_has_the_sizes_of_the_table(name, size):
     assert re.findall(rf"^#define {name} (\d+)", read("sizes.h"), re.MULTILINE) == [str(size)]
@@ -109,7 +110,6 @@ def words_of(kind):
 PLACES = {
     MAX_MESSAGE: {
         "hem_provider/keytypes.py": "MAX_MESSAGE = 2048",
-        "shim/openssl/sizes.h": "HEM_MESSAGE_MAX",
         "hem_provider/rest/kdf.py": "pbkdf2_hmac",
         "hem_provider/rest/answers.py": "_LINK",
     },

@@ -67,11 +67,18 @@ def test_keys_agree_on_secrets_both_ways(host, key):
 
 
 @pytest.mark.parametrize("key", [EC, ED25519])
-@pytest.mark.parametrize("size", [0, 2049, 100_000])
+@pytest.mark.parametrize("size", [0, 2049, 100_000, 524_289])
 def test_a_message_of_wrong_length_is_refused_with_both_lengths(host, key, size):
     said = host(f"load {key} sign sha256 {size}", check=False).stdout
     assert "message of wrong length" in said
     assert f"{size} bytes; the device hashes by itself and signs messages of 1 to 2048 bytes" in said
+
+
+@pytest.mark.parametrize("key", [EC, P384, ED25519])
+def test_what_a_message_may_have_is_the_modules_to_say(host, key):
+    host(
+        f"load {key} sign sha256 2049 sign sha256 40000 sign sha256 524288 sign sha256 1", TOKEN_MOST="524288"
+    )
 
 
 def test_a_ready_made_digest_is_refused_with_what_to_do(host):

@@ -306,6 +306,9 @@ static CK_RV sign(CK_SESSION_HANDLE handle, CK_BYTE *data, CK_ULONG length, CK_B
 {
     CALLED("C_Sign");
     IN_SESSION;
+    const char *most = getenv("TOKEN_MOST"); /* bytes of a message, as firmware_limits says */
+    if (length < 1 || length > (most == NULL ? 2048UL : strtoul(most, NULL, 10)))
+        return CKR_DATA_LEN_RANGE;
     EVP_PKEY *key = keys[index_of(signing_key)];
     const EVP_MD *digest = signing_mechanism == CKM_ECDSA_SHA256   ? EVP_sha256()
                            : signing_mechanism == CKM_ECDSA_SHA384 ? EVP_sha384()
