@@ -19,7 +19,7 @@ __all__ = ["CHAINED", "SIZES", "size_name", "symmetric_cases"]
 #: Bytes; the modes that chain cost one call a block and are measured at small sizes.
 SIZES = (16, MAX_MESSAGE, 32 * MAX_MESSAGE)
 CHAINED = (16, 256)
-_BLOCK, _AT_ONCE = 16, MAX_MESSAGE
+_BLOCK = 16
 _NONCE = bytes(range(12))
 _IV = bytes(16)
 
@@ -59,7 +59,7 @@ def _aead(subject: Subject, size: int) -> Iterator[Case]:
 
     key, data = subject.keys["AES256 aead"], bytes(size)
     # Hash subkey and tag mask take two blocks beside the keystream.
-    calls = -(-(size + 2 * _BLOCK) // _AT_ONCE)
+    calls = -(-(size + 2 * _BLOCK) // subject.hem.limits.message)
     yield from layers(
         f"AES-GCM {size_name(size)}",
         _blocks(subject, key, size + 2 * _BLOCK, calls),
@@ -72,7 +72,7 @@ def _ciphers(subject: Subject, size: int) -> Iterator[Case]:
     from hem_provider.symmetric import Cipher
 
     key, data = subject.keys["AES256 cipher"], bytes(size)
-    calls = -(-size // _AT_ONCE)
+    calls = -(-size // subject.hem.limits.message)
 
     def ctr() -> bytes:
         context = Cipher(key, modes.CTR(_IV)).encryptor()
@@ -140,7 +140,7 @@ def _wrap(subject: Subject) -> Iterator[Case]:
 
 def _blocks(subject: Subject, key: Key, size: int, calls: int) -> Callable[[], bytes] | None:
     """The ECB requests that all modes are made of."""
-    part = bytes(min(-(-size // _BLOCK) * _BLOCK, _AT_ONCE))
+    part = bytes(min(-(-size // _BLOCK) * _BLOCK, subject.hem.limits.message))
     return subject.bare_use(key, "cipher/encrypt", times=calls, msg=part, alg="AES256-ECB")
 
 
