@@ -27,7 +27,7 @@ class AesKey(Protocol):
     Raises ``HemError`` children for the device. A rejected integrity check is not an error here
     but ``None``: the device cannot say whether data or key is at fault, so callers ask
     ``confirm`` before they blame the data. Sizes are those of firmware 1.2.2; a key may have a
-    ``max_message``, the bytes that its device takes at once in the place of 2048.
+    ``max_message``, the bytes that its device takes at once in the place of ``MAX_MESSAGE``.
     """
 
     @property
