@@ -107,7 +107,8 @@ static const struct meaning {
 void hem_error_message_length(size_t length)
 {
     hem_error(HEM_R_MESSAGE_LENGTH, "%zu bytes; the device hashes by itself and signs messages of 1 "
-                                    "to 2048 bytes, or as many as firmware_limits says", length);
+                                    "to " HEM_TEXT(HEM_MESSAGE_USUAL)
+                                    " bytes, or as many as firmware_limits says", length);
 }
 
 void hem_error_rv(CK_RV rv, const char *call, const char *subject)

@@ -47,7 +47,12 @@ def read(*parts: str) -> str:
 
 @pytest.mark.parametrize(
     ("name", "size"),
-    [("HEM_MESSAGE_MAX", ACCEPTED["message"][-1]), ("HEM_PIN_MAX", MAX_PIN), ("HEM_KID_DIGITS", KID_DIGITS)],
+    [
+        ("HEM_MESSAGE_USUAL", MAX_MESSAGE),
+        ("HEM_MESSAGE_MAX", ACCEPTED["message"][-1]),
+        ("HEM_PIN_MAX", MAX_PIN),
+        ("HEM_KID_DIGITS", KID_DIGITS),
+    ],
 )
 def test_the_engine_has_the_sizes_of_the_table(name, size):
     assert re.findall(rf"^#define {name} (\d+)", read("sizes.h"), re.MULTILINE) == [str(size)]
@@ -110,6 +115,7 @@ def words_of(kind):
 PLACES = {
     MAX_MESSAGE: {
         "hem_provider/keytypes.py": "MAX_MESSAGE = 2048",
+        "shim/openssl/sizes.h": "HEM_MESSAGE_USUAL",
         "hem_provider/rest/kdf.py": "pbkdf2_hmac",
         "hem_provider/rest/answers.py": "_LINK",
     },
