@@ -8,8 +8,6 @@ that did not tell, and how to see; any other error, that nothing was changed.
 from __future__ import annotations
 
 import logging
-import time
-from collections.abc import Callable
 from typing import Literal, TypeVar
 
 from hem_provider.arguments import as_member, as_text
@@ -37,6 +35,7 @@ from hem_provider.rest.kdf import Kdf, initial_master_kdf, seed_from
 from hem_provider.rest.settle import NOT_MADE, Change, NotMade
 from hem_provider.rest.system import SelfTest, Status
 from hem_provider.rest.upgrade import Image, Progress, UpgradeState
+from hem_provider.waiting import CLOCK
 
 __all__ = ["SETTINGS", "Administration", "NewDevice"]
 
@@ -71,7 +70,7 @@ class Administration:
         self._session = session
         self._config = session.rest.channel.config
         self._name = self._config.name
-        self._sleep: Callable[[float], None] = time.sleep
+        self._clock = CLOCK
 
     def initialize(
         self, new: NewDevice, *, passphrase: str, master: str, master_kdf: Kdf | None = None
@@ -212,7 +211,7 @@ class Administration:
             made="the device was wiped",
             undone="the device was not wiped",
             see="ask for its status when it is back: a wiped device is not initialised",
-            look=Watch(self._session, self._sleep).wiped,
+            look=Watch(self._session, self._clock).wiped,
         )
         try:
             self._session.run(configuration.wipe(), change)
@@ -232,7 +231,7 @@ class Administration:
     def reboot(self, *, wait: float = 0.0) -> Status | None:
         """Restart; all logins end and the clock is lost. With ``wait`` (s), until it answers again:
         its status; ``HemTimeout`` when it does not. A device takes 8 to 90 s."""
-        watch = Watch(self._session, self._sleep)
+        watch = Watch(self._session, self._clock)
         change: Change[bool | None] = Change(
             made="the device has restarted",
             undone="the device has not restarted",
@@ -244,18 +243,17 @@ class Administration:
 
     def await_device(self, seconds: float) -> Status:
         """Ask until the device answers, at most for ``seconds``; ``HemTimeout`` otherwise."""
-        deadline = time.monotonic() + seconds
-        while True:
+        away: HemConnectionError | None = None
+        for _ in self._clock.looks(seconds, 1.0):
             try:
                 return self._session.run(system.status())
             except HemConnectionError as error:
-                if time.monotonic() >= deadline:
-                    raise HemTimeout(f"{self._name}: not back after {seconds:g} s: {error}") from error
-            self._sleep(1.0)
+                away = error
+        raise HemTimeout(f"{self._name}: not back after {seconds:g} s: {away}") from away
 
     def shutdown(self) -> None:
         """Off until unplugged and plugged in again."""
-        watch = Watch(self._session, self._sleep)
+        watch = Watch(self._session, self._clock)
         change: Change[bool | None] = Change(
             made="the device was shut down",
             undone="the device was not shut down: it still answers",
@@ -273,7 +271,7 @@ class Administration:
         self._disk(storage.lock(disk), disk, "-")
 
     def _disk(self, call: Call[None], disk: int, mode: str) -> None:
-        watch = Watch(self._session, self._sleep)
+        watch = Watch(self._session, self._clock)
         change: Change[bool | None] = Change(
             made=f"disk {disk} is shown as {mode!r}",
             undone=f"disk {disk} is as it was",
@@ -306,18 +304,16 @@ class Administration:
             see="nothing is installed; upload it again",
             look=lambda: UpgradeState.RUNNING,
         )
-        deadline = time.monotonic() + timeout
-        while True:
+        for _ in self._clock.looks(timeout, 4.0):
             state = self._either(upgrade.check(image), asked_again)
             if state is UpgradeState.VERIFIED:
                 break
             if state in (UpgradeState.BAD, UpgradeState.NOTHING):
                 raise HemDeviceFault(f"{self._name}: the device does not accept the image ({state.name})")
-            if time.monotonic() >= deadline:
-                raise HemTimeout(f"{self._name}: the image was not verified within {timeout:g} s")
-            self._sleep(4.0)
+        else:
+            raise HemTimeout(f"{self._name}: the image was not verified within {timeout:g} s")
         firmware = image is Image.FIRMWARE
-        watch = Watch(self._session, self._sleep)
+        watch = Watch(self._session, self._clock)
         installed: Change[bool | None] = Change(
             made="the image was installed",
             undone="the image was not installed",

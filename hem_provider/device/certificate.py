@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
@@ -25,12 +24,17 @@ from hem_provider.rest.configuration import ConfigurationChange
 from hem_provider.rest.encoding import b64, unb64
 from hem_provider.rest.settle import NOT_MADE, Change, NotMade
 from hem_provider.rest.tls import spki_sha256
+from hem_provider.waiting import CLOCK
 
 __all__ = ["DeviceCertificate", "NewCertificate"]
 
 _log = logging.getLogger("hem_provider.device")
 
 _CONFIG = ("system:config",)
+
+
+#: Between two looks whether the certificate is issued, in seconds.
+_LOOK_EVERY = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +52,7 @@ class DeviceCertificate:
 
     def __init__(self, session: LoginSession) -> None:
         self._session = session
-        self._sleep: Callable[[float], None] = time.sleep
+        self._clock = CLOCK
 
     def renew(self, *, reboot: bool = True) -> NewCertificate | None:
         """Install the chain the cloud offers; ``None`` when it offers none, as long before expiry.
@@ -117,15 +121,17 @@ class DeviceCertificate:
         answer = self._session.rest.domain.request(
             prefix, {name: value for name, value in wanted.items() if value is not None}
         )
-        deadline = time.monotonic() + timeout
-        bundle = None if isinstance(answer, str) else answer
-        while bundle is None:
-            bundle = self._session.rest.domain.result(str(answer), within=deadline - time.monotonic())
-            if bundle is None:
-                if time.monotonic() >= deadline:
-                    raise HemTimeout(f"no certificate for {prefix!r} within {timeout:g} s")
-                self._sleep(2.0)
+        bundle = self._issued(answer, timeout) if isinstance(answer, str) else answer
+        if bundle is None:
+            raise HemTimeout(f"no certificate for {prefix!r} within {timeout:g} s")
         return self._install(bundle, reboot, requested)
+
+    def _issued(self, request_id: str, timeout: float) -> Mapping[str, Any] | None:
+        for left in self._clock.looks(timeout, _LOOK_EVERY):
+            bundle = self._session.rest.domain.result(request_id, within=left)
+            if bundle is not None:
+                return bundle
+        return None
 
     @property
     def _name(self) -> str:
@@ -155,7 +161,7 @@ class DeviceCertificate:
         session.run(configuration.write({"tls": bundle}), stored)
         if not reboot:
             return
-        watch = Watch(session, self._sleep)
+        watch = Watch(session, self._clock)
         restarted: Change[bool | None] = Change(
             made="the device has restarted",
             undone="the new certificate is stored, but the device has not restarted",

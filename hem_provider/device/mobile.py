@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -22,6 +21,7 @@ from hem_provider.errors import (
 )
 from hem_provider.rest import external
 from hem_provider.rest.external import ApprovalRequest
+from hem_provider.waiting import CLOCK
 
 __all__ = ["Approved", "MobileLogin"]
 
@@ -49,6 +49,7 @@ class MobileLogin:
 
     def __init__(self, session: Runs, *, wait: float = 60.0, poll: float = 2.0) -> None:
         self._session = session
+        self._clock = CLOCK
         self.wait = wait
         self.poll = poll
 
@@ -61,10 +62,10 @@ class MobileLogin:
             _log.warning("%s; checking in", wrong)
             check_in(self._session)
             request, event = self._ask(scope, note)
-        started = time.monotonic()
+        started = self._clock.now()
         authreply = self._decision(event)
         token = self._session.run(external.token(authreply, scope=scope))
-        return Approved(token, request.issued + int(time.monotonic() - started))
+        return Approved(token, request.issued + int(self._clock.now() - started))
 
     def _ask(self, scope: str, note: str | None) -> tuple[ApprovalRequest, str]:
         epk = self._session.rest.broker.session()
@@ -84,15 +85,13 @@ class MobileLogin:
         return request, event
 
     def _decision(self, event: str) -> str:
-        deadline = time.monotonic() + self.wait
         try:
-            while (left := deadline - time.monotonic()) > 0:
+            for left in self._clock.looks(self.wait, self.poll):
                 approval = self._session.rest.broker.approval(event, within=left)
                 if approval is not None:
                     if approval.authreply is None:
                         raise HemApprovalDenied("the login was refused on the phone")
                     return approval.authreply
-                self._pause(min(self.poll, max(0.0, deadline - time.monotonic())))
         except BaseException as error:
             if not isinstance(error, HemApprovalDenied):
                 self._withdraw(event)
@@ -103,5 +102,3 @@ class MobileLogin:
     def _withdraw(self, event: str) -> None:
         with suppress(HemConnectionError):
             self._session.rest.broker.cancel(event, within=_WITHDRAWING)
-
-    _pause: Callable[[float], None] = staticmethod(time.sleep)

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,6 +22,7 @@ from hem_provider.rest.encoding import b64, unb64
 from hem_provider.rest.external import Validation
 from hem_provider.rest.keymgmt import KeyRecord
 from hem_provider.rest.settle import NOT_MADE, Change, NotMade, settle
+from hem_provider.waiting import CLOCK
 
 __all__ = ["Pairing", "Phone", "Phones"]
 
@@ -63,15 +62,11 @@ class Pairing:
         ``HemOperationFailed`` when it was refused, has expired, or the phone is paired already;
         ``HemTimeout`` after ``seconds``.
         """
-        deadline = time.monotonic() + seconds
-        while True:
-            left = deadline - time.monotonic()
+        for left in self._phones.clock.looks(seconds, poll):
             answer = self._phones.rest.broker.registration(self._registration.rid, within=left)
             if answer is not None:
                 return self._phones.finish(self._registration, answer)
-            if time.monotonic() >= deadline:
-                raise HemApprovalTimeout(f"no phone has answered within {seconds:g} s")
-            self._phones.pause(poll)
+        raise HemApprovalTimeout(f"no phone has answered within {seconds:g} s")
 
 
 class Phones:
@@ -80,7 +75,7 @@ class Phones:
     def __init__(self, session: LoginSession) -> None:
         self.rest = session.rest
         self._session = session
-        self.pause: Callable[[float], None] = time.sleep
+        self.clock = CLOCK
 
     def begin(self) -> Pairing:
         """Start a pairing; show ``qr_text`` and ``wait``. Takes a login as user."""

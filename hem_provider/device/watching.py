@@ -3,8 +3,7 @@ answer did not tell (device API §6, §7.4, §15, §16, §17.4)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from time import monotonic
+from collections.abc import Iterator
 from typing import Final, Literal
 
 from hem_provider.device.login import LoginSession
@@ -12,6 +11,7 @@ from hem_provider.errors import HemClockError, HemConnectionError, HemDeviceFaul
 from hem_provider.rest import auth, system
 from hem_provider.rest.settle import NOT_MADE, NotMade
 from hem_provider.rest.system import Status
+from hem_provider.waiting import Clock
 
 __all__ = ["BACK", "Watch"]
 
@@ -27,14 +27,13 @@ Seen = Literal[True, NotMade.NOT_MADE]
 
 
 class Watch:
-    """To be made before the request. ``sleep`` is the caller's, who may replace it."""
+    """To be made before the request. ``clock`` is the caller's, who may replace it."""
 
-    def __init__(self, session: LoginSession, sleep: Callable[[float], None]) -> None:
+    def __init__(self, session: LoginSession, clock: Clock) -> None:
         self._session = session
-        self._sleep = sleep
+        self._clock = clock
         self._boot = None if session.challenge is None else session.challenge.spk
-        self._began = monotonic()
-        self._waited = 0.0
+        self._began = clock.now()
 
     def restarted(self) -> Seen:
         """Whether it has started since; waits until it answers. ``HemTimeout`` when it does not."""
@@ -101,23 +100,18 @@ class Watch:
     def _looks(self, seconds: float) -> Iterator[Status | None]:
         """What it says again and again, ``None`` while it does not answer; the last time after
         ``seconds``."""
-        while True:
-            over = self._elapsed >= seconds
+        for _ in self._clock.looks(seconds - self._elapsed, _PAUSE):
             try:
                 yield self._session.run(system.status())
             except (HemConnectionError, HemDeviceFault):
                 yield None
-            if over:
-                return
-            self._sleep(_PAUSE)
-            self._waited += _PAUSE
 
     def _away(self) -> HemTimeout:
         return HemTimeout(f"{self._name}: not back after {self._elapsed:.0f} s")
 
     @property
     def _elapsed(self) -> float:
-        return max(monotonic() - self._began, self._waited)
+        return self._clock.now() - self._began
 
     @property
     def _name(self) -> str:

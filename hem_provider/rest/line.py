@@ -13,13 +13,15 @@ once. It is in line again when it asks again. A file whose first byte stays lock
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import select
 import struct
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
+
+from hem_provider.files import ByteLock, replace_file
 
 __all__ = ["Place"]
 
@@ -31,13 +33,10 @@ _ENTRY = struct.Struct("=Qf?3x")
 #: Bytes of the file. Written whole when it is new, so that a disk that is full later does no harm.
 _SIZE = 4096
 _MOST = (_SIZE - _HEAD.size) // _ENTRY.size
-#: ``struct flock`` for a lock that belongs to the open file: type, whence, start, length, pid.
-_FLOCK = struct.Struct("hhqqi4x")
-_TAKE, _GIVE = (_FLOCK.pack(kind, os.SEEK_SET, 0, 1, 0) for kind in (fcntl.F_WRLCK, fcntl.F_UNLCK))
+#: Of who reads or changes the file.
+_CONTENT = ByteLock(0)
 #: How long until a waiting process looks by itself, and one without a pipe; seconds.
 _LOOK, _LOOK_OFTEN = 0.1, 0.005
-#: Pauses while another changes the file, in seconds.
-_SHORTEST, _LONGEST = 0.0002, 0.005
 
 
 @dataclass(slots=True)
@@ -92,7 +91,7 @@ class Place:
             # The ticket given back is what counts: whoever looks from now on takes the entry out. Who
             # came before that, and waits, is in the file.
             self._drop_pipe()
-            self._unlock(self._ticket)
+            self._alive.give(self._file)
             queue = self._read().queue
             if len(queue) > 1 and queue[0][0] == self._ticket:
                 self._wake(queue[1][0])
@@ -102,21 +101,21 @@ class Place:
             self._close()
 
     def _note_end(self) -> None:
-        if self._lock(_TAKE, self._patience):
+        if _CONTENT.take(self._file, self._patience):
             try:
                 line = self._read()
                 line.ended = time.monotonic()
                 self._write(line)
             finally:
-                fcntl.fcntl(self._file, fcntl.F_OFD_SETLK, _GIVE)
+                _CONTENT.give(self._file)
 
     def _open(self) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._file = os.open(self._path, flags, 0o600)
         try:
-            while not self._lock(_flock(fcntl.F_WRLCK, ticket := _new_ticket()), 0):
+            while not (alive := _alive(ticket := _new_ticket())).take(self._file):
                 pass
-            self._ticket = ticket
+            self._ticket, self._alive = ticket, alive
         except BaseException:
             os.close(self._file)
             self._file = -1
@@ -124,16 +123,15 @@ class Place:
 
     def _close(self) -> None:
         self._drop_pipe()
-        # Not by closing alone: a child forked meanwhile has the file open too.
         if self._file >= 0:
             with suppress(OSError):
-                self._unlock(self._ticket)
+                self._alive.give(self._file)
             os.close(self._file)
         self._file = -1  # a number that another file may have by now is not closed again
 
     def _look(self) -> float | None:
         """Come into the line, pass who is dead or late; ``None`` at the front, else when to look again."""
-        if not self._lock(_TAKE, self._patience):
+        if not _CONTENT.take(self._file, self._patience):
             self._replace()
             return 0.0
         woken = None
@@ -147,7 +145,7 @@ class Place:
             while line.queue and line.queue[0][0] != self._ticket:
                 ticket, lasting, _ = line.queue[0]
                 left = line.since + max(self._patience, lasting) - now
-                alive = self._is_alive(ticket)
+                alive = _alive(ticket).is_held(self._file)
                 if alive and left > 0:
                     break
                 self.passed += alive
@@ -159,7 +157,7 @@ class Place:
             if changed:
                 self._write(line)
         finally:
-            fcntl.fcntl(self._file, fcntl.F_OFD_SETLK, _GIVE)
+            _CONTENT.give(self._file)
         if front == self._ticket:
             self.ended = line.ended
             return None
@@ -190,9 +188,7 @@ class Place:
     def _replace(self) -> None:
         """Begin a new file in the place of one that somebody keeps locked."""
         if self._is_current():
-            new = f"{self._path}.{self._ticket:x}.new"
-            os.close(os.open(new, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-            os.rename(new, self._path)  # noqa: PTH104
+            replace_file(Path(self._path), b"")
             self.passed += 1
         self._close()
         self._open()
@@ -226,30 +222,6 @@ class Place:
         data = data if line.is_whole else data.ljust(_SIZE, b"\0")
         if os.pwrite(self._file, data, 0) != len(data):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path)
-
-    def _lock(self, wanted: bytes, seconds: float) -> bool:
-        ends = pause = 0.0
-        while True:
-            try:
-                fcntl.fcntl(self._file, fcntl.F_OFD_SETLK, wanted)
-            except OSError as error:
-                if error.errno not in (errno.EAGAIN, errno.EACCES):
-                    raise
-                now = time.monotonic()
-                ends = ends or now + seconds
-                if now >= ends:
-                    return False
-                pause = min(2 * pause or _SHORTEST, _LONGEST)
-                time.sleep(pause)
-            else:
-                return True
-
-    def _unlock(self, ticket: int) -> None:
-        fcntl.fcntl(self._file, fcntl.F_OFD_SETLK, _flock(fcntl.F_UNLCK, ticket))
-
-    def _is_alive(self, ticket: int) -> bool:
-        told = fcntl.fcntl(self._file, fcntl.F_OFD_GETLK, _flock(fcntl.F_WRLCK, ticket))
-        return bool(_FLOCK.unpack(told)[0] != fcntl.F_UNLCK)
 
     def _pipe_of(self, ticket: int) -> str:
         return f"{self._path}.{ticket:x}"
@@ -292,8 +264,9 @@ def _new_ticket() -> int:
     return int.from_bytes(os.urandom(5), "big")
 
 
-def _flock(kind: int, ticket: int) -> bytes:
-    return _FLOCK.pack(kind, os.SEEK_SET, 1 + ticket, 1, 0)
+def _alive(ticket: int) -> ByteLock:
+    """What a process holds for as long as it is in line with this ticket."""
+    return ByteLock(1 + ticket)
 
 
 def _open_pipe(path: str) -> int:

@@ -10,14 +10,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import stat
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from hem_provider.errors import HemTimeout
-from hem_provider.files import runtime_home
+from hem_provider.files import make_private, runtime_home
 from hem_provider.rest.fairlock import FairLock
 from hem_provider.rest.line import Place
 from hem_provider.rest.perprocess import PerProcess
@@ -119,15 +118,10 @@ def _directory() -> str | None:
 def _ours(path: str) -> str | None:
     """``path`` if it is a folder that nobody else may write; made if it is not there."""
     try:
-        seen = os.lstat(path)
+        make_private(path)
     except OSError:
-        try:
-            Path(path).mkdir(mode=0o700, exist_ok=True)
-            seen = Path(path).lstat()
-        except OSError:
-            return None
-    safe = stat.S_ISDIR(seen.st_mode) and seen.st_uid == os.getuid() and not seen.st_mode & 0o022
-    return path if safe else None
+        return None
+    return path
 
 
 def _place(line: _Line, url: str, turn_timeout: float, lasting: float) -> Place | None:

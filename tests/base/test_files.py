@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import errno
 import os
+import re
 import subprocess
 import sys
 import time
@@ -27,6 +28,7 @@ from hem_provider.config import (
 )
 from hem_provider.device.cache import DiskCache
 from hem_provider.errors import HemConfigError
+from hem_provider.files import places
 from hem_provider.rest.tls import client_context
 from hem_provider.rest.transports import Carriers
 
@@ -35,6 +37,8 @@ PLACES = {
     "XDG_DATA_HOME": (files.data_home, ".local/share"),
     "XDG_CACHE_HOME": (files.cache_home, ".cache"),
 }
+#: They pause once on the way of a request, or wait for a wake-up; they do not look again and again.
+ON_THE_WAY = {"hem_provider/rest/channel.py", "hem_provider/rest/line.py", "hem_provider/rest/turns.py"}
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
 
 
@@ -44,7 +48,7 @@ def _own_home(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setattr(
-        files, "_home_in_database", lambda user: Path("/var/empty/ada") if user == "ada" else None
+        places, "_home_in_database", lambda user: Path("/var/empty/ada") if user == "ada" else None
     )
 
 
@@ -108,7 +112,7 @@ def test_without_home_and_passwd_entry_nothing_is_read_or_made_below_the_working
 
 def as_somebody_else(program: str, folder: Path, **environment: str) -> str:
     """What a program prints that has given up root for a user who is not in the user database."""
-    path = os.pathsep.join(filter(None, (str(Path(files.__file__).parents[1]), os.environ.get("PYTHONPATH"))))
+    path = os.pathsep.join(filter(None, (str(Path(files.__file__).parents[2]), os.environ.get("PYTHONPATH"))))
     given_up = "import os; os.setgroups([]); os.setgid(54321); os.setuid(54321)\n"
     imports = (
         "import pathlib, hem_provider.config; from hem_provider.config import load_config\n"
@@ -202,7 +206,7 @@ def test_a_home_that_may_not_be_searched_is_as_if_it_were_not_there(monkeypatch,
 def test_the_passwd_entry_is_next_when_home_is_closed(monkeypatch, tmp_path):
     home, own = tmp_path / "root", tmp_path / "own"
     home.mkdir()
-    monkeypatch.setattr(files, "_home_in_database", lambda _user: own)
+    monkeypatch.setattr(places, "_home_in_database", lambda _user: own)
     monkeypatch.setenv("HOME", str(home))
     try:
         closed_to_this_process(monkeypatch, home)
@@ -482,7 +486,7 @@ def test_a_file_that_cannot_be_replaced_is_as_it_was_and_nothing_is_left(tmp_pat
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(files.os, name, fail)
+        patch.setattr(os, name, fail)
         with pytest.raises(OSError, match="No space"):
             files.replace_file(path, b"new")
     assert path.read_text() == "old"
@@ -510,7 +514,7 @@ def test_the_cache_on_a_full_disk_raises_nothing_and_stays_as_it_was(tmp_path, m
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(files.os, "write", full)
+        patch.setattr(os, "write", full)
         cache.keep_scope("keymgmt:use:" + "0" * 32)
         cache.keep_listing("eid", [])
         DiskCache("https://my.ence.do").forget_listing()
@@ -555,3 +559,67 @@ def test_a_fifo_among_the_cache_files_makes_nobody_wait(kind):
     assert (cache.listing(), cache.scope()) == (None, None)
     cache.keep_scope("keymgmt:list")
     cache.keep_listing("eid", [])
+
+
+@pytest.mark.parametrize(
+    ("what", "only_in"),
+    [
+        (r"^ *(import|from) fcntl", {"hem_provider/files/locks.py"}),
+        (r"(environ(\.get\(|\[)|_base\()\"XDG_", {"hem_provider/files/places.py"}),
+        (r"\.sleep\(", {"hem_provider/waiting.py", *ON_THE_WAY}),
+        (r"\.(rename|replace)\((path|new|target)", {"hem_provider/files/replacement.py"}),
+        (r"\bmkdir\(mode=0o700|makedirs", {"hem_provider/files/folders.py"}),
+    ],
+)
+def test_each_mechanism_stands_in_one_place(what, only_in):
+    """The emulator shares no code with the client, and has its own."""
+    root = Path(files.__file__).parents[2]
+    product = [*(root / "hem_provider").rglob("*.py"), *(root / "shim" / "hem_pkcs11").rglob("*.py")]
+    found = {
+        str(path.relative_to(root))
+        for path in product
+        if re.search(what, path.read_text("utf-8"), re.MULTILINE)
+    }
+    assert {each for each in found if not each.startswith("hem_provider/emulator/")} == only_in
+
+
+def test_a_lock_on_a_byte_is_had_once_and_ends_with_the_open_file(tmp_path):
+    path = write(tmp_path / "file", "")
+    first, second, third = (os.open(path, os.O_RDWR) for _ in range(3))
+    lock, other = files.ByteLock(5), files.ByteLock(6)
+    assert lock.take(first)
+    assert lock.take(first)  # it has it
+    assert not lock.take(second)
+    begun = time.monotonic()
+    assert not lock.take(second, 0.05)
+    assert time.monotonic() - begun >= 0.05
+    assert other.take(second)
+    assert [lock.is_held(each) for each in (first, second, third)] == [False, True, True]
+    lock.give(first)
+    assert not lock.is_held(third)
+    assert lock.take(second)
+    os.close(second)
+    assert not lock.is_held(third)
+    assert lock.take(third, 0.05)
+    os.close(first)
+    os.close(third)
+
+
+def test_a_lock_on_a_byte_that_cannot_be_had_at_all_is_an_error(tmp_path):
+    handle = os.open(write(tmp_path / "file"), os.O_RDONLY)
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        files.ByteLock(0).take(handle)
+    os.close(handle)
+
+
+def test_a_folder_of_ones_own_is_made_once_and_refused_when_others_may_write_it(tmp_path):
+    files.make_private(tmp_path / "a" / "b")
+    files.make_private(str(tmp_path / "a" / "b"))
+    assert [(tmp_path / each).stat().st_mode & 0o777 for each in ("a", "a/b")] == [0o700, 0o700]
+    (tmp_path / "a").chmod(0o770)
+    with pytest.raises(PermissionError, match="others may write this directory"):
+        files.make_private(tmp_path / "a")
+    for name, make in (("link", lambda path: path.symlink_to(tmp_path / "a" / "b")), ("file", Path.touch)):
+        make(tmp_path / name)
+        with pytest.raises(NotADirectoryError):
+            files.make_private(tmp_path / name)

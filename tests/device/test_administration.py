@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.clocks import quick_clock
 from support.laboratory import ADMIN, PASSPHRASE, LostReply
 
 from hem_provider.device import Kdf, Role
@@ -148,7 +149,7 @@ def test_waiting_for_a_device_that_stays_away_ends(hem, bench, monkeypatch):
     def away(_):
         raise HemUnreachable("the cable")
 
-    monkeypatch.setattr(hem.admin, "_sleep", lambda _: None)
+    monkeypatch.setattr(hem.admin, "_clock", quick_clock())
     monkeypatch.setattr(hem.session, "run", away)
     with pytest.raises(HemTimeout, match="not back after 0.01 s: the cable"):
         hem.admin.await_device(0.01)
@@ -176,7 +177,7 @@ def test_disks_are_shown_and_taken_away(hem):
 
 
 def test_an_upgrade_uploads_with_progress_and_installs(hem, bench, monkeypatch):
-    monkeypatch.setattr(hem.admin, "_sleep", lambda _: None)
+    monkeypatch.setattr(hem.admin, "_clock", quick_clock())
     seen = []
     hem.admin.upgrade(Image.DASHBOARD, IMAGE, progress=lambda sent, whole: seen.append((sent, whole)))
     assert seen[-1] == (len(IMAGE), len(IMAGE))
@@ -193,7 +194,7 @@ def test_an_image_that_is_too_large_or_empty_is_not_sent():
 
 
 def test_an_image_that_is_not_accepted_says_so(hem, bench, monkeypatch):
-    monkeypatch.setattr(hem.admin, "_sleep", lambda _: None)
+    monkeypatch.setattr(hem.admin, "_clock", quick_clock())
     bench.fault("GET /api/system/upgrade/check_fw", 406)
     with pytest.raises(HemDeviceFault, match="does not accept the image"):
         hem.admin.upgrade(Image.FIRMWARE, bytes(1000))

@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from support.altering import altered
+from support.clocks import quick_clock
 from support.laboratory import LostRequest
 
 from hem_provider.device import connect
@@ -46,7 +47,7 @@ def test_the_default_name_is_obtained_from_the_service(hem, bench):
 
 
 def test_a_name_of_ones_own_is_obtained(hem, bench, monkeypatch):
-    monkeypatch.setattr(hem.certificate, "_sleep", lambda _: None)
+    monkeypatch.setattr(hem.certificate, "_clock", quick_clock())
     assert hem.rest.domain.is_free("office-hem")
     hem.certificate.obtain("office-hem", address="192.168.7.1")
     assert bench.count("GET /api/system/reboot") == 1
@@ -62,7 +63,7 @@ def another_certificate():
 
 
 def test_a_certificate_for_another_key_than_requested_is_not_installed(hem, bench, monkeypatch):
-    monkeypatch.setattr(hem.certificate, "_sleep", lambda _: None)
+    monkeypatch.setattr(hem.certificate, "_clock", quick_clock())
     other = another_certificate()
     bench.alter = lambda _, body: altered(body, ("crt",), other)
     with pytest.raises(HemAnswerFault, match="for another key than requested"):

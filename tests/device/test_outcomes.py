@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, x25519
+from support.clocks import quick_clock
 from support.laboratory import ADMIN, PASSPHRASE, Bench
 
 from hem_provider import errors
@@ -293,9 +294,8 @@ FAULTS: dict[str, dict[str, Any]] = {
 @pytest.fixture
 def world(bench, monkeypatch):
     made = World(bench)
-    monkeypatch.setattr("hem_provider.device.watching.monotonic", lambda: 0.0)  # only pauses count
-    for part in (made.hem.admin, made.hem.certificate, made.hem.phones):
-        monkeypatch.setattr(part, "_sleep" if hasattr(part, "_sleep") else "pause", lambda _: None)
+    clock = quick_clock()
+    made.hem.admin._clock = made.hem.certificate._clock = made.hem.phones.clock = clock
     return made
 
 

@@ -257,7 +257,7 @@ def test_a_line_that_somebody_keeps_locked_is_replaced_once(start, caplog):
     with held():
         pass
     keeper = os.open(path(), os.O_RDWR)
-    fcntl.fcntl(keeper, fcntl.F_OFD_SETLK, lines._TAKE)
+    assert lines._CONTENT.take(keeper)
     with held(SHORT):
         assert "another process has kept the device" in caplog.text
     caplog.clear()

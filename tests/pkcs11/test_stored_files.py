@@ -379,7 +379,7 @@ def _no_space(monkeypatch: pytest.MonkeyPatch) -> None:
         taken[handle] = real(handle, bytes(data)[:20])
         return taken[handle]
 
-    monkeypatch.setattr(files.os, "write", write)
+    monkeypatch.setattr(os, "write", write)
 
 
 def test_on_a_full_disk_nothing_changes_and_nothing_is_left(
@@ -556,7 +556,7 @@ def test_without_a_home_there_is_no_store_and_no_directory_is_made(
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setenv("XDG_DATA_HOME", "relative")
-    monkeypatch.setattr(files, "_home_in_database", lambda _user: None)
+    monkeypatch.setattr(files.places, "_home_in_database", lambda _user: None)
     core = make_core("first")
     core.ok("C_Initialize", None)
     session = core.session()
@@ -573,7 +573,7 @@ def test_a_home_that_is_passed_over_is_told_when_nothing_is_configured(
     (tmp_path / "closed").write_text("no directory")
     monkeypatch.delenv("XDG_CONFIG_HOME")
     monkeypatch.setenv("HOME", str(tmp_path / "closed"))
-    monkeypatch.setattr(files, "_home_in_database", lambda _user: None)
+    monkeypatch.setattr(files.places, "_home_in_database", lambda _user: None)
     monkeypatch.setattr("hem_provider.config.places.SYSTEM_FILE", tmp_path / "none.toml")
     module = Module()
     assert module.call("C_Initialize", None)[0] == CKR.OK

@@ -8,7 +8,6 @@ which a device never changes. Initialising destroys every key: on a device in us
 from __future__ import annotations
 
 import os
-import time
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKR, CKU
@@ -20,6 +19,7 @@ from hem_provider.errors import (
     HemNotInitialized,
     HemOutcomeUnknown,
 )
+from hem_provider.waiting import CLOCK
 
 if TYPE_CHECKING:
     from hem_pkcs11.library import Library
@@ -130,13 +130,8 @@ def _wipe(slot: Slot, master: str) -> None:
         slot.hem.admin.wipe(confirm=identity.eid)
     finally:
         slot.forget_device()
-    deadline = time.monotonic() + _RESTART
-    while _still_in_use(slot):
-        if time.monotonic() > deadline:
-            raise Pkcs11Error(
-                CKR.DEVICE_ERROR, f"{slot.name} was wiped and did not come back in {_RESTART:g} s"
-            )
-        time.sleep(_LOOK_EVERY)
+    if all(_still_in_use(slot) for _ in CLOCK.looks(_RESTART, _LOOK_EVERY)):
+        raise Pkcs11Error(CKR.DEVICE_ERROR, f"{slot.name} was wiped and did not come back in {_RESTART:g} s")
 
 
 def _still_in_use(slot: Slot) -> bool:

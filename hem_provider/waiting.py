@@ -1,0 +1,44 @@
+"""Waiting for what may come: looking again and again, with pauses, until it has come or time is over."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["CLOCK", "LAST_LOOK", "Clock"]
+
+#: What the last look may take, in seconds: it begins when the time is over.
+LAST_LOOK: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Clock:
+    """Monotonic seconds, and how to let them pass; tests put another in its place."""
+
+    now: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+
+    def looks(self, seconds: float, pause: float, longest: float | None = None) -> Iterator[float]:
+        """One item for each look: how long it may take (s). The first is due at once, the last when
+        ``seconds`` are over; no pause reaches beyond that.
+
+        ``pause`` (s) is between two looks. With ``longest`` it doubles up to that, and each is cut
+        or prolonged by up to half at random, so that those who wait for the same do not march in step.
+        """
+        ends = self.now() + seconds
+        while True:
+            left = ends - self.now()
+            yield max(left, LAST_LOOK)
+            if left <= 0:
+                return
+            length = pause if longest is None else pause * (0.5 + os.urandom(1)[0] / 256)
+            self.sleep(max(0.0, min(length, ends - self.now())))
+            if longest is not None:
+                pause = min(2 * pause, longest)
+
+
+#: The machine's.
+CLOCK: Final = Clock()
