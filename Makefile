@@ -54,9 +54,9 @@ test: lint tools
 test-long: setup tools
 	HYPOTHESIS_PROFILE=search $(BIN)/pytest -m long --timeout 3600
 
-# The C layer with AddressSanitizer and UndefinedBehaviorSanitizer; see tests/support/sanitized.py.
+# The C layer with AddressSanitizer and UndefinedBehaviorSanitizer; see tools/sanitized_tests.py.
 test-asan: setup tools
-	$(BIN)/python tests/support/sanitized.py
+	$(BIN)/python tools/sanitized_tests.py
 
 bench: setup
 	@$(BIN)/python -m benchmarks

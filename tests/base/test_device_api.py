@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 
 import pytest
@@ -16,6 +15,7 @@ from hem_provider.emulator.keytypes import KEY_TYPES as EMULATED_TYPES
 from hem_provider.emulator.quirks import QUIRKS
 from hem_provider.emulator.router import Router
 from hem_provider.keytypes import KEY_TYPES
+from tools import make_reference
 
 TEXT = PAGE.read_text("utf-8")
 NUMBERS = [number for number, _ in headings(TEXT)]
@@ -85,12 +85,7 @@ def test_the_pages_own_references_lead_to_sections():
 
 
 def test_links_into_the_page_meet_its_anchors():
-    spec = importlib.util.spec_from_file_location("make_reference", ROOT / "docs" / "make_reference.py")
-    assert spec is not None
-    assert spec.loader is not None
-    maker = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(maker)
-    anchors = maker.anchors(TEXT)
+    anchors = make_reference.anchors(TEXT)
     assert list(anchors) == NUMBERS
     assert (anchors["13.6"], anchors["8.2"]) == ("136-ecdh", "82-post-apisystemconfig")
     linked = {

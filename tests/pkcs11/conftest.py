@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from hem_pkcs11.values import Mechanism, pack_bool, pack_ulong
 from support.emulator import ServedEmulator
 from support.fake_hem import PIN, FakeHem
 from support.hosts import Host, build_host
-from support.sanitized import SANITIZED, sanitized_folder
+from support.libraries import module_library
 
 from hem_provider import connect
 from hem_provider.config import Config, DeviceConfig, Pkcs11Config
@@ -115,14 +114,7 @@ def make_core() -> type[Core]:
 @pytest.fixture(scope="session")
 def library() -> Path:
     """The library, built in the checkout when it is not current."""
-    if SANITIZED:
-        return sanitized_folder() / "libhem_pkcs11.so"
-    sys.path.insert(0, str(ROOT / "shim"))
-    try:
-        from build_module import build
-    finally:
-        sys.path.pop(0)
-    return build(ROOT / "shim" / "hem_pkcs11", in_place=True)
+    return module_library()
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 from support.emulator import ServedEmulator
-from support.sanitized import SANITIZED, sanitized_folder
+from support.libraries import engine_library
 
 from hem_provider import connect
 from hem_provider.cli.commands.openssl import configuration
@@ -53,16 +53,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture(scope="session")
 def engine() -> Path:
     """The engine beside the module, both built in the checkout when not current."""
-    if SANITIZED:
-        return sanitized_folder() / "libhem_engine.so"
-    sys.path.insert(0, str(SHIM))
-    try:
-        import build_module
-        from openssl import build_engine
-    finally:
-        sys.path.pop(0)
-    build_module.build(SHIM / "hem_pkcs11", in_place=True)
-    return build_engine.build(SHIM / "hem_pkcs11", in_place=True)
+    return engine_library()
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """Every attribute of PKCS#11 3.2 with what it is worth for each kind of object: one table.
 
 Templates of all functions are held against it, and the guide's tables are written from it
-(`docs/make_attributes.py`). An attribute without a rule is refused for that kind of object:
+(`tools/make_attributes.py`). An attribute without a rule is refused for that kind of object:
 CKR_ATTRIBUTE_TYPE_INVALID.
 """
 

@@ -1,7 +1,7 @@
 """Write the API reference from the docstrings: one page per subject in ``docs/reference/``.
 
-    python docs/make_reference.py            write the pages
-    python docs/make_reference.py --check    fail when a page is not what the code says
+    python tools/make_reference.py            write the pages
+    python tools/make_reference.py --check    fail when a page is not what the code says
 
 Signatures and docstrings are taken by importing the package; nothing is written by hand, so a page
 cannot say what the code does not. Sections of the device API become links to its page.
@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-OUT = Path(__file__).parent / "reference"
+OUT = Path(__file__).parents[1] / "docs" / "reference"
 
 #: The description of the device, as a link from ``OUT`` and as a file.
 DEVICE_PAGE = "../development/device-api.md"
@@ -103,7 +103,7 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
 def pages() -> dict[str, str]:
     """File name → text of every page, the index included."""
     made = {f"{name}.md": _page(title, names) for name, (title, names) in PAGES.items()}
-    index = ["# API reference", "", "Made from the docstrings by `docs/make_reference.py`.", ""]
+    index = ["# API reference", "", "Made from the docstrings by `tools/make_reference.py`.", ""]
     index += [f"- [{title}]({name}.md)" for name, (title, _) in PAGES.items()]
     index += ["", f"What the device itself takes and answers: [its HTTP API]({DEVICE_PAGE})."]
     made["index.md"] = "\n".join(index) + "\n"

@@ -1,6 +1,6 @@
 """The C layer under AddressSanitizer and UndefinedBehaviorSanitizer: ``make test-asan``.
 
-``python tests/support/sanitized.py [PYTEST ARGUMENT…]`` builds module and engine with both into
+``python tools/sanitized_tests.py [PYTEST ARGUMENT…]`` builds module and engine with both into
 ``build/asan`` and runs the tests that touch them. The programs that load them (python, openssl, nginx,
 pkcs11-tool, our own hosts) are not built so: the sanitizers' libraries are preloaded, into pytest too.
 
@@ -15,12 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-__all__ = ["SANITIZED", "sanitized_folder"]
-
 ROOT = Path(__file__).parents[2]
 FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer"
-#: Whether the tests run so; read when they start, as they empty their environment later.
-SANITIZED = bool(os.environ.get("HEM_TEST_SANITIZED"))
 TESTS = (
     "tests/pkcs11/test_library.py", "tests/pkcs11/test_hosts.py", "tests/pkcs11/test_surroundings.py",
     "tests/pkcs11/test_python_hosts.py", "tests/pkcs11/test_tools.py", "tests/pkcs11/test_fuzz.py",
@@ -45,8 +41,8 @@ IMPOSSIBLE = {
 }  # fmt: skip
 
 
-def sanitized_folder() -> Path:
-    """Where module and engine are, built with the sanitizers when they are not current."""
+def built() -> Path:
+    """The folder with module and engine, built with the sanitizers when they are not current."""
     folder, objects = ROOT / "build" / "asan" / "hem_pkcs11", ROOT / "build" / "asan" / "objects"
     sys.path.insert(0, str(ROOT / "shim"))
     try:
@@ -57,7 +53,7 @@ def sanitized_folder() -> Path:
     before, os.environ["CFLAGS"] = os.environ.get("CFLAGS", ""), FLAGS
     undefined = "-Wl,-z,defs"  # the sanitizers' own symbols come from the process
     for script in (build_module, build_engine):
-        script._LINK = tuple(each for each in script._LINK if each != undefined)
+        script._LINK = [each for each in script._LINK if each != undefined]  # type: ignore[attr-defined]
     build_module.build(folder, in_place=True, build_dir=objects / "module")
     build_engine.build(folder, build_dir=objects / "engine")
     os.environ["CFLAGS"] = before
@@ -65,14 +61,14 @@ def sanitized_folder() -> Path:
 
 
 def main(arguments: list[str]) -> int:
-    sanitized_folder()
+    folder = built()
     compiler = os.environ.get("CC", "cc").split()
     libraries = [
         subprocess.run([*compiler, f"-print-file-name={each}"], capture_output=True, text=True, check=True)
         for each in ("libasan.so", "libubsan.so")
     ]
     environment = os.environ | {
-        "HEM_TEST_SANITIZED": "1",
+        "HEM_TEST_LIBRARIES": str(folder),
         "LD_PRELOAD": ":".join(each.stdout.strip() for each in libraries),
         "ASAN_OPTIONS": "detect_leaks=0:abort_on_error=1:allocator_may_return_null=1",
         "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1",

@@ -1,7 +1,7 @@
 """Write the attribute tables of the PKCS#11 guide from the rules the module follows.
 
-python docs/make_attributes.py            write them into docs/pkcs11.md
-python docs/make_attributes.py --check    fail when the guide is not what the rules say
+python tools/make_attributes.py            write them into docs/pkcs11.md
+python tools/make_attributes.py --check    fail when the guide is not what the rules say
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-PAGE = Path(__file__).parent / "pkcs11.md"
-sys.path.insert(0, str(Path(__file__).parents[1] / "shim"))
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "pkcs11.md"
+sys.path.insert(0, str(ROOT / "shim"))
 
 from hem_pkcs11.constants import CKA, CKR  # noqa: E402
 from hem_pkcs11.templates.rules import RULES, Change, Column, How, Rule, form_of  # noqa: E402
@@ -97,7 +98,7 @@ def page(text: str) -> str:
 
 
 def _between(text: str, marker: str, lines: list[str]) -> str:
-    start, end = f"<!-- {marker}: docs/make_attributes.py -->\n", f"<!-- end of {marker} -->"
+    start, end = f"<!-- {marker}: tools/make_attributes.py -->\n", f"<!-- end of {marker} -->"
     before, found, after = text.partition(start)
     _, closed, after = after.partition(end)
     if not (found and closed):
@@ -110,7 +111,7 @@ def main(arguments: list[str]) -> int:
     made = page(present)
     if arguments == ["--check"]:
         if present != made:
-            print(f"{PAGE}: out of date; run: python docs/make_attributes.py")
+            print(f"{PAGE}: out of date; run: python tools/make_attributes.py")
         return int(present != made)
     PAGE.write_text(made)
     return 0
