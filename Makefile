@@ -42,7 +42,7 @@ lint: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	PYTHONPATH=shim $(BIN)/lint-imports
+	env PYTHONPATH=shim $(BIN)/lint-imports
 
 # The tools that the module and the engine are tried in.
 tools:
