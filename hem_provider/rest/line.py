@@ -180,10 +180,9 @@ class Place:
         return True
 
     def _drop(self, line: _Line) -> None:
-        ticket, _, piped = line.queue.pop(0)
-        if piped:
-            with suppress(OSError):  # it cannot clear up itself, or has done so
-                os.unlink(self._pipe_of(ticket))  # noqa: PTH108
+        ticket, _, _ = line.queue.pop(0)
+        with suppress(OSError):  # it cannot clear up itself, had no pipe to wait at, or has done so
+            os.unlink(self._pipe_of(ticket))  # noqa: PTH108
 
     def _replace(self) -> None:
         """Begin a new file in the place of one that somebody keeps locked."""

@@ -83,7 +83,7 @@ class FakeKey:
         self._fetch()
         return self._raw()
 
-    def public_key(self) -> Any:
+    def public_key(self, kind: Any = None) -> Any:  # noqa: ARG002
         self._fetch()
         return self.native.public_key()
 

@@ -1,0 +1,65 @@
+"""A plugin of pytest: which lines and branches of the product the tests pass, and a floor under it.
+
+``python -m pytest -p tools.coverage_floor`` traces this process while modules are imported and while tests
+of the folders below run, and fails the run below ``fail_under`` of ``[tool.coverage.report]`` in
+``pyproject.toml``. Tracing doubles the time of Python code: other folders test processes of their own, or
+the emulator, which is not the product.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from coverage import Coverage
+
+ROOT = Path(__file__).parents[1]
+FOLDERS = tuple(ROOT / "tests" / each for each in ("adapters", "base", "device", "keys", "rest", "symmetric"))
+
+_coverage = Coverage(config_file=str(ROOT / "pyproject.toml"), data_file=None)
+_coverage.start()  # at once: the lines of a module itself run when it is imported
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_finish() -> None:
+    """From here on the tests of some folders alone."""
+    _coverage.stop()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Trace one test with its fixtures."""
+    if not any(item.path.is_relative_to(each) for each in FOLDERS):
+        return (yield)
+    _coverage.start()
+    try:
+        return (yield)
+    finally:
+        _coverage.stop()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
+    """Fail a run that passed otherwise."""
+    share, least = _share()
+    if session.exitstatus == pytest.ExitCode.OK and share < least:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+    return (yield)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say the share, and when it is too small the modules with most that no test has passed."""
+    share, least = _share()
+    terminalreporter.write_line(
+        f"coverage of lines and branches: {share:.2f} %; at least {least:g} % is wanted"
+    )
+    if share < least:
+        report = io.StringIO()
+        _coverage.report(file=report, skip_covered=True, sort="-miss")
+        terminalreporter.write_line("".join(report.getvalue().splitlines(keepends=True)[:32]))
+
+
+def _share() -> tuple[float, float]:
+    return _coverage.report(file=io.StringIO()), float(str(_coverage.get_option("report:fail_under")))
