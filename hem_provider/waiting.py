@@ -5,24 +5,22 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["CLOCK", "LAST_LOOK", "Clock"]
-
-#: What the last look may take, in seconds: it begins when the time is over.
-LAST_LOOK: Final = 2.0
+__all__ = ["CLOCK", "Clock"]
 
 
-@dataclass(frozen=True, slots=True)
 class Clock:
     """Monotonic seconds, and how to let them pass; tests put another in its place."""
 
-    now: Callable[[], float] = time.monotonic
-    sleep: Callable[[float], None] = time.sleep
+    def __init__(
+        self, now: Callable[[], float] = time.monotonic, sleep: Callable[[float], None] = time.sleep
+    ) -> None:
+        self.now = now
+        self.sleep = sleep
 
     def looks(self, seconds: float, pause: float, longest: float | None = None) -> Iterator[float]:
-        """One item for each look: how long it may take (s). The first is due at once, the last when
+        """One item for each look: the time that is left (s). The first is due at once, the last when
         ``seconds`` are over; no pause reaches beyond that.
 
         ``pause`` (s) is between two looks. With ``longest`` it doubles up to that, and each is cut
@@ -31,7 +29,7 @@ class Clock:
         ends = self.now() + seconds
         while True:
             left = ends - self.now()
-            yield max(left, LAST_LOOK)
+            yield max(left, 0.0)
             if left <= 0:
                 return
             length = pause if longest is None else pause * (0.5 + os.urandom(1)[0] / 256)

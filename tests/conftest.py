@@ -6,8 +6,8 @@ import os
 
 import pytest
 from hypothesis import HealthCheck, settings
-from support.laboratory import bench as open_bench
-from support.laboratory import make_template
+from support.emulator import ServedEmulator, client_of
+from support.rig import connected, make_template
 
 # Busy build machines are slow, not wrong. Runs repeat exactly; campaigns (make test-long) search on.
 settings.register_profile(
@@ -40,10 +40,24 @@ def template(tmp_path_factory):
         return make_template(tmp_path_factory.mktemp("hem") / "template.hem", patch)
 
 
+@pytest.fixture(scope="session")
+def served(tmp_path_factory):
+    """An emulator behind real sockets, shared by all tests that leave it usable."""
+    with ServedEmulator(tmp_path_factory.mktemp("served")) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def over_tls(served):
+    """The client's side of it, with a login of its own."""
+    with client_of(served) as device:
+        yield device
+
+
 @pytest.fixture
 def bench(monkeypatch, template, tmp_path):
     """An emulated device in this process, with its knobs."""
-    with open_bench(monkeypatch, template, tmp_path / "device.hem") as table:
+    with connected(monkeypatch, template, tmp_path / "device.hem") as table:
         yield table
 
 

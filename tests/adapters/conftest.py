@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 from adapters.doubles import KID, NAMES_KID, VAULT, MemoryKeys
-from support.emulator import ServedEmulator
-from support.laboratory import PASSPHRASE
-from support.laboratory import bench as open_bench
+from support.passphrases import PASSPHRASE
+from support.rig import connected
 
 from hem_provider.adapters.keyring.vault.format import Header
 from hem_provider.adapters.keyring.vault.vault import Vault
@@ -32,16 +31,10 @@ def clear_vault(tmp_path, keys):
 @pytest.fixture
 def bench(monkeypatch, template, tmp_path):
     """An emulated device in this process, which is also the configured one."""
-    with open_bench(monkeypatch, template, tmp_path / "device.hem") as table:
+    with connected(monkeypatch, template, tmp_path / "device.hem") as table:
         passphrase = tmp_path / "passphrase"
         passphrase.write_text(PASSPHRASE + "\n")
         passphrase.chmod(0o600)
         monkeypatch.setenv("HEM_URL", f"emulator:{table.path}")
         monkeypatch.setenv("HEM_PASSPHRASE_FILE", str(passphrase))
         yield table
-
-
-@pytest.fixture(scope="session")
-def served(tmp_path_factory):
-    with ServedEmulator(tmp_path_factory.mktemp("served")) as emulator:
-        yield emulator

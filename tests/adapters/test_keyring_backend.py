@@ -209,7 +209,7 @@ def test_no_configured_passphrase_and_no_terminal_is_an_error_not_a_prompt(plain
 
 
 def test_at_a_terminal_a_person_is_asked_once(plain, bench, monkeypatch):
-    from support.laboratory import PASSPHRASE
+    from support.passphrases import PASSPHRASE
 
     plain.set_password("mail", "anna", "one")
     monkeypatch.delenv("HEM_PASSPHRASE_FILE")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import keyring.core
 import pytest
-from support.laboratory import PASSPHRASE
+from support.passphrases import PASSPHRASE
 
 DOCS = Path(__file__).parents[2] / "docs"
 ROOT = DOCS.parent

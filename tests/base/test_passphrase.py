@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from support.laboratory import PASSPHRASE
+from support.passphrases import PASSPHRASE
 from support.secretfiles import READINGS, REFUSED
 
 from hem_provider.cli.commands import emulator

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.clocks import Clock as Hand
 
-from hem_provider.waiting import LAST_LOOK, Clock
+from hem_provider.waiting import Clock
 
 SECONDS = st.floats(0, 1000)
 
@@ -39,8 +39,8 @@ def test_without_time_there_is_one_look_and_no_pause():
         assert waited.pauses == []
 
 
-def test_each_look_is_told_what_is_left_and_the_last_has_time_too():
-    assert list(Waited().clock.looks(10, 4)) == [10, 6, LAST_LOOK, LAST_LOOK]
+def test_each_look_is_told_what_is_left():
+    assert list(Waited().clock.looks(10, 4)) == [10, 6, 2, 0]
 
 
 def test_who_has_seen_it_waits_no_longer():

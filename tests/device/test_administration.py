@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from support.clocks import quick_clock
-from support.laboratory import ADMIN, PASSPHRASE, LostReply
+from support.passphrases import ADMIN, PASSPHRASE
+from support.traffic import LostReply
 
 from hem_provider.device import Kdf, Role
 from hem_provider.errors import (

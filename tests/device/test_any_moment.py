@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, x25519
-from support.laboratory import PASSPHRASE
+from support.passphrases import PASSPHRASE
 
 
 def create(hem, key):

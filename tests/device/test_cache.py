@@ -127,7 +127,7 @@ def test_files_are_the_users_alone(listed):
 
 
 def test_no_secret_is_on_disk(listed, hem):
-    from support.laboratory import PASSPHRASE
+    from support.passphrases import PASSPHRASE
 
     token = hem.session._tokens.find(["keymgmt:list"]).text
     for each in files():

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from support.altering import altered
 from support.clocks import quick_clock
-from support.laboratory import LostRequest
+from support.traffic import LostRequest
 
 from hem_provider.device import connect
 from hem_provider.device.certificate import _der_length

@@ -13,8 +13,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from support.laboratory import bench as open_bench
-from support.laboratory import make_template
+from support.rig import connected, make_template
 
 from hem_provider.errors import HemUnreachable
 
@@ -24,7 +23,7 @@ types = st.sampled_from(["ED25519", "SECP256R1", "AES256"])
 
 @pytest.mark.parametrize("losing", [False, True])
 def test_the_inventory_shows_what_the_device_has(template, tmp_path_factory, monkeypatch, losing):
-    from support.laboratory import LostReply
+    from support.traffic import LostReply
 
     class Inventory(RuleBasedStateMachine):
         keys = Bundle("keys")
@@ -34,7 +33,7 @@ def test_the_inventory_shows_what_the_device_has(template, tmp_path_factory, mon
             path = tmp_path_factory.mktemp("machine") / "device.hem"
             self.patch = pytest.MonkeyPatch()
             self.patch.setenv("XDG_CACHE_HOME", str(path.parent / "cache"))
-            self.context = open_bench(self.patch, template, path)
+            self.context = connected(self.patch, template, path)
             self.bench = self.context.__enter__()
             self.hem = self.bench.connect()
             self.other = self.bench.connect()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed25519, mldsa, mlkem, x25519
-from support.laboratory import LostReply, LostRequest
+from support.traffic import LostReply, LostRequest
 
 from hem_provider.emulator import control
 from hem_provider.errors import (

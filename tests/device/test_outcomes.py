@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, x25519
 from support.clocks import quick_clock
-from support.laboratory import ADMIN, PASSPHRASE, Bench
+from support.passphrases import ADMIN, PASSPHRASE
+from support.rig import Rig
 
 from hem_provider import errors
 from hem_provider.device import Hem, Role, connect
@@ -36,7 +37,7 @@ IMAGE = b"hem-provider emulator image 9.9.9\n"
 class World:
     """A device, a client, and what an operation needs to have been there before."""
 
-    def __init__(self, bench: Bench) -> None:
+    def __init__(self, bench: Rig) -> None:
         self.bench = bench
         self.hem: Hem = bench.connect()
         self.public = ed25519.Ed25519PrivateKey.generate().public_key()
@@ -49,14 +50,6 @@ class World:
         """The device's own state, read behind everybody's back."""
         with self.bench.device.model.transaction():
             return self.bench.device.model.state
-
-    def labels(self) -> list[str]:
-        with self.bench.device.model.transaction():
-            repository = self.bench.device.model.repository
-            return sorted(each.label for each in repository.read(repository.slots()))
-
-    def user_key(self) -> bytes:
-        return self.state.config.user_key
 
 
 @dataclass(frozen=True)
@@ -72,7 +65,7 @@ class Operation:
 
 def labelled(label: str) -> Callable[[World], bool]:
     def happened(world: World) -> bool:
-        found = world.labels().count(label)
+        found = world.bench.labels().count(label)
         assert found <= 1, "made twice"
         return found == 1
 
@@ -107,7 +100,7 @@ def fresh(world: World) -> None:
 def remember(world: World) -> None:
     world.eid = world.hem.admin.configuration().eid
     world.boots = world.state.boot.number
-    world.before = world.user_key()
+    world.before = world.bench.user_key()
     world.tls = world.state.tls
 
 
@@ -163,7 +156,7 @@ OPERATIONS = [
         "delete",
         "DELETE /api/keymgmt/delete",
         lambda w: w.hem.keys.delete(w.key),
-        lambda w: "there" not in w.labels(),
+        lambda w: "there" not in w.bench.labels(),
         with_key,
     ),
     Operation(
@@ -176,7 +169,7 @@ OPERATIONS = [
         "passphrase",
         "POST /api/system/config",
         lambda w: w.hem.admin.change_passphrase("another"),
-        lambda w: w.user_key() != w.before,
+        lambda w: w.bench.user_key() != w.before,
         with_login,
     ),
     Operation(
@@ -299,10 +292,6 @@ def world(bench, monkeypatch):
     return made
 
 
-def order(world: World, **fault: Any) -> None:
-    control.run(world.bench.device, "fault", fault)
-
-
 def outcome_of(world: World, operation: Operation) -> HemError | None:
     try:
         operation.act(world)
@@ -341,9 +330,9 @@ def cases() -> list[Any]:
 @pytest.mark.parametrize(("operation", "fault"), cases())
 def test_success_is_told_if_and_only_if_it_happened(world, operation, fault):
     prepared(world, operation)
-    order(world, endpoint=operation.endpoint, count=1, **FAULTS[fault])
+    world.bench.order(endpoint=operation.endpoint, count=1, **FAULTS[fault])
     error = outcome_of(world, operation)
-    control.run(world.bench.device, "clear", {})
+    world.bench.clear()
     happened = operation.happened(world)
     if operation.name == "shutdown" and happened and error is not None:
         assert isinstance(error, HemOutcomeUnknown)  # off, or unreachable: nobody can tell
@@ -363,7 +352,7 @@ def test_success_is_told_if_and_only_if_it_happened(world, operation, fault):
 def test_an_outcome_that_cannot_be_seen_is_told_as_unknown(world, operation, fault):
     """The device stays away after the request: no error may claim to know."""
     prepared(world, operation)
-    order(world, endpoint=operation.endpoint, count=1, **FAULTS[fault])
+    world.bench.order(endpoint=operation.endpoint, count=1, **FAULTS[fault])
     struck = []
 
     def cut_off():
@@ -384,8 +373,8 @@ def test_an_outcome_that_cannot_be_seen_is_told_as_unknown(world, operation, fau
 
 def test_after_an_unknown_passphrase_change_neither_is_taken_for_granted(world):
     prepared(world, next(each for each in OPERATIONS if each.name == "passphrase"))
-    order(world, endpoint="POST /api/system/config", count=1, name="reset-after")
-    order(world, endpoint="GET /api/auth/token", count=1, name="status", status=503)
+    world.bench.order(endpoint="POST /api/system/config", count=1, name="reset-after")
+    world.bench.order(endpoint="GET /api/auth/token", count=1, name="status", status=503)
     with pytest.raises(HemOutcomeUnknown, match="log in with the new one; if that is refused, with the old"):
         world.hem.admin.change_passphrase("another")
     assert not world.hem.logged_in
@@ -397,7 +386,7 @@ def test_after_an_unknown_passphrase_change_neither_is_taken_for_granted(world):
 def test_finding_out_about_a_passphrase_takes_two_logins_at_most(world):
     world.hem.login(scope="system:config")
     before = world.hem.statistics.logins
-    order(world, endpoint="POST /api/system/config", count=1, name="reset-before")
+    world.bench.order(endpoint="POST /api/system/config", count=1, name="reset-before")
     with pytest.raises(HemError, match="still the old one"):
         world.hem.admin.change_passphrase("another")
     assert world.hem.statistics.logins == before + 2
@@ -408,10 +397,10 @@ def test_finding_out_about_a_passphrase_takes_two_logins_at_most(world):
 def test_the_master_finds_out_about_a_new_passphrase_too(world):
     master = world.bench.connect(None)
     master.login(ADMIN, role=Role.MASTER, scope="system:config")
-    order(world, endpoint="POST /api/system/config", count=1, name="reset-before")
+    world.bench.order(endpoint="POST /api/system/config", count=1, name="reset-before")
     with pytest.raises(HemError, match="still the old one"):
         master.admin.change_passphrase("given")
-    order(world, endpoint="POST /api/system/config", count=1, name="reset-after")
+    world.bench.order(endpoint="POST /api/system/config", count=1, name="reset-after")
     master.admin.change_passphrase("given")
     world.bench.connect("given").login()
 
@@ -419,16 +408,16 @@ def test_the_master_finds_out_about_a_new_passphrase_too(world):
 def test_the_master_cannot_see_certificates_and_is_told_so(world):
     master = world.bench.connect(None)
     master.login(ADMIN, role=Role.MASTER, scope="system:config")
-    order(world, endpoint="POST /api/system/config", count=1, name="reset-after")
+    world.bench.order(endpoint="POST /api/system/config", count=1, name="reset-after")
     with pytest.raises(HemOutcomeUnknown, match="installing it again does no harm"):
         master.certificate.obtain_default(reboot=False)
 
 
 def test_a_lost_certificate_request_is_asked_for_again(world):
     world.hem.login(scope="system:config")
-    order(world, endpoint="POST /api/system/config", count=1, name="reset-after")
+    world.bench.order(endpoint="POST /api/system/config", count=1, name="reset-after")
     world.hem.certificate.obtain("office", address="192.168.7.1", reboot=False)
-    order(world, endpoint="POST /api/system/config", count=2, name="reset-after")
+    world.bench.order(endpoint="POST /api/system/config", count=2, name="reset-after")
     with pytest.raises(HemOutcomeUnknown, match="only the last request counts"):
         world.hem.certificate.obtain("office", address="192.168.7.1", reboot=False)
 
@@ -440,36 +429,38 @@ def test_what_was_listed_is_not_believed_after_an_unknown_change(world, name):
     before = {each.kid: each.label for each in world.hem.keys}
 
     def blind():
-        order(world, endpoint=operation.endpoint, name="status-after", status=502)
+        world.bench.order(endpoint=operation.endpoint, name="status-after", status=502)
         for look in ("POST /api/keymgmt/search", "GET /api/keymgmt/"):
-            order(world, endpoint=look, name="status", status=503)
+            world.bench.order(endpoint=look, name="status", status=503)
 
     world.bench.fault(operation.endpoint, blind)
     with pytest.raises(HemOutcomeUnknown):
         operation.act(world)
-    control.run(world.bench.device, "clear", {})
+    world.bench.clear()
     if world.key is not None and name == "update":
         assert world.key.label == "new"
     after = {each.kid: each.label for each in world.hem.keys}
     assert after != before
-    assert sorted(after.values()) == [each for each in world.labels() if not each.startswith("TLS ")]
+    assert sorted(after.values()) == sorted(
+        each for each in world.bench.labels() if not each.startswith("TLS ")
+    )
 
 
 def test_a_key_whose_creation_is_unknown_is_never_asked_for_twice(world):
-    order(world, endpoint="POST /api/keymgmt/create", name="status-after", status=502)
-    order(world, endpoint="POST /api/keymgmt/search", name="status", status=503)
-    order(world, endpoint="GET /api/keymgmt/list", name="status", status=503)
+    world.bench.order(endpoint="POST /api/keymgmt/create", name="status-after", status=502)
+    world.bench.order(endpoint="POST /api/keymgmt/search", name="status", status=503)
+    world.bench.order(endpoint="GET /api/keymgmt/list", name="status", status=503)
     with pytest.raises(HemOutcomeUnknown, match="look for a key 'new' with the creation mark [0-9a-f]{16}"):
         world.hem.keys.create("SECP256R1", label="new")
     assert world.bench.count("POST /api/keymgmt/create") == 1
-    assert world.labels().count("new") == 1
+    assert world.bench.labels().count("new") == 1
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 406, 409])
 def test_a_refusal_is_no_doubt_and_costs_no_look(world, status):
     world.hem.login(scope="keymgmt:gen")
     world.bench.requests.clear()
-    order(world, endpoint="POST /api/keymgmt/create", name="status", status=status)
+    world.bench.order(endpoint="POST /api/keymgmt/create", name="status", status=status)
     with pytest.raises(HemError) as caught:
         world.hem.keys.create("SECP256R1", label="new")
     assert not isinstance(caught.value, HemOutcomeUnknown)
@@ -491,7 +482,7 @@ def test_tls_that_fails_in_the_middle_of_an_answer_is_looked_after(world, monkey
     world.hem.login(scope="keymgmt:gen")
     monkeypatch.setattr(channel, "send", damaged)
     assert world.hem.keys.create("AES256", label="new").label == "new"
-    assert world.labels().count("new") == 1
+    assert world.bench.labels().count("new") == 1
     broken.append(1)
     with pytest.raises(HemTLSError, match=r"^TLS failed: bad record MAC$"):
         world.hem.keys.create("AES256", label="other")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from support.laboratory import LostRequest
+from support.traffic import LostRequest
 
 from hem_provider.errors import (
     HemApprovalDenied,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 
 import pytest
-from support.laboratory import PASSPHRASE, LostReply, LostRequest
+from support.passphrases import PASSPHRASE
+from support.traffic import LostReply, LostRequest
 
 from hem_provider.errors import (
     HemAuthenticationError,
@@ -204,7 +205,7 @@ def test_logout_forgets_everything(hem, kid):
 
 
 def test_a_role_that_the_secret_does_not_have_is_refused(bench):
-    from support.laboratory import ADMIN, PASSPHRASE
+    from support.passphrases import ADMIN, PASSPHRASE
 
     from hem_provider.device import Role
 

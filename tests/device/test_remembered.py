@@ -5,12 +5,13 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.passphrases import PASSPHRASE
 
 from hem_provider.device.cache import DiskCache
 from hem_provider.errors import HemKeyNotFound
 
 LIST = "keymgmt:list"
-PIN = "correct horse battery staple"
+PIN = PASSPHRASE
 
 
 @pytest.fixture

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.rig import Clock, Rig
+from support.clocks import Clock
+from support.rig import Rig
 
 from hem_provider.emulator.device import x25519_public
 from hem_provider.emulator.nonces import Nonces
@@ -80,7 +81,7 @@ class VectorNonces(Nonces):
 def vector_rig(make_rig):
     """The device of vector B: fixed session, identity and bearer keys, and its clock."""
     rig = make_rig(clock=Clock(_NOW), nonces=VectorNonces)
-    model = rig.open.model
+    model = rig.device.model
     with model.transaction():
         config = replace(model.config, user_key=x25519_public(_VECTOR_SEED))
         model.state = replace(

@@ -185,8 +185,8 @@ def test_logging_in_is_refused_with_403_until_the_clock_is_set_and_409_before_in
     assert rig.call("POST", "/api/auth/token", {"auth": "x"}).status == 409
     assert rig.call("GET", "/api/auth/init").status == 403
     rig.initialise()
-    with rig.open.model.transaction():
-        rig.open.model.change_boot(rtc_set=False)
+    with rig.device.model.transaction():
+        rig.device.model.change_boot(rtc_set=False)
     assert rig.call("GET", "/api/auth/token").status == 403
     assert rig.call("POST", "/api/auth/token", {"auth": "x"}).status == 403
     rig.check_in()
@@ -196,8 +196,8 @@ def test_logging_in_is_refused_with_403_until_the_clock_is_set_and_409_before_in
 def test_without_trusted_ts_a_login_needs_no_clock(make_rig):
     rig = make_rig(init=False)
     rig.initialise(trusted_ts=False)
-    with rig.open.model.transaction():
-        rig.open.model.change_boot(rtc_set=False)
+    with rig.device.model.transaction():
+        rig.device.model.change_boot(rtc_set=False)
     assert rig.call("GET", "/api/auth/token").status == 200
     assert rig.call("GET", "/api/system/status").json()["tts"] is False
 

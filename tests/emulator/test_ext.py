@@ -31,7 +31,7 @@ def pair(rig, *, finalise=True):
     check = f"/notify/register/check/{started['rid']}"
     assert rig.cloud("GET", check).status == 202
     qr = json.dumps({"link": started["link"], "hash": "not_implemented_yet"})
-    control.run(rig.open, "pair", {"link": qr})
+    control.run(rig.device, "pair", {"link": qr})
     reply = rig.cloud("GET", check).json()
     stored = rig.call("POST", "/api/auth/ext/validate", reply, token=token)
     if finalise and stored.status == 200:
@@ -103,8 +103,8 @@ def test_a_request_for_one_key_names_it_to_the_phone_and_lives_shorter(rig):
     long = decode_jwt(request_login(rig, "keymgmt:list")["authreq"])
     assert short.claims["exp"] - short.claims["iat"] == 900
     assert long.claims["exp"] - long.claims["iat"] == 3600
-    with rig.open.model.transaction():
-        private = from_b64(rig.open.cloud_service.records.get("pairing", pid)["private"])
+    with rig.device.model.transaction():
+        private = from_b64(rig.device.cloud_service.records.get("pairing", pid)["private"])
     secret = x25519_secret(private, from_b64(short.claims["iss"]))
     scope = unseal(secret, from_b64(short.claims["jti"]), short.claims["scope"][pid]).decode()
     note = json.loads(base64.b64decode(scope.partition("#")[2]))
@@ -123,7 +123,7 @@ def test_an_approval_is_good_once(rig):
 @pytest.mark.parametrize(("period", "write"), [(3600, False), (86400, True)])
 def test_the_user_chooses_period_and_writing(rig, period, write):
     pair(rig)
-    control.run(rig.open, "phone", {"period": period, "write": write})
+    control.run(rig.device, "phone", {"period": period, "write": write})
     claims = claims_of(approve(rig, "storage:disk0:rw").json()["token"])
     assert claims["exp"] == 1_700_000_000 + period
     assert claims["scope"] == ("storage:disk0:rw" if write else "storage:disk0")
@@ -136,21 +136,21 @@ def test_a_phone_refuses_ignores_or_answers_late(rig):
         event = rig.cloud("POST", "/notify/event/new", request_login(rig, "keymgmt:list")).json()
         return f"/notify/event/check/{event['eventid']}", f"/notify/event/{event['eventid']}"
 
-    control.run(rig.open, "phone", {"answer": "refuse"})
+    control.run(rig.device, "phone", {"answer": "refuse"})
     check, _ = ask()
     assert rig.cloud("GET", check).json() == {"deny": True}
-    control.run(rig.open, "phone", {"answer": "ignore"})
+    control.run(rig.device, "phone", {"answer": "ignore"})
     check, cancel = ask()
     assert rig.cloud("GET", check).status == 202
     assert rig.cloud("DELETE", cancel).status == 200
     assert rig.cloud("GET", check).status == 404
-    control.run(rig.open, "phone", {"answer": "approve", "after": 90.0})
+    control.run(rig.device, "phone", {"answer": "approve", "after": 90.0})
     check, _ = ask()
     assert rig.cloud("GET", check).status == 202
     rig.clock.advance(90)
     assert "authreply" in rig.cloud("GET", check).json()
     assert "authreply" in rig.cloud("GET", check).json()  # repeatable
-    control.run(rig.open, "phone", {"after": 4000.0})
+    control.run(rig.device, "phone", {"after": 4000.0})
     check, _ = ask()
     rig.clock.advance(4000)
     assert rig.cloud("GET", check).status == 404  # too late: the event has expired
@@ -173,14 +173,14 @@ def test_a_faulty_login_request_is_400(rig, body, status):
 
 
 def test_the_clock_must_be_set_for_a_login_by_phone(rig):
-    control.run(rig.open, "fault", {"name": "clock-unset"})
+    control.run(rig.device, "fault", {"name": "clock-unset"})
     for path in ("request", "token"):
         assert rig.call("POST", f"/api/auth/ext/{path}", {}).status == 403
 
 
 def test_the_broker_refuses_requests_from_its_future(rig):
     pair(rig)
-    control.run(rig.open, "fault", {"name": "clock-error", "seconds": 14.0})
+    control.run(rig.device, "fault", {"name": "clock-error", "seconds": 14.0})
     answer = rig.cloud("POST", "/notify/event/new", request_login(rig, "keymgmt:list"))
     assert answer.status == 401
     assert answer.json()["err"].startswith("Cannot handle token prior to 2023-11-14T22:13:34")
@@ -221,12 +221,12 @@ def test_a_refused_pairing_disappears(rig):
     epk = rig.cloud("POST", "/notify/session", {"eid": eid}).json()["epk"]
     request = rig.call("POST", "/api/auth/ext/init", {"epk": epk}, token=token).json()
     started = rig.cloud("POST", "/notify/register/init", {"epk": epk, **request}).json()
-    control.run(rig.open, "refuse", {"link": started["link"]})
+    control.run(rig.device, "refuse", {"link": started["link"]})
     assert rig.cloud("GET", f"/notify/register/check/{started['rid']}").status == 404
     with pytest.raises(phone.PhoneError, match="404"):
-        control.run(rig.open, "pair", {"link": started["link"]})
+        control.run(rig.device, "pair", {"link": started["link"]})
     with pytest.raises(phone.PhoneError, match="not a pairing link"):
-        control.run(rig.open, "pair", {"link": "https://example.com"})
+        control.run(rig.device, "pair", {"link": "https://example.com"})
 
 
 def test_subscribers_are_listed_and_removed_with_the_devices_proof(rig):
@@ -248,13 +248,13 @@ def test_subscribers_are_listed_and_removed_with_the_devices_proof(rig):
 
 def test_a_phone_finds_its_open_events_and_changes_its_push_token(rig):
     _, pid = pair(rig)
-    control.run(rig.open, "phone", {"answer": "ignore"})
+    control.run(rig.device, "phone", {"answer": "ignore"})
     ask = {"pid": [pid]}
     assert rig.cloud("POST", "/notify/event/data/allbypid", ask).json() == {"eventid": []}
     event = rig.cloud("POST", "/notify/event/new", request_login(rig, "keymgmt:list")).json()["eventid"]
     assert rig.cloud("POST", "/notify/event/data/allbypid", ask).json() == {"eventid": {event: [pid]}}
-    with rig.open.model.transaction():
-        private = from_b64(rig.open.cloud_service.records.get("pairing", pid)["private"])
+    with rig.device.model.transaction():
+        private = from_b64(rig.device.cloud_service.records.get("pairing", pid)["private"])
     aid = to_b64(x25519_public(private))
     epk = rig.cloud("POST", "/notify/session", {"aid": aid}).json()["epk"]
     nonce = bytes(32)
@@ -296,13 +296,13 @@ def test_vector_d_pairing_and_login_on_the_device(vector_rig):
     rig = vector_rig
     epk, eid, aid = (to_b64(x25519_public(private)) for private in (BROKER, IDENTITY, AID))
     token = rig.token("auth:ext:pair")
-    rig.open.model.nonces.issued = 0
+    rig.device.model.nonces.issued = 0
     request = rig.call("POST", "/api/auth/ext/init", {"epk": epk}, token=token).json()["request"]
     assert request.startswith("eyJlY2RoIjoieDI1NTE5IiwidHlwIjoiSldUIiwiYWxnIjoiSFMyNTYifQ.")
     assert request.endswith(".zerd54O4PZU2hg-2GW9vbmTZIPkx-Gu1lGzzxdQ7B-Y")
     assert decode_jwt(request).claims == {"jti": to_b64(JTI), "exp": NOW + 86400, "aud": epk, "iss": eid}
-    with rig.open.model.transaction():  # the login above has used up this nonce
-        rig.open.model.store.database.execute("DELETE FROM nonce")
+    with rig.device.model.transaction():  # the login above has used up this nonce
+        rig.device.model.store.database.execute("DELETE FROM nonce")
     claims = {"jti": to_b64(JTI), "iss": aid, "aud": eid, "epk": epk, "label": "Test phone"}
     reply = encode_jwt(CLIENT_HEADER, claims, S1)
     assert reply.endswith(".-vsFhhUNUpyDZGfijDeBeEqWR6YZ14l6bFzkdPMtFbY")
@@ -315,8 +315,8 @@ def test_vector_d_pairing_and_login_on_the_device(vector_rig):
     }
     found = rig.call("POST", "/api/keymgmt/search", {"descr": "^RVhUQUlE"}).json()["list"][0]
     assert found["descr"] == "RVhUQUlEBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQUFBQU="
-    with rig.open.model.transaction():
-        rig.open.model.store.database.execute("DELETE FROM nonce")
+    with rig.device.model.transaction():
+        rig.device.model.store.database.execute("DELETE FROM nonce")
     claims = {
         "aud": eid,
         "jti": to_b64(JTI),
@@ -337,8 +337,8 @@ def test_vector_d_pairing_and_login_on_the_device(vector_rig):
 
 def paired_by_hand(rig, pid):
     """Store an authenticator with any pairing id; returns what signs its replies."""
-    with rig.open.model.transaction():
-        model = rig.open.model
+    with rig.device.model.transaction():
+        model = rig.device.model
         public = x25519_public(AID)
         record = Record(
             hashlib.sha1(public).digest()[:16],

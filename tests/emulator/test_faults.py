@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 from support.emulator import ServedEmulator
+from support.passphrases import ADMIN
 from support.rig import Rig
 
 from hem_provider.cli.commands.emulator import add_parser
@@ -27,7 +28,7 @@ from hem_provider.emulator.latency import KINDS, PROFILES, delay_of, load_profil
 
 
 def order(rig, name, **parameters):
-    return control.run(rig.open, "fault", {"name": name, **parameters})
+    return control.run(rig.device, "fault", {"name": name, **parameters})
 
 
 def status(rig):
@@ -35,8 +36,8 @@ def status(rig):
 
 
 def keys(rig):
-    with rig.open.model.transaction():
-        return len(rig.open.model.repository.slots())
+    with rig.device.model.transaction():
+        return len(rig.device.model.repository.slots())
 
 
 def create(rig, token):
@@ -62,14 +63,14 @@ def test_counts_run_down_and_endpoints_select(rig):
     assert rig.call("GET", "/api/auth/token").status == 200
     assert rig.call("POST", "/api/system/checkin", {}).status == 400
     assert [status(rig).status for _ in range(3)] == [503, 503, 200]
-    assert control.run(rig.open, "faults") == []
+    assert control.run(rig.device, "faults") == []
 
 
 def test_probability_is_honoured_and_clearing_ends_a_fault(rig):
     order(rig, "status", probability=0.5)
     found = {status(rig).status for _ in range(64)}
     assert found == {200, 500}
-    control.run(rig.open, "clear", {"name": "status"})
+    control.run(rig.device, "clear", {"name": "status"})
     assert {status(rig).status for _ in range(10)} == {200}
     order(rig, "status", probability=0.0)
     assert {status(rig).status for _ in range(10)} == {200}
@@ -104,7 +105,7 @@ def test_conditions_hold_until_cleared(rig):
     order(rig, "cloud-down")
     with pytest.raises(ConnectionRefusedError):
         rig.cloud("GET", "/notify/session")
-    control.run(rig.open, "clear", {})
+    control.run(rig.device, "clear", {})
     assert create(rig, token).status == 200
     assert rig.cloud("GET", "/notify/session").status == 200
 
@@ -130,8 +131,8 @@ def test_the_clock_can_be_wrong_or_unset(rig):
 )
 def test_a_faulty_order_says_what_is_wrong(rig, parameters, message):
     with pytest.raises(control.ControlError, match=message):
-        control.run(rig.open, "fault", parameters)
-    assert control.run(rig.open, "faults") == []
+        control.run(rig.device, "fault", parameters)
+    assert control.run(rig.device, "faults") == []
 
 
 def test_every_fault_of_the_issue_is_there():
@@ -173,7 +174,7 @@ def test_a_faulty_profile_says_what_is_accepted(tmp_path, text, message):
 def test_latency_delays_answers_of_the_device(rig, monkeypatch):
     slept = []
     monkeypatch.setattr(time, "sleep", slept.append)
-    control.run(rig.open, "latency", {"profile": "ppa"})
+    control.run(rig.device, "latency", {"profile": "ppa"})
     status(rig)
     assert 0.15 < sum(slept) <= 0.2
 
@@ -353,7 +354,7 @@ def hem(*arguments):
 
 def test_init_makes_a_usable_state_and_never_twice(tmp_path, capsys):
     (tmp_path / "user").write_text("user passphrase\n")
-    (tmp_path / "admin").write_text("admin passphrase\n")
+    (tmp_path / "admin").write_text(f"{ADMIN}\n")
     for name in ("user", "admin"):
         (tmp_path / name).chmod(0o600)
     given = ["--passphrase-file", tmp_path / "user", "--admin-passphrase-file", tmp_path / "admin"]
@@ -370,7 +371,7 @@ def test_quirks_lists_and_sets(rig, capsys):
     assert hem("quirks") == 0
     listing = capsys.readouterr().out
     assert all(f" Q{number} " in listing for number in range(1, 43))
-    path = rig.open.store.path
+    path = rig.device.store.path
     assert hem("quirks", "--state", path, "Q23=404", "ECDH_CUT=off") == 0
     changed = [line for line in capsys.readouterr().out.splitlines() if line.startswith("*")]
     assert [line.split()[1] for line in changed] == ["Q11", "Q23"]
@@ -383,7 +384,7 @@ def test_quirks_lists_and_sets(rig, capsys):
 def test_faults_lists_orders_and_clears(rig, capsys):
     assert hem("faults") == 0
     assert "reset-after" in capsys.readouterr().out
-    path = rig.open.store.path
+    path = rig.device.store.path
     assert hem("faults", "--state", path, "status", "--status", "409", "--count", "1") == 0
     assert json.loads(capsys.readouterr().out)[0]["status"] == 409
     assert status(rig).status == 409
@@ -395,7 +396,7 @@ def test_faults_lists_orders_and_clears(rig, capsys):
 
 
 def test_phone_is_told_what_to_do(rig, capsys):
-    path = rig.open.store.path
+    path = rig.device.store.path
     assert hem("phone", "--state", path, "--answer", "refuse", "--after", "5", "--period", "3600") == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["answer"], told["after"], told["period"]) == ("refuse", 5.0, 3600)
@@ -405,7 +406,7 @@ def test_phone_is_told_what_to_do(rig, capsys):
 
 
 def test_backend_is_told_what_to_order(rig, capsys):
-    path = rig.open.store.path
+    path = rig.device.store.path
     assert hem("backend", "--state", path, "--action", "L", "--offset", "-5", "--newcrt") == 0
     assert json.loads(capsys.readouterr().out) == {"action": "L", "offset": -5, "newcrt": True}
     assert rig.check_in() == "L"
@@ -414,18 +415,18 @@ def test_backend_is_told_what_to_order(rig, capsys):
 
 
 def test_reset_restarts_wipes_or_renews(rig, capsys):
-    path = rig.open.store.path
+    path = rig.device.store.path
     token = rig.token("keymgmt:list")
     assert hem("reset", "--state", path, "--reboot") == 0
     assert rig.call("GET", "/api/keymgmt/list", token=token).status == 401
     assert hem("reset", "--state", path, "--wipe") == 0
     assert status(rig).json()["inited"] is False
-    with rig.open.model.transaction():
-        serial, ca = rig.open.model.state.factory.serial, rig.open.model.state.knobs.ca
+    with rig.device.model.transaction():
+        serial, ca = rig.device.model.state.factory.serial, rig.device.model.state.knobs.ca
     assert hem("reset", "--state", path, "--factory") == 0
-    with rig.open.model.transaction():
-        assert rig.open.model.state.factory.serial != serial
-        assert rig.open.model.state.knobs.ca == ca
+    with rig.device.model.transaction():
+        assert rig.device.model.state.factory.serial != serial
+        assert rig.device.model.state.knobs.ca == ca
     capsys.readouterr()
 
 

@@ -248,6 +248,6 @@ def test_the_command_takes_the_file_and_leaves_no_state_behind_when_it_is_faulty
     made = init(firmware)
     assert made.returncode == 0, made.stderr
     rig = Rig(tmp_path / "device.hem", init=False)
-    with rig.open.model.transaction():
-        assert rig.open.model.switches.limits.message == 65_536
+    with rig.device.model.transaction():
+        assert rig.device.model.switches.limits.message == 65_536
     rig.close()

@@ -59,7 +59,7 @@ class Target:
             pass
 
         try:
-            with self.rig.open.model.transaction():
+            with self.rig.device.model.transaction():
                 answer = self.rig.call(*arguments, **options)
                 raise Undone
         except Undone:
@@ -300,8 +300,8 @@ def test_the_cloud_answers_hostile_requests(target, method, path, body):
 def test_the_state_is_sound_afterwards(target):
     """Runs after the attacks of this module: the database is whole and the keys still work."""
     rig = target.rig
-    with rig.open.model.transaction():
-        assert rig.open.model.store.database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    with rig.device.model.transaction():
+        assert rig.device.model.store.database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
     for kid in target.kids:
         assert rig.call("GET", f"/api/keymgmt/get/{kid}", token=rig.token("keymgmt:get")).status == 200
         rig.call("DELETE", f"/api/keymgmt/delete/{kid}", token=rig.token("keymgmt:del"))

@@ -63,7 +63,7 @@ def finished_log(rig):
     token = rig.token("logger:get")
     public = from_b64(rig.call("GET", "/api/logger/key", token=token).json()["key"])
     files = rig.call("GET", "/api/logger/list", token=token).json()["id"]
-    control.run(rig.open, "reset", {"how": "reboot"})
+    control.run(rig.device, "reset", {"how": "reboot"})
     rig.check_in()
     answer = rig.call("GET", f"/api/logger/{files[-1]}", token=rig.token("logger:get"))
     assert answer.headers["content-type"] == "text/plain"
@@ -168,7 +168,7 @@ def test_the_key_endpoint_signs_its_nonce(rig):
 
 def test_files_are_one_per_power_up_sorted_and_paged_by_128(rig):
     for _ in range(130):
-        control.run(rig.open, "reset", {"how": "power-cycle"})
+        control.run(rig.device, "reset", {"how": "power-cycle"})
     rig.check_in()
     token = rig.token("logger:get")
     first = rig.call("GET", "/api/logger/list", token=token).json()
@@ -189,9 +189,9 @@ def test_the_log_key_is_replaced_by_a_wipe_only(rig):
         return rig.call("GET", "/api/logger/key", token=rig.token("logger:get")).json()["key"]
 
     before = key()
-    control.run(rig.open, "reset", {"how": "reboot"})
+    control.run(rig.device, "reset", {"how": "reboot"})
     rig.check_in()
     assert key() == before
-    control.run(rig.open, "reset", {"how": "wipe"})
+    control.run(rig.device, "reset", {"how": "wipe"})
     rig.initialise()
     assert key() != before

@@ -66,7 +66,7 @@ def get(rig, kid):
 
 
 def reboot(rig):
-    control.run(rig.open, "reset", {"how": "reboot"})
+    control.run(rig.device, "reset", {"how": "reboot"})
 
 
 def test_q1_plain_http(rig):
@@ -239,10 +239,10 @@ def test_q17_a_reboot_ends_tokens(rig):
 
 def test_q18_newcrt_is_acknowledged_only(rig):
     def installed():
-        with rig.open.model.transaction():
-            return rig.open.model.state.tls
+        with rig.device.model.transaction():
+            return rig.device.model.state.tls
 
-    control.run(rig.open, "backend", {"newcrt": True})
+    control.run(rig.device, "backend", {"newcrt": True})
     before = installed()
     rig.check_in()
     assert installed() == before
@@ -376,8 +376,8 @@ def test_q29_silent_failures_of_login_by_phone(rig, monkeypatch):
 
     def fail():
         assert post(rig, "/api/auth/ext/token", {"authreply": "x"}).status == 401
-        with rig.open.model.transaction():
-            log = rig.open.model.log_files.read(rig.open.model.boot.log_file).decode()
+        with rig.device.model.transaction():
+            log = rig.device.model.log_files.read(rig.device.model.boot.log_file).decode()
         return log.splitlines()[-1].split("|")[2:4] == ["e", "1"]
 
     assert not fail()
@@ -448,7 +448,7 @@ def test_q35_wrap_default(rig):
 @pytest.mark.parametrize("value", ["on", "off"])
 def test_q36_tls_after_a_wipe(rig, value):
     rig.quirk("Q36", value)
-    control.run(rig.open, "reset", {"how": "wipe"})
+    control.run(rig.device, "reset", {"how": "wipe"})
     if value == "on":
         assert rig.call("GET", "/api/system/status").status == 200
     else:
@@ -515,8 +515,8 @@ def test_u1_kids_of_symmetric_keys(rig):
     source = rig.create("CURVE25519")
     rig.quirk("U1", "sha1")
     kid = derive(rig, source, "AES128").json()["kid"]
-    with rig.open.model.transaction():
-        record = rig.open.model.repository.find(bytes.fromhex(kid))
+    with rig.device.model.transaction():
+        record = rig.device.model.repository.find(bytes.fromhex(kid))
     assert kid == hashlib.sha1(record.secret).hexdigest()[:32]
 
 
@@ -645,8 +645,8 @@ def test_u18_export_of_the_tls_key_record(rig):
     body = get(rig, kid).json()
     assert body["type"] == "DER_PKEY"
     assert "der" in body
-    with rig.open.model.transaction():
-        assert rig.open.model.state.tls.key not in base64.b64decode(body["der"]).decode("latin-1")
+    with rig.device.model.transaction():
+        assert rig.device.model.state.tls.key not in base64.b64decode(body["der"]).decode("latin-1")
     rig.quirk("U18", "none")
     assert "der" not in get(rig, kid).json()
 
@@ -671,7 +671,7 @@ def test_u20_shutdown_of_an_epa(make_rig):
 
 def test_u22_temperature_blocks(rig):
     token = rig.token("keymgmt:list")
-    control.run(rig.open, "fault", {"name": "fls", "status": 4})
+    control.run(rig.device, "fault", {"name": "fls", "status": 4})
     assert rig.call("GET", "/api/keymgmt/list", token=token).status == 409
     rig.quirk("U22", "off")
     assert rig.call("GET", "/api/keymgmt/list", token=token).status == 200
@@ -684,8 +684,8 @@ def test_u23_sequence_base(rig, base, eleventh):
     rig.check_in()
     for _ in range(10):
         rig.token("x")
-    with rig.open.model.transaction():
-        log = rig.open.model.log_files.read(rig.open.model.boot.log_file).decode()
+    with rig.device.model.transaction():
+        log = rig.device.model.log_files.read(rig.device.model.boot.log_file).decode()
     assert log.splitlines()[11].split("|")[0] == eleventh
 
 

@@ -72,7 +72,7 @@ def test_a_killed_process_leaves_every_acknowledged_change_and_none_half_done(ma
     rig = make_rig(clock=time.time)
     rig.check_in()
     tokens = [rig.token(scope) for scope in ("keymgmt:gen", "keymgmt:upd", "keymgmt:del")]
-    command = [sys.executable, "-c", WORKER, str(rig.open.store.path), *tokens]
+    command = [sys.executable, "-c", WORKER, str(rig.device.store.path), *tokens]
     worker = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment())
     lines = [worker.stdout.readline() for _ in range(40 + 17 * round_number)]
     worker.kill()
@@ -142,7 +142,7 @@ def test_a_served_emulator_killed_under_load_comes_back_with_all_it_acknowledged
 
 
 def test_two_openings_see_one_device_boot_state_included(rig):
-    other = Rig(rig.open.store.path, init=False, clock=rig.clock)
+    other = Rig(rig.device.store.path, init=False, clock=rig.clock)
     try:
         token = rig.token("keymgmt:gen")
         kid = other.call("POST", "/api/keymgmt/create", {"label": "x", "type": "AES128"}, token=token).json()[
@@ -159,7 +159,7 @@ def test_two_openings_see_one_device_boot_state_included(rig):
 
 def test_a_nonce_used_in_one_process_is_used_in_all(rig):
 
-    other = Rig(rig.open.store.path, init=False, clock=rig.clock)
+    other = Rig(rig.device.store.path, init=False, clock=rig.clock)
     try:
         text = proof(rig)
         assert other.call("POST", "/api/auth/token", {"auth": text}).status == 200
@@ -210,7 +210,7 @@ for _ in range(3):
 create()
 assert all(os.waitpid(child, 0)[1] == 0 for child in children)
 """
-    command = [sys.executable, "-c", script, str(rig.open.store.path), rig.token("keymgmt:gen")]
+    command = [sys.executable, "-c", script, str(rig.device.store.path), rig.token("keymgmt:gen")]
     subprocess.run(command, check=True, env=environment(), timeout=60)
     assert len(entries(rig)) == 125
 
@@ -245,7 +245,7 @@ for thread in threads:
         "ignore",
         "-c",
         script,
-        str(rig.open.store.path),
+        str(rig.device.store.path),
         rig.token("keymgmt:gen"),
     ]
     subprocess.run(command, check=True, env=environment(), timeout=60)
@@ -253,7 +253,7 @@ for thread in threads:
 
 
 def test_the_state_file_and_its_side_files_are_for_the_owner_only(rig):
-    path = rig.open.store.path
+    path = rig.device.store.path
     for name in path.parent.glob(f"{path.name}*"):
         assert stat.S_IMODE(name.stat().st_mode) & 0o077 == 0, name
 
@@ -268,7 +268,7 @@ def test_a_fresh_file_is_made_with_mode_0600_whatever_the_umask(tmp_path):
 
 
 def test_the_names_in_a_state_file_are_those_of_every_release(rig):
-    with sqlite3.connect(rig.open.store.path) as database:
+    with sqlite3.connect(rig.device.store.path) as database:
         state = json.loads(database.execute("SELECT body FROM state").fetchone()[0])
     assert {"factory", "identity", "boot", "bench", "config", "tls", "firmware"} <= set(state)
     assert {"quirks", "faults", "latency", "checkin_action", "ca"} <= set(state["bench"])
@@ -308,7 +308,7 @@ def test_at_secure_counts_as_privileged(monkeypatch):
 def test_ten_thousand_keys_list_and_search_in_pages_of_constant_cost(rig):
     from hem_provider.emulator.repository import Record
 
-    model = rig.open.model
+    model = rig.device.model
     with model.transaction():
         for number in range(10_000):
             kid = number.to_bytes(16, "big")

@@ -61,11 +61,11 @@ def test_version_names_the_model_and_shows_the_card_to_bearers_only(make_rig, ri
 
 
 def test_check_in_sets_the_clock_to_the_backends_time(rig):
-    control.run(rig.open, "fault", {"name": "clock-error", "seconds": 4620.0})
+    control.run(rig.device, "fault", {"name": "clock-error", "seconds": 4620.0})
     assert status(rig)["time"] == 1_700_004_620
     assert rig.check_in() == "OK"
     assert status(rig)["time"] == 1_700_000_000
-    control.run(rig.open, "backend", {"offset": -100})
+    control.run(rig.device, "backend", {"offset": -100})
     rig.check_in()
     assert status(rig)["time"] == 1_699_999_900
 
@@ -111,11 +111,11 @@ def test_a_check_in_reply_is_taken_from_trusted_backends_and_fresh_nonces_only(r
 
 def test_action_l_locks_the_user_out_until_the_master_comes(rig):
     private = rig.private()
-    control.run(rig.open, "backend", {"action": "L"})
+    control.run(rig.device, "backend", {"action": "L"})
     assert rig.check_in() == "L"
     assert status(rig)["fls_state"] == 0x40
     with pytest.raises(setup.SetupError, match="401"):
-        setup.log_in(rig.open, private, "keymgmt:list")
+        setup.log_in(rig.device, private, "keymgmt:list")
     token = rig.master("system:config")
     assert rig.call("POST", "/api/keymgmt/search", {"descr": "^QUFBQUFB"}).status == 409
     assert config(rig, {"wipeout": True}, token=token).status == 200
@@ -124,42 +124,42 @@ def test_action_l_locks_the_user_out_until_the_master_comes(rig):
 
 def test_action_w_wipes_and_action_b_stops(make_rig):
     wiped, stopped = make_rig(), make_rig()
-    control.run(wiped.open, "backend", {"action": "W"})
+    control.run(wiped.device, "backend", {"action": "W"})
     assert wiped.check_in() == "W"
     assert status(wiped)["inited"] is False
-    control.run(stopped.open, "backend", {"action": "B"})
+    control.run(stopped.device, "backend", {"action": "B"})
     assert stopped.check_in() == "B"
     with pytest.raises(DeviceUnreachable):
         status(stopped)
-    control.run(stopped.open, "reset", {"how": "power-cycle"})
+    control.run(stopped.device, "reset", {"how": "power-cycle"})
     assert status(stopped)["fls_state"] == 0
 
 
 def test_actions_are_ignored_without_trusted_backend(rig):
     config(rig, {"trusted_backend": False})
-    control.run(rig.open, "backend", {"action": "W", "offset": 5})
+    control.run(rig.device, "backend", {"action": "W", "offset": 5})
     assert rig.check_in() == "W"
     assert "inited" not in status(rig)
     assert status(rig)["time"] == 1_700_000_005
 
 
 def test_a_new_certificate_reaches_the_device_by_config_only(rig):
-    control.run(rig.open, "fault", {"name": "expired-certificate"})
-    control.run(rig.open, "backend", {"newcrt": True})
+    control.run(rig.device, "fault", {"name": "expired-certificate"})
+    control.run(rig.device, "backend", {"newcrt": True})
     check = rig.call("GET", "/api/system/checkin").json()
     checked = rig.cloud("POST", "/checkin", check).json()
     chain = decode_jwt(checked["checked"]).claims["newcrt"]
     answer = rig.call("POST", "/api/system/checkin", checked).json()
     assert answer == {"status": "OK", "newcrt": "OK"}
-    served = rig.open.model.store.load  # noqa: F841 - the state is read below, inside a transaction
-    with rig.open.model.transaction():
-        before = rig.open.model.boot.tls.chain
+    served = rig.device.model.store.load  # noqa: F841 - the state is read below, inside a transaction
+    with rig.device.model.transaction():
+        before = rig.device.model.boot.tls.chain
     assert expired(before)
     answer = config(rig, {"tls": {"crt": chain}})
     assert answer.json() == {"updated": True, "reboot_required": True}
     rig.call("GET", "/api/system/reboot", token=rig.token("system:config"))
-    with rig.open.model.transaction():
-        after = rig.open.model.boot.tls.chain
+    with rig.device.model.transaction():
+        after = rig.device.model.boot.tls.chain
     assert not expired(after)
 
 
@@ -320,14 +320,14 @@ def test_shutdown_silences_the_device_until_a_power_cycle(rig):
     assert rig.call("GET", "/api/system/shutdown", token=rig.token("system:shutdown")).status == 200
     with pytest.raises(DeviceUnreachable):
         status(rig)
-    control.run(rig.open, "reset", {"how": "power-cycle"})
+    control.run(rig.device, "reset", {"how": "power-cycle"})
     assert "time" not in status(rig)
 
 
 def test_a_restarting_device_does_not_answer_until_it_is_up(rig, tmp_path):
     profile = tmp_path / "latency.json"
     profile.write_text('{"restart": 12}')
-    control.run(rig.open, "latency", {"profile": str(profile)})
+    control.run(rig.device, "latency", {"profile": str(profile)})
     rig.call("GET", "/api/system/reboot", token=rig.token("system:config"))
     with pytest.raises(DeviceUnreachable):
         status(rig)
@@ -357,7 +357,7 @@ FAILED_WORKS = [
 @pytest.mark.parametrize("bit", [1, 2, 4, 8, 16, 32])
 def test_each_fail_state_bit_blocks_all_but_the_documented_calls_until_reboot(rig, bit):
     token = rig.token("system:config")
-    control.run(rig.open, "fault", {"name": "fls", "status": bit})
+    control.run(rig.device, "fault", {"name": "fls", "status": bit})
     assert status(rig)["fls_state"] == bit
     for method, path, expected in FAILED_WORKS:
         body = {} if method == "POST" else None
@@ -411,7 +411,7 @@ def test_a_fresh_chip_is_provisioned_once(make_rig):
     body = {"genuine": "x", "crt": certificate}
     path = "/api/system/config/provisioning"
     assert rig.call("POST", path, body).status == 406
-    control.run(rig.open, "fault", {"name": "unprovisioned"})
+    control.run(rig.device, "fault", {"name": "unprovisioned"})
     fresh = rig.call("GET", "/api/system/config/attestation").json()
     assert list(fresh) == ["csr", "key", "genuine"]
     assert x509.load_pem_x509_csr(fresh["csr"].encode()).is_signature_valid
@@ -425,7 +425,7 @@ def test_a_fresh_chip_is_provisioned_once(make_rig):
 
 def test_a_device_without_tls_recovers_through_plain_http(rig):
     token = rig.token("system:config")
-    control.run(rig.open, "fault", {"name": "lost-certificate"})
+    control.run(rig.device, "fault", {"name": "lost-certificate"})
     with pytest.raises(DeviceUnreachable):
         status(rig)
     proof = rig.call("GET", "/api/system/config/attestation", token=token, secure=False).json()["genuine"]
@@ -439,7 +439,7 @@ def test_a_device_without_tls_recovers_through_plain_http(rig):
 
 def test_a_fresh_device_takes_a_tls_bundle_at_once(make_rig):
     rig = make_rig(init=False)
-    control.run(rig.open, "fault", {"name": "lost-certificate"})
+    control.run(rig.device, "fault", {"name": "lost-certificate"})
     proof = rig.call("GET", "/api/system/config/attestation", secure=False).json()["genuine"]
     bundle = rig.cloud("POST", "/domain/register/my/authkey", {"genuine": proof}).json()
     assert rig.call("POST", "/api/system/config", {"user": "x"}, secure=False).status == 406
@@ -450,7 +450,7 @@ def test_a_fresh_device_takes_a_tls_bundle_at_once(make_rig):
 
 def test_a_bundle_for_another_device_is_refused(make_rig):
     rig, other = make_rig(), make_rig(init=False)
-    control.run(other.open, "reset", {"how": "factory"})
+    control.run(other.device, "reset", {"how": "factory"})
     proof = other.call("GET", "/api/system/config/attestation").json()["genuine"]
     bundle = other.cloud("POST", "/domain/register/my", {"genuine": proof}).json()
     assert config(rig, {"tls": bundle}).status == 400
@@ -469,8 +469,8 @@ def test_a_name_of_ones_own_is_registered_by_request_and_poll(rig):
     bundle = rig.cloud("GET", path).json()
     assert rig.cloud("GET", "/domain/check/acme").status == 200
     assert config(rig, {"tls": bundle}).json()["reboot_required"] is True
-    with rig.open.model.transaction():
-        assert "acme.ence.do" in tls.certificate_names(rig.open.model.state.tls.chain)
+    with rig.device.model.transaction():
+        assert "acme.ence.do" in tls.certificate_names(rig.device.model.state.tls.chain)
 
 
 def test_storage_follows_the_scope_not_the_path(rig):
@@ -526,7 +526,7 @@ def test_firmware_is_uploaded_checked_and_installed(rig):
 
 def test_a_check_runs_in_the_background_for_as_long_as_the_profile_says(rig, tmp_path):
     (tmp_path / "slow.json").write_text('{"image": 8}')
-    control.run(rig.open, "latency", {"profile": str(tmp_path / "slow.json")})
+    control.run(rig.device, "latency", {"profile": str(tmp_path / "slow.json")})
     token = rig.token("system:upgrade")
     upload(rig, "ui", IMAGE, "webroot.tar")
 
@@ -562,11 +562,11 @@ def test_usb_mode_takes_the_device_off_the_network(rig):
 
 def test_an_installation_in_progress_is_409(rig):
     token = rig.token("system:config")
-    control.run(rig.open, "fault", {"name": "install-busy"})
+    control.run(rig.device, "fault", {"name": "install-busy"})
     for path in ("reboot", "shutdown", "upgrade/install_fw", "config/attestation"):
         assert rig.call("GET", f"/api/system/{path}", token=token).status == 409
     assert config(rig, {"ctx": 1}, token=token).status == 409
-    control.run(rig.open, "clear", {"name": "install-busy"})
+    control.run(rig.device, "clear", {"name": "install-busy"})
     assert config(rig, {"ctx": 1}, token=token).status == 200
 
 

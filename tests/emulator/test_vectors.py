@@ -10,6 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES256
 from cryptography.hazmat.primitives.ciphers.modes import ECB
+from support.passphrases import PASSPHRASE
 
 from hem_provider.emulator import keys
 from hem_provider.emulator.device import x25519_public, x25519_secret
@@ -28,7 +29,7 @@ SEED = "849927e055c9ea2cfe3aca3d54695debad97cb2665c842e09fc555d68b87f947"
 
 
 def test_vector_a_derives_the_published_key_and_proof():
-    seed = derive_private("correct horse battery staple", "d4ad81b06b1d493ab2b6f9b1a3e2c7f0")
+    seed = derive_private(PASSPHRASE, "d4ad81b06b1d493ab2b6f9b1a3e2c7f0")
     assert seed.hex() == "6a0bac730fe27e1fa8b55c49790e3d94436ecee976a9efdeeeb326e7e5b36d29"
     spk = bytes([1]) * 32
     secret = x25519_secret(seed, spk)
@@ -51,7 +52,7 @@ def test_vector_a_derives_the_published_key_and_proof():
 def test_vector_b_challenge_proof_and_bearer(vector_rig):
     challenge = vector_rig.call("GET", "/api/auth/token").json()
     assert challenge == {"exp": NOW + 60, "spk": SPK, "jti": JTI, "lbl": "Emulator", "eid": EID}
-    assert derive_private("correct horse battery staple", EID).hex() == SEED
+    assert derive_private(PASSPHRASE, EID).hex() == SEED
     claims = {
         "jti": JTI,
         "aud": SPK,
@@ -76,9 +77,9 @@ def test_vector_b_challenge_proof_and_bearer(vector_rig):
 
 def test_vector_c_rotates_the_user_key(vector_rig):
     token = vector_rig.token("system:config")
-    vector_rig.open.model.nonces.issued = 0
-    with vector_rig.open.model.transaction():  # the login above has used up the nonce of the vector
-        vector_rig.open.model.store.database.execute("DELETE FROM nonce")
+    vector_rig.device.model.nonces.issued = 0
+    with vector_rig.device.model.transaction():  # the login above has used up the nonce of the vector
+        vector_rig.device.model.store.database.execute("DELETE FROM nonce")
     config = vector_rig.call("GET", "/api/system/config", token=token).json()
     assert (config["spk"], config["nonce"], config["eid"]) == (SPK, JTI, EID)
     seed = derive_private("new passphrase", EID)
@@ -91,8 +92,8 @@ def test_vector_c_rotates_the_user_key(vector_rig):
     body = {"userkey": to_b64(x25519_public(seed)), "userkey_nonce": JTI, "userkey_hmac": mac}
     answer = vector_rig.call("POST", "/api/system/config", body, token=token)
     assert answer.json() == {"updated": True}
-    with vector_rig.open.model.transaction():
-        assert vector_rig.open.model.config.user_key == x25519_public(seed)
+    with vector_rig.device.model.transaction():
+        assert vector_rig.device.model.config.user_key == x25519_public(seed)
 
 
 E_PEER = "V9tLNZ8jrl4Ubk4lEgVnBHIlBjSMFQwUdT0Mkz0E1CE="
@@ -104,7 +105,7 @@ def e_rig(rig):
     """A device that holds the private key of vector E."""
     kind = KEY_TYPES["CURVE25519"]
     material = keys.from_secret(kind, SESSION)
-    model = rig.open.model
+    model = rig.device.model
     with model.transaction():
         kid = keys.kid_of(material.public)
         record = Record(

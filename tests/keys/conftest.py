@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from support.emulator import ServedEmulator
-
-from hem_provider.device import connect
-
-
-@pytest.fixture(scope="session")
-def served(tmp_path_factory):
-    emulator = ServedEmulator(tmp_path_factory.mktemp("served")).start()
-    yield emulator
-    emulator.stop()
+from support.emulator import client_of
 
 
 @pytest.fixture(scope="session")
 def logged_in(served):
-    with connect(
-        served.https,
-        passphrase=served.passphrase,
-        ca_file=served.ca_file,
-        cloud_url=served.cloud,
-        cloud_ca_file=served.ca_file,
-    ) as device:
+    with client_of(served) as device:
         yield device
 
 

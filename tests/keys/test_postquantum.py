@@ -121,7 +121,7 @@ def test_a_native_public_key_tells_its_device_type(hem, name):
 
 
 def test_a_dead_device_is_not_an_invalid_signature(hem, bench):
-    from support.laboratory import LostRequest
+    from support.traffic import LostRequest
 
     key = hem.keys.create("MLDSA44", label="k")
     signature = hem.operations.mldsa_sign(key.kid, b"data")

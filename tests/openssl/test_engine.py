@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from support.emulator import ServedEmulator
+from support.passphrases import PASSPHRASE
 
-PIN = "correct horse battery staple"
+PIN = PASSPHRASE
 EC, P384, ED25519, ED448, X25519 = (f"key{number}" for number in range(5))
 KID_OF_EC = "0" * 32
 

@@ -17,6 +17,7 @@ from support.emulator import ServedEmulator
 from support.fake_hem import PIN, FakeHem
 from support.hosts import Host, build_host
 from support.libraries import module_library
+from support.passphrases import ADMIN, PASSPHRASE
 
 from hem_provider import connect
 from hem_provider.config import Config, DeviceConfig, Pkcs11Config
@@ -143,8 +144,6 @@ def device_environment(emulator: ServedEmulator, home: Path) -> dict[str, str]:
 class DeviceCore(Core):
     """The Python core over real ``Hem`` objects on an emulated device in the process."""
 
-    PASSPHRASE = "correct horse battery staple"
-
     def __init__(self, state: Path) -> None:
         super().__init__("first")
         self.config = Config(devices=(DeviceConfig(url=f"emulator:{state}", name="first"),))
@@ -152,7 +151,7 @@ class DeviceCore(Core):
 
     def user_session(self) -> int:
         session = self.session()
-        rv = self.rv("C_Login", session, CKU.USER, self.PASSPHRASE.encode())
+        rv = self.rv("C_Login", session, CKU.USER, PASSPHRASE.encode())
         assert rv in (CKR.OK, CKR.USER_ALREADY_LOGGED_IN)
         return session
 
@@ -165,7 +164,7 @@ def device_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     state = tmp_path_factory.mktemp("device") / "device.hem"
     device = open_device(str(state))
-    initialise(device, passphrase=DeviceCore.PASSPHRASE, admin_passphrase="admin passphrase")
+    initialise(device, passphrase=PASSPHRASE, admin_passphrase=ADMIN)
     device.close()
     return state
 

@@ -18,7 +18,7 @@ from hem_pkcs11.constants import CKA, CKD, CKK, CKM, CKO, CKR
 from hem_pkcs11.keykinds import KINDS
 from hem_pkcs11.values import EcdhParameters, Mechanism, pack_bool, pack_ulong
 from support.altering import BODIES, alterations, altered, paths, value_at
-from support.laboratory import bench as open_bench
+from support.rig import connected
 
 from hem_provider.rest.answers import shape_of
 
@@ -154,7 +154,7 @@ def slot(template: Any, tmp_path_factory: Any, make_device_core: Any) -> Iterato
     folder = tmp_path_factory.mktemp("altered")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
-        with open_bench(patch, template, folder / "device.hem") as bench:
+        with connected(patch, template, folder / "device.hem") as bench:
             core = make_device_core(folder / "device.hem")
             yield Slot(core, bench)
             bench.alter = None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.passphrases import PASSPHRASE
 
 FUZZ = Path(__file__).with_name("fuzz.py")
 ROOT = Path(__file__).parents[2]
@@ -41,7 +42,7 @@ def run(library: Path, environment: dict[str, str], pin: str, seed: int, calls: 
 def test_random_calls_are_answered_by_the_standard(
     library: Path, fuzzed: dict[str, str], device: Any, seed: int
 ) -> None:
-    run(library, fuzzed, device.PASSPHRASE, seed, 1500)
+    run(library, fuzzed, PASSPHRASE, seed, 1500)
 
 
 @pytest.mark.long
@@ -49,7 +50,7 @@ def test_random_calls_are_answered_by_the_standard(
 def test_many_random_calls_are_answered_by_the_standard(
     library: Path, fuzzed: dict[str, str], device: Any, seed: int
 ) -> None:
-    run(library, fuzzed, device.PASSPHRASE, seed, 10_000)
+    run(library, fuzzed, PASSPHRASE, seed, 10_000)
 
 
 @pytest.fixture(scope="module")
@@ -84,4 +85,4 @@ def test_the_c_layer_is_clean_under_address_sanitizer(
     built, runtime = sanitized
     # Python itself keeps memory until its end: leaks are not looked for.
     environment = fuzzed | {"LD_PRELOAD": runtime, "ASAN_OPTIONS": "detect_leaks=0"}
-    run(built, environment, device.PASSPHRASE, seed, 5000)
+    run(built, environment, PASSPHRASE, seed, 5000)

@@ -3,6 +3,7 @@ or its answer; a PIN that may be the former one never logs in from memory."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +12,11 @@ from typing import Any
 import pytest
 from hem_pkcs11.constants import CKA, CKM, CKO, CKR, CKU
 from hem_pkcs11.values import Mechanism, pack_bool, pack_ulong
+from support.passphrases import ADMIN, PASSPHRASE
+from support.rig import Rig
 
 from hem_provider.emulator import EmulatedDevice, control, setup
 from hem_provider.rest import credential
-
-PASSPHRASE, MASTER = "correct horse battery staple", "admin passphrase"
 
 #: With the client's own second try, twice: nothing gets through.
 FAULTS: dict[str, dict[str, Any]] = {
@@ -30,29 +31,17 @@ FAULTS: dict[str, dict[str, Any]] = {
 }
 
 
-class Bench:
-    """An initialised device of its own, steered from outside, with the module over it."""
+@dataclass
+class World:
+    """A device of its own, steered from outside, and the module over it with a key pair."""
 
-    def __init__(self, state: Path, core: Any) -> None:
-        self.device = EmulatedDevice(state)
-        self.core = core
-        self.session = 0
-        self.private = 0
-
-    def order(self, **fault: Any) -> None:
-        control.run(self.device, "fault", fault)
-
-    def clear(self) -> None:
-        control.run(self.device, "clear", {})
+    rig: Rig
+    core: Any
+    session: int
+    private: int
 
     def labels(self) -> list[str]:
-        with self.device.model.transaction():
-            repository = self.device.model.repository
-            return [each.label for each in repository.read(repository.slots()) if each.label[:3] != "TLS"]
-
-    def user_key(self) -> bytes:
-        with self.device.model.transaction():
-            return self.device.model.state.config.user_key
+        return [each for each in self.rig.labels() if not each.startswith("TLS")]
 
 
 @pytest.fixture(autouse=True)
@@ -62,45 +51,43 @@ def _quick_passphrases(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def table(device_core: Callable[[Path], Any], tmp_path: Path) -> Iterator[Bench]:
-    state = tmp_path / "device.hem"
-    setup.initialise(state, passphrase=PASSPHRASE, admin_passphrase=MASTER)
-    core = device_core(state)
+def world(device_core: Callable[[Path], Any], tmp_path: Path) -> Iterator[World]:
+    rig = Rig(tmp_path / "device.hem", clock=time.time)
+    core = device_core(rig.path)
     core.ok("C_Initialize", None)
-    made = Bench(state, core)
-    made.session = core.user_session()
-    _, made.private = core.pair(made.session, LABEL=b"there")
-    yield made
-    made.clear()
+    session = core.user_session()
+    _, private = core.pair(session, LABEL=b"there")
+    yield World(rig, core, session, private)
+    rig.clear()
     core.ok("C_Finalize", False)
-    made.device.close()
+    rig.close()
 
 
-def secret(bench: Bench, **more: Any) -> CKR:
+def secret(world: World, **more: Any) -> CKR:
     template = [(CKA.TOKEN, pack_bool(True)), (CKA.LABEL, b"new"), (CKA.VALUE_LEN, pack_ulong(32))]
-    return bench.core.rv("C_GenerateKey", bench.session, Mechanism(CKM.AES_KEY_GEN), template)
+    return world.core.rv("C_GenerateKey", world.session, Mechanism(CKM.AES_KEY_GEN), template)
 
 
-def pair(bench: Bench) -> CKR:
+def pair(world: World) -> CKR:
     from hem_pkcs11.keykinds import KINDS
 
     kind = KINDS["SECP256R1"]
     both = [(CKA.TOKEN, pack_bool(True)), (CKA.LABEL, b"new")]
-    return bench.core.rv(
+    return world.core.rv(
         "C_GenerateKeyPair",
-        bench.session,
+        world.session,
         Mechanism(kind.generation),
         [*both, (CKA.EC_PARAMS, kind.ec_params)],
         both,
     )
 
 
-def destroy(bench: Bench) -> CKR:
-    return bench.core.rv("C_DestroyObject", bench.session, bench.private)
+def destroy(world: World) -> CKR:
+    return world.core.rv("C_DestroyObject", world.session, world.private)
 
 
-def rename(bench: Bench) -> CKR:
-    return bench.core.rv("C_SetAttributeValue", bench.session, bench.private, [(CKA.LABEL, b"new")])
+def rename(world: World) -> CKR:
+    return world.core.rv("C_SetAttributeValue", world.session, world.private, [(CKA.LABEL, b"new")])
 
 
 @dataclass(frozen=True)
@@ -108,7 +95,7 @@ class Operation:
     """``act`` gives the return value; ``labels`` are on the device when it has happened."""
 
     endpoint: str
-    act: Callable[[Bench], CKR]
+    act: Callable[[World], CKR]
     labels: tuple[str, ...]
 
 
@@ -120,40 +107,40 @@ OPERATIONS = {
 }
 
 
-def shown(bench: Bench) -> list[str]:
+def shown(world: World) -> list[str]:
     """The keys that a host sees, by label; the module lists again when it says it should."""
-    core = bench.core
+    core = world.core
     found = [
-        *core.private(bench.session),
-        *core.find(bench.session, (CKA.CLASS, pack_ulong(CKO.SECRET_KEY))),
+        *core.private(world.session),
+        *core.find(world.session, (CKA.CLASS, pack_ulong(CKO.SECRET_KEY))),
     ]
-    return sorted(core.value(bench.session, each, CKA.LABEL).decode() for each in found)
+    return sorted(core.value(world.session, each, CKA.LABEL).decode() for each in found)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_ckr_ok_is_told_if_and_only_if_it_happened(table: Bench, name: str, fault: str) -> None:
+def test_ckr_ok_is_told_if_and_only_if_it_happened(world: World, name: str, fault: str) -> None:
     operation = OPERATIONS[name]
-    table.order(endpoint=operation.endpoint, count=1, **FAULTS[fault])
-    rv = operation.act(table)
-    table.clear()
-    assert (rv == CKR.OK) == (table.labels() == list(operation.labels)), (rv, table.labels())
+    world.rig.order(endpoint=operation.endpoint, count=1, **FAULTS[fault])
+    rv = operation.act(world)
+    world.rig.clear()
+    assert (rv == CKR.OK) == (world.labels() == list(operation.labels)), (rv, world.labels())
     if rv != CKR.OK:
-        assert table.labels() == ["there"]
-    assert shown(table) == sorted(table.labels())
+        assert world.labels() == ["there"]
+    assert shown(world) == sorted(world.labels())
 
 
-def blind_after(bench: Bench, endpoint: str) -> None:
+def blind_after(world: World, endpoint: str) -> None:
     """The answer to this request is lost, and no look at the keys works after it."""
-    channel = bench.core.module.slot(0).hem.rest.channel
+    channel = world.core.module.slot(0).hem.rest.channel
     send = channel.send
 
     def watched(request: Any) -> Any:
         if f"{request.method} {request.path}".startswith(endpoint):
-            bench.clear()
-            bench.order(endpoint=endpoint, name="status-after", status=502)
-            bench.order(endpoint="POST /api/keymgmt/search", name="status", status=503)
-            bench.order(endpoint="GET /api/keymgmt/", name="status", status=503)
+            world.rig.clear()
+            world.rig.order(endpoint=endpoint, name="status-after", status=502)
+            world.rig.order(endpoint="POST /api/keymgmt/search", name="status", status=503)
+            world.rig.order(endpoint="GET /api/keymgmt/", name="status", status=503)
         return send(request)
 
     channel.send = watched
@@ -161,27 +148,27 @@ def blind_after(bench: Bench, endpoint: str) -> None:
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_an_unknown_outcome_is_a_device_error_and_the_next_search_asks_the_device(
-    table: Bench, name: str, capfd: pytest.CaptureFixture[str]
+    world: World, name: str, capfd: pytest.CaptureFixture[str]
 ) -> None:
     operation = OPERATIONS[name]
-    assert shown(table) == ["there"]
-    blind_after(table, operation.endpoint)
-    assert operation.act(table) == CKR.DEVICE_ERROR
-    table.clear()
+    assert shown(world) == ["there"]
+    blind_after(world, operation.endpoint)
+    assert operation.act(world) == CKR.DEVICE_ERROR
+    world.rig.clear()
     assert " is unknown (" in capfd.readouterr().err
-    assert shown(table) == sorted(table.labels()) == sorted(operation.labels)
+    assert shown(world) == sorted(world.labels()) == sorted(operation.labels)
 
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_after_c_setpin_the_pin_that_the_device_accepts_logs_in_and_the_other_does_not(
-    table: Bench, fault: str
+    world: World, fault: str
 ) -> None:
-    core, session, before = table.core, table.session, table.user_key()
-    table.order(endpoint="POST /api/system/config", count=1, **FAULTS[fault])
+    core, session, before = world.core, world.session, world.rig.user_key()
+    world.rig.order(endpoint="POST /api/system/config", count=1, **FAULTS[fault])
     rv = core.rv("C_SetPIN", session, PASSPHRASE.encode(), b"new words")
-    changed = table.user_key() != before
+    changed = world.rig.user_key() != before
     assert (rv == CKR.OK) == changed
-    assert len(core.sign(session, table.private, b"still logged in")) == 64
+    assert len(core.sign(session, world.private, b"still logged in")) == 64
     core.ok("C_Logout", session)
     good, bad = (b"new words", PASSPHRASE.encode()) if changed else (PASSPHRASE.encode(), b"new words")
     assert core.rv("C_Login", session, CKU.USER, bad) == CKR.PIN_INCORRECT
@@ -189,35 +176,35 @@ def test_after_c_setpin_the_pin_that_the_device_accepts_logs_in_and_the_other_do
 
 
 @pytest.mark.parametrize("who", ["user", "nobody"])
-def test_after_a_c_setpin_of_unknown_outcome_no_pin_logs_in_from_memory(table: Bench, who: str) -> None:
-    core, session = table.core, table.session
+def test_after_a_c_setpin_of_unknown_outcome_no_pin_logs_in_from_memory(world: World, who: str) -> None:
+    core, session = world.core, world.session
     if who == "nobody":
         core.ok("C_Logout", session)
-    table.order(endpoint="POST /api/system/config", count=1, name="reset-after")
+    world.rig.order(endpoint="POST /api/system/config", count=1, name="reset-after")
     proven = core.module.slot(0).hem.session.proves
 
     def blind(*given: Any) -> Any:
-        table.order(endpoint="GET /api/auth/token", name="status", status=503)
+        world.rig.order(endpoint="GET /api/auth/token", name="status", status=503)
         return proven(*given)
 
     core.module.slot(0).hem.session.proves = blind
     rv = core.rv("C_SetPIN", session, PASSPHRASE.encode(), b"new words")
-    table.clear()
+    world.rig.clear()
     assert rv == CKR.DEVICE_ERROR
-    assert core.rv("C_SignInit", session, Mechanism(CKM.ECDSA_SHA256), table.private) != CKR.OK
+    assert core.rv("C_SignInit", session, Mechanism(CKM.ECDSA_SHA256), world.private) != CKR.OK
     assert core.rv("C_Login", session, CKU.USER, PASSPHRASE.encode()) == CKR.PIN_INCORRECT
     core.ok("C_Login", session, CKU.USER, b"new words")
 
 
-def test_after_a_c_initpin_of_unknown_outcome_the_officer_is_logged_out(table: Bench) -> None:
-    core, session = table.core, table.session
+def test_after_a_c_initpin_of_unknown_outcome_the_officer_is_logged_out(world: World) -> None:
+    core, session = world.core, world.session
     core.ok("C_Logout", session)
-    core.ok("C_Login", session, CKU.SO, MASTER.encode())
-    table.order(endpoint="POST /api/system/config", count=1, name="reset-after")
+    core.ok("C_Login", session, CKU.SO, ADMIN.encode())
+    world.rig.order(endpoint="POST /api/system/config", count=1, name="reset-after")
     core.module.slot(0).hem.session._prover._kept = None
-    table.order(endpoint="GET /api/auth/token", name="status", status=503)
+    world.rig.order(endpoint="GET /api/auth/token", name="status", status=503)
     assert core.rv("C_InitPIN", session, b"given") == CKR.DEVICE_ERROR
-    table.clear()
+    world.rig.clear()
     core.ok("C_Login", session, CKU.USER, b"given")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from hem_pkcs11.constants import CKF, CKR, CKS, CKU
+from support.passphrases import ADMIN, PASSPHRASE
 
 from hem_provider.device import Kdf, Role
 from hem_provider.device.administration import NewDevice
@@ -17,7 +18,6 @@ from hem_provider.emulator import open_device
 from hem_provider.emulator.setup import initialise
 from hem_provider.errors import HemUnreachable
 
-PASSPHRASE, MASTER = "correct horse battery staple", "admin passphrase"
 RO = int(CKF.SERIAL_SESSION)
 
 
@@ -35,7 +35,7 @@ def own(device_core: Callable[[Path], Any], tmp_path: Path) -> Iterator[Any]:
     """A core over an initialised device of its own."""
     state = tmp_path / "device.hem"
     device = open_device(str(state))
-    initialise(device, passphrase=PASSPHRASE, admin_passphrase=MASTER)
+    initialise(device, passphrase=PASSPHRASE, admin_passphrase=ADMIN)
     device.close()
     core = device_core(state)
     core.ok("C_Initialize", None)
@@ -74,15 +74,15 @@ def test_the_officer_gives_the_user_a_new_passphrase_and_sees_no_keys(own: Any) 
     session = own.user_session()
     own.pair(session)
     assert own.rv("C_InitPIN", session, b"x") == CKR.USER_NOT_LOGGED_IN
-    assert own.rv("C_Login", session, CKU.SO, MASTER.encode()) == CKR.USER_ANOTHER_ALREADY_LOGGED_IN
+    assert own.rv("C_Login", session, CKU.SO, ADMIN.encode()) == CKR.USER_ANOTHER_ALREADY_LOGGED_IN
     own.ok("C_Logout", session)
     assert own.rv("C_Login", session, CKU.SO, b"not it") == CKR.PIN_INCORRECT
     assert own.rv("C_Login", session, CKU.SO, PASSPHRASE.encode()) == CKR.PIN_INCORRECT
-    own.ok("C_Login", session, CKU.SO, MASTER.encode())
+    own.ok("C_Login", session, CKU.SO, ADMIN.encode())
     assert own.ok("C_GetSessionInfo", session).state == CKS.RW_SO_FUNCTIONS
     assert own.rv("C_OpenSession", 0, RO, False, False) == CKR.SESSION_READ_WRITE_SO_EXISTS
     assert own.private(session) == []
-    assert own.rv("C_SetPIN", session, MASTER.encode(), b"new") == CKR.ACTION_PROHIBITED
+    assert own.rv("C_SetPIN", session, ADMIN.encode(), b"new") == CKR.ACTION_PROHIBITED
     own.ok("C_InitPIN", session, b"given by the officer")
     own.ok("C_Logout", session)
     assert not own.module.slot(0).hem.logged_in
@@ -92,7 +92,7 @@ def test_the_officer_gives_the_user_a_new_passphrase_and_sees_no_keys(own: Any) 
 
 def test_the_officer_needs_all_sessions_writable(own: Any) -> None:
     own.session(RO)
-    assert own.rv("C_Login", own.session(), CKU.SO, MASTER.encode()) == CKR.SESSION_READ_ONLY_EXISTS
+    assert own.rv("C_Login", own.session(), CKU.SO, ADMIN.encode()) == CKR.SESSION_READ_ONLY_EXISTS
 
 
 WORDS = " ".join(["abandon"] * 23 + ["art"])
@@ -155,7 +155,7 @@ def test_a_device_in_use_is_not_wiped_unless_the_configuration_says_so(
     own: Any, capfd: pytest.CaptureFixture[str]
 ) -> None:
     own.ok("C_CloseSession", own.session())
-    assert own.rv("C_InitToken", 0, MASTER.encode(), b" " * 32) == CKR.TOKEN_WRITE_PROTECTED
+    assert own.rv("C_InitToken", 0, ADMIN.encode(), b" " * 32) == CKR.TOKEN_WRITE_PROTECTED
     assert "allow_wipe" in capfd.readouterr().err
     own.user_session()
 
@@ -167,14 +167,14 @@ def test_wiping_takes_permission_and_the_master_secret(own: Any) -> None:
     own.ok("C_Initialize", None)
     session = own.user_session()
     own.pair(session)
-    assert own.rv("C_InitToken", 0, MASTER.encode(), b" " * 32) == CKR.SESSION_EXISTS
+    assert own.rv("C_InitToken", 0, ADMIN.encode(), b" " * 32) == CKR.SESSION_EXISTS
     before = own.ok("C_GetTokenInfo", 0).serial
     own.ok("C_CloseAllSessions", 0)
     assert own.rv("C_InitToken", 0, b"not the master", b" " * 32) == CKR.PIN_INCORRECT
-    own.ok("C_InitToken", 0, MASTER.encode(), b" " * 32)
+    own.ok("C_InitToken", 0, ADMIN.encode(), b" " * 32)
     assert own.ok("C_GetTokenInfo", 0).serial != before
     session = own.session()
-    own.ok("C_Login", session, CKU.SO, MASTER.encode())
+    own.ok("C_Login", session, CKU.SO, ADMIN.encode())
     own.ok("C_InitPIN", session, b"again")
     own.ok("C_Logout", session)
     own.ok("C_Login", session, CKU.USER, b"again")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.passphrases import PASSPHRASE
 
 RAW = Path(__file__).with_name("raw.py")
 ROOT = Path(__file__).parents[2]
@@ -29,7 +30,7 @@ def raw(library: Path, device: Any, device_state: Path, tmp_path: Path) -> Run:
         )
         clean = {name: value for name, value in os.environ.items() if not name.startswith("HEM_")}
         done = subprocess.run(
-            [sys.executable, str(RAW), str(library), device.PASSPHRASE, case],
+            [sys.executable, str(RAW), str(library), PASSPHRASE, case],
             env=clean | {
                 "HEM_CONFIG": str(config),
                 "HEM_PKCS11_LOG": "stderr:error",

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.altering import BODIES, CLAIMS, alterations, altered, paths, value_at
-from support.laboratory import bench as open_bench
 from support.operations import OPERATIONS, Keys
+from support.rig import connected
 
 from hem_provider.errors import (
     HemAnswerFault,
@@ -33,7 +33,7 @@ def table(template, tmp_path_factory):
     folder = tmp_path_factory.mktemp("altered")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
-        with open_bench(patch, template, folder / "device.hem") as bench:
+        with connected(patch, template, folder / "device.hem") as bench:
             with bench.connect() as hem:
                 bench.keys = Keys(hem)
                 yield bench

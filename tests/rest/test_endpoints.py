@@ -7,7 +7,7 @@ import re
 
 import pytest
 from support.clocks import quick_clock
-from support.laboratory import ADMIN, PASSPHRASE
+from support.passphrases import ADMIN, PASSPHRASE
 
 from hem_provider.emulator.endpoints import ENDPOINTS
 from hem_provider.errors import HemError, HemOperationFailed, HemScopeDenied

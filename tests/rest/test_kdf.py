@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 import pytest
+from support.passphrases import PASSPHRASE
 
 from hem_provider.errors import HemConfigError
 from hem_provider.rest.ejwt import public_key_of
@@ -60,7 +61,7 @@ def test_spaces_and_case_of_a_mnemonic_do_not_matter() -> None:
 def test_argon2d_gives_what_the_reference_implementation_gives() -> None:
     # argon2-cffi 25 over libargon2: hash_secret_raw(…, 10, 8192, 1, 32, Type.D, 0x13)
     expected = "11a3633b7df1f2bc419b74020cde36cac40941928b91d2cfefa292f150f96b06"
-    assert argon2d_seed("correct horse battery staple", EID).hex() == expected
+    assert argon2d_seed(PASSPHRASE, EID).hex() == expected
 
 
 def test_each_kind_is_reached_by_its_name() -> None:

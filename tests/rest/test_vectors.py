@@ -6,6 +6,7 @@ import hmac
 import json
 
 import pytest
+from support.passphrases import PASSPHRASE
 
 from hem_provider.errors import HemLoginRequired, HemProtocolError
 from hem_provider.rest.auth import Challenge, bearer_from, make_proof
@@ -14,7 +15,6 @@ from hem_provider.rest.ejwt import claims_of, make_ejwt, public_key_of, shared_s
 from hem_provider.rest.encoding import b64, unb64
 
 HEADER = "eyJlY2RoIjoieDI1NTE5IiwiYWxnIjoiSFMyNTYiLCJ0eXAiOiJKV1QifQ"
-PASSPHRASE = "correct horse battery staple"
 SEED_A = bytes.fromhex("6a0bac730fe27e1fa8b55c49790e3d94436ecee976a9efdeeeb326e7e5b36d29")
 SEED_B = bytes.fromhex("849927e055c9ea2cfe3aca3d54695debad97cb2665c842e09fc555d68b87f947")
 SESSION_B = bytes(range(1, 33))

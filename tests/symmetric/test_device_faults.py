@@ -8,8 +8,8 @@ import pytest
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers import aead
-from support.laboratory import LostRequest
 from support.rawkeys import raw_key
+from support.traffic import LostRequest
 
 from hem_provider.emulator import knobs
 from hem_provider.errors import (

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
-from support.laboratory import PASSPHRASE
+from support.passphrases import PASSPHRASE
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [
