@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -31,3 +33,20 @@ def test_each_hook_looks_at_the_whole_tree_whatever_was_changed():
     config = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
     for setting in ("always_run: true", "pass_filenames: false", "language: system"):
         assert config.count(setting) == len(hooks()), setting
+
+
+def test_make_test_has_a_floor_that_fails_a_run_below_it_and_says_where():
+    assert recipe("test") == ["python -m pytest -p tools.coverage_floor"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tools.coverage_floor"]
+    done = subprocess.run(
+        [*command, "tests/base/test_waiting.py"],
+        cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    *_, summary = done.stdout.splitlines()
+    assert " passed" in summary
+    assert "failed" not in summary
+    assert re.search(
+        r"^coverage of lines and branches: \d+\.\d\d %; at least \d+ % is wanted$", done.stdout, re.MULTILINE
+    )
+    assert re.search(r"^hem_provider/\S+\.py +\d+ +[1-9]\d* .*%$", done.stdout, re.MULTILINE)
+    assert done.returncode == 1
