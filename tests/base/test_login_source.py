@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from hem_pkcs11.constants import CKF, CKU
 from hem_pkcs11.module import Module
-from support.laboratory import PASSPHRASE
+from support.passphrases import PASSPHRASE
 
 from hem_provider.adapters.keyring.vault.opening import Opener
 from hem_provider.cli import main as cli
