@@ -7,10 +7,10 @@ import sys
 
 import pytest
 from keyring.errors import KeyringLocked
+from support.clocks import quick_clock
 
 from hem_provider.adapters.keyring import HemKeyring
 from hem_provider.cli import main as cli
-from hem_provider.device.mobile import MobileLogin
 
 ASKED = "CLOUD POST /notify/event/new"
 PROOF = "POST /api/auth/token"
@@ -25,7 +25,7 @@ def phone(bench, monkeypatch, tmp_path):
             simulated.pair(json.loads(pairing.qr_text)["link"])
         pairing.wait(5)
     monkeypatch.setenv("HEM_AUTH", "mobile")
-    monkeypatch.setattr(MobileLogin, "_pause", staticmethod(lambda _: None))
+    monkeypatch.setattr("hem_provider.device.mobile.CLOCK", quick_clock())
     monkeypatch.setattr("getpass.getpass", lambda _: pytest.fail("asked"))
     monkeypatch.setattr(
         "hem_provider.config.login_source.passphrase_from_file", lambda _: pytest.fail("the file was read")

@@ -7,19 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from cryptography.hazmat.primitives.ciphers import aead
-from support.emulator import ServedEmulator
 from support.rawkeys import raw_key
 
 from hem_provider.device import connect
 from hem_provider.emulator import open_device
 from hem_provider.symmetric import AESGCM, aes_key_unwrap_with_padding, aes_key_wrap_with_padding, open, seal
-
-
-@pytest.fixture(scope="module")
-def served(tmp_path_factory):
-    emulator = ServedEmulator(tmp_path_factory.mktemp("served")).start()
-    yield emulator
-    emulator.stop()
 
 
 @pytest.fixture
