@@ -153,16 +153,16 @@ def test_what_the_file_leaves_out_is_as_1_2_2(make_rig, tmp_path):
 
 
 def test_a_switch_set_by_hand_wins_over_the_files_and_lasts(wide, firmware):
-    values = run(wide.open, "quirks")
+    values = run(wide.device, "quirks")
     assert (values["Q23"], values["Q8"], values["Q40"], values["U29"]) == (404, False, 131_072, 128)
     wide.quirk("Q23", "200")
-    path = wide.open.store.path
+    path = wide.device.store.path
     with EmulatedDevice(path, firmware=firmware) as again:
         assert run(again, "quirks")["Q23"] == 200
 
 
 def test_a_later_start_without_the_option_keeps_it_and_a_reset_too(wide):
-    path = wide.open.store.path
+    path = wide.device.store.path
     with open_device(str(path)) as again:
         for how in (None, "reboot", "wipe", "factory"):
             if how is not None:
@@ -175,7 +175,7 @@ def test_a_later_start_without_the_option_keeps_it_and_a_reset_too(wide):
 def test_another_file_takes_the_place_of_the_first(wide, tmp_path):
     other = tmp_path / "other.toml"
     other.write_text('version = "1.2.3"\n')
-    with open_device(str(wide.open.store.path), firmware=other) as again:
+    with open_device(str(wide.device.store.path), firmware=other) as again:
         assert call(again.device, "GET", "/api/system/version").json()["fwv"].endswith("v1.2.3")
         assert run(again, "quirks")["U29"] == 64
 
