@@ -26,7 +26,7 @@ from pathlib import Path
 
 from hem_provider.config.model import Config, DeviceConfig
 from hem_provider.config.places import SYSTEM_FILE, config_path, is_there, passed_over
-from hem_provider.config.settings import DEVICE_SETTINGS, from_text, same_url
+from hem_provider.config.settings import kinds_of, same_url, variables_of
 from hem_provider.config.tables import DEFAULTS, device_of
 from hem_provider.config.toml_file import read_config
 from hem_provider.errors import HemConfigError
@@ -35,23 +35,8 @@ from hem_provider.trust import ignored_variables, privileges_raised
 __all__ = ["ENVIRONMENT", "device_from_url", "load_config"]
 
 #: Environment variable → setting of the one device that ``HEM_URL`` names.
-ENVIRONMENT: Mapping[str, str] = {
-    "HEM_URL": "url",
-    "HEM_NAME": "name",
-    "HEM_CA_FILE": "ca_file",
-    "HEM_PIN_SHA256": "pin_sha256",
-    "HEM_INSECURE": "insecure",
-    "HEM_AUTH": "auth",
-    "HEM_PASSPHRASE_FILE": "passphrase_file",
-    "HEM_PASSPHRASE_COMMAND": "passphrase_command",
-    "HEM_TIMEOUT": "timeout",
-    "HEM_VERIFY_SIGNATURES": "verify_signatures",
-    "HEM_MAX_CALLS": "max_calls",
-    "HEM_FIRMWARE_LIMITS": "firmware_limits",
-    "HEM_CLOUD_URL": "cloud_url",
-    "HEM_CLOUD_CA_FILE": "cloud_ca_file",
-    "HEM_CLOUD_PROXY": "cloud_proxy",
-}
+ENVIRONMENT: Mapping[str, str] = variables_of(DeviceConfig)
+_KINDS = kinds_of(DeviceConfig)
 
 
 def load_config(path: Path | None = None) -> Config:
@@ -92,9 +77,9 @@ def device_from_url(url: str, **settings: object) -> DeviceConfig:
     bad value and ``TypeError`` for a field that does not exist.
     """
     given = {name: value for name, value in settings.items() if value is not None}
-    unknown = sorted(set(given) - set(DEVICE_SETTINGS))
+    unknown = sorted(set(given) - set(_KINDS))
     if unknown:
-        raise TypeError(f"unknown setting {unknown[0]!r}; known: {', '.join(DEVICE_SETTINGS)}")
+        raise TypeError(f"unknown setting {unknown[0]!r}; known: {', '.join(_KINDS)}")
 
     def where(setting: str) -> str:
         return f"setting {setting!r}" if setting in {"url", *given} else _where_variable(setting)
@@ -160,7 +145,7 @@ def _from_environment(environ: Mapping[str, str]) -> Config:
 def _variables(environ: Mapping[str, str]) -> dict[str, object]:
     """Settings that the environment has, as TOML would have them."""
     return {
-        setting: from_text(setting, environ[variable])
+        setting: _KINDS[setting].from_text(environ[variable])
         for variable, setting in ENVIRONMENT.items()
         if environ.get(variable)
     }

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
 
+from hem_provider.config import settings as as_
 from hem_provider.config.limits import FIRMWARE_1_2_2, FirmwareLimits
 from hem_provider.config.places import SYSTEM_FILE, config_path
-from hem_provider.config.settings import DEVICE_SETTINGS, PKCS11_SETTINGS
+from hem_provider.config.settings import seconds, setting
 from hem_provider.errors import HemConfigError
 
 __all__ = ["DEFAULT_CLOUD_URL", "Config", "DeviceConfig", "Pkcs11Config"]
@@ -20,30 +21,37 @@ class DeviceConfig:
     """One device. Times are in seconds, ``turn_timeout`` is ``timeout`` where it is ``None``;
     ``pin_sha256`` is the SHA-256 of the certificate's SubjectPublicKeyInfo, in lower-case hex."""
 
-    url: str
-    name: str = "hem"
-    slot: int | None = None
-    ca_file: Path | None = None
-    pin_sha256: str | None = None
-    insecure: bool = False
-    auth: str = "passphrase"
-    master_kdf: str = "auto"
-    passphrase_file: Path | None = None
-    passphrase_command: tuple[str, ...] | None = None
-    connect_timeout: float = 4.0
-    timeout: float = 30.0
-    keygen_timeout: float = 120.0
-    turn_timeout: float | None = None
-    spacing: float = 0.0
-    max_calls: int = 4096
-    firmware_limits: FirmwareLimits = FIRMWARE_1_2_2
-    key_filter: tuple[str, ...] = ()
-    allow_wipe: bool = False
-    show_hidden: bool = False
-    verify_signatures: bool = True
-    cloud_url: str = DEFAULT_CLOUD_URL
-    cloud_ca_file: Path | None = None
-    cloud_proxy: str | None = field(default=None, repr=False)  # may hold a password
+    url: str = setting(as_.URL, variable="HEM_URL")
+    name: str = setting(as_.NAME, "hem", variable="HEM_NAME")
+    slot: int | None = setting(as_.SLOT, None)
+    ca_file: Path | None = setting(as_.PATH, None, variable="HEM_CA_FILE")
+    pin_sha256: str | None = setting(as_.PIN, None, variable="HEM_PIN_SHA256")
+    insecure: bool = setting(as_.FLAG, False, variable="HEM_INSECURE")
+    auth: str = setting(as_.AUTH, "passphrase", variable="HEM_AUTH")
+    master_kdf: str = setting(as_.MASTER_KDF, "auto")
+    passphrase_file: Path | None = setting(as_.PATH, None, variable="HEM_PASSPHRASE_FILE")
+    passphrase_command: tuple[str, ...] | None = setting(as_.COMMAND, None, variable="HEM_PASSPHRASE_COMMAND")
+    connect_timeout: float = setting(seconds(0.1, 120), 4.0)
+    timeout: float = setting(seconds(1, 3600), 30.0, variable="HEM_TIMEOUT")
+    keygen_timeout: float = setting(seconds(10, 3600), 120.0)
+    turn_timeout: float | None = setting(seconds(1, 3600), None)
+    spacing: float = setting(seconds(0, 10), 0.0)
+    max_calls: int = setting(as_.CALLS, 4096, variable="HEM_MAX_CALLS")
+    firmware_limits: FirmwareLimits = setting(
+        as_.FIRMWARE_LIMITS, FIRMWARE_1_2_2, variable="HEM_FIRMWARE_LIMITS"
+    )
+    key_filter: tuple[str, ...] = setting(as_.TEXTS, ())
+    allow_wipe: bool = setting(as_.FLAG, False)
+    show_hidden: bool = setting(as_.FLAG, False)
+    verify_signatures: bool = setting(as_.FLAG, True, variable="HEM_VERIFY_SIGNATURES")
+    cloud_url: str = setting(as_.CLOUD, DEFAULT_CLOUD_URL, variable="HEM_CLOUD_URL")
+    cloud_ca_file: Path | None = setting(as_.PATH, None, variable="HEM_CLOUD_CA_FILE")
+    cloud_proxy: str | None = setting(
+        as_.PROXY,
+        None,
+        variable="HEM_CLOUD_PROXY",
+        secret=True,  # it may hold a password
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +62,8 @@ class Pkcs11Config:
     (0 = never; at most 300). ``device_random``: mix device entropy into ``C_GenerateRandom``.
     """
 
-    login_cache: float = 300.0
-    device_random: bool = False
+    login_cache: float = setting(seconds(0, 300), 300.0)
+    device_random: bool = setting(as_.FLAG, False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +93,3 @@ class Config:
             if each.name == name:
                 return each
         raise HemConfigError(f"{self.source}: no device is called {name!r}; there are: {names}")
-
-
-def _complete() -> None:
-    """The parser tables and the dataclasses must name the same settings."""
-    for parsers, shape in ((DEVICE_SETTINGS, DeviceConfig), (PKCS11_SETTINGS, Pkcs11Config)):
-        missing = {each.name for each in fields(shape)} ^ set(parsers)
-        if missing:
-            raise AssertionError(f"{shape.__name__}: {missing}")
-
-
-_complete()

@@ -1,8 +1,7 @@
-"""How each setting's value is written: one small parser per kind, and the tables that use them.
+"""How each setting's value is written: one small parser per kind, and what makes a field a setting.
 
-A parser takes what TOML or a caller gave and returns the value to keep, or raises
-``RejectedValueError`` whose text says what is accepted instead. The environment has texts only:
-``from_text`` makes of one what TOML would have, so that a number is a number everywhere else.
+The settings themselves are the rows of ``config/model.py``. The environment has texts only: ``from_text``
+of a kind makes of one what TOML would have, so that a number is a number everywhere else.
 """
 
 from __future__ import annotations
@@ -11,16 +10,51 @@ import base64
 import re
 import shlex
 from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 from hem_provider.config.limits import FirmwareLimits, limits_from
 from hem_provider.errors import HemConfigError
 from hem_provider.files import named_path
 
-__all__ = ["DEVICE_SETTINGS", "PKCS11_SETTINGS", "Parser", "RejectedValueError", "from_text", "same_url"]
+__all__ = [
+    "AUTH",
+    "CALLS",
+    "CLOUD",
+    "COMMAND",
+    "FIRMWARE_LIMITS",
+    "FLAG",
+    "MASTER_KDF",
+    "NAME",
+    "PATH",
+    "PIN",
+    "PROXY",
+    "SLOT",
+    "TEXTS",
+    "URL",
+    "Kind",
+    "RejectedValueError",
+    "kinds_of",
+    "same_url",
+    "seconds",
+    "setting",
+    "variables_of",
+]
 
-Parser = Callable[[object], object]
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """How the values of a kind of settings are written.
+
+    ``parse`` takes what TOML or a caller gave and returns the value to keep, or raises
+    ``RejectedValueError``. ``from_text`` makes of an environment variable what TOML would have; the text
+    itself where it cannot be read, for ``parse`` to refuse.
+    """
+
+    parse: Callable[[object], Any]
+    from_text: Callable[[str], object] = str
 
 
 class RejectedValueError(ValueError):
@@ -117,7 +151,7 @@ def _flag(value: object) -> bool:
     return value
 
 
-def _seconds(least: float, most: float) -> Callable[[object], float]:
+def _bounded(least: float, most: float) -> Callable[[object], float]:
     def parse(value: object) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
             raise RejectedValueError(f"seconds from {least:g} to {most:g}, a number without quotes")
@@ -205,57 +239,51 @@ def _command(value: object) -> tuple[str, ...]:
 _FLAGS = {"1": True, "true": True, "0": False, "false": False}
 
 
-def from_text(setting: str, text: str) -> object:
-    """What TOML would have for a device setting that an environment variable gives as ``text``; the
-    text itself where it cannot be read, for the parser to refuse."""
-    if DEVICE_SETTINGS[setting] is _flag:
-        return _FLAGS.get(text.lower(), text)
-    if DEVICE_SETTINGS[setting] in _NUMBERS:
-        try:
-            return float(text)
-        except ValueError:
-            return text
-    if DEVICE_SETTINGS[setting] is _calls and text.isdecimal() and len(text) <= 10:
-        return int(text)
-    if DEVICE_SETTINGS[setting] is _firmware_limits:
-        return _sizes(text)
-    return text
+def _number(text: str) -> object:
+    try:
+        return float(text)
+    except ValueError:
+        return text
 
 
-#: Settings of a ``[[device]]`` table.
-DEVICE_SETTINGS: Mapping[str, Parser] = {
-    "url": _url,
-    "name": _name,
-    "slot": _slot,
-    "ca_file": _path,
-    "pin_sha256": _pin,
-    "insecure": _flag,
-    "auth": _auth,
-    "master_kdf": _master_kdf,
-    "passphrase_file": _path,
-    "passphrase_command": _command,
-    "connect_timeout": _seconds(0.1, 120),
-    "timeout": _seconds(1, 3600),
-    "keygen_timeout": _seconds(10, 3600),
-    "turn_timeout": _seconds(1, 3600),
-    "spacing": _seconds(0, 10),
-    "max_calls": _calls,
-    "firmware_limits": _firmware_limits,
-    "key_filter": _texts,
-    "allow_wipe": _flag,
-    "show_hidden": _flag,
-    "verify_signatures": _flag,
-    "cloud_url": _cloud,
-    "cloud_ca_file": _path,
-    "cloud_proxy": _proxy,
-}
-#: Settings of the ``[pkcs11]`` table.
-PKCS11_SETTINGS: Mapping[str, Parser] = {
-    "login_cache": _seconds(0, 300),
-    "device_random": _flag,
-}
+def _whole(text: str) -> object:
+    return int(text) if text.isdecimal() and len(text) <= 10 else text
 
-#: Parsers of times, which the environment writes as texts.
-_NUMBERS = tuple(
-    DEVICE_SETTINGS[name] for name in ("connect_timeout", "timeout", "keygen_timeout", "spacing")
-)
+
+def seconds(least: float, most: float) -> Kind:
+    """A time in seconds, both bounds included."""
+    return Kind(_bounded(least, most), _number)
+
+
+AUTH = Kind(_auth)
+CALLS = Kind(_calls, _whole)
+CLOUD = Kind(_cloud)
+COMMAND = Kind(_command)
+FIRMWARE_LIMITS = Kind(_firmware_limits, _sizes)
+FLAG = Kind(_flag, lambda text: _FLAGS.get(text.lower(), text))
+MASTER_KDF = Kind(_master_kdf)
+NAME = Kind(_name)
+PATH = Kind(_path)
+PIN = Kind(_pin)
+PROXY = Kind(_proxy)
+SLOT = Kind(_slot)
+TEXTS = Kind(_texts)
+URL = Kind(_url)
+
+
+def setting(kind: Kind, default: Any = MISSING, *, variable: str = "", secret: bool = False) -> Any:
+    """A row: the field of a configuration's dataclass that is a setting of the same name.
+
+    ``variable``: of the environment, which may say it, too. ``secret``: not in a ``repr``.
+    """
+    return field(default=default, repr=not secret, metadata={"kind": kind, "variable": variable})
+
+
+def kinds_of(shape: type) -> dict[str, Kind]:
+    """The settings of a configuration's dataclass, and how each is written."""
+    return {each.name: each.metadata["kind"] for each in fields(shape)}
+
+
+def variables_of(shape: type) -> dict[str, str]:
+    """Environment variable → setting."""
+    return {each.metadata["variable"]: each.name for each in fields(shape) if each.metadata["variable"]}

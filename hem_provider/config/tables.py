@@ -8,7 +8,7 @@ from dataclasses import MISSING, fields
 from typing import Any
 
 from hem_provider.config.model import DeviceConfig
-from hem_provider.config.settings import DEVICE_SETTINGS, Parser, RejectedValueError
+from hem_provider.config.settings import Kind, RejectedValueError, kinds_of
 from hem_provider.errors import HemConfigError
 
 __all__ = ["DEFAULTS", "device_of", "parse_table"]
@@ -22,7 +22,7 @@ DEFAULTS: Mapping[str, object] = {
 
 
 def device_of(table: Mapping[str, object], where: Callable[[str], str]) -> DeviceConfig:
-    values = parse_table(table, DEVICE_SETTINGS, where)
+    values = parse_table(table, kinds_of(DeviceConfig), where)
     if "url" not in values:
         raise HemConfigError(f"{where('url')}: missing; accepted: https://HOST[:PORT], emulator:PATH")
     device = DeviceConfig(**values)
@@ -37,15 +37,15 @@ def device_of(table: Mapping[str, object], where: Callable[[str], str]) -> Devic
 
 def parse_table(
     table: Mapping[str, object],
-    parsers: Mapping[str, Parser],
+    kinds: Mapping[str, Kind],
     where: Callable[[str], str],
 ) -> dict[str, Any]:
     values: dict[str, Any] = {}
     for setting, value in table.items():
-        if setting not in parsers:
-            raise HemConfigError(f"{where(setting)}: unknown setting; accepted: {', '.join(parsers)}")
+        if setting not in kinds:
+            raise HemConfigError(f"{where(setting)}: unknown setting; accepted: {', '.join(kinds)}")
         try:
-            values[setting] = parsers[setting](value)
+            values[setting] = kinds[setting].parse(value)
         except RejectedValueError as rejected:
             raise HemConfigError(f"{where(setting)}: {_shown(value)}; accepted: {rejected}") from None
     return values

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from hem_provider.config.model import Config, DeviceConfig, Pkcs11Config
-from hem_provider.config.settings import PKCS11_SETTINGS
+from hem_provider.config.settings import kinds_of
 from hem_provider.config.tables import device_of, parse_table
 from hem_provider.errors import HemConfigError
 from hem_provider.files import read_file
@@ -54,7 +54,7 @@ def read_config(path: Path) -> Config:
     section = document.get("pkcs11", {})
     if not isinstance(section, dict):
         raise HemConfigError(f"{path}, line {_line_of(text, None, 0, 'pkcs11')}: write a [pkcs11] table")
-    values = parse_table(section, PKCS11_SETTINGS, partial(place, "pkcs11", 0))
+    values = parse_table(section, kinds_of(Pkcs11Config), partial(place, "pkcs11", 0))
     return Config(devices=devices, pkcs11=replace(Pkcs11Config(), **values), source=str(path))
 
 
