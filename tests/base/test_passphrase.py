@@ -6,7 +6,7 @@ import pytest
 from support.passphrases import PASSPHRASE
 from support.secretfiles import READINGS, REFUSED
 
-from hem_provider.cli.commands import emulator
+from hem_provider.cli.emulator_actions import read_secret
 from hem_provider.config import DeviceConfig, read_passphrase
 from hem_provider.config.passphrase import doubt
 from hem_provider.errors import HemAuthenticationError, HemConfigError
@@ -15,7 +15,7 @@ from hem_provider.errors import HemAuthenticationError, HemConfigError
 def readers(path):
     """The client's and the emulator's way to read one file."""
     yield lambda: read_passphrase(DeviceConfig(url="https://h", passphrase_file=path))
-    yield lambda: emulator._secret(str(path), "--passphrase-file")
+    yield lambda: read_secret(str(path), "--passphrase-file")
 
 
 @pytest.mark.parametrize("content", READINGS, ids=repr)

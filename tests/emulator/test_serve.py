@@ -58,11 +58,12 @@ def test_a_client_of_older_tls_is_alerted_and_the_reason_is_told_once(served):
 
 
 def test_a_served_device_is_slow_at_logins_as_hardware_is_unless_told_otherwise(tmp_path):
-    from hem_provider.cli.commands import emulator as cli
+    from hem_provider.cli import emulator_actions as actions
+    from hem_provider.cli.commands.emulator import add_commands
     from hem_provider.emulator import EmulatedDevice, control
 
     parser = argparse.ArgumentParser()
-    cli.add_commands(parser.add_subparsers())
+    add_commands(parser.add_subparsers())
     for arguments, throttled in (
         ([], True),
         (["--latency", "none"], False),
@@ -71,7 +72,7 @@ def test_a_served_device_is_slow_at_logins_as_hardware_is_unless_told_otherwise(
     ):
         options = parser.parse_args(["serve", "--state", str(tmp_path / "s"), *arguments])
         with EmulatedDevice(tmp_path / "s") as device:
-            cli._prepare(device, options)
+            actions.prepare(device, options)
             assert control.run(device, "quirks")["Q21"] is throttled
 
 
