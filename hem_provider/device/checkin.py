@@ -7,15 +7,20 @@ from typing import Protocol, TypeVar
 
 from hem_provider.errors import HemClockError, HemUnreachable
 from hem_provider.rest import system
+from hem_provider.rest.agreements import offered
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.api import RestApi
 from hem_provider.rest.call import Call
+from hem_provider.rest.fields import Field, Shape, jwt
 from hem_provider.rest.settle import Change
 from hem_provider.rest.system import CheckInResult
 
 __all__ = ["Runs", "check_in"]
 
 T = TypeVar("T")
+
+#: What the cloud answers.
+_CHECKED = Shape((Field("checked", jwt(Shape((Field("newcrt", offered, needed=False),)))),))
 
 
 class Runs(Protocol):
@@ -55,7 +60,7 @@ def _asked(session: Runs) -> Answer:
     """What the cloud answers to what the device says."""
     check, channel = session.run(system.begin_check_in()), session.rest.channel
     try:
-        reply, checked = channel.cloud("POST", "/checkin", body=check)
+        reply, checked = channel.cloud("POST", "/checkin", answer=_CHECKED, body=check)
     except HemUnreachable as error:
         raise HemUnreachable(f"check-in needs the cloud service: {error}") from error
     if reply.status != 200:

@@ -7,15 +7,14 @@ key is looked up then, so that the error says which (device API §13.1). The cal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TypeVar
 
 from hem_provider.config.limits import FirmwareLimits
 from hem_provider.device.login import LoginSession
 from hem_provider.device.verification import ML_DSA, KnownKey, accepts
 from hem_provider.errors import HemAnswerFault, HemError, HemKeyNotFound, HemOperationFailed
-from hem_provider.keytypes import Family, KeyAttributes, KeyType, parse_attributes
+from hem_provider.keytypes import parse_attributes
 from hem_provider.rest import crypto, keymgmt, symmetric
 from hem_provider.rest.call import Call
 from hem_provider.rest.keymgmt import KeyMaterial
@@ -23,58 +22,6 @@ from hem_provider.rest.keymgmt import KeyMaterial
 __all__ = ["FirmwareLimits", "Operations", "crypto", "symmetric"]
 
 T = TypeVar("T")
-
-_SIGNS = frozenset({Family.EC, Family.EDWARDS})
-_AGREES = frozenset({Family.EC, Family.MONTGOMERY})
-_ENCAPSULATES = frozenset({Family.MLKEM})
-_LATTICE_SIGNS = frozenset({Family.MLDSA})
-
-
-@dataclass(frozen=True, slots=True)
-class _Need:
-    """What a key must be for an operation: to say which of it is missing when it is refused. ``what`` the
-    operation does, in words; ``usage``: ``sign`` or ``derive``."""
-
-    what: str
-    families: frozenset[Family] = frozenset()  # empty: any
-    usage: str | None = None
-    private: bool = True
-
-    def misfit(
-        self, algorithm: str | None, kind: KeyType | None, attributes: KeyAttributes | None
-    ) -> str | None:
-        """Why a key does not fit, in words; ``None`` when nothing is known against it."""
-        if kind is None:
-            return "it is a record that is no key"
-        if self.families and kind.family not in self.families:
-            return f"keys of type {kind.name} do not do that"
-        if self.families is _SIGNS and algorithm not in kind.sign_algorithms:
-            return f"{kind.name} keys do {', '.join(kind.sign_algorithms)}"
-        if attributes is None or attributes.key_type is None:
-            return None
-        if self.private and not attributes.usable:
-            return "only its public half is on the device"
-        allowed = {"sign": attributes.exdsa, "derive": attributes.ecdh}
-        if kind.family is Family.EC and self.usage is not None and not allowed[self.usage]:
-            return f"it was not made for {self.usage!r}"
-        return None
-
-
-_NEEDS: Mapping[str, _Need] = {
-    "/api/crypto/exdsa/sign": _Need("sign with {}", _SIGNS, "sign"),
-    "/api/crypto/exdsa/verify": _Need("verify with {}", _SIGNS, "sign", private=False),
-    "/api/crypto/ecdh": _Need("agree on a secret", _AGREES, "derive"),
-    "/api/crypto/pqc/mlkem/encaps": _Need("encapsulate", _ENCAPSULATES),
-    "/api/crypto/pqc/mlkem/decaps": _Need("decapsulate", _ENCAPSULATES),
-    "/api/crypto/pqc/mldsa/sign": _Need("sign with ML-DSA", _LATTICE_SIGNS),
-    "/api/crypto/pqc/mldsa/verify": _Need("verify with ML-DSA", _LATTICE_SIGNS),
-    "/api/crypto/cipher/encrypt": _Need("encrypt with {}"),
-    "/api/crypto/cipher/decrypt": _Need("decrypt with {}"),
-    "/api/crypto/cipher/wrap": _Need("wrap with {}"),
-    "/api/crypto/cipher/unwrap": _Need("unwrap with {}"),
-    "/api/crypto/hmac/hash": _Need("make an HMAC"),
-    "/api/crypto/hmac/verify": _Need("verify an HMAC"),
-}
 
 
 class Operations:
@@ -179,7 +126,7 @@ class Operations:
         except HemKeyNotFound:
             self.gone(call.kid)
             raise
-        need, algorithm = _NEEDS[call.path], call.asked.algorithm
+        need, algorithm = call.needs, call.asked.algorithm
         kind = parse_attributes(material.type).key_type
         misfit = need.misfit(algorithm, kind, self.known(call.kid).attributes)
         if misfit is not None:
@@ -188,7 +135,7 @@ class Operations:
         return False
 
     def _explained(self, call: Call[object], refused: HemOperationFailed) -> HemError:
-        kid, need, algorithm = call.kid, _NEEDS[call.path], call.asked.algorithm
+        kid, need, algorithm = call.kid, call.needs, call.asked.algorithm
         what = need.what.format(algorithm)
         try:
             material = self.fetch(kid)

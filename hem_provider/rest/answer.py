@@ -1,4 +1,4 @@
-"""Where an answer enters: its body is parsed and held against the table of answers, once for all.
+"""Where an answer enters: its body is parsed and held against its call's ``Shape``, once for all.
 
 What is wrong in it is a ``HemAnswerFault`` that names endpoint and field, what was found (never the
 content) and what is accepted.
@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from hem_provider.errors import HemAnswerFault
 from hem_provider.rest.encoding import parse_json
-from hem_provider.rest.fields import NOTHING, Asked, Jwt, MissingFieldError, Shape, read_fields
+from hem_provider.rest.fields import EMPTY, NOTHING, Asked, Jwt, MissingFieldError, Shape, read_fields
 from hem_provider.rest.wire import Reply
 
 __all__ = ["Answer", "Values"]
@@ -23,8 +23,8 @@ _MOST = 1024 * 1024
 
 
 class Values:
-    """Checked fields of an object, read by name and type. A name that is not in the table is a
-    ``KeyError``, a value of another type than the table's a ``TypeError``: faults of ours."""
+    """Checked fields of an object, read by name and type. A name that is not in their ``Shape`` is
+    a ``KeyError``, a value of another type than its reader gives a ``TypeError``: faults of ours."""
 
     def __init__(self, values: Mapping[str, Any], where: str) -> None:
         self._values = values
@@ -86,7 +86,7 @@ class Values:
     def _typed(self, name: str, kind: type[T]) -> T | None:
         value = self._values[name]
         if value is not None and not isinstance(value, kind):
-            raise TypeError(f"{name} is read as {kind.__name__}; the table says {type(value).__name__}")
+            raise TypeError(f"{name} is read as {kind.__name__}; its reader gives {type(value).__name__}")
         return value
 
     def _need(self, name: str, value: T | None) -> T:
@@ -121,18 +121,16 @@ class Answer(Values):
         self.body = body
 
     @classmethod
-    def from_reply(
-        cls, reply: Reply, where: str, shape: Shape | None = None, asked: Asked | None = None
-    ) -> Answer:
+    def from_reply(cls, reply: Reply, where: str, shape: Shape = EMPTY, asked: Asked = NOTHING) -> Answer:
         """Read a reply's body as ``shape`` says; an empty body is an empty object (device API §1.6)."""
         raw = _object(reply.body, where)
         try:
-            values = read_fields(raw, shape or Shape(), asked or NOTHING)
+            values = read_fields(raw, shape, asked)
         except MissingFieldError as error:
             raise HemAnswerFault(f"{where}: the answer lacks the field {error.name!r}") from None
         except ValueError as error:
             raise HemAnswerFault(f"{where}: the answer's field {error}") from None
-        return cls(values, where, raw, reply.status, asked=asked or NOTHING)
+        return cls(values, where, raw, reply.status, asked=asked)
 
 
 def _object(body: bytes, where: str) -> dict[str, Any]:

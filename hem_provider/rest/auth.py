@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from hem_provider.config.limits import FIRMWARE_1_2_2, FirmwareLimits
 from hem_provider.errors import HemAnswerFault, HemAuthenticationError, HemClockError, HemNotInitialized
 from hem_provider.rest.answer import Answer, Values
-from hem_provider.rest.answers import BEARER
 from hem_provider.rest.call import Call
 from hem_provider.rest.credential import Credential
 from hem_provider.rest.ejwt import make_ejwt
 from hem_provider.rest.encoding import b64, unb64
-from hem_provider.rest.fields import NOTHING, Asked, jwt
+from hem_provider.rest.fields import NOTHING, Asked, Field, Shape, jwt, text
+from hem_provider.rest.sharedfields import BEARER, CHALLENGE
 from hem_provider.rest.status import Meanings
 
 __all__ = [
@@ -43,6 +43,9 @@ _LOGIN: Meanings = {
     401: (HemAuthenticationError, "the device does not accept the passphrase"),
     403: _CHALLENGE[403],
 }
+
+_CHALLENGE_ANSWER = Shape((*CHALLENGE, Field("lbl", text(0, 128), needed=False)))
+_LOGIN_ANSWER = Shape((Field("token", jwt(BEARER)),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +117,7 @@ def _bearer(answer: Answer) -> Bearer:
 
 def challenge() -> Call[Challenge]:
     """``GET``. ``HemClockError``: clock unset; ``HemNotInitialized``: fresh."""
-    return Call("GET", _PATH, _challenge, repeatable=True, meanings=_CHALLENGE)
+    return Call("GET", _PATH, _challenge, answer=_CHALLENGE_ANSWER, repeatable=True, meanings=_CHALLENGE)
 
 
 def login(
@@ -135,7 +138,16 @@ def login(
     now = given.device_time()
     proof = make_proof(given, credential, scope=scope, exp=now + lifetime, iat=now - _SLACK, ctx=ctx)
     asked = Asked(scope=scope, until=now + lifetime)
-    return Call("POST", _PATH, _bearer, {"auth": proof}, asked=asked, meanings=_LOGIN, is_login=True)
+    return Call(
+        "POST",
+        _PATH,
+        _bearer,
+        {"auth": proof},
+        answer=_LOGIN_ANSWER,
+        asked=asked,
+        meanings=_LOGIN,
+        is_login=True,
+    )
 
 
 def challenge_of(answer: Values, label: str) -> Challenge:

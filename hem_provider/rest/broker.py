@@ -16,12 +16,22 @@ from hem_provider.errors import (
     HemOperationFailed,
     HemProtocolError,
 )
+from hem_provider.rest.agreements import decided
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.channel import EndpointGroup
+from hem_provider.rest.fields import EMPTY, Field, Shape, flag, integer, jwt, text
+from hem_provider.rest.sharedfields import B32, HANDLE
 
 __all__ = ["Approval", "BrokerApi", "PhoneAnswer", "Registration"]
 
 _BASE = "/notify"
+
+_LINK = text(8, 2048, pattern=r"https://[!-~]+", accepted="an https:// address")
+_SESSION = Shape((Field("epk", B32),))
+_REGISTERING = Shape((Field("rid", HANDLE), Field("link", _LINK)))
+_ANSWERED = Shape((Field("pid", B32), Field("reply", jwt())))
+_NOTIFIED = Shape((Field("eventid", HANDLE), Field("sentcnt", integer(0, 1000), needed=False)))
+_DECIDED = Shape((Field("deny", flag, needed=False), Field("authreply", jwt(), needed=False)), decided)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +66,13 @@ class BrokerApi(EndpointGroup):
     def session(self, eid: str | None = None) -> str:
         """``GET session``, or ``POST`` bound to a device: a broker key (base64, 32 bytes)."""
         if eid is None:
-            return self._done("GET", "/session").text("epk")
-        return self._done("POST", "/session", {"eid": eid}).text("epk")
+            return self._done("GET", "/session", answer=_SESSION).text("epk")
+        return self._done("POST", "/session", {"eid": eid}, answer=_SESSION).text("epk")
 
     def register(self, *, epk: str, eid: str, request: str) -> Registration:
         """``POST register/init``: begin a pairing; wants a key bound to ``eid``."""
-        answer = self._done("POST", "/register/init", {"epk": epk, "eid": eid, "request": request})
+        body = {"epk": epk, "eid": eid, "request": request}
+        answer = self._done("POST", "/register/init", body, answer=_REGISTERING)
         return Registration(answer.text("rid"), answer.text("link"))
 
     def registration(self, rid: str, *, within: float = math.inf) -> PhoneAnswer | None:
@@ -69,7 +80,8 @@ class BrokerApi(EndpointGroup):
 
         ``HemOperationFailed`` when it was refused or has expired.
         """
-        answer = self._poll(f"/register/check/{rid}", "the pairing was refused or has expired", within)
+        gone = "the pairing was refused or has expired"
+        answer = self._poll("/register/check/{}", rid, _ANSWERED, gone, within)
         return None if answer is None else PhoneAnswer(answer.text("pid"), answer.jwt("reply").text)
 
     def finalise(self, rid: str, validation: Mapping[str, Any]) -> None:
@@ -79,7 +91,7 @@ class BrokerApi(EndpointGroup):
     def notify(self, approval: Mapping[str, Any]) -> tuple[str, int]:
         """``POST event/new``: the device's approval request, as it came. Event id, and how many
         phones were told. ``HemClockError`` when the broker finds it issued in the future."""
-        reply, answer = self._channel.cloud("POST", f"{_BASE}/event/new", body=approval)
+        reply, answer = self._channel.cloud("POST", f"{_BASE}/event/new", answer=_NOTIFIED, body=approval)
         if reply.status == 401:
             raise HemClockError("the notification broker refuses the device's clock")
         if reply.status != 200:
@@ -88,7 +100,7 @@ class BrokerApi(EndpointGroup):
 
     def approval(self, event: str, *, within: float = math.inf) -> Approval | None:
         """``GET event/check``: ``None`` while no phone has decided. ``within``: seconds left."""
-        answer = self._poll(f"/event/check/{event}", "the login request has expired", within)
+        answer = self._poll("/event/check/{}", event, _DECIDED, "the login request has expired", within)
         if answer is None:
             return None
         if answer.optional_flag("deny"):
@@ -111,21 +123,26 @@ class BrokerApi(EndpointGroup):
         if reply.status not in (200, 404):
             raise self._failed(path, reply.status)
 
-    def _done(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
-        reply, answer = self._channel.cloud(method, _BASE + path, body=body)
+    def _done(
+        self, method: str, path: str, body: Mapping[str, Any] | None = None, *, answer: Shape = EMPTY
+    ) -> Answer:
+        reply, found = self._channel.cloud(method, _BASE + path, answer=answer, body=body)
         if reply.status != 200:
             raise self._failed(path, reply.status)
-        return answer
+        return found
 
-    def _poll(self, path: str, gone: str, within: float) -> Answer | None:
-        reply, answer = self._channel.cloud("GET", _BASE + path, within=within)
+    def _poll(self, form: str, name: str, answer: Shape, gone: str, within: float) -> Answer | None:
+        path = form.format(name)
+        reply, found = self._channel.cloud(
+            "GET", _BASE + path, answer=answer, form=_BASE + form, within=within
+        )
         if reply.status == 202:
             return None
         if reply.status in (404, 410):
             raise HemOperationFailed(gone)
         if reply.status != 200:
             raise self._failed(path, reply.status)
-        return answer
+        return found
 
     def _failed(self, path: str, status: int) -> Exception:
         kind = HemAuthenticationError if status == 401 else HemProtocolError

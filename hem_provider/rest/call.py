@@ -13,7 +13,8 @@ from typing import IO, Any, Generic, TypeVar
 
 from hem_provider.keytypes import KeyType
 from hem_provider.rest.answer import Answer
-from hem_provider.rest.fields import NOTHING, Asked
+from hem_provider.rest.fields import EMPTY, NOTHING, Asked, Shape
+from hem_provider.rest.needs import ANY_KEY, Need
 from hem_provider.rest.status import Meanings
 from hem_provider.rest.wire import Limit
 
@@ -27,7 +28,9 @@ ValueT = TypeVar("ValueT")
 class Call(Generic[T_co]):
     """One request to one endpoint. ``path`` is whole; ``body`` becomes JSON.
 
-    ``read``: how the answer, already held against the table of answers and ``asked``, becomes the value.
+    ``answer``: the fields of the answer and what they must agree with; what is not there cannot be read.
+    ``read``: how the answer, already held against ``answer`` and ``asked``, becomes the value.
+    ``form``: the path with ``{}`` for what was asked for, as faults of the answer name it; empty: the path.
     ``scopes``: a token for any of them will do, the first is logged in for; none: no token is sent.
     ``tls_only``: never over plain HTTP (device API §1.2). ``repeatable``: sent twice it does no more than
     once, so that it may be sent again when the answer was lost (§20.4). ``limit``: seconds for all of it,
@@ -35,7 +38,7 @@ class Call(Generic[T_co]):
     ``verdicts``: of statuses that are answers; ``lost``: what an answer that cannot be read means, from
     a device that then tells its status. ``upload`` makes the stream that is sent in place of a body.
     ``is_json``: otherwise ``read`` finds the body as it came. ``is_login``: counted as one. ``kid``: of
-    the key that is used.
+    the key that is used; ``needs``: what that must be.
     """
 
     method: str
@@ -43,8 +46,11 @@ class Call(Generic[T_co]):
     read: Callable[[Answer], T_co]
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     scopes: tuple[str, ...] = ()
+    answer: Shape = field(default=EMPTY, repr=False)
+    form: str = field(default="", repr=False)
     asked: Asked = field(default=NOTHING, repr=False)
     kid: str = ""
+    needs: Need = field(default=ANY_KEY, repr=False)
     tls_only: bool = False
     repeatable: bool = False
     limit: Limit | str = "timeout"

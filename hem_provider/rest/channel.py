@@ -22,9 +22,8 @@ from hem_provider.config import DeviceConfig
 from hem_provider.config.limits import FirmwareLimits
 from hem_provider.errors import HemRequestRefused, MessageTooLong
 from hem_provider.rest.answer import Answer
-from hem_provider.rest.answers import CLOUD, shape_of
 from hem_provider.rest.call import Call
-from hem_provider.rest.fields import Shape
+from hem_provider.rest.fields import EMPTY, Shape
 from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.status import error_for
 from hem_provider.rest.transports import Carriers
@@ -137,23 +136,25 @@ class Channel:
             return call.verdicts[status]
         if not 200 <= status < 300:
             raise error_for(status, self._where(call), call.meanings)
-        endpoint, shape = shape_of(f"{call.method} {call.path}")
-        where = f"{self.name}: {endpoint}"
+        where = f"{self.name}: {call.method} {call.form or call.path}"
         if not call.is_json:
             return call.read(Answer({}, where, {}, status, body=reply.body))
-        return call.read(Answer.from_reply(reply, where, shape, call.asked))
+        return call.read(Answer.from_reply(reply, where, call.answer, call.asked))
 
     def cloud(
         self,
         method: str,
         path: str,
         *,
+        answer: Shape = EMPTY,
+        form: str = "",
         body: Mapping[str, Any] | None = None,
         within: float = math.inf,
     ) -> tuple[Reply, Answer]:
         """One JSON request to the cloud service; the reply and, for 2xx, its object.
 
-        ``within``: seconds that are left of a longer wait, of which this is one look.
+        ``answer``, ``form``: as those of a ``Call``. ``within``: seconds that are left of a longer
+        wait, of which this is one look.
         """
         data = None if body is None else json.dumps(dict(body), separators=(",", ":")).encode("utf-8")
         fields = {"User-Agent": f"hem-provider/{__version__}"}
@@ -165,13 +166,12 @@ class Channel:
         request = Request(method, path, fields, data, limit)
         self.statistics.calls += 1
         reply = self._carriers.get().cloud().send(request)
-        endpoint, shape = shape_of(f"{CLOUD}{method} {path}")
-        where = f"{self.config.cloud_url}: {endpoint.removeprefix(CLOUD)}"
+        where = f"{self.config.cloud_url}: {method} {form or path}"
         if not 200 <= reply.status < 300:
             return reply, Answer({}, where, {}, reply.status)
         # A GET that is answered 201 or 202 has no result yet.
         done = reply.status == 200 or method != "GET"
-        return reply, Answer.from_reply(reply, where, shape if done else Shape())
+        return reply, Answer.from_reply(reply, where, answer if done else EMPTY)
 
     def close(self) -> None:
         """Drop this process's connections. The channel may be used again."""

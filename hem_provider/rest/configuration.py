@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from hem_provider.errors import HemDeviceFault, HemOperationFailed, HemProtocolError, HemRequestRefused
+from hem_provider.rest.agreements import MAX_CERTIFICATE
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.call import Call, done
+from hem_provider.rest.fields import Field, Shape, data, flag, integer, text
+from hem_provider.rest.sharedfields import B32, CSR, GENUINE, HEX, NUMBER, SIZE, TIME
 from hem_provider.rest.status import Meanings
 from hem_provider.rest.system import ANY_SCOPE
 
@@ -24,6 +27,8 @@ __all__ = [
     "write",
 ]
 
+T = TypeVar("T")
+
 _PATH = "/api/system/config"
 _CONFIG = ("system:config",)
 _WRITE: Meanings = {
@@ -31,6 +36,45 @@ _WRITE: Meanings = {
     406: (HemOperationFailed, "the device refuses the change, or the role may not make it"),
 }
 _ATTEST: Meanings = {500: (HemDeviceFault, "the secure element failed")}
+
+_CONFIGURATION = Shape(
+    (
+        Field("eid", B32),
+        Field("spk", B32),
+        Field("nonce", B32),
+        *(Field(name, text(0, 255), needed=False) for name in ("user", "email", "hostname", "origin")),
+        *(Field(name, text(0, 64), needed=False) for name in ("ip", "instanceid")),
+        *(Field(name, HEX, needed=False) for name in ("devid", "genuine_id")),
+        Field("iat", TIME, needed=False),
+        Field("uts", TIME, needed=False),
+        Field("ctx", NUMBER, needed=False),
+        *(
+            Field(name, flag, needed=False)
+            for name in ("trusted_ts", "trusted_backend", "allow_keysearch", "http_option_hsts", "dnsd")
+        ),
+        Field("http_option_dosprot_mode", integer(0, 4), needed=False),
+        Field("eid_sign", data(32), needed=False),
+        Field("storage_mode", integer(0, 0xFF), needed=False),
+        Field("storage_disk0size", SIZE, needed=False),
+        Field("storage_capacity", SIZE, needed=False),
+    )
+)
+_CHANGED = Shape(
+    (
+        Field("updated", flag, needed=False),
+        Field("reboot_required", flag, needed=False),
+        Field("csr", CSR, needed=False),
+        Field("genuine", GENUINE, needed=False),
+    )
+)
+_ATTESTATION = Shape(
+    (
+        Field("crt", data(most=MAX_CERTIFICATE), needed=False),
+        Field("csr", CSR, needed=False),
+        Field("key", data(most=512), needed=False),
+        Field("genuine", GENUINE, needed=False),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,33 +186,45 @@ def _attestation(answer: Answer) -> Attestation:
 def read() -> Call[Configuration]:
     """``GET``."""
     scopes = ("system:config", "logger:get", "auth:ext:pair")
-    return Call("GET", _PATH, _configuration, scopes=scopes, repeatable=True)
+    return Call("GET", _PATH, _configuration, answer=_CONFIGURATION, scopes=scopes, repeatable=True)
 
 
 def write(changes: Mapping[str, Any]) -> Call[ConfigurationChange]:
     """``POST`` as user or master: only the device's own field names; unknown ones are ignored by it. Not
     to be repeated blindly."""
-    return Call("POST", _PATH, _changed, dict(changes), scopes=_CONFIG, meanings=_WRITE)
+    return _writing(_changed, changes)
 
 
 def rotate(fields: Mapping[str, Any]) -> Call[None]:
     """``POST`` of ``rotation_fields``: a new user key. ``HemProtocolError`` where nothing was changed."""
-    return Call("POST", _PATH, _rotated, dict(fields), scopes=_CONFIG, meanings=_WRITE)
+    return _writing(_rotated, fields)
 
 
 def wipe() -> Call[None]:
     """``POST`` with ``wipeout``: destroys every key and restarts. The device answers and closes
     before it acts."""
-    return Call("POST", _PATH, done, {"wipeout": True}, scopes=_CONFIG, meanings=_WRITE)
+    return _writing(done, {"wipeout": True})
 
 
 def attestation() -> Call[Attestation]:
     """``GET …/attestation``; any token, none on a factory-fresh device. USB devices only."""
     path = f"{_PATH}/attestation"
-    return Call("GET", path, _attestation, scopes=ANY_SCOPE, repeatable=True, meanings=_ATTEST)
+    return Call(
+        "GET",
+        path,
+        _attestation,
+        answer=_ATTESTATION,
+        scopes=ANY_SCOPE,
+        repeatable=True,
+        meanings=_ATTEST,
+    )
 
 
 def provision(*, genuine: str, certificate: str) -> Call[None]:
     """``POST …/provisioning``: the factory's way to store the element's certificate (base64
     DER). ``HemScopeDenied`` once the device is initialised."""
     return Call("POST", f"{_PATH}/provisioning", done, {"genuine": genuine, "crt": certificate})
+
+
+def _writing(read: Callable[[Answer], T], fields: Mapping[str, Any]) -> Call[T]:
+    return Call("POST", _PATH, read, dict(fields), answer=_CHANGED, scopes=_CONFIG, meanings=_WRITE)

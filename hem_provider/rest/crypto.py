@@ -13,11 +13,14 @@ from typing import Any, TypeVar
 
 from hem_provider.config.limits import FIRMWARE_1_2_2, FirmwareLimits
 from hem_provider.errors import MessageTooLong
+from hem_provider.keytypes import Family
+from hem_provider.rest.agreements import encapsulation, lattice_signature, secret, signature
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.call import Call, accepted, the_data
 from hem_provider.rest.encoding import b64
-from hem_provider.rest.fields import Asked
+from hem_provider.rest.fields import EMPTY, Asked, Field, Shape, data
 from hem_provider.rest.keyfields import check_kid, peer_field, use_of
+from hem_provider.rest.needs import Need
 
 __all__ = [
     "ecdh",
@@ -34,6 +37,13 @@ T = TypeVar("T")
 
 _PATH = "/api/crypto/"
 _INVALID = {406: False}
+
+_SIGNATURES = frozenset({Family.EC, Family.EDWARDS})
+_AGREEMENT = frozenset({Family.EC, Family.MONTGOMERY})
+_LATTICE = frozenset({Family.MLDSA})
+_ENCAPSULATION = frozenset({Family.MLKEM})
+_SHARED = Field("ss", data(32, never_zero=True))
+
 #: Statuses of ``mldsa/verify`` that say nothing about the signature; neither do those from 500 to 599
 #: (device API §13.9).
 _NO_VERDICT = frozenset({200, 400, 401, 403, 409, 411, 413, 418})
@@ -53,6 +63,8 @@ def operation(
     fields: Mapping[str, Any],
     read: Callable[[Answer], T],
     *,
+    needs: Need,
+    answer: Shape = EMPTY,
     algorithm: str | None = None,
     size: int = 0,
     verdicts: Mapping[int, T] | None = None,
@@ -60,7 +72,8 @@ def operation(
 ) -> Call[T]:
     """What all operations have in common: over TLS, with the key's own scope, harmless to repeat.
 
-    ``algorithm`` and ``size``: what the answer must agree with. ``kid`` is checked here.
+    ``needs``: what the key must be. ``algorithm`` and ``size``: what the answer must agree with.
+    ``kid`` is checked here.
     """
     kid = check_kid(kid)
     return Call(
@@ -68,9 +81,11 @@ def operation(
         _PATH + name,
         read,
         {"kid": kid, **fields},
+        answer=answer,
         scopes=(use_of(kid),),
         asked=Asked(algorithm=algorithm, size=size),
         kid=kid,
+        needs=needs,
         tls_only=True,
         repeatable=True,
         verdicts=verdicts,
@@ -79,12 +94,8 @@ def operation(
 
 
 _signature = the_data("sign")
-_digest_or_secret = the_data("ecdh")
-_shared_secret = the_data("ss")
-
-
-def _encapsulated(answer: Answer) -> tuple[bytes, bytes]:
-    return answer.data("ct"), answer.data("ss")
+_SIGN = Need("sign with {}", _SIGNATURES, "sign")
+_SIGNED = Shape((Field("sign", signature),))
 
 
 def sign(
@@ -97,7 +108,10 @@ def sign(
 ) -> Call[bytes]:
     """``exdsa/sign``: 1…``limits.message`` bytes; the signature in device form (ECDSA: DER)."""
     fields = _signing(message, context, limits, alg=algorithm)
-    return operation("exdsa/sign", kid, fields, _signature, algorithm=algorithm)
+    return operation("exdsa/sign", kid, fields, _signature, needs=_SIGN, answer=_SIGNED, algorithm=algorithm)
+
+
+_VERIFY = Need("verify with {}", _SIGNATURES, "sign", private=False)
 
 
 def verify(
@@ -111,7 +125,14 @@ def verify(
 ) -> Call[bool]:
     """``exdsa/verify``. ``False`` also when the key is missing or of the wrong type."""
     fields = _signing(message, context, limits, alg=algorithm, sign=b64(signature))
-    return operation("exdsa/verify", kid, fields, accepted, algorithm=algorithm, verdicts=_INVALID)
+    return operation(
+        "exdsa/verify", kid, fields, accepted, needs=_VERIFY, algorithm=algorithm, verdicts=_INVALID
+    )
+
+
+_digest_or_secret = the_data("ecdh")
+_AGREE = Need("agree on a secret", _AGREEMENT, "derive")
+_AGREED = Shape((Field("ecdh", secret),))
 
 
 def ecdh(kid: str, peer: bytes | str, *, algorithm: str | None = None) -> Call[bytes]:
@@ -120,7 +141,17 @@ def ecdh(kid: str, peer: bytes | str, *, algorithm: str | None = None) -> Call[b
     fields = peer_field(peer)
     if algorithm is not None:
         fields["alg"] = algorithm
-    return operation("ecdh", kid, fields, _digest_or_secret, algorithm=algorithm)
+    return operation(
+        "ecdh", kid, fields, _digest_or_secret, needs=_AGREE, answer=_AGREED, algorithm=algorithm
+    )
+
+
+_ENCAPSULATE = Need("encapsulate", _ENCAPSULATION)
+_ENCAPSULATED = Shape((Field("ct", encapsulation), _SHARED))
+
+
+def _encapsulated(answer: Answer) -> tuple[bytes, bytes]:
+    return answer.data("ct"), answer.data("ss")
 
 
 def mlkem_encapsulate(kid: str) -> Call[tuple[bytes, bytes]]:
@@ -128,19 +159,36 @@ def mlkem_encapsulate(kid: str) -> Call[tuple[bytes, bytes]]:
 
     Needs the private object: an imported public key is refused.
     """
-    return operation("pqc/mlkem/encaps", kid, {}, _encapsulated)
+    return operation("pqc/mlkem/encaps", kid, {}, _encapsulated, needs=_ENCAPSULATE, answer=_ENCAPSULATED)
+
+
+_shared_secret = the_data("ss")
+_DECAPSULATE = Need("decapsulate", _ENCAPSULATION)
+#: The answer's ``alg`` is not meaningful (device API, Q5).
+_DECAPSULATED = Shape((_SHARED,))
 
 
 def mlkem_decapsulate(kid: str, ciphertext: bytes) -> Call[bytes]:
     """``pqc/mlkem/decaps``: the 32-byte shared secret."""
-    return operation("pqc/mlkem/decaps", kid, {"ct": b64(ciphertext)}, _shared_secret)
+    fields = {"ct": b64(ciphertext)}
+    return operation(
+        "pqc/mlkem/decaps", kid, fields, _shared_secret, needs=_DECAPSULATE, answer=_DECAPSULATED
+    )
+
+
+_MLDSA_SIGN = Need("sign with ML-DSA", _LATTICE)
+_MLDSA_SIGNED = Shape((Field("sign", lattice_signature),))
 
 
 def mldsa_sign(
     kid: str, message: bytes, *, context: bytes | None = None, limits: FirmwareLimits = FIRMWARE_1_2_2
 ) -> Call[bytes]:
     """``pqc/mldsa/sign``: 1…``limits.message`` bytes under an optional context; the raw signature."""
-    return operation("pqc/mldsa/sign", kid, _signing(message, context, limits), _signature)
+    fields = _signing(message, context, limits)
+    return operation("pqc/mldsa/sign", kid, fields, _signature, needs=_MLDSA_SIGN, answer=_MLDSA_SIGNED)
+
+
+_MLDSA_VERIFY = Need("verify with ML-DSA", _LATTICE)
 
 
 def mldsa_verify(
@@ -158,7 +206,15 @@ def mldsa_verify(
     its status, is such a failure. Verify with the native public key where you can.
     """
     fields = _signing(message, context, limits, sign=b64(signature))
-    return operation("pqc/mldsa/verify", kid, fields, accepted, verdicts=_InvalidByAnyOther(), lost=False)
+    return operation(
+        "pqc/mldsa/verify",
+        kid,
+        fields,
+        accepted,
+        needs=_MLDSA_VERIFY,
+        verdicts=_InvalidByAnyOther(),
+        lost=False,
+    )
 
 
 def _signing(message: bytes, context: bytes | None, limits: FirmwareLimits, **fields: str) -> dict[str, str]:

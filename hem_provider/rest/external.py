@@ -11,11 +11,13 @@ from hem_provider.errors import (
     HemClockError,
     HemOperationFailed,
 )
+from hem_provider.rest.agreements import echo, how_many, kid_of_sent
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.call import Call
 from hem_provider.rest.ejwt import claims_of
 from hem_provider.rest.encoding import unb64
-from hem_provider.rest.fields import Asked
+from hem_provider.rest.fields import Asked, Field, Shape, jwt, kid
+from hem_provider.rest.sharedfields import B32, BEARER, TIME
 from hem_provider.rest.status import Meanings
 
 __all__ = [
@@ -45,6 +47,14 @@ _VALIDATE: Meanings = {
     401: (HemAuthenticationError, "the device does not accept the phone's answer"),
     406: (HemOperationFailed, "this phone is paired already, or the device has no room for another (8)"),
 }
+
+_PAIRING = Shape((Field("request", jwt()), Field("eid", B32)))
+_VALIDATION = Shape((Field("kid", kid), Field("code", B32)), kid_of_sent)
+_PROOF = Shape((Field("nonce", B32), Field("mac", B32), Field("eid", B32)))
+#: The claims of ``authreq`` (device API §10.4): at most eight phones are paired.
+_APPROVAL = Shape((Field("iat", TIME), Field("exp", TIME), Field("scope", how_many(8))))
+_REQUESTED = Shape((Field("authreq", jwt(_APPROVAL)), Field("epk", echo)))
+_BEARER = Shape((Field("token", jwt(BEARER)),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +118,7 @@ def _token(answer: Answer) -> str:
 
 def begin_pairing(epk: str) -> Call[PairingRequest]:
     """``POST init`` with the broker's session key (base64, 32 bytes)."""
-    return Call("POST", f"{_PATH}init", _pairing, {"epk": epk}, scopes=_PAIR)
+    return Call("POST", f"{_PATH}init", _pairing, {"epk": epk}, answer=_PAIRING, scopes=_PAIR)
 
 
 def validate(*, pid: str, reply: str) -> Call[Validation]:
@@ -119,6 +129,7 @@ def validate(*, pid: str, reply: str) -> Call[Validation]:
         f"{_PATH}validate",
         _validation,
         {"pid": pid, "reply": reply},
+        answer=_VALIDATION,
         scopes=_PAIR,
         asked=Asked(public=_phone_key(reply)),
         meanings=_VALIDATE,
@@ -127,7 +138,7 @@ def validate(*, pid: str, reply: str) -> Call[Validation]:
 
 def prove(epk: str) -> Call[BrokerProof]:
     """``POST mac``: what the broker's subscriber list wants."""
-    return Call("POST", f"{_PATH}mac", _proof, {"epk": epk}, scopes=_PAIR)
+    return Call("POST", f"{_PATH}mac", _proof, {"epk": epk}, answer=_PROOF, scopes=_PAIR)
 
 
 def request(
@@ -143,7 +154,15 @@ def request(
             _check(name, value, limit)
             body[name] = value
     _check("scope", scope, _MAX_SCOPE)
-    return Call("POST", f"{_PATH}request", _approval, body, asked=Asked(echo=epk), meanings=_REQUEST)
+    return Call(
+        "POST",
+        f"{_PATH}request",
+        _approval,
+        body,
+        answer=_REQUESTED,
+        asked=Asked(echo=epk),
+        meanings=_REQUEST,
+    )
 
 
 def token(authreply: str, *, scope: str | None = None) -> Call[str]:
@@ -153,6 +172,7 @@ def token(authreply: str, *, scope: str | None = None) -> Call[str]:
         f"{_PATH}token",
         _token,
         {"authreply": authreply},
+        answer=_BEARER,
         asked=Asked(scope=scope),
         meanings=_TOKEN,
         is_login=True,

@@ -15,6 +15,7 @@ from hem_provider.keytypes import KID_DIGITS, KID_FORM, KeyType
 from hem_provider.rest.encoding import parse_json, unb64, unb64url
 
 __all__ = [
+    "EMPTY",
     "NOTHING",
     "Asked",
     "Field",
@@ -84,6 +85,10 @@ class Shape:
 
     fields: tuple[Field, ...] = ()
     agree: Callable[[Mapping[str, Any], Asked], None] | None = None
+
+
+#: Of an answer that nobody reads.
+EMPTY = Shape()
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +248,7 @@ def jwt(claims: Shape | None = None, most: int = 7300) -> Reader:
         if not isinstance(found, dict):
             raise ValueError(f"{len(value)} characters that are no JWT: no claims")  # noqa: TRY004
         try:
-            return Jwt(value, read_fields(found, claims or Shape(), asked))
+            return Jwt(value, read_fields(found, claims or EMPTY, asked))
         except ValueError as error:
             raise ValueError(f"claim {error}") from None
 

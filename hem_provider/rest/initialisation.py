@@ -13,7 +13,8 @@ from hem_provider.rest.call import Call
 from hem_provider.rest.credential import Credential
 from hem_provider.rest.ejwt import make_ejwt
 from hem_provider.rest.encoding import b64, unb64
-from hem_provider.rest.fields import Asked
+from hem_provider.rest.fields import Asked, Field, Shape, flag, jwt, text
+from hem_provider.rest.sharedfields import BEARER, CHALLENGE, CSR, GENUINE
 from hem_provider.rest.status import Meanings
 
 __all__ = ["Initialised", "NewDevice", "challenge", "initialise"]
@@ -85,6 +86,16 @@ class Initialised:
 
 
 _PATH = "/api/auth/init"
+_CHALLENGE = Shape((*CHALLENGE, Field("genuine", GENUINE, needed=False)))
+_INITIALISED = Shape(
+    (
+        Field("instanceid", text(1, 64)),
+        Field("token", jwt(BEARER)),
+        Field("genuine", GENUINE, needed=False),
+        Field("csr", CSR, needed=False),
+        Field("reboot_required", flag, needed=False),
+    )
+)
 
 
 def _challenge(answer: Answer) -> Challenge:
@@ -106,7 +117,7 @@ def challenge() -> Call[Challenge]:
 
     ``HemClockError``: check in first. ``HemOperationFailed``: initialised already.
     """
-    return Call("GET", _PATH, _challenge, repeatable=True, meanings=_MEANINGS)
+    return Call("GET", _PATH, _challenge, answer=_CHALLENGE, repeatable=True, meanings=_MEANINGS)
 
 
 def initialise(given: Challenge, master: Credential, cfg: Mapping[str, Any]) -> Call[Initialised]:
@@ -121,4 +132,12 @@ def initialise(given: Challenge, master: Credential, cfg: Mapping[str, Any]) -> 
     }
     proof = make_ejwt(claims, master.agree(unb64(given.spk)))
     asked = Asked(scope="system:config")
-    return Call("POST", _PATH, _initialised, {"init": proof}, asked=asked, meanings=_MEANINGS)
+    return Call(
+        "POST",
+        _PATH,
+        _initialised,
+        {"init": proof},
+        answer=_INITIALISED,
+        asked=asked,
+        meanings=_MEANINGS,
+    )

@@ -13,11 +13,14 @@ from hem_provider.errors import (
     HemOperationFailed,
     HemRequestRefused,
 )
+from hem_provider.keytypes import MAX_LABEL
+from hem_provider.rest.agreements import MAX_CERTIFICATE, kid_of_sent, material, page
 from hem_provider.rest.answer import Answer, Values
 from hem_provider.rest.call import Call, done, the_text
 from hem_provider.rest.encoding import b64
-from hem_provider.rest.fields import NOTHING, Asked
+from hem_provider.rest.fields import NOTHING, Asked, Field, Shape, data, integer, kid, objects, text
 from hem_provider.rest.keyfields import check_kid, check_label, peer_field, use_of
+from hem_provider.rest.sharedfields import MOST_RECORDS, TIME
 from hem_provider.rest.status import Meanings
 
 __all__ = [
@@ -52,6 +55,39 @@ _CREATE: Meanings = {
 _IMPORT: Meanings = {
     406: (HemDuplicateKey, "this public key is stored already, or is not of that type, or no room is left")
 }
+
+#: A firmware's type string: known and unknown tokens (device API §11.1).
+_TYPE = text(0, 128, pattern=r"[A-Za-z0-9_,\- ]*", accepted="tokens with commas between them")
+_RECORD = Shape(
+    (
+        Field("kid", kid),
+        Field("type", _TYPE),
+        Field("label", text(0, MAX_LABEL)),
+        Field("descr", data(most=128), needed=False),  # the longest of any firmware (device API §24)
+        Field("created", TIME),
+        Field("updated", TIME),
+    )
+)
+_LISTED = Shape(
+    (
+        Field("offset", integer(0, 2**31), needed=False),
+        Field("total", integer(0, MOST_RECORDS)),
+        Field("listed", integer(0, MOST_RECORDS), needed=False),
+        Field("list", objects(_RECORD, MOST_RECORDS)),
+    ),
+    page,
+)
+_GOT = Shape(
+    (
+        Field("type", _TYPE, needed=False),
+        Field("pubkey", data(most=4096), needed=False),
+        Field("der", data(most=MAX_CERTIFICATE), needed=False),
+        Field("updated", TIME, needed=False),
+    ),
+    material,
+)
+_MADE = Shape((Field("kid", kid),))
+_IMPORTED = Shape(_MADE.fields, kid_of_sent)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +161,8 @@ def list_keys(offset: int = 0, count: int = PAGE) -> Call[Page]:
         "GET",
         f"{_PATH}list/{offset}/{count}",
         _page,
+        answer=_LISTED,
+        form=f"{_PATH}list/{{}}",
         scopes=("keymgmt:list",),
         asked=Asked(offset=offset, count=count),
         tls_only=True,
@@ -136,12 +174,13 @@ def search(
     needle: bytes, *, starts: bool = True, ends: bool = False, offset: int = 0, limit: int = PAGE
 ) -> Call[Page]:
     """``POST search`` by ``descr``: what it begins with, ends with, or both."""
-    text = f"{'^' if starts else ''}{b64(needle)}{'$' if ends else ''}"
+    sought = f"{'^' if starts else ''}{b64(needle)}{'$' if ends else ''}"
     return Call(
         "POST",
         f"{_PATH}search",
         _page,
-        {"descr": text, "offset": offset, "limit": limit},
+        {"descr": sought, "offset": offset, "limit": limit},
+        answer=_LISTED,
         scopes=("keymgmt:list", "keymgmt:search"),
         asked=Asked(
             offset=offset, count=limit, starts=needle if starts else b"", ends=needle if ends else b""
@@ -166,6 +205,8 @@ def get(kid: str) -> Call[KeyMaterial]:
         "GET",
         f"{_PATH}get/{kid}",
         _material,
+        answer=_GOT,
+        form=f"{_PATH}get/{{}}",
         scopes=(use_of(kid), "keymgmt:gen", "keymgmt:get"),
         asked=Asked(kid=kid),
         kid=kid,
@@ -200,7 +241,9 @@ def import_public(
     """``POST import`` of a public key in device form: its KID."""
     body = _fields(label=check_label(label, limits), type=type, mode=mode, descr=descr)
     body["pubkey"] = b64(public)
-    return _making("import", body, "keymgmt:imp", meanings=_IMPORT, asked=Asked(public=public))
+    return _making(
+        "import", body, "keymgmt:imp", answer=_IMPORTED, meanings=_IMPORT, asked=Asked(public=public)
+    )
 
 
 def derive(
@@ -254,6 +297,7 @@ def _making(
     name: str,
     body: dict[str, str],
     *scopes: str,
+    answer: Shape = _MADE,
     meanings: Meanings | None = None,
     limit: str = "timeout",
     asked: Asked = NOTHING,
@@ -263,6 +307,7 @@ def _making(
         _PATH + name,
         _kid,
         body,
+        answer=answer,
         scopes=scopes,
         asked=asked,
         tls_only=True,

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from hem_provider.arguments import as_text
 from hem_provider.errors import HemOperationFailed, HemRequestRefused
+from hem_provider.rest.agreements import log_files
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.call import Call
-from hem_provider.rest.fields import Asked
+from hem_provider.rest.fields import Asked, Field, Shape, data, integer, list_of, text
+from hem_provider.rest.sharedfields import MOST_RECORDS
 from hem_provider.rest.status import Meanings
 
 __all__ = ["LogKey", "key", "list_files", "read"]
@@ -21,6 +23,15 @@ _FILE: Meanings = {
     404: (HemRequestRefused, "there is no such log file"),
     406: (HemOperationFailed, "the file is being written; a restart of the device closes it"),
 }
+
+_KEY = Shape((Field("key", data(32)), Field("nonce", data(32)), Field("nonce_signed", data(64))))
+_FILES = Shape(
+    (
+        Field("total", integer(0, MOST_RECORDS)),
+        Field("id", list_of(text(8, 8, pattern="[0-9a-fA-F]{8}", accepted="8 hex digits"), 128)),
+    ),
+    log_files,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +57,7 @@ def _content(answer: Answer) -> bytes:
 
 def key() -> Call[LogKey]:
     """``GET key``. Verify the signature before trusting the key."""
-    return Call("GET", "/api/logger/key", _log_key, scopes=_SCOPES, repeatable=True)
+    return Call("GET", "/api/logger/key", _log_key, answer=_KEY, scopes=_SCOPES, repeatable=True)
 
 
 def list_files(offset: int = 0) -> Call[tuple[tuple[str, ...], int]]:
@@ -56,6 +67,8 @@ def list_files(offset: int = 0) -> Call[tuple[tuple[str, ...], int]]:
         "GET",
         f"/api/logger/list/{offset}",
         _files,
+        answer=_FILES,
+        form="/api/logger/list/{}",
         scopes=_SCOPES,
         asked=Asked(offset=offset),
         repeatable=True,

@@ -14,11 +14,14 @@ from typing import Final, NamedTuple
 
 from hem_provider.config.limits import FIRMWARE_1_2_2, FirmwareLimits
 from hem_provider.errors import MessageTooLong
+from hem_provider.rest.agreements import BLOCK, HALF_BLOCK, MOST_DATA, encrypted, longer_by, mac, plain
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.call import Call, accepted, the_data
 from hem_provider.rest.crypto import operation
 from hem_provider.rest.encoding import b64
+from hem_provider.rest.fields import Field, Shape, data
 from hem_provider.rest.keyfields import peer_field
+from hem_provider.rest.needs import Need
 
 __all__ = ["Encrypted", "decrypt", "encrypt", "hmac", "hmac_verify", "unwrap", "wrap"]
 
@@ -35,10 +38,15 @@ class Encrypted(NamedTuple):
 _REJECTED: Final = {406: None}
 _INVALID: Final = {406: False}
 
-_plaintext = the_data("plaintext")
-_wrapped = the_data("wrapped")
-_unwrapped = the_data("unwrapped")
-_mac = the_data("mac")
+_ENCRYPT = Need("encrypt with {}")
+_ENCRYPTED = Shape(
+    (
+        Field("ciphertext", data(most=MOST_DATA)),
+        Field("iv", data(BLOCK, never_zero=True), needed=False),
+        Field("tag", data(BLOCK), needed=False),
+    ),
+    encrypted,
+)
 
 
 def _encrypted(answer: Answer) -> Encrypted:
@@ -61,7 +69,21 @@ def encrypt(
     """
     fields = _fields(data, limits.message, alg=algorithm, aad=_optional(aad))
     fields |= _derived(peer, context, limits)
-    return operation("cipher/encrypt", kid, fields, _encrypted, algorithm=algorithm, size=len(data))
+    return operation(
+        "cipher/encrypt",
+        kid,
+        fields,
+        _encrypted,
+        needs=_ENCRYPT,
+        answer=_ENCRYPTED,
+        algorithm=algorithm,
+        size=len(data),
+    )
+
+
+_DECRYPT = Need("decrypt with {}")
+_DECRYPTED = Shape((Field("plaintext", data(most=MOST_DATA)),), plain)
+_plaintext = the_data("plaintext")
 
 
 def decrypt(
@@ -82,8 +104,21 @@ def decrypt(
     fields = _fields(data, limits.message + limits.padding, alg=algorithm, **given)
     fields |= _derived(peer, context, limits)
     return operation(
-        "cipher/decrypt", kid, fields, _plaintext, algorithm=algorithm, size=len(data), verdicts=_REJECTED
+        "cipher/decrypt",
+        kid,
+        fields,
+        _plaintext,
+        needs=_DECRYPT,
+        answer=_DECRYPTED,
+        algorithm=algorithm,
+        size=len(data),
+        verdicts=_REJECTED,
     )
+
+
+_WRAP = Need("wrap with {}")
+_WRAPPED = longer_by("wrapped", HALF_BLOCK)
+_wrapped = the_data("wrapped")
 
 
 def wrap(
@@ -99,7 +134,21 @@ def wrap(
     """``cipher/wrap`` (RFC 3394) of 16…``limits.message`` bytes; ``AES{128,192,256}``; ``icv``: 8 bytes."""
     fields = _fields(data, limits.message, alg=algorithm, iv=_optional(icv))
     fields |= _derived(peer, context, limits)
-    return operation("cipher/wrap", kid, fields, _wrapped, algorithm=algorithm, size=len(data))
+    return operation(
+        "cipher/wrap",
+        kid,
+        fields,
+        _wrapped,
+        needs=_WRAP,
+        answer=_WRAPPED,
+        algorithm=algorithm,
+        size=len(data),
+    )
+
+
+_UNWRAP = Need("unwrap with {}")
+_UNWRAPPED = longer_by("unwrapped", -HALF_BLOCK)
+_unwrapped = the_data("unwrapped")
 
 
 def unwrap(
@@ -116,8 +165,21 @@ def unwrap(
     fields = _fields(data, limits.message + limits.integrity, alg=algorithm, iv=_optional(icv))
     fields |= _derived(peer, context, limits)
     return operation(
-        "cipher/unwrap", kid, fields, _unwrapped, algorithm=algorithm, size=len(data), verdicts=_REJECTED
+        "cipher/unwrap",
+        kid,
+        fields,
+        _unwrapped,
+        needs=_UNWRAP,
+        answer=_UNWRAPPED,
+        algorithm=algorithm,
+        size=len(data),
+        verdicts=_REJECTED,
     )
+
+
+_HMAC = Need("make an HMAC")
+_HASHED = Shape((Field("mac", mac),))
+_mac = the_data("mac")
 
 
 def hmac(
@@ -131,7 +193,18 @@ def hmac(
     """``hmac/hash`` of 1…``limits.message`` bytes. ``algorithm`` counts with a ``peer`` alone: a stored key
     has its digest in its type."""
     fields = _fields(data, limits.message, alg=algorithm) | _derived(peer, None, limits)
-    return operation("hmac/hash", kid, fields, _mac, algorithm=None if peer is None else algorithm)
+    return operation(
+        "hmac/hash",
+        kid,
+        fields,
+        _mac,
+        needs=_HMAC,
+        answer=_HASHED,
+        algorithm=None if peer is None else algorithm,
+    )
+
+
+_HMAC_VERIFY = Need("verify an HMAC")
 
 
 def hmac_verify(
@@ -145,7 +218,7 @@ def hmac_verify(
 ) -> Call[bool]:
     """``hmac/verify``; ``False`` when ``mac`` (at most 64 bytes) or key are rejected."""
     fields = _fields(data, limits.message, alg=algorithm, mac=b64(mac)) | _derived(peer, None, limits)
-    return operation("hmac/verify", kid, fields, accepted, verdicts=_INVALID)
+    return operation("hmac/verify", kid, fields, accepted, needs=_HMAC_VERIFY, verdicts=_INVALID)
 
 
 def _fields(data: bytes, most: int, **texts: str | None) -> dict[str, str]:

@@ -9,6 +9,8 @@ from typing import Any
 from hem_provider.errors import HemClockError
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.call import Call, done
+from hem_provider.rest.fields import Field, Shape, data, flag, integer, jwt, list_of, number, object_of, text
+from hem_provider.rest.sharedfields import HEX, NUMBER, SIZE, TIME
 from hem_provider.rest.status import Meanings
 from hem_provider.rest.wire import Limit
 
@@ -48,6 +50,50 @@ FLS_BITS = {
 }
 
 _CHECKIN: Meanings = {401: (HemClockError, "the device rejects the cloud's check-in answer")}
+
+_FLS = Field("fls_state", integer(0, 0xFFFF))
+_STATUS = Shape(
+    (
+        Field("inited", flag, needed=False),
+        _FLS,
+        Field("uptime", SIZE),
+        Field("time", TIME, needed=False),
+        Field("temp", number(-273.15, 1000), needed=False),
+        Field("hostname", text(0, 255), needed=False),
+        Field("ctx", NUMBER),
+        Field("tts", flag, needed=False),
+        Field(
+            "storage",
+            list_of(text(1, 32, pattern=r"\d+:(rw|ro|-)", accepted="SECTORS:MODE"), 8),
+            needed=False,
+        ),
+        Field("format", text(1, 32), needed=False),
+        Field("fw_upgrade", flag, needed=False),
+    )
+)
+_VERSION = Shape(
+    (
+        Field("hwv", text(1, 128)),
+        Field("fwv", text(1, 128)),
+        Field("blv", text(1, 128), needed=False),
+        Field("uis", data(32), needed=False),
+        Field("sd_csd", HEX, needed=False),
+        Field("sd_cid", HEX, needed=False),
+    )
+)
+_CHECK = Shape((Field("check", jwt()),))
+_CHECKED_IN = Shape((Field("status", text(1, 64), needed=False), Field("newcrt", text(1, 64), needed=False)))
+_SLOTS = ("total", "deleted", "invalid", "fragmented", "freeslots")
+_REPOSITORY = Shape(tuple(Field(name, integer(0, 2**31), needed=False) for name in _SLOTS))
+_SELFTESTED = Shape(
+    (
+        _FLS,
+        Field("selftest_ts", TIME, needed=False),
+        Field("kat_busy", flag, needed=False),
+        Field("se_state", NUMBER, needed=False),
+        Field("repo_stats", object_of(_REPOSITORY), needed=False),
+    )
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,8 +209,7 @@ def _selftest(answer: Answer) -> SelfTest:
     stats = answer.inner("repo_stats")
     repository = None
     if stats is not None:
-        names = ("total", "deleted", "invalid", "fragmented", "freeslots")
-        repository = Repository(*(stats.optional_integer(name) or 0 for name in names))
+        repository = Repository(*(stats.optional_integer(name) or 0 for name in _SLOTS))
     return SelfTest(
         fls_state=answer.integer("fls_state"),
         time=answer.optional_integer("selftest_ts"),
@@ -189,28 +234,35 @@ def _checked_in(answer: Answer) -> CheckInResult:
 
 def status() -> Call[Status]:
     """``GET status``."""
-    return Call("GET", f"{_PATH}status", _status, repeatable=True)
+    return Call("GET", f"{_PATH}status", _status, answer=_STATUS, repeatable=True)
 
 
 def version() -> Call[Version]:
     """``GET version``; with any token (``by``) also the SD card's registers."""
-    return Call("GET", f"{_PATH}version", _version, repeatable=True)
+    return Call("GET", f"{_PATH}version", _version, answer=_VERSION, repeatable=True)
 
 
 def begin_check_in() -> Call[Mapping[str, Any]]:
     """``GET checkin``: what the cloud is to be told, as it came."""
-    return Call("GET", f"{_PATH}checkin", _relayed, repeatable=True)
+    return Call("GET", f"{_PATH}checkin", _relayed, answer=_CHECK, repeatable=True)
 
 
 def finish_check_in(checked: Mapping[str, Any]) -> Call[CheckInResult]:
     """``POST checkin``: the cloud's answer, as it came. ``HemClockError`` when the device rejects it."""
-    return Call("POST", f"{_PATH}checkin", _checked_in, checked, meanings=_CHECKIN)
+    return Call("POST", f"{_PATH}checkin", _checked_in, checked, answer=_CHECKED_IN, meanings=_CHECKIN)
 
 
 def selftest() -> Call[SelfTest]:
     """``GET selftest``: runs all tests, some 5 s; any token, none when fresh."""
-    path = f"{_PATH}selftest"
-    return Call("GET", path, _selftest, scopes=ANY_SCOPE, repeatable=True, limit=_SELFTEST)
+    return Call(
+        "GET",
+        f"{_PATH}selftest",
+        _selftest,
+        answer=_SELFTESTED,
+        scopes=ANY_SCOPE,
+        repeatable=True,
+        limit=_SELFTEST,
+    )
 
 
 def reboot() -> Call[None]:

@@ -29,7 +29,7 @@ ADAPTERS = "Adapters do not know each other"
 
 #: The contract, the file that is added to or made, and what it imports there.
 FORBIDDEN = [
-    (CLIENT, "hem_provider/rest/answers.py", "hem_provider.device.login"),
+    (CLIENT, "hem_provider/rest/agreements.py", "hem_provider.device.login"),
     (CLIENT, "hem_provider/device/login.py", "hem_provider.keys.public"),
     (CLIENT, "hem_provider/keys/public.py", "hem_provider.symmetric"),
     (CLIENT, "hem_provider/adapters/nacl/__init__.py", "hem_provider.cli.steps"),
@@ -49,11 +49,11 @@ FORBIDDEN = [
     (APART, "hem_provider/emulator/audit.py", "hem_provider.keytypes"),
     (STARTS, "hem_provider/keys/public.py", "hem_provider.emulator.audit"),
     (STARTS, "shim/hem_pkcs11/library.py", "hem_provider.emulator.audit"),
-    (REQUESTS, "hem_provider/keys/public.py", "hem_provider.rest.answers"),
-    (REQUESTS, "hem_provider/symmetric/__init__.py", "hem_provider.rest.answers"),
-    (REQUESTS, "hem_provider/adapters/nacl/__init__.py", "hem_provider.rest.answers"),
-    (REQUESTS, "hem_provider/cli/main.py", "hem_provider.rest.answers"),
-    (REQUESTS, "shim/hem_pkcs11/slots.py", "hem_provider.rest.answers"),
+    (REQUESTS, "hem_provider/keys/public.py", "hem_provider.rest.agreements"),
+    (REQUESTS, "hem_provider/symmetric/__init__.py", "hem_provider.rest.agreements"),
+    (REQUESTS, "hem_provider/adapters/nacl/__init__.py", "hem_provider.rest.agreements"),
+    (REQUESTS, "hem_provider/cli/main.py", "hem_provider.rest.agreements"),
+    (REQUESTS, "shim/hem_pkcs11/slots.py", "hem_provider.rest.agreements"),
     (ADAPTERS, "hem_provider/adapters/nacl/__init__.py", "hem_provider.adapters.keyring"),
 ]
 

@@ -117,14 +117,15 @@ PLACES = {
         "hem_provider/keytypes.py": "MAX_MESSAGE = 2048",
         "shim/openssl/sizes.h": "HEM_MESSAGE_USUAL",
         "hem_provider/rest/kdf.py": "pbkdf2_hmac",
-        "hem_provider/rest/answers.py": "_LINK",
+        "hem_provider/rest/broker.py": "_LINK",
     },
     MAX_CONTEXT: {
         "hem_provider/keytypes.py": "MAX_CONTEXT = 255|CURVE25519|ED25519",
         "shim/openssl/sizes.h": "HEM_PIN_MAX",
         "shim/hem_pkcs11/login.py": "MAX_PIN = 255",
         "hem_provider/ecdsa.py": "in their shortest form",
-        "hem_provider/rest/answers.py": r"text\(0, 255\)",
+        "hem_provider/rest/configuration.py": r"text\(0, 255\)",
+        "hem_provider/rest/system.py": r"text\(0, 255\)",
     },
 }
 

@@ -19,7 +19,6 @@ from hem_provider.errors import HemAnswerFault, HemDeviceFault, HemOperationFail
 from hem_provider.keytypes import KEY_TYPES
 from hem_provider.publickeys import device_form
 from hem_provider.rest import keymgmt
-from hem_provider.rest.answers import shape_of
 from hem_provider.rest.fields import Asked, read_fields
 
 MESSAGE = b"message"
@@ -172,7 +171,7 @@ def test_a_point_off_the_curve_is_no_public_key_whatever_its_kid():
     kid = kid_of(off)
     material = {"type": "SECP256R1", "pubkey": base64.b64encode(off).decode(), "updated": 1}
     with pytest.raises(ValueError, match="'pubkey': 33 bytes that are no SECP256R1 public key"):
-        read_fields(material, shape_of(f"GET /api/keymgmt/get/{kid}")[1], Asked(kid=kid))
+        read_fields(material, keymgmt.get(kid).answer, Asked(kid=kid))
 
 
 def on_p256(point):

@@ -19,8 +19,7 @@ from hem_pkcs11.keykinds import KINDS
 from hem_pkcs11.values import EcdhParameters, Mechanism, pack_bool, pack_ulong
 from support.altering import BODIES, alterations, altered, paths, value_at
 from support.rig import connected
-
-from hem_provider.rest.answers import shape_of
+from support.samples import endpoint_of
 
 MESSAGE = b"message"
 #: In the normal run each field meets one in so many alterations, in turns; all of them in the long one.
@@ -165,7 +164,7 @@ def cases(slot: Slot, function: Function, share: int) -> Iterator[tuple[str, Any
     seen: dict[str, bytes] = {}
 
     def note(line: str, body: bytes) -> bytes:
-        seen.setdefault(shape_of(line)[0], body)
+        seen.setdefault(endpoint_of(line), body)
         return body
 
     slot.bench.alter = note
@@ -190,7 +189,7 @@ def cases(slot: Slot, function: Function, share: int) -> Iterator[tuple[str, Any
 def check(slot: Slot, function: Function, share: int) -> int:
     refused = 0
     for endpoint, at, name, change in cases(slot, function, share):
-        slot.bench.alter = lambda line, body: change(body) if shape_of(line)[0] == endpoint else body  # noqa: B023
+        slot.bench.alter = lambda line, body: change(body) if endpoint_of(line) == endpoint else body  # noqa: B023
         rv, result = function.run(slot)
         slot.bench.alter = None
         place = f"{endpoint} {at} {name}"

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from support.altering import BODIES, CLAIMS, alterations, altered, paths, value_at
 from support.operations import OPERATIONS, Keys
 from support.rig import connected
+from support.samples import ANSWERS, endpoint_of
 
 from hem_provider.errors import (
     HemAnswerFault,
@@ -20,7 +21,6 @@ from hem_provider.errors import (
     HemOperationFailed,
     HemOutcomeUnknown,
 )
-from hem_provider.rest.answers import ANSWERS, shape_of
 
 #: In the normal run each field meets one in so many alterations, in turns; all of them in the long one.
 SHARE = 17
@@ -47,7 +47,7 @@ def truth(table, tmp_path_factory):
         seen = found[operation.name] = {}
 
         def note(line, body, seen=seen):
-            seen.setdefault(shape_of(line)[0], body)
+            seen.setdefault(endpoint_of(line), body)
             return body
 
         with pytest.MonkeyPatch.context() as patch:
@@ -103,7 +103,7 @@ def outcome(table, operation, endpoint, change, cache):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(cache))
         with table.connect() as hem:
-            table.alter = lambda line, body: change(body) if shape_of(line)[0] == endpoint else body
+            table.alter = lambda line, body: change(body) if endpoint_of(line) == endpoint else body
             try:
                 result, error = run(table, hem, operation), None
             except HemError as raised:
@@ -174,7 +174,7 @@ def fuzz(table, truth, data):
     at = data.draw(st.sampled_from([(), *paths(json.loads(body))])) if body.strip() else ()
     value = data.draw(VALUES)
     change = (lambda found: altered(found, at, value)) if at else (lambda _: json.dumps(value).encode())
-    table.alter = lambda line, found: change(found) if shape_of(line)[0] == endpoint else found
+    table.alter = lambda line, found: change(found) if endpoint_of(line) == endpoint else found
     with table.connect() as hem:
         with suppress(HemError):
             run(table, hem, operation)

@@ -7,93 +7,15 @@ import inspect
 import re
 
 import pytest
+from support.samples import ASKS, CALLS, KID
 
 from hem_provider.emulator.call import Access
 from hem_provider.emulator.endpoints import ENDPOINTS
-from hem_provider.rest import (
-    auth,
-    configuration,
-    crypto,
-    external,
-    initialisation,
-    keymgmt,
-    logger,
-    storage,
-    symmetric,
-    system,
-    upgrade,
-)
-from hem_provider.rest.credential import Credential, Role
+from hem_provider.rest import crypto
+from hem_provider.rest.broker import BrokerApi
+from hem_provider.rest.domain import DomainApi
 from hem_provider.rest.encoding import b64
-from hem_provider.rest.upgrade import Image
 
-KID = "00112233445566778899aabbccddeeff"
-KEY = b64(bytes(range(32)))
-CHALLENGE = auth.Challenge(spk=KEY, jti=KEY, label="", eid=KEY, exp=1_700_000_060, received=0.0, offset=0.0)
-SECRET = Credential(bytes(range(32)), eid=KEY, role=Role.USER)
-MESSAGE, LABEL = b"m", "label"
-
-#: Function → the calls that it makes, in each form.
-CALLS = {
-    auth.challenge: [auth.challenge()],
-    auth.login: [auth.login(CHALLENGE, SECRET, scope="keymgmt:list", lifetime=60)],
-    initialisation.challenge: [initialisation.challenge()],
-    initialisation.initialise: [initialisation.initialise(CHALLENGE, SECRET, {})],
-    external.begin_pairing: [external.begin_pairing(KEY)],
-    external.validate: [external.validate(pid=KEY, reply="e30.e30.AAAA")],
-    external.prove: [external.prove(KEY)],
-    external.request: [external.request(epk=KEY, scope="keymgmt:list")],
-    external.token: [external.token("a.b.c")],
-    system.status: [system.status()],
-    system.version: [system.version(), system.version().by("keymgmt:list")],
-    system.begin_check_in: [system.begin_check_in()],
-    system.finish_check_in: [system.finish_check_in({"checked": "a.b.c"})],
-    system.selftest: [system.selftest()],
-    system.reboot: [system.reboot()],
-    system.shutdown: [system.shutdown()],
-    configuration.read: [configuration.read()],
-    configuration.write: [configuration.write({"user": "Ada"})],
-    configuration.rotate: [configuration.rotate({"userkey": KEY})],
-    configuration.wipe: [configuration.wipe()],
-    configuration.attestation: [configuration.attestation()],
-    configuration.provision: [configuration.provision(genuine="a.b.c", certificate="AAAA")],
-    upgrade.upload: [upgrade.upload(each, b"x") for each in Image],
-    upgrade.check: [upgrade.check(each) for each in Image],
-    upgrade.install: [upgrade.install(each) for each in Image],
-    upgrade.usb_mode: [upgrade.usb_mode()],
-    keymgmt.list_keys: [keymgmt.list_keys()],
-    keymgmt.search: [keymgmt.search(b"PKCS11")],
-    keymgmt.search_anonymously: [keymgmt.search_anonymously(b"PKCS11")],
-    keymgmt.get: [keymgmt.get(KID)],
-    keymgmt.create: [keymgmt.create(type="AES256", label=LABEL)],
-    keymgmt.import_public: [keymgmt.import_public(bytes(32), type="ED25519", label=LABEL)],
-    keymgmt.derive: [keymgmt.derive(KID, type="AES256", label=LABEL, peer=KID)],
-    keymgmt.update: [keymgmt.update(KID, label=LABEL, descr=b"")],
-    keymgmt.delete: [keymgmt.delete(KID)],
-    crypto.sign: [crypto.sign(KID, MESSAGE, "Ed25519")],
-    crypto.verify: [crypto.verify(KID, MESSAGE, b"s", "Ed25519")],
-    crypto.ecdh: [crypto.ecdh(KID, KID)],
-    crypto.mlkem_encapsulate: [crypto.mlkem_encapsulate(KID)],
-    crypto.mlkem_decapsulate: [crypto.mlkem_decapsulate(KID, b"c")],
-    crypto.mldsa_sign: [crypto.mldsa_sign(KID, MESSAGE)],
-    crypto.mldsa_verify: [crypto.mldsa_verify(KID, MESSAGE, b"s")],
-    symmetric.encrypt: [symmetric.encrypt(KID, MESSAGE, "AES256-GCM")],
-    symmetric.decrypt: [symmetric.decrypt(KID, MESSAGE, "AES256-GCM")],
-    symmetric.wrap: [symmetric.wrap(KID, bytes(16), "AES256")],
-    symmetric.unwrap: [symmetric.unwrap(KID, bytes(24), "AES256")],
-    symmetric.hmac: [symmetric.hmac(KID, MESSAGE)],
-    symmetric.hmac_verify: [symmetric.hmac_verify(KID, MESSAGE, b"mac")],
-    logger.key: [logger.key()],
-    logger.list_files: [logger.list_files()],
-    logger.read: [logger.read("0000abcd")],
-    storage.unlock: [
-        storage.unlock(disk, writable=writable, read_only=mode)
-        for disk in (0, 1)
-        for writable in (False, True)
-        for mode in (None, False, True)
-    ],
-    storage.lock: [storage.lock(0), storage.lock(1)],
-}
 EVERY = [
     pytest.param(call, id=f"{made.__module__.rpartition('.')[2]}.{made.__name__}-{number}")
     for made, calls in CALLS.items()
@@ -176,9 +98,14 @@ def makers():
                 yield value
 
 
-def test_every_function_that_gives_a_call_is_in_the_table_here():
+def test_every_function_that_gives_a_call_is_among_the_samples():
     shared = {crypto.operation}  # what all operations are made by
     assert set(makers()) - shared == set(CALLS)
+
+
+def test_every_method_that_asks_the_cloud_is_among_the_samples():
+    methods = {name for group in (BrokerApi, DomainApi) for name in vars(group) if not name.startswith("_")}
+    assert methods <= {name for ask in ASKS for name in ask.__code__.co_names}
 
 
 @pytest.mark.parametrize("call", EVERY)

@@ -9,10 +9,11 @@ import threading
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.samples import ANSWERS
 
 from hem_provider import errors
 from hem_provider.device.tokens import TokenCache
-from hem_provider.rest import answers, fields
+from hem_provider.rest import fields
 from hem_provider.rest.answer import Answer, Values
 from hem_provider.rest.auth import Bearer
 from hem_provider.rest.encoding import b64, b64url, unb64
@@ -86,11 +87,11 @@ VALUES = st.recursive(
 )
 
 
-@pytest.mark.parametrize("endpoint", answers.ANSWERS)
+@pytest.mark.parametrize("endpoint", ANSWERS)
 @settings(max_examples=25)
 @given(data=st.data())
 def test_any_values_in_the_fields_of_any_endpoint_are_read_or_are_a_fault_that_names_it(endpoint, data):
-    shape = answers.ANSWERS[endpoint]
+    shape = ANSWERS[endpoint]
     value = {each.name: data.draw(VALUES, each.name) for each in shape.fields}
     asked = fields.Asked(algorithm="AES256-CBC", size=32, kid="00" * 16, scope="x", until=10**9, echo="x")
     reply = Reply(200, {}, json.dumps(value).encode())
