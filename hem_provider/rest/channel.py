@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 from hem_provider._version import __version__
 from hem_provider.config import DeviceConfig
@@ -26,7 +25,7 @@ from hem_provider.rest.call import Call
 from hem_provider.rest.fields import EMPTY, Shape
 from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.status import error_for
-from hem_provider.rest.transports import Carriers
+from hem_provider.rest.transports import Carriers, way_of
 from hem_provider.rest.turns import turn
 from hem_provider.rest.wire import Limit, Reply, Request
 
@@ -69,9 +68,7 @@ class Channel:
         self.reached = -math.inf  #: when the device answered last (monotonic seconds)
         self._warned = False
         self.server = ""  #: the ``Server`` header seen last
-        scheme = urlsplit(config.url).scheme
-        self._plain = scheme == "http"
-        self._network = scheme in ("http", "https")
+        self._way = way_of(config.url)
         self._carriers = PerProcess(lambda: Carriers(config))
 
     def __reduce__(self) -> str:
@@ -79,7 +76,7 @@ class Channel:
 
     def request(self, call: Call[object], token: str | None) -> Request:
         """``call`` as it is sent. Raises ``MessageTooLong`` or ``HemRequestRefused`` for what never is."""
-        if self._plain and call.tls_only:
+        if self._way.plain and call.tls_only:
             raise HemRequestRefused(
                 f"{self._where(call)}: keys are used over HTTPS only; "
                 f"{self.config.url} is plain HTTP (nothing was sent)"
@@ -98,7 +95,7 @@ class Channel:
                 )
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
-            if self._plain and not self._warned:
+            if self._way.plain and not self._warned:
                 self._warned = True
                 _log.warning("%s: PLAIN HTTP: whoever listens can use this login", self.config.url)
         limit = call.limit
@@ -115,7 +112,7 @@ class Channel:
             where=f"{self.name}: {request.method} {request.path}",
             timeout=config.timeout,
             spacing=config.spacing,
-            among_processes=self._network,
+            among_processes=self._way.network,
             turn_timeout=config.turn_timeout,
             lasting=request.limit.seconds if request.limit.seconds > config.timeout else 0.0,
         )
