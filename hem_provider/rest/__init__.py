@@ -1,4 +1,4 @@
-"""The device's REST API: transports, eJWT, tokens, and one function per endpoint.
+"""The device's REST API: calls as values, answers held against what they may be, and transports.
 
 Each function describes a ``Call`` and checks its arguments; ``LoginSession.run`` runs it, with the token
 that it needs and the cures that there are. ``Channel`` is how a call travels.
