@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[2]
 #: From below ``Bridge.dispatch`` to ``Hem.sign``: serve, whole, sign, finish, _signature.
 MOST_IN_MODULE = 5
 #: From below ``Bridge.dispatch`` to the transport's ``send``, in module and device layer together.
-MOST = 17
+MOST = 11
 
 
 def frames_of_ours() -> list[str]:
