@@ -92,6 +92,7 @@ class LoginSession:
 
         Raises what the endpoint says; a device fault is explained by asking for the status.
         """
+        self._channel.permit(call)
         scopes = call.scopes
         if self._logged_in_ahead and len(scopes) == 1:  # what one scope alone is good for
             self._logged_in_ahead = not self.note_need(scopes[0])

@@ -74,13 +74,16 @@ class Channel:
     def __reduce__(self) -> str:
         raise TypeError("a connection is not pickled: connect() in the other process, or fork")
 
-    def request(self, call: Call[object], token: str | None) -> Request:
-        """``call`` as it is sent. Raises ``MessageTooLong`` or ``HemRequestRefused`` for what never is."""
+    def permit(self, call: Call[object]) -> None:
+        """``HemRequestRefused`` for a call that is never made this way: to be asked before a login."""
         if self._way.plain and call.tls_only:
             raise HemRequestRefused(
                 f"{self._where(call)}: keys are used over HTTPS only; "
                 f"{self.config.url} is plain HTTP (nothing was sent)"
             )
+
+    def request(self, call: Call[object], token: str | None) -> Request:
+        """``call`` as it is sent. ``MessageTooLong`` for what is too large to be."""
         headers = {"User-Agent": f"hem-provider/{__version__}", **(call.headers or {})}
         data = None
         if call.method == "POST" and call.upload is None:
