@@ -22,9 +22,11 @@ from hem_provider.errors import (
     HemAuthenticationError,
     HemConnectionError,
     HemDeviceFault,
+    HemError,
     HemLoginRequired,
     HemNotInitialized,
     HemTimeout,
+    HemUnreachable,
 )
 from hem_provider.rest import system
 from hem_provider.rest.api import RestApi
@@ -34,7 +36,7 @@ from hem_provider.rest.credential import Credential, Role
 from hem_provider.rest.kdf import Kdf, seed_from
 from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.settle import Change, settle
-from hem_provider.rest.wire import ConnectionLostError
+from hem_provider.rest.wire import ConnectionLostError, NoTurnError
 
 __all__ = ["LoginSession"]
 
@@ -102,12 +104,13 @@ class LoginSession:
                 bearer = self.bearer(scopes) if scopes else None
                 try:
                     if change is None:
-                        return self.carry(call, bearer)
-                    return settle(partial(self.carry, call, bearer), change)
+                        return self.carry(call, bearer, cures)
+                    return settle(partial(self.carry, call, bearer, cures), change)
                 except HemAuthenticationError as refused:
-                    if bearer is None or not cures.help(
-                        Authorised(self._config.name, self._tokens, bearer), refused
-                    ):
+                    if bearer is None or isinstance(refused, HemLoginRequired):
+                        raise
+                    self._tokens.drop(bearer)
+                    if not cures.help(Authorised(self._config.name), refused):
                         raise
         except (HemNotInitialized, HemAnswerFault):
             raise
@@ -116,23 +119,29 @@ class LoginSession:
                 raise
             raise self._explained(fault) from fault
 
-    def carry(self, call: Call[T], bearer: Bearer | None) -> T:
-        """Make a call with this very token, or without any; its value."""
+    def carry(self, call: Call[T], bearer: Bearer | None, cures: Cures | None = None) -> T:
+        """Make a call with this very token, or without any; its value. ``cures``: of the operation that
+        it is made for."""
         channel = self._channel
         request = channel.request(call, None if bearer is None else bearer.text)
         channel.statistics.logins += call.is_login
         try:
             with channel.turn(request):
                 request = replace(request, ends=time.monotonic() + request.limit.seconds)
-                cures = None
+                lost = None
                 while True:
                     try:
                         reply = channel.send(request)
                         break
                     except HemConnectionError as error:
+                        if isinstance(error, ConnectionLostError):
+                            lost = lost or error
                         cures = cures or Cures()
                         if not cures.help(Sending(channel, request), error):
-                            raise
+                            # What was sent before may have been carried out, whatever the last try met.
+                            raise (lost if lost and isinstance(error, HemUnreachable) else error) from None
+        except NoTurnError:
+            raise
         except (ConnectionLostError, HemTimeout):
             if call.lost is None:
                 raise
@@ -277,15 +286,17 @@ class LoginSession:
     def _explained(self, fault: HemDeviceFault) -> HemDeviceFault:
         try:
             status = self.run(system.status())
-        except HemConnectionError:
+        except HemError:  # the first fault says more
             return fault
+        told = fault
         if not status.initialized:
-            return HemNotInitialized(f"{fault}: the device is not initialised")
-        if status.faults:
-            return HemDeviceFault(f"{fault}: fail state: {', '.join(status.faults)}")
-        if status.format:
-            return HemDeviceFault(f"{fault}: it is formatting its storage ({status.format})")
-        return fault
+            told = HemNotInitialized(f"{fault}: the device is not initialised")
+        elif status.faults:
+            told = HemDeviceFault(f"{fault}: fail state: {', '.join(status.faults)}")
+        elif status.format:
+            told = HemDeviceFault(f"{fault}: it is formatting its storage ({status.format})")
+        told.status = fault.status
+        return told
 
     def __repr__(self) -> str:
         state = "logged in" if self.has_credential else "not logged in"

@@ -10,7 +10,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hem_provider.device.tokens import TokenCache
 from hem_provider.errors import (
     HemAuthenticationError,
     HemClockError,
@@ -18,7 +17,7 @@ from hem_provider.errors import (
     HemLoginRequired,
     HemUnreachable,
 )
-from hem_provider.rest.auth import Bearer, Challenge
+from hem_provider.rest.auth import Challenge
 from hem_provider.rest.channel import Channel
 from hem_provider.rest.credential import Credential
 from hem_provider.rest.wire import ConnectionLostError, Request
@@ -43,11 +42,9 @@ class Sending:
 
 @dataclass(slots=True)
 class Authorised:
-    """A call that is being made with a token."""
+    """A call that is being made with a token, which is forgotten when it is refused."""
 
     name: str
-    tokens: TokenCache
-    bearer: Bearer
 
 
 @dataclass(slots=True)
@@ -65,7 +62,11 @@ class Proof:
     def told(self, refused: HemAuthenticationError) -> HemAuthenticationError:
         """A refusal, with what makes the secret itself doubtful."""
         doubt = self.credential.doubt if self.credential is not None else None
-        return HemAuthenticationError(f"{refused}; {doubt}") if doubt else refused
+        if not doubt:
+            return refused
+        told = HemAuthenticationError(f"{refused}; {doubt}")
+        told.status = refused.status
+        return told
 
 
 def _connect_again(sending: Sending, refused: HemError) -> bool:
@@ -81,7 +82,8 @@ def _connect_again(sending: Sending, refused: HemError) -> bool:
 
 
 def _send_again(sending: Sending, lost: HemError) -> bool:
-    if not sending.request.repeatable:
+    left = (sending.request.ends or math.inf) - time.monotonic()
+    if not sending.request.repeatable or left <= sending.channel.config.spacing:
         return False
     _log.info("%s; sent once more", lost)
     time.sleep(sending.channel.config.spacing)
@@ -90,7 +92,6 @@ def _send_again(sending: Sending, lost: HemError) -> bool:
 
 def _log_in_again(made: Authorised, _: HemError) -> bool:
     """It was refused before the device did anything."""
-    made.tokens.drop(made.bearer)
     _log.info("%s: a token is refused; logging in again", made.name)
     return True
 

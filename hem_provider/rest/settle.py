@@ -25,7 +25,7 @@ from hem_provider.errors import (
     HemTLSError,
     HemUnreachable,
 )
-from hem_provider.rest.wire import ConnectionLostError
+from hem_provider.rest.wire import ConnectionLostError, NoTurnError
 
 __all__ = ["NOT_MADE", "Change", "Look", "NotMade", "in_doubt", "settle"]
 
@@ -72,7 +72,7 @@ def in_doubt(error: BaseException) -> bool:
     Not after a refusal by the device, nor when nothing was sent. TLS may also fail in the middle of
     an answer.
     """
-    if isinstance(error, HemNotInitialized | HemUnreachable):
+    if isinstance(error, HemNotInitialized | HemUnreachable | NoTurnError):
         return False
     if isinstance(error, HemDeviceFault):
         return error.status is None or error.status >= _FAILED_WITHIN

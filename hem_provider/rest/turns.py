@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from hem_provider.errors import HemTimeout
 from hem_provider.files import make_private, runtime_home
 from hem_provider.rest.fairlock import FairLock
 from hem_provider.rest.line import Place
 from hem_provider.rest.perprocess import PerProcess
+from hem_provider.rest.wire import NoTurnError
 from hem_provider.trust import privileges_raised
 
 __all__ = ["lock_directory", "turn"]
@@ -91,8 +91,8 @@ def turn(
         line.lock.release()
 
 
-def _busy(where: str, seconds: float) -> HemTimeout:
-    return HemTimeout(
+def _busy(where: str, seconds: float) -> NoTurnError:
+    return NoTurnError(
         f"{where}: the device is busy with others, no turn within {seconds:g} s (nothing was sent)"
     )
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import IO, Protocol
 
-from hem_provider.errors import HemProtocolError
+from hem_provider.errors import HemProtocolError, HemTimeout
 
-__all__ = ["MAX_ANSWER", "ConnectionLostError", "Limit", "Reply", "Request", "Transport"]
+__all__ = ["MAX_ANSWER", "ConnectionLostError", "Limit", "NoTurnError", "Reply", "Request", "Transport"]
 
 #: Largest answer taken, in bytes. Log files are the largest answers of a device.
 MAX_ANSWER = 64 * 1024 * 1024
@@ -19,6 +19,10 @@ class ConnectionLostError(HemProtocolError):
 
     Whether the device carried the request out is unknown.
     """
+
+
+class NoTurnError(HemTimeout):
+    """The device's turn did not come: nothing was sent."""
 
 
 @dataclass(frozen=True, slots=True)
