@@ -22,6 +22,10 @@ DEFAULTS: Mapping[str, object] = {
 
 
 def device_of(table: Mapping[str, object], where: Callable[[str], str]) -> DeviceConfig:
+    """A device's settings, as TOML has them, to its configuration. ``where`` names the place of a setting.
+
+    ``HemConfigError`` for a value that is not accepted, and for settings that contradict each other.
+    """
     values = parse_table(table, kinds_of(DeviceConfig), where)
     if "url" not in values:
         raise HemConfigError(f"{where('url')}: missing; accepted: https://HOST[:PORT], emulator:PATH")
@@ -40,6 +44,7 @@ def parse_table(
     kinds: Mapping[str, Kind],
     where: Callable[[str], str],
 ) -> dict[str, Any]:
+    """The values of a table's settings. ``HemConfigError`` for an unknown one or a bad value."""
     values: dict[str, Any] = {}
     for setting, value in table.items():
         if setting not in kinds:

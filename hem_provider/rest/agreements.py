@@ -64,6 +64,7 @@ def expiry(value: Any, asked: Asked) -> int:
 
 
 def echo(value: Any, asked: Asked) -> str:
+    """What was sent comes back (device API §10.4). ``ValueError``."""
     if value != asked.echo:
         raise ValueError("not what was sent")
     return str(value)
@@ -81,6 +82,7 @@ def how_many(most: int) -> Reader:
 
 
 def log_files(values: Mapping[str, Any], asked: Asked) -> None:
+    """No more files than there are in all (device API §14). ``ValueError``."""
     _total_covers(values["total"], asked.offset, len(values["id"]))
 
 
@@ -184,6 +186,8 @@ def encrypted(values: Mapping[str, Any], asked: Asked) -> None:
 
 
 def plain(values: Mapping[str, Any], asked: Asked) -> None:
+    """A plaintext has the ciphertext's size, in CBC mode without its padding of 1 to 16 bytes
+    (device API §13.4)."""
     least, most = asked.size, asked.size
     if _mode(asked) == "CBC":
         least, most = asked.size - BLOCK, asked.size - 1
@@ -197,6 +201,8 @@ def _sized(name: str, value: bytes, least: int, most: int) -> None:
 
 
 def longer_by(name: str, more: int) -> Shape:
+    """The one field ``name``, ``more`` bytes longer than what was sent; negative for shorter (RFC 3394)."""
+
     def agree(values: Mapping[str, Any], asked: Asked) -> None:
         _sized(name, values[name], asked.size + more, asked.size + more)
 
@@ -204,11 +210,13 @@ def longer_by(name: str, more: int) -> Shape:
 
 
 def encapsulation(value: Any, asked: Asked) -> bytes:
+    """A KEM ciphertext of the size that its type has (FIPS 203)."""
     sizes = {each.ciphertext_size or 0 for each in _of(asked, _MLKEM).values()}
     return bytes(data(*sorted(sizes))(value, asked))
 
 
 def lattice_signature(value: Any, asked: Asked) -> bytes:
+    """An ML-DSA signature of the size that its type has (FIPS 204)."""
     sizes = {each.signature_size or 0 for each in _of(asked, _MLDSA).values()}
     return bytes(data(*sorted(sizes))(value, asked))
 
@@ -230,10 +238,12 @@ def offered(value: Any, asked: Asked) -> bytes | None:
 
 
 def bundle_or_order(values: Mapping[str, Any], _: Asked) -> None:
+    """A certificate, or the number of the order for one. ``ValueError`` for neither."""
     if values["crt"] is None and values["id"] is None:
         raise ValueError("'crt', 'id': both missing")
 
 
 def decided(values: Mapping[str, Any], _: Asked) -> None:
+    """A refusal, or what the phone approved (device API §10). ``ValueError`` for neither."""
     if not values["deny"] and values["authreply"] is None:
         raise ValueError("'authreply': missing")

@@ -29,23 +29,27 @@ class Timed:
             self.deadline.received(count)
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        """Receive into a buffer: the bytes that came. ``TimeoutError``, ``AnswerTooLargeError``."""
         self._arm()
         count: int = super().recv_into(*args, **kwargs)  # type: ignore[misc]
         self._came(count)
         return count
 
     def recv(self, *args: Any, **kwargs: Any) -> bytes:
+        """Receive at most so many bytes. ``TimeoutError``, ``AnswerTooLargeError``."""
         self._arm()
         data: bytes = super().recv(*args, **kwargs)  # type: ignore[misc]
         self._came(len(data))
         return data
 
     def send(self, *args: Any, **kwargs: Any) -> int:
+        """Send some of the bytes: how many. ``TimeoutError``."""
         self._arm()
         count: int = super().send(*args, **kwargs)  # type: ignore[misc]
         return count
 
     def sendall(self, *args: Any, **kwargs: Any) -> None:
+        """Send all bytes. ``TimeoutError``."""
         self._arm()
         super().sendall(*args, **kwargs)  # type: ignore[misc]
 
