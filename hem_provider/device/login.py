@@ -94,8 +94,7 @@ class LoginSession:
 
         Raises what the endpoint says; a device fault is explained by asking for the status.
         """
-        self._channel.permit(call)
-        scopes = call.scopes
+        body, scopes = self._channel.body(call), call.scopes
         if self._logged_in_ahead and len(scopes) == 1:  # what one scope alone is good for
             self._logged_in_ahead = not self.note_need(scopes[0])
         cures = Cures()
@@ -104,8 +103,8 @@ class LoginSession:
                 bearer = self.bearer(scopes) if scopes else None
                 try:
                     if change is None:
-                        return self.carry(call, bearer, cures)
-                    return settle(partial(self.carry, call, bearer, cures), change)
+                        return self._send(call, body, bearer, cures)
+                    return settle(partial(self._send, call, body, bearer, cures), change)
                 except HemAuthenticationError as refused:
                     if bearer is None or isinstance(refused, HemLoginRequired):
                         raise
@@ -119,11 +118,13 @@ class LoginSession:
                 raise
             raise self._explained(fault) from fault
 
-    def carry(self, call: Call[T], bearer: Bearer | None, cures: Cures | None = None) -> T:
-        """Make a call with this very token, or without any; its value. ``cures``: of the operation that
-        it is made for."""
+    def carry(self, call: Call[T], bearer: Bearer | None) -> T:
+        """Make a call with this very token, or without any; its value."""
+        return self._send(call, self._channel.body(call), bearer, Cures())
+
+    def _send(self, call: Call[T], body: bytes | None, bearer: Bearer | None, cures: Cures) -> T:
         channel = self._channel
-        request = channel.request(call, None if bearer is None else bearer.text)
+        request = channel.request(call, body, None if bearer is None else bearer.text)
         channel.statistics.logins += call.is_login
         try:
             with channel.turn(request):
@@ -136,7 +137,6 @@ class LoginSession:
                     except HemConnectionError as error:
                         if isinstance(error, ConnectionLostError):
                             lost = lost or error
-                        cures = cures or Cures()
                         if not cures.help(Sending(channel, request), error):
                             # What was sent before may have been carried out, whatever the last try met.
                             raise (lost if lost and isinstance(error, HemUnreachable) else error) from None

@@ -74,28 +74,32 @@ class Channel:
     def __reduce__(self) -> str:
         raise TypeError("a connection is not pickled: connect() in the other process, or fork")
 
-    def permit(self, call: Call[object]) -> None:
-        """``HemRequestRefused`` for a call that is never made this way: to be asked before a login."""
+    def body(self, call: Call[object]) -> bytes | None:
+        """What ``call`` sends as JSON, if it does: to be asked for before a login, as here is refused what
+        is never sent. ``HemRequestRefused`` for a key over plain HTTP, ``MessageTooLong`` for too much.
+        """
         if self._way.plain and call.tls_only:
             raise HemRequestRefused(
                 f"{self._where(call)}: keys are used over HTTPS only; "
                 f"{self.config.url} is plain HTTP (nothing was sent)"
             )
+        if call.method != "POST" or call.upload is not None:
+            return None
+        data = json.dumps(call.body or {}, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+        if len(data) > self.limits.body:
+            raise MessageTooLong(
+                f"{self._where(call)}: the request would be {len(data)} bytes, "
+                f"the device takes at most {self.limits.body} (nothing was sent)",
+                size=len(data),
+                limit=self.limits.body,
+            )
+        return data
 
-    def request(self, call: Call[object], token: str | None) -> Request:
-        """``call`` as it is sent. ``MessageTooLong`` for what is too large to be."""
+    def request(self, call: Call[object], body: bytes | None, token: str | None) -> Request:
+        """``call`` as it is sent, with the ``body`` that it has."""
         headers = {"User-Agent": f"hem-provider/{__version__}", **(call.headers or {})}
-        data = None
-        if call.method == "POST" and call.upload is None:
-            data = json.dumps(call.body or {}, separators=(",", ":"), ensure_ascii=False).encode("utf-8")
+        if body is not None:
             headers["Content-Type"] = "application/json"
-            if len(data) > self.limits.body:
-                raise MessageTooLong(
-                    f"{self._where(call)}: the request would be {len(data)} bytes, "
-                    f"the device takes at most {self.limits.body} (nothing was sent)",
-                    size=len(data),
-                    limit=self.limits.body,
-                )
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
             if self._way.plain and not self._warned:
@@ -104,7 +108,7 @@ class Channel:
         limit = call.limit
         if isinstance(limit, str):
             limit = Limit(getattr(self.config, limit), limit)
-        upload = data if call.upload is None else call.upload()
+        upload = body if call.upload is None else call.upload()
         return Request(call.method, call.path, headers, upload, limit, call.repeatable)
 
     def turn(self, request: Request) -> AbstractContextManager[None]:

@@ -10,6 +10,7 @@ from hem_provider.errors import (
     HemLoginRequired,
     HemOperationFailed,
     HemRequestRefused,
+    MessageTooLong,
 )
 from hem_provider.keytypes import KEY_TYPES, Family
 from hem_provider.rest import crypto, keymgmt
@@ -212,6 +213,16 @@ def test_keys_are_never_used_over_plain_http():
     with pytest.raises(HemRequestRefused, match="nothing was sent"):
         plain.session.run(crypto.ecdh("00" * 16, "00" * 16))
     assert plain.statistics.calls == 0  # not for a login either
+
+
+def test_what_is_too_large_to_be_sent_is_refused_before_a_login():
+    from hem_provider.device import connect
+
+    away = connect("https://127.0.0.1:1", passphrase="x")
+    with pytest.raises(MessageTooLong, match=r"\d bytes.*nothing was sent") as told:
+        away.session.run(crypto.mldsa_verify("00" * 16, bytes(2000), bytes(4627)))
+    assert told.value.size > told.value.limit == away.limits.body
+    assert away.statistics.calls == 0
 
 
 def test_a_key_is_the_same_by_every_connection_to_its_device(hem, bench):
