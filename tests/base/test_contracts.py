@@ -16,6 +16,8 @@ from pathlib import Path
 import grimp
 import pytest
 
+from hem_provider._moved import MOVED
+
 ROOT = Path(__file__).parents[2]
 CONTRACTS = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
 
@@ -125,13 +127,41 @@ def test_a_forbidden_import_breaks_its_contract_and_no_other(added: Path, contra
     assert broken(added) == [contract]
 
 
-def test_no_module_of_the_pkcs11_module_comes_back_to_itself() -> None:
-    graph = grimp.build_graph("hem_pkcs11", cache_dir=None)
+@pytest.mark.parametrize("package", ["hem_provider", "hem_pkcs11"])
+def test_no_module_comes_back_to_itself(package: str) -> None:
+    graph = grimp.build_graph(package, cache_dir=None)
     order = TopologicalSorter({each: graph.find_modules_directly_imported_by(each) for each in graph.modules})
     try:
         order.prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
+
+
+#: Who imports by a name made at run time, which no contract sees, and what.
+BY_NAME = {
+    "hem_provider/_moved/__init__.py",  # modules by their former names
+    "hem_provider/cli/main.py",  # its commands
+    "hem_provider/keys/__init__.py",  # its own modules
+    "hem_provider/publickeys.py",  # modules of cryptography
+    "shim/hem_pkcs11/kept_code.py",  # whatever is kept
+}
+
+
+def test_no_other_module_imports_by_a_name_that_is_made_at_run_time() -> None:
+    found = {
+        str(path.relative_to(ROOT))
+        for package in (ROOT / "hem_provider", ROOT / "shim" / "hem_pkcs11")
+        for path in package.rglob("*.py")
+        if re.search(r"\b(import_module|__import__)\b", path.read_text("utf-8"))
+    }
+    assert found == BY_NAME
+
+
+def test_nothing_of_ours_uses_a_former_name() -> None:
+    graph = grimp.build_graph("hem_provider", "hem_pkcs11", cache_dir=None)
+    former = {each for each in graph.modules if each in MOVED or each.startswith("hem_provider._moved")}
+    users = {user for each in former for user in graph.find_modules_that_directly_import(each)}
+    assert users <= former
 
 
 #: What reaches into C memory: no module imports it, since the library hands it to the bridge.
