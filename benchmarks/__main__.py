@@ -19,7 +19,7 @@ from benchmarks.crowd import CROWD, measure_crowd, waits
 from benchmarks.gate import broken, grown
 from benchmarks.laboratory import Fact
 from benchmarks.memory import measure_memory
-from benchmarks.operations import Operations
+from benchmarks.operations import OperationTimes
 from benchmarks.report import Run, read_run, replace_section, tables, write_run
 from benchmarks.scale import SIZES, measure_scale
 from benchmarks.softhsm import SoftHsm
@@ -99,7 +99,7 @@ def _operations(
     folder: Path, softhsm: SoftHsm | None, options: argparse.Namespace, *, hardware: bool
 ) -> Iterator[list[Figure]]:
     folder.mkdir(parents=True)
-    with Operations(folder, softhsm, options.client) as operations:
+    with OperationTimes(folder, softhsm, options.client) as operations:
         if hardware:
             yield operations.measure_hardware(max(2, options.rounds // 5))
         else:

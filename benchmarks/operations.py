@@ -21,7 +21,7 @@ from hem_provider.measuring.measure import FLOOR, Case, interleave
 from hem_provider.measuring.subject import KINDS, Subject
 from hem_provider.measuring.symmetric import symmetric_cases
 
-__all__ = ["HARDWARE", "OPERATIONS", "Operations"]
+__all__ = ["HARDWARE", "OPERATIONS", "OperationTimes"]
 
 OPERATIONS, HARDWARE = "operations", "hardware"
 _SIGNING = tuple(name for name in KINDS if name.startswith(("SECP", "ED", "MLDSA")))
@@ -29,7 +29,7 @@ _SIGNING = tuple(name for name in KINDS if name.startswith(("SECP", "ED", "MLDSA
 _FEW = ("SECP256R1", "ED25519")
 
 
-class Operations:
+class OperationTimes:
     """Three devices (closing, keeping, slow) and one module with a slot for each."""
 
     def __init__(self, folder: Path, softhsm: SoftHsm | None = None, client: Path | None = None) -> None:

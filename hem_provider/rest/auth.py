@@ -13,11 +13,10 @@ from hem_provider.rest.credential import Credential
 from hem_provider.rest.ejwt import make_ejwt
 from hem_provider.rest.encoding import b64, unb64
 from hem_provider.rest.fields import NOTHING, Asked, Field, Shape, jwt, text
-from hem_provider.rest.sharedfields import BEARER, CHALLENGE
+from hem_provider.rest.sharedfields import BEARER, CHALLENGE, CHALLENGE_SECONDS
 from hem_provider.rest.status import Meanings
 
 __all__ = [
-    "CHALLENGE_SECONDS",
     "Bearer",
     "Challenge",
     "bearer_from",
@@ -27,8 +26,6 @@ __all__ = [
     "make_proof",
 ]
 
-#: A challenge's validity on the device (device API §5.1).
-CHALLENGE_SECONDS = 60
 #: Clients date their proof back by this much, as slack.
 _SLACK = 5
 #: A device's clock that moved by more than this against ours was set meanwhile, in seconds.

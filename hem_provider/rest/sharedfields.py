@@ -10,6 +10,7 @@ __all__ = [
     "B32",
     "BEARER",
     "CHALLENGE",
+    "CHALLENGE_SECONDS",
     "CSR",
     "GENUINE",
     "HANDLE",
@@ -36,5 +37,12 @@ CSR = text(1, 7300, lines=True)
 MOST_RECORDS = 100_000
 #: The claims of a bearer that a client reads (§5.4).
 BEARER = Shape((Field("scope", granted_scope), Field("sub", text(1, 64)), Field("exp", expiry)))
-#: What is to be proven against, which holds for a minute (§5.1).
-CHALLENGE = (Field("exp", integer(60, LAST)), Field("spk", B32), Field("jti", B32), Field("eid", B32))
+#: How long what is to be proven against holds, in seconds (§5.1).
+CHALLENGE_SECONDS = 60
+#: What is to be proven against.
+CHALLENGE = (
+    Field("exp", integer(CHALLENGE_SECONDS, LAST)),
+    Field("spk", B32),
+    Field("jti", B32),
+    Field("eid", B32),
+)
