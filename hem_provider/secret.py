@@ -11,7 +11,10 @@ the one in reach. Copies that Python or a library makes of what was read cannot 
 
 from __future__ import annotations
 
-__all__ = ["Lease", "SecretGone", "hold"]
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["Lease", "SecretGone", "hold", "hold_in"]
 
 
 class SecretGone(Exception):
@@ -23,8 +26,8 @@ class _Secret:
 
     __slots__ = ("buffer", "users")
 
-    def __init__(self, value: bytes) -> None:
-        self.buffer: bytearray | None = bytearray(value)
+    def __init__(self, buffer: bytearray | memoryview) -> None:
+        self.buffer: bytearray | memoryview | None = buffer
         self.users: set[int] = set()  # identities of leases: holding those would keep them alive
 
     def overwrite(self) -> None:
@@ -57,6 +60,18 @@ class Lease:
         if secret.buffer is not buffer:  # overwritten meanwhile, perhaps while it was copied
             raise SecretGone
         return value
+
+    @contextmanager
+    def lent(self) -> Iterator[bytearray | memoryview]:
+        """The secret itself for a moment, where even a copy would stay about; not to be changed.
+        Raises ``SecretGone``, also at the end when it was overwritten meanwhile: what was made of it
+        is worthless then."""
+        buffer = self._secret.buffer
+        if buffer is None or self._ended:
+            raise SecretGone
+        yield buffer
+        if self._secret.buffer is not buffer:
+            raise SecretGone
 
     def share(self) -> Lease:
         """A lease for another user. Raises ``SecretGone``."""
@@ -97,4 +112,9 @@ class Lease:
 
 def hold(value: bytes) -> Lease:
     """Keep a copy of ``value``: the lease of its first user."""
-    return Lease(_Secret(value), len(value))
+    return Lease(_Secret(bytearray(value)), len(value))
+
+
+def hold_in(memory: memoryview) -> Lease:
+    """Keep what stands in ``memory``, which is of the caller's choice: the lease of its first user."""
+    return Lease(_Secret(memory), len(memory))

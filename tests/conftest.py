@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,8 +20,15 @@ settings.register_profile(
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
+@pytest.fixture(scope="session")
+def _runtime_folder():
+    """For lines and agents of the tests alone; short, since a socket's path is at most 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="hem-run-") as folder:
+        yield folder
+
+
 @pytest.fixture(autouse=True)
-def _no_configuration_from_outside(monkeypatch, tmp_path_factory):
+def _no_configuration_from_outside(monkeypatch, tmp_path_factory, _runtime_folder):
     for name in list(os.environ):
         if name.startswith(("HEM_", "XDG_", "OPENSSL_", "KEYRING_", "PYTHON_KEYRING_")) or name == "NO_COLOR":
             monkeypatch.delenv(name)
@@ -31,6 +39,7 @@ def _no_configuration_from_outside(monkeypatch, tmp_path_factory):
     monkeypatch.setenv("XDG_CONFIG_HOME", str(personal.parents[1]))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
+    monkeypatch.setenv("XDG_RUNTIME_DIR", _runtime_folder)
 
 
 @pytest.fixture(scope="session")

@@ -12,9 +12,13 @@ import stat
 from pathlib import Path
 
 from hem_provider.errors import HemConfigError
+from hem_provider.files.folders import make_private
 from hem_provider.trust import privileges_raised
 
-__all__ = ["cache_home", "config_home", "data_home", "home", "named_path", "runtime_home"]
+__all__ = ["cache_home", "config_home", "data_home", "home", "named_path", "runtime_folder"]
+
+#: Where the system makes a runtime directory for each user who is logged in.
+_RUNTIME_HOMES = "/run/user"
 
 
 def home() -> Path | None:
@@ -68,10 +72,36 @@ def cache_home() -> Path | None:
     return _base("XDG_CACHE_HOME", ".cache")
 
 
-def runtime_home() -> str | None:
-    """``$XDG_RUNTIME_DIR``, which has no default."""
-    given = "" if privileges_raised() else os.environ.get("XDG_RUNTIME_DIR", "")
-    return given if os.path.isabs(given) else None  # noqa: PTH117
+def runtime_folder() -> str | None:
+    """``hem`` below ``$XDG_RUNTIME_DIR``, else below ``/run/user/UID``, else ``/tmp/hem-UID``: a folder that
+    nobody else may write, made where it is missing.
+
+    ``None`` where there is no safe one, and in a process with raised privileges.
+    """
+    if privileges_raised():
+        return None
+    runtime = _runtime_home()
+    return _private(f"{runtime}/hem" if runtime else f"/tmp/hem-{os.geteuid()}")  # noqa: S108 - checked
+
+
+def _runtime_home() -> str | None:
+    given = os.environ.get("XDG_RUNTIME_DIR", "")
+    if os.path.isabs(given):  # noqa: PTH117 - what is not absolute is no path
+        # Not another user's, kept from a root shell.
+        return given if os.access(given, os.X_OK, effective_ids=True) else None
+    usual = f"{_RUNTIME_HOMES}/{os.geteuid()}"  # of a job of cron, or after su
+    try:
+        return usual if os.lstat(usual).st_uid == os.geteuid() else None
+    except OSError:
+        return None
+
+
+def _private(folder: str) -> str | None:
+    try:
+        make_private(folder)
+    except OSError:
+        return None
+    return folder
 
 
 def _base(variable: str, below_home: str) -> Path | None:

@@ -38,7 +38,8 @@ class Call(Generic[T_co]):
     ``verdicts``: of statuses that are answers; ``lost``: what an answer that cannot be read means, from
     a device that then tells its status. ``upload`` makes the stream that is sent in place of a body.
     ``is_json``: otherwise ``read`` finds the body as it came. ``is_login``: counted as one. ``kid``: of
-    the key that is used; ``needs``: what that must be.
+    the key that is used; ``needs``: what that must be. ``is_relayed``: the reply itself is the value,
+    whatever its status, but for a token that is refused.
     """
 
     method: str
@@ -61,6 +62,7 @@ class Call(Generic[T_co]):
     headers: Mapping[str, str] | None = field(default=None, repr=False)
     is_json: bool = True
     is_login: bool = False
+    is_relayed: bool = False
 
     def by(self, *scopes: str) -> Call[T_co]:
         """The same with a token for one of these scopes; with none, without a token, as a

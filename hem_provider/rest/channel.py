@@ -136,6 +136,8 @@ class Channel:
         """The value of a reply. Raises what ``error_for`` says for a status that is none here, and
         ``HemAnswerFault`` for an answer that cannot be true."""
         status = reply.status
+        if call.is_relayed and (status != 401 or not call.scopes):
+            return reply  # type: ignore[return-value]  # which is what such a call is of
         if call.verdicts is not None and status in call.verdicts:
             return call.verdicts[status]
         if not 200 <= status < 300:

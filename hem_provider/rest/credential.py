@@ -13,7 +13,7 @@ import hmac
 from hem_provider.errors import HemLoginRequired
 from hem_provider.rest.ejwt import public_key_of, shared_secret
 from hem_provider.rest.encoding import b64, unb64
-from hem_provider.secret import SecretGone, hold
+from hem_provider.secret import Lease, SecretGone, hold
 
 __all__ = ["PBKDF2_ITERATIONS", "Credential", "Role", "pbkdf2_seed", "rotation_fields"]
 
@@ -41,20 +41,22 @@ class Credential:
     Safe for threads: a login that is under way proves the true key or is refused, whoever wipes.
     """
 
-    def __init__(self, seed: bytes, *, eid: str, role: Role, doubt: str | None = None) -> None:
+    def __init__(self, seed: bytes | Lease, *, eid: str, role: Role, doubt: str | None = None) -> None:
+        """``seed``: 32 bytes, which are copied, or the lease on them, which ends with the credential."""
         self.eid = eid
         self.role = role
         self.doubt = doubt  #: what to say of the secret when the device refuses it
-        self._seed = hold(seed)
-        self.public = public_key_of(seed)
+        self._seed = seed if isinstance(seed, Lease) else hold(seed)
+        with self._seed.lent() as key:
+            self.public = public_key_of(key)
 
     def agree(self, peer: bytes) -> bytes:
         """The shared secret with ``peer`` (32 bytes each). ``HemLoginRequired`` after ``wipe``."""
         try:
-            seed = self._seed.read()
+            with self._seed.lent() as key:
+                return shared_secret(key, peer)
         except SecretGone:
             raise HemLoginRequired("logged out: the credential was wiped") from None
-        return shared_secret(seed, peer)
 
     def share(self) -> Credential:
         """The same credential for another user, which wipes its own. ``HemLoginRequired`` after

@@ -20,13 +20,13 @@ __all__ = ["claims_of", "make_ejwt", "public_key_of", "shared_secret"]
 _HEADER = b64url(b'{"ecdh":"x25519","alg":"HS256","typ":"JWT"}')
 
 
-def public_key_of(seed: bytes) -> bytes:
+def public_key_of(seed: bytes | bytearray | memoryview) -> bytes:
     """The X25519 public key (32 bytes) of a 32-byte private key."""
     public = X25519PrivateKey.from_private_bytes(seed).public_key()
     return public.public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
-def shared_secret(seed: bytes, peer: bytes) -> bytes:
+def shared_secret(seed: bytes | bytearray | memoryview, peer: bytes) -> bytes:
     """X25519 (RFC 7748 §6.1), 32 bytes. Raises ``HemAnswerFault`` for an impossible peer key."""
     try:
         return X25519PrivateKey.from_private_bytes(seed).exchange(X25519PublicKey.from_public_bytes(peer))

@@ -9,20 +9,18 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from hem_provider.files import make_private, runtime_home
+from hem_provider.files import runtime_folder
 from hem_provider.rest.fairlock import FairLock
 from hem_provider.rest.line import Place
 from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.wire import NoTurnError
 from hem_provider.trust import privileges_raised
 
-__all__ = ["lock_directory", "turn"]
+__all__ = ["turn"]
 
 _log = logging.getLogger("hem_provider.rest")
 
@@ -97,35 +95,8 @@ def _busy(where: str, seconds: float) -> NoTurnError:
     )
 
 
-def lock_directory() -> Path | None:
-    """Where lock files are: this user's runtime directory, else one of our own below ``/tmp``.
-
-    ``None`` where there is no safe place, or in a process with raised privileges.
-    """
-    path = _directory()
-    return None if path is None else Path(path)
-
-
-def _directory() -> str | None:
-    if privileges_raised():
-        return None
-    runtime = runtime_home()
-    if runtime is not None and os.access(runtime, os.X_OK):  # not another user's, kept from a root shell
-        return _ours(f"{runtime}/hem")
-    return _ours(f"/tmp/hem-{os.getuid()}")  # noqa: S108 - checked
-
-
-def _ours(path: str) -> str | None:
-    """``path`` if it is a folder that nobody else may write; made if it is not there."""
-    try:
-        make_private(path)
-    except OSError:
-        return None
-    return path
-
-
 def _place(line: _Line, url: str, turn_timeout: float, lasting: float) -> Place | None:
-    directory = _directory()
+    directory = runtime_folder()
     if directory is None:
         if not privileges_raised():
             _tell(line, url, "there is no safe folder for it")

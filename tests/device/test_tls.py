@@ -676,14 +676,14 @@ def test_a_process_that_hangs_does_not_stop_the_others_for_good(served, runtime,
 
 
 def test_a_lock_directory_of_somebody_else_is_not_used(runtime, tmp_path):
-    from hem_provider.rest.turns import lock_directory
+    from hem_provider.files import runtime_folder
 
-    assert lock_directory() == tmp_path / "hem"
+    assert runtime_folder() == str(tmp_path / "hem")
     (tmp_path / "hem").chmod(0o777)
-    assert lock_directory() is None
+    assert runtime_folder() is None
     (tmp_path / "hem").rmdir()
     (tmp_path / "hem").symlink_to(tmp_path)
-    assert lock_directory() is None
+    assert runtime_folder() is None
 
 
 def test_the_cloud_is_reached_through_a_proxy_and_verified_behind_it(served):

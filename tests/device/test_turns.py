@@ -11,10 +11,12 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
 from hem_provider.errors import HemTimeout
+from hem_provider.files import places, runtime_folder
 from hem_provider.rest import line as lines
 from hem_provider.rest import turns
 from hem_provider.rest.fairlock import FairLock
@@ -93,7 +95,7 @@ def held(turn_timeout=MUCH, **more):
 
 def path():
     name = turns._Line(URL).file
-    return turns.lock_directory() / name
+    return Path(runtime_folder(), name)
 
 
 def waiting():
@@ -347,13 +349,21 @@ def test_where_there_can_be_no_line_it_is_told_once(start, why, monkeypatch, cap
 def test_a_runtime_folder_that_is_relative_or_not_there_is_no_place(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     seen = []
-    monkeypatch.setattr(turns, "_ours", lambda path: seen.append(path))
-    for given in ("run", "./run", str(tmp_path / "gone")):
+    monkeypatch.setattr(places, "_private", lambda path: seen.append(path))
+    monkeypatch.setattr(places, "_RUNTIME_HOMES", str(tmp_path / "users"))
+    for given in ("run", "./run", "", str(tmp_path / "gone")):
         monkeypatch.setenv("XDG_RUNTIME_DIR", given)
-        turns.lock_directory()
+        runtime_folder()
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    turns.lock_directory()
-    assert seen == [f"/tmp/hem-{os.getuid()}"] * 3 + [f"{tmp_path}/hem"]
+    runtime_folder()
+    assert seen == [f"/tmp/hem-{os.getuid()}"] * 4 + [f"{tmp_path}/hem"]
+
+
+def test_without_the_variable_the_systems_folder_of_this_user_is_taken(monkeypatch, tmp_path):
+    monkeypatch.delenv("XDG_RUNTIME_DIR")
+    monkeypatch.setattr(places, "_RUNTIME_HOMES", str(tmp_path))
+    (tmp_path / str(os.geteuid())).mkdir(mode=0o700)
+    assert runtime_folder() == f"{tmp_path}/{os.geteuid()}/hem"
 
 
 def test_processes_keep_the_distance_that_the_device_wants(start):
