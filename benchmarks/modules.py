@@ -11,9 +11,9 @@ from hem_pkcs11.constants import CKM, CKO
 
 from benchmarks.cryptoki import Cryptoki, Parameter
 from hem_provider.measuring.cases import MESSAGE
+from hem_provider.measuring.cipher_cases import CHAINED, SIZES, size_name
 from hem_provider.measuring.measure import Case
 from hem_provider.measuring.subject import LABEL, Subject
-from hem_provider.measuring.symmetric import CHAINED, SIZES, size_name
 
 __all__ = ["SIGNING", "module_cases", "python_cases", "signing_case"]
 

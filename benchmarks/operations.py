@@ -17,10 +17,10 @@ from benchmarks.requests_script import other_client_case, plain_requests_case
 from benchmarks.softhsm import SoftHsm
 from hem_provider.cli.commands.pkcs11 import module_path
 from hem_provider.measuring.cases import device_cases, key_cases, signing_cases
+from hem_provider.measuring.cipher_cases import cipher_cases
 from hem_provider.measuring.figures import Figure, figures_of
 from hem_provider.measuring.measure import FLOOR, Case, interleave
 from hem_provider.measuring.subject import KINDS, Subject
-from hem_provider.measuring.symmetric import symmetric_cases
 
 __all__ = ["HARDWARE", "OPERATIONS", "OperationTimes"]
 
@@ -118,7 +118,7 @@ class OperationTimes:
             yield from signing_cases(subject, subject.keys[name])
         yield from self._kept()
         yield from key_cases(subject)
-        yield from symmetric_cases(subject)
+        yield from cipher_cases(subject)
         yield from module_cases(module, subject, lab.passphrase)
         yield from python_cases(str(module_path()), 0)
         yield from keyring_cases(subject, self._folder / "vault")

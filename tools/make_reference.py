@@ -87,7 +87,7 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
             "hem_provider.rest.configuration",
             "hem_provider.rest.keymgmt",
             "hem_provider.rest.crypto",
-            "hem_provider.rest.symmetric",
+            "hem_provider.rest.ciphers",
             "hem_provider.rest.logger",
             "hem_provider.rest.storage",
             "hem_provider.rest.upgrade",

@@ -25,13 +25,13 @@ from hem_provider.device.login import LoginSession
 from hem_provider.device.operations import Operations
 from hem_provider.device.phones import Phones
 from hem_provider.errors import HemOperationFailed
-from hem_provider.rest import symmetric, system
+from hem_provider.rest import ciphers, system
 from hem_provider.rest.api import RestApi
 from hem_provider.rest.call import Call
 from hem_provider.rest.channel import Statistics
+from hem_provider.rest.ciphers import Encrypted
 from hem_provider.rest.credential import Role
 from hem_provider.rest.kdf import Kdf
-from hem_provider.rest.symmetric import Encrypted
 from hem_provider.rest.system import CheckInResult, Status, Version
 
 __all__ = [
@@ -208,7 +208,7 @@ class Hem:
         each ``context`` of up to 64 bytes (§13.7).
         """
         return self.operations.run(
-            symmetric.encrypt(
+            ciphers.encrypt(
                 kid,
                 as_bytes("data", data),
                 algorithm,
@@ -232,7 +232,7 @@ class Hem:
         context: bytes | None = None,
     ) -> bytes:
         """Decrypt up to ``limits.message`` + 16 bytes. ``HemOperationFailed``: tag or padding are wrong."""
-        call = symmetric.decrypt(
+        call = ciphers.decrypt(
             kid,
             as_bytes("data", data),
             algorithm,
@@ -258,7 +258,7 @@ class Hem:
         """Wrap 16…``limits.message`` bytes (a multiple of 8) by RFC 3394 with ``AES{128,192,256}``; ``icv``:
         8 bytes in place of the standard integrity value. Stored keys cannot be wrapped."""
         return self.operations.run(
-            symmetric.wrap(
+            ciphers.wrap(
                 kid,
                 as_bytes("data", data),
                 algorithm,
@@ -280,7 +280,7 @@ class Hem:
         context: bytes | None = None,
     ) -> bytes:
         """Unwrap 24…``limits.message`` + 8 bytes. ``HemOperationFailed``: the integrity value is wrong."""
-        call = symmetric.unwrap(
+        call = ciphers.unwrap(
             kid,
             as_bytes("data", data),
             algorithm,
@@ -297,7 +297,7 @@ class Hem:
         """HMAC of 1…``limits.message`` bytes. A stored key has its digest in its type; with ``peer`` the raw
         secret agreed is the key, and ``algorithm`` (``SHA2-256`` … ``SHA3-512``) the digest."""
         return self.operations.run(
-            symmetric.hmac(kid, as_bytes("data", data), algorithm=algorithm, peer=peer, limits=self.limits)
+            ciphers.hmac(kid, as_bytes("data", data), algorithm=algorithm, peer=peer, limits=self.limits)
         )
 
     def hmac_verify(
@@ -310,7 +310,7 @@ class Hem:
         peer: bytes | str | None = None,
     ) -> bool:
         """Verify an HMAC on the device; ``HemKeyNotFound`` when there is no such key."""
-        call = symmetric.hmac_verify(
+        call = ciphers.hmac_verify(
             kid,
             as_bytes("data", data),
             as_bytes("mac", mac),

@@ -2,7 +2,7 @@
 
 The device answers 406 for an unknown key, a wrong type or usage, and a failure alike; here the
 key is looked up then, so that the error says which (device API §13.1). The calls themselves are those of
-``crypto`` and ``symmetric``, which the layers above take from here with the firmware's limits.
+``ciphers`` and ``crypto``, which the layers above take from here with the firmware's limits.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from hem_provider.device.login import LoginSession
 from hem_provider.device.verification import ML_DSA, KnownKey, accepts
 from hem_provider.errors import HemAnswerFault, HemError, HemKeyNotFound, HemOperationFailed
 from hem_provider.keytypes import parse_attributes
-from hem_provider.rest import crypto, keymgmt, symmetric
+from hem_provider.rest import ciphers, crypto, keymgmt
 from hem_provider.rest.call import Call
 from hem_provider.rest.keymgmt import KeyMaterial
 
-__all__ = ["FirmwareLimits", "Operations", "crypto", "symmetric"]
+__all__ = ["FirmwareLimits", "Operations", "ciphers", "crypto"]
 
 T = TypeVar("T")
 

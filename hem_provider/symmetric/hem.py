@@ -7,7 +7,7 @@ from typing import Any, NoReturn, TypedDict, TypeVar
 from cryptography.exceptions import UnsupportedAlgorithm
 
 from hem_provider.device.description import NO_LIMITS
-from hem_provider.device.operations import FirmwareLimits, Operations, symmetric
+from hem_provider.device.operations import FirmwareLimits, Operations, ciphers
 from hem_provider.errors import HemOperationFailed
 from hem_provider.symmetric.agreement import Agreement
 
@@ -88,12 +88,12 @@ class DeviceAesKey(_DeviceKey):
 
     def ecb_encrypt(self, blocks: bytes) -> bytes:
         """``AesKey.ecb_encrypt``."""
-        call = symmetric.encrypt(self._kid, blocks, f"AES{self.key_size}-ECB", **self._way)
+        call = ciphers.encrypt(self._kid, blocks, f"AES{self.key_size}-ECB", **self._way)
         return self._operations.run(call).ciphertext
 
     def ecb_decrypt(self, blocks: bytes) -> bytes:
         """``AesKey.ecb_decrypt``."""
-        call = symmetric.decrypt(self._kid, blocks, f"AES{self.key_size}-ECB", **self._way)
+        call = ciphers.decrypt(self._kid, blocks, f"AES{self.key_size}-ECB", **self._way)
         answer = self._operations.run(call)
         if answer is None:
             self._refused("decrypt")
@@ -102,18 +102,18 @@ class DeviceAesKey(_DeviceKey):
     def wrap(self, data: bytes, icv: bytes | None = None) -> bytes:
         """``AesKey.wrap``."""
         return self._operations.run(
-            symmetric.wrap(self._kid, data, f"AES{self.key_size}", icv=icv, **self._way)
+            ciphers.wrap(self._kid, data, f"AES{self.key_size}", icv=icv, **self._way)
         )
 
     def unwrap(self, data: bytes, icv: bytes | None = None) -> bytes | None:
         """``AesKey.unwrap``."""
         return self._operations.run(
-            symmetric.unwrap(self._kid, data, f"AES{self.key_size}", icv=icv, **self._way)
+            ciphers.unwrap(self._kid, data, f"AES{self.key_size}", icv=icv, **self._way)
         )
 
     def gcm_encrypt(self, data: bytes, aad: bytes) -> tuple[bytes, bytes, bytes]:
         """``AesKey.gcm_encrypt``."""
-        call = symmetric.encrypt(self._kid, data, f"AES{self.key_size}-GCM", aad=aad, **self._way)
+        call = ciphers.encrypt(self._kid, data, f"AES{self.key_size}-GCM", aad=aad, **self._way)
         ciphertext, iv, tag = self._operations.run(call)
         assert iv is not None and tag is not None  # noqa: S101, PT018 - no GCM answer is without
         return iv, ciphertext, tag
@@ -122,7 +122,7 @@ class DeviceAesKey(_DeviceKey):
         """``AesKey.gcm_decrypt``."""
         algorithm = f"AES{self.key_size}-GCM"
         return self._operations.run(
-            symmetric.decrypt(self._kid, ciphertext, algorithm, iv=nonce, tag=tag, aad=aad, **self._way)
+            ciphers.decrypt(self._kid, ciphertext, algorithm, iv=nonce, tag=tag, aad=aad, **self._way)
         )
 
     def _refused(self, what: str) -> NoReturn:
@@ -165,8 +165,8 @@ class DeviceMacKey(_DeviceKey):
 
     def mac(self, data: bytes) -> bytes:
         """``MacKey.mac``."""
-        return self._operations.run(symmetric.hmac(self._kid, data, **self._way))
+        return self._operations.run(ciphers.hmac(self._kid, data, **self._way))
 
     def accepts(self, data: bytes, mac: bytes) -> bool:
         """``MacKey.accepts``."""
-        return self._operations.run(symmetric.hmac_verify(self._kid, data, mac, **self._way))
+        return self._operations.run(ciphers.hmac_verify(self._kid, data, mac, **self._way))

@@ -82,7 +82,7 @@ def _run(options: argparse.Namespace) -> int:
 def _cases(subject: Subject, keys: list[Key]) -> Iterator[Case]:
     from hem_provider.keytypes import MAX_MESSAGE
     from hem_provider.measuring.cases import device_cases, key_cases, signing_cases
-    from hem_provider.measuring.symmetric import symmetric_cases
+    from hem_provider.measuring.cipher_cases import cipher_cases
 
     yield from device_cases(subject)
     for key in keys:
@@ -91,7 +91,7 @@ def _cases(subject: Subject, keys: list[Key]) -> Iterator[Case]:
         for name in _SIGNING:
             yield from signing_cases(subject, subject.keys[name])
         yield from key_cases(subject)
-        yield from symmetric_cases(subject, (16, MAX_MESSAGE))
+        yield from cipher_cases(subject, (16, MAX_MESSAGE))
 
 
 def _key(hem: Hem, name: str) -> Key:

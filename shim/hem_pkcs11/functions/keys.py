@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from hem_pkcs11.aes import aes_unwrap, aes_wrap
 from hem_pkcs11.constants import CKA, CKD, CKF, CKK, CKO, CKR, UNAVAILABLE, name_of
 from hem_pkcs11.encodings import device_point
 from hem_pkcs11.functions.derivation import derive_in_device
@@ -17,7 +18,6 @@ from hem_pkcs11.objects.secret_keys import SessionSecretKey
 from hem_pkcs11.operations import deliver
 from hem_pkcs11.operations.key_checks import check_family, check_use
 from hem_pkcs11.returns import Pkcs11Error
-from hem_pkcs11.symmetric import aes_unwrap, aes_wrap
 from hem_pkcs11.templates.key_pairs import pair_plan
 from hem_pkcs11.templates.plans import PlannedKey
 from hem_pkcs11.templates.secret_keys import SecretShape, check_size, device_secret, in_memory, secret_shape

@@ -1,15 +1,16 @@
-"""Digests, computed in the host's process."""
+"""Digests, computed in the host's process, and what ``cryptography`` calls them."""
 
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 from hem_pkcs11.constants import CKF
 from hem_pkcs11.mechanisms import mechanism_row, no_parameter
 from hem_pkcs11.operations import deliver
 from hem_pkcs11.values import Buffer, Mechanism
 
-__all__ = ["DigestOperation"]
+__all__ = ["DigestOperation", "hash_algorithm"]
 
 
 class DigestOperation:
@@ -42,3 +43,14 @@ class DigestOperation:
 
     def close(self) -> None:
         """Nothing to overwrite: hashlib keeps its state to itself."""
+
+
+def hash_algorithm(name: str) -> Any:
+    """``cryptography``'s hash object for hashlib's name.
+
+    >>> hash_algorithm("sha3_256").name
+    'sha3-256'
+    """
+    from cryptography.hazmat.primitives import hashes
+
+    return getattr(hashes, name.upper())()

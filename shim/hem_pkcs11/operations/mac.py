@@ -7,15 +7,16 @@ import hashlib
 import hmac
 import struct
 
+from hem_pkcs11.aes import aes_cmac
 from hem_pkcs11.constants import CKR
 from hem_pkcs11.mechanisms import MechanismRow, Scheme, no_parameter
 from hem_pkcs11.objects.device_keys import DeviceKey
 from hem_pkcs11.objects.object import Pkcs11Object
 from hem_pkcs11.objects.secret_keys import SessionSecretKey
 from hem_pkcs11.operations.collect import Collector
+from hem_pkcs11.operations.digest import hash_algorithm
 from hem_pkcs11.operations.modes import BLOCK
 from hem_pkcs11.returns import Pkcs11Error
-from hem_pkcs11.symmetric import aes_cmac, hash_algorithm
 from hem_pkcs11.values import Mechanism
 
 __all__ = ["MAC_SCHEMES", "Mac"]

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from hem_pkcs11.aes import aes_cipher
 from hem_pkcs11.constants import CKR
 from hem_pkcs11.objects.object import Pkcs11Object
 from hem_pkcs11.operations import Pending, deliver
 from hem_pkcs11.returns import Pkcs11Error
-from hem_pkcs11.symmetric import aes_cipher
 from hem_pkcs11.values import Buffer, CtrParameters
 from hem_provider.errors import MessageTooLong
 

@@ -12,11 +12,11 @@ from hem_pkcs11.objects.device_keys import DeviceKey
 from hem_pkcs11.objects.object import Pkcs11Object
 from hem_pkcs11.objects.public_keys import PublicKeyLike, as_public_key
 from hem_pkcs11.operations.collect import Collector
+from hem_pkcs11.operations.digest import hash_algorithm
 from hem_pkcs11.operations.key_checks import check_use
 from hem_pkcs11.operations.mac import MAC_SCHEMES, Mac
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.signing import device_algorithm
-from hem_pkcs11.symmetric import hash_algorithm
 from hem_pkcs11.values import Buffer, Mechanism
 
 if TYPE_CHECKING:

@@ -1,5 +1,5 @@
-"""AES and HMAC with either kind of key: in the device through ``hem_provider.symmetric``, or a session
-key in memory through ``cryptography``. Both give contexts of one shape."""
+"""AES with either kind of key: in the device through ``hem_provider.symmetric``, or a session key in
+memory through ``cryptography``. Both give contexts of one shape."""
 
 from __future__ import annotations
 
@@ -11,30 +11,7 @@ from hem_pkcs11.objects.device_keys import DeviceKey
 from hem_pkcs11.objects.object import Pkcs11Object
 from hem_pkcs11.objects.secret_keys import SessionSecretKey
 
-__all__ = ["aes_cipher", "aes_cmac", "aes_unwrap", "aes_wrap", "hash_algorithm", "key_argument"]
-
-
-def hash_algorithm(name: str) -> Any:
-    """``cryptography``'s hash object for hashlib's name.
-
-    >>> hash_algorithm("sha3_256").name
-    'sha3-256'
-    """
-    from cryptography.hazmat.primitives import hashes
-
-    return getattr(hashes, name.upper())()
-
-
-def key_argument(item: Pkcs11Object) -> Any:
-    """What ``hem_provider.symmetric`` takes as key."""
-    assert isinstance(item, DeviceKey)  # noqa: S101 - callers handle session keys before
-    from hem_provider.symmetric import UnmarkedKeyWarning
-
-    # Said once in the documentation; a host's standard error is not the place. A host that is Python
-    # itself decides about its warnings.
-    if not hosted():
-        warnings.simplefilter("ignore", UnmarkedKeyWarning)
-    return item.key
+__all__ = ["aes_cipher", "aes_cmac", "aes_unwrap", "aes_wrap"]
 
 
 def aes_cipher(item: Pkcs11Object, mode: Any) -> Any:
@@ -45,7 +22,7 @@ def aes_cipher(item: Pkcs11Object, mode: Any) -> Any:
         return Cipher(algorithms.AES(item.value), mode)
     from hem_provider import symmetric
 
-    return symmetric.Cipher(key_argument(item), mode)
+    return symmetric.Cipher(_key_argument(item), mode)
 
 
 def aes_cmac(item: Pkcs11Object, message: bytes) -> bytes:
@@ -59,7 +36,7 @@ def aes_cmac(item: Pkcs11Object, message: bytes) -> bytes:
     else:
         from hem_provider import symmetric
 
-        context = symmetric.CMAC(key_argument(item))
+        context = symmetric.CMAC(_key_argument(item))
     context.update(message)
     return bytes(context.finalize())
 
@@ -82,4 +59,16 @@ def _key_wrap(name: str, item: Pkcs11Object, data: bytes, *, padded: bool) -> by
         return bytes(getattr(keywrap, name)(item.value, data))
     from hem_provider import symmetric
 
-    return bytes(getattr(symmetric, name)(key_argument(item), data))
+    return bytes(getattr(symmetric, name)(_key_argument(item), data))
+
+
+def _key_argument(item: Pkcs11Object) -> Any:
+    """What ``hem_provider.symmetric`` takes as key."""
+    assert isinstance(item, DeviceKey)  # noqa: S101 - callers handle session keys before
+    from hem_provider.symmetric import UnmarkedKeyWarning
+
+    # Said once in the documentation; a host's standard error is not the place. A host that is Python
+    # itself decides about its warnings.
+    if not hosted():
+        warnings.simplefilter("ignore", UnmarkedKeyWarning)
+    return item.key

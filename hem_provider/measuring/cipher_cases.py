@@ -12,9 +12,9 @@ from hem_provider.keytypes import MAX_MESSAGE
 from hem_provider.measuring.cases import MESSAGE, layers
 from hem_provider.measuring.measure import Case
 from hem_provider.measuring.subject import Subject
-from hem_provider.rest import symmetric
+from hem_provider.rest import ciphers
 
-__all__ = ["CHAINED", "SIZES", "size_name", "symmetric_cases"]
+__all__ = ["CHAINED", "SIZES", "cipher_cases", "size_name"]
 
 #: Bytes; the modes that chain cost one call a block and are measured at small sizes.
 SIZES = (16, MAX_MESSAGE, 32 * MAX_MESSAGE)
@@ -24,7 +24,7 @@ _NONCE = bytes(range(12))
 _IV = bytes(16)
 
 
-def symmetric_cases(subject: Subject, sizes: tuple[int, ...] = SIZES) -> Iterator[Case]:
+def cipher_cases(subject: Subject, sizes: tuple[int, ...] = SIZES) -> Iterator[Case]:
     """HMAC, AES in each mode, key wrap."""
     yield from _mac(subject)
     for size in sizes:
@@ -48,7 +48,7 @@ def _mac(subject: Subject) -> Iterator[Case]:
     yield from layers(
         "HMAC-SHA256",
         subject.bare_use(key, "hmac/hash", msg=MESSAGE),
-        REST=lambda: subject.hem.session.run(symmetric.hmac(key.kid, MESSAGE)),
+        REST=lambda: subject.hem.session.run(ciphers.hmac(key.kid, MESSAGE)),
         Hem=lambda: subject.hem.hmac(key.kid, MESSAGE),
         cryptography=hmac,
     )
