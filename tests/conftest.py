@@ -64,14 +64,14 @@ def over_tls(served):
 
 
 @pytest.fixture
-def bench(monkeypatch, template, tmp_path):
+def rig(monkeypatch, template, tmp_path):
     """An emulated device in this process, with its knobs."""
-    with connected(monkeypatch, template, tmp_path / "device.hem") as table:
-        yield table
+    with connected(monkeypatch, template, tmp_path / "device.hem") as device:
+        yield device
 
 
 @pytest.fixture
-def hem(bench):
+def hem(rig):
     """The client's side of it."""
-    with bench.connect() as device:
+    with rig.connect() as device:
         yield device

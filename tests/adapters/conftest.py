@@ -1,11 +1,10 @@
-"""Fixtures: a vault over keys in memory, and an emulated device on the bench or over real TLS."""
+"""Fixtures: a vault over keys in memory, and an emulated device in this process."""
 
 from __future__ import annotations
 
 import pytest
 from adapters.doubles import KID, NAMES_KID, VAULT, MemoryKeys
 from support.passphrases import PASSPHRASE
-from support.rig import connected
 
 from hem_provider.adapters.keyring.vault.format import Header
 from hem_provider.adapters.keyring.vault.vault import Vault
@@ -29,12 +28,11 @@ def clear_vault(tmp_path, keys):
 
 
 @pytest.fixture
-def bench(monkeypatch, template, tmp_path):
-    """An emulated device in this process, which is also the configured one."""
-    with connected(monkeypatch, template, tmp_path / "device.hem") as table:
-        passphrase = tmp_path / "passphrase"
-        passphrase.write_text(PASSPHRASE + "\n")
-        passphrase.chmod(0o600)
-        monkeypatch.setenv("HEM_URL", f"emulator:{table.path}")
-        monkeypatch.setenv("HEM_PASSPHRASE_FILE", str(passphrase))
-        yield table
+def rig(rig, monkeypatch, tmp_path):
+    """The emulated device in this process is also the configured one."""
+    passphrase = tmp_path / "passphrase"
+    passphrase.write_text(PASSPHRASE + "\n")
+    passphrase.chmod(0o600)
+    monkeypatch.setenv("HEM_URL", f"emulator:{rig.path}")
+    monkeypatch.setenv("HEM_PASSPHRASE_FILE", str(passphrase))
+    return rig

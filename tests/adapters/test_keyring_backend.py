@@ -18,7 +18,7 @@ from hem_provider.cli import main as cli
 
 
 @pytest.fixture(params=[[], ["--hide-names"]], ids=["clear", "hidden"])
-def backend(bench, request):
+def backend(rig, request):
     assert cli.main(["keyring", "init", *request.param]) == 0
     backend = HemKeyring()
     yield backend
@@ -26,7 +26,7 @@ def backend(bench, request):
 
 
 @pytest.fixture
-def plain(bench):
+def plain(rig):
     assert cli.main(["keyring", "init"]) == 0
     backend = HemKeyring()
     yield backend
@@ -61,7 +61,7 @@ def test_a_credential_is_found_with_and_without_its_user_name(backend):
     assert backend.get_credential("bank", None) is None
 
 
-def test_a_warm_token_makes_each_get_and_set_one_device_call(backend, bench):
+def test_a_warm_token_makes_each_get_and_set_one_device_call(backend, rig):
     hidden = "names hidden" in default_path().read_text()
     backend.set_password("mail", "anna", "one")
     expected = ["POST /api/crypto/hmac/hash"] * hidden
@@ -71,17 +71,17 @@ def test_a_warm_token_makes_each_get_and_set_one_device_call(backend, bench):
         (lambda: backend.get_credential("mail", None), ["POST /api/crypto/cipher/unwrap"]),
         (lambda: backend.get_password("mail", "otto"), []),
     ):
-        operation() if not bench.requests else None
-        bench.requests.clear()
+        operation() if not rig.requests else None
+        rig.requests.clear()
         operation()
-        assert bench.requests == expected + last
+        assert rig.requests == expected + last
 
 
-def test_a_new_process_needs_one_login_for_a_get(plain, bench):
+def test_a_new_process_needs_one_login_for_a_get(plain, rig):
     plain.set_password("mail", "anna", "one")
-    bench.requests.clear()
+    rig.requests.clear()
     HemKeyring().get_password("mail", "anna")
-    assert bench.requests == [
+    assert rig.requests == [
         "GET /api/auth/token",
         "POST /api/auth/token",
         "POST /api/crypto/cipher/unwrap",
@@ -95,7 +95,7 @@ def test_what_is_not_in_the_vault_needs_no_device_at_all(plain, monkeypatch):
     assert HemKeyring().get_credential("https://index.example.org/simple/", None) is None
 
 
-def test_priority_reads_no_file_makes_no_connection_and_asks_no_device(plain, bench):
+def test_priority_reads_no_file_makes_no_connection_and_asks_no_device(plain, rig):
     HemKeyring.priority  # noqa: B018 - what is cached for the process is cached now
     seen = []
     active = [True]
@@ -106,17 +106,17 @@ def test_priority_reads_no_file_makes_no_connection_and_asks_no_device(plain, be
             else None
         )
     )
-    bench.requests.clear()
+    rig.requests.clear()
     try:
         for _ in range(10):
             assert HemKeyring.priority == 8
     finally:
         active[0] = False
     assert seen == []
-    assert bench.requests == []
+    assert rig.requests == []
 
 
-def test_without_a_vault_it_is_no_backend_and_says_how_to_become_one(bench):
+def test_without_a_vault_it_is_no_backend_and_says_how_to_become_one(rig):
     with pytest.raises(RuntimeError, match="hem keyring init"):
         HemKeyring.priority  # noqa: B018
     assert not HemKeyring.viable
@@ -156,12 +156,12 @@ def test_in_a_chain_it_comes_first_and_the_others_still_answer(plain, fresh_keyr
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_failing_set_never_lets_the_chain_store_the_password_elsewhere(
-    plain, fresh_keyring, tmp_path, monkeypatch, bench
+    plain, fresh_keyring, tmp_path, monkeypatch, rig
 ):
     monkeypatch.setattr(PlaintextKeyring, "file_path", str(tmp_path / "plain.cfg"))
     path = default_path()
     failures = [
-        (lambda: bench.fault("POST /api/crypto/cipher/wrap", 503), KeyringLocked),
+        (lambda: rig.fault("POST /api/crypto/cipher/wrap", 503), KeyringLocked),
         (lambda: monkeypatch.setenv("HEM_URL", "https://127.0.0.1:1"), KeyringLocked),
         (lambda: monkeypatch.delenv("HEM_URL"), PasswordSetError),
         (lambda: path.chmod(0o666), PasswordSetError),
@@ -208,7 +208,7 @@ def test_no_configured_passphrase_and_no_terminal_is_an_error_not_a_prompt(plain
         HemKeyring().get_password("mail", "anna")
 
 
-def test_at_a_terminal_a_person_is_asked_once(plain, bench, monkeypatch):
+def test_at_a_terminal_a_person_is_asked_once(plain, rig, monkeypatch):
     from support.passphrases import PASSPHRASE
 
     plain.set_password("mail", "anna", "one")
@@ -218,12 +218,12 @@ def test_at_a_terminal_a_person_is_asked_once(plain, bench, monkeypatch):
     for stream in ("stdin", "stderr"):
         monkeypatch.setattr(getattr(sys, stream), "isatty", lambda: True, raising=False)
     backend = HemKeyring()
-    bench.requests.clear()
+    rig.requests.clear()
     assert backend.get_password("mail", "anna") == "one"
     assert backend.get_password("mail", "anna") == "one"
     assert len(asked) == 1
     assert "Passphrase of HEM hem" in asked[0]
-    assert sum(each == "POST /api/auth/token" for each in bench.requests) == 1
+    assert sum(each == "POST /api/auth/token" for each in rig.requests) == 1
 
 
 def test_a_deleted_key_and_another_device_are_told(plain, hem, monkeypatch):
@@ -238,14 +238,14 @@ def test_a_deleted_key_and_another_device_are_told(plain, hem, monkeypatch):
             operation()
 
 
-def test_a_reboot_of_the_device_between_two_gets_does_not_show(plain, bench):
+def test_a_reboot_of_the_device_between_two_gets_does_not_show(plain, rig):
     plain.set_password("mail", "anna", "one")
     assert plain.get_password("mail", "anna") == "one"
-    bench.reboot()
+    rig.reboot()
     assert plain.get_password("mail", "anna") == "one"
 
 
-def test_properties_choose_vault_and_device(plain, bench, tmp_path, monkeypatch):
+def test_properties_choose_vault_and_device(plain, rig, tmp_path, monkeypatch):
     other = tmp_path / "other.vault"
     assert cli.main(["keyring", "init", "--vault", str(other)]) == 0
     elsewhere = plain.with_properties(vault=str(other))
@@ -259,12 +259,12 @@ def test_properties_choose_vault_and_device(plain, bench, tmp_path, monkeypatch)
         HemKeyring().get_password("mail", "anna")
 
 
-def test_among_several_devices_the_vault_names_its_own(plain, bench, tmp_path, monkeypatch):
+def test_among_several_devices_the_vault_names_its_own(plain, rig, tmp_path, monkeypatch):
     plain.set_password("mail", "anna", "one")
     config = tmp_path / "config.toml"
     passphrase = tmp_path / "passphrase"
     for names, found in ((("hem", "spare"), True), (("spare", "third"), False), (("renamed",), True)):
-        urls = {"hem": f"emulator:{bench.path}", "renamed": f"emulator:{bench.path}"}
+        urls = {"hem": f"emulator:{rig.path}", "renamed": f"emulator:{rig.path}"}
         config.write_text(
             "".join(
                 f'[[device]]\nname = "{name}"\nurl = "{urls.get(name, "https://127.0.0.1:1")}"\n'

@@ -45,7 +45,7 @@ FOREIGN = f"{__name__}.Foreign"
 
 
 @pytest.fixture
-def hem_keyring(bench, capsys):
+def hem_keyring(rig, capsys):
     """Runs ``hem keyring …``: status, standard output, standard error."""
 
     def run(*arguments):
@@ -225,26 +225,26 @@ def test_rewrap_moves_every_entry_to_a_new_key_and_leaves_contents_sealed_as_the
     assert old in [key.kid for key in hem.keys]
 
 
-def test_rewrap_can_destroy_the_former_key_once_nothing_needs_it(hem_keyring, bench):
+def test_rewrap_can_destroy_the_former_key_once_nothing_needs_it(hem_keyring, rig):
     hem_keyring("init")
     keyring().set_password("mail", "anna", "x")
     (old,) = kids()
     status, _, said = hem_keyring("rewrap", "--delete-old-key")
     assert status == 0
     assert f"key {old} is destroyed" in said
-    with bench.connect() as again:
+    with rig.connect() as again:
         assert old not in [key.kid for key in again.keys]
     assert keyring().get_password("mail", "anna") == "x"
 
 
-def test_an_interrupted_rewrap_leaves_a_whole_vault_and_goes_on(hem_keyring, hem, bench, monkeypatch):
+def test_an_interrupted_rewrap_leaves_a_whole_vault_and_goes_on(hem_keyring, hem, rig, monkeypatch):
     hem_keyring("init")
     for number in range(6):
         keyring().set_password("mail", str(number), f"p{number}")
     monkeypatch.setattr(bulk, "_BATCH", 2)
     for _ in range(3):  # the unwraps of three entries succeed, then the device fails
-        bench.fault("POST /api/crypto/cipher/unwrap", lambda: None)
-    bench.fault("POST /api/crypto/cipher/unwrap", 503)
+        rig.fault("POST /api/crypto/cipher/unwrap", lambda: None)
+    rig.fault("POST /api/crypto/cipher/unwrap", 503)
     status, _, said = hem_keyring("rewrap", "--label", "second")
     assert status == 1
     assert said.startswith("moving to key")
@@ -414,11 +414,11 @@ def test_another_vault_is_imported_as_when_changing_devices(hem_keyring, tmp_pat
     assert keyring().get_password("mail", "otto") == "otto"
 
 
-def test_an_import_that_breaks_off_keeps_what_was_done(hem_keyring, bench, monkeypatch, tmp_path):
+def test_an_import_that_breaks_off_keeps_what_was_done(hem_keyring, rig, monkeypatch, tmp_path):
     name = encrypted(EncryptedKeyring, tmp_path / "source.cfg", monkeypatch)
     hem_keyring("init")
-    bench.fault("POST /api/crypto/cipher/wrap", lambda: None)
-    bench.fault("POST /api/crypto/cipher/wrap", 503)
+    rig.fault("POST /api/crypto/cipher/wrap", lambda: None)
+    rig.fault("POST /api/crypto/cipher/wrap", 503)
     assert hem_keyring("import", name)[0] == 1
     assert len(Contents.decode(default_path().read_bytes())) == 1
     assert hem_keyring("import", name)[:2] == (0, "2 imported, 1 there already, 0 failed\n")

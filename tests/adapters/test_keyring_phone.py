@@ -17,11 +17,11 @@ PROOF = "POST /api/auth/token"
 
 
 @pytest.fixture
-def phone(bench, monkeypatch, tmp_path):
+def rig(rig, monkeypatch, tmp_path):
     """A paired phone, which is the only way to a login: at a terminal, with a file that would do."""
-    with bench.connect() as hem:
+    with rig.connect() as hem:
         pairing = hem.phones.begin()
-        with bench.phone() as simulated:
+        with rig.phone() as simulated:
             simulated.pair(json.loads(pairing.qr_text)["link"])
         pairing.wait(5)
     monkeypatch.setenv("HEM_AUTH", "mobile")
@@ -32,8 +32,8 @@ def phone(bench, monkeypatch, tmp_path):
     )
     for stream in ("stdin", "stderr"):
         monkeypatch.setattr(getattr(sys, stream), "isatty", lambda: True, raising=False)
-    bench.requests.clear()
-    return bench
+    rig.requests.clear()
+    return rig
 
 
 @pytest.fixture(params=["with a passphrase file", "without one"])
@@ -42,35 +42,35 @@ def configured(request, monkeypatch):
         monkeypatch.delenv("HEM_PASSPHRASE_FILE")
 
 
-def test_a_vault_is_made_filled_and_read_by_the_phone_alone(phone, configured, capsys):
+def test_a_vault_is_made_filled_and_read_by_the_phone_alone(rig, configured, capsys):
     assert cli.main(["keyring", "init"]) == 0
     backend = HemKeyring()
     backend.set_password("mail", "anna", "one")
     assert HemKeyring().get_password("mail", "anna") == "one"
     assert cli.main(["keyring", "check"]) == 0
     assert "1 of 1 entries open" in capsys.readouterr().out
-    assert phone.count(ASKED) > 0
-    assert PROOF not in phone.requests
+    assert rig.count(ASKED) > 0
+    assert PROOF not in rig.requests
 
 
-def test_an_approval_is_good_for_all_that_a_program_gets(phone, configured):
+def test_an_approval_is_good_for_all_that_a_program_gets(rig, configured):
     assert cli.main(["keyring", "init"]) == 0
     backend = HemKeyring()
-    phone.requests.clear()
+    rig.requests.clear()
     backend.set_password("mail", "anna", "one")
     assert [backend.get_password("mail", "anna") for _ in range(3)] == ["one"] * 3
-    assert phone.count(ASKED) == 1
+    assert rig.count(ASKED) == 1
 
 
-def test_a_refusal_on_the_phone_is_told_and_nothing_else_is_tried(phone, configured, capsys):
+def test_a_refusal_on_the_phone_is_told_and_nothing_else_is_tried(rig, configured, capsys):
     assert cli.main(["keyring", "init"]) == 0
     HemKeyring().set_password("mail", "anna", "one")
-    phone.phone_answers("refuse")
-    phone.requests.clear()
+    rig.phone_answers("refuse")
+    rig.requests.clear()
     with pytest.raises(KeyringLocked, match="refused on the phone"):
         HemKeyring().get_password("mail", "anna")
-    assert phone.count(ASKED) == 1
-    assert PROOF not in phone.requests
+    assert rig.count(ASKED) == 1
+    assert PROOF not in rig.requests
     capsys.readouterr()
     assert cli.main(["keyring", "check"]) != 0
     assert "refused on the phone" in capsys.readouterr().err

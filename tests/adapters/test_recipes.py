@@ -49,7 +49,7 @@ def blocks(page: str, language: str) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PYTHON)
-def test_the_code_of_a_recipe_runs(page, bench, monkeypatch, tmp_path):
+def test_the_code_of_a_recipe_runs(page, rig, monkeypatch, tmp_path):
     from hem_provider.adapters.keyring import HemKeyring
     from hem_provider.cli import main as cli
 
@@ -63,11 +63,11 @@ def test_the_code_of_a_recipe_runs(page, bench, monkeypatch, tmp_path):
     names: dict[str, object] = {"__name__": "recipe"}
     for number, block in enumerate(code, 1):
         exec(compile(block, f"{page}, block {number}", "exec"), names)  # noqa: S102
-    assert bench.count("POST /api/crypto/") >= 1
+    assert rig.count("POST /api/crypto/") >= 1
 
 
 @pytest.fixture
-def shell(bench, tmp_path):
+def shell(rig, tmp_path):
     """Runs a command line as the guide's reader would, in a home with what the recipes speak of."""
     home = tmp_path / "home"
     home.mkdir(mode=0o700)
@@ -76,7 +76,7 @@ def shell(bench, tmp_path):
     (home / "passphrase").write_text(f"{PASSPHRASE}\n")
     for each in home.iterdir():
         each.chmod(0o600)
-    # The bench's identity is derived with few rounds, which only this process knows about.
+    # The emulated device's identity is derived with few rounds, which only this process knows about.
     wrapper = home / "sitecustomize.py"
     wrapper.write_text("import hem_provider.rest.credential as c\nc.PBKDF2_ITERATIONS = 2\n")
     inherited = {k: v for k, v in os.environ.items() if not k.startswith(("HEM_", "XDG_", "KEYRING_"))}
@@ -84,7 +84,7 @@ def shell(bench, tmp_path):
         **inherited,
         "HOME": str(home),
         "XDG_DATA_HOME": str(home / "data"),
-        "HEM_URL": f"emulator:{bench.path}",
+        "HEM_URL": f"emulator:{rig.path}",
         "HEM_PASSPHRASE_FILE": str(home / "passphrase"),
         "PYTHON_KEYRING_BACKEND": "hem_provider.adapters.keyring.HemKeyring",
         "PYTHONPATH": f"{home}:{ROOT}",

@@ -63,9 +63,9 @@ def touched(monkeypatch):
 
 
 @pytest.fixture
-def configured(bench, monkeypatch, settings):
-    """The device on the bench, configured by the environment."""
-    monkeypatch.setenv("HEM_URL", f"emulator:{bench.path}")
+def configured(rig, monkeypatch, settings):
+    """The emulated device in this process, configured by the environment."""
+    monkeypatch.setenv("HEM_URL", f"emulator:{rig.path}")
     for name, value in settings.items():
         text = " ".join(value) if isinstance(value, tuple) else str(value)
         monkeypatch.setenv(f"HEM_{name.upper()}", text)

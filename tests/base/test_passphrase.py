@@ -45,17 +45,17 @@ def test_client_and_emulator_refuse_the_same_passphrase_files(tmp_path, content)
         (f"\ufeff{PASSPHRASE}", "begins with a byte order mark"),
     ],
 )
-def test_a_refused_passphrase_that_looks_like_a_slip_is_told_so(bench, given, hint):
-    for attempt in (lambda: bench.connect(given).keys.search(), lambda: bench.connect().login(given)):
+def test_a_refused_passphrase_that_looks_like_a_slip_is_told_so(rig, given, hint):
+    for attempt in (lambda: rig.connect(given).keys.search(), lambda: rig.connect().login(given)):
         with pytest.raises(HemAuthenticationError, match=hint) as refused:
             attempt()
         assert PASSPHRASE not in str(refused.value)
         assert "horse" not in str(refused.value)
 
 
-def test_a_wrong_passphrase_without_a_slip_gets_no_hint(bench):
+def test_a_wrong_passphrase_without_a_slip_gets_no_hint(rig):
     with pytest.raises(HemAuthenticationError) as refused:
-        bench.connect("something else").keys.search()
+        rig.connect("something else").keys.search()
     assert "blank" not in str(refused.value)
     assert doubt("something else") is None
 

@@ -42,7 +42,7 @@ def test_every_public_object_says_what_it_is(hem, tmp_path):
         assert "horse" not in said
 
 
-def test_a_pairing_says_whom_it_is_with(hem, bench):
+def test_a_pairing_says_whom_it_is_with(hem, rig):
     pairing = hem.phones.begin()
     assert repr(pairing) == "<Pairing with hem>"
     assert pairing.qr_text not in repr(pairing)

@@ -25,7 +25,8 @@ needs_p11_kit = pytest.mark.skipif(shutil.which("p11-kit") is None, reason="not 
 
 
 @pytest.fixture(scope="module")
-def device(tmp_path_factory):
+def own_served(tmp_path_factory):
+    """An emulator whose keys and calls are this module's."""
     with ServedEmulator(tmp_path_factory.mktemp("device")) as served:
         yield served
 
@@ -38,31 +39,33 @@ def hem_pkcs11(*arguments: str, **settings: str) -> subprocess.CompletedProcess[
     )  # fmt: skip
 
 
-def reachable(device: ServedEmulator) -> dict[str, str]:
-    return {"HEM_URL": device.https, "HEM_CA_FILE": str(device.ca_file)}
+def reachable(own_served: ServedEmulator) -> dict[str, str]:
+    return {"HEM_URL": own_served.https, "HEM_CA_FILE": str(own_served.ca_file)}
 
 
-def test_info_tells_module_versions_and_the_device_by_one_call(device):
-    before = len(device.calls())
-    done = hem_pkcs11("info", HEM_NAME="office", **reachable(device))
+def test_info_tells_module_versions_and_the_device_by_one_call(own_served):
+    before = len(own_served.calls())
+    done = hem_pkcs11("info", HEM_NAME="office", **reachable(own_served))
     assert done.returncode == 0, done.stderr
     assert str(module_path()) in done.stdout
     assert "PKCS#11 2.40, 3.0 and 3.2" in done.stdout
-    assert f"0  office  {device.https}  there: the emulator" in done.stdout
-    assert [(each["method"], each["path"]) for each in device.calls(before)] == [("GET", "/api/auth/token")]
+    assert f"0  office  {own_served.https}  there: the emulator" in done.stdout
+    assert [(each["method"], each["path"]) for each in own_served.calls(before)] == [
+        ("GET", "/api/auth/token")
+    ]
 
 
-def test_info_numbers_slots_as_the_module_does_and_says_which_device_is_not_there(device, tmp_path):
+def test_info_numbers_slots_as_the_module_does_and_says_which_device_is_not_there(own_served, tmp_path):
     config = tmp_path / "config.toml"
     config.write_text(
         f'[[device]]\nname = "pinned"\nurl = "{NOBODY_THERE}"\nslot = 7\n'
-        f'[[device]]\nname = "first"\nurl = "{device.https}"\nca_file = "{device.ca_file}"\n'
+        f'[[device]]\nname = "first"\nurl = "{own_served.https}"\nca_file = "{own_served.ca_file}"\n'
     )
     config.chmod(0o600)
     done = hem_pkcs11("info", HEM_CONFIG=str(config))
     assert done.returncode == 3, done.stderr  # one of them is not reached
     rows = [line.split(maxsplit=3) for line in done.stdout.splitlines() if "127.0.0.1" in line]
-    assert [row[:3] for row in rows] == [["0", "first", device.https], ["7", "pinned", NOBODY_THERE]]
+    assert [row[:3] for row in rows] == [["0", "first", own_served.https], ["7", "pinned", NOBODY_THERE]]
     assert rows[0][3].startswith("there: ")
     assert rows[1][3].startswith("not reached: ")
     assert "127.0.0.1" in rows[1][3]
@@ -75,8 +78,8 @@ def test_info_of_a_device_that_is_not_initialised_says_so(tmp_path):
     assert "there, and not initialised" in done.stdout
 
 
-def test_info_says_that_a_certificate_is_not_trusted(device):
-    done = hem_pkcs11("info", HEM_URL=device.https)
+def test_info_says_that_a_certificate_is_not_trusted(own_served):
+    done = hem_pkcs11("info", HEM_URL=own_served.https)
     assert done.returncode == 3
     assert "not reached: " in done.stdout
     assert "certificate" in done.stdout
@@ -95,84 +98,84 @@ def test_info_without_any_device_says_what_to_set_and_fails():
     assert str(module_path()) in done.stdout
 
 
-def test_the_self_test_ticks_every_step_and_leaves_nothing_on_the_device(device):
-    before = len(device.calls())
-    done = hem_pkcs11("test", HEM_PASSPHRASE_FILE=str(device.passphrase_file), **reachable(device))
+def test_the_self_test_ticks_every_step_and_leaves_nothing_on_the_device(own_served):
+    before = len(own_served.calls())
+    done = hem_pkcs11("test", HEM_PASSPHRASE_FILE=str(own_served.passphrase_file), **reachable(own_served))
     assert done.returncode == 0, done.stderr
     steps = [line for line in done.stdout.splitlines() if line.startswith("✔")]
     for promised in ("initialise", "token", "session", "log in", "key pair", "sign", "verify", "delete"):
         assert any(promised in step for step in steps), promised
     assert "✘" not in done.stdout
-    paths = [each["path"] for each in device.calls(before)]
+    paths = [each["path"] for each in own_served.calls(before)]
     assert "/api/crypto/exdsa/sign" in paths
     assert sum(path.startswith("/api/keymgmt/create") for path in paths) == 1
     assert sum(path.startswith("/api/keymgmt/delete/") for path in paths) == 1
-    assert keys_left(device) == []
+    assert keys_left(own_served) == []
 
 
-def keys_left(device: ServedEmulator) -> list[str]:
-    with connect(device.https, passphrase=device.passphrase, ca_file=device.ca_file) as hem:
+def keys_left(own_served: ServedEmulator) -> list[str]:
+    with connect(own_served.https, passphrase=own_served.passphrase, ca_file=own_served.ca_file) as hem:
         return [key.label for key in hem.keys if key.label.startswith(PREFIX)]
 
 
-def test_a_wrong_passphrase_fails_at_the_login_in_words(device, tmp_path):
+def test_a_wrong_passphrase_fails_at_the_login_in_words(own_served, tmp_path):
     wrong = tmp_path / "wrong"
     wrong.touch(mode=0o600)
     wrong.write_text("not this one\n")
-    done = hem_pkcs11("test", HEM_PASSPHRASE_FILE=str(wrong), **reachable(device))
+    done = hem_pkcs11("test", HEM_PASSPHRASE_FILE=str(wrong), **reachable(own_served))
     assert done.returncode == 1
     assert "✘ log in" in done.stdout
     assert "CKR_PIN_INCORRECT" in done.stderr
     assert "not this one" not in done.stdout + done.stderr
 
 
-def test_a_device_that_does_not_answer_fails_in_words(device, tmp_path):
-    done = hem_pkcs11("test", HEM_URL=NOBODY_THERE, HEM_PASSPHRASE_FILE=str(device.passphrase_file))
+def test_a_device_that_does_not_answer_fails_in_words(own_served, tmp_path):
+    done = hem_pkcs11("test", HEM_URL=NOBODY_THERE, HEM_PASSPHRASE_FILE=str(own_served.passphrase_file))
     assert done.returncode == 1
     assert "✘ find slot 0" in done.stdout
     assert "does not answer" in done.stderr
 
 
-def test_a_failure_after_the_key_was_made_still_deletes_it(device, monkeypatch, capsys):
+def test_a_failure_after_the_key_was_made_still_deletes_it(own_served, monkeypatch, capsys):
     from hem_provider.cli import main
     from hem_provider.cli.cryptoki import CryptokiError, Library
 
     def fail(*_):
         raise CryptokiError("C_Sign", 0x30)
 
-    for name, value in reachable(device).items():
+    for name, value in reachable(own_served).items():
         monkeypatch.setenv(name, value)
-    monkeypatch.setenv("HEM_PASSPHRASE_FILE", str(device.passphrase_file))
+    monkeypatch.setenv("HEM_PASSPHRASE_FILE", str(own_served.passphrase_file))
     monkeypatch.setattr(Library, "sign", fail)
-    before = len(device.calls())
+    before = len(own_served.calls())
     assert main.main(["pkcs11", "test"]) == 1
     assert "C_Sign answers CKR_DEVICE_ERROR" in capsys.readouterr().err
-    paths = [each["path"] for each in device.calls(before)]
+    paths = [each["path"] for each in own_served.calls(before)]
     assert sum(path.startswith("/api/keymgmt/delete/") for path in paths) == 1
-    assert keys_left(device) == []
+    assert keys_left(own_served) == []
 
 
-def test_without_a_passphrase_and_a_terminal_the_self_test_says_what_to_configure(device):
-    done = hem_pkcs11("test", **reachable(device))
+def test_without_a_passphrase_and_a_terminal_the_self_test_says_what_to_configure(own_served):
+    done = hem_pkcs11("test", **reachable(own_served))
     assert done.returncode == 1
     assert "HEM_PASSPHRASE_FILE" in done.stderr
 
 
-def test_the_self_test_asks_the_terminal_for_the_passphrase(device, monkeypatch, capsys):
+def test_the_self_test_asks_the_terminal_for_the_passphrase(own_served, monkeypatch, capsys):
     from hem_provider.cli import main
 
     asked = []
-    for name, value in reachable(device).items():
+    for name, value in reachable(own_served).items():
         monkeypatch.setenv(name, value)
     for stream in ("stdin", "stderr"):
         monkeypatch.setattr(f"sys.{stream}.isatty", lambda: True, raising=False)
-    monkeypatch.setattr("getpass.getpass", lambda prompt: asked.append(prompt) or device.passphrase)
+    monkeypatch.setattr("getpass.getpass", lambda prompt: asked.append(prompt) or own_served.passphrase)
     assert main.main(["pkcs11", "test"]) == 0, capsys.readouterr().err
-    assert asked == [f"Passphrase of HEM hem ({device.https}): "]
+    assert asked == [f"Passphrase of HEM hem ({own_served.https}): "]
 
 
-def test_an_unknown_device_is_told_with_those_there_are(device):
-    done = hem_pkcs11("test", "--device", "other", **reachable(device))
+def test_an_unknown_device_is_told_with_those_there_are(own_served):
+    done = hem_pkcs11("test", "--device", "other", **reachable(own_served))
     assert done.returncode == 1
     assert "'other'" in done.stderr
 

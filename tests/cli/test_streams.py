@@ -30,7 +30,8 @@ PRINTING = [
 
 
 @pytest.fixture(scope="module")
-def device(tmp_path_factory):
+def own_served(tmp_path_factory):
+    """An emulator whose keys and calls are this module's."""
     emulator = ServedEmulator(tmp_path_factory.mktemp("served")).start()
     yield emulator
     emulator.stop()
@@ -96,12 +97,12 @@ def test_a_broken_url_is_told_in_one_line():
     )
 
 
-def test_info_ends_with_3_when_a_device_is_not_reached(device):
+def test_info_ends_with_3_when_a_device_is_not_reached(own_served):
     nobody = {**os.environ, "HEM_URL": "https://127.0.0.1:9"}
     done = run("pkcs11", "info", env=nobody)
     assert done.returncode == 3
     assert "not reached" in done.stdout
-    there = {**os.environ, "HEM_URL": device.https, "HEM_CA_FILE": str(device.ca_file)}
+    there = {**os.environ, "HEM_URL": own_served.https, "HEM_CA_FILE": str(own_served.ca_file)}
     assert run("pkcs11", "info", env=there).returncode == 0
 
 
@@ -126,8 +127,8 @@ def typed(arguments, text, environment):
     return status, shown.decode()
 
 
-def test_the_end_of_input_at_the_passphrase_prompt_is_told_in_one_line(device):
-    environment = {**os.environ, "HEM_URL": device.https, "HEM_CA_FILE": str(device.ca_file)}
+def test_the_end_of_input_at_the_passphrase_prompt_is_told_in_one_line(own_served):
+    environment = {**os.environ, "HEM_URL": own_served.https, "HEM_CA_FILE": str(own_served.ca_file)}
     for text in (b"\x04", b"\n"):
         status, shown = typed(["pkcs11", "test"], text, environment)
         assert status == 1
@@ -135,11 +136,11 @@ def test_the_end_of_input_at_the_passphrase_prompt_is_told_in_one_line(device):
         assert "Traceback" not in shown
 
 
-def test_the_passphrase_prompt_takes_what_is_typed_and_does_not_show_it(device):
-    environment = {**os.environ, "HEM_URL": device.https, "HEM_CA_FILE": str(device.ca_file)}
-    status, shown = typed(["pkcs11", "test"], f"{device.passphrase}\n".encode(), environment)
+def test_the_passphrase_prompt_takes_what_is_typed_and_does_not_show_it(own_served):
+    environment = {**os.environ, "HEM_URL": own_served.https, "HEM_CA_FILE": str(own_served.ca_file)}
+    status, shown = typed(["pkcs11", "test"], f"{own_served.passphrase}\n".encode(), environment)
     assert status == 0, shown
-    assert device.passphrase not in shown
+    assert own_served.passphrase not in shown
 
 
 def test_nobody_is_asked_where_there_is_no_terminal(monkeypatch):

@@ -29,15 +29,15 @@ MNEMONIC = "abandon " * 23 + "art"
 
 
 @pytest.fixture
-def fresh(bench):
+def fresh(rig):
     from hem_provider.emulator import lifecycle
 
-    with bench.device.model.transaction():
-        lifecycle.wipe(bench.device.model)
-    return bench.connect(None)
+    with rig.device.model.transaction():
+        lifecycle.wipe(rig.device.model)
+    return rig.connect(None)
 
 
-def test_a_fresh_device_is_brought_into_use_clock_and_all(fresh, bench):
+def test_a_fresh_device_is_brought_into_use_clock_and_all(fresh, rig):
     with pytest.raises(HemNotInitialized):
         fresh.probe()
     done = fresh.admin.initialize(NEW, passphrase="secret", master="owner")
@@ -47,10 +47,10 @@ def test_a_fresh_device_is_brought_into_use_clock_and_all(fresh, bench):
     assert fresh.statistics.logins == 0
     assert (settings.user, settings.hostname, settings.email) == ("Ada", "ada.ence.do", "ada@example.org")
     fresh.keys.create("ED25519", label="first")
-    other = bench.connect("secret")
+    other = rig.connect("secret")
     assert [each.label for each in other.keys] == ["first"]
     assert other.identity.label == "Ada"
-    master = bench.connect(None)
+    master = rig.connect(None)
     master.login("owner", role=Role.MASTER, scope="system:config")
 
 
@@ -59,27 +59,27 @@ def test_a_device_is_initialised_once(hem):
         hem.admin.initialize(NEW, passphrase="x", master="y")
 
 
-def test_a_master_mnemonic_works_as_the_vendors_manager_makes_it(fresh, bench):
+def test_a_master_mnemonic_works_as_the_vendors_manager_makes_it(fresh, rig):
     fresh.admin.initialize(NEW, passphrase="secret", master=MNEMONIC, master_kdf=Kdf.BIP39)
-    master = bench.connect(None)
+    master = rig.connect(None)
     master.login(MNEMONIC.upper(), role=Role.MASTER, scope="system:config", kdf=Kdf.BIP39)
     assert master.admin.configuration().user == "Ada"
     with pytest.raises(HemScopeDenied):
         master.session.run(keymgmt.list_keys())
 
 
-def test_an_argon2d_device_takes_argon2d_and_nothing_else(bench):
+def test_an_argon2d_device_takes_argon2d_and_nothing_else(rig):
     from hem_provider.emulator import lifecycle
 
-    with bench.device.model.transaction():
-        lifecycle.wipe(bench.device.model)
+    with rig.device.model.transaction():
+        lifecycle.wipe(rig.device.model)
     from hem_provider.device import connect
 
-    maker = connect(f"emulator:{bench.path}", kdf=Kdf.ARGON2D)
+    maker = connect(f"emulator:{rig.path}", kdf=Kdf.ARGON2D)
     maker.admin.initialize(NEW, passphrase="secret", master="owner")
-    connect(f"emulator:{bench.path}", passphrase="secret", kdf=Kdf.ARGON2D).login()
+    connect(f"emulator:{rig.path}", passphrase="secret", kdf=Kdf.ARGON2D).login()
     with pytest.raises(HemAuthenticationError):
-        connect(f"emulator:{bench.path}", passphrase="secret").login()
+        connect(f"emulator:{rig.path}", passphrase="secret").login()
 
 
 @pytest.mark.parametrize("words", ["", "abandon", "abandon " * 25])
@@ -107,23 +107,23 @@ def test_settings_change_one_by_one(hem):
         hem.admin.configure(request_deadline=9)
 
 
-def test_a_new_passphrase_replaces_the_old_one_and_keeps_the_keys(hem, bench):
+def test_a_new_passphrase_replaces_the_old_one_and_keeps_the_keys(hem, rig):
     key = hem.keys.create("ED25519", label="k")
     hem.admin.change_passphrase("new passphrase")
     hem.sign(key.kid, b"data", "Ed25519")  # this object knows the new one
-    bench.connect("new passphrase").login()
+    rig.connect("new passphrase").login()
     with pytest.raises(HemAuthenticationError):
-        bench.connect(PASSPHRASE).login()
+        rig.connect(PASSPHRASE).login()
 
 
-def test_the_master_can_reset_a_forgotten_passphrase(bench):
-    master = bench.connect(None)
+def test_the_master_can_reset_a_forgotten_passphrase(rig):
+    master = rig.connect(None)
     master.login(ADMIN, role=Role.MASTER, scope="system:config")
     master.admin.change_passphrase("fresh start")
-    bench.connect("fresh start").login()
+    rig.connect("fresh start").login()
 
 
-def test_wiping_takes_the_identity_of_the_device_meant(hem, bench):
+def test_wiping_takes_the_identity_of_the_device_meant(hem, rig):
     hem.keys.create("ED25519", label="k")
     with pytest.raises(ValueError, match="is not the eid"):
         hem.admin.wipe(confirm="my.ence.do")
@@ -133,20 +133,20 @@ def test_wiping_takes_the_identity_of_the_device_meant(hem, bench):
     assert not hem.status().initialized
 
 
-def test_reboot_ends_logins_and_work_goes_on(hem, bench):
+def test_reboot_ends_logins_and_work_goes_on(hem, rig):
     key = hem.keys.create("ED25519", label="k")
     status = hem.admin.reboot(wait=5)
     assert status.time is None
     hem.sign(key.kid, b"data", "Ed25519")
 
 
-def test_a_dropped_connection_is_the_success_of_a_reboot(hem, bench):
-    bench.fault("GET /api/system/reboot", LostReply)
+def test_a_dropped_connection_is_the_success_of_a_reboot(hem, rig):
+    rig.fault("GET /api/system/reboot", LostReply)
     hem.admin.reboot()
-    assert bench.count("GET /api/system/reboot") == 1
+    assert rig.count("GET /api/system/reboot") == 1
 
 
-def test_waiting_for_a_device_that_stays_away_ends(hem, bench, monkeypatch):
+def test_waiting_for_a_device_that_stays_away_ends(hem, rig, monkeypatch):
     def away(_):
         raise HemUnreachable("the cable")
 
@@ -177,12 +177,12 @@ def test_disks_are_shown_and_taken_away(hem):
         hem.admin.unlock_disk(2)
 
 
-def test_an_upgrade_uploads_with_progress_and_installs(hem, bench, monkeypatch):
+def test_an_upgrade_uploads_with_progress_and_installs(hem, rig, monkeypatch):
     monkeypatch.setattr(hem.admin, "_clock", quick_clock())
     seen = []
     hem.admin.upgrade(Image.DASHBOARD, IMAGE, progress=lambda sent, whole: seen.append((sent, whole)))
     assert seen[-1] == (len(IMAGE), len(IMAGE))
-    assert bench.count("GET /api/system/upgrade/install_ui") == 1
+    assert rig.count("GET /api/system/upgrade/install_ui") == 1
 
 
 def test_an_image_that_is_too_large_or_empty_is_not_sent():
@@ -194,17 +194,17 @@ def test_an_image_that_is_too_large_or_empty_is_not_sent():
         upgrade.upload(Image.FIRMWARE, b"x", filename='a"b')
 
 
-def test_an_image_that_is_not_accepted_says_so(hem, bench, monkeypatch):
+def test_an_image_that_is_not_accepted_says_so(hem, rig, monkeypatch):
     monkeypatch.setattr(hem.admin, "_clock", quick_clock())
-    bench.fault("GET /api/system/upgrade/check_fw", 406)
+    rig.fault("GET /api/system/upgrade/check_fw", 406)
     with pytest.raises(HemDeviceFault, match="does not accept the image"):
         hem.admin.upgrade(Image.FIRMWARE, bytes(1000))
 
 
-def test_the_audit_log_is_read_and_its_key_is_proven(hem, bench):
+def test_the_audit_log_is_read_and_its_key_is_proven(hem, rig):
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
-    bench.reboot()  # closes the present file
+    rig.reboot()  # closes the present file
 
     run = hem.session.run
     key, (ids, total) = run(logger.key()), run(logger.list_files())

@@ -56,37 +56,37 @@ OPERATIONS = [create, public, listing, sign, update, imports, derive, configure,
 
 
 MISHAPS = {
-    "restart": lambda bench: bench.reboot(),
-    "clock nine hours ahead": lambda bench: bench.set_clock(9 * 3600),
-    "clock a day behind": lambda bench: bench.set_clock(-24 * 3600),
+    "restart": lambda rig: rig.reboot(),
+    "clock nine hours ahead": lambda rig: rig.set_clock(9 * 3600),
+    "clock a day behind": lambda rig: rig.set_clock(-24 * 3600),
 }
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.__name__)
 @pytest.mark.parametrize("mishap", MISHAPS)
-def test_a_mishap_before_any_request_is_survived(hem, bench, mishap, operation, tmp_path, monkeypatch):
+def test_a_mishap_before_any_request_is_survived(hem, rig, mishap, operation, tmp_path, monkeypatch):
     key = hem.keys.create("ED25519", label="own")
     kids = {each.kid for each in hem.keys}
     moment = 0
     while True:
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / f"cache{moment}"))
-        client = bench.connect("another one" if operation is passphrase and moment else PASSPHRASE)
-        bench.requests.clear()
+        client = rig.connect("another one" if operation is passphrase and moment else PASSPHRASE)
+        rig.requests.clear()
         at = moment
         seen = []
 
         def happen(at=at, seen=seen):
             seen.append(1)
             if len(seen) - 1 == at:
-                MISHAPS[mishap](bench)
+                MISHAPS[mishap](rig)
 
-        bench.before_each = happen
+        rig.before_each = happen
         operation(client, key)
-        bench.before_each = None
+        rig.before_each = None
         if len(seen) <= moment:  # the operation has no such request: all were tried
             break
         moment += 1
     assert moment >= 3
     assert {
-        each.kid for each in bench.connect("another one" if operation is passphrase else PASSPHRASE).keys
+        each.kid for each in rig.connect("another one" if operation is passphrase else PASSPHRASE).keys
     } == kids

@@ -79,10 +79,10 @@ def test_any_file_gets_a_report(content):
     assert verify_log(content, KEY).problems or content == SAMPLE
 
 
-def test_a_devices_own_files_are_genuine(hem, bench):
+def test_a_devices_own_files_are_genuine(hem, rig):
     key = hem.keys.create("ED25519", label="k")
     hem.sign(key.kid, b"data", "Ed25519")
-    bench.reboot()
+    rig.reboot()
     newest, current = hem.audit.files()[-2:]
     report = hem.audit.verify(newest)
     assert report.problems == ()

@@ -40,8 +40,8 @@ def listed(hem):
     return web, mail
 
 
-def test_a_cached_key_got_by_kid_signs_with_three_calls_and_one_login(listed, bench):
-    cold = bench.connect()
+def test_a_cached_key_got_by_kid_signs_with_three_calls_and_one_login(listed, rig):
+    cold = rig.connect()
     key = listed[1].kid
 
     def sign():
@@ -51,55 +51,55 @@ def test_a_cached_key_got_by_kid_signs_with_three_calls_and_one_login(listed, be
     assert cost(cold, sign) == (3, 1)
 
 
-def test_a_cached_label_signs_with_four_calls_and_one_login(listed, bench):
-    cold = bench.connect()
+def test_a_cached_label_signs_with_four_calls_and_one_login(listed, rig):
+    cold = rig.connect()
     assert cost(cold, lambda: cold.keys.find(label="mail").private_key().sign(b"data")) == (4, 1)
 
 
-def test_where_anonymous_search_is_refused_a_label_takes_the_listing(listed, bench):
-    bench.configure(allow_keysearch=False)
-    cold = bench.connect()
+def test_where_anonymous_search_is_refused_a_label_takes_the_listing(listed, rig):
+    rig.configure(allow_keysearch=False)
+    cold = rig.connect()
     assert cold.keys.find(label="mail").kid == listed[1].kid
 
 
-def test_a_cached_label_that_moved_to_another_key_is_not_believed(listed, bench, monkeypatch, tmp_path):
+def test_a_cached_label_that_moved_to_another_key_is_not_believed(listed, rig, monkeypatch, tmp_path):
     web = listed[0]
     here = os.environ["XDG_CACHE_HOME"]
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))  # another machine
-    elsewhere = bench.connect()
+    elsewhere = rig.connect()
     elsewhere.keys.update(web.kid, label="web-old")
     new = elsewhere.keys.create("SECP256R1", label="web")
     monkeypatch.setenv("XDG_CACHE_HOME", here)
-    assert bench.connect().keys.find(label="web").kid == new.kid
+    assert rig.connect().keys.find(label="web").kid == new.kid
 
 
-def test_a_cached_key_deleted_elsewhere_is_not_found_at_its_use(listed, bench, monkeypatch, tmp_path):
+def test_a_cached_key_deleted_elsewhere_is_not_found_at_its_use(listed, rig, monkeypatch, tmp_path):
     key = listed[1].kid
     here = os.environ["XDG_CACHE_HOME"]
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
-    bench.connect().keys.delete(key)
+    rig.connect().keys.delete(key)
     monkeypatch.setenv("XDG_CACHE_HOME", here)
-    cold = bench.connect()
+    cold = rig.connect()
     with pytest.raises(HemKeyNotFound):
         cold.keys.get(key).private_key().sign(b"data")
     with pytest.raises(HemKeyNotFound):
         cold.keys.find(label="mail")
 
 
-def test_what_may_have_changed_is_asked_for(listed, bench, monkeypatch, tmp_path):
+def test_what_may_have_changed_is_asked_for(listed, rig, monkeypatch, tmp_path):
     key = listed[0].kid
     here = os.environ["XDG_CACHE_HOME"]
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "elsewhere"))
-    bench.connect().keys.update(key, label="renamed")
+    rig.connect().keys.update(key, label="renamed")
     monkeypatch.setenv("XDG_CACHE_HOME", here)
-    cold = bench.connect()
+    cold = rig.connect()
     recalled = cold.keys.get(key)
     assert cost(cold, lambda: recalled.attributes) == (0, 0)
     assert recalled.label == "renamed"
 
 
-def test_the_list_of_another_identity_is_not_used(listed, bench):
-    cold = bench.connect()
+def test_the_list_of_another_identity_is_not_used(listed, rig):
+    cold = rig.connect()
     cold.probe()
     listing = cold.keys._listing.cache.listing()
     cold.keys._listing.cache.keep_listing("another eid", listing.records)
@@ -107,7 +107,7 @@ def test_the_list_of_another_identity_is_not_used(listed, bench):
 
 
 @pytest.mark.parametrize("change", ["create", "delete", "update", "refresh"])
-def test_a_change_made_here_is_not_hidden_by_the_list(listed, hem, bench, change):
+def test_a_change_made_here_is_not_hidden_by_the_list(listed, hem, rig, change):
     if change == "create":
         hem.keys.create("ED25519", label="third")
     elif change == "delete":
@@ -116,7 +116,7 @@ def test_a_change_made_here_is_not_hidden_by_the_list(listed, hem, bench, change
         hem.keys.update(listed[0], label="other")
     else:
         hem.keys.refresh()
-    assert bench.connect().keys._listing.cache.listing() is None
+    assert rig.connect().keys._listing.cache.listing() is None
 
 
 def test_files_are_the_users_alone(listed):
@@ -157,7 +157,7 @@ def test_a_symbolic_link_counts_as_absent(listed, tmp_path):
     assert cache.public(listed[0].kid) is None
 
 
-def test_without_a_place_for_it_everything_works_uncached(hem, bench, monkeypatch, tmp_path):
+def test_without_a_place_for_it_everything_works_uncached(hem, rig, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
     key = hem.keys.create("ED25519", label="k")

@@ -9,15 +9,15 @@ def cost(hem, action):
     return hem.statistics.calls - before[0], hem.statistics.logins - before[1]
 
 
-def test_constructing_and_asking_what_is_known_does_no_io(bench):
-    hem = bench.connect()
+def test_constructing_and_asking_what_is_known_does_no_io(rig):
+    hem = rig.connect()
     assert hem.identity is None
     assert hem.is_emulator
     assert hem.logged_in
-    assert not bench.connect(None).logged_in
+    assert not rig.connect(None).logged_in
     hem.logout()
     assert not hem.logged_in
-    assert bench.requests == []
+    assert rig.requests == []
 
 
 def test_signing_with_a_warm_token_is_one_call(hem):
@@ -26,15 +26,15 @@ def test_signing_with_a_warm_token_is_one_call(hem):
     assert cost(hem, lambda: hem.sign(key.kid, b"second", "SHA256WithECDSA")) == (1, 0)
 
 
-def test_cold_signing_by_kid_is_three_calls_and_one_login(hem, bench):
+def test_cold_signing_by_kid_is_three_calls_and_one_login(hem, rig):
     kid = hem.keys.create("SECP256R1", label="web").kid
-    cold = bench.connect()
+    cold = rig.connect()
     assert cost(cold, lambda: cold.sign(kid, b"data", "SHA256WithECDSA")) == (3, 1)
 
 
-def test_cold_signing_with_a_key_object_got_by_kid_is_four_calls_and_one_login(hem, bench):
+def test_cold_signing_with_a_key_object_got_by_kid_is_four_calls_and_one_login(hem, rig):
     kid = hem.keys.create("ED25519", label="web").kid
-    cold = bench.connect()
+    cold = rig.connect()
 
     def sign():
         private = cold.keys.get(kid).private_key()
@@ -43,22 +43,22 @@ def test_cold_signing_with_a_key_object_got_by_kid_is_four_calls_and_one_login(h
     assert cost(cold, sign) == (4, 1)
 
 
-def test_cold_signing_by_label_is_six_calls_and_two_logins(hem, bench):
+def test_cold_signing_by_label_is_six_calls_and_two_logins(hem, rig):
     hem.keys.create("ED25519", label="web")
-    cold = bench.connect()
+    cold = rig.connect()
     assert cost(cold, lambda: cold.keys.find(label="web").private_key().sign(b"data")) == (6, 2)
 
 
-def test_a_probe_gives_its_challenge_to_the_login_that_follows(bench):
-    hem = bench.connect()
+def test_a_probe_gives_its_challenge_to_the_login_that_follows(rig):
+    hem = rig.connect()
     assert cost(hem, hem.probe) == (1, 0)
     assert cost(hem, hem.login) == (1, 1)
     assert hem.identity is not None
     assert hem.identity.label == "Emulator"
 
 
-def test_an_old_challenge_is_not_used(bench, monkeypatch):
-    hem = bench.connect()
+def test_an_old_challenge_is_not_used(rig, monkeypatch):
+    hem = rig.connect()
     hem.probe()
     monkeypatch.setattr("hem_provider.device.proving._KEEP_CHALLENGE", 0.0)
     assert cost(hem, hem.login) == (2, 1)
@@ -93,16 +93,16 @@ def test_listing_costs_a_call_per_fifteen_keys_and_is_kept(hem):
     assert cost(hem, lambda: next(iter(hem.keys))) == (1, 0)  # one page is enough for one key
 
 
-def test_anonymous_search_needs_no_login(hem, bench):
+def test_anonymous_search_needs_no_login(hem, rig):
     for number in range(16):
         hem.keys.create("ED25519", label=f"key {number}")
-    cold = bench.connect(None)
+    cold = rig.connect(None)
     found = []
     assert cost(cold, lambda: found.extend(cold.keys.search_anonymous())) == (2, 0)
     assert [each.label for each in found] == [f"key {number}" for number in range(16)]
 
 
-def test_a_message_too_long_or_empty_is_refused_before_the_network(hem, bench):
+def test_a_message_too_long_or_empty_is_refused_before_the_network(hem, rig):
     import pytest
 
     from hem_provider.errors import MessageTooLong
@@ -113,7 +113,7 @@ def test_a_message_too_long_or_empty_is_refused_before_the_network(hem, bench):
     assert isinstance(caught.value, ValueError)
     with pytest.raises(ValueError, match="0 bytes"):
         hem.sign("00" * 16, b"", "Ed25519")
-    assert bench.requests == []
+    assert rig.requests == []
 
 
 def test_the_largest_message_is_signed(hem):

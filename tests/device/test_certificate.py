@@ -28,29 +28,29 @@ from hem_provider.errors import (
 from hem_provider.rest.tls import spki_sha256
 
 
-def test_without_an_offer_nothing_is_done(hem, bench):
+def test_without_an_offer_nothing_is_done(hem, rig):
     assert hem.certificate.renew() is None
-    assert bench.count("POST /api/system/config") == 0
+    assert rig.count("POST /api/system/config") == 0
 
 
-def test_an_offered_chain_is_installed_and_the_device_restarted(hem, bench):
-    bench.backend(checkin_newcrt=True)
+def test_an_offered_chain_is_installed_and_the_device_restarted(hem, rig):
+    rig.backend(checkin_newcrt=True)
     new = hem.certificate.renew()
     assert new.not_after > datetime.datetime.now(datetime.UTC)
-    assert bench.count("GET /api/system/reboot") == 1
+    assert rig.count("GET /api/system/reboot") == 1
 
 
-def test_the_default_name_is_obtained_from_the_service(hem, bench):
+def test_the_default_name_is_obtained_from_the_service(hem, rig):
     new = hem.certificate.obtain_default(reboot=False)
     assert new.not_after > datetime.datetime.now(datetime.UTC)
-    assert bench.count("GET /api/system/reboot") == 0
+    assert rig.count("GET /api/system/reboot") == 0
 
 
-def test_a_name_of_ones_own_is_obtained(hem, bench, monkeypatch):
+def test_a_name_of_ones_own_is_obtained(hem, rig, monkeypatch):
     monkeypatch.setattr(hem.certificate, "_clock", quick_clock())
     assert hem.rest.domain.is_free("office-hem")
     hem.certificate.obtain("office-hem", address="192.168.7.1")
-    assert bench.count("GET /api/system/reboot") == 1
+    assert rig.count("GET /api/system/reboot") == 1
 
 
 def another_certificate():
@@ -62,28 +62,28 @@ def another_certificate():
     return base64.b64encode(made.sign(key, hashes.SHA256()).public_bytes(Encoding.DER)).decode()
 
 
-def test_a_certificate_for_another_key_than_requested_is_not_installed(hem, bench, monkeypatch):
+def test_a_certificate_for_another_key_than_requested_is_not_installed(hem, rig, monkeypatch):
     monkeypatch.setattr(hem.certificate, "_clock", quick_clock())
     other = another_certificate()
-    bench.alter = lambda _, body: altered(body, ("crt",), other)
+    rig.alter = lambda _, body: altered(body, ("crt",), other)
     with pytest.raises(HemAnswerFault, match="for another key than requested"):
         hem.certificate.obtain("office-hem", address="192.168.7.1")
-    assert bench.count("POST /api/system/config") == 1  # the request; nothing was installed
-    bench.alter = lambda _, body: altered(body, ("crt",), "AAAA")
+    assert rig.count("POST /api/system/config") == 1  # the request; nothing was installed
+    rig.alter = lambda _, body: altered(body, ("crt",), "AAAA")
     with pytest.raises(HemAnswerFault, match="not DER"):
         hem.certificate.obtain_default()
-    assert bench.count("POST /api/system/config") == 1
+    assert rig.count("POST /api/system/config") == 1
 
 
-def test_an_offer_for_another_key_than_the_pinned_one_changes_nothing(bench):
-    bench.backend(checkin_newcrt=True)
-    with bench.connect(pin_sha256="00" * 32) as hem, pytest.raises(HemTLSError, match="another key"):
+def test_an_offer_for_another_key_than_the_pinned_one_changes_nothing(rig):
+    rig.backend(checkin_newcrt=True)
+    with rig.connect(pin_sha256="00" * 32) as hem, pytest.raises(HemTLSError, match="another key"):
         hem.certificate.renew()
-    assert bench.count("POST /api/system/config") == 0
+    assert rig.count("POST /api/system/config") == 0
 
 
-def test_a_service_that_does_not_say_whether_a_name_is_free_is_not_believed(hem, bench):
-    bench.fault("CLOUD GET /domain/check/office", 503)
+def test_a_service_that_does_not_say_whether_a_name_is_free_is_not_believed(hem, rig):
+    rig.fault("CLOUD GET /domain/check/office", 503)
     with pytest.raises(HemOperationFailed, match="does not say"):
         hem.rest.domain.is_free("office")
 
@@ -94,11 +94,11 @@ def test_a_name_that_is_no_label_is_refused(hem, prefix):
         hem.rest.domain.is_free(prefix)
 
 
-def test_a_service_that_refuses_says_so(hem, bench):
-    bench.fault("CLOUD POST /domain/register/my", 401)
+def test_a_service_that_refuses_says_so(hem, rig):
+    rig.fault("CLOUD POST /domain/register/my", 401)
     with pytest.raises(HemOperationFailed, match="refuses the device"):
         hem.certificate.obtain_default()
-    bench.fault("CLOUD POST /domain/register/my", LostRequest)
+    rig.fault("CLOUD POST /domain/register/my", LostRequest)
     with pytest.raises(HemConnectionError):
         hem.certificate.obtain_default()
 
@@ -115,6 +115,7 @@ def test_the_first_certificate_of_a_chain_is_found():
 
 @pytest.fixture
 def own_served(tmp_path):
+    """An emulator whose certificate is changed."""
     from support.emulator import ServedEmulator
 
     emulator = ServedEmulator(tmp_path).start()

@@ -19,10 +19,10 @@ SIGNING = ["SECP256R1", "SECP384R1", "SECP521R1", "SECP256K1", "ED25519"]
 
 
 @pytest.mark.parametrize("name", sorted(KEY_TYPES))
-def test_every_type_is_made_and_predicted_as_the_listing_shows_it(hem, bench, name):
+def test_every_type_is_made_and_predicted_as_the_listing_shows_it(hem, rig, name):
     made = hem.keys.create(name, label="k")
     predicted = made.attributes
-    [listed] = bench.connect().keys
+    [listed] = rig.connect().keys
     assert listed.kid == made.kid
     assert listed.attributes == predicted
     assert (listed.created, listed.updated) == (made.created, made.updated)
@@ -31,10 +31,10 @@ def test_every_type_is_made_and_predicted_as_the_listing_shows_it(hem, bench, na
     assert made.type is KEY_TYPES[name]
 
 
-def test_lookups_by_kid_label_type_and_own_id(hem, bench):
+def test_lookups_by_kid_label_type_and_own_id(hem, rig):
     web = hem.keys.create("SECP256R1", label="web", application_id=b"\x01")
     hem.keys.create("ED25519", label="mail", application_id=b"\x02")
-    keys = bench.connect().keys
+    keys = rig.connect().keys
     assert keys.get(web.kid.upper()).kid == web.kid
     assert keys[web.kid] is keys.get(web.kid)
     assert keys.find(label="web").kid == web.kid
@@ -57,8 +57,8 @@ def test_no_key_and_several_keys_are_distinct_errors_that_name_them(hem):
 
 
 @pytest.mark.parametrize("listed", [False, True])
-def test_an_unknown_kid_is_not_found_listed_or_not(hem, bench, listed):
-    keys = bench.connect().keys
+def test_an_unknown_kid_is_not_found_listed_or_not(hem, rig, listed):
+    keys = rig.connect().keys
     if listed:
         list(keys)
     with pytest.raises(HemKeyNotFound):
@@ -66,10 +66,10 @@ def test_an_unknown_kid_is_not_found_listed_or_not(hem, bench, listed):
 
 
 @pytest.mark.parametrize("kid", ["", "ab", "zz" * 16, "ab" * 17])
-def test_a_malformed_kid_is_refused_before_the_network(hem, bench, kid):
+def test_a_malformed_kid_is_refused_before_the_network(hem, rig, kid):
     with pytest.raises(ValueError, match="32 hex digits"):
         hem.keys.get(kid)
-    assert bench.requests == []
+    assert rig.requests == []
 
 
 @pytest.mark.parametrize(
@@ -85,10 +85,10 @@ def test_a_malformed_kid_is_refused_before_the_network(hem, bench, kid):
         ({"type": "SECP256R1", "label": "x", "application_id": bytes(41)}, "application id: 41"),
     ],
 )
-def test_what_cannot_be_made_is_refused_before_the_network(hem, bench, wrong, message):
+def test_what_cannot_be_made_is_refused_before_the_network(hem, rig, wrong, message):
     with pytest.raises(ValueError, match=message):
         hem.keys.create(wrong.pop("type"), **wrong)
-    assert bench.requests == []
+    assert rig.requests == []
 
 
 def test_usage_becomes_the_devices_mode(hem):
@@ -97,10 +97,10 @@ def test_usage_becomes_the_devices_mode(hem):
         assert (attributes.ecdh, attributes.exdsa) == (ecdh, exdsa)
 
 
-def test_symmetric_keys_carry_their_mode_family(hem, bench):
+def test_symmetric_keys_carry_their_mode_family(hem, rig):
     for usage in ({"aead"}, {"cipher", "mac"}, {"wrap"}):
         key = hem.keys.create("AES256", label="k", usage=usage)
-        assert bench.connect().keys.get(key.kid).family_mark == usage
+        assert rig.connect().keys.get(key.kid).family_mark == usage
     assert hem.keys.create("AES256", label="k").family_mark == {"aead"}
     assert hem.keys.create("SECP256R1", label="k").family_mark == frozenset()
 
@@ -122,9 +122,9 @@ def test_public_halves_have_the_size_and_kid_of_their_type(hem, name):
     assert (key.type.family is Family.EC) == (public[0] in (2, 3) and name != "ED25519")
 
 
-def test_deleting_is_seen_by_the_listing_and_by_others_after_refresh(hem, bench):
+def test_deleting_is_seen_by_the_listing_and_by_others_after_refresh(hem, rig):
     keys = [hem.keys.create("ED25519", label=f"k{n}") for n in range(17)]
-    other = bench.connect()
+    other = rig.connect()
     assert len(other.keys) == 17
     iterator = iter(hem.keys)
     next(iterator)
@@ -149,23 +149,23 @@ def test_creating_during_a_listing_shows_each_key_once(hem):
     assert {"k0", "k19", "new"} <= set(seen)
 
 
-def test_a_key_known_by_kid_alone_learns_its_label_when_asked(hem, bench):
+def test_a_key_known_by_kid_alone_learns_its_label_when_asked(hem, rig):
     made = hem.keys.create("SECP256R1", label="web", application_id=b"me")
-    cold = bench.connect()
+    cold = rig.connect()
     key = cold.keys.get(made.kid)
     assert "label" not in repr(key)
     assert (key.label, key.application_id, key.created) == ("web", b"me", made.created)
     assert key.attributes == made.attributes
 
 
-def test_the_devices_own_records_are_hidden_unless_asked_for(hem, bench):
+def test_the_devices_own_records_are_hidden_unless_asked_for(hem, rig):
     from hem_provider.emulator.lifecycle import store_tls_records
 
-    with bench.device.model.transaction():
-        store_tls_records(bench.device.model)
+    with rig.device.model.transaction():
+        store_tls_records(rig.device.model)
     key = hem.keys.create("SECP256R1", label="web")
-    assert [each.kid for each in bench.connect().keys] == [key.kid]
-    shown = list(bench.connect(show_hidden=True).keys)
+    assert [each.kid for each in rig.connect().keys] == [key.kid]
+    shown = list(rig.connect(show_hidden=True).keys)
     assert len(shown) == 3
     own = [each for each in shown if each.hidden]
     assert {each.label for each in own} == {"TLS PrivateKey", "TLS Certificate"}
@@ -174,14 +174,14 @@ def test_the_devices_own_records_are_hidden_unless_asked_for(hem, bench):
 
 
 @pytest.mark.parametrize("listed", [False, True])
-def test_a_key_filter_shows_the_keys_whose_label_matches(hem, bench, listed):
+def test_a_key_filter_shows_the_keys_whose_label_matches(hem, rig, listed):
     web = hem.keys.create("ED25519", label="web-1")
     other = hem.keys.create("ED25519", label="Web-1")
     hem.keys.create("ED25519", label="mail")
     if listed:
         hem.keys.refresh()
         list(hem.keys)
-    keys = bench.connect(key_filter=("web-*", "db-?")).keys
+    keys = rig.connect(key_filter=("web-*", "db-?")).keys
     with pytest.raises(HemKeyNotFound):
         keys.find(label="mail")
     assert [each.label for each in keys] == ["web-1"]
@@ -189,19 +189,19 @@ def test_a_key_filter_shows_the_keys_whose_label_matches(hem, bench, listed):
     assert keys.get(other.kid).label == "Web-1"
 
 
-def test_anonymous_search_that_the_device_refuses_wants_a_login(hem, bench):
-    bench.configure(allow_keysearch=False)
+def test_anonymous_search_that_the_device_refuses_wants_a_login(hem, rig):
+    rig.configure(allow_keysearch=False)
     with pytest.raises(HemLoginRequired, match="without a login"):
-        bench.connect(None).keys.search_anonymous()
+        rig.connect(None).keys.search_anonymous()
 
 
-def test_foreign_descr_is_left_alone(hem, bench):
+def test_foreign_descr_is_left_alone(hem, rig):
     kid = hem.session.run(keymgmt.create(type="ED25519", label="other", descr=b"their own"))
-    key = bench.connect().keys.get(kid)
+    key = rig.connect().keys.get(kid)
     assert key.descr == b"their own"
     assert key.application_id is None
     assert key.family_mark is None
-    assert bench.connect(None).keys.search_anonymous() == []
+    assert rig.connect(None).keys.search_anonymous() == []
 
 
 def test_keys_are_never_used_over_plain_http():
@@ -225,9 +225,9 @@ def test_what_is_too_large_to_be_sent_is_refused_before_a_login():
     assert away.statistics.calls == 0
 
 
-def test_a_key_is_the_same_by_every_connection_to_its_device(hem, bench):
+def test_a_key_is_the_same_by_every_connection_to_its_device(hem, rig):
     key = hem.keys.create("SECP256R1", label="web")
-    other = bench.connect()
+    other = rig.connect()
     assert key == hem.keys.get(key.kid)
     assert key == other.keys.get(key.kid)
     assert key.private_key() == other.keys.get(key.kid).private_key()

@@ -34,9 +34,9 @@ def test_the_inventory_shows_what_the_device_has(template, tmp_path_factory, mon
             self.patch = pytest.MonkeyPatch()
             self.patch.setenv("XDG_CACHE_HOME", str(path.parent / "cache"))
             self.context = connected(self.patch, template, path)
-            self.bench = self.context.__enter__()
-            self.hem = self.bench.connect()
-            self.other = self.bench.connect()
+            self.rig = self.context.__enter__()
+            self.hem = self.rig.connect()
+            self.other = self.rig.connect()
             self.model: dict[str, tuple[str, str, bytes | None]] = {}
 
         def teardown(self):
@@ -45,7 +45,7 @@ def test_the_inventory_shows_what_the_device_has(template, tmp_path_factory, mon
 
         def lose(self, request):
             if losing:
-                self.bench.fault(request, LostReply)
+                self.rig.fault(request, LostReply)
 
         @rule(target=keys, type=types, label=labels, own=st.binary(max_size=4))
         def create(self, type, label, own):
@@ -91,11 +91,11 @@ def test_the_inventory_shows_what_the_device_has(template, tmp_path_factory, mon
 
         @rule()
         def restart(self):
-            self.bench.reboot()
+            self.rig.reboot()
 
         @rule()
         def start_anew(self):
-            self.hem = self.bench.connect()
+            self.hem = self.rig.connect()
 
         @invariant()
         def the_listing_is_the_model(self):

@@ -28,13 +28,13 @@ PUBLIC = [
 
 
 @pytest.mark.parametrize("make", PUBLIC)
-def test_a_public_key_is_stored_under_the_kid_that_follows_from_it(hem, bench, make):
+def test_a_public_key_is_stored_under_the_kid_that_follows_from_it(hem, rig, make):
     public = make()
     key = hem.keys.import_public(public, label="peer", application_id=b"p")
     before = hem.statistics.calls
     assert key.public_key() == public
     assert hem.statistics.calls == before
-    [listed] = bench.connect().keys
+    [listed] = rig.connect().keys
     assert listed.kid == key.kid
     assert listed.public_key() == public
     assert not listed.attributes.private
@@ -52,13 +52,13 @@ def test_a_key_imported_twice_is_a_duplicate(hem):
 
 
 @pytest.mark.parametrize("loss", [LostReply, LostRequest])
-def test_a_lost_reply_to_import_is_no_duplicate(hem, bench, loss):
-    bench.fault("POST /api/keymgmt/import", loss)
+def test_a_lost_reply_to_import_is_no_duplicate(hem, rig, loss):
+    rig.fault("POST /api/keymgmt/import", loss)
     key = hem.keys.import_public(ed25519.Ed25519PrivateKey.generate().public_key(), label="peer")
-    assert [each.kid for each in bench.connect().keys] == [key.kid]
+    assert [each.kid for each in rig.connect().keys] == [key.kid]
 
 
-def test_what_cannot_be_imported_is_refused_before_the_network(hem, bench):
+def test_what_cannot_be_imported_is_refused_before_the_network(hem, rig):
     foreign = dsa.generate_private_key(2048).public_key()
     for wrong, kind, message in (
         (foreign, UnsupportedAlgorithm, "no keys of the kind"),
@@ -68,7 +68,7 @@ def test_what_cannot_be_imported_is_refused_before_the_network(hem, bench):
     ):
         with pytest.raises(kind, match=message):
             hem.keys.import_public(wrong, label="x")
-    assert bench.requests == []
+    assert rig.requests == []
 
 
 def test_a_stored_peer_is_agreed_with_by_kid(hem):
@@ -79,13 +79,13 @@ def test_a_stored_peer_is_agreed_with_by_kid(hem):
 
 
 @pytest.mark.parametrize("name", ["AES256", "SHA2-256", "ED25519", "CURVE25519"])
-def test_a_key_is_derived_from_an_agreement_once(hem, bench, name):
+def test_a_key_is_derived_from_an_agreement_once(hem, rig, name):
     own = hem.keys.create("CURVE25519", label="own")
     public = x25519.X25519PrivateKey.generate().public_key()
     peer = hem.keys.import_public(public, label="peer")
     derived = hem.keys.derive(own, peer, type=name, label="derived", application_id=b"d")
     assert derived.kid not in (own.kid, peer.kid)
-    again = bench.connect().keys.get(derived.kid)
+    again = rig.connect().keys.get(derived.kid)
     assert (again.label, again.application_id, again.type.name) == ("derived", b"d", name)
     assert derived.attributes == again.attributes
     if name != "AES256":  # asymmetric and MAC keys collide; for others the device's rule is unknown
@@ -93,44 +93,44 @@ def test_a_key_is_derived_from_an_agreement_once(hem, bench, name):
             hem.keys.derive(own.kid, public, type=name, label="again")
 
 
-def test_what_cannot_be_derived_is_refused_before_the_network(hem, bench):
+def test_what_cannot_be_derived_is_refused_before_the_network(hem, rig):
     kid = "ab" * 16
     with pytest.raises(ValueError, match="cannot be derived"):
         hem.keys.derive(kid, "cd" * 16, type="MLDSA44", label="x")
     with pytest.raises(ValueError, match="32 hex digits"):
         hem.keys.derive(kid, "cd", type="AES256", label="x")
-    assert bench.requests == []
+    assert rig.requests == []
 
 
-def test_a_lost_reply_to_derive_is_found_by_its_mark(hem, bench):
+def test_a_lost_reply_to_derive_is_found_by_its_mark(hem, rig):
     own = hem.keys.create("CURVE25519", label="own")
     peer = x25519.X25519PrivateKey.generate().public_key()
-    bench.fault("POST /api/keymgmt/derive", LostReply)
+    rig.fault("POST /api/keymgmt/derive", LostReply)
     derived = hem.keys.derive(own, peer, type="AES128", label="derived")
     assert derived.type.name == "AES128"
-    assert bench.count("POST /api/keymgmt/derive") == 1
-    assert len(bench.connect().keys) == 2
+    assert rig.count("POST /api/keymgmt/derive") == 1
+    assert len(rig.connect().keys) == 2
 
 
-def test_an_update_changes_what_was_given_and_keeps_the_rest(hem, bench):
+def test_an_update_changes_what_was_given_and_keeps_the_rest(hem, rig):
     key = hem.keys.create("AES256", label="old", usage={"wrap"}, application_id=b"id")
     mark = key.descr[10:18]
     hem.keys.update(key, label="new")
-    seen = bench.connect().keys.get(key.kid)
+    seen = rig.connect().keys.get(key.kid)
     assert (seen.label, seen.application_id, seen.family_mark) == ("new", b"id", {"wrap"})
     hem.keys.update(key.kid, application_id=b"other")
-    seen = bench.connect().keys.get(key.kid)
+    seen = rig.connect().keys.get(key.kid)
     assert (seen.label, seen.application_id, seen.family_mark) == ("new", b"other", {"wrap"})
     assert seen.descr[10:18] == mark
     assert (key.label, key.application_id) == ("new", b"other")
 
 
-def test_an_update_keeps_what_another_program_changed_meanwhile(hem, bench):
+def test_an_update_keeps_what_another_program_changed_meanwhile(hem, rig):
     key = hem.keys.create("ED25519", label="old", application_id=b"id")
     assert key.label == "old"
-    bench.connect().keys.update(key.kid, application_id=b"theirs")
+    rig.connect().keys.update(key.kid, application_id=b"theirs")
     hem.keys.update(key, label="ours")
-    seen = bench.connect().keys.get(key.kid)
+    seen = rig.connect().keys.get(key.kid)
     assert (seen.label, seen.application_id) == ("ours", b"theirs")
 
 
@@ -139,49 +139,49 @@ def make_foreign(hem, descr):
 
 
 @pytest.mark.parametrize("descr", [b"their own", b""])
-def test_a_foreign_descr_is_never_lost(hem, bench, descr):
+def test_a_foreign_descr_is_never_lost(hem, rig, descr):
     kid = make_foreign(hem, descr)
     hem.keys.update(kid, label="renamed")
-    assert bench.connect().keys.get(kid).descr == descr
+    assert rig.connect().keys.get(kid).descr == descr
     if descr:
         with pytest.raises(ValueError, match="another application's"):
             hem.keys.update(kid, application_id=b"x")
     else:
         hem.keys.update(kid, application_id=b"x")
-        assert bench.connect().keys.get(kid).application_id == b"x"
+        assert rig.connect().keys.get(kid).application_id == b"x"
 
 
-def test_a_descr_of_128_bytes_as_newer_firmware_has_it_is_never_lost(hem, bench):
-    control.run(bench.device, "quirk", {"name": "U29", "value": "128"})
+def test_a_descr_of_128_bytes_as_newer_firmware_has_it_is_never_lost(hem, rig):
+    control.run(rig.device, "quirk", {"name": "U29", "value": "128"})
     descr = bytes(range(1, 129))
     kid = make_foreign(hem, descr)
-    assert bench.connect().keys.get(kid).descr == descr
+    assert rig.connect().keys.get(kid).descr == descr
     hem.keys.update(kid, label="renamed")
-    [seen] = bench.connect().keys
+    [seen] = rig.connect().keys
     assert (seen.label, seen.descr) == ("renamed", descr)
     hem.keys.update(seen.kid, label="again")
-    assert bench.connect().keys.get(kid).descr == descr
+    assert rig.connect().keys.get(kid).descr == descr
 
 
-def test_an_update_of_a_deleted_key_says_so(hem, bench):
+def test_an_update_of_a_deleted_key_says_so(hem, rig):
     key = hem.keys.create("ED25519", label="k")
-    bench.connect().keys.delete(key.kid)
+    rig.connect().keys.delete(key.kid)
     with pytest.raises(HemKeyNotFound, match="was deleted"):
         hem.keys.update(key, label="new")
 
 
-def test_a_lost_update_is_repeated(hem, bench):
+def test_a_lost_update_is_repeated(hem, rig):
     key = hem.keys.create("ED25519", label="k")
-    bench.fault("POST /api/keymgmt/update", LostReply)
+    rig.fault("POST /api/keymgmt/update", LostReply)
     hem.keys.update(key, label="new")
-    assert bench.connect().keys.get(key.kid).label == "new"
+    assert rig.connect().keys.get(key.kid).label == "new"
 
 
-def test_a_device_that_stays_away_during_a_derivation_is_a_connection_error(hem, bench):
+def test_a_device_that_stays_away_during_a_derivation_is_a_connection_error(hem, rig):
     own = hem.keys.create("CURVE25519", label="own")
-    bench.fault("POST /api/keymgmt/derive", LostReply)
-    bench.fault("POST /api/keymgmt/search", LostRequest)
-    bench.fault("POST /api/keymgmt/search", LostRequest)
+    rig.fault("POST /api/keymgmt/derive", LostReply)
+    rig.fault("POST /api/keymgmt/search", LostRequest)
+    rig.fault("POST /api/keymgmt/search", LostRequest)
     with pytest.raises(HemConnectionError, match="creation mark"):
         hem.keys.derive(own, own, type="AES128", label="derived")
 

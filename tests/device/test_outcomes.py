@@ -37,9 +37,9 @@ IMAGE = b"hem-provider emulator image 9.9.9\n"
 class World:
     """A device, a client, and what an operation needs to have been there before."""
 
-    def __init__(self, bench: Rig) -> None:
-        self.bench = bench
-        self.hem: Hem = bench.connect()
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
+        self.hem: Hem = rig.connect()
         self.public = ed25519.Ed25519PrivateKey.generate().public_key()
         self.agreeing = self.key = self.pairing = None
         self.eid = ""
@@ -48,8 +48,8 @@ class World:
     @property
     def state(self) -> Any:
         """The device's own state, read behind everybody's back."""
-        with self.bench.device.model.transaction():
-            return self.bench.device.model.state
+        with self.rig.device.model.transaction():
+            return self.rig.device.model.state
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Operation:
 
 def labelled(label: str) -> Callable[[World], bool]:
     def happened(world: World) -> bool:
-        found = world.bench.labels().count(label)
+        found = world.rig.labels().count(label)
         assert found <= 1, "made twice"
         return found == 1
 
@@ -82,7 +82,7 @@ def with_agreement(world: World) -> None:
 
 def with_phone(world: World) -> None:
     world.pairing = world.hem.phones.begin()
-    with world.bench.phone() as phone:
+    with world.rig.phone() as phone:
         phone.pair(json.loads(world.pairing.qr_text)["link"])
 
 
@@ -92,15 +92,15 @@ def with_paired_phone(world: World) -> None:
 
 
 def fresh(world: World) -> None:
-    with world.bench.device.model.transaction():
-        lifecycle.wipe(world.bench.device.model)
+    with world.rig.device.model.transaction():
+        lifecycle.wipe(world.rig.device.model)
     world.hem.check_in()
 
 
 def remember(world: World) -> None:
     world.eid = world.hem.admin.configuration().eid
     world.boots = world.state.boot.number
-    world.before = world.bench.user_key()
+    world.before = world.rig.user_key()
     world.tls = world.state.tls
 
 
@@ -110,7 +110,7 @@ def with_login(world: World) -> None:
 
 
 def phones(world: World) -> int:
-    return world.bench.connect().phones.list().__len__()
+    return world.rig.connect().phones.list().__len__()
 
 
 def initialise(world: World) -> None:
@@ -156,7 +156,7 @@ OPERATIONS = [
         "delete",
         "DELETE /api/keymgmt/delete",
         lambda w: w.hem.keys.delete(w.key),
-        lambda w: "there" not in w.bench.labels(),
+        lambda w: "there" not in w.rig.labels(),
         with_key,
     ),
     Operation(
@@ -169,7 +169,7 @@ OPERATIONS = [
         "passphrase",
         "POST /api/system/config",
         lambda w: w.hem.admin.change_passphrase("another"),
-        lambda w: w.bench.user_key() != w.before,
+        lambda w: w.rig.user_key() != w.before,
         with_login,
     ),
     Operation(
@@ -223,13 +223,13 @@ OPERATIONS = [
         "upload",
         "POST /api/system/upgrade/upload_ui",
         lambda w: w.hem.admin.upgrade(Image.DASHBOARD, IMAGE),
-        lambda w: w.bench.count("GET /api/system/upgrade/install_ui") == 1,
+        lambda w: w.rig.count("GET /api/system/upgrade/install_ui") == 1,
     ),
     Operation(
         "check of an upload",
         "GET /api/system/upgrade/check_ui",
         lambda w: w.hem.admin.upgrade(Image.DASHBOARD, IMAGE),
-        lambda w: w.bench.count("GET /api/system/upgrade/install_ui") == 1,
+        lambda w: w.rig.count("GET /api/system/upgrade/install_ui") == 1,
     ),
     Operation(
         "certificate",
@@ -264,7 +264,7 @@ OPERATIONS = [
         "POST /api/system/checkin",
         lambda w: w.hem.check_in(),
         lambda w: w.state.boot.rtc_set,
-        lambda w: w.bench.reboot(),
+        lambda w: w.rig.reboot(),
     ),
 ]
 
@@ -285,8 +285,8 @@ FAULTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def world(bench, monkeypatch):
-    made = World(bench)
+def world(rig, monkeypatch):
+    made = World(rig)
     clock = quick_clock()
     made.hem.admin._clock = made.hem.certificate._clock = made.hem.phones.clock = clock
     return made
@@ -304,7 +304,7 @@ def prepared(world: World, operation: Operation) -> None:
     if operation.prepare not in (fresh,):
         remember(world)
     operation.prepare(world)
-    world.bench.requests.clear()
+    world.rig.requests.clear()
 
 
 #: Each of these with each operation in every run; the others in the long one.
@@ -330,9 +330,9 @@ def cases() -> list[Any]:
 @pytest.mark.parametrize(("operation", "fault"), cases())
 def test_success_is_told_if_and_only_if_it_happened(world, operation, fault):
     prepared(world, operation)
-    world.bench.order(endpoint=operation.endpoint, count=1, **FAULTS[fault])
+    world.rig.order(endpoint=operation.endpoint, count=1, **FAULTS[fault])
     error = outcome_of(world, operation)
-    world.bench.clear()
+    world.rig.clear()
     happened = operation.happened(world)
     if operation.name == "shutdown" and happened and error is not None:
         assert isinstance(error, HemOutcomeUnknown)  # off, or unreachable: nobody can tell
@@ -352,18 +352,18 @@ def test_success_is_told_if_and_only_if_it_happened(world, operation, fault):
 def test_an_outcome_that_cannot_be_seen_is_told_as_unknown(world, operation, fault):
     """The device stays away after the request: no error may claim to know."""
     prepared(world, operation)
-    world.bench.order(endpoint=operation.endpoint, count=1, **FAULTS[fault])
+    world.rig.order(endpoint=operation.endpoint, count=1, **FAULTS[fault])
     struck = []
 
     def cut_off():
         if struck:
             raise ConnectionResetError
-        if world.bench.requests[-1].startswith(operation.endpoint):
+        if world.rig.requests[-1].startswith(operation.endpoint):
             struck.append(1)
 
-    world.bench.before_each = cut_off
+    world.rig.before_each = cut_off
     error = outcome_of(world, operation)
-    world.bench.before_each = None
+    world.rig.before_each = None
     assert isinstance(error, HemError)
     assert isinstance(error, HemOutcomeUnknown), error
     assert " is unknown (" in str(error)
@@ -373,8 +373,8 @@ def test_an_outcome_that_cannot_be_seen_is_told_as_unknown(world, operation, fau
 
 def test_after_an_unknown_passphrase_change_neither_is_taken_for_granted(world):
     prepared(world, next(each for each in OPERATIONS if each.name == "passphrase"))
-    world.bench.order(endpoint="POST /api/system/config", count=1, name="reset-after")
-    world.bench.order(endpoint="GET /api/auth/token", count=1, name="status", status=503)
+    world.rig.order(endpoint="POST /api/system/config", count=1, name="reset-after")
+    world.rig.order(endpoint="GET /api/auth/token", count=1, name="status", status=503)
     with pytest.raises(HemOutcomeUnknown, match="log in with the new one; if that is refused, with the old"):
         world.hem.admin.change_passphrase("another")
     assert not world.hem.logged_in
@@ -386,7 +386,7 @@ def test_after_an_unknown_passphrase_change_neither_is_taken_for_granted(world):
 def test_finding_out_about_a_passphrase_takes_two_logins_at_most(world):
     world.hem.login(scope="system:config")
     before = world.hem.statistics.logins
-    world.bench.order(endpoint="POST /api/system/config", count=1, name="reset-before")
+    world.rig.order(endpoint="POST /api/system/config", count=1, name="reset-before")
     with pytest.raises(HemError, match="still the old one"):
         world.hem.admin.change_passphrase("another")
     assert world.hem.statistics.logins == before + 2
@@ -395,29 +395,29 @@ def test_finding_out_about_a_passphrase_takes_two_logins_at_most(world):
 
 
 def test_the_master_finds_out_about_a_new_passphrase_too(world):
-    master = world.bench.connect(None)
+    master = world.rig.connect(None)
     master.login(ADMIN, role=Role.MASTER, scope="system:config")
-    world.bench.order(endpoint="POST /api/system/config", count=1, name="reset-before")
+    world.rig.order(endpoint="POST /api/system/config", count=1, name="reset-before")
     with pytest.raises(HemError, match="still the old one"):
         master.admin.change_passphrase("given")
-    world.bench.order(endpoint="POST /api/system/config", count=1, name="reset-after")
+    world.rig.order(endpoint="POST /api/system/config", count=1, name="reset-after")
     master.admin.change_passphrase("given")
-    world.bench.connect("given").login()
+    world.rig.connect("given").login()
 
 
 def test_the_master_cannot_see_certificates_and_is_told_so(world):
-    master = world.bench.connect(None)
+    master = world.rig.connect(None)
     master.login(ADMIN, role=Role.MASTER, scope="system:config")
-    world.bench.order(endpoint="POST /api/system/config", count=1, name="reset-after")
+    world.rig.order(endpoint="POST /api/system/config", count=1, name="reset-after")
     with pytest.raises(HemOutcomeUnknown, match="installing it again does no harm"):
         master.certificate.obtain_default(reboot=False)
 
 
 def test_a_lost_certificate_request_is_asked_for_again(world):
     world.hem.login(scope="system:config")
-    world.bench.order(endpoint="POST /api/system/config", count=1, name="reset-after")
+    world.rig.order(endpoint="POST /api/system/config", count=1, name="reset-after")
     world.hem.certificate.obtain("office", address="192.168.7.1", reboot=False)
-    world.bench.order(endpoint="POST /api/system/config", count=2, name="reset-after")
+    world.rig.order(endpoint="POST /api/system/config", count=2, name="reset-after")
     with pytest.raises(HemOutcomeUnknown, match="only the last request counts"):
         world.hem.certificate.obtain("office", address="192.168.7.1", reboot=False)
 
@@ -429,42 +429,42 @@ def test_what_was_listed_is_not_believed_after_an_unknown_change(world, name):
     before = {each.kid: each.label for each in world.hem.keys}
 
     def blind():
-        world.bench.order(endpoint=operation.endpoint, name="status-after", status=502)
+        world.rig.order(endpoint=operation.endpoint, name="status-after", status=502)
         for look in ("POST /api/keymgmt/search", "GET /api/keymgmt/"):
-            world.bench.order(endpoint=look, name="status", status=503)
+            world.rig.order(endpoint=look, name="status", status=503)
 
-    world.bench.fault(operation.endpoint, blind)
+    world.rig.fault(operation.endpoint, blind)
     with pytest.raises(HemOutcomeUnknown):
         operation.act(world)
-    world.bench.clear()
+    world.rig.clear()
     if world.key is not None and name == "update":
         assert world.key.label == "new"
     after = {each.kid: each.label for each in world.hem.keys}
     assert after != before
     assert sorted(after.values()) == sorted(
-        each for each in world.bench.labels() if not each.startswith("TLS ")
+        each for each in world.rig.labels() if not each.startswith("TLS ")
     )
 
 
 def test_a_key_whose_creation_is_unknown_is_never_asked_for_twice(world):
-    world.bench.order(endpoint="POST /api/keymgmt/create", name="status-after", status=502)
-    world.bench.order(endpoint="POST /api/keymgmt/search", name="status", status=503)
-    world.bench.order(endpoint="GET /api/keymgmt/list", name="status", status=503)
+    world.rig.order(endpoint="POST /api/keymgmt/create", name="status-after", status=502)
+    world.rig.order(endpoint="POST /api/keymgmt/search", name="status", status=503)
+    world.rig.order(endpoint="GET /api/keymgmt/list", name="status", status=503)
     with pytest.raises(HemOutcomeUnknown, match="look for a key 'new' with the creation mark [0-9a-f]{16}"):
         world.hem.keys.create("SECP256R1", label="new")
-    assert world.bench.count("POST /api/keymgmt/create") == 1
-    assert world.bench.labels().count("new") == 1
+    assert world.rig.count("POST /api/keymgmt/create") == 1
+    assert world.rig.labels().count("new") == 1
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 406, 409])
 def test_a_refusal_is_no_doubt_and_costs_no_look(world, status):
     world.hem.login(scope="keymgmt:gen")
-    world.bench.requests.clear()
-    world.bench.order(endpoint="POST /api/keymgmt/create", name="status", status=status)
+    world.rig.requests.clear()
+    world.rig.order(endpoint="POST /api/keymgmt/create", name="status", status=status)
     with pytest.raises(HemError) as caught:
         world.hem.keys.create("SECP256R1", label="new")
     assert not isinstance(caught.value, HemOutcomeUnknown)
-    assert world.bench.count("POST /api/keymgmt/search") == 0
+    assert world.rig.count("POST /api/keymgmt/search") == 0
 
 
 def test_tls_that_fails_in_the_middle_of_an_answer_is_looked_after(world, monkeypatch):
@@ -482,14 +482,14 @@ def test_tls_that_fails_in_the_middle_of_an_answer_is_looked_after(world, monkey
     world.hem.login(scope="keymgmt:gen")
     monkeypatch.setattr(channel, "send", damaged)
     assert world.hem.keys.create("AES256", label="new").label == "new"
-    assert world.bench.labels().count("new") == 1
+    assert world.rig.labels().count("new") == 1
     broken.append(1)
     with pytest.raises(HemTLSError, match=r"^TLS failed: bad record MAC$"):
         world.hem.keys.create("AES256", label="other")
 
 
 def test_a_late_outcome_is_a_timeout_and_unknown(world):
-    world.bench.fault("POST /api/keymgmt/create", TimeoutError)
+    world.rig.fault("POST /api/keymgmt/create", TimeoutError)
     with pytest.raises(HemTimeout, match="no key was made so far") as caught:
         world.hem.keys.create("SECP256R1", label="new")
     assert isinstance(caught.value, HemOutcomeUnknown)

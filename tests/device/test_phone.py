@@ -19,18 +19,18 @@ from hem_provider.rest import external
 
 
 @pytest.fixture
-def paired(hem, bench):
+def paired(hem, rig):
     pairing = hem.phones.begin()
-    with bench.phone() as phone:
+    with rig.phone() as phone:
         phone.pair(json.loads(pairing.qr_text)["link"])
     return pairing.wait(5)
 
 
 @pytest.fixture
-def mobile(bench, paired):
-    device = bench.connect(None, auth="mobile")
+def mobile(rig, paired):
+    device = rig.connect(None, auth="mobile")
     device.session.mobile.poll = 0.0
-    bench.requests.clear()
+    rig.requests.clear()
     return device
 
 
@@ -54,19 +54,19 @@ def test_a_paired_phone_is_listed_hidden_among_keys_and_can_be_removed(hem, pair
         hem.phones.remove(paired)
 
 
-def test_a_pairing_that_is_refused_or_never_answered_ends(hem, bench):
+def test_a_pairing_that_is_refused_or_never_answered_ends(hem, rig):
     pairing = hem.phones.begin()
     with pytest.raises(HemTimeout):
         pairing.wait(0)
-    with bench.phone() as phone:
+    with rig.phone() as phone:
         phone.refuse_pairing(pairing.link)
     with pytest.raises(HemOperationFailed, match="refused or has expired"):
         pairing.wait(5)
 
 
-def test_an_approved_login_signs(mobile, hem, bench):
+def test_an_approved_login_signs(mobile, hem, rig):
     key = hem.keys.create("ED25519", label="k")
-    bench.requests.clear()
+    rig.requests.clear()
     mobile.sign(key.kid, b"data", "Ed25519")
     assert mobile.statistics.logins == 1
     before = mobile.statistics.calls
@@ -74,45 +74,45 @@ def test_an_approved_login_signs(mobile, hem, bench):
     assert mobile.statistics.calls - before == 1  # the approval's token is kept
 
 
-def test_a_refusal_and_a_silence_are_distinct(mobile, bench):
-    bench.phone_answers("refuse")
+def test_a_refusal_and_a_silence_are_distinct(mobile, rig):
+    rig.phone_answers("refuse")
     with pytest.raises(HemApprovalDenied, match="refused on the phone"):
         mobile.login()
     assert issubclass(HemApprovalDenied, HemAuthenticationError)
-    bench.phone_answers("ignore")
+    rig.phone_answers("ignore")
     mobile.session.mobile.wait = 0.05
     with pytest.raises(HemApprovalTimeout, match="within 0.05 s"):
         mobile.login()
     assert issubclass(HemApprovalTimeout, HemTimeout)
-    assert bench.count("CLOUD DELETE /notify/event/") == 1  # withdrawn
+    assert rig.count("CLOUD DELETE /notify/event/") == 1  # withdrawn
 
 
-def test_without_a_paired_phone_nobody_is_asked(bench):
-    alone = bench.connect(None, auth="mobile")
+def test_without_a_paired_phone_nobody_is_asked(rig):
+    alone = rig.connect(None, auth="mobile")
     with pytest.raises(HemApprovalDenied, match="no phone is paired"):
         alone.login()
-    assert bench.count("CLOUD POST /notify/event/new") == 0
+    assert rig.count("CLOUD POST /notify/event/new") == 0
 
 
-def test_an_unset_clock_is_cured_by_check_in(mobile, bench):
-    bench.reboot()
+def test_an_unset_clock_is_cured_by_check_in(mobile, rig):
+    rig.reboot()
     mobile.login()
-    assert bench.count("CLOUD POST /checkin") == 1
+    assert rig.count("CLOUD POST /checkin") == 1
 
 
-def test_a_device_ahead_of_the_broker_is_cured_by_check_in(mobile, bench):
-    bench.set_clock(60)
+def test_a_device_ahead_of_the_broker_is_cured_by_check_in(mobile, rig):
+    rig.set_clock(60)
     mobile.login()
-    assert bench.count("CLOUD POST /checkin") == 1
-    assert bench.count("CLOUD POST /notify/event/new") == 2
+    assert rig.count("CLOUD POST /checkin") == 1
+    assert rig.count("CLOUD POST /notify/event/new") == 2
 
 
-def test_a_request_is_withdrawn_when_waiting_breaks_off(mobile, bench):
-    bench.phone_answers("ignore")
-    bench.fault("CLOUD GET /notify/event/check", LostRequest)
+def test_a_request_is_withdrawn_when_waiting_breaks_off(mobile, rig):
+    rig.phone_answers("ignore")
+    rig.fault("CLOUD GET /notify/event/check", LostRequest)
     with pytest.raises(HemConnectionError):
         mobile.login()
-    assert bench.count("CLOUD DELETE /notify/event/") == 1
+    assert rig.count("CLOUD DELETE /notify/event/") == 1
 
 
 def test_texts_the_device_would_drop_are_refused():

@@ -32,12 +32,12 @@ def kid(hem):
     return kid
 
 
-def test_a_restart_that_loses_the_clock_is_cured_by_check_in_and_one_login(hem, bench, kid, caplog):
-    bench.reboot()
-    bench.requests.clear()
+def test_a_restart_that_loses_the_clock_is_cured_by_check_in_and_one_login(hem, rig, kid, caplog):
+    rig.reboot()
+    rig.requests.clear()
     with caplog.at_level(logging.INFO):
         hem.sign(kid, b"data", "Ed25519")
-    assert bench.requests == [
+    assert rig.requests == [
         SIGN,
         CHALLENGE,
         "GET /api/system/checkin",
@@ -52,46 +52,46 @@ def test_a_restart_that_loses_the_clock_is_cured_by_check_in_and_one_login(hem, 
 
 
 @pytest.mark.parametrize("moment", [CHALLENGE, LOGIN, SIGN])
-def test_a_restart_between_any_two_calls_is_cured(hem, bench, kid, moment):
+def test_a_restart_between_any_two_calls_is_cured(hem, rig, kid, moment):
     hem.session._tokens.clear()
-    bench.fault(moment, bench.reboot)
+    rig.fault(moment, rig.reboot)
     assert len(hem.sign(kid, b"data", "Ed25519")) == 64
 
 
-def test_a_token_that_is_refused_again_and_again_is_no_loop(hem, bench, kid):
+def test_a_token_that_is_refused_again_and_again_is_no_loop(hem, rig, kid):
     for _ in range(5):
-        bench.fault(SIGN, 401)
+        rig.fault(SIGN, 401)
     with pytest.raises(HemAuthenticationError):
         hem.sign(kid, b"data", "Ed25519")
-    assert bench.count(SIGN) == 3  # the fixture's, the first and one more
+    assert rig.count(SIGN) == 3  # the fixture's, the first and one more
 
 
-def test_a_restart_after_a_probe_is_cured(bench):
-    hem = bench.connect()
+def test_a_restart_after_a_probe_is_cured(rig):
+    hem = rig.connect()
     hem.probe()
-    bench.reboot()
+    rig.reboot()
     hem.login()
     assert hem.statistics.logins == 2
 
 
-def test_a_clock_set_by_somebody_else_after_a_probe_is_cured(bench):
-    bench.set_clock(600)
-    hem = bench.connect()
+def test_a_clock_set_by_somebody_else_after_a_probe_is_cured(rig):
+    rig.set_clock(600)
+    hem = rig.connect()
     hem.probe()
-    bench.connect().check_in()  # the kept challenge's nonce is of another time now
+    rig.connect().check_in()  # the kept challenge's nonce is of another time now
     hem.login()
     assert hem.statistics.logins == 2
 
 
-def test_a_child_does_not_use_the_challenge_its_parent_keeps(bench, monkeypatch):
-    hem = bench.connect()
+def test_a_child_does_not_use_the_challenge_its_parent_keeps(rig, monkeypatch):
+    hem = rig.connect()
     hem.probe()
     monkeypatch.setattr("hem_provider.device.proving.os.getpid", lambda: -1)
     hem.login()
-    assert bench.requests == [CHALLENGE, CHALLENGE, LOGIN]
+    assert rig.requests == [CHALLENGE, CHALLENGE, LOGIN]
 
 
-def test_a_passphrase_is_derived_once_per_login(bench, monkeypatch):
+def test_a_passphrase_is_derived_once_per_login(rig, monkeypatch):
     from hem_provider.device import login as session
 
     derived = []
@@ -101,60 +101,60 @@ def test_a_passphrase_is_derived_once_per_login(bench, monkeypatch):
         return inner(secret, eid, kdf)
 
     monkeypatch.setattr(session, "seed_from", counting)
-    hem = bench.connect(None)
+    hem = rig.connect(None)
     hem.probe()
-    bench.reboot()
+    rig.reboot()
     hem.login(PASSPHRASE)
     list(hem.keys)
     assert len(derived) == 1
 
 
-def test_a_logout_during_a_login_leaves_no_token(hem, bench):
-    bench.fault(LOGIN, hem.logout)
+def test_a_logout_during_a_login_leaves_no_token(hem, rig):
+    rig.fault(LOGIN, hem.logout)
     with pytest.raises(HemLoginRequired):
         len(hem.keys)
     assert not hem.session.holds(["keymgmt:list"])
     assert not hem.logged_in
 
 
-def test_a_drifting_clock_does_not_matter_as_tokens_are_asked_for_in_device_time(bench):
-    bench.set_clock(3 * 24 * 3600)
-    hem = bench.connect()
+def test_a_drifting_clock_does_not_matter_as_tokens_are_asked_for_in_device_time(rig):
+    rig.set_clock(3 * 24 * 3600)
+    hem = rig.connect()
     hem.login()
-    assert (bench.count(LOGIN), bench.count("CLOUD")) == (1, 0)
+    assert (rig.count(LOGIN), rig.count("CLOUD")) == (1, 0)
 
 
-def test_a_login_refused_while_the_clocks_differ_is_tried_again_after_check_in(bench):
-    bench.set_clock(400)
-    bench.fault(LOGIN, 401)
-    hem = bench.connect()
+def test_a_login_refused_while_the_clocks_differ_is_tried_again_after_check_in(rig):
+    rig.set_clock(400)
+    rig.fault(LOGIN, 401)
+    hem = rig.connect()
     hem.login()
-    assert (bench.count(LOGIN), bench.count("CLOUD")) == (2, 1)
+    assert (rig.count(LOGIN), rig.count("CLOUD")) == (2, 1)
 
 
-def test_a_wrong_passphrase_is_told_once_and_not_tried_again(bench):
-    hem = bench.connect("wrong")
+def test_a_wrong_passphrase_is_told_once_and_not_tried_again(rig):
+    hem = rig.connect("wrong")
     with pytest.raises(HemAuthenticationError, match="does not accept the passphrase"):
         hem.login()
-    assert bench.count(LOGIN) == 1
+    assert rig.count(LOGIN) == 1
 
 
-def test_a_wrong_passphrase_after_a_probe_leaves_a_challenge_for_the_next_try(bench):
-    hem = bench.connect(None)
+def test_a_wrong_passphrase_after_a_probe_leaves_a_challenge_for_the_next_try(rig):
+    hem = rig.connect(None)
     hem.probe()
     for _ in range(2):
         with pytest.raises(HemAuthenticationError):
             hem.login("wrong")
-    bench.requests.clear()
+    rig.requests.clear()
     hem.login(PASSPHRASE)
-    assert bench.requests == [LOGIN]
+    assert rig.requests == [LOGIN]
 
 
-def test_a_configured_passphrase_put_right_is_read_again(bench, tmp_path):
+def test_a_configured_passphrase_put_right_is_read_again(rig, tmp_path):
     file = tmp_path / "passphrase"
     file.write_text("wrong\n")
     file.chmod(0o600)
-    hem = bench.connect(None, passphrase_file=file)
+    hem = rig.connect(None, passphrase_file=file)
     with pytest.raises(HemAuthenticationError, match="does not accept"):
         hem.login()
     assert not hem.logged_in
@@ -162,40 +162,40 @@ def test_a_configured_passphrase_put_right_is_read_again(bench, tmp_path):
     hem.login()
 
 
-def test_a_refused_passphrase_given_in_code_is_not_offered_again(bench):
-    hem = bench.connect("wrong")
+def test_a_refused_passphrase_given_in_code_is_not_offered_again(rig):
+    hem = rig.connect("wrong")
     with pytest.raises(HemAuthenticationError, match="does not accept"):
         len(hem.keys)
     with pytest.raises(HemLoginRequired):
         len(hem.keys)
-    assert bench.count(LOGIN) == 1
+    assert rig.count(LOGIN) == 1
 
 
-def test_a_wrong_passphrase_on_a_drifting_device_ends_too(bench):
-    bench.set_clock(400)
-    hem = bench.connect("wrong")
+def test_a_wrong_passphrase_on_a_drifting_device_ends_too(rig):
+    rig.set_clock(400)
+    hem = rig.connect("wrong")
     with pytest.raises(HemAuthenticationError):
         hem.login()
-    assert bench.count(LOGIN) == 2
+    assert rig.count(LOGIN) == 2
 
 
-def test_when_the_check_in_fails_both_reasons_are_told(bench):
-    bench.set_clock(400)
-    bench.fault("CLOUD", LostRequest)
+def test_when_the_check_in_fails_both_reasons_are_told(rig):
+    rig.set_clock(400)
+    rig.fault("CLOUD", LostRequest)
     with pytest.raises(HemAuthenticationError, match=r"clocks differ by (399|400|401) s.*check-in"):
-        bench.connect("wrong").login()
-    bench.reboot()
-    bench.fault("CLOUD", LostRequest)
+        rig.connect("wrong").login()
+    rig.reboot()
+    rig.fault("CLOUD", LostRequest)
     with pytest.raises(HemClockError, match="check-in failed"):
-        bench.connect().login()
+        rig.connect().login()
 
 
-def test_a_wrong_new_passphrase_leaves_the_login_as_it_was(hem, bench, kid):
+def test_a_wrong_new_passphrase_leaves_the_login_as_it_was(hem, rig, kid):
     with pytest.raises(HemAuthenticationError):
         hem.login("wrong")
-    bench.requests.clear()
+    rig.requests.clear()
     hem.sign(kid, b"data", "Ed25519")
-    assert bench.requests == [SIGN]
+    assert rig.requests == [SIGN]
 
 
 def test_logout_forgets_everything(hem, kid):
@@ -204,99 +204,99 @@ def test_logout_forgets_everything(hem, kid):
         hem.sign(kid, b"data", "Ed25519")
 
 
-def test_a_role_that_the_secret_does_not_have_is_refused(bench):
+def test_a_role_that_the_secret_does_not_have_is_refused(rig):
     from support.passphrases import ADMIN, PASSPHRASE
 
     from hem_provider.device import Role
 
-    hem = bench.connect(None)
+    hem = rig.connect(None)
     hem.login(ADMIN, role=Role.MASTER, scope="system:config")
     with pytest.raises(HemAuthenticationError, match="role"):
-        bench.connect(None).login(PASSPHRASE, role=Role.MASTER)
+        rig.connect(None).login(PASSPHRASE, role=Role.MASTER)
 
 
-def test_a_wiped_device_is_another_device_and_asks_for_a_new_login(hem, bench, kid):
+def test_a_wiped_device_is_another_device_and_asks_for_a_new_login(hem, rig, kid):
     from hem_provider.emulator import lifecycle
 
-    with bench.device.model.transaction():
-        lifecycle.wipe(bench.device.model)
+    with rig.device.model.transaction():
+        lifecycle.wipe(rig.device.model)
     with pytest.raises(HemNotInitialized):
         hem.sign(kid, b"data", "Ed25519")
 
 
-def test_a_device_fault_says_which(hem, bench, kid):
-    bench.fls(0x04 | 0x02)
+def test_a_device_fault_says_which(hem, rig, kid):
+    rig.fls(0x04 | 0x02)
     with pytest.raises(HemDeviceFault, match="random number source failed, too hot"):
         hem.sign(kid, b"data", "Ed25519")
 
 
 @pytest.mark.parametrize("loss", [LostReply, LostRequest])
-def test_a_lost_connection_is_repeated_once_where_that_is_safe(hem, bench, kid, loss):
-    bench.fault(SIGN, loss)
+def test_a_lost_connection_is_repeated_once_where_that_is_safe(hem, rig, kid, loss):
+    rig.fault(SIGN, loss)
     hem.sign(kid, b"data", "Ed25519")
-    bench.fault(SIGN, loss)
-    bench.fault(SIGN, loss)
+    rig.fault(SIGN, loss)
+    rig.fault(SIGN, loss)
     with pytest.raises(HemConnectionError):
         hem.sign(kid, b"data", "Ed25519")
 
 
-def test_a_login_is_not_repeated_blindly(bench):
-    bench.fault(LOGIN, LostReply)
+def test_a_login_is_not_repeated_blindly(rig):
+    rig.fault(LOGIN, LostReply)
     with pytest.raises(HemConnectionError):
-        bench.connect().login()
-    assert bench.count(LOGIN) == 1
+        rig.connect().login()
+    assert rig.count(LOGIN) == 1
 
 
 CREATE = "POST /api/keymgmt/create"
 
 
-def test_a_lost_reply_to_create_never_makes_a_second_key(hem, bench):
-    bench.fault(CREATE, LostReply)
+def test_a_lost_reply_to_create_never_makes_a_second_key(hem, rig):
+    rig.fault(CREATE, LostReply)
     key = hem.keys.create("SECP256R1", label="web", application_id=b"mine")
-    assert bench.count(CREATE) == 1
+    assert rig.count(CREATE) == 1
     assert (key.label, key.application_id) == ("web", b"mine")
-    assert [each.kid for each in bench.connect().keys] == [key.kid]
+    assert [each.kid for each in rig.connect().keys] == [key.kid]
 
 
-def test_a_lost_create_that_made_nothing_says_so(hem, bench):
-    bench.fault(CREATE, LostRequest)
+def test_a_lost_create_that_made_nothing_says_so(hem, rig):
+    rig.fault(CREATE, LostRequest)
     with pytest.raises(HemConnectionError, match="no key was made"):
         hem.keys.create("SECP256R1", label="web")
-    assert bench.count(CREATE) == 1
-    assert list(bench.connect().keys) == []
+    assert rig.count(CREATE) == 1
+    assert list(rig.connect().keys) == []
 
 
-def test_a_create_without_any_answer_in_time_is_looked_up_too(hem, bench):
-    bench.fault(CREATE, TimeoutError)
+def test_a_create_without_any_answer_in_time_is_looked_up_too(hem, rig):
+    rig.fault(CREATE, TimeoutError)
     with pytest.raises(HemTimeout, match="no key was made so far"):
         hem.keys.create("SECP256R1", label="web")
 
 
-def test_when_the_device_stays_away_the_error_names_the_mark_to_look_for(hem, bench):
-    bench.fault(CREATE, LostReply)
-    bench.fault("POST /api/keymgmt/search", LostRequest)
-    bench.fault("POST /api/keymgmt/search", LostRequest)
+def test_when_the_device_stays_away_the_error_names_the_mark_to_look_for(hem, rig):
+    rig.fault(CREATE, LostReply)
+    rig.fault("POST /api/keymgmt/search", LostRequest)
+    rig.fault("POST /api/keymgmt/search", LostRequest)
     with pytest.raises(
         HemConnectionError, match=r"whether the key was made is unknown.*mark [0-9a-f]{16}"
     ) as caught:
         hem.keys.create("SECP256R1", label="web")
     mark = str(caught.value).split("mark ")[1][:16]
-    [key] = bench.connect().keys
+    [key] = rig.connect().keys
     assert bytes.fromhex(mark) in key.descr
 
 
-def test_a_lost_reply_to_delete_is_a_success(hem, bench, kid):
-    bench.fault("DELETE", LostReply)
+def test_a_lost_reply_to_delete_is_a_success(hem, rig, kid):
+    rig.fault("DELETE", LostReply)
     hem.keys.delete(kid)
     assert list(hem.keys) == []
     with pytest.raises(HemKeyNotFound):
         hem.keys.delete(kid)
 
 
-def test_a_refusal_says_which_of_its_reasons_it_was(hem, bench, kid):
+def test_a_refusal_says_which_of_its_reasons_it_was(hem, rig, kid):
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    unlisted = bench.connect()
+    unlisted = rig.connect()
     agreeing = hem.keys.create("SECP256R1", label="a", usage={"derive"})
     public = hem.keys.import_public(ec.generate_private_key(ec.SECP256R1()).public_key(), label="p")
     for client, key, algorithm, reason in (
@@ -319,9 +319,9 @@ def test_a_refusal_says_which_of_its_reasons_it_was(hem, bench, kid):
         hem.sign("0123456789abcdef" * 2, b"data", "Ed25519")
 
 
-def test_a_key_deleted_behind_our_back_is_not_found(hem, bench, kid):
+def test_a_key_deleted_behind_our_back_is_not_found(hem, rig, kid):
     private = hem.keys.get(kid).private_key()
-    bench.connect().keys.delete(kid)
+    rig.connect().keys.delete(kid)
     with pytest.raises(HemKeyNotFound, match=kid):
         private.sign(b"data")
 
@@ -345,7 +345,7 @@ class Refusing:
     def send(self, request):
         if self.times:
             self.times -= 1
-            raise HemUnreachable("refused by the bench")
+            raise HemUnreachable("refused by the test")
         return self.inner.send(request)
 
     def close(self):
@@ -365,8 +365,8 @@ def test_a_device_that_answered_a_moment_ago_gets_a_second_chance_to_connect(hem
         hem.status()
 
 
-def test_a_device_that_is_away_is_told_at_once(bench):
-    hem = bench.connect()
+def test_a_device_that_is_away_is_told_at_once(rig):
+    hem = rig.connect()
     carriers = hem.rest.channel._carriers.get()
     carriers._device = Refusing(carriers.device(), 1)
     with pytest.raises(HemUnreachable):

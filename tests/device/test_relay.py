@@ -32,13 +32,13 @@ def test_so_is_a_refusal(hem):
     assert sign(Relay(hem), kid, scopes=[]).status == 401
 
 
-def test_a_restarted_device_is_logged_in_to_again(bench, hem):
+def test_a_restarted_device_is_logged_in_to_again(rig, hem):
     key = hem.keys.create("ED25519", label="k")
     relay = Relay(hem)
     assert not relay.holds([f"keymgmt:use:{key.kid}"])
     relay.authorise([f"keymgmt:use:{key.kid}"])
     assert relay.holds([f"keymgmt:use:{key.kid}"])
-    bench.reboot()
+    rig.reboot()
     logins = hem.statistics.logins
     assert sign(relay, key.kid).status == 200
     assert hem.statistics.logins == logins + 1

@@ -25,9 +25,9 @@ def web(hem):
 
 
 @pytest.fixture
-def cold(bench, web):
+def cold(rig, web):
     """The next process, which knows which device it is."""
-    device = bench.connect()
+    device = rig.connect()
     device.probe()
     return device
 
@@ -37,8 +37,8 @@ def calls(hem, action):
     return action(), hem.statistics.calls - before
 
 
-def test_nothing_is_remembered_before_the_device_is_known(bench, web):
-    assert bench.connect().keys.remembered(label="web") == []
+def test_nothing_is_remembered_before_the_device_is_known(rig, web):
+    assert rig.connect().keys.remembered(label="web") == []
 
 
 @pytest.mark.parametrize("by", ["label", "kid", "application_id"])
@@ -79,7 +79,7 @@ def test_a_key_deleted_since_is_not_confirmed_nor_known(cold, web, hem):
     assert not cold.keys.knows(key)
 
 
-def test_using_a_key_that_is_gone_forgets_it_and_the_listing(cold, web, hem, bench):
+def test_using_a_key_that_is_gone_forgets_it_and_the_listing(cold, web, hem, rig):
     (key,) = cold.keys.remembered(label="web")
     cached = DiskCache(cold.config.url)
     listing = cached.listing()
@@ -95,27 +95,27 @@ def login(hem):
     hem.login(PIN, scope=hem.keys.likely_scope())
 
 
-def test_a_process_that_uses_a_remembered_key_takes_one_login(bench, cold, web):
+def test_a_process_that_uses_a_remembered_key_takes_one_login(rig, cold, web):
     login(cold)
     (key,) = cold.keys.remembered(label="web")
     cold.sign(key.kid, b"data", "SHA256WithECDSA")
-    third = bench.connect()
+    third = rig.connect()
     third.probe()
     login(third)
     third.sign(web.kid, b"data", "SHA256WithECDSA")
     assert (third.statistics.calls, third.statistics.logins) == (3, 1)
 
 
-def test_a_process_that_lists_leaves_the_next_login_for_listing(bench, cold, web):
+def test_a_process_that_lists_leaves_the_next_login_for_listing(rig, cold, web):
     login(cold)
     list(cold.keys)
     cold.sign(web.kid, b"data", "SHA256WithECDSA")
     assert cold.keys.likely_scope() == LIST
 
 
-def test_where_nothing_was_listed_what_follows_the_listing_counts(bench, hem):
+def test_where_nothing_was_listed_what_follows_the_listing_counts(rig, hem):
     key = hem.keys.create("SECP256R1", label="web")
-    cold = bench.connect()
+    cold = rig.connect()
     login(cold)
     list(cold.keys)
     cold.sign(key.kid, b"data", "SHA256WithECDSA")

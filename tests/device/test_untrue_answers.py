@@ -52,78 +52,78 @@ UNTRUE = [
 
 @pytest.mark.parametrize("public_known", [True, False])
 @pytest.mark.parametrize("verify", [True, False])
-def test_a_signature_of_a_wrong_size_or_range_is_never_handed_out(bench, public_known, verify):
-    with bench.connect(verify_signatures=verify) as hem:
+def test_a_signature_of_a_wrong_size_or_range_is_never_handed_out(rig, public_known, verify):
+    with rig.connect(verify_signatures=verify) as hem:
         made = {name: hem.keys.create(name, label=name) for name in {each[0] for each in UNTRUE}}
         for name, algorithm, signature in UNTRUE:
             if public_known:
                 made[name].public_key()
-            bench.alter = answering(sign=signature)
+            rig.alter = answering(sign=signature)
             with pytest.raises(HemAnswerFault, match=r"exdsa/sign: the answer's field 'sign': \d+ bytes"):
                 hem.sign(made[name].kid, MESSAGE, algorithm)
-            bench.alter = None
+            rig.alter = None
 
 
-def test_where_the_type_is_not_known_ecdsa_signatures_are_still_whole(bench, hem):
+def test_where_the_type_is_not_known_ecdsa_signatures_are_still_whole(rig, hem):
     kid = hem.keys.create("SECP256R1", label="k").kid
-    with bench.connect() as other:
+    with rig.connect() as other:
         for signature in (encode_dss_signature(0, 1), encode_dss_signature(2**600, 1), b"", bytes(70)):
-            bench.alter = answering(sign=signature)
+            rig.alter = answering(sign=signature)
             with pytest.raises(HemAnswerFault):
                 other.sign(kid, MESSAGE, "SHA256WithECDSA")
 
 
 @pytest.mark.parametrize("name", [*ORDERS, "ED25519", "ED448", "MLDSA44"])
-def test_a_signature_that_does_not_verify_is_not_handed_out(hem, bench, name):
+def test_a_signature_that_does_not_verify_is_not_handed_out(hem, rig, name):
     private = hem.keys.create(name, label=name).private_key()
     arguments = (ec.ECDSA(hashes.SHA256()),) if name.startswith("SECP") else ()
     other = private.sign(b"another message", *arguments)
     private.public_key()
-    bench.alter = answering(sign=other)
+    rig.alter = answering(sign=other)
     with pytest.raises(HemAnswerFault, match="does not verify under the key's public half"):
         private.sign(MESSAGE, *arguments)
-    bench.alter = None
+    rig.alter = None
     private.public_key().verify(private.sign(MESSAGE, *arguments), MESSAGE, *arguments)
 
 
-def test_verifying_can_be_turned_off_and_costs_no_call(bench, hem):
+def test_verifying_can_be_turned_off_and_costs_no_call(rig, hem):
     kid = hem.keys.create("ED25519", label="k").kid
     hem.keys.get(kid).public_key()
     other = hem.sign(kid, b"another message", "Ed25519")
     for verify in (True, False):
-        with bench.connect(verify_signatures=verify) as client:
+        with rig.connect(verify_signatures=verify) as client:
             key = client.keys.get(kid)
             client.sign(kid, MESSAGE, "Ed25519")
             before = client.statistics.calls
             client.sign(kid, MESSAGE, "Ed25519")
             assert client.statistics.calls == before + 1
-            bench.alter = answering(sign=other)
+            rig.alter = answering(sign=other)
             if verify:  # the public half is known from the disk
                 with pytest.raises(HemAnswerFault):
                     client.sign(kid, MESSAGE, "Ed25519")
             else:
                 assert client.sign(kid, MESSAGE, "Ed25519") == other
-            bench.alter = None
+            rig.alter = None
             assert key.kid == kid
 
 
-def test_signatures_by_kid_alone_are_verified_with_a_public_half_known_from_earlier(bench, hem):
+def test_signatures_by_kid_alone_are_verified_with_a_public_half_known_from_earlier(rig, hem):
     for name in ("SECP256R1", "SECP256K1"):  # points of one size: both are tried
         key = hem.keys.create(name, label=name)
         key.public_key()
-        with bench.connect() as other:
+        with rig.connect() as other:
             signature = other.sign(key.kid, MESSAGE, "SHA256WithECDSA")
             key.public_key().verify(signature, MESSAGE, ec.ECDSA(hashes.SHA256()))
-            bench.alter = answering(sign=signature)
+            rig.alter = answering(sign=signature)
             with pytest.raises(HemAnswerFault, match="does not verify"):
                 other.sign(key.kid, b"another message", "SHA256WithECDSA")
-            bench.alter = None
+            rig.alter = None
 
 
 @pytest.mark.parametrize("size", [0, 1, 31, 33, 48, 66])
-def test_an_agreed_secret_of_another_size_is_no_secret(hem, bench, size):
+def test_an_agreed_secret_of_another_size_is_no_secret(hem, rig, size):
     keys = {name: hem.keys.create(name, label=name) for name in ("SECP256R1", "SECP521R1", "CURVE25519")}
-    bench.alter = answering(ecdh=b"\1" * size)
+    rig.alter = answering(ecdh=b"\1" * size)
     for key in keys.values():
         with pytest.raises(HemAnswerFault, match=f"'ecdh': {size} bytes; accepted: 32"):
             hem.ecdh(key.kid, key.kid)
@@ -132,9 +132,9 @@ def test_an_agreed_secret_of_another_size_is_no_secret(hem, bench, size):
                 hem.ecdh(key.kid, key.kid, algorithm="SHA3-384")
 
 
-def test_a_secret_or_mac_of_zeros_is_no_secret(hem, bench):
+def test_a_secret_or_mac_of_zeros_is_no_secret(hem, rig):
     curve, mac = hem.keys.create("CURVE25519", label="c"), hem.keys.create("SHA2-256", label="m")
-    bench.alter = answering(ecdh=bytes(32), mac=bytes(32))
+    rig.alter = answering(ecdh=bytes(32), mac=bytes(32))
     for use in (
         lambda: hem.ecdh(curve.kid, curve.kid),
         lambda: hem.ecdh(curve.kid, curve.kid, algorithm="SHA2-256"),
@@ -151,16 +151,16 @@ def forged(name):
 
 
 @pytest.mark.parametrize("name", ["SECP256R1", "SECP384R1", "ED25519", "CURVE25519", "MLKEM768"])
-def test_a_public_key_that_does_not_match_its_kid_is_neither_used_nor_kept(hem, bench, name):
+def test_a_public_key_that_does_not_match_its_kid_is_neither_used_nor_kept(hem, rig, name):
     key = hem.keys.create(name, label=name)
     size = KEY_TYPES[name].public_size
     for public in (forged(name), bytes(size), b"", b"\2" * size, b"\1" * (size + 1)):
-        bench.alter = answering(pubkey=public)
+        rig.alter = answering(pubkey=public)
         for use in (key.public_bytes, key.public_key):
             with pytest.raises(HemDeviceFault, match=f"'pubkey': {len(public)} bytes"):
                 use()
-    bench.alter = None
-    with bench.connect() as other:
+    rig.alter = None
+    with rig.connect() as other:
         assert kid_of(other.keys.get(key.kid).public_bytes()) == key.kid
     assert kid_of(key.public_bytes()) == key.kid
 
@@ -182,52 +182,52 @@ def on_p256(point):
     return True
 
 
-def test_a_key_never_changes_its_type(hem, bench):
+def test_a_key_never_changes_its_type(hem, rig):
     key = hem.keys.create("SECP256R1", label="k")
-    bench.alter = lambda _, body: body.replace(b"SECP256R1", b"SECP256K1")
+    rig.alter = lambda _, body: body.replace(b"SECP256R1", b"SECP256K1")
     with pytest.raises(HemAnswerFault, match="SECP256K1"):
         key.public_key()
     with pytest.raises(HemAnswerFault, match="SECP256K1"):
         list(hem.keys)
-    bench.alter = None
+    rig.alter = None
     assert [each.type.name for each in hem.keys] == ["SECP256R1"]
     assert key.public_key().curve.name == "secp256r1"
 
 
-def test_an_imported_key_has_the_kid_of_its_bytes(hem, bench):
+def test_an_imported_key_has_the_kid_of_its_bytes(hem, rig):
     public = ed25519.Ed25519PrivateKey.generate().public_key()
     true = kid_of(public.public_bytes_raw())
     hem.session.bearer(("keymgmt:imp",))
-    bench.alter = answering(kid="00" * 16)
+    rig.alter = answering(kid="00" * 16)
     with pytest.raises(HemAnswerFault, match="'kid': 0{32}; accepted: " + true):
         hem.session.run(keymgmt.import_public(public.public_bytes_raw(), type="ED25519", label="peer"))
-    bench.alter = None
+    rig.alter = None
     hem.keys.delete(true)
-    bench.alter = lambda line, body: answering(kid="00" * 16)(line, body) if "/import" in line else body
+    rig.alter = lambda line, body: answering(kid="00" * 16)(line, body) if "/import" in line else body
     assert hem.keys.import_public(public, label="peer").kid == true  # looked for by its mark
 
 
-def test_what_a_search_did_not_ask_for_is_no_answer(hem, bench):
+def test_what_a_search_did_not_ask_for_is_no_answer(hem, rig):
     hem.keys.create("ED25519", label="k")
-    bench.alter = lambda _, body: re.sub(rb'"descr":"[^"]+"', b'"descr":"b3RoZXI="', body)
+    rig.alter = lambda _, body: re.sub(rb'"descr":"[^"]+"', b'"descr":"b3RoZXI="', body)
     with pytest.raises(HemAnswerFault, match="'descr': 5 bytes that were not searched for"):
         hem.keys.search_anonymous()
 
 
-def test_counts_of_a_page_fit_together(hem, bench):
+def test_counts_of_a_page_fit_together(hem, rig):
     for number in range(3):
         hem.keys.create("AES128", label=f"k{number}")
     hem.keys.refresh()
     for wrong in ({"total": 2}, {"listed": 4}, {"offset": 1}, {"total": 10**9}):
-        bench.alter = answering(**wrong)
+        rig.alter = answering(**wrong)
         with pytest.raises(HemAnswerFault, match=f"'{next(iter(wrong))}'"):
             list(hem.keys)
-    bench.alter = None
+    rig.alter = None
     assert len(hem.keys) == 3
 
 
-def test_a_fault_of_an_answer_is_a_device_fault_and_a_protocol_error(hem, bench):
-    bench.alter = lambda *_: b"<html>"
+def test_a_fault_of_an_answer_is_a_device_fault_and_a_protocol_error(hem, rig):
+    rig.alter = lambda *_: b"<html>"
     with pytest.raises(HemDeviceFault) as raised:
         hem.status()
     assert isinstance(raised.value, HemProtocolError)

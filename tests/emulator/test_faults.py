@@ -180,7 +180,8 @@ def test_latency_delays_answers_of_the_device(rig, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
+def own_served(tmp_path_factory):
+    """An emulator with a control socket, which keeps connections and has a name of its own."""
     folder = tmp_path_factory.mktemp("served")
     arguments = ("--control", str(folder / "control"), "--keep-alive", "--names", "hem.test")
     with ServedEmulator(folder, arguments=arguments) as emulator:
@@ -190,9 +191,9 @@ def served(tmp_path_factory):
 class Steering:
     """A client of the control socket."""
 
-    def __init__(self, served: ServedEmulator) -> None:
+    def __init__(self, own_served: ServedEmulator) -> None:
         self.socket = socket.socket(socket.AF_UNIX)
-        self.socket.connect(str(served.folder / "control"))
+        self.socket.connect(str(own_served.folder / "control"))
         self.stream = self.socket.makefile("rw")
 
     def __call__(self, **command):
@@ -209,22 +210,22 @@ class Steering:
 
 
 @pytest.fixture
-def steer(served):
-    with Steering(served) as steering:
+def steer(own_served):
+    with Steering(own_served) as steering:
         yield steering
         steering(command="clear")
 
 
-def fetch(served, path="/api/system/status"):
-    context = ssl.create_default_context(cafile=str(served.ca_file))
-    with urllib.request.urlopen(served.https + path, context=context, timeout=10) as answer:
+def fetch(own_served, path="/api/system/status"):
+    context = ssl.create_default_context(cafile=str(own_served.ca_file))
+    with urllib.request.urlopen(own_served.https + path, context=context, timeout=10) as answer:
         return json.loads(answer.read())
 
 
-def test_the_control_socket_steers_a_running_emulator(served, steer):
+def test_the_control_socket_steers_a_running_emulator(own_served, steer):
     assert steer(command="state")["ok"]["initialised"] is True
     assert steer(command="quirk", name="Q42", value="on")["ok"]["Q42"] is True
-    assert fetch(served)["https"] is False
+    assert fetch(own_served)["https"] is False
     assert steer(command="quirk", name="Q42", value="off")["ok"]["Q42"] is False
     assert "no command 'dance'" in steer(command="dance")["error"]
     assert "quirk needs 'value'" in steer(command="quirk", name="Q1")["error"]
@@ -233,37 +234,37 @@ def test_the_control_socket_steers_a_running_emulator(served, steer):
     assert "error" in json.loads(steer.stream.readline())
 
 
-def test_the_control_socket_is_for_the_owner_only(served):
-    assert (served.folder / "control").stat().st_mode & 0o077 == 0
+def test_the_control_socket_is_for_the_owner_only(own_served):
+    assert (own_served.folder / "control").stat().st_mode & 0o077 == 0
 
 
-def test_faults_show_on_the_wire(served, steer):
+def test_faults_show_on_the_wire(own_served, steer):
     steer(command="fault", name="reset-before", count=1)
     with pytest.raises((ConnectionResetError, urllib.error.URLError)):
-        fetch(served)
+        fetch(own_served)
     steer(command="fault", name="truncate", count=1)
     with pytest.raises(http.client.IncompleteRead):
-        fetch(served)
+        fetch(own_served)
     steer(command="fault", name="slow", seconds=0.2, count=1)
     started = time.monotonic()
-    assert fetch(served)["fls_state"] == 0
+    assert fetch(own_served)["fls_state"] == 0
     assert time.monotonic() - started >= 0.2
 
 
-def test_an_expired_certificate_shows_on_the_wire_and_is_renewed_by_a_new_start(served):
-    with Steering(served) as steer:
+def test_an_expired_certificate_shows_on_the_wire_and_is_renewed_by_a_new_start(own_served):
+    with Steering(own_served) as steer:
         steer(command="fault", name="expired-certificate")
     with pytest.raises(urllib.error.URLError, match="expired"):
-        fetch(served)
-    served.stop()
-    served.start()
-    assert fetch(served)["fls_state"] == 0
+        fetch(own_served)
+    own_served.stop()
+    own_served.start()
+    assert fetch(own_served)["fls_state"] == 0
 
 
 @pytest.fixture
-def restored_certificate(served):
+def restored_certificate(own_served):
     """Puts the device's certificate back after the test."""
-    with EmulatedDevice(served.state) as device:
+    with EmulatedDevice(own_served.state) as device:
         model = device.model
         with model.transaction():
             material = model.state.tls
@@ -274,16 +275,16 @@ def restored_certificate(served):
 
 
 @pytest.mark.usefixtures("restored_certificate")
-def test_a_lost_certificate_silences_https_only(served, steer):
+def test_a_lost_certificate_silences_https_only(own_served, steer):
     steer(command="fault", name="lost-certificate")
     with pytest.raises((urllib.error.URLError, ConnectionError)):
-        fetch(served)
-    with urllib.request.urlopen(served.http + "/api/system/status", timeout=10) as answer:
+        fetch(own_served)
+    with urllib.request.urlopen(own_served.http + "/api/system/status", timeout=10) as answer:
         assert answer.status == 200
 
 
-def test_kept_connections_serve_several_requests(served):
-    connection = http.client.HTTPConnection(served.http.removeprefix("http://"), timeout=5)
+def test_kept_connections_serve_several_requests(own_served):
+    connection = http.client.HTTPConnection(own_served.http.removeprefix("http://"), timeout=5)
     for _ in range(3):
         connection.request("GET", "/api/system/status")
         answer = connection.getresponse()
@@ -292,19 +293,19 @@ def test_kept_connections_serve_several_requests(served):
     connection.close()
 
 
-def test_slow_clients_do_not_hinder_others(served):
-    host, port = served.http.removeprefix("http://").split(":")
+def test_slow_clients_do_not_hinder_others(own_served):
+    host, port = own_served.http.removeprefix("http://").split(":")
     idle = [socket.create_connection((host, int(port)), timeout=5) for _ in range(20)]
     for connection in idle:
         connection.sendall(b"POST /api/auth/token HTTP/1.1\r\nHost: x\r\nContent-Le")
-    with urllib.request.urlopen(served.http + "/api/system/status", timeout=5) as answer:
+    with urllib.request.urlopen(own_served.http + "/api/system/status", timeout=5) as answer:
         assert answer.status == 200
     for connection in idle:
         connection.close()
 
 
-def test_the_devices_own_limit_for_a_request_is_kept(served):
-    with EmulatedDevice(served.state) as device:
+def test_the_devices_own_limit_for_a_request_is_kept(own_served):
+    with EmulatedDevice(own_served.state) as device:
         model = device.model
 
         def limit(units):
@@ -313,7 +314,7 @@ def test_the_devices_own_limit_for_a_request_is_kept(served):
 
         limit(1)
         try:
-            host, port = served.http.removeprefix("http://").split(":")
+            host, port = own_served.http.removeprefix("http://").split(":")
             started = time.monotonic()
             with socket.create_connection((host, int(port)), timeout=5) as connection:
                 connection.sendall(b"GET /api/system/status HTTP/1.1\r\n")
@@ -323,20 +324,20 @@ def test_the_devices_own_limit_for_a_request_is_kept(served):
             limit(0)
 
 
-def test_a_device_that_is_shut_down_accepts_no_request_until_it_is_plugged_in_again(served, steer):
-    with EmulatedDevice(served.state) as device:
+def test_a_device_that_is_shut_down_accepts_no_request_until_it_is_plugged_in_again(own_served, steer):
+    with EmulatedDevice(own_served.state) as device:
         with device.model.transaction():
             lifecycle.power_off(device.model)
-        for url in (served.http, served.https):
+        for url in (own_served.http, own_served.https):
             with pytest.raises((ConnectionError, urllib.error.URLError)):
-                fetch(served) if url == served.https else urllib.request.urlopen(url, timeout=5)
+                fetch(own_served) if url == own_served.https else urllib.request.urlopen(url, timeout=5)
         steer(command="reset", how="power-cycle")
-        assert fetch(served)["fls_state"] == 0
+        assert fetch(own_served)["fls_state"] == 0
 
 
-def test_the_cloud_has_its_names_in_the_certificate(served):
-    host, port = served.cloud.removeprefix("https://").split(":")
-    context = ssl.create_default_context(cafile=str(served.ca_file))
+def test_the_cloud_has_its_names_in_the_certificate(own_served):
+    host, port = own_served.cloud.removeprefix("https://").split(":")
+    context = ssl.create_default_context(cafile=str(own_served.ca_file))
     for name in ("api.encedo.com", "my.ence.do", "localhost", "127.0.0.1", "hem.test"):
         with socket.create_connection((host, int(port)), timeout=5) as plain:
             with context.wrap_socket(plain, server_hostname=name) as secure:

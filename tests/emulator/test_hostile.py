@@ -308,7 +308,8 @@ def test_the_state_is_sound_afterwards(target):
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
+def own_served(tmp_path_factory):
+    """An emulator to attack; it must not have stumbled."""
     with ServedEmulator(tmp_path_factory.mktemp("hostile")) as emulator:
         yield emulator
     assert "Traceback" not in (emulator.folder / "emulator.err").read_text()
@@ -361,8 +362,8 @@ FIELD_LINES = st.sampled_from(
         st.binary(max_size=30), st.sampled_from([b"5\r\nhello\r\n0\r\n\r\n", b"zz\r\n", b"-1\r\n"])
     ),
 )
-def test_header_tricks_are_answered_or_closed_never_hung(served, line, fields, body):
-    host, port = served.http.removeprefix("http://").split(":")
+def test_header_tricks_are_answered_or_closed_never_hung(own_served, line, fields, body):
+    host, port = own_served.http.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=5) as connection:
         try:
             connection.sendall(b"\r\n".join([line, *fields]) + b"\r\n\r\n" + body)
@@ -375,6 +376,6 @@ def test_header_tricks_are_answered_or_closed_never_hung(served, line, fields, b
     assert answer == b"" or answer.startswith(b"HTTP/1.1 ")
 
 
-def test_the_server_still_serves_afterwards(served):
-    with urllib.request.urlopen(served.http + "/api/system/status", timeout=5) as answer:
+def test_the_server_still_serves_afterwards(own_served):
+    with urllib.request.urlopen(own_served.http + "/api/system/status", timeout=5) as answer:
         assert answer.status == 200

@@ -13,7 +13,8 @@ from support.emulator import ServedEmulator
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory):
+def own_served(tmp_path_factory):
+    """An emulator that no other test has called."""
     with ServedEmulator(tmp_path_factory.mktemp("served")) as emulator:
         yield emulator
 
@@ -29,31 +30,31 @@ def exchange(url: str, request: bytes) -> bytes:
     return b"".join(parts)
 
 
-def test_status_over_tls_verifies_with_the_ca_file_and_says_emulator(served):
-    context = ssl.create_default_context(cafile=str(served.ca_file))
-    with urllib.request.urlopen(f"{served.https}/api/system/status", context=context) as answer:
+def test_status_over_tls_verifies_with_the_ca_file_and_says_emulator(own_served):
+    context = ssl.create_default_context(cafile=str(own_served.ca_file))
+    with urllib.request.urlopen(f"{own_served.https}/api/system/status", context=context) as answer:
         assert json.loads(answer.read())["fls_state"] == 0
         assert answer.headers["Server"].startswith("hem-provider-emulator/")
         assert answer.headers["Connection"] == "close"
 
 
-def test_the_device_port_speaks_tls_1_3_only(served):
-    context = ssl.create_default_context(cafile=str(served.ca_file))
+def test_the_device_port_speaks_tls_1_3_only(own_served):
+    context = ssl.create_default_context(cafile=str(own_served.ca_file))
     context.maximum_version = ssl.TLSVersion.TLSv1_2
-    host, port = served.https.removeprefix("https://").split(":")
+    host, port = own_served.https.removeprefix("https://").split(":")
     with socket.create_connection((host, int(port)), timeout=5) as connection, pytest.raises(ssl.SSLError):
         context.wrap_socket(connection, server_hostname=host)
 
 
-def test_a_client_of_older_tls_is_alerted_and_the_reason_is_told_once(served):
-    context = ssl.create_default_context(cafile=str(served.ca_file))
+def test_a_client_of_older_tls_is_alerted_and_the_reason_is_told_once(own_served):
+    context = ssl.create_default_context(cafile=str(own_served.ca_file))
     context.maximum_version = ssl.TLSVersion.TLSv1_2
-    host, port = served.https.removeprefix("https://").split(":")
+    host, port = own_served.https.removeprefix("https://").split(":")
     for _ in range(2):
         with socket.create_connection((host, int(port)), timeout=5) as connection:
             with pytest.raises(ssl.SSLError, match="protocol version"):
                 context.wrap_socket(connection, server_hostname=host)
-    told = (served.folder / "emulator.err").read_text()
+    told = (own_served.folder / "emulator.err").read_text()
     assert told.count(f"port {port}: a client offers no TLS 1.3, which this port speaks") == 1
 
 
@@ -76,26 +77,26 @@ def test_a_served_device_is_slow_at_logins_as_hardware_is_unless_told_otherwise(
             assert control.run(device, "quirks")["Q21"] is throttled
 
 
-def test_the_418_status_line_has_an_empty_reason(served):
+def test_the_418_status_line_has_an_empty_reason(own_served):
     answer = exchange(
-        served.http, b"POST /api/keymgmt/create HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
+        own_served.http, b"POST /api/keymgmt/create HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}"
     )
     assert answer.startswith(b"HTTP/1.1 418 \r\n")
 
 
 @pytest.mark.parametrize(("size", "status"), [(7300, b"400"), (7301, b"413")])
-def test_7300_bytes_pass_the_size_check_and_7301_do_not(served, size, status):
+def test_7300_bytes_pass_the_size_check_and_7301_do_not(own_served, size, status):
     head = f"POST /api/auth/token HTTP/1.1\r\nHost: x\r\nContent-Length: {size}\r\n\r\n".encode()
-    answer = exchange(served.http, head + b"x" * size)
+    answer = exchange(own_served.http, head + b"x" * size)
     assert answer.split()[1] == status
     assert b"Connection: close" in answer
 
 
-def test_chunked_bodies_and_missing_lengths_are_411(served):
+def test_chunked_bodies_and_missing_lengths_are_411(own_served):
     chunked = b"POST /api/auth/token HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
     missing = b"POST /api/auth/token HTTP/1.1\r\nHost: x\r\n\r\n"
-    assert exchange(served.http, chunked).split()[1] == b"411"
-    assert exchange(served.http, missing).split()[1] == b"411"
+    assert exchange(own_served.http, chunked).split()[1] == b"411"
+    assert exchange(own_served.http, missing).split()[1] == b"411"
 
 
 @pytest.mark.parametrize(
@@ -110,12 +111,12 @@ def test_chunked_bodies_and_missing_lengths_are_411(served):
         b"\x16\x03\x01\x02\x00\x01\x00\r\n\r\n",
     ],
 )
-def test_malformed_requests_are_400_and_closed(served, request_bytes):
-    assert exchange(served.http, request_bytes).startswith(b"HTTP/1.1 400 ")
+def test_malformed_requests_are_400_and_closed(own_served, request_bytes):
+    assert exchange(own_served.http, request_bytes).startswith(b"HTTP/1.1 400 ")
 
 
-def test_expect_100_continue_is_honoured(served):
-    host, port = served.http.removeprefix("http://").split(":")
+def test_expect_100_continue_is_honoured(own_served):
+    host, port = own_served.http.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=5) as connection:
         connection.sendall(
             b"POST /api/auth/token HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\nExpect: 100-continue\r\n\r\n"
@@ -125,17 +126,17 @@ def test_expect_100_continue_is_honoured(served):
         assert connection.recv(1000).startswith(b"HTTP/1.1 400 ")
 
 
-def test_the_access_log_counts_calls_and_logins(served):
-    since = len(served.calls())
-    exchange(served.http, b"GET /api/system/status HTTP/1.1\r\nHost: x\r\n\r\n")
-    (entry,) = served.calls(since)
+def test_the_access_log_counts_calls_and_logins(own_served):
+    since = len(own_served.calls())
+    exchange(own_served.http, b"GET /api/system/status HTTP/1.1\r\nHost: x\r\n\r\n")
+    (entry,) = own_served.calls(since)
     assert (entry["port"], entry["method"], entry["path"], entry["status"]) == (
         "http",
         "GET",
         "/api/system/status",
         200,
     )
-    assert served.logins(since) == 0
+    assert own_served.logins(since) == 0
 
 
 def test_sigterm_stops_it_cleanly_and_the_state_survives(tmp_path):

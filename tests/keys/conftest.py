@@ -7,24 +7,25 @@ from support.emulator import client_of
 
 
 @pytest.fixture(scope="session")
-def logged_in(served):
+def _login(served):
     with client_of(served) as device:
         yield device
 
 
 @pytest.fixture
-def over_tls(logged_in):
-    logged_in.keys.refresh()
-    yield logged_in
-    for key in list(logged_in.keys):
-        logged_in.keys.delete(key)
+def logged_in(_login):
+    """One login over TLS for all tests of keys; what a test makes is deleted after it."""
+    _login.keys.refresh()
+    yield _login
+    for key in list(_login.keys):
+        _login.keys.delete(key)
 
 
 @pytest.fixture
 def hem(request):
-    """Over TLS, or on the bench for tests that use it."""
-    if "bench" in request.fixturenames:
-        with request.getfixturevalue("bench").connect() as device:
+    """``logged_in``, or a client of the rig for tests that use that."""
+    if "rig" in request.fixturenames:
+        with request.getfixturevalue("rig").connect() as device:
             yield device
     else:
-        yield request.getfixturevalue("over_tls")
+        yield request.getfixturevalue("logged_in")

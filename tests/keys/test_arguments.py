@@ -19,7 +19,7 @@ TYPES = ["SECP256R1", "ED25519", "ED448", "MLDSA44", "MLKEM512", "MLKEM768"]
 
 
 @pytest.fixture
-def key(hem, bench):
+def key(hem, rig):
     made = {name: hem.keys.create(name, label=name) for name in TYPES}
     before = hem.statistics.calls
     yield made
@@ -63,7 +63,7 @@ def test_no_key_takes_anything_but_bytes_for_bytes(key, value):
 
 
 @pytest.mark.parametrize("value", [each for each in NOT_BYTES if not isinstance(each, str)], ids=repr)
-def test_the_device_object_takes_no_integers_and_lists_either(hem, bench, value):
+def test_the_device_object_takes_no_integers_and_lists_either(hem, rig, value):
     kid, some = "00" * 16, b"x" * 16
     optional = value is None
     calls = [
@@ -94,11 +94,11 @@ def test_the_device_object_takes_no_integers_and_lists_either(hem, bench, value)
     for call in calls:
         with pytest.raises(TypeError, match="accepted: bytes-like"):
             call()
-    assert bench.count("POST /api/crypto") == 0
+    assert rig.count("POST /api/crypto") == 0
 
 
 @pytest.mark.parametrize("algorithm", ["sha256", hashes.SHA256, 5, None, ECDSA], ids=repr)
-def test_a_hash_is_a_hash_algorithm(hem, bench, algorithm):
+def test_a_hash_is_a_hash_algorithm(hem, rig, algorithm):
     agreeing = [hem.keys.create(name, label=name) for name in ("SECP256R1", "CURVE25519", "CURVE448")]
     before = hem.statistics.calls
     for key in agreeing:
@@ -116,7 +116,7 @@ def test_the_id_of_a_log_file_is_text(hem, file_id):
 
 
 @pytest.mark.parametrize("kid", [5, b"00" * 16, None, ["00" * 16]], ids=repr)
-def test_a_kid_is_text(hem, bench, kid):
+def test_a_kid_is_text(hem, rig, kid):
     calls = (
         hem.keys.get,
         hem.keys.delete,
@@ -138,11 +138,11 @@ def test_a_kid_is_text(hem, bench, kid):
     for call in calls:
         with pytest.raises(TypeError, match=r"^kid: \w+; accepted: text"):
             call(kid)
-    assert not bench.requests
+    assert not rig.requests
 
 
 @pytest.mark.parametrize("wrong", [b"correct horse", 5, ["a"], bytearray(b"a")], ids=repr)
-def test_a_passphrase_is_text_and_is_asked_for_at_once(hem, bench, wrong):
+def test_a_passphrase_is_text_and_is_asked_for_at_once(hem, rig, wrong):
     with pytest.raises(TypeError, match=r"^passphrase: \w+; accepted: text"):
         connect("https://127.0.0.1:1", passphrase=wrong)
     with pytest.raises(TypeError, match="^passphrase"):
@@ -151,7 +151,7 @@ def test_a_passphrase_is_text_and_is_asked_for_at_once(hem, bench, wrong):
         hem.admin.change_passphrase(wrong)
     with pytest.raises(TypeError, match="^master"):
         hem.admin.initialize(None, passphrase="x", master=wrong)
-    assert not bench.requests
+    assert not rig.requests
 
 
 def test_a_wrong_passphrase_of_another_type_is_not_shown():
@@ -161,7 +161,7 @@ def test_a_wrong_passphrase_of_another_type_is_not_shown():
 
 
 @pytest.mark.parametrize("kdf", ["argon2d", 2, None], ids=repr)
-def test_a_key_derivation_is_one_of_the_known_ones_never_silently_another(hem, bench, kdf):
+def test_a_key_derivation_is_one_of_the_known_ones_never_silently_another(hem, rig, kdf):
     with pytest.raises(TypeError, match=r"^kdf: .*accepted: Kdf\.PBKDF2, Kdf\.ARGON2D"):
         connect("https://127.0.0.1:1", passphrase="x", kdf=kdf)
     if kdf is not None:
@@ -171,11 +171,11 @@ def test_a_key_derivation_is_one_of_the_known_ones_never_silently_another(hem, b
         hem.login("x", role="U")
     with pytest.raises(TypeError, match="^kdf"):
         hem.admin.change_passphrase("x", kdf=kdf)
-    assert not bench.requests
+    assert not rig.requests
     assert Kdf.PBKDF2 is Kdf("pbkdf2")
 
 
-def test_what_a_key_is_made_with_is_checked_by_name(hem, bench):
+def test_what_a_key_is_made_with_is_checked_by_name(hem, rig):
     create = hem.keys.create
     for match, call in {
         "usage: the text 'sign'; accepted: a set of words": lambda: create(
@@ -193,12 +193,12 @@ def test_what_a_key_is_made_with_is_checked_by_name(hem, bench):
     }.items():
         with pytest.raises(TypeError, match=match):
             call()
-    assert not bench.requests
+    assert not rig.requests
 
 
-def test_a_search_for_one_key_names_something(hem, bench):
+def test_a_search_for_one_key_names_something(hem, rig):
     hem.keys.create("ED25519", label="only")
-    asked = len(bench.requests)
+    asked = len(rig.requests)
     with pytest.raises(TypeError, match=r"^find: give at least one of label, type, application_id"):
         hem.keys.find()
     with pytest.raises(TypeError, match="^label: int"):
@@ -207,10 +207,10 @@ def test_a_search_for_one_key_names_something(hem, bench):
         hem.keys.search(label=b"only")
     with pytest.raises(TypeError, match="^application_id: str"):
         hem.keys.find(application_id="only")
-    assert len(bench.requests) == asked
+    assert len(rig.requests) == asked
 
 
-def test_a_wanted_class_of_key_is_a_class(hem, bench):
+def test_a_wanted_class_of_key_is_a_class(hem, rig):
     key = hem.keys.create("SECP256R1", label="k")
     assert key.private_key(ec.EllipticCurvePrivateKey).key_size == 256
     assert key.public_key(ec.EllipticCurvePublicKey).key_size == 256
@@ -223,7 +223,7 @@ def test_a_wanted_class_of_key_is_a_class(hem, bench):
             half(ed25519.Ed25519PrivateKey if half == key.private_key else ed25519.Ed25519PublicKey)
 
 
-def test_only_public_halves_are_brought_to_the_device(hem, bench):
+def test_only_public_halves_are_brought_to_the_device(hem, rig):
     native = [
         ec.generate_private_key(ec.SECP256R1()),
         ed25519.Ed25519PrivateKey.generate(),
@@ -231,7 +231,7 @@ def test_only_public_halves_are_brought_to_the_device(hem, bench):
         x25519.X25519PrivateKey.generate(),
     ]
     peer = hem.keys.create("SECP256R1", label="peer")
-    asked = len(bench.requests)
+    asked = len(rig.requests)
     for each in (*native, peer, peer.private_key()):
         with pytest.raises(TypeError, match=r"accepted: a native public key.*takes no private keys"):
             hem.keys.import_public(each, label="k")
@@ -241,7 +241,7 @@ def test_only_public_halves_are_brought_to_the_device(hem, bench):
         hem.keys.import_public((5, b""), label="k")
     with pytest.raises(TypeError, match="public: str; accepted: bytes-like"):
         hem.keys.import_public(("ED25519", "0" * 32), label="k")
-    assert len(bench.requests) == asked
+    assert len(rig.requests) == asked
 
 
 @given(st.binary(max_size=64))

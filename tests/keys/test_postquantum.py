@@ -41,7 +41,7 @@ def test_mldsa_refuses_before_the_network(hem):
     assert hem.statistics.calls == before
 
 
-def test_mldsa_verification_on_the_device_reads_firmwares_odd_status_codes(hem, bench):
+def test_mldsa_verification_on_the_device_reads_firmwares_odd_status_codes(hem, rig):
     key = hem.keys.create("MLDSA44", label="k")
     signature = hem.operations.mldsa_sign(key.kid, b"data", context=b"c")
 
@@ -52,9 +52,9 @@ def test_mldsa_verification_on_the_device_reads_firmwares_odd_status_codes(hem, 
     assert not verify(b"other")
     assert not verify(b"data", b"d")
     for status in (795, 65307, 406):
-        bench.fault("POST /api/crypto/pqc/mldsa/verify", status)
+        rig.fault("POST /api/crypto/pqc/mldsa/verify", status)
         assert not verify(b"data")
-    bench.fault("POST /api/crypto/pqc/mldsa/verify", 500)
+    rig.fault("POST /api/crypto/pqc/mldsa/verify", 500)
     with pytest.raises(Exception, match="HTTP 500"):
         verify(b"data")
 
@@ -120,13 +120,13 @@ def test_a_native_public_key_tells_its_device_type(hem, name):
     assert keys.load_public(keys.type_of(public), keys.device_form(public)) == public
 
 
-def test_a_dead_device_is_not_an_invalid_signature(hem, bench):
+def test_a_dead_device_is_not_an_invalid_signature(hem, rig):
     from support.traffic import LostRequest
 
     key = hem.keys.create("MLDSA44", label="k")
     signature = hem.operations.mldsa_sign(key.kid, b"data")
     for start in ("POST /api/crypto/pqc/mldsa/verify", "GET /api/system/status"):
-        bench.fault(start, LostRequest)
-        bench.fault(start, LostRequest)
+        rig.fault(start, LostRequest)
+        rig.fault(start, LostRequest)
     with pytest.raises(HemConnectionError):
         hem.operations.mldsa_verify(key.kid, b"data", signature)

@@ -85,8 +85,8 @@ def source_of(frame: FrameType) -> ast.FunctionDef:
 
 
 @pytest.fixture
-def local(bench):
-    with bench.connect() as hem:
+def local(rig):
+    with rig.connect() as hem:
         yield hem
 
 

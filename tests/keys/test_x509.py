@@ -50,18 +50,18 @@ def certificate(subject, public, issuer, private, algorithm, *, ca):
 
 
 @pytest.fixture(params=sorted(SIGNING))
-def key(over_tls, request):
-    key = over_tls.keys.create(request.param, label="x509", usage={"sign"})
+def key(logged_in, request):
+    key = logged_in.keys.create(request.param, label="x509", usage={"sign"})
     yield key
-    over_tls.keys.delete(key)
+    logged_in.keys.delete(key)
 
 
-def test_a_request_verifies_under_openssl(over_tls, key, tmp_path):
+def test_a_request_verifies_under_openssl(logged_in, key, tmp_path):
     private, algorithm = key.private_key(), SIGNING[key.type.name]
-    before = over_tls.statistics.calls
+    before = logged_in.statistics.calls
     csr = x509.CertificateSigningRequestBuilder().subject_name(name("web.example")).sign(private, algorithm)
     # get the public half, log in for the key, sign
-    assert over_tls.statistics.calls - before == 4
+    assert logged_in.statistics.calls - before == 4
     assert csr.is_signature_valid
     file = tmp_path / "web.csr"
     file.write_bytes(csr.public_bytes(Encoding.PEM))
@@ -104,8 +104,8 @@ def test_a_signed_file_verifies_under_openssl(key, tmp_path):
         )  # fmt: skip
 
 
-def test_a_request_that_would_not_fit_is_refused_before_the_network(over_tls):
-    private = over_tls.keys.create("ED25519", label="wide").private_key()
+def test_a_request_that_would_not_fit_is_refused_before_the_network(logged_in):
+    private = logged_in.keys.create("ED25519", label="wide").private_key()
     private.public_key()
     names = [x509.DNSName(f"host-number-{number:03}.example") for number in range(100)]
     builder = (
@@ -113,8 +113,8 @@ def test_a_request_that_would_not_fit_is_refused_before_the_network(over_tls):
         .subject_name(name("wide"))
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
     )
-    before = over_tls.statistics.calls
+    before = logged_in.statistics.calls
     with pytest.raises(ValueError, match="the device takes at most 2048"):
         builder.sign(private, None)
-    assert over_tls.statistics.calls == before
-    over_tls.keys.delete(private.kid)
+    assert logged_in.statistics.calls == before
+    logged_in.keys.delete(private.kid)

@@ -211,9 +211,9 @@ def test_a_longer_message_is_refused_with_both_lengths(openssl: Run, message):
     assert "2049 bytes; the device hashes by itself and signs messages of 1 to 2048 bytes" in said
 
 
-def test_the_pin_is_asked_for_or_given_by_passin(openssl: Run, device, message):
+def test_the_pin_is_asked_for_or_given_by_passin(openssl: Run, keyed, message):
     sign = f"dgst {ENGINE} -sha256 -sign web -out signature -passin"
-    openssl(sign, f"file:{device.passphrase_file}", message, HEM_PASSPHRASE_FILE="")
+    openssl(sign, f"file:{keyed.passphrase_file}", message, HEM_PASSPHRASE_FILE="")
     said = openssl(sign, "pass:wrong", message, check=False, HEM_PASSPHRASE_FILE="").stderr
     assert "PIN not accepted" in said
 
@@ -240,13 +240,13 @@ def test_a_key_file_is_no_key_without_the_engine(openssl: Run, message, tmp_path
 
 
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8"])
-def test_settings_with_umlauts_work_in_every_locale(openssl: Run, device, message, tmp_path, locale):
+def test_settings_with_umlauts_work_in_every_locale(openssl: Run, keyed, message, tmp_path, locale):
     folder = tmp_path / "Schlüssel für Käthe"
     folder.mkdir()
     secret = folder / "Paßwort"
-    secret.write_text(device.passphrase)
+    secret.write_text(keyed.passphrase)
     secret.chmod(0o600)
     authority = folder / "Zertifikät.pem"
-    authority.write_bytes(device.ca_file.read_bytes())
+    authority.write_bytes(keyed.ca_file.read_bytes())
     settings = {"HEM_CA_FILE": str(authority), "HEM_PASSPHRASE_FILE": str(secret), "LC_ALL": locale}
     openssl(f"dgst {ENGINE} -sha256 -sign web -out signature message", **settings)

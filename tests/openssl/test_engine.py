@@ -387,11 +387,11 @@ def test_the_address_sanitizer_finds_nothing(host, tmp_path, monkeypatch):
 # --- the real module ------------------------------------------------------------------------------
 
 
-def test_the_engine_takes_the_module_beside_it_and_forks_with_it(host, engine, device: ServedEmulator):
+def test_the_engine_takes_the_module_beside_it_and_forks_with_it(host, engine, keyed: ServedEmulator):
     host(
         "load web sign sha256 100 forkbusy 2 threads 4 derive load x derive load ed sign sha256 5",
-        pin=device.passphrase,
+        pin=keyed.passphrase,
         HEM_PKCS11_MODULE="",
-        HEM_URL=device.https,
-        HEM_CA_FILE=str(device.ca_file),
+        HEM_URL=keyed.https,
+        HEM_CA_FILE=str(keyed.ca_file),
     )

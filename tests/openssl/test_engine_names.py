@@ -147,9 +147,9 @@ def test_osslsigncode_signs_with_the_engine_by_its_file(
 
 
 def test_a_pin_in_the_path_and_a_blank_in_the_tokens_name_are_taken(
-    openssl: Run, device: object, folder: Path
+    openssl: Run, keyed: object, folder: Path
 ) -> None:
-    pin = str(getattr(device, "passphrase"))  # noqa: B009 - the fixture's type is not ours to import
+    pin = str(getattr(keyed, "passphrase"))  # noqa: B009 - the fixture's type is not ours to import
     openssl(
         "dgst -engine hem -keyform engine -sha256 -out signature -sign",
         f"pkcs11:token=office (EMULATOR);object=web;pin-value={pin};",

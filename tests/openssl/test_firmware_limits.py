@@ -30,7 +30,7 @@ KEYS = {
 
 
 @pytest.fixture(scope="module")
-def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedEmulator]:
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedEmulator]:
     folder = tmp_path_factory.mktemp("wide")
     (folder / "firmware.toml").write_text(FIRMWARE)
     with ServedEmulator(folder, arguments=("--firmware", str(folder / "firmware.toml"))) as served:
@@ -41,9 +41,9 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedEmulator]
 
 
 @pytest.fixture(scope="module")
-def hem(device: ServedEmulator) -> Iterator[Hem]:
+def hem(keyed: ServedEmulator) -> Iterator[Hem]:
     with connect(
-        device.https, passphrase=device.passphrase, ca_file=device.ca_file, firmware_limits=LIMITS
+        keyed.https, passphrase=keyed.passphrase, ca_file=keyed.ca_file, firmware_limits=LIMITS
     ) as told:
         yield told
 
@@ -54,13 +54,13 @@ def environment(environment: dict[str, str]) -> dict[str, str]:
 
 
 @pytest.fixture
-def calls(device: ServedEmulator, hem: Hem) -> Callable[[Callable[[], object]], int]:
+def calls(keyed: ServedEmulator, hem: Hem) -> Callable[[Callable[[], object]], int]:
     """The calls of cryptography that something makes, the login apart."""
 
     def count(action: Callable[[], object]) -> int:
-        before = len(device.calls())
+        before = len(keyed.calls())
         action()
-        return sum(each["path"].startswith("/api/crypto/") for each in device.calls(before))
+        return sum(each["path"].startswith("/api/crypto/") for each in keyed.calls(before))
 
     return count
 
@@ -108,7 +108,7 @@ def test_what_goes_in_one_call_may_be_longer(hem):
     assert unseal(agreed, seal(agreed, LONG)) == LONG
 
 
-def test_c_sign_takes_it_whole_and_in_parts(environment, device, engine, openssl, tmp_path):
+def test_c_sign_takes_it_whole_and_in_parts(environment, keyed, engine, openssl, tmp_path):
     program = (
         "import pkcs11, sys\n"
         "from pkcs11.util.ec import encode_ecdsa_signature\n"
@@ -127,19 +127,19 @@ def test_c_sign_takes_it_whole_and_in_parts(environment, device, engine, openssl
     (tmp_path / "message").write_bytes(LONG)
     module = SHIM / "hem_pkcs11" / "libhem_pkcs11.so"
     subprocess.run(
-        [sys.executable, "-c", program, module, device.passphrase],
+        [sys.executable, "-c", program, module, keyed.passphrase],
         env=environment, cwd=tmp_path, check=True, timeout=120,
     )  # fmt: skip
-    public_key(device, tmp_path)
+    public_key(keyed, tmp_path)
     for name in ("whole", "parts"):
         openssl(f"dgst -sha256 -verify public.pem -signature {name} message")
 
 
 @pytest.mark.parametrize("size", [2049, 40_000, 65_536])
-def test_the_engine_signs_it(openssl: Run, device, tmp_path, size):
+def test_the_engine_signs_it(openssl: Run, keyed, tmp_path, size):
     (tmp_path / "message").write_bytes(bytes(size))
     openssl("dgst -engine hem -keyform engine -sha256 -out signature -sign web message")
-    public_key(device, tmp_path)
+    public_key(keyed, tmp_path)
     openssl("dgst -sha256 -verify public.pem -signature signature message")
 
 
@@ -149,27 +149,27 @@ def test_the_engine_refuses_what_the_firmware_does_not_take(openssl: Run, tmp_pa
     assert "65537 bytes; the device hashes by itself" in said.stderr
 
 
-def test_a_client_that_claims_more_than_the_firmware_takes_is_refused_by_the_device(device):
+def test_a_client_that_claims_more_than_the_firmware_takes_is_refused_by_the_device(keyed):
     claim = {"message": 2**18}
     with (
         connect(
-            device.https, passphrase=device.passphrase, ca_file=device.ca_file, firmware_limits=claim
+            keyed.https, passphrase=keyed.passphrase, ca_file=keyed.ca_file, firmware_limits=claim
         ) as hem,
         pytest.raises(HemRequestRefused),
     ):
         hem.keys.find(label="ed").private_key().sign(bytes(70_000))
 
 
-def test_a_client_that_is_not_told_keeps_to_1_2_2(device):
-    with connect(device.https, passphrase=device.passphrase, ca_file=device.ca_file) as hem:
+def test_a_client_that_is_not_told_keeps_to_1_2_2(keyed):
+    with connect(keyed.https, passphrase=keyed.passphrase, ca_file=keyed.ca_file) as hem:
         with pytest.raises(MessageTooLong, match="at most 2048"):
             hem.keys.find(label="ed").private_key().sign(bytes(2049))
 
 
-def public_key(device: ServedEmulator, folder: Path) -> None:
+def public_key(keyed: ServedEmulator, folder: Path) -> None:
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-    with connect(device.https, passphrase=device.passphrase, ca_file=device.ca_file) as hem:
+    with connect(keyed.https, passphrase=keyed.passphrase, ca_file=keyed.ca_file) as hem:
         public = hem.keys.find(label="web").public_key()
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     (folder / "public.pem").write_bytes(pem)

@@ -82,11 +82,11 @@ def test_a_tls_1_2_client_behind_a_long_chain_is_refused_with_the_reason(
         assert "reversed" in speak(environment, tmp_path, port, f"-tls1_3 {own}").stdout
 
 
-def test_ephemeral_and_peer_keys_are_openssls_own(environment, certificates, device, tmp_path):
+def test_ephemeral_and_peer_keys_are_openssls_own(environment, certificates, keyed, tmp_path):
     """The engine is the default of the process, and the device sees one signature and no other key."""
     with server(environment, tmp_path, f"{ENGINE} -key web -cert {certificates}/web.crt") as port:
-        before = len(device.calls())
+        before = len(keyed.calls())
         said = speak(environment, tmp_path, port, f"-CAfile {certificates}/web.crt -curves P-256")
     assert "reversed" in said.stdout
-    used = [call["path"] for call in device.calls(before) if call["path"].startswith("/api/crypto")]
+    used = [call["path"] for call in keyed.calls(before) if call["path"].startswith("/api/crypto")]
     assert used == ["/api/crypto/exdsa/sign"]

@@ -170,7 +170,7 @@ def device_state(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def device(device_state: Path) -> Iterator[DeviceCore]:
+def device_core(device_state: Path) -> Iterator[DeviceCore]:
     """Initialised module over the emulated device."""
     core = DeviceCore(device_state)
     core.ok("C_Initialize", None)
@@ -185,11 +185,6 @@ def _own_data_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[No
         patch.setenv("XDG_DATA_HOME", str(tmp_path_factory.mktemp("data")))
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
         yield
-
-
-@pytest.fixture
-def device_core() -> type[DeviceCore]:
-    return DeviceCore
 
 
 @pytest.fixture(scope="session")

@@ -29,15 +29,15 @@ REFUSALS = frozenset({CKR.DEVICE_ERROR, CKR.FUNCTION_FAILED, CKR.KEY_HANDLE_INVA
 
 
 class Slot:
-    """The module with a session and a key of each kind; ``bench`` alters what the device answers."""
+    """The module with a session and a key of each kind; ``rig`` alters what the device answers."""
 
-    def __init__(self, core: Any, bench: Any) -> None:
-        self.core, self.bench = core, bench
+    def __init__(self, core: Any, rig: Any) -> None:
+        self.core, self.rig = core, rig
         core.ok("C_Initialize", None)
         self.session = core.user_session()
         self.private: dict[str, int] = {}
         self.native: dict[str, Any] = {}
-        with bench.connect() as hem:
+        with rig.connect() as hem:
             for name in ("SECP256R1", "ED25519", "CURVE25519", "MLDSA44", "MLKEM768"):
                 self.private[name] = self._pair(name)
                 hem.keys.refresh()
@@ -153,10 +153,10 @@ def slot(template: Any, tmp_path_factory: Any, make_device_core: Any) -> Iterato
     folder = tmp_path_factory.mktemp("altered")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
-        with connected(patch, template, folder / "device.hem") as bench:
+        with connected(patch, template, folder / "device.hem") as rig:
             core = make_device_core(folder / "device.hem")
-            yield Slot(core, bench)
-            bench.alter = None
+            yield Slot(core, rig)
+            rig.alter = None
             core.ok("C_Finalize", False)
 
 
@@ -167,9 +167,9 @@ def cases(slot: Slot, function: Function, share: int) -> Iterator[tuple[str, Any
         seen.setdefault(endpoint_of(line), body)
         return body
 
-    slot.bench.alter = note
+    slot.rig.alter = note
     rv, result = function.run(slot)
-    slot.bench.alter = None
+    slot.rig.alter = None
     assert rv == CKR.OK
     assert function.true(slot, result)
     turn = share - 1
@@ -189,9 +189,9 @@ def cases(slot: Slot, function: Function, share: int) -> Iterator[tuple[str, Any
 def check(slot: Slot, function: Function, share: int) -> int:
     refused = 0
     for endpoint, at, name, change in cases(slot, function, share):
-        slot.bench.alter = lambda line, body: change(body) if endpoint_of(line) == endpoint else body  # noqa: B023
+        slot.rig.alter = lambda line, body: change(body) if endpoint_of(line) == endpoint else body  # noqa: B023
         rv, result = function.run(slot)
-        slot.bench.alter = None
+        slot.rig.alter = None
         place = f"{endpoint} {at} {name}"
         if rv == CKR.OK:
             assert function.true(slot, result), place
@@ -238,11 +238,11 @@ def test_what_cannot_be_true_is_a_device_error(slot: Slot, name: str, field: str
     # The module reads the public half as hosts do, so that signatures are verified.
     for handle in slot.core.find(slot.session, (CKA.CLASS, pack_ulong(CKO.PUBLIC_KEY))):
         slot.core.rv("C_GetAttributeValue", slot.session, handle, [(CKA.PUBLIC_KEY_INFO, 10_000)])
-    slot.bench.alter = lambda _, body: altered(body, (field,), base64.b64encode(value).decode())
+    slot.rig.alter = lambda _, body: altered(body, (field,), base64.b64encode(value).decode())
     try:
         assert function.run(slot)[0] == CKR.DEVICE_ERROR
     finally:
-        slot.bench.alter = None
+        slot.rig.alter = None
     rv, result = function.run(slot)
     assert rv == CKR.OK
     assert function.true(slot, result)

@@ -118,15 +118,15 @@ def test_a_public_key_template_that_is_wrong_is_refused(core: Any, change: dict[
     assert create(core, core.session(), *given)[0] == rv
 
 
-def test_a_public_key_for_the_token_is_imported_into_the_device(device: Any) -> None:
-    session = device.user_session()
+def test_a_public_key_for_the_token_is_imported_into_the_device(device_core: Any) -> None:
+    session = device_core.user_session()
     native = ec.generate_private_key(ec.SECP256R1()).public_key()
     template = public_template(native, (CKA.TOKEN, YES), (CKA.LABEL, b"imported"), (CKA.ID, b"\x09"))
-    rv, handle = create(device, session, *template)
+    rv, handle = create(device_core, session, *template)
     assert rv == CKR.OK
-    assert device.find(session, (CKA.ID, b"\x09")) == [handle]
-    assert device.value(session, handle, CKA.LOCAL) == NO
-    device.ok("C_DestroyObject", session, handle)
+    assert device_core.find(session, (CKA.ID, b"\x09")) == [handle]
+    assert device_core.value(session, handle, CKA.LOCAL) == NO
+    device_core.ok("C_DestroyObject", session, handle)
 
 
 def test_a_secret_key_brought_along_works_and_stays_out_of_the_device(core: Any) -> None:
@@ -172,13 +172,13 @@ def test_a_session_key_may_get_stricter_and_never_looser(core: Any) -> None:
     assert core.rv("C_CopyObject", session, handle, [(CKA.SENSITIVE, NO)]) == CKR.ATTRIBUTE_READ_ONLY
 
 
-def test_label_and_id_of_a_key_in_the_device_change_for_both_halves(device: Any) -> None:
-    session = device.user_session()
-    public, private = device.pair(session, LABEL=b"before", ID=b"\x01")
-    device.ok("C_SetAttributeValue", session, private, [(CKA.LABEL, b"after"), (CKA.ID, b"\x02")])
+def test_label_and_id_of_a_key_in_the_device_change_for_both_halves(device_core: Any) -> None:
+    session = device_core.user_session()
+    public, private = device_core.pair(session, LABEL=b"before", ID=b"\x01")
+    device_core.ok("C_SetAttributeValue", session, private, [(CKA.LABEL, b"after"), (CKA.ID, b"\x02")])
     for handle in (public, private):
-        assert device.value(session, handle, CKA.LABEL) == b"after"
-        assert device.value(session, handle, CKA.ID) == b"\x02"
+        assert device_core.value(session, handle, CKA.LABEL) == b"after"
+        assert device_core.value(session, handle, CKA.ID) == b"\x02"
     for pair, rv in (
         ((CKA.LABEL, b"x" * 33), CKR.ATTRIBUTE_VALUE_INVALID),
         ((CKA.ID, b"x" * 41), CKR.ATTRIBUTE_VALUE_INVALID),
@@ -187,12 +187,14 @@ def test_label_and_id_of_a_key_in_the_device_change_for_both_halves(device: Any)
         ((CKA.PARAMETER_SET, b""), CKR.ATTRIBUTE_TYPE_INVALID),
         ((CKA.CLASS, pack_ulong(CKO.DATA)), CKR.ATTRIBUTE_READ_ONLY),
     ):
-        assert device.rv("C_SetAttributeValue", session, private, [pair]) == rv
-    reading = device.session(int(CKF.SERIAL_SESSION))
-    assert device.rv("C_SetAttributeValue", reading, private, [(CKA.LABEL, b"y")]) == CKR.SESSION_READ_ONLY
-    device.module.slot(0).hem.keys.refresh()
-    assert device.module.slot(0).hem.keys.find(label="after").application_id == b"\x02"
-    device.ok("C_DestroyObject", session, private)
+        assert device_core.rv("C_SetAttributeValue", session, private, [pair]) == rv
+    reading = device_core.session(int(CKF.SERIAL_SESSION))
+    assert (
+        device_core.rv("C_SetAttributeValue", reading, private, [(CKA.LABEL, b"y")]) == CKR.SESSION_READ_ONLY
+    )
+    device_core.module.slot(0).hem.keys.refresh()
+    assert device_core.module.slot(0).hem.keys.find(label="after").application_id == b"\x02"
+    device_core.ok("C_DestroyObject", session, private)
 
 
 def test_a_session_pair_becomes_one_of_the_token_by_a_copy(core: Any) -> None:

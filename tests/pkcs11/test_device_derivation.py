@@ -42,101 +42,107 @@ def derive(
 
 
 @pytest.fixture(scope="module")
-def bases(device: Any) -> Iterator[dict[str, int]]:
+def bases(device_core: Any) -> Iterator[dict[str, int]]:
     """Private keys that agree, by curve, and a session that stays open."""
-    session = device.user_session()
+    session = device_core.user_session()
     curves = ("SECP256R1", "SECP384R1", "SECP521R1", "CURVE25519", "CURVE448")
-    made = {curve: device.pair(session, curve, DERIVE=YES)[1] for curve in curves}
+    made = {curve: device_core.pair(session, curve, DERIVE=YES)[1] for curve in curves}
     yield {"session": session, **made}
     for private in made.values():
-        device.ok("C_DestroyObject", session, private)
+        device_core.ok("C_DestroyObject", session, private)
 
 
 @pytest.mark.parametrize("curve", ["SECP256R1", "SECP384R1", "SECP521R1", "CURVE25519", "CURVE448"])
 @pytest.mark.parametrize("wrapped", [False, True])
 def test_a_derived_aes_key_encrypts_and_stays_in_the_device(
-    device: Any, bases: dict[str, int], curve: str, wrapped: bool
+    device_core: Any, bases: dict[str, int], curve: str, wrapped: bool
 ) -> None:
     session = bases["session"]
     point = peer_point(curve)
     point = octet_string(point) if wrapped else point
     allowed = (CKA.ALLOWED_MECHANISMS, pack_ulongs((CKM.AES_CBC,)))
     rv, key = derive(
-        device, session, bases[curve], point, *AES, (CKA.TOKEN, YES), (CKA.LABEL, b"agreed"), allowed
+        device_core, session, bases[curve], point, *AES, (CKA.TOKEN, YES), (CKA.LABEL, b"agreed"), allowed
     )
     assert rv == CKR.OK
-    assert device.value(session, key, CKA.LABEL) == b"agreed"
-    assert device.value(session, key, CKA.TOKEN) == YES
-    assert device.value(session, key, CKA.VALUE_LEN) == pack_ulong(32)
-    query = device.ok("C_GetAttributeValue", session, key, [(CKA.VALUE, 100)])
+    assert device_core.value(session, key, CKA.LABEL) == b"agreed"
+    assert device_core.value(session, key, CKA.TOKEN) == YES
+    assert device_core.value(session, key, CKA.VALUE_LEN) == pack_ulong(32)
+    query = device_core.ok("C_GetAttributeValue", session, key, [(CKA.VALUE, 100)])
     assert query.rv == CKR.ATTRIBUTE_SENSITIVE
     cbc = Mechanism(CKM.AES_CBC, IV)
-    device.ok("C_DecryptInit", session, cbc, key)
-    data = device.ok("C_Decrypt", session, bytes(32), 32)
+    device_core.ok("C_DecryptInit", session, cbc, key)
+    data = device_core.ok("C_Decrypt", session, bytes(32), 32)
     assert data != bytes(32)
-    device.ok("C_DestroyObject", session, key)
+    device_core.ok("C_DestroyObject", session, key)
     # The same input gives the same key.
-    rv, again = derive(device, session, bases[curve], point, *AES, (CKA.TOKEN, YES), allowed)
+    rv, again = derive(device_core, session, bases[curve], point, *AES, (CKA.TOKEN, YES), allowed)
     assert rv == CKR.OK
-    device.ok("C_DecryptInit", session, cbc, again)
-    assert device.ok("C_Decrypt", session, bytes(32), 32) == data
-    device.ok("C_DestroyObject", session, again)
+    device_core.ok("C_DecryptInit", session, cbc, again)
+    assert device_core.ok("C_Decrypt", session, bytes(32), 32) == data
+    device_core.ok("C_DestroyObject", session, again)
 
 
-def test_a_derived_hmac_key_signs(device: Any, bases: dict[str, int]) -> None:
+def test_a_derived_hmac_key_signs(device_core: Any, bases: dict[str, int]) -> None:
     session = bases["session"]
     rv, key = derive(
-        device, session, bases["SECP256R1"], peer_point("SECP256R1"),
+        device_core, session, bases["SECP256R1"], peer_point("SECP256R1"),
         (CKA.KEY_TYPE, pack_ulong(CKK.SHA256_HMAC)), (CKA.TOKEN, NO),
     )  # fmt: skip
     assert rv == CKR.OK
-    device.ok("C_SignInit", session, Mechanism(CKM.SHA256_HMAC), key)
-    mac = device.ok("C_Sign", session, b"data", 32)
-    device.ok("C_VerifyInit", session, Mechanism(CKM.SHA256_HMAC), key)
-    device.ok("C_Verify", session, b"data", mac)
-    device.ok("C_DestroyObject", session, key)
+    device_core.ok("C_SignInit", session, Mechanism(CKM.SHA256_HMAC), key)
+    mac = device_core.ok("C_Sign", session, b"data", 32)
+    device_core.ok("C_VerifyInit", session, Mechanism(CKM.SHA256_HMAC), key)
+    device_core.ok("C_Verify", session, b"data", mac)
+    device_core.ok("C_DestroyObject", session, key)
 
 
 @pytest.mark.parametrize(
     ("curve", "key_type"), [("ED25519", CKK.EC_EDWARDS), ("CURVE25519", CKK.EC_MONTGOMERY)]
 )
-def test_a_derived_pair_is_a_pair(device: Any, bases: dict[str, int], curve: str, key_type: CKK) -> None:
+def test_a_derived_pair_is_a_pair(device_core: Any, bases: dict[str, int], curve: str, key_type: CKK) -> None:
     session = bases["session"]
     rv, private = derive(
-        device, session, bases["SECP256R1"], peer_point("SECP256R1"),
+        device_core, session, bases["SECP256R1"], peer_point("SECP256R1"),
         (CKA.CLASS, pack_ulong(CKO.PRIVATE_KEY)), (CKA.KEY_TYPE, pack_ulong(key_type)),
         (CKA.EC_PARAMS, KINDS[curve].ec_params), (CKA.TOKEN, YES), (CKA.ID, b"pair"),
     )  # fmt: skip
     assert rv == CKR.OK
-    assert len(device.find(session, (CKA.ID, b"pair"))) == 2
-    assert device.value(session, private, CKA.CLASS) == pack_ulong(CKO.PRIVATE_KEY)
-    assert device.value(session, private, CKA.EC_PARAMS) == KINDS[curve].ec_params
-    device.ok("C_DestroyObject", session, private)
+    assert len(device_core.find(session, (CKA.ID, b"pair"))) == 2
+    assert device_core.value(session, private, CKA.CLASS) == pack_ulong(CKO.PRIVATE_KEY)
+    assert device_core.value(session, private, CKA.EC_PARAMS) == KINDS[curve].ec_params
+    device_core.ok("C_DestroyObject", session, private)
 
 
-def test_without_token_the_key_goes_with_its_session(device: Any, bases: dict[str, int]) -> None:
-    other = device.session()
+def test_without_token_the_key_goes_with_its_session(device_core: Any, bases: dict[str, int]) -> None:
+    other = device_core.session()
     label = os.urandom(8).hex().encode()
     rv, _ = derive(
-        device, other, bases["SECP256R1"], peer_point("SECP256R1"), *AES, (CKA.TOKEN, NO), (CKA.LABEL, label)
+        device_core,
+        other,
+        bases["SECP256R1"],
+        peer_point("SECP256R1"),
+        *AES,
+        (CKA.TOKEN, NO),
+        (CKA.LABEL, label),
     )
     assert rv == CKR.OK
-    keys = device.module.slot(0).hem.keys
+    keys = device_core.module.slot(0).hem.keys
     assert [each.label for each in keys.search(label=label.decode())]
-    device.ok("C_CloseSession", other)
+    device_core.ok("C_CloseSession", other)
     keys.refresh()
     assert keys.search(label=label.decode()) == []
 
 
 def test_deriving_a_key_twice_is_refused_in_words(
-    device: Any, bases: dict[str, int], capfd: pytest.CaptureFixture[str]
+    device_core: Any, bases: dict[str, int], capfd: pytest.CaptureFixture[str]
 ) -> None:
     session, point = bases["session"], peer_point("SECP256R1")
-    rv, key = derive(device, session, bases["SECP256R1"], point, *AES)
+    rv, key = derive(device_core, session, bases["SECP256R1"], point, *AES)
     assert rv == CKR.OK
-    assert derive(device, session, bases["SECP256R1"], point, *AES)[0] == CKR.FUNCTION_FAILED
+    assert derive(device_core, session, bases["SECP256R1"], point, *AES)[0] == CKR.FUNCTION_FAILED
     assert "the same input gives the same key" in capfd.readouterr().err
-    device.ok("C_DestroyObject", session, key)
+    device_core.ok("C_DestroyObject", session, key)
 
 
 @pytest.mark.parametrize(
@@ -157,33 +163,33 @@ def test_deriving_a_key_twice_is_refused_in_words(
     ],
 )
 def test_wrong_derivations_are_refused(
-    device: Any, bases: dict[str, int], point: Any, template: Any, rv: CKR
+    device_core: Any, bases: dict[str, int], point: Any, template: Any, rv: CKR
 ) -> None:
     given = peer_point(point) if isinstance(point, str) else point
-    assert derive(device, bases["session"], bases["SECP256R1"], given, *template)[0] == rv
+    assert derive(device_core, bases["session"], bases["SECP256R1"], given, *template)[0] == rv
 
 
-def test_a_token_key_takes_a_writable_session(device: Any, bases: dict[str, int]) -> None:
-    reading = device.session(int(CKF.SERIAL_SESSION))
+def test_a_token_key_takes_a_writable_session(device_core: Any, bases: dict[str, int]) -> None:
+    reading = device_core.session(int(CKF.SERIAL_SESSION))
     wanted = (*AES, (CKA.TOKEN, YES))
     point = peer_point("SECP256R1")
-    assert derive(device, reading, bases["SECP256R1"], point, *wanted)[0] == CKR.SESSION_READ_ONLY
-    device.ok("C_CloseSession", reading)
+    assert derive(device_core, reading, bases["SECP256R1"], point, *wanted)[0] == CKR.SESSION_READ_ONLY
+    device_core.ok("C_CloseSession", reading)
 
 
-def test_keys_that_may_not_agree_do_not_derive(device: Any, bases: dict[str, int]) -> None:
+def test_keys_that_may_not_agree_do_not_derive(device_core: Any, bases: dict[str, int]) -> None:
     session = bases["session"]
-    _, signing = device.pair(session, "SECP256R1", SIGN=YES, DERIVE=NO)
+    _, signing = device_core.pair(session, "SECP256R1", SIGN=YES, DERIVE=NO)
     point = peer_point("SECP256R1")
-    assert derive(device, session, signing, point, *AES)[0] == CKR.KEY_FUNCTION_NOT_PERMITTED
-    device.ok("C_DestroyObject", session, signing)
+    assert derive(device_core, session, signing, point, *AES)[0] == CKR.KEY_FUNCTION_NOT_PERMITTED
+    device_core.ok("C_DestroyObject", session, signing)
 
 
 def test_the_mechanism_is_vendor_defined_and_allowed_where_it_works(
-    device: Any, bases: dict[str, int]
+    device_core: Any, bases: dict[str, int]
 ) -> None:
     assert CKM.HEM_DERIVE & 0x80000000
-    assert CKM.HEM_DERIVE in device.ok("C_GetMechanismList", 0, 100)
+    assert CKM.HEM_DERIVE in device_core.ok("C_GetMechanismList", 0, 100)
     for curve in ("SECP521R1", "CURVE25519"):
-        allowed = device.value(bases["session"], bases[curve], CKA.ALLOWED_MECHANISMS)
+        allowed = device_core.value(bases["session"], bases[curve], CKA.ALLOWED_MECHANISMS)
         assert pack_ulong(CKM.HEM_DERIVE) in [allowed[at : at + 8] for at in range(0, len(allowed), 8)]

@@ -18,8 +18,8 @@ from hem_provider.config import Config, Pkcs11Config
 
 
 @pytest.fixture
-def core(device_core: Any, device_state: Any) -> Iterator[Any]:
-    core = device_core(device_state)
+def core(make_device_core: Any, device_state: Any) -> Iterator[Any]:
+    core = make_device_core(device_state)
     core.config = Config(devices=core.config.devices, pkcs11=Pkcs11Config(device_random=True))
     core.module = Module(load_config=lambda: core.config)
     core.ok("C_Initialize", None)
@@ -147,9 +147,9 @@ def test_an_evil_device_takes_nothing_from_the_host() -> None:
     assert difference == bytes(range(32))
 
 
-def test_by_default_the_device_is_not_asked(device: Any) -> None:
-    assert device.module.slot(0).entropy is None
-    session = device.user_session()
-    before = calls(device)
-    assert device.rv("C_GenerateRandom", session, 32) == CKR.OK
-    assert calls(device) == before
+def test_by_default_the_device_is_not_asked(device_core: Any) -> None:
+    assert device_core.module.slot(0).entropy is None
+    session = device_core.user_session()
+    before = calls(device_core)
+    assert device_core.rv("C_GenerateRandom", session, 32) == CKR.OK
+    assert calls(device_core) == before

@@ -213,14 +213,14 @@ def test_every_attribute_of_the_standard_is_told():
     assert len(CKA) == 157
 
 
-def test_attributes_that_are_told_to_be_constant_are(device: Any):
-    session = device.user_session()
-    table_of_objects = device.module.slots[0].objects
-    public, private = device.ok(
+def test_attributes_that_are_told_to_be_constant_are(device_core: Any):
+    session = device_core.user_session()
+    table_of_objects = device_core.module.slots[0].objects
+    public, private = device_core.ok(
         "C_GenerateKeyPair", session, Mechanism(CKM.EC_KEY_PAIR_GEN),
         [(CKA.EC_PARAMS, KINDS["SECP256R1"].ec_params)], [],
     )  # fmt: skip
-    secret = device.ok(
+    secret = device_core.ok(
         "C_GenerateKey", session, Mechanism(CKM.AES_KEY_GEN), [(CKA.VALUE_LEN, pack_ulong(32))]
     )
     items = [table_of_objects.get(each, private=True) for each in (public, private, secret)]
@@ -238,7 +238,7 @@ def test_attributes_that_are_told_to_be_constant_are(device: Any):
                 with pytest.raises(Pkcs11Error, match="ATTRIBUTE_SENSITIVE"):
                     item.attribute(kind)
                 checked += 1
-    device.ok("C_CloseSession", session)
+    device_core.ok("C_CloseSession", session)
     assert checked > 50
 
 
@@ -251,18 +251,18 @@ def test_every_type_of_the_device_is_told():
 
 
 @pytest.mark.parametrize("row", table("device type"), ids=lambda row: row[0])
-def test_what_is_told_to_choose_a_type_makes_that_type(device: Any, row: list[str]):
+def test_what_is_told_to_choose_a_type_makes_that_type(device_core: Any, row: list[str]):
     name, mechanism, chooser, _ = row
     how = Mechanism(CKM[quoted(mechanism)[0].removeprefix("CKM_")])
     template = chosen(chooser)
-    session = device.user_session()
+    session = device_core.user_session()
     if MECHANISMS[how.type].flags & CKF.GENERATE_KEY_PAIR:
-        handle = device.ok("C_GenerateKeyPair", session, how, template, [])[0]
+        handle = device_core.ok("C_GenerateKeyPair", session, how, template, [])[0]
     else:
-        handle = device.ok("C_GenerateKey", session, how, template)
-    item = device.module.slots[0].objects.get(handle, private=True)
+        handle = device_core.ok("C_GenerateKey", session, how, template)
+    item = device_core.module.slots[0].objects.get(handle, private=True)
     assert item.key.type.name == name
-    device.ok("C_CloseSession", session)
+    device_core.ok("C_CloseSession", session)
 
 
 def chosen(cell: str) -> list[tuple[int, bytes]]:

@@ -16,10 +16,10 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def fuzzed(device: Any, device_state: Path) -> dict[str, str]:
+def fuzzed(device_core: Any, device_state: Path) -> dict[str, str]:
     """Environment of a run over an emulated device that has an EC key."""
-    session = device.user_session()
-    device.pair(session, LABEL=b"fuzzed")
+    session = device_core.user_session()
+    device_core.pair(session, LABEL=b"fuzzed")
     return os.environ | {
         "HEM_URL": f"emulator:{device_state}",
         "HEM_PKCS11_LOG": "stderr:error",
@@ -40,7 +40,7 @@ def run(library: Path, environment: dict[str, str], pin: str, seed: int, calls: 
 
 @pytest.mark.parametrize("seed", range(2))
 def test_random_calls_are_answered_by_the_standard(
-    library: Path, fuzzed: dict[str, str], device: Any, seed: int
+    library: Path, fuzzed: dict[str, str], device_core: Any, seed: int
 ) -> None:
     run(library, fuzzed, PASSPHRASE, seed, 1500)
 
@@ -48,7 +48,7 @@ def test_random_calls_are_answered_by_the_standard(
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(100, 110))
 def test_many_random_calls_are_answered_by_the_standard(
-    library: Path, fuzzed: dict[str, str], device: Any, seed: int
+    library: Path, fuzzed: dict[str, str], device_core: Any, seed: int
 ) -> None:
     run(library, fuzzed, PASSPHRASE, seed, 10_000)
 
@@ -80,7 +80,7 @@ def sanitized(library: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[
 @pytest.mark.long
 @pytest.mark.parametrize("seed", range(200, 204))
 def test_the_c_layer_is_clean_under_address_sanitizer(
-    sanitized: tuple[Path, str], fuzzed: dict[str, str], device: Any, seed: int
+    sanitized: tuple[Path, str], fuzzed: dict[str, str], device_core: Any, seed: int
 ) -> None:
     built, runtime = sanitized
     # Python itself keeps memory until its end: leaks are not looked for.

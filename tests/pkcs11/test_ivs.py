@@ -121,30 +121,30 @@ def test_nested_fixed_parts_use_up_all_their_ivs_together() -> None:
         key.make(2, b"")
 
 
-def test_a_key_in_the_device_needs_96_free_bits(device: Any) -> None:
+def test_a_key_in_the_device_needs_96_free_bits(device_core: Any) -> None:
     """Other processes make IVs under the same key, before and after this one."""
-    session = device.user_session()
+    session = device_core.user_session()
 
     yes = pack_bool(True)
     wanted = [(CKA.TOKEN, pack_bool(False)), (CKA.VALUE_LEN, pack_ulong(32)), (CKA.LABEL, b"gcm")]
-    key = device.ok(
+    key = device_core.ok(
         "C_GenerateKey",
         session,
         Mechanism(CKM.AES_KEY_GEN),
         [*wanted, (CKA.ENCRYPT, yes), (CKA.DECRYPT, yes)],
     )
-    device.ok("C_MessageEncryptInit", session, Mechanism(CKM.AES_GCM), key)
+    device_core.ok("C_MessageEncryptInit", session, Mechanism(CKM.AES_GCM), key)
     for short in (parameters(fixed=4), parameters(iv=bytes(15), fixed=4)):
-        rv = device.rv("C_EncryptMessage", session, short, b"", b"x", 1)
+        rv = device_core.rv("C_EncryptMessage", session, short, b"", b"x", 1)
         assert rv == CKR.MECHANISM_PARAM_INVALID
     first, second = (
-        device.ok("C_EncryptMessage", session, enough, b"", b"x", 1)[0].iv
+        device_core.ok("C_EncryptMessage", session, enough, b"", b"x", 1)[0].iv
         for enough in (parameters(), parameters(iv=b"four" + bytes(12), fixed=4))
     )
     assert first != bytes(11) + b"\1"  # where another process would begin as well
     assert second[:4] == b"four"
-    device.ok("C_MessageEncryptFinal", session)
-    device.ok("C_DestroyObject", session, key)
+    device_core.ok("C_MessageEncryptFinal", session)
+    device_core.ok("C_DestroyObject", session, key)
 
 
 def test_a_forked_child_begins_elsewhere() -> None:

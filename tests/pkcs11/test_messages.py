@@ -128,63 +128,67 @@ def test_one_init_signs_and_verifies_many_messages(core: Any) -> None:
     assert core.rv("C_MessageSignInit", session, Mechanism(CKM.EDDSA), public) == CKR.KEY_TYPE_INCONSISTENT
 
 
-def make(device: Any, session: int, name: str) -> tuple[int, int]:
+def make(device_core: Any, session: int, name: str) -> tuple[int, int]:
     kind = KINDS[name]
     template = [(CKA.PARAMETER_SET, pack_ulong(kind.parameter_set or 0))]
-    return device.ok("C_GenerateKeyPair", session, Mechanism(kind.generation), template, [])
+    return device_core.ok("C_GenerateKeyPair", session, Mechanism(kind.generation), template, [])
 
 
 @pytest.mark.parametrize("name", ["MLDSA44", "MLDSA65", "MLDSA87"])
-def test_ml_dsa_signs_in_parts_and_with_context(device: Any, name: str) -> None:
-    session = device.user_session()
-    public, private = make(device, session, name)
-    assert len(device.value(session, public, CKA.VALUE)) == KINDS[name].type.public_size
+def test_ml_dsa_signs_in_parts_and_with_context(device_core: Any, name: str) -> None:
+    session = device_core.user_session()
+    public, private = make(device_core, session, name)
+    assert len(device_core.value(session, public, CKA.VALUE)) == KINDS[name].type.public_size
     for parameter in (None, SignContext(0, b"context")):
         mechanism = Mechanism(CKM.ML_DSA, parameter)
-        device.ok("C_SignInit", session, mechanism, private)
-        device.ok("C_SignUpdate", session, b"mess")
-        device.ok("C_SignUpdate", session, b"age")
-        signature = device.ok("C_SignFinal", session, 5000)
+        device_core.ok("C_SignInit", session, mechanism, private)
+        device_core.ok("C_SignUpdate", session, b"mess")
+        device_core.ok("C_SignUpdate", session, b"age")
+        signature = device_core.ok("C_SignFinal", session, 5000)
         assert len(signature) == KINDS[name].type.signature_size
-        device.ok("C_VerifyInit", session, mechanism, public)
-        device.ok("C_Verify", session, b"message", signature)
-        device.ok("C_VerifyInit", session, Mechanism(CKM.ML_DSA, SignContext(0, b"other")), public)
-        assert device.rv("C_Verify", session, b"message", signature) == CKR.SIGNATURE_INVALID
+        device_core.ok("C_VerifyInit", session, mechanism, public)
+        device_core.ok("C_Verify", session, b"message", signature)
+        device_core.ok("C_VerifyInit", session, Mechanism(CKM.ML_DSA, SignContext(0, b"other")), public)
+        assert device_core.rv("C_Verify", session, b"message", signature) == CKR.SIGNATURE_INVALID
     for wrong in (SignContext(2, b""), SignContext(0, bytes(256)), b"raw"):
         assert (
-            device.rv("C_SignInit", session, Mechanism(CKM.ML_DSA, wrong), private)
+            device_core.rv("C_SignInit", session, Mechanism(CKM.ML_DSA, wrong), private)
             == CKR.MECHANISM_PARAM_INVALID
         )
-    device.ok("C_DestroyObject", session, private)
+    device_core.ok("C_DestroyObject", session, private)
 
 
 @pytest.mark.parametrize("name", ["MLKEM512", "MLKEM768", "MLKEM1024"])
-def test_ml_kem_encapsulates_and_decapsulates(device: Any, name: str) -> None:
-    session = device.user_session()
-    public, private = make(device, session, name)
+def test_ml_kem_encapsulates_and_decapsulates(device_core: Any, name: str) -> None:
+    session = device_core.user_session()
+    public, private = make(device_core, session, name)
     kem = Mechanism(CKM.ML_KEM)
     template = [(CKA.KEY_TYPE, pack_ulong(CKK.GENERIC_SECRET)), (CKA.EXTRACTABLE, YES)]
     size = KINDS[name].type.ciphertext_size
-    assert device.ok("C_EncapsulateKey", session, kem, public, template, None) == (size, None)
-    assert device.rv("C_EncapsulateKey", session, kem, public, template, size - 1) == CKR.BUFFER_TOO_SMALL
-    ciphertext, ours = device.ok("C_EncapsulateKey", session, kem, public, template, size)
-    theirs = device.ok("C_DecapsulateKey", session, kem, private, template, ciphertext)
-    secret = device.value(session, ours, CKA.VALUE)
+    assert device_core.ok("C_EncapsulateKey", session, kem, public, template, None) == (size, None)
+    assert (
+        device_core.rv("C_EncapsulateKey", session, kem, public, template, size - 1) == CKR.BUFFER_TOO_SMALL
+    )
+    ciphertext, ours = device_core.ok("C_EncapsulateKey", session, kem, public, template, size)
+    theirs = device_core.ok("C_DecapsulateKey", session, kem, private, template, ciphertext)
+    secret = device_core.value(session, ours, CKA.VALUE)
     assert len(secret) == 32
-    assert device.value(session, theirs, CKA.VALUE) == secret
-    short = device.ok(
+    assert device_core.value(session, theirs, CKA.VALUE) == secret
+    short = device_core.ok(
         "C_DecapsulateKey", session, kem, private, [*template, (CKA.VALUE_LEN, pack_ulong(16))], ciphertext
     )
-    assert device.value(session, short, CKA.VALUE) == secret[:16]
-    rv = device.rv("C_DecapsulateKey", session, kem, private, template, ciphertext[:-1])
+    assert device_core.value(session, short, CKA.VALUE) == secret[:16]
+    rv = device_core.rv("C_DecapsulateKey", session, kem, private, template, ciphertext[:-1])
     assert rv == CKR.ENCRYPTED_DATA_LEN_RANGE
-    assert device.rv("C_EncapsulateKey", session, kem, private, template, size) == CKR.KEY_TYPE_INCONSISTENT
-    device.ok("C_DestroyObject", session, private)
+    assert (
+        device_core.rv("C_EncapsulateKey", session, kem, private, template, size) == CKR.KEY_TYPE_INCONSISTENT
+    )
+    device_core.ok("C_DestroyObject", session, private)
 
 
-def test_a_parameter_set_is_needed_and_must_be_known(device: Any) -> None:
-    session = device.user_session()
-    make_pair = lambda template: device.rv(  # noqa: E731
+def test_a_parameter_set_is_needed_and_must_be_known(device_core: Any) -> None:
+    session = device_core.user_session()
+    make_pair = lambda template: device_core.rv(  # noqa: E731
         "C_GenerateKeyPair", session, Mechanism(CKM.ML_KEM_KEY_PAIR_GEN), template, []
     )
     assert make_pair([]) == CKR.TEMPLATE_INCOMPLETE

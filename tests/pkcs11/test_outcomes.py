@@ -51,9 +51,9 @@ def _quick_passphrases(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def world(device_core: Callable[[Path], Any], tmp_path: Path) -> Iterator[World]:
+def world(make_device_core: Callable[[Path], Any], tmp_path: Path) -> Iterator[World]:
     rig = Rig(tmp_path / "device.hem", clock=time.time)
-    core = device_core(rig.path)
+    core = make_device_core(rig.path)
     core.ok("C_Initialize", None)
     session = core.user_session()
     _, private = core.pair(session, LABEL=b"there")
@@ -210,9 +210,9 @@ def test_after_a_c_initpin_of_unknown_outcome_the_officer_is_logged_out(world: W
 
 @pytest.mark.parametrize("fault", ["reset-after", "garbage", "fieldless"])
 def test_c_inittoken_is_told_as_done_when_it_was(
-    device_core: Callable[[Path], Any], tmp_path: Path, fault: str
+    make_device_core: Callable[[Path], Any], tmp_path: Path, fault: str
 ) -> None:
-    core = device_core(tmp_path / "device.hem")
+    core = make_device_core(tmp_path / "device.hem")
     core.ok("C_Initialize", None)
     with EmulatedDevice(tmp_path / "device.hem") as device:
         control.run(device, "fault", {"name": fault, "endpoint": "POST /api/auth/init", "count": 1})

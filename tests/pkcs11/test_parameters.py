@@ -215,9 +215,9 @@ def kind_template(name: str) -> tuple[int, bytes]:
 
 
 @pytest.fixture(scope="module")
-def keys(device: Any) -> Iterator[Keys]:
+def keys(device_core: Any) -> Iterator[Keys]:
     level, log.level = log.level, Level.OFF  # thousands of refusals
-    yield Keys(device)
+    yield Keys(device_core)
     log.level = level
 
 

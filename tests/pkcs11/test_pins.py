@@ -22,22 +22,22 @@ RO = int(CKF.SERIAL_SESSION)
 
 
 @pytest.fixture
-def fresh(device_core: Callable[[Path], Any], tmp_path: Path) -> Iterator[Any]:
+def fresh(make_device_core: Callable[[Path], Any], tmp_path: Path) -> Iterator[Any]:
     """A core over a factory-fresh device of its own."""
-    core = device_core(tmp_path / "device.hem")
+    core = make_device_core(tmp_path / "device.hem")
     core.ok("C_Initialize", None)
     yield core
     core.ok("C_Finalize", False)
 
 
 @pytest.fixture
-def own(device_core: Callable[[Path], Any], tmp_path: Path) -> Iterator[Any]:
+def own(make_device_core: Callable[[Path], Any], tmp_path: Path) -> Iterator[Any]:
     """A core over an initialised device of its own."""
     state = tmp_path / "device.hem"
     device = open_device(str(state))
     initialise(device, passphrase=PASSPHRASE, admin_passphrase=ADMIN)
     device.close()
-    core = device_core(state)
+    core = make_device_core(state)
     core.ok("C_Initialize", None)
     yield core
     core.ok("C_Finalize", False)

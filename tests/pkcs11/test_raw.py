@@ -19,7 +19,7 @@ Run = Callable[..., list[list[str]]]
 
 
 @pytest.fixture
-def raw(library: Path, device: Any, device_state: Path, tmp_path: Path) -> Run:
+def raw(library: Path, device_core: Any, device_state: Path, tmp_path: Path) -> Run:
     """Runs a case and gives its lines as words; ``login_cache`` in seconds."""
 
     def run(case: str, login_cache: float = 300) -> list[list[str]]:

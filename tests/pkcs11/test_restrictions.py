@@ -46,55 +46,56 @@ def certificate(native: Any) -> bytes:
 
 
 @pytest.mark.parametrize("token", [YES, NO])
-def test_a_key_that_may_not_encrypt_says_so_and_decrypts(device: Any, token: bytes) -> None:
-    session = device.user_session()
-    rv, key = aes(device, session, (CKA.TOKEN, token), (CKA.ENCRYPT, NO), (CKA.DECRYPT, YES))
+def test_a_key_that_may_not_encrypt_says_so_and_decrypts(device_core: Any, token: bytes) -> None:
+    session = device_core.user_session()
+    rv, key = aes(device_core, session, (CKA.TOKEN, token), (CKA.ENCRYPT, NO), (CKA.DECRYPT, YES))
     assert rv == CKR.OK
-    assert device.value(session, key, CKA.ENCRYPT) == NO
-    assert device.value(session, key, CKA.DECRYPT) == YES
-    assert device.rv("C_EncryptInit", session, GCM, key) == CKR.KEY_FUNCTION_NOT_PERMITTED
+    assert device_core.value(session, key, CKA.ENCRYPT) == NO
+    assert device_core.value(session, key, CKA.DECRYPT) == YES
+    assert device_core.rv("C_EncryptInit", session, GCM, key) == CKR.KEY_FUNCTION_NOT_PERMITTED
     assert (
-        device.rv("C_MessageEncryptInit", session, Mechanism(CKM.AES_GCM), key)
+        device_core.rv("C_MessageEncryptInit", session, Mechanism(CKM.AES_GCM), key)
         == CKR.KEY_FUNCTION_NOT_PERMITTED
     )
-    device.ok("C_DecryptInit", session, GCM, key)
-    device.ok("C_DestroyObject", session, key)
+    device_core.ok("C_DecryptInit", session, GCM, key)
+    device_core.ok("C_DestroyObject", session, key)
 
 
-def test_a_key_that_may_do_nothing_is_not_made(device: Any) -> None:
-    session = device.user_session()
-    assert aes(device, session, (CKA.ENCRYPT, NO), (CKA.DECRYPT, NO))[0] == CKR.TEMPLATE_INCONSISTENT
+def test_a_key_that_may_do_nothing_is_not_made(device_core: Any) -> None:
+    session = device_core.user_session()
+    assert aes(device_core, session, (CKA.ENCRYPT, NO), (CKA.DECRYPT, NO))[0] == CKR.TEMPLATE_INCONSISTENT
 
 
-def test_limits_last_in_another_process(device: Any) -> None:
-    session = device.user_session()
+def test_limits_last_in_another_process(device_core: Any) -> None:
+    session = device_core.user_session()
     rv, key = aes(
-        device, session, (CKA.TOKEN, YES), (CKA.LABEL, b"lasting"), (CKA.ENCRYPT, NO), (CKA.DECRYPT, YES),
+        device_core, session,
+        (CKA.TOKEN, YES), (CKA.LABEL, b"lasting"), (CKA.ENCRYPT, NO), (CKA.DECRYPT, YES),
         (CKA.DESTROYABLE, NO), (CKA.MODIFIABLE, NO), (CKA.ALLOWED_MECHANISMS, pack_ulongs((CKM.AES_CBC,))),
     )  # fmt: skip
     assert rv == CKR.OK
-    device.ok("C_Finalize", False)
-    device.ok("C_Initialize", None)
-    session = device.user_session()
-    (key,) = device.find(session, (CKA.LABEL, b"lasting"))
-    assert device.value(session, key, CKA.ENCRYPT) == NO
-    assert device.value(session, key, CKA.ALLOWED_MECHANISMS) == pack_ulong(CKM.AES_CBC)
-    assert device.rv("C_DecryptInit", session, Mechanism(CKM.AES_ECB), key) == CKR.MECHANISM_INVALID
-    assert device.rv("C_DestroyObject", session, key) == CKR.ACTION_PROHIBITED
-    assert device.rv("C_SetAttributeValue", session, key, [(CKA.LABEL, b"x")]) == CKR.ACTION_PROHIBITED
-    device.module.slot(0).hem.keys.delete(device.module.slot(0).objects.get(key, private=True).key)
+    device_core.ok("C_Finalize", False)
+    device_core.ok("C_Initialize", None)
+    session = device_core.user_session()
+    (key,) = device_core.find(session, (CKA.LABEL, b"lasting"))
+    assert device_core.value(session, key, CKA.ENCRYPT) == NO
+    assert device_core.value(session, key, CKA.ALLOWED_MECHANISMS) == pack_ulong(CKM.AES_CBC)
+    assert device_core.rv("C_DecryptInit", session, Mechanism(CKM.AES_ECB), key) == CKR.MECHANISM_INVALID
+    assert device_core.rv("C_DestroyObject", session, key) == CKR.ACTION_PROHIBITED
+    assert device_core.rv("C_SetAttributeValue", session, key, [(CKA.LABEL, b"x")]) == CKR.ACTION_PROHIBITED
+    device_core.module.slot(0).hem.keys.delete(device_core.module.slot(0).objects.get(key, private=True).key)
 
 
-def test_a_pair_may_sign_and_not_verify(device: Any) -> None:
-    session = device.user_session()
-    public, private = device.ok(
+def test_a_pair_may_sign_and_not_verify(device_core: Any) -> None:
+    session = device_core.user_session()
+    public, private = device_core.ok(
         "C_GenerateKeyPair", session, Mechanism(CKM.EC_KEY_PAIR_GEN),
         [P256, (CKA.VERIFY, NO)], [(CKA.SIGN, YES), (CKA.ALLOWED_MECHANISMS, pack_ulong(CKM.ECDSA_SHA384))],
     )  # fmt: skip
     sha256, sha384 = Mechanism(CKM.ECDSA_SHA256), Mechanism(CKM.ECDSA_SHA384)
-    assert device.rv("C_VerifyInit", session, sha384, public) == CKR.KEY_FUNCTION_NOT_PERMITTED
-    assert device.rv("C_SignInit", session, sha256, private) == CKR.MECHANISM_INVALID
-    assert len(device.sign(session, private, b"m", CKM.ECDSA_SHA384)) == 64
+    assert device_core.rv("C_VerifyInit", session, sha384, public) == CKR.KEY_FUNCTION_NOT_PERMITTED
+    assert device_core.rv("C_SignInit", session, sha256, private) == CKR.MECHANISM_INVALID
+    assert len(device_core.sign(session, private, b"m", CKM.ECDSA_SHA384)) == 64
 
 
 @pytest.mark.parametrize(
@@ -158,18 +159,18 @@ def test_a_copy_has_the_class_of_what_it_copies(core: Any) -> None:
     core.ok("C_CopyObject", session, data, [(CKA.CLASS, pack_ulong(CKO.DATA))])
 
 
-def test_a_copy_that_fails_leaves_a_session_pair_the_sessions(device: Any) -> None:
-    session, keeper = device.user_session(), device.session()
+def test_a_copy_that_fails_leaves_a_session_pair_the_sessions(device_core: Any) -> None:
+    session, keeper = device_core.user_session(), device_core.session()
     named = [P256, (CKA.LABEL, b"not copied")]
-    _, private = device.ok("C_GenerateKeyPair", session, Mechanism(CKM.EC_KEY_PAIR_GEN), named, [])
+    _, private = device_core.ok("C_GenerateKeyPair", session, Mechanism(CKM.EC_KEY_PAIR_GEN), named, [])
     wrong = [(CKA.TOKEN, YES), (CKA.LABEL, b"x" * 33)]
-    assert device.rv("C_CopyObject", session, private, wrong) == CKR.ATTRIBUTE_VALUE_INVALID
-    assert device.find(session, (CKA.TOKEN, YES), (CKA.LABEL, b"not copied")) == []
-    device.ok("C_CloseSession", session)
-    keys = device.module.slot(0).hem.keys
+    assert device_core.rv("C_CopyObject", session, private, wrong) == CKR.ATTRIBUTE_VALUE_INVALID
+    assert device_core.find(session, (CKA.TOKEN, YES), (CKA.LABEL, b"not copied")) == []
+    device_core.ok("C_CloseSession", session)
+    keys = device_core.module.slot(0).hem.keys
     keys.refresh()
     assert keys.search(label="not copied") == []
-    device.ok("C_CloseSession", keeper)
+    device_core.ok("C_CloseSession", keeper)
 
 
 def test_a_session_pair_that_becomes_one_of_the_token_cannot_be_copied_again(core: Any) -> None:
@@ -318,15 +319,15 @@ def test_a_device_that_does_not_answer_does_not_keep_a_certificate_from_being_ma
     assert core.value(session, handle, CKA.ID) == b""
 
 
-def test_the_id_of_a_key_that_another_application_described_is_refused(device: Any) -> None:
-    session = device.user_session()
-    hem = device.module.slot(0).hem
+def test_the_id_of_a_key_that_another_application_described_is_refused(device_core: Any) -> None:
+    session = device_core.user_session()
+    hem = device_core.module.slot(0).hem
     hem.session.run(keymgmt.create(type="SECP256R1", label="foreign", mode="ExDSA", descr=b"of another"))
     hem.keys.refresh()
-    device.module.slot(0).doubt()  # the next search lists
-    (key,) = device.find(session, (CKA.LABEL, b"foreign"), (CKA.CLASS, pack_ulong(CKO.PRIVATE_KEY)))
-    before = device.value(session, key, CKA.ID)
-    assert device.rv("C_SetAttributeValue", session, key, [(CKA.ID, b"x")]) == CKR.ATTRIBUTE_READ_ONLY
-    assert device.value(session, key, CKA.ID) == before
-    device.ok("C_SetAttributeValue", session, key, [(CKA.LABEL, b"known"), (CKA.ID, before)])
-    device.ok("C_DestroyObject", session, key)
+    device_core.module.slot(0).doubt()  # the next search lists
+    (key,) = device_core.find(session, (CKA.LABEL, b"foreign"), (CKA.CLASS, pack_ulong(CKO.PRIVATE_KEY)))
+    before = device_core.value(session, key, CKA.ID)
+    assert device_core.rv("C_SetAttributeValue", session, key, [(CKA.ID, b"x")]) == CKR.ATTRIBUTE_READ_ONLY
+    assert device_core.value(session, key, CKA.ID) == before
+    device_core.ok("C_SetAttributeValue", session, key, [(CKA.LABEL, b"known"), (CKA.ID, before)])
+    device_core.ok("C_DestroyObject", session, key)

@@ -296,11 +296,11 @@ WAYS = [
 
 
 @pytest.fixture(scope="module")
-def keeper(device: Any) -> Iterator[Any]:
+def keeper(device_core: Any) -> Iterator[Any]:
     """The device with a session that keeps the login."""
-    session = device.user_session()
-    yield device
-    device.ok("C_CloseSession", session)
+    session = device_core.user_session()
+    yield device_core
+    device_core.ok("C_CloseSession", session)
 
 
 def read(core: Any, session: int, handle: int, kind: int) -> tuple[CKR, bytes | None]:

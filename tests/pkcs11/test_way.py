@@ -38,12 +38,12 @@ def frames_of_ours() -> list[str]:
 
 
 @pytest.fixture
-def way(device: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def way(device_core: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The frames of a ``C_Sign`` by the bridge at the moment when its request is sent."""
-    session = device.user_session()
-    _, key = device.pair(session)
-    device.sign(session, key, b"first, so that login and public key are there")
-    device.ok("C_SignInit", session, Mechanism(CKM.ECDSA_SHA256), key)
+    session = device_core.user_session()
+    _, key = device_core.pair(session)
+    device_core.sign(session, key, b"first, so that login and public key are there")
+    device_core.ok("C_SignInit", session, Mechanism(CKM.ECDSA_SHA256), key)
     ffi = FFI()
     signature, size = ffi.new("unsigned char[64]"), ffi.new("unsigned long *", 64)
     message = ffi.from_buffer(b"message")
@@ -62,7 +62,7 @@ def way(device: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     monkeypatch.setattr(WsgiTransport, "send", send)
     rv = [int(CKR.GENERAL_ERROR)]
     name = ffi.new("char[]", b"C_Sign")
-    Bridge(ffi, device.module).dispatch(rv, name, words)
+    Bridge(ffi, device_core.module).dispatch(rv, name, words)
     assert rv == [CKR.OK]
     assert any(ffi.buffer(signature)[:])
     (frames,) = sent

@@ -29,18 +29,19 @@ REFUSED = (HemAuthenticationError, HemClockError)
 
 
 @pytest.fixture(scope="module")
-def table(template, tmp_path_factory):
+def rig(template, tmp_path_factory):
+    """One for all tests here, whose answers are altered on the way; ``keys`` are its keys."""
     folder = tmp_path_factory.mktemp("altered")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(folder))
-        with connected(patch, template, folder / "device.hem") as bench:
-            with bench.connect() as hem:
-                bench.keys = Keys(hem)
-                yield bench
+        with connected(patch, template, folder / "device.hem") as rig:
+            with rig.connect() as hem:
+                rig.keys = Keys(hem)
+                yield rig
 
 
 @pytest.fixture(scope="module")
-def truth(table, tmp_path_factory):
+def truth(rig, tmp_path_factory):
     """Operation → endpoint → a true answer, of a client that knows nothing yet."""
     found = {}
     for operation in OPERATIONS:
@@ -52,18 +53,18 @@ def truth(table, tmp_path_factory):
 
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("nothing")))
-            with table.connect() as hem:
-                table.alter = note
-                assert operation.true(run(table, hem, operation), table.keys), operation.name
+            with rig.connect() as hem:
+                rig.alter = note
+                assert operation.true(run(rig, hem, operation), rig.keys), operation.name
     return found
 
 
-def run(table, hem, operation):
+def run(rig, hem, operation):
     """Alterations reach ``hem`` alone: the others' questions are answered truly."""
     try:
-        return operation.run(hem, table.keys)
+        return operation.run(hem, rig.keys)
     finally:
-        table.alter = None
+        rig.alter = None
 
 
 def optional(endpoint, at):
@@ -98,22 +99,22 @@ def cases(operation, truth, share):
                     yield endpoint, at, name, lambda found, at=at, wrong=wrong: altered(found, at, wrong)
 
 
-def outcome(table, operation, endpoint, change, cache):
+def outcome(rig, operation, endpoint, change, cache):
     """The error, or ``None`` for a true result; fails for anything else. Afterwards all is as it was."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(cache))
-        with table.connect() as hem:
-            table.alter = lambda line, body: change(body) if endpoint_of(line) == endpoint else body
+        with rig.connect() as hem:
+            rig.alter = lambda line, body: change(body) if endpoint_of(line) == endpoint else body
             try:
-                result, error = run(table, hem, operation), None
+                result, error = run(rig, hem, operation), None
             except HemError as raised:
                 result, error = None, raised
             if error is None:
-                assert operation.true(result, table.keys), "a wrong result"
+                assert operation.true(result, rig.keys), "a wrong result"
                 return None
-            for client in (hem, table.connect()):
+            for client in (hem, rig.connect()):
                 with client:
-                    assert operation.true(run(table, client, operation), table.keys), "wrong afterwards"
+                    assert operation.true(run(rig, client, operation), rig.keys), "wrong afterwards"
     return error
 
 
@@ -132,13 +133,13 @@ def _told_otherwise(at, error):
 CHANGES = ("check in", "create", "delete", "derive", "import", "rename")
 
 
-def check(table, truth, operation, share, folder):
+def check(rig, truth, operation, share, folder):
     """How many alterations were told, or, of operations that change the device, seen through."""
     changes = operation.name.startswith(CHANGES)
     wrong, faults = [], 0
     for number, (endpoint, at, name, change) in enumerate(cases(operation, truth, share)):
         try:
-            error = outcome(table, operation, endpoint, change, folder / str(number))
+            error = outcome(rig, operation, endpoint, change, folder / str(number))
         except (Exception, pytest.fail.Exception) as unforeseen:
             wrong.append(f"{endpoint} {at} {name}: {type(unforeseen).__name__}: {unforeseen}"[:300])
             continue
@@ -152,21 +153,21 @@ def check(table, truth, operation, share, folder):
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
 def test_an_operation_on_altered_answers_gives_the_true_result_or_a_fault_of_the_answer(
-    table, truth, operation, tmp_path
+    rig, truth, operation, tmp_path
 ):
-    assert check(table, truth, operation, SHARE, tmp_path) > 0
+    assert check(rig, truth, operation, SHARE, tmp_path) > 0
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
-def test_an_operation_on_every_alteration_gives_the_true_result_or_a_fault(table, truth, operation, tmp_path):
-    assert check(table, truth, operation, 1, tmp_path) > 10
+def test_an_operation_on_every_alteration_gives_the_true_result_or_a_fault(rig, truth, operation, tmp_path):
+    assert check(rig, truth, operation, 1, tmp_path) > 10
 
 
 FUZZED = [each for each in OPERATIONS if each.name in ("log in", "status", "list", "sign with SECP256R1")]
 
 
-def fuzz(table, truth, data):
+def fuzz(rig, truth, data):
     """Any JSON value in any place: a result or an error of ours. What is plausible may be believed."""
     operation = data.draw(st.sampled_from(FUZZED))
     endpoint = data.draw(st.sampled_from(sorted(truth[operation.name])))
@@ -174,10 +175,10 @@ def fuzz(table, truth, data):
     at = data.draw(st.sampled_from([(), *paths(json.loads(body))])) if body.strip() else ()
     value = data.draw(VALUES)
     change = (lambda found: altered(found, at, value)) if at else (lambda _: json.dumps(value).encode())
-    table.alter = lambda line, found: change(found) if endpoint_of(line) == endpoint else found
-    with table.connect() as hem:
+    rig.alter = lambda line, found: change(found) if endpoint_of(line) == endpoint else found
+    with rig.connect() as hem:
         with suppress(HemError):
-            run(table, hem, operation)
+            run(rig, hem, operation)
 
 
 VALUES = st.recursive(
@@ -189,14 +190,14 @@ VALUES = st.recursive(
 
 @settings(max_examples=100)
 @given(st.data())
-def test_no_value_in_any_field_raises_what_is_not_ours(table, truth, data):
-    fuzz(table, truth, data)
+def test_no_value_in_any_field_raises_what_is_not_ours(rig, truth, data):
+    fuzz(rig, truth, data)
 
 
 @pytest.mark.long
 @given(st.data())
-def test_no_value_in_any_field_raises_what_is_not_ours_in_a_long_run(table, truth, data):
-    fuzz(table, truth, data)
+def test_no_value_in_any_field_raises_what_is_not_ours_in_a_long_run(rig, truth, data):
+    fuzz(rig, truth, data)
 
 
 def test_every_field_of_the_table_is_met(truth):

@@ -47,17 +47,17 @@ def keys(hem):
     hem.keys.delete(own)
 
 
-def phones(hem, bench):
+def phones(hem, rig):
     pairing = hem.phones.begin()
     with pytest.raises(HemError):
         pairing.wait(0)
-    with bench.phone() as phone:
+    with rig.phone() as phone:
         phone.pair(json.loads(pairing.qr_text)["link"])
     kid = pairing.wait(5)
-    mobile = bench.connect(None, auth="mobile")
+    mobile = rig.connect(None, auth="mobile")
     mobile.session.mobile.poll = 0
     mobile.login()
-    bench.phone_answers("ignore")
+    rig.phone_answers("ignore")
     mobile.session.mobile.wait = 0.02
     with pytest.raises(HemError):
         mobile.login(scope="keymgmt:search")
@@ -67,7 +67,7 @@ def phones(hem, bench):
     hem.phones.remove(kid)
 
 
-def system(hem, bench):
+def system(hem, rig):
     hem.status()
     hem.version()
     hem.check_in()
@@ -82,7 +82,7 @@ def system(hem, bench):
         for read_only in (True, False):
             hem.session.run(storage.unlock(disk, writable=True, read_only=read_only))
         hem.admin.lock_disk(disk)
-    bench.reboot()
+    rig.reboot()
     newest = hem.audit.files()[-2]
     assert hem.audit.verify(newest).problems == ()
     hem.session.run(logger.list_files())
@@ -138,19 +138,19 @@ SHORTER = {
 }
 
 
-def test_every_endpoint_of_the_device_is_reached_by_a_typed_function(hem, bench):
+def test_every_endpoint_of_the_device_is_reached_by_a_typed_function(hem, rig):
     keys(hem)
-    phones(hem, bench)
-    system(hem, bench)
+    phones(hem, rig)
+    system(hem, rig)
     upgrades(hem)
-    bench.power_cycle()
+    rig.power_cycle()
     certificates(hem)
     life(hem)
     rows = [(row.method, row.path) for row in ENDPOINTS]
     assert len(rows) > 50
-    assert set(unvisited(rows, bench.requests)) <= SHORTER
+    assert set(unvisited(rows, rig.requests)) <= SHORTER
 
 
-def test_an_older_firmwares_404_for_no_hit_is_an_empty_page(hem, bench):
-    bench.fault("POST /api/keymgmt/search", 404)
+def test_an_older_firmwares_404_for_no_hit_is_an_empty_page(hem, rig):
+    rig.fault("POST /api/keymgmt/search", 404)
     assert hem.keys.search_anonymous() == []

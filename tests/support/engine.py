@@ -27,9 +27,9 @@ __all__ = [
     "Run",
     "bare_environment",
     "certificates",
-    "device",
     "engine",
     "environment",
+    "keyed",
     "kids",
     "openssl",
 ]
@@ -57,7 +57,7 @@ def engine() -> Path:
 
 
 @pytest.fixture(scope="session")
-def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedEmulator]:
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedEmulator]:
     """An emulator with the keys above; "twin" is the label of two."""
     with ServedEmulator(tmp_path_factory.mktemp("device")) as served:
         with connect(served.https, passphrase=served.passphrase, ca_file=served.ca_file) as hem:
@@ -69,12 +69,12 @@ def device(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedEmulator]
 
 
 @pytest.fixture(scope="session")
-def certificates(device: ServedEmulator) -> Path:
+def certificates(keyed: ServedEmulator) -> Path:
     """Folder with self-signed certificates of the keys that sign: LABEL.crt, for CN=LABEL at localhost."""
-    folder = device.folder / "certificates"
+    folder = keyed.folder / "certificates"
     folder.mkdir()
     now = datetime.datetime.now(datetime.UTC)
-    with connect(device.https, passphrase=device.passphrase, ca_file=device.ca_file) as hem:
+    with connect(keyed.https, passphrase=keyed.passphrase, ca_file=keyed.ca_file) as hem:
         for label in ("web", "ca", "p521", "ed"):
             key = hem.keys.find(label=label).private_key()
             name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, label)])
@@ -89,12 +89,12 @@ def certificates(device: ServedEmulator) -> Path:
 
 
 @pytest.fixture(scope="session")
-def kids(device: ServedEmulator) -> dict[str, str]:
-    return dict(json.loads((device.folder / "kids").read_text()))
+def kids(keyed: ServedEmulator) -> dict[str, str]:
+    return dict(json.loads((keyed.folder / "kids").read_text()))
 
 
 @pytest.fixture
-def environment(device: ServedEmulator, engine: Path, tmp_path: Path) -> dict[str, str]:
+def environment(keyed: ServedEmulator, engine: Path, tmp_path: Path) -> dict[str, str]:
     """Nothing of ours but the device, the passphrase and an openssl.cnf that loads the engine."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("HEM_", "PYTHON"))}
     config = tmp_path / "openssl.cnf"
@@ -102,17 +102,17 @@ def environment(device: ServedEmulator, engine: Path, tmp_path: Path) -> dict[st
     return clean | {
         "HOME": str(tmp_path),
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
-        "XDG_CACHE_HOME": str(device.folder / "cache"),
-        "HEM_URL": device.https,
-        "HEM_CA_FILE": str(device.ca_file),
+        "XDG_CACHE_HOME": str(keyed.folder / "cache"),
+        "HEM_URL": keyed.https,
+        "HEM_CA_FILE": str(keyed.ca_file),
         "HEM_NAME": "office",
-        "HEM_PASSPHRASE_FILE": str(device.passphrase_file),
+        "HEM_PASSPHRASE_FILE": str(keyed.passphrase_file),
         "OPENSSL_CONF": str(config),
     }
 
 
 @pytest.fixture
-def bare_environment(environment: dict[str, str], device: ServedEmulator, tmp_path: Path) -> dict[str, str]:
+def bare_environment(environment: dict[str, str], keyed: ServedEmulator, tmp_path: Path) -> dict[str, str]:
     """An environment as a reader of the documentation has it: ``hem`` in PATH, a device, a passphrase."""
     kept = {
         name: value for name, value in environment.items() if name not in ("OPENSSL_CONF", "XDG_CONFIG_HOME")

@@ -34,8 +34,8 @@ KEK = bytes.fromhex("4def593bd95d2311fc5942d8332962ccc3471b8ac20e4c38ae95c00cfd4
 
 
 @pytest.fixture
-def ours(hem, bench):
-    kid = plant(bench.device, "CURVE25519", bytes(range(1, 33)), label="vector E")
+def ours(hem, rig):
+    kid = plant(rig.device, "CURVE25519", bytes(range(1, 33)), label="vector E")
     assert kid == "06a04f25cc20b81824a897540c9485b4"
     return hem.keys.find(label="vector E")
 
@@ -130,12 +130,12 @@ def test_both_sides_derive_the_same_keys(hem, calls, kind, bits):
     assert calls(key, mac.finalize) == (native.finalize(), 1)
 
 
-def test_the_peer_may_be_a_stored_key(hem, bench, calls):
+def test_the_peer_may_be_a_stored_key(hem, rig, calls):
     one, two = (hem.keys.create("CURVE25519", label=name) for name in ("one", "two"))
     sealed, count = calls(one, lambda: seal(Agreement(one, two), b"data"))
     assert count == 1  # by KID: its public half is not even fetched
     assert open(Agreement(two, one), sealed) == b"data"
-    with bench.connect() as other:  # a key seen through another connection goes by its public half
+    with rig.connect() as other:  # a key seen through another connection goes by its public half
         assert open(Agreement(one, other.keys.find(label="two")), sealed) == b"data"
 
 
@@ -185,6 +185,6 @@ def test_what_does_not_fit_is_refused_without_a_call(hem, ours):
     assert hem.statistics.calls == before
 
 
-def test_the_planted_key_is_the_one_published(ours, bench):
-    private = x25519.X25519PrivateKey.from_private_bytes(raw_key(bench.device, ours.kid))
+def test_the_planted_key_is_the_one_published(ours, rig):
+    private = x25519.X25519PrivateKey.from_private_bytes(raw_key(rig.device, ours.kid))
     assert private.exchange(x25519.X25519PublicKey.from_public_bytes(PEER)) == SECRET

@@ -112,8 +112,8 @@ def test_a_key_that_is_on_no_device_has_no_limit() -> None:
     assert len(key.calls) == 5000
 
 
-def test_the_devices_setting_limits_its_keys(bench: Any) -> None:
-    with bench.connect(max_calls=2) as hem:
+def test_the_devices_setting_limits_its_keys(rig: Any) -> None:
+    with rig.connect(max_calls=2) as hem:
         key = hem.keys.create("AES256", label="bulk", usage={"cipher"})
         assert len(encryptor(key, modes.CBC(IV)).update(bytes(32))) == 32
         before = hem.statistics.calls

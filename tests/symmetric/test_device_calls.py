@@ -37,12 +37,12 @@ def sample(size: int) -> bytes:
 
 
 @pytest.fixture(params=WIDTHS)
-def made(request, hem, bench):
+def made(request, hem, rig):
     """Make a key of a family; with its raw bytes."""
 
     def make(family):
         key = hem.keys.create(f"AES{request.param}", label=f"{family} key", usage={family})
-        return key, raw_key(bench.device, key.kid)
+        return key, raw_key(rig.device, key.kid)
 
     return make
 
@@ -186,9 +186,9 @@ DIGESTS = {
 
 
 @pytest.mark.parametrize("name", DIGESTS)
-def test_hmac(hem, bench, calls, name):
+def test_hmac(hem, rig, calls, name):
     key = hem.keys.create(name, label="mac")
-    native = hmac.HMAC(raw_key(bench.device, key.kid), DIGESTS[name])
+    native = hmac.HMAC(raw_key(rig.device, key.kid), DIGESTS[name])
     native.update(sample(2048))
 
     def running():

@@ -29,21 +29,21 @@ def key(hem):
     return key
 
 
-def after_calls(bench, number, fault):
+def after_calls(rig, number, fault):
     """Let ``number`` encryptions pass, then one fault (and one for the repetition)."""
 
     def again(left):
         if left:
-            bench.fault("POST /api/crypto/cipher/encrypt", lambda: again(left - 1))
+            rig.fault("POST /api/crypto/cipher/encrypt", lambda: again(left - 1))
         else:
-            bench.fault("POST /api/crypto/cipher/encrypt", fault)
-            bench.fault("POST /api/crypto/cipher/encrypt", fault)
+            rig.fault("POST /api/crypto/cipher/encrypt", fault)
+            rig.fault("POST /api/crypto/cipher/encrypt", fault)
 
     again(number)
 
 
-def test_a_connection_lost_for_good_in_a_long_message_releases_nothing(bench, key):
-    after_calls(bench, 2, LostRequest)
+def test_a_connection_lost_for_good_in_a_long_message_releases_nothing(rig, key):
+    after_calls(rig, 2, LostRequest)
     with pytest.raises(
         HemConnectionError, match="AES-GCM stopped after 4064 of 9000 bytes, nothing was released"
     ):
@@ -51,28 +51,28 @@ def test_a_connection_lost_for_good_in_a_long_message_releases_nothing(bench, ke
     assert len(AESGCM(key).encrypt(bytes(12), bytes(9000), None)) == 9016
 
 
-def test_a_connection_lost_once_goes_unnoticed(bench, key):
-    bench.fault("POST /api/crypto/cipher/encrypt", LostRequest)
+def test_a_connection_lost_once_goes_unnoticed(rig, key):
+    rig.fault("POST /api/crypto/cipher/encrypt", LostRequest)
     sealed = AESGCM(key).encrypt(bytes(12), bytes(9000), None)
-    assert sealed == aead.AESGCM(raw_key(bench.device, key.kid)).encrypt(bytes(12), bytes(9000), None)
+    assert sealed == aead.AESGCM(raw_key(rig.device, key.kid)).encrypt(bytes(12), bytes(9000), None)
 
 
-def test_a_device_that_stops_working_in_a_long_message_says_how_far_it_got(bench, key):
-    after_calls(bench, 1, 409)
+def test_a_device_that_stops_working_in_a_long_message_says_how_far_it_got(rig, key):
+    after_calls(rig, 1, 409)
     with pytest.raises(HemDeviceFault, match="stopped after 2016 of 9000 bytes"):
         AESGCM(key).encrypt(bytes(12), bytes(9000), None)
 
 
-def test_a_reboot_in_a_long_message_is_recovered_by_one_login(hem, bench, key):
+def test_a_reboot_in_a_long_message_is_recovered_by_one_login(hem, rig, key):
     logins = hem.statistics.logins
-    bench.fault("POST /api/crypto/cipher/encrypt", bench.reboot)
+    rig.fault("POST /api/crypto/cipher/encrypt", rig.reboot)
     assert len(AESGCM(key).encrypt(bytes(12), bytes(9000), None)) == 9016
     assert hem.statistics.logins == logins + 1
 
 
-def test_additional_data_the_device_does_not_authenticate_are_bound_all_the_same(hem, bench, key):
-    with bench.device.model.transaction():
-        knobs.set_quirk(bench.device.model, "U4", "off")
+def test_additional_data_the_device_does_not_authenticate_are_bound_all_the_same(hem, rig, key):
+    with rig.device.model.transaction():
+        knobs.set_quirk(rig.device.model, "U4", "off")
     aad = bytes(range(40))
     device_form = hem.encrypt(key.kid, b"data", "AES256-GCM", aad=aad)
     assert (
@@ -96,12 +96,12 @@ def short(line, body):
     return json.dumps(dict.fromkeys(json.loads(body), "c2hvcnQ=")).encode()  # "short"
 
 
-def test_answers_of_the_wrong_size_are_protocol_errors_not_results(hem, bench):
+def test_answers_of_the_wrong_size_are_protocol_errors_not_results(hem, rig):
     key = hem.keys.create("AES256", label="all", usage={"aead", "cipher", "wrap"})
     mac = HMAC(hem.keys.create("SHA2-256", label="mac"), hashes.SHA256())
     mac.update(b"data")
     sealed, wrapped = seal(key, b"data"), aes_key_wrap(key, bytes(16))
-    bench.alter = short
+    rig.alter = short
     for operation in (
         lambda: AESGCM(key).encrypt(bytes(12), b"data", None),
         lambda: seal(key, b"data!"),

@@ -96,7 +96,7 @@ CHECKS = {
 
 
 @pytest.mark.parametrize("name", STEPS)
-def test_a_sample_of_each_file_runs_on_the_emulated_device(hem, bench, name):
+def test_a_sample_of_each_file_runs_on_the_emulated_device(hem, rig, name):
     sample = [
         case
         for case in cases(name)[:: STEPS[name]]
@@ -105,14 +105,14 @@ def test_a_sample_of_each_file_runs_on_the_emulated_device(hem, bench, name):
     assert any(case.valid for case in sample)
     assert any(not case.valid for case in sample)
     for case in sample:
-        key = hem.keys.get(plant(bench.device, f"AES{8 * len(case.key)}", case.key))
+        key = hem.keys.get(plant(rig.device, f"AES{8 * len(case.key)}", case.key))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UnmarkedKeyWarning)
             CHECKS[name](key, case)
         hem.keys.refresh()
 
 
-def test_raw_keys_are_out_of_reach_of_the_package_and_of_every_endpoint(hem, bench):
+def test_raw_keys_are_out_of_reach_of_the_package_and_of_every_endpoint(hem, rig):
     """The hook is the tests' own; what the device tells of a symmetric key holds no secret."""
     root = Path(__file__).parents[2]
     sources = [*(root / "hem_provider").rglob("*.py"), *(root / "shim").rglob("*.py")]
@@ -121,20 +121,20 @@ def test_raw_keys_are_out_of_reach_of_the_package_and_of_every_endpoint(hem, ben
     key = hem.keys.create("AES256", label="secret")
     material = hem.operations.fetch(key.kid)
     assert (material.public, material.der) == (None, None)
-    assert raw_key(bench.device, key.kid) != b""
+    assert raw_key(rig.device, key.kid) != b""
     with pytest.raises(LookupError):
-        raw_key(bench.device, "00" * 16)
+        raw_key(rig.device, "00" * 16)
 
 
 @pytest.mark.parametrize("name", DIGESTS)
-def test_hmac_cases_with_keys_of_the_device_s_size_run_on_the_emulated_device(hem, bench, name):
+def test_hmac_cases_with_keys_of_the_device_s_size_run_on_the_emulated_device(hem, rig, name):
     kind, digest = DIGESTS[name]
     size = digest.digest_size
     fitting = [case for case in cases(name) if len(case.key) == size and case.tag_size == size and case.msg]
     valid, invalid = ([case for case in fitting if case.valid is wanted] for wanted in (True, False))
     assert min(len(valid), len(invalid)) >= 20
     for case in valid[::5] + invalid[::5]:
-        running = HMAC(hem.keys.get(plant(bench.device, kind, case.key)), digest)
+        running = HMAC(hem.keys.get(plant(rig.device, kind, case.key)), digest)
         running.update(case.msg)
         if case.valid:
             assert running.copy().finalize() == case.tag

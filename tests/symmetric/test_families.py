@@ -63,8 +63,8 @@ def test_a_key_of_another_family_is_refused_without_a_call(hem, name):
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
-def test_a_key_without_a_family_works_with_one_warning(hem, bench, name):
-    key = hem.keys.get(plant(bench.device, "AES256", bytes(range(32)), label="foreign"))
+def test_a_key_without_a_family_works_with_one_warning(hem, rig, name):
+    key = hem.keys.get(plant(rig.device, "AES256", bytes(range(32)), label="foreign"))
     _, operation = OPERATIONS[name]
     with pytest.warns(UnmarkedKeyWarning, match=f"{key.kid}.*'foreign'.*no mode family") as caught:
         result_of(operation, key)
@@ -98,12 +98,12 @@ def test_an_aes_key_is_made_for_aead_unless_told_otherwise(hem):
         aes_key_wrap(key, bytes(16))
 
 
-def test_the_family_is_known_to_another_process(hem, bench):
+def test_the_family_is_known_to_another_process(hem, rig):
     kid = hem.keys.create("AES256", label="web", usage={"mac"}).kid
-    with bench.connect() as other:
+    with rig.connect() as other:
         with pytest.raises(WrongKeyFamily):
             AESGCM(other.keys.find(label="web"))
-    with bench.connect() as other:  # by KID alone: the family is looked up before the key is used
+    with rig.connect() as other:  # by KID alone: the family is looked up before the key is used
         with pytest.raises(WrongKeyFamily):
             AESGCM(other.keys.get(kid))
 
@@ -139,18 +139,18 @@ def test_hmac_wants_an_hmac_key_and_its_own_digest(hem):
 
 
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if name != "GCM"])
-def test_a_key_deleted_meanwhile_is_reported_as_such(hem, bench, name):
+def test_a_key_deleted_meanwhile_is_reported_as_such(hem, rig, name):
     family, operation = OPERATIONS[name]
     key = hem.keys.create("AES256", label="gone", usage={family})
-    with bench.connect() as other:
+    with rig.connect() as other:
         other.keys.delete(key.kid)
     with pytest.raises(HemKeyNotFound, match=key.kid):
         operation(key)
 
 
-def test_an_hmac_key_deleted_meanwhile_is_no_invalid_signature(hem, bench):
+def test_an_hmac_key_deleted_meanwhile_is_no_invalid_signature(hem, rig):
     key = hem.keys.create("SHA2-256", label="gone")
-    with bench.connect() as other:
+    with rig.connect() as other:
         other.keys.delete(key.kid)
     mac = HMAC(key, hashes.SHA256())
     mac.update(b"data")
@@ -160,9 +160,9 @@ def test_an_hmac_key_deleted_meanwhile_is_no_invalid_signature(hem, bench):
         mac.finalize()
 
 
-def test_the_warning_points_at_the_line_that_uses_the_key(hem, bench):
+def test_the_warning_points_at_the_line_that_uses_the_key(hem, rig):
     for operation in (AESGCM, CMAC, lambda key: seal(key, b"data")):
-        kid = plant(bench.device, "AES256", bytes(32))
+        kid = plant(rig.device, "AES256", bytes(32))
         hem.keys.refresh()
         key = hem.keys.get(kid)
         with pytest.warns(UnmarkedKeyWarning) as caught:

@@ -20,11 +20,11 @@ def test_all_recipes_are_there():
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_the_code_of_a_page_runs(page, bench, monkeypatch, tmp_path):
+def test_the_code_of_a_page_runs(page, rig, monkeypatch, tmp_path):
     secret = tmp_path / "passphrase"
     secret.touch(mode=0o600)
     secret.write_text(PASSPHRASE)
-    monkeypatch.setenv("HEM_URL", f"emulator:{bench.path}")
+    monkeypatch.setenv("HEM_URL", f"emulator:{rig.path}")
     monkeypatch.setenv("HEM_PASSPHRASE_FILE", str(secret))
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
@@ -32,7 +32,7 @@ def test_the_code_of_a_page_runs(page, bench, monkeypatch, tmp_path):
     names: dict[str, object] = {"__name__": page}
     for number, block in enumerate(blocks):
         exec(compile(block, f"{page}, block {number + 1}", "exec"), names)  # noqa: S102
-    assert bench.count("POST /api/crypto/") >= 1
+    assert rig.count("POST /api/crypto/") >= 1
 
 
 @pytest.mark.parametrize("page", PAGES)

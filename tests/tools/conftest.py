@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from support.engine import bare_environment, certificates, device, engine, environment, kids, openssl
+from support.engine import bare_environment, certificates, engine, environment, keyed, kids, openssl
 
-__all__ = ["bare_environment", "certificates", "device", "engine", "environment", "kids", "openssl"]
+__all__ = ["bare_environment", "certificates", "engine", "environment", "keyed", "kids", "openssl"]

@@ -193,16 +193,16 @@ def handshakes_of_www_data(server: Nginx) -> None:
 
 @as_root
 def test_workers_without_privileges_sign_with_the_pin_that_the_master_read(
-    certificates, environment, device, public_folder
+    certificates, environment, keyed, public_folder
 ):
-    (public_folder / "ca.pem").write_bytes(device.ca_file.read_bytes())
+    (public_folder / "ca.pem").write_bytes(keyed.ca_file.read_bytes())
     own = environment | {
         "HEM_CA_FILE": f"{public_folder}/ca.pem",
         "HEM_PASSPHRASE_FILE": "",
         "XDG_DATA_HOME": f"{public_folder}/data",
     }
     del own["XDG_CACHE_HOME"]
-    key = f"engine:hem:pkcs11:object=web?pin-source=file:{device.passphrase_file}"
+    key = f"engine:hem:pkcs11:object=web?pin-source=file:{keyed.passphrase_file}"
     with nginx(certificates, own, public_folder, key, worker="www-data") as server:
         handshakes_of_www_data(server)
 
@@ -210,12 +210,12 @@ def test_workers_without_privileges_sign_with_the_pin_that_the_master_read(
 @as_root
 @pytest.mark.parametrize("engine_key", [True, False])
 def test_workers_without_privileges_sign_with_the_configured_passphrase(
-    certificates, environment, device, public_folder, engine_key
+    certificates, environment, keyed, public_folder, engine_key
 ):
     """The passphrase file and the CA file are root's alone, and the key's name says nothing of a PIN."""
     from hem_provider.cli.commands.openssl import key_file
 
-    for name, source in (("ca.pem", device.ca_file), ("passphrase", device.passphrase_file)):
+    for name, source in (("ca.pem", keyed.ca_file), ("passphrase", keyed.passphrase_file)):
         (public_folder / name).write_bytes(source.read_bytes())
         (public_folder / name).chmod(0o600)
     own = environment | {
@@ -231,7 +231,7 @@ def test_workers_without_privileges_sign_with_the_configured_passphrase(
 
 
 @as_root
-def test_an_nginx_of_a_root_shell_takes_everything_from_etc(certificates, environment, device, public_folder):
+def test_an_nginx_of_a_root_shell_takes_everything_from_etc(certificates, environment, keyed, public_folder):
     """Without HOME or any variable of ours; ``/etc`` is a copy in a mount namespace of its own."""
     if subprocess.run(["unshare", "-m", "true"], capture_output=True, check=False).returncode != 0:
         pytest.skip("not run: this system gives no mount namespaces")
@@ -239,12 +239,12 @@ def test_an_nginx_of_a_root_shell_takes_everything_from_etc(certificates, enviro
     subprocess.run(["cp", "-a", "/etc", etc], check=True)
     (etc / "hem").mkdir(mode=0o755)
     for name, source, mode in (
-        ("ca.pem", device.ca_file, 0o644), ("passphrase", device.passphrase_file, 0o600),
+        ("ca.pem", keyed.ca_file, 0o644), ("passphrase", keyed.passphrase_file, 0o600),
     ):  # fmt: skip
         (etc / "hem" / name).write_bytes(source.read_bytes())
         (etc / "hem" / name).chmod(mode)
     (etc / "hem" / "config.toml").write_text(
-        f'[[device]]\nurl = "{device.https}"\nname = "office"\nca_file = "/etc/hem/ca.pem"\n'
+        f'[[device]]\nurl = "{keyed.https}"\nname = "office"\nca_file = "/etc/hem/ca.pem"\n'
         'passphrase_file = "/etc/hem/passphrase"\n'
     )
     (etc / "hem" / "config.toml").chmod(0o644)

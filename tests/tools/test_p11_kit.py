@@ -56,9 +56,9 @@ def module(engine: Path) -> Path:
 
 
 @pytest.fixture
-def mac(device) -> Iterator[str]:
+def mac(keyed) -> Iterator[str]:
     """A key whose mechanism every p11-kit carries; its label."""
-    with connect(device.https, passphrase=device.passphrase, ca_file=device.ca_file) as hem:
+    with connect(keyed.https, passphrase=keyed.passphrase, ca_file=keyed.ca_file) as hem:
         key = hem.keys.create("SHA2-256", label="mac", usage={"mac"})
         yield "mac"
         hem.keys.delete(key)
