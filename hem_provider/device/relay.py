@@ -5,12 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from hem_provider.device.hem import Hem
+from hem_provider.device.hem import Hem, Identity
 from hem_provider.errors import HemError
 from hem_provider.rest.call import Call
+from hem_provider.rest.credential import Credential, Role
+from hem_provider.rest.kdf import Kdf, seed_from
 from hem_provider.rest.wire import ConnectionLostError, Limit, NoTurnError, Reply
+from hem_provider.secret import Lease
 
-__all__ = ["Relay", "Reply", "name_of"]
+__all__ = ["FIRST_SCOPE", "Kdf", "Relay", "Reply", "credential_seed", "name_of"]
+
+#: What a login that is no request's asks a token for: most programs begin by listing.
+FIRST_SCOPE = "keymgmt:list"
 
 
 class Relay:
@@ -26,6 +32,41 @@ class Relay:
     def authorise(self, scopes: Sequence[str]) -> None:
         """Obtain a token for the first of ``scopes`` where none is at hand. Raises as a login does."""
         self._hem.session.bearer(scopes)
+
+    def identity(self) -> Identity:
+        """Who the device is now, by one call."""
+        return self._hem.probe()
+
+    def unlock(self, seed: Lease, eid: str, doubt: str | None) -> bool:
+        """Log in with a derived key, which is kept when the device accepts it, and let go of otherwise.
+        One login. Raises what the way to the device raises.
+
+        ``eid``: the device's identity that it was derived for; ``doubt``: what makes the passphrase
+        doubtful, for messages.
+        """
+        session = self._hem.session
+        credential = Credential(seed, eid=eid, role=Role.USER, doubt=doubt)
+        accepted = None
+        try:
+            accepted = session.proves(credential, FIRST_SCOPE)
+        finally:
+            if accepted is None:
+                credential.wipe()
+        if accepted is None:
+            return False
+        session.adopt(credential)
+        session.keep(*accepted)
+        return True
+
+    def lock(self) -> None:
+        """Forget credential (overwritten) and tokens. No I/O."""
+        self._hem.session.forget()
+
+    @property
+    def eid(self) -> str | None:
+        """Of the credential at hand. No I/O."""
+        credential = self._hem.session.credential
+        return None if credential is None else credential.eid
 
     def send(
         self,
@@ -54,6 +95,11 @@ class Relay:
             is_relayed=True,
         )
         return self._hem.session.run(call)
+
+
+def credential_seed(passphrase: str, eid: str, kdf: Kdf = Kdf.PBKDF2) -> bytes:
+    """The 32 bytes that a passphrase is for the device ``eid`` (0.2 to 1 s; device API §5.2)."""
+    return seed_from(passphrase, eid, kdf)
 
 
 def _never_read(_: object) -> Reply:

@@ -1,0 +1,35 @@
+"""``python -m hem_provider.agent``: the daemon in the foreground; ``hem agent start`` runs it so."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+
+from hem_provider.agent.daemon import run
+from hem_provider.agent.options import Options, add_options, options_from
+from hem_provider.agent.readiness import tell_ready
+from hem_provider.errors import HemError
+
+__all__ = ["main", "serve"]
+
+
+def main() -> int:
+    """Exit status: 0 stopped, 1 not started, said on standard error."""
+    parser = argparse.ArgumentParser(prog="hem agent")
+    add_options(parser)
+    return serve(options_from(parser.parse_args()))
+
+
+def serve(options: Options) -> int:
+    """Run an agent here until it is stopped, with its log on standard error; the exit status."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        return run(options, tell_ready)
+    except HemError as error:
+        print(f"hem agent: {error}", file=sys.stderr)
+        return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,324 @@
+"""The agent's way to one device: who may pass, in which order, and whether it is unlocked.
+
+Everything here runs in the event loop; what waits for the device runs in threads, one request at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import math
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from hem_provider.agent.answers import Answers
+from hem_provider.agent.pins import PinCheck
+from hem_provider.agent.rights import Right, allows_label, needed, option_for, used_key
+from hem_provider.config import DeviceConfig
+from hem_provider.device.hem import Hem
+from hem_provider.device.relay import FIRST_SCOPE, Relay, Reply
+from hem_provider.errors import (
+    HemApprovalDenied,
+    HemAuthenticationError,
+    HemKeyNotFound,
+    HemLoginRequired,
+    HemScopeDenied,
+)
+from hem_provider.secret import Lease
+
+__all__ = ["Door", "LockedError", "Wanted"]
+
+_log = logging.getLogger("hem_provider.agent")
+
+T = TypeVar("T")
+
+#: How the agent itself reaches a device: not through an agent, and never reading a passphrase.
+_OWN_WAY: dict[str, Any] = {"passphrase_file": None, "passphrase_command": None}
+#: Asks the device who it is.
+_WHO = ("GET", "/api/auth/token")
+#: Threads of a device: one for the request that it answers, others for logins that wait for a phone.
+_THREADS = 4
+
+
+class LockedError(Exception):
+    """The device is locked here; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A client's request. ``within``: seconds that it has, from ``since`` (monotonic) on.
+    ``fresh``: not from memory."""
+
+    method: str
+    path: str
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    scopes: tuple[str, ...] = ()
+    within: float = 60.0
+    repeatable: bool = False
+    fresh: bool = False
+    since: float = field(default_factory=time.monotonic)
+
+    def left(self) -> float:
+        """Seconds that are left. ``TimeoutError`` when none are."""
+        left = self.since + self.within - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        return left
+
+
+class Door:
+    """Of one configured device. ``allowed``: the rights of clients; ``patterns``: the labels of the keys that
+    they may use (none: all). ``source`` unlocks it from the configured source."""
+
+    def __init__(
+        self,
+        config: DeviceConfig,
+        allowed: frozenset[Right],
+        patterns: Sequence[str],
+        source: Callable[[Door], Awaitable[None]] | None = None,
+    ) -> None:
+        self.config = config
+        # The passphrase is read by a process of its own, never by this one.
+        self.hem = Hem(replace(config, **_OWN_WAY))
+        self.relay = Relay(self.hem)
+        self.answers = Answers()
+        self.pins: PinCheck | None = None
+        self.reason = "it was not unlocked yet"  #: why it is locked, where it is
+        self.waiting = 0  #: requests that wait for their turn
+        self.memory_locked: bool | None = None
+        self.tried = -math.inf  #: when the configured source was tried last (monotonic seconds)
+        self._allowed = allowed
+        self._patterns = tuple(patterns)
+        self._source = source
+        self._shut = False  # on request: a phone is not asked either
+        self._turn = asyncio.Lock()
+        self._logins = asyncio.Lock()
+        self._unlocking = asyncio.Lock()
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"hem {config.name}")
+
+    @property
+    def name(self) -> str:
+        """Of the device."""
+        return self.config.name
+
+    @property
+    def is_unlocked(self) -> bool:
+        """Whether requests that need a login are served."""
+        return self.hem.logged_in or (self.config.auth == "mobile" and not self._shut)
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a way to serve such a request, if it is only by unlocking first."""
+        return self.is_unlocked or (self._source is not None and not self._shut)
+
+    def lock(self, reason: str, *, for_good: bool = False) -> None:
+        """Forget everything that is secret. ``for_good``: until somebody unlocks it."""
+        self.relay.lock()
+        self.pins = None
+        self.answers.forget()
+        self.reason = reason
+        self._shut = self._shut or for_good
+        _log.info("%s: locked: %s", self.name, reason)
+
+    async def ask(self, wanted: Wanted) -> tuple[Reply, int | None]:
+        """The device's answer, and its age in seconds where it is from memory.
+
+        ``LockedError``, ``HemScopeDenied``, ``TimeoutError`` before anything was sent; else what the way to
+        the device raises.
+        """
+        scopes = await self._permitted(wanted)
+        if not wanted.fresh:
+            remembered = self.answers.find(wanted.method, wanted.path, wanted.body, wanted.scopes)
+            if remembered is not None and (self.is_unlocked or not scopes):
+                return remembered
+        try:
+            reply = await self._sent(wanted, scopes)
+        except HemApprovalDenied:
+            raise
+        except HemAuthenticationError as refused:  # a login's, or the device is another one
+            if isinstance(refused, HemLoginRequired) or (scopes and not self.hem.logged_in):
+                self.lock(str(refused))
+                raise LockedError(self.reason) from None
+            raise
+        return reply, None
+
+    async def _permitted(self, wanted: Wanted) -> tuple[str, ...]:
+        """Those of the scopes that the client may have."""
+        given: tuple[str | None, ...] = wanted.scopes or (None,)
+        rights = {scope: needed(wanted.method, wanted.path, scope) for scope in given}
+        allowed = [scope for scope in given if rights[scope] in self._allowed]
+        if not allowed:
+            missing = rights[given[0]]
+            raise HemScopeDenied(
+                f"{self.name}: the agent was not started with the right to {missing.meaning}; to allow it: "
+                f"hem agent stop && hem agent start {option_for(missing, self._allowed)}"
+            )
+        scopes = tuple(each for each in allowed if each is not None)
+        if scopes:
+            await self._unlocked(wanted)
+        for kid in filter(None, map(used_key, scopes)):
+            await self._check_key(kid)
+        return scopes
+
+    async def _check_key(self, kid: str) -> None:
+        if not self._patterns:
+            return
+        try:
+            label = await self.in_thread(lambda: self.hem.keys.get(kid).label)
+        except HemKeyNotFound:
+            return  # the device says so as it always does
+        if not allows_label(label, self._patterns):
+            raise HemScopeDenied(
+                f"{self.name}: the agent lets nobody use key {label!r}; it was started for the keys "
+                f"{', '.join(self._patterns)} (hem agent start --keys)"
+            )
+
+    async def _unlocked(self, wanted: Wanted) -> None:
+        if not self.is_unlocked:
+            async with asyncio.timeout(wanted.left()):
+                await self.try_source()
+        if not self.is_unlocked:
+            raise LockedError(self.reason)
+
+    async def try_source(self, *, anew: bool = False) -> None:
+        """Unlock from the configured source, where there is one; whoever comes meanwhile waits for it.
+        ``anew``: somebody asks for it, also after it was locked for good and after it failed just now."""
+        async with self._unlocking:
+            if anew:
+                self._shut, self.tried = False, -math.inf
+            if not self.is_unlocked and self._source is not None and not self._shut:
+                await self._source(self)
+
+    async def unlock_by_phone(self) -> None:
+        """Ask on the phone, after which it is asked for what is wanted. Raises why it was not granted."""
+        await self.in_thread(lambda: self.relay.authorise((FIRST_SCOPE,)))
+        self._shut = False
+
+    async def _sent(self, wanted: Wanted, scopes: tuple[str, ...]) -> Reply:
+        relay, changes = self.relay, self.answers.changes
+        if not relay.holds(scopes):
+            async with asyncio.timeout(wanted.left()), self._logins:
+                if not relay.holds(scopes):
+                    await self.in_thread(lambda: relay.authorise(scopes))
+        self.waiting += 1
+        try:
+            async with asyncio.timeout(wanted.left()):
+                await self._turn.acquire()
+        finally:
+            self.waiting -= 1
+        try:
+            within = wanted.left()
+            work = asyncio.get_running_loop().run_in_executor(
+                self._pool,
+                lambda: relay.send(
+                    wanted.method,
+                    wanted.path,
+                    wanted.body,
+                    scopes=scopes,
+                    within=within,
+                    repeatable=wanted.repeatable,
+                ),
+            )
+        except BaseException:
+            self._turn.release()
+            raise
+        # A client that goes away while the device works gives the turn back when the device is done.
+        work.add_done_callback(lambda done: self._done(wanted, scopes, changes, done))
+        return await asyncio.shield(work)
+
+    def _done(
+        self, wanted: Wanted, scopes: tuple[str, ...], changes: int, done: asyncio.Future[Reply]
+    ) -> None:
+        self._over(done)
+        rights = {needed(wanted.method, wanted.path, each) for each in scopes}
+        if rights - {Right.USE}:
+            self.answers.forget()
+        if not done.cancelled() and done.exception() is None:
+            reply = done.result()
+            if (wanted.method, wanted.path) == _WHO and reply.status == 200:
+                self._met(reply)
+            self.answers.keep(wanted.method, wanted.path, wanted.body, wanted.scopes, reply, changes)
+
+    async def in_thread(self, work: Callable[[], T]) -> T:
+        """Run what waits for the device."""
+        return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+
+    async def in_turn(self, work: Callable[[], T]) -> T:
+        """Run it when it is its turn among the requests of clients."""
+        await self._turn.acquire()
+        done = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        done.add_done_callback(self._over)
+        return await asyncio.shield(done)
+
+    def _over(self, done: asyncio.Future[Any]) -> None:
+        self._turn.release()
+        if not done.cancelled():
+            done.exception()  # its client may have gone: nobody else looks
+
+    async def unlock(self, seed: Lease, eid: str, doubt: str | None, pins: PinCheck, *, locked: bool) -> bool:
+        """Take a derived key; whether the device accepts it. An earlier one stays when it does not."""
+        if not await self.in_thread(lambda: self.relay.unlock(seed, eid, doubt)):
+            if not self.is_unlocked:
+                self.reason = "the device does not accept the passphrase"
+            return False
+        self.pins, self.memory_locked, self._shut = pins, locked, False
+        self.answers.forget()
+        _log.info("%s: unlocked", self.name)
+        return True
+
+    def refusal(self, doubt: str | None) -> str:
+        """Of a passphrase that the device does not accept."""
+        return f"{self.name}: the device does not accept the passphrase" + (f"; {doubt}" if doubt else "")
+
+    async def check_pin(self, mac: bytes) -> bool:
+        """Whether it is the MAC of the passphrase; wrong ones wait, and too many lock. ``LockedError``."""
+        pins = self.pins
+        if pins is None or not self.is_unlocked:
+            raise LockedError(self.reason)
+        if pins.is_right(mac):
+            return True
+        pause, wrong = pins.pause, pins.wrong
+        if pins.exhausted:
+            self.lock(f"{wrong} wrong PINs in a row", for_good=True)
+        await asyncio.sleep(pause)
+        return False
+
+    def _met(self, reply: Reply) -> None:
+        """The device said who it is: another one than was unlocked gets nothing of what is known."""
+        try:
+            eid = json.loads(reply.body)["eid"]
+        except (ValueError, KeyError, TypeError):
+            return  # not for us to judge: the client does
+        if self.relay.eid not in (None, eid):
+            self.lock("the device has another identity now (wiped or replaced)")
+
+    def close(self) -> None:
+        """Begin nothing more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def state(self) -> dict[str, Any]:
+        """For ``status``."""
+        identity, counts = self.hem.identity, self.hem.statistics
+        return {
+            "name": self.name,
+            "url": self.config.url,
+            "state": "unlocked" if self.is_unlocked else "waiting" if self.ready else "locked",
+            "reason": "" if self.is_unlocked else self.reason,
+            "login": self.config.auth,
+            "eid": identity.eid if identity else None,
+            "label": identity.label if identity else None,
+            "waiting": self.waiting,
+            "calls": counts.calls,
+            "logins": counts.logins,
+            "wrong_pins": self.pins.wrong if self.pins else 0,
+            "memory_locked": self.memory_locked,
+        }
+
+    @property
+    def gives_pins(self) -> bool:
+        """Whether it was unlocked by a passphrase."""
+        return self.pins is not None and self.is_unlocked

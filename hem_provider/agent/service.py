@@ -1,0 +1,239 @@
+"""What the agent answers: the device's API below ``/devices/NAME``, and its own few paths (docs/agent.md)."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+from urllib.parse import unquote
+
+from hem_provider.agent.door import Door, LockedError, Wanted
+from hem_provider.agent.http import Answer, Question, own_answer
+from hem_provider.agent.memory import SecretPage
+from hem_provider.agent.pins import PinCheck
+from hem_provider.config.agentplace import DEVICES, Field, Word
+from hem_provider.device.relay import name_of
+from hem_provider.errors import HemError, HemScopeDenied
+from hem_provider.secret import hold_in
+
+__all__ = ["Service"]
+
+_log = logging.getLogger("hem_provider.agent")
+
+#: Seconds that a request has where it does not say, and the most.
+_USUAL, _LONGEST = 60.0, 3600.0
+_METHODS = ("GET", "POST", "DELETE", "PUT")
+_SEED_SIZE = 32
+
+
+class _RefusedError(Exception):
+    """The request is not one. ``status``: of the answer."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class Service:
+    """``doors``: by the names of the devices. ``status`` tells the state of the whole; ``lock`` and ``stop``
+    are called for the paths of these names, ``touched`` before anything is done for a client."""
+
+    def __init__(
+        self,
+        doors: Mapping[str, Door],
+        *,
+        status: Callable[[], Mapping[str, Any]],
+        lock: Callable[[str], None],
+        stop: Callable[[], None],
+        touched: Callable[[], None],
+    ) -> None:
+        self._doors = doors
+        self._status = status
+        self._touched = touched
+        self._lock = lock
+        self._stop = stop
+        self.stopping = False
+        self._own: dict[tuple[str, str], Callable[[Question], Answer]] = {
+            ("GET", "/status"): lambda _: own_answer(200, **self._status()),
+            ("POST", "/lock"): self._locked,
+            ("POST", "/stop"): self._stopped,
+        }
+        self._of_device: dict[tuple[str, str], Callable[[Door, Question], Awaitable[Answer]]] = {
+            ("GET", "/pin"): self._pin_key,
+            ("POST", "/pin"): self._check_pin,
+            ("GET", "/unlock"): self._unlock_for,
+            ("POST", "/unlock"): self._unlock,
+        }
+
+    async def answer(self, question: Question) -> Answer:
+        """The answer to one request, whatever it is."""
+        try:
+            return await self._answer(question)
+        except _RefusedError as refused:
+            return own_answer(refused.status, Word.REFUSED, message=str(refused))
+        except LockedError as locked:
+            message = f"the agent is locked for this device ({locked}): hem agent unlock"
+            return own_answer(401, Word.LOCKED, message=message)
+        except HemScopeDenied as denied:
+            _log.info("process %d: %s", question.pid, denied)
+            return own_answer(403, Word.DENIED, message=str(denied))
+        except TimeoutError:
+            message = f"{question.method} {question.path}: no turn in time (nothing was sent)"
+            return own_answer(502, Word.ERROR, error="NoTurnError", message=message)
+        except HemError as error:
+            _log.info("process %d: %s", question.pid, error)
+            return own_answer(502, Word.ERROR, error=name_of(error), message=str(error))
+
+    async def _answer(self, question: Question) -> Answer:
+        if self.stopping:
+            return own_answer(503, Word.STOPPING, message="the agent is being stopped or locked")
+        self._touched()
+        if question.method not in _METHODS:
+            raise _RefusedError(405, f"method {question.method}; accepted: {', '.join(_METHODS)}")
+        own = self._own.get((question.method, question.path))
+        if own is not None:
+            return own(question)
+        if not question.path.startswith(DEVICES):
+            raise _no_path(question)
+        name, slash, rest = question.path.removeprefix(DEVICES).partition("/")
+        door = self._door(unquote(name), question.headers.get(Field.DEVICE.lower()))
+        if isinstance(door, Answer):
+            return door
+        of_device = self._of_device.get((question.method, slash + rest))
+        if of_device is not None:
+            return await of_device(door, question)
+        if not rest.startswith("api/"):
+            raise _RefusedError(
+                404, f"{question.path}: there is no such path; accepted: {DEVICES}{name}/api/…"
+            )
+        return await self._relayed(door, question, slash + rest)
+
+    def _door(self, name: str, url: str | None) -> Door | Answer:
+        """The device of this name, or of the URL that the client has for it where it names it otherwise."""
+        door = self._doors.get(name)
+        if door is not None and url in (None, door.config.url):
+            return door
+        same = next((each for each in self._doors.values() if each.config.url == url), None)
+        if same is not None:
+            return same
+        there = ", ".join(f"{each.name} ({each.config.url})" for each in self._doors.values())
+        what = f"{name!r} at {url}" if url else repr(name)
+        status = 404 if door is None else 421
+        return own_answer(status, Word.UNKNOWN, message=f"the agent has no device {what}; there are: {there}")
+
+    async def _relayed(self, door: Door, question: Question, path: str) -> Answer:
+        headers = question.headers
+        body = _object(question.body) if question.body else None
+        if body is None and question.method == "POST":
+            body = {}
+        wanted = Wanted(
+            question.method,
+            path,
+            body,
+            tuple(headers.get(Field.SCOPES.lower(), "").split()),
+            _seconds(headers.get(Field.WITHIN.lower())),
+            headers.get(Field.REPEATABLE.lower()) == "1",
+            "no-cache" in headers.get("cache-control", ""),
+        )
+        reply, age = await door.ask(wanted)
+        kept = {name: reply.headers[name.lower()] for name in _PASSED if name.lower() in reply.headers}
+        if age is not None:
+            kept["Age"] = str(age)
+        return Answer(reply.status, kept, reply.body)
+
+    def _locked(self, _: Question) -> Answer:
+        self._lock("on request")
+        return own_answer(200)
+
+    def _stopped(self, _: Question) -> Answer:
+        self._stop()
+        return own_answer(200)
+
+    async def _pin_key(self, door: Door, _: Question) -> Answer:
+        if not door.is_unlocked:
+            raise LockedError(door.reason)
+        if door.pins is None:
+            return own_answer(404, Word.UNKNOWN, message="it was not unlocked by a passphrase")
+        return own_answer(200, key=base64.b64encode(door.pins.key).decode())
+
+    async def _check_pin(self, door: Door, question: Question) -> Answer:
+        if await door.check_pin(_bytes(_object(question.body), "mac", 32)):
+            return own_answer(200)
+        return own_answer(403, Word.DENIED, message="this is not the passphrase that the agent knows")
+
+    async def _unlock_for(self, door: Door, _: Question) -> Answer:
+        identity = await door.in_turn(door.relay.identity)
+        return own_answer(200, eid=identity.eid, label=identity.label)
+
+    async def _unlock(self, door: Door, question: Question) -> Answer:
+        told = _object(question.body)
+        if told.get("by") == "phone":
+            await door.unlock_by_phone()
+            return own_answer(200)
+        if told.get("by") == "source":
+            await door.try_source(anew=True)
+            if not door.is_unlocked:
+                raise LockedError(door.reason)
+            return own_answer(200)
+        eid, doubt = told.get("eid"), told.get("doubt")
+        if not isinstance(eid, str) or not isinstance(doubt, str | None):
+            raise _RefusedError(400, "eid and doubt: texts are accepted; doubt may be null")
+        pins = PinCheck(_bytes(told, "pin_key", 32), _bytes(told, "pin_mac", 32))
+        if len(question.handles) != 1:
+            raise _RefusedError(
+                400, f"{len(question.handles)} descriptors came along; accepted: one memory file"
+            )
+        page = SecretPage(_SEED_SIZE)
+        try:
+            page.take(question.handles[0])
+        except (ValueError, OSError) as error:
+            raise _RefusedError(400, f"the descriptor: {error}") from None
+        accepted = await asyncio.shield(door.unlock(hold_in(page.view), eid, doubt, pins, locked=page.locked))
+        if accepted:
+            return own_answer(200)
+        return own_answer(403, Word.DENIED, message=door.refusal(doubt))
+
+
+#: Fields of a device's answer that are handed on.
+_PASSED = ("Content-Type", "Server")
+
+
+def _no_path(question: Question) -> _RefusedError:
+    return _RefusedError(404, f"{question.path[:200]}: no such path; accepted: {DEVICES}NAME/api/…")
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    try:
+        found = json.loads(body)
+    except (ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise _RefusedError(400, f"the body ({len(body)} bytes): accepted is a JSON object")
+    return found
+
+
+def _bytes(told: Mapping[str, Any], name: str, size: int) -> bytes:
+    try:
+        value = base64.b64decode(told[name], validate=True)
+    except (KeyError, ValueError, TypeError):
+        value = b""
+    if len(value) != size:
+        raise _RefusedError(400, f"{name}: accepted are {size} bytes in base64")
+    return value
+
+
+def _seconds(text: str | None) -> float:
+    if text is None:
+        return _USUAL
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value <= _LONGEST:
+        raise _RefusedError(
+            400, f"{Field.WITHIN}: {text[:20]!r}; accepted: seconds, more than 0, up to {_LONGEST:g}"
+        )
+    return value

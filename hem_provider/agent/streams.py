@@ -1,0 +1,179 @@
+"""Connections on a Unix socket in the event loop, with who is at the other end and what it hands over.
+
+asyncio's own streams take no file descriptors, and reading goes on here while a request is served: a client
+that goes away is noticed at once.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import logging
+import os
+import socket
+import struct
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import suppress
+
+__all__ = ["Doorkeeper", "Stream", "peer_of"]
+
+_log = logging.getLogger("hem_provider.agent")
+
+_CHUNK = 64 * 1024
+#: Descriptors that one message may bring.
+_MOST_HANDLES = 4
+_CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
+#: Seconds between two looks whether the last requests are served.
+_LOOK = 0.01
+#: Connections at once; the one that has been silent for longest makes room for another.
+_MOST_STREAMS = 400
+
+
+def peer_of(connection: socket.socket) -> tuple[int, int]:
+    """Process id and user id of the other end, as the kernel knows them."""
+    data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    pid, uid, _ = _CREDENTIALS.unpack(data)
+    return pid, uid
+
+
+class Stream(ABC):
+    """One connection. ``received`` gets what comes; ``ended`` is called once, whoever ends it."""
+
+    def __init__(self, connection: socket.socket, pid: int, gone: Callable[[Stream], None]) -> None:
+        self.pid = pid
+        self.busy = False  #: whether a request is being served
+        self._loop = asyncio.get_running_loop()
+        self.heard = self._loop.time()  #: when something came last
+        self._connection = connection
+        self._gone = gone
+        self._out = bytearray()
+        self._closing = False
+        self._open = True
+        connection.setblocking(False)
+        self._loop.add_reader(connection, self._readable)
+
+    @abstractmethod
+    def received(self, data: bytes, handles: list[int]) -> None:
+        """What has come, with the descriptors that came with it, which are the receiver's to close."""
+
+    @abstractmethod
+    def ended(self) -> None:
+        """The connection is over."""
+
+    def write(self, data: bytes | bytearray) -> None:
+        """Send, as fast as the peer takes it."""
+        if not self._open:
+            return
+        if not self._out:
+            with suppress(BlockingIOError):
+                try:
+                    data = data[self._connection.send(data) :]
+                except OSError:
+                    self.close()
+                    return
+            if not data:
+                return
+            self._loop.add_writer(self._connection, self._writable)
+        self._out += data
+
+    def finish(self) -> None:
+        """Close when all is sent."""
+        self._closing = True
+        if not self._out:
+            self.close()
+
+    def close(self) -> None:
+        """End it now."""
+        if self._open:
+            self._open = False
+            self._loop.remove_reader(self._connection)
+            self._loop.remove_writer(self._connection)
+            self._connection.close()
+            self._gone(self)
+            self.ended()
+
+    def _readable(self) -> None:
+        try:
+            data, ancillary, flags, _ = self._connection.recvmsg(
+                _CHUNK, socket.CMSG_SPACE(_MOST_HANDLES * 4), socket.MSG_CMSG_CLOEXEC
+            )
+        except BlockingIOError:
+            return
+        except OSError:
+            self.close()
+            return
+        handles = array.array("i")
+        for level, kind, content in ancillary:
+            if (level, kind) == (socket.SOL_SOCKET, socket.SCM_RIGHTS):
+                handles.frombytes(content[: len(content) // 4 * 4])
+        if not data or flags & socket.MSG_CTRUNC:
+            for each in handles:
+                os.close(each)
+            self.close()
+            return
+        self.heard = self._loop.time()
+        self.received(data, list(handles))
+
+    def _writable(self) -> None:
+        try:
+            del self._out[: self._connection.send(self._out)]
+        except BlockingIOError:
+            return
+        except OSError:
+            self.close()
+            return
+        if not self._out:
+            self._loop.remove_writer(self._connection)
+            if self._closing:
+                self.close()
+
+
+class Doorkeeper:
+    """Accepts connections of this user on a listening socket; ``make`` makes the stream of each."""
+
+    def __init__(
+        self, listener: socket.socket, make: Callable[[socket.socket, int, Callable[[Stream], None]], Stream]
+    ) -> None:
+        self._listener = listener
+        self._make = make
+        self._streams: set[Stream] = set()
+        self._loop = asyncio.get_running_loop()
+        listener.setblocking(False)
+        self._loop.add_reader(listener, self._acceptable)
+
+    def _acceptable(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except BlockingIOError:
+            return
+        except OSError as error:  # no descriptors left, most likely
+            _log.warning("a connection cannot be accepted: %s", error.strerror)
+            self._make_room()
+            return
+        pid, uid = peer_of(connection)
+        if uid != os.geteuid():
+            _log.warning("process %d of user id %d was sent away", pid, uid)
+            connection.close()
+            return
+        if len(self._streams) >= _MOST_STREAMS:
+            self._make_room()
+        self._streams.add(self._make(connection, pid, self._streams.discard))
+
+    def _make_room(self) -> None:
+        silent = [each for each in self._streams if not each.busy]
+        if silent:
+            min(silent, key=lambda each: each.heard).close()
+
+    async def close(self, patience: float) -> None:
+        """No more connections; those there end when they are served, after ``patience`` seconds in any case.
+        The listening socket stays open."""
+        self._loop.remove_reader(self._listener)
+        ends = self._loop.time() + patience
+        while self._loop.time() < ends and any(each.busy for each in self._streams):
+            await asyncio.sleep(_LOOK)
+        for each in list(self._streams):
+            each.finish()
+        await asyncio.sleep(0)
+        for each in list(self._streams):
+            each.close()

@@ -1,0 +1,258 @@
+"""What the subcommands of ``hem agent`` do."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from hem_provider.config import load_config
+from hem_provider.config.agentplace import SOCKET_VARIABLE
+from hem_provider.config.login_source import LoginSource, ask_passphrase, login_source, read_passphrase
+from hem_provider.errors import HemConfigError, HemError, HemUnreachable
+
+__all__ = ["env", "lock", "run", "start", "status", "stop", "units", "unlock"]
+
+#: Seconds between two looks at an agent that unlocks itself, and for how long.
+_LOOK, _PATIENCE = 0.05, 30.0
+_SSH = "SSH_AUTH_SOCK"
+
+
+def start(arguments: argparse.Namespace) -> int:
+    """``hem agent start``."""
+    from hem_provider.agent.options import options_from
+    from hem_provider.agent.start import start_agent
+
+    options = options_from(arguments)
+    if arguments.foreground:
+        from hem_provider.agent.__main__ import serve
+
+        return serve(options)
+    running = _running()
+    if running is not None:
+        if running["options"] != options.arguments():
+            raise HemConfigError(
+                f"an agent runs already (process {running['pid']}) with other options "
+                f"({shlex.join(running['options'])}): hem agent stop"
+            )
+        print(f"The agent runs already (process {running['pid']}).", file=sys.stderr)
+    else:
+        _, running = start_agent(options, os.environ)
+        print(f"The agent runs (process {running['pid']}); its socket: {running['socket']}", file=sys.stderr)
+    return 0 if arguments.locked else _unlock_all(running["devices"])
+
+
+def stop(_: argparse.Namespace) -> int:
+    """``hem agent stop``."""
+    from hem_provider.agent.calls import AgentCalls
+
+    AgentCalls().stop()
+    for _look in range(round(_PATIENCE / _LOOK)):
+        if _running() is None:
+            break
+        time.sleep(_LOOK)
+    print("The agent is stopped.", file=sys.stderr)
+    return 0
+
+
+def lock(_: argparse.Namespace) -> int:
+    """``hem agent lock``."""
+    from hem_provider.agent.calls import AgentCalls
+
+    AgentCalls().lock()
+    print("The agent is locked; to go on: hem agent unlock", file=sys.stderr)
+    return 0
+
+
+def unlock(arguments: argparse.Namespace) -> int:
+    """``hem agent unlock``."""
+    from hem_provider.agent.calls import AgentCalls
+
+    devices = AgentCalls().status()["devices"]
+    if arguments.device is not None:
+        devices = [each for each in devices if each["name"] == arguments.device]
+        if not devices:
+            raise HemConfigError(f"the agent serves no device {arguments.device!r}: hem agent status")
+    return _unlock_all(devices, kdf=arguments.kdf)
+
+
+def status(arguments: argparse.Namespace) -> int:
+    """``hem agent status``."""
+    from hem_provider.agent.calls import AgentCalls
+
+    try:
+        told = AgentCalls().status()
+    except HemUnreachable as error:
+        if arguments.json:
+            print(json.dumps({"running": False, "message": str(error)}))
+            return 1
+        raise
+    if arguments.json:
+        print(json.dumps({"running": True, **told}, indent=2, ensure_ascii=False))
+        return 0
+    for line in _described(told):
+        print(line)
+    return 0
+
+
+def env(arguments: argparse.Namespace) -> int:
+    """``hem agent env``."""
+    from hem_provider.agent.calls import AgentCalls
+
+    told = AgentCalls().status()
+    for name, value in _environment(told["socket"], told["ssh_socket"]).items():
+        print(_SETTING[arguments.shell or _shell()].format(name=name, value=shlex.quote(value)))
+    return 0
+
+
+def units(arguments: argparse.Namespace) -> int:
+    """``hem agent units``."""
+    from hem_provider.cli.agent_units import unit_files
+    from hem_provider.files import config_home, replace_file
+
+    program = Path(sys.argv[0]).absolute()
+    files = unit_files(str(program))
+    if arguments.directory == "-":
+        for name, text in files.items():
+            print(f"# {name}\n{text}")
+        return 0
+    home = config_home()
+    if arguments.directory is None and home is None:
+        raise HemConfigError("no home is known: give --directory")
+    folder = Path(arguments.directory) if arguments.directory else Path(str(home), "systemd", "user")
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, text in files.items():
+        replace_file(folder / name, text.encode(), mode=0o644)
+        print(folder / name)
+    sockets = " ".join(name for name in files if name.endswith(".socket"))
+    print(f"systemctl --user daemon-reload && systemctl --user enable --now {sockets}", file=sys.stderr)
+    return 0
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """``hem agent run``: the exit status of the command."""
+    from dataclasses import replace
+
+    from hem_provider.agent.options import options_from
+    from hem_provider.agent.start import start_agent
+
+    with tempfile.TemporaryDirectory(prefix="hem-agent-") as folder:
+        os.environ[SOCKET_VARIABLE] = f"{folder}/agent.sock"
+        # The agent ends with this process, however that ends.
+        ends, kept = os.pipe()
+        options = replace(options_from(arguments), until_closed=ends)
+        agent, told = start_agent(options, os.environ, handles=(ends,))
+        os.close(ends)
+        try:
+            problem = _unlock_all(told["devices"])
+            if problem:
+                return problem
+            environment = {**os.environ, **_environment(told["socket"], told["ssh_socket"])}
+            try:
+                return subprocess.run(arguments.command, env=environment, check=False).returncode
+            except FileNotFoundError:
+                raise HemConfigError(f"{arguments.command[0]}: there is no such program") from None
+        finally:
+            os.close(kept)
+            agent.wait()
+
+
+def _running() -> dict[str, Any] | None:
+    from hem_provider.agent.calls import AgentCalls
+
+    try:
+        return AgentCalls().status()
+    except HemUnreachable:
+        return None
+
+
+def _unlock_all(devices: Iterable[dict[str, Any]], kdf: str = "pbkdf2") -> int:
+    """Unlock each that is not; the exit status."""
+    problems = 0
+    for told in devices:
+        if told["state"] == "unlocked" and told["login"] != "mobile":
+            continue
+        try:
+            how = _unlock(told["name"], kdf)
+            print(f"{told['name']}: unlocked{how}.", file=sys.stderr)
+        except HemError as error:
+            problems += 1
+            print(f"hem: {told['name']}: {error}", file=sys.stderr)
+    return 1 if problems else 0
+
+
+def _unlock(name: str, kdf: str) -> str:
+    from hem_provider.agent.calls import AgentCalls, kdf_called
+
+    device = load_config().device(name)
+    source = login_source(device, may_ask=True)
+    calls = AgentCalls()
+    if source is LoginSource.PHONE:
+        print(f"{name}: approve the login on the phone.", file=sys.stderr)
+        calls.unlock_by_phone(name)
+        return " by phone"
+    if source in (LoginSource.FILE, LoginSource.COMMAND) and kdf == "pbkdf2":
+        calls.unlock_by_source(name)
+        return ""
+    passphrase = read_passphrase(device)
+    calls.unlock(name, ask_passphrase(device) if passphrase is None else passphrase, kdf_called(kdf))
+    return ""
+
+
+def _environment(socket: str, ssh_socket: str | None) -> dict[str, str]:
+    found = {SOCKET_VARIABLE: socket}
+    if ssh_socket is not None:
+        found[_SSH] = ssh_socket
+    return found
+
+
+_SETTING = {
+    "sh": "export {name}={value}",
+    "csh": "setenv {name} {value};",
+    "fish": "set -gx {name} {value};",
+}
+
+
+def _shell() -> str:
+    name = Path(os.environ.get("SHELL", "")).name
+    return name if name == "fish" else "csh" if name.endswith("csh") else "sh"
+
+
+def _described(told: dict[str, Any]) -> Iterable[str]:
+    """For people."""
+    since = time.strftime("%Y-%m-%d %H:%M", time.localtime(told["since"]))
+    idle = (
+        f"forgets after {told['idle']:g} s without a request" if told["idle"] else "never forgets when idle"
+    )
+    yield f"hem agent {told['version']}, process {told['pid']}, since {since}; {idle}"
+    yield f"  programs may: {', '.join(told['allowed'])}"
+    yield f"  keys: {', '.join(told['keys']) or 'all'}"
+    yield f"  socket: {told['socket']}"
+    yield f"  ssh-agent: {told['ssh_socket'] or 'no'}"
+    yield f"  memory: {'closed to other processes' if told['memory_hidden'] else 'OPEN to other processes'}"
+    for device in told["devices"]:
+        yield f"{device['name']} ({device['url']}): {_STATES[device['state']]}" + (
+            f": {device['reason']}" if device["reason"] else ""
+        )
+        if device["label"] is not None:
+            yield f"  device of {device['label']}, identity {device['eid']}"
+        yield f"  {device['calls']} calls, {device['logins']} logins, {device['waiting']} requests wait"
+        if device["memory_locked"] is not None:
+            yield f"  its key is in memory that {'is' if device['memory_locked'] else 'COULD NOT be'} locked"
+        if device["wrong_pins"]:
+            yield f"  {device['wrong_pins']} wrong PINs in a row"
+
+
+_STATES = {
+    "unlocked": "unlocked",
+    "locked": "locked",
+    "waiting": "unlocked when it is wanted",
+}

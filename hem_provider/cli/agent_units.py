@@ -1,0 +1,50 @@
+"""The units of systemd's user manager for the agent; ``packaging/systemd`` has them for packages."""
+
+from __future__ import annotations
+
+import shlex
+
+__all__ = ["unit_files"]
+
+_SERVICE = """\
+[Unit]
+Description=HEM agent: one login for all programs
+Documentation=man:hem(1)
+Requires=hem-agent.socket
+
+[Service]
+Type=notify
+NotifyAccess=main
+ExecStart={program} agent start --foreground
+Restart=on-failure
+LimitCORE=0
+NoNewPrivileges=yes
+
+[Install]
+Also=hem-agent.socket
+"""
+
+_SOCKET = """\
+[Unit]
+Description=Sockets of the HEM agent
+Documentation=man:hem(1)
+
+[Socket]
+ListenStream=%t/hem/agent.sock
+ListenStream=%t/hem/ssh-agent.sock
+SocketMode=0600
+DirectoryMode=0700
+
+[Install]
+WantedBy=sockets.target
+"""
+
+
+def unit_files(program: str) -> dict[str, str]:
+    """Name → text, for the ``hem`` command at ``program``."""
+    return {"hem-agent.service": _SERVICE.format(program=_quoted(program)), "hem-agent.socket": _SOCKET}
+
+
+def _quoted(program: str) -> str:
+    """As systemd reads a program's path."""
+    return shlex.quote(program).replace("%", "%%")
