@@ -8,6 +8,8 @@ import re
 from collections.abc import Sequence, Set
 from fnmatch import fnmatchcase
 
+from hem_provider.keytypes import KID_FORM
+
 __all__ = ["Right", "allows_label", "needed", "option_for", "used_key"]
 
 
@@ -42,7 +44,7 @@ _SCOPES = {
     "keymgmt:upd": Right.MAKE,
     "keymgmt:del": Right.DELETE,
 }
-_USE = re.compile(r"keymgmt:use:([0-9a-f]{32})")
+_USE = re.compile(f"keymgmt:use:({KID_FORM})")
 #: What takes no token and changes nothing but the clock.
 _OPEN = {
     ("GET", "/api/system/status"),

@@ -32,9 +32,7 @@ _SEED_SIZE = 32
 class _RefusedError(Exception):
     """The request is not one. ``status``: of the answer."""
 
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
+    status = 400
 
 
 class Service:
@@ -92,7 +90,7 @@ class Service:
             return own_answer(503, Word.STOPPING, message="the agent is being stopped or locked")
         self._touched()
         if question.method not in _METHODS:
-            raise _RefusedError(405, f"method {question.method}; accepted: {', '.join(_METHODS)}")
+            raise _refused(405, f"method {question.method}; accepted: {', '.join(_METHODS)}")
         own = self._own.get((question.method, question.path))
         if own is not None:
             return own(question)
@@ -106,9 +104,7 @@ class Service:
         if of_device is not None:
             return await of_device(door, question)
         if not rest.startswith("api/"):
-            raise _RefusedError(
-                404, f"{question.path}: there is no such path; accepted: {DEVICES}{name}/api/…"
-            )
+            raise _refused(404, f"{question.path}: there is no such path; accepted: {DEVICES}{name}/api/…")
         return await self._relayed(door, question, slash + rest)
 
     def _door(self, name: str, url: str | None) -> Door | Answer:
@@ -180,17 +176,15 @@ class Service:
             return own_answer(200)
         eid, doubt = told.get("eid"), told.get("doubt")
         if not isinstance(eid, str) or not isinstance(doubt, str | None):
-            raise _RefusedError(400, "eid and doubt: texts are accepted; doubt may be null")
+            raise _refused(400, "eid and doubt: texts are accepted; doubt may be null")
         pins = PinCheck(_bytes(told, "pin_key", 32), _bytes(told, "pin_mac", 32))
         if len(question.handles) != 1:
-            raise _RefusedError(
-                400, f"{len(question.handles)} descriptors came along; accepted: one memory file"
-            )
+            raise _refused(400, f"{len(question.handles)} descriptors came along; accepted: one memory file")
         page = SecretPage(_SEED_SIZE)
         try:
             page.take(question.handles[0])
         except (ValueError, OSError) as error:
-            raise _RefusedError(400, f"the descriptor: {error}") from None
+            raise _refused(400, f"the descriptor: {error}") from None
         accepted = await asyncio.shield(door.unlock(hold_in(page.view), eid, doubt, pins, locked=page.locked))
         if accepted:
             return own_answer(200)
@@ -201,8 +195,14 @@ class Service:
 _PASSED = ("Content-Type", "Server")
 
 
+def _refused(status: int, message: str) -> _RefusedError:
+    error = _RefusedError(message)
+    error.status = status
+    return error
+
+
 def _no_path(question: Question) -> _RefusedError:
-    return _RefusedError(404, f"{question.path[:200]}: no such path; accepted: {DEVICES}NAME/api/…")
+    return _refused(404, f"{question.path[:200]}: no such path; accepted: {DEVICES}NAME/api/…")
 
 
 def _object(body: bytes) -> dict[str, Any]:
@@ -211,7 +211,7 @@ def _object(body: bytes) -> dict[str, Any]:
     except (ValueError, RecursionError):
         found = None
     if not isinstance(found, dict):
-        raise _RefusedError(400, f"the body ({len(body)} bytes): accepted is a JSON object")
+        raise _refused(400, f"the body ({len(body)} bytes): accepted is a JSON object")
     return found
 
 
@@ -221,7 +221,7 @@ def _bytes(told: Mapping[str, Any], name: str, size: int) -> bytes:
     except (KeyError, ValueError, TypeError):
         value = b""
     if len(value) != size:
-        raise _RefusedError(400, f"{name}: accepted are {size} bytes in base64")
+        raise _refused(400, f"{name}: accepted are {size} bytes in base64")
     return value
 
 
@@ -233,7 +233,7 @@ def _seconds(text: str | None) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value <= _LONGEST:
-        raise _RefusedError(
+        raise _refused(
             400, f"{Field.WITHIN}: {text[:20]!r}; accepted: seconds, more than 0, up to {_LONGEST:g}"
         )
     return value

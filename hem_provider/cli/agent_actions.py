@@ -17,7 +17,8 @@ from typing import Any
 from hem_provider.config import load_config
 from hem_provider.config.agentplace import SOCKET_VARIABLE
 from hem_provider.config.login_source import LoginSource, ask_passphrase, login_source, read_passphrase
-from hem_provider.errors import HemConfigError, HemError, HemUnreachable
+from hem_provider.errors import HemConfigError, HemError, HemTimeout, HemUnreachable
+from hem_provider.waiting import CLOCK
 
 __all__ = ["env", "lock", "run", "start", "status", "stop", "units", "unlock"]
 
@@ -55,10 +56,8 @@ def stop(_: argparse.Namespace) -> int:
     from hem_provider.agent.calls import AgentCalls
 
     AgentCalls().stop()
-    for _look in range(round(_PATIENCE / _LOOK)):
-        if _running() is None:
-            break
-        time.sleep(_LOOK)
+    if all(_running() is not None for _look in CLOCK.looks(_PATIENCE, _LOOK)):
+        raise HemTimeout(f"the agent still runs after {_PATIENCE:g} s: hem agent status")
     print("The agent is stopped.", file=sys.stderr)
     return 0
 

@@ -566,7 +566,7 @@ def test_a_fifo_among_the_cache_files_makes_nobody_wait(kind):
     [
         (r"^ *(import|from) fcntl", {"hem_provider/files/locks.py"}),
         (r"(environ(\.get\(|\[)|_base\()\"XDG_", {"hem_provider/files/places.py"}),
-        (r"\.sleep\(", {"hem_provider/waiting.py", *ON_THE_WAY}),
+        (r"(?<!asyncio)\.sleep\(", {"hem_provider/waiting.py", *ON_THE_WAY}),
         (r"\.(rename|replace)\((path|new|target)", {"hem_provider/files/replacement.py"}),
         (r"\bmkdir\(mode=0o700|makedirs", {"hem_provider/files/folders.py"}),
     ],
