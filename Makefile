@@ -43,6 +43,7 @@ lint: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	env PYTHONPATH=shim $(BIN)/lint-imports
+	$(BIN)/python tools/check_docstrings.py
 
 # The tools that the module and the engine are tried in.
 tools:

@@ -63,6 +63,7 @@ class Bearer:
 
     @property
     def role(self) -> Role:
+        """Whose it is, by its ``sub``: ``U``, ``M``, or that of a paired authenticator (device API §4.3)."""
         return {"U": Role.USER, "M": Role.MASTER}.get(self.sub, Role.EXTERNAL)
 
 

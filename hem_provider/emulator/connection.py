@@ -32,6 +32,7 @@ class Body(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
+        """Up to ``size`` bytes, all that a part of the body still has when negative; ``b""`` at its end."""
         if self._expects and not self.touched:
             self._connection.send(b"HTTP/1.1 100 Continue\r\n\r\n")
         self.touched = True
@@ -64,6 +65,7 @@ class Connection:
         self.deadline = 0.0
 
     def allow(self, seconds: float) -> None:
+        """Set the deadline of all reads from here on, in seconds from now."""
         self.deadline = time.monotonic() + seconds
 
     def _fill(self) -> bool:
@@ -90,12 +92,14 @@ class Connection:
         return head
 
     def receive(self, size: int) -> bytes:
+        """Up to ``size`` bytes; ``b""`` when the client closed. ``TimeoutError`` at the deadline."""
         if not self.buffer:
             self._fill()
         data, self.buffer = self.buffer[:size], self.buffer[size:]
         return data
 
     def line(self) -> bytes:
+        """Bytes up to the next CR LF, without it; ``ConnectionAbortedError`` when 1 KiB holds none."""
         while b"\r\n" not in self.buffer:
             if len(self.buffer) > 1024 or not self._fill():
                 raise ConnectionAbortedError("malformed chunk")
@@ -103,6 +107,7 @@ class Connection:
         return line
 
     def send(self, data: bytes) -> None:
+        """Send all of ``data``, with ``SEND_SECONDS`` for each wait."""
         self.socket.settimeout(SEND_SECONDS)
         self.socket.sendall(data)
 

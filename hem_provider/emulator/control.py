@@ -181,6 +181,7 @@ class ControlSocket:
         self._thread = threading.Thread(target=self._accept, name="control", daemon=True)
 
     def start(self) -> None:
+        """Begin to take commands, in a thread of its own."""
         self._thread.start()
 
     def stop(self) -> None:

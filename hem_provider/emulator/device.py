@@ -81,18 +81,22 @@ class Device:
         self._dirty = True
 
     def change_boot(self, **changes: Any) -> None:
+        """Replace fields of what lasts until the next boot; inside ``transaction`` only."""
         self.state = replace(self.state, boot=replace(self.boot, **changes))
 
     @property
     def boot(self) -> Boot:
+        """What lasts until the next boot; inside ``transaction`` only."""
         return self.state.boot
 
     @property
     def config(self) -> Config | None:
+        """The device's own configuration; ``None`` while it is not initialised."""
         return self.state.config
 
     @property
     def switches(self) -> Switches:
+        """The switches in force: those set by hand, those of the firmware, the defaults, in this order."""
         firmware = self.state.factory.firmware
         return Switches({**firmware.quirks, **self.state.knobs.quirks}, firmware.limits)
 
@@ -121,13 +125,16 @@ class Device:
 
     @property
     def session_public(self) -> bytes:
+        """The public X25519 key of this boot, 32 bytes (``spk``, device API §5)."""
         return x25519_public(self.boot.session_private)
 
     @property
     def eid(self) -> bytes:
+        """The device's identity: its public X25519 key, 32 bytes (device API §5)."""
         return x25519_public(self.state.identity.private)
 
     def new_nonce(self) -> bytes:
+        """A fresh nonce of 32 bytes, bound to this boot and to the device's time."""
         return self.nonces.issue(self.boot.nonce_key, self.now())
 
     def take_nonce(self, nonce: bytes, *, lifetime: int | None = None) -> bool:

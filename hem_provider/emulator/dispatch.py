@@ -75,6 +75,7 @@ class Dispatcher:
             return self.device.switches.number(Q.BODY_LIMIT)
 
     def chunked_allowed(self) -> bool:
+        """Whether the device takes chunked bodies, by a switch (device API §1.5)."""
         with self.device.transaction():
             return not self.device.switches.on(Q.CHUNKED_411)
 

@@ -66,6 +66,7 @@ class Response:
         return f"{self.status} {REASONS.get(self.status, '')}"
 
     def with_headers(self, headers: Iterable[tuple[str, str]]) -> Response:
+        """The same with more headers behind its own."""
         return replace(self, headers=(*self.headers, *headers))
 
 

@@ -35,6 +35,7 @@ class Jwt:
 
     @property
     def is_ejwt(self) -> bool:
+        """Whether its header says that an X25519 shared secret authenticates it."""
         return self.header.get("ecdh") == "x25519"
 
     def authentic(self, key: bytes) -> bool:

@@ -49,10 +49,12 @@ class KeyType:
 
     @property
     def symmetric(self) -> bool:
+        """AES and HMAC keys: there is no public half."""
         return self.family in (Family.HMAC, Family.AES)
 
     @property
     def post_quantum(self) -> bool:
+        """ML-KEM and ML-DSA keys."""
         return self.family in (Family.MLKEM, Family.MLDSA)
 
     @property

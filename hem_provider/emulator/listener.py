@@ -70,6 +70,7 @@ class Listener:
         self._thread = threading.Thread(target=self._accept, name=f"accept-{self.port}", daemon=True)
 
     def start(self) -> None:
+        """Begin to accept connections, in a thread of its own."""
         self._thread.start()
 
     def stop(self) -> None:

@@ -212,15 +212,19 @@ class Switches:
     limits: Limits = FIRMWARE_1_2_2.limits
 
     def value(self, name: Q) -> QuirkValue:
+        """What a switch is set to, or its default."""
         return self.overrides.get(name.value, QUIRKS[name.value].default)
 
     def on(self, name: Q) -> bool:
+        """A switch that is on or off."""
         return bool(self.value(name))
 
     def number(self, name: Q) -> int:
+        """A switch with a number."""
         return int(self.value(name))
 
     def text(self, name: Q) -> str:
+        """A switch with one of several words."""
         return str(self.value(name))
 
 

@@ -160,6 +160,7 @@ class EmulatorServer:
         return f"ready https={self.https} http={self.http} cloud={self.cloud} ca={self.ca_file} state={state}"
 
     def start(self) -> None:
+        """Begin to accept connections on every port."""
         for listener in self._listeners:
             listener.start()
 

@@ -163,6 +163,7 @@ class Store:
             self._disconnect()
 
     def after_fork(self, *, child: bool) -> None:
+        """Go on in the parent; in the child with a lock of its own."""
         if child:
             self._lock = threading.RLock()
         else:

@@ -31,9 +31,17 @@ StartResponse = Callable[..., Any]
 class Service(Protocol):
     """What answers requests: the device's dispatcher or the cloud."""
 
-    def respond(self, request: Request, *, framing: Refusal | None = None) -> Response: ...
-    def body_limit(self, method: str, path: str) -> int: ...
-    def chunked_allowed(self) -> bool: ...
+    def respond(self, request: Request, *, framing: Refusal | None = None) -> Response:
+        """Answer a request; ``framing`` is what was wrong with it before its body was read."""
+        ...
+
+    def body_limit(self, method: str, path: str) -> int:
+        """The largest body of this endpoint, in bytes."""
+        ...
+
+    def chunked_allowed(self) -> bool:
+        """Whether a body may come without its length."""
+        ...
 
 
 def server_header() -> str:

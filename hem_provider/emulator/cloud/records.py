@@ -54,4 +54,5 @@ class Records:
         return {key: dict(json.loads(body)) for key, body in rows}
 
     def remove(self, kind: str, key: str) -> None:
+        """Forget a document, if there is one."""
         self._device.store.database.execute("DELETE FROM cloud WHERE kind = ? AND id = ?", (kind, key))

@@ -58,9 +58,11 @@ class Cloud:
         self._router: Router[_Handler] = Router(_ROUTES)
 
     def body_limit(self, method: str, path: str) -> int:  # noqa: ARG002 - one limit for all
+        """64 KiB for every endpoint."""
         return _BODY_LIMIT
 
     def chunked_allowed(self) -> bool:
+        """Chunked bodies are taken everywhere."""
         return True
 
     def respond(self, request: Request, *, framing: Refusal | None = None) -> Response:

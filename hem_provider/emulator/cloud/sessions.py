@@ -65,6 +65,7 @@ def key_session(call: CloudCall) -> Response:
 
 
 def key_of(text: str) -> bytes:
+    """An X25519 public key, 32 bytes, of base64; 400 for anything else."""
     try:
         key = from_b64(text)
     except ValueError:
@@ -94,6 +95,10 @@ def token_of_device(private: bytes, text: str) -> Jwt:
 
 
 def mac_fits(private: bytes, peer: str, message: bytes, mac: str) -> bool:
+    """Whether ``mac`` (base64) is the HMAC-SHA256 of ``message`` under X25519(``private``, ``peer``).
+
+    Refuses with 400 a ``peer`` that is no X25519 key.
+    """
     try:
         expected = hmac.digest(x25519_secret(private, key_of(peer)), message, hashlib.sha256)
         return hmac.compare_digest(expected, from_b64(mac))
