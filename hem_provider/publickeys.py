@@ -32,7 +32,7 @@ _RAW = {
 
 
 def kid_of(public: bytes) -> str:
-    """The KID of a public key in device form: SHA-1, first 16 bytes (device API §11.2)."""
+    """The KID of a public key in device form: SHA-1, first 16 bytes, as 32 hex digits (device API §11.2)."""
     return hashlib.sha1(public, usedforsecurity=False).hexdigest()[:KID_DIGITS]
 
 

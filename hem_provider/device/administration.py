@@ -132,11 +132,17 @@ class Administration:
         )
 
     def configuration(self) -> Configuration:
-        """The device's settings."""
+        """The device's settings (device API §8.1). Takes a login for ``system:config``, ``logger:get`` or
+        ``auth:ext:pair``."""
         return self._session.run(configuration.read())
 
     def configure(self, **settings: object) -> ConfigurationChange:
-        """Change ``SETTINGS``; the others stay. ``TypeError`` for one that does not exist."""
+        """Change ``SETTINGS``, by these names (device API §8.2); the others stay.
+
+        ``TypeError`` for one that does not exist; ``HemRequestRefused`` for a value that the device does not
+        take. ``storage_mode`` and ``disk0_sectors`` (of 512 bytes) are for USB devices only; the latter
+        formats disk 0.
+        """
         unknown = sorted(set(settings) - set(SETTINGS))
         if unknown:
             raise TypeError(f"unknown setting {unknown[0]!r}; known: {', '.join(SETTINGS)}")
@@ -221,16 +227,18 @@ class Administration:
         self._session.forget()
 
     def selftest(self) -> SelfTest:
-        """Run all self-tests; some 5 s."""
+        """Run all self-tests (device API §17.3); some 5 s. Takes a login, and none on a factory-fresh
+        device."""
         return self._either(system.selftest())
 
     def attestation(self) -> Attestation:
-        """The secure element's identity. USB devices only."""
+        """The secure element's identity (device API §8.6). USB devices only. Takes a login, and none on a
+        factory-fresh one."""
         return self._either(configuration.attestation())
 
     def reboot(self, *, wait: float = 0.0) -> Status | None:
-        """Restart; all logins end and the clock is lost. With ``wait`` (s), until it answers again:
-        its status; ``HemTimeout`` when it does not. A device takes 8 to 90 s."""
+        """Restart (device API §17.4); all logins end and the clock is lost. With ``wait`` (s), until it
+        answers again: its status; ``HemTimeout`` when it does not. A device takes 8 to 90 s."""
         watch = Watch(self._session, self._clock)
         change: Change[bool | None] = Change(
             made="the device has restarted",
@@ -252,7 +260,7 @@ class Administration:
         raise HemTimeout(f"{self._name}: not back after {seconds:g} s: {away}") from away
 
     def shutdown(self) -> None:
-        """Off until unplugged and plugged in again."""
+        """Off until unplugged and plugged in again (device API §17.4)."""
         watch = Watch(self._session, self._clock)
         change: Change[bool | None] = Change(
             made="the device was shut down",
@@ -263,11 +271,12 @@ class Administration:
         self._session.run(system.shutdown(), change)
 
     def unlock_disk(self, disk: int, *, writable: bool = False) -> None:
-        """Show disk 0 (plain) or 1 (encrypted) on USB. USB devices only."""
+        """Show disk 0 (plain) or 1 (encrypted) on USB (device API §15); ``ValueError`` for another. USB
+        devices only."""
         self._disk(storage.unlock(disk, writable=writable), disk, "rw" if writable else "ro")
 
     def lock_disk(self, disk: int) -> None:
-        """Take a disk away from USB."""
+        """Take disk 0 or 1 away from USB; ``ValueError`` for another."""
         self._disk(storage.lock(disk), disk, "-")
 
     def _disk(self, call: Call[None], disk: int, mode: str) -> None:
@@ -284,10 +293,11 @@ class Administration:
     def upgrade(
         self, image: Image, data: bytes, *, progress: Progress | None = None, timeout: float = 300.0
     ) -> None:
-        """Upload, have verified and install a signed image. Firmware restarts the device.
+        """Upload, have verified and install a signed image (device API §16). Firmware restarts the device.
 
-        ``progress(sent, all)`` is called while uploading. ``HemDeviceFault`` when the image is not
-        accepted, ``HemTimeout`` when verifying takes longer than ``timeout`` seconds.
+        ``progress(sent, all)`` is called while uploading, in bytes. ``MessageTooLong`` for more than
+        ``image.limit`` bytes, ``HemDeviceFault`` when the image is not accepted, ``HemTimeout`` when
+        verifying takes longer than ``timeout`` seconds.
         """
         arrived: Change[None] = Change(
             made="the image arrived whole",

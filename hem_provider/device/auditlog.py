@@ -69,7 +69,7 @@ class Event(enum.IntEnum):
 
 
 class Result(enum.IntEnum):
-    """How it went."""
+    """How it went (device API §14.3)."""
 
     OK = 0
     FAILED = 1
@@ -127,7 +127,8 @@ class AuditLog:
         return found.key
 
     def files(self) -> list[str]:
-        """The ids of all files, oldest first. The last is being written and cannot be read yet."""
+        """The ids of all files, 8 hex digits each, oldest first. The last is being written and cannot be
+        read yet."""
 
         found: list[str] = []
         while True:
@@ -137,11 +138,11 @@ class AuditLog:
                 return found
 
     def read(self, file_id: str) -> bytes:
-        """One finished file, as it is."""
+        """One finished file, as it is. ``ValueError`` unless the id is 8 hex digits."""
         return self._session.run(logger.read(file_id))
 
     def verify(self, file_id: str, *, key: bytes | None = None) -> LogReport:
-        """Read and verify a file, under ``key`` or what the device says its key is."""
+        """Read and verify a file, under ``key`` (32 bytes) or what the device says its key is."""
         return verify_log(self.read(file_id), self.key() if key is None else key)
 
     def __repr__(self) -> str:

@@ -39,8 +39,8 @@ _LOOK_EVERY = 2.0
 
 @dataclass(frozen=True, slots=True)
 class NewCertificate:
-    """What was installed; in force after the device's next restart. ``pin`` is the SHA-256 of the
-    public key, as for ``pin_sha256``."""
+    """What was installed; in force after the device's next restart. ``not_after`` is in UTC; ``pin`` is
+    the SHA-256 of the public key in lower-case hex, as for ``pin_sha256``."""
 
     not_after: datetime
     pin: str

@@ -125,10 +125,14 @@ class Hem:
         scope: str = "keymgmt:list",
         kdf: Kdf | None = None,
     ) -> None:
-        """Prove a passphrase to the device now (two calls; one after ``probe``), and keep it as a
-        key, with the token for ``scope``. ``None`` takes the configured one.
+        """Prove a passphrase to the device now (two calls; one after ``probe``), and keep it as a key, with
+        the token for ``scope``. ``None`` takes the configured one.
 
-        ``HemAuthenticationError`` when the device does not accept it; an earlier login stays then.
+        ``role``: whose secret it is. ``kdf``: how the device was given it; ``None``: as this object was told,
+        and the master's as ``master_kdf`` of the configuration says.
+
+        ``HemAuthenticationError`` when the device does not accept it, or takes it for another role; an
+        earlier login stays then.
         """
         if passphrase is not None:
             as_text("passphrase", passphrase)
@@ -148,15 +152,20 @@ class Hem:
         self.session.abandon()
 
     def status(self) -> Status:
-        """The device's state; no login."""
+        """The device's state (device API §17.1); no login."""
         return self.session.run(system.status())
 
     def version(self) -> Version:
-        """Hardware and firmware; no login."""
+        """Hardware and firmware (device API §17.2); no login."""
         return self.session.run(system.version())
 
     def check_in(self) -> CheckInResult:
-        """Set the device's clock by way of its cloud service; needs the internet, no login."""
+        """Set the device's clock by way of its cloud service (device API §9): three calls; needs the
+        internet, no login.
+
+        ``HemUnreachable`` names the cloud when that is what fails; ``HemClockError`` when cloud or device
+        reject the exchange.
+        """
         return check_in(self.session)
 
     def sign(self, kid: str, message: bytes, algorithm: str, *, context: bytes | None = None) -> bytes:
@@ -173,7 +182,11 @@ class Hem:
     def verify(
         self, kid: str, message: bytes, signature: bytes, algorithm: str, *, context: bytes | None = None
     ) -> bool:
-        """Verify on the device; ``HemKeyNotFound`` when there is no such key."""
+        """Verify a signature over 1…``limits.message`` bytes on the device; form and ``algorithm`` as for
+        ``sign``.
+
+        ``HemKeyNotFound`` when there is no such key, ``HemOperationFailed`` when it is no key for this.
+        """
         return self.operations.verify(
             kid,
             as_bytes("message", message),
@@ -185,8 +198,9 @@ class Hem:
     def ecdh(self, kid: str, peer: bytes | str, *, algorithm: str | None = None) -> bytes:
         """Agree with ``peer``: a public key in device form, or the KID of a stored key.
 
-        With ``algorithm`` (``SHA2-256`` … ``SHA3-512``) the digest of the secret; without, its
-        first 32 bytes, which is the whole of it for 256-bit curves only (device API §13.6).
+        With ``algorithm`` (``SHA2-256`` … ``SHA3-512``) the digest of the secret; without, its first 32
+        bytes, which is the whole of it for 256-bit curves only (device API §13.6). ``HemKeyNotFound``;
+        ``HemOperationFailed`` where these two keys do not agree.
         """
         return self.operations.ecdh(kid, peer, algorithm=algorithm)
 
@@ -231,7 +245,8 @@ class Hem:
         peer: bytes | str | None = None,
         context: bytes | None = None,
     ) -> bytes:
-        """Decrypt up to ``limits.message`` + 16 bytes. ``HemOperationFailed``: tag or padding are wrong."""
+        """Decrypt up to ``limits.message`` + 16 bytes, other values as for ``encrypt``. ``iv`` (CBC, GCM)
+        and ``tag`` (GCM) are 16 bytes each. ``HemOperationFailed``: tag or padding are wrong."""
         call = ciphers.decrypt(
             kid,
             as_bytes("data", data),
@@ -255,8 +270,11 @@ class Hem:
         peer: bytes | str | None = None,
         context: bytes | None = None,
     ) -> bytes:
-        """Wrap 16…``limits.message`` bytes (a multiple of 8) by RFC 3394 with ``AES{128,192,256}``; ``icv``:
-        8 bytes in place of the standard integrity value. Stored keys cannot be wrapped."""
+        """Wrap 16…``limits.message`` bytes (a multiple of 8) by RFC 3394 with ``AES{128,192,256}``: 8 bytes
+        more (device API §13.5).
+
+        ``icv``: 8 bytes in place of the standard integrity value. Stored keys cannot be wrapped.
+        """
         return self.operations.run(
             ciphers.wrap(
                 kid,
@@ -279,7 +297,8 @@ class Hem:
         peer: bytes | str | None = None,
         context: bytes | None = None,
     ) -> bytes:
-        """Unwrap 24…``limits.message`` + 8 bytes. ``HemOperationFailed``: the integrity value is wrong."""
+        """Unwrap 24…``limits.message`` + 8 bytes: 8 bytes less. ``icv`` as for ``wrap``.
+        ``HemOperationFailed``: the integrity value is wrong."""
         call = ciphers.unwrap(
             kid,
             as_bytes("data", data),
@@ -294,8 +313,11 @@ class Hem:
     def hmac(
         self, kid: str, data: bytes, *, algorithm: str | None = None, peer: bytes | str | None = None
     ) -> bytes:
-        """HMAC of 1…``limits.message`` bytes. A stored key has its digest in its type; with ``peer`` the raw
-        secret agreed is the key, and ``algorithm`` (``SHA2-256`` … ``SHA3-512``) the digest."""
+        """HMAC (RFC 2104; device API §13.2) of 1…``limits.message`` bytes: 32, 48 or 64 bytes.
+
+        A stored key has its digest in its type; with ``peer`` the raw secret agreed is the key, and
+        ``algorithm`` (``SHA2-256`` … ``SHA3-512``) the digest.
+        """
         return self.operations.run(
             ciphers.hmac(kid, as_bytes("data", data), algorithm=algorithm, peer=peer, limits=self.limits)
         )
@@ -309,7 +331,8 @@ class Hem:
         algorithm: str | None = None,
         peer: bytes | str | None = None,
     ) -> bool:
-        """Verify an HMAC on the device; ``HemKeyNotFound`` when there is no such key."""
+        """Verify a whole HMAC on the device; other values as for ``hmac``. ``HemKeyNotFound`` when there
+        is no such key."""
         call = ciphers.hmac_verify(
             kid,
             as_bytes("data", data),

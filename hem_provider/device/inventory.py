@@ -220,7 +220,7 @@ class KeyInventory:
     def search(
         self, *, label: str | None = None, type: str | None = None, application_id: bytes | None = None
     ) -> list[Key]:
-        """All keys that match all that is given."""
+        """All keys that match all that is given; values as for ``find``. No key is no error."""
         _criteria(label, type, application_id)
         return [each for each in self if _matches(each, label, type, application_id)]
 

@@ -54,8 +54,8 @@ class MobileLogin:
         self.poll = poll
 
     def obtain(self, scope: str, *, note: str | None = None) -> Approved:
-        """A token for ``scope``. ``HemApprovalDenied``, ``HemApprovalTimeout``, or why it
-        could not be asked."""
+        """A token for ``scope``; ``note`` is shown on the phone. ``HemApprovalDenied``,
+        ``HemApprovalTimeout``, or why it could not be asked."""
         try:
             request, event = self._ask(scope, note)
         except HemClockError as wrong:

@@ -71,22 +71,26 @@ class Operations:
         return self.run(crypto.ecdh(kid, peer, algorithm=algorithm))
 
     def mlkem_encapsulate(self, kid: str) -> tuple[bytes, bytes]:
-        """A fresh ciphertext and its shared secret, in this order."""
+        """A fresh ciphertext and its 32-byte shared secret, in this order (FIPS 203; device API §13.8).
+        Takes the private half: with an imported public key it is ``HemOperationFailed``."""
         return self.run(crypto.mlkem_encapsulate(kid))
 
     def mlkem_decapsulate(self, kid: str, ciphertext: bytes) -> bytes:
-        """The 32-byte shared secret."""
+        """The 32-byte shared secret (FIPS 203; device API §13.8). The size of ``ciphertext`` is the key
+        type's."""
         return self.run(crypto.mlkem_decapsulate(kid, ciphertext))
 
     def mldsa_sign(self, kid: str, message: bytes, *, context: bytes | None = None) -> bytes:
-        """The raw ML-DSA signature of 1…``limits.message`` bytes."""
+        """The raw ML-DSA signature (FIPS 204) of 1…``limits.message`` bytes, under a ``context`` of up to
+        ``limits.context`` bytes. ``MessageTooLong`` and ``ValueError`` before any request."""
         call = crypto.mldsa_sign(kid, message, context=context, limits=self.limits)
         return self._proven(call, self.run(call), message, ML_DSA, context)
 
     def mldsa_verify(
         self, kid: str, message: bytes, signature: bytes, *, context: bytes | None = None
     ) -> bool:
-        """Verify on the device; ``HemKeyNotFound`` when there is no such key."""
+        """Verify on the device, with values as for ``mldsa_sign``. ``HemKeyNotFound`` when there is no
+        such key, ``HemOperationFailed`` when it is no key for this."""
         return self._verified(
             crypto.mldsa_verify(kid, message, signature, context=context, limits=self.limits)
         )

@@ -94,7 +94,11 @@ def private_key(key: Key) -> Any:
 
 
 def public_key(key: Key) -> Any:
-    """The native public key of ``key``; asks the device once when it is not known."""
+    """The native public key of ``key``; asks the device once when it is not known.
+
+    ``UnsupportedAlgorithm`` where this ``cryptography`` has no class for the type; an ML-KEM-512 key is one
+    of ours. Else what ``Key.public_bytes`` raises.
+    """
     if key.type.name == "MLKEM512":
         return _class("HemMLKEM512PublicKey")(key)
     return load_public(key.type, key.public_bytes())

@@ -44,13 +44,13 @@ class HemEd448PrivateKey(RemotePrivateKey[ed448.Ed448PublicKey], ed448.Ed448Priv
     """An Ed448 key whose ``sign`` runs on the device."""
 
     def sign(self, data: Buffer) -> bytes:
-        """Ed448 with the empty context over 1…``MAX_MESSAGE`` bytes; 114 bytes."""
+        """Ed448 with the empty context over 1…``MAX_MESSAGE`` bytes: 114 bytes. Errors as for Ed25519."""
         return _sign(self._key, "ed448", data)
 
 
 class _Variant:
-    """A variant of EdDSA with one key and one context. Verifying asks the device: no common
-    library has these."""
+    """A variant of EdDSA with one key and one context. Verifying asks the device: no common library has
+    these. ``UnsupportedAlgorithm`` for a key of another type, ``ValueError`` for another size of context."""
 
     type_name: ClassVar[str]
     algorithm: ClassVar[str]
@@ -69,7 +69,7 @@ class _Variant:
         self._context = context
 
     def sign(self, data: Buffer) -> bytes:
-        """Sign 1…``MAX_MESSAGE`` bytes."""
+        """Sign 1…``MAX_MESSAGE`` bytes: a raw signature. ``MessageTooLong`` or ``ValueError`` for others."""
         return _sign(self._key, self.algorithm, data, self._context)
 
     def verify(self, signature: Buffer, data: Buffer) -> None:

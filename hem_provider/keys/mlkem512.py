@@ -56,7 +56,8 @@ class HemMLKEM512PrivateKey(RemotePrivateKey[HemMLKEM512PublicKey]):
 
 
 def decapsulate(key: Key, ciphertext: object) -> bytes:
-    """Check the size, then ask the device."""
+    """The shared secret, 32 bytes, by the device. ``ValueError`` for a ciphertext of another size than the
+    key type's; nothing is sent then."""
     given = as_bytes("ciphertext", ciphertext)
     check_limits(key, "decapsulate")
     if len(given) != key.type.ciphertext_size:

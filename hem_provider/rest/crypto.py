@@ -136,8 +136,8 @@ _AGREED = Shape((Field("ecdh", secret),))
 
 
 def ecdh(kid: str, peer: bytes | str, *, algorithm: str | None = None) -> Call[bytes]:
-    """``ecdh``: the digest ``algorithm`` of the whole secret, or, without one, the secret's
-    first 32 bytes."""
+    """``ecdh`` (device API §13.6): the digest ``algorithm`` of the whole secret, or, without one, the
+    secret's first 32 bytes."""
     fields = peer_field(peer)
     if algorithm is not None:
         fields["alg"] = algorithm
@@ -183,7 +183,8 @@ _MLDSA_SIGNED = Shape((Field("sign", lattice_signature),))
 def mldsa_sign(
     kid: str, message: bytes, *, context: bytes | None = None, limits: FirmwareLimits = FIRMWARE_1_2_2
 ) -> Call[bytes]:
-    """``pqc/mldsa/sign``: 1…``limits.message`` bytes under an optional context; the raw signature."""
+    """``pqc/mldsa/sign``: 1…``limits.message`` bytes under a context of up to ``limits.context`` bytes, or
+    none; the raw signature."""
     fields = _signing(message, context, limits)
     return operation("pqc/mldsa/sign", kid, fields, _signature, needs=_MLDSA_SIGN, answer=_MLDSA_SIGNED)
 

@@ -35,7 +35,7 @@ def shared_secret(seed: bytes | bytearray | memoryview, peer: bytes) -> bytes:
 
 
 def make_ejwt(claims: Mapping[str, Any], secret: bytes) -> str:
-    """Claims in their given order, compact JSON, MAC under ``secret`` (32 bytes)."""
+    """Claims in their given order, compact JSON, HMAC-SHA256 under ``secret`` (32 bytes)."""
     payload = json.dumps(dict(claims), separators=(",", ":"), ensure_ascii=False).encode("utf-8")
     signed = f"{_HEADER}.{b64url(payload)}"
     return f"{signed}.{b64url(_mac(secret, signed))}"

@@ -27,7 +27,11 @@ class Kdf(enum.Enum):
 
 
 def seed_from(secret: str, eid: str, kdf: Kdf) -> bytes:
-    """32 bytes. ``eid`` is the device's identity as base64 text; mnemonics do not use it."""
+    """32 bytes. ``eid`` is the device's identity as base64 text; mnemonics do not use it.
+
+    ``ValueError`` for words that are no BIP39 mnemonic, ``HemConfigError`` where ``cryptography`` has no
+    Argon2d.
+    """
     if kdf is Kdf.BIP39:
         return mnemonic_seed(secret)
     if kdf is Kdf.BIP39_ENTROPY:

@@ -23,7 +23,7 @@ def check_kid(kid: str) -> str:
 
 
 def use_of(kid: str) -> str:
-    """The scope that a key is used by."""
+    """The scope that a key is used by, and that names it alone (device API §4.2)."""
     return f"keymgmt:use:{kid}"
 
 
@@ -39,7 +39,8 @@ def check_label(label: str, limits: FirmwareLimits = FIRMWARE_1_2_2) -> str:
 
 
 def peer_field(peer: bytes | str) -> dict[str, str]:
-    """A peer in a request: a stored key by KID, or a public key in device form."""
+    """A peer in a request: a stored key by KID, or a public key in device form. ``ValueError`` for a text
+    that is no KID, ``TypeError`` for what is neither."""
     if isinstance(peer, str):
         return {"ext_kid": check_kid(peer)}
     return {"pubkey": b64(as_bytes("peer", peer))}

@@ -156,7 +156,7 @@ def _material(answer: Answer) -> KeyMaterial:
 
 
 def list_keys(offset: int = 0, count: int = PAGE) -> Call[Page]:
-    """``GET list/{offset}/{count}``."""
+    """``GET list/{offset}/{count}``: records in storage order, from ``offset`` on, ``count`` at most."""
     return Call(
         "GET",
         f"{_PATH}list/{offset}/{count}",

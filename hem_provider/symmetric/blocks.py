@@ -100,7 +100,7 @@ def in_calls(operation: Callable[[bytes], bytes], data: bytes, each: int, *, wha
 
 
 def whole_blocks(size: int) -> int:
-    """Blocks that hold ``size`` bytes."""
+    """Blocks of 16 bytes that hold ``size`` bytes."""
     return -(-size // BLOCK)
 
 

@@ -43,7 +43,8 @@ class RunningCipher(CipherContext):
         return self._process(as_bytes("data", data))
 
     def update_into(self, data: Buffer, buf: Buffer) -> int:
-        """``update`` into ``buf``, written only when all calls have succeeded; bytes written."""
+        """``update`` into ``buf``, written only when all calls have succeeded; bytes written.
+        ``ValueError`` for a ``buf`` that could be too small, before any call."""
         self._check_running()
         check_room(buf, size_of("data", data) + self._slack)
         return write_into(buf, self.update(data))

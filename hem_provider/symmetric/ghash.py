@@ -30,7 +30,8 @@ def _tables(subkey: int) -> list[list[int]]:
 
 
 class Ghash:
-    """A running GHASH. ``update`` any sizes, ``pad`` between additional data and ciphertext."""
+    """A running GHASH under a ``subkey`` of 16 bytes. ``update`` any sizes, ``pad`` between additional
+    data and ciphertext."""
 
     def __init__(self, subkey: bytes) -> None:
         self._tables = _tables(int.from_bytes(subkey))

@@ -15,7 +15,11 @@ __all__ = ["aes_cipher", "aes_cmac", "aes_unwrap", "aes_wrap"]
 
 
 def aes_cipher(item: Pkcs11Object, mode: Any) -> Any:
-    """An object with ``encryptor()`` and ``decryptor()`` for one of ``cryptography``'s modes."""
+    """An object with ``encryptor()`` and ``decryptor()`` for one of ``cryptography``'s modes.
+
+    Calls with a key in the device raise the device layer's errors; a session key that is gone is
+    CKR_KEY_HANDLE_INVALID.
+    """
     if isinstance(item, SessionSecretKey):
         from cryptography.hazmat.primitives.ciphers import Cipher, algorithms
 
@@ -26,7 +30,7 @@ def aes_cipher(item: Pkcs11Object, mode: Any) -> Any:
 
 
 def aes_cmac(item: Pkcs11Object, message: bytes) -> bytes:
-    """RFC 4493."""
+    """The 16-byte CMAC (RFC 4493) of ``message``. Raises as ``aes_cipher`` tells."""
     context: Any
     if isinstance(item, SessionSecretKey):
         from cryptography.hazmat.primitives.ciphers import algorithms
@@ -42,12 +46,14 @@ def aes_cmac(item: Pkcs11Object, message: bytes) -> bytes:
 
 
 def aes_wrap(item: Pkcs11Object, data: bytes, *, padded: bool) -> bytes:
-    """RFC 3394, or RFC 5649 when ``padded``."""
+    """``data`` wrapped by RFC 3394, or by RFC 5649 when ``padded``: 8 bytes more than it has in whole 8
+    bytes. ``ValueError`` for a length that is not taken; else as ``aes_cipher`` tells."""
     return _key_wrap("aes_key_wrap", item, data, padded=padded)
 
 
 def aes_unwrap(item: Pkcs11Object, wrapped: bytes, *, padded: bool) -> bytes:
-    """The inverse. Raises ``InvalidUnwrap`` of ``cryptography.hazmat.primitives.keywrap``."""
+    """The inverse. Raises ``InvalidUnwrap`` of ``cryptography.hazmat.primitives.keywrap``; else as
+    ``aes_cipher`` tells."""
     return _key_wrap("aes_key_unwrap", item, wrapped, padded=padded)
 
 

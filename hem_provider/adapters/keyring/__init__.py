@@ -65,17 +65,19 @@ class HemKeyring(KeyringBackend):
         return _PRIORITY
 
     def get_password(self, service: str, username: str) -> str | None:
-        """One device call once a token is at hand; none when there is no such entry."""
+        """The password, or ``None`` when there is no such entry. One device call once a token is at hand;
+        none when there is no such entry. With hidden names one more each time."""
         with _translated(KeyringError):
             return self._vault().get(service, username)
 
     def set_password(self, service: str, username: str, password: str) -> None:
-        """One device call once a token is at hand."""
+        """Write an entry, in place of one of the same name. One device call once a token is at hand; with
+        hidden names one more."""
         with _translated(PasswordSetError):
             self._vault().set(service, username, password)
 
     def delete_password(self, service: str, username: str) -> None:
-        """No device call. ``PasswordDeleteError`` also when there is no such entry."""
+        """No device call; with hidden names one. ``PasswordDeleteError`` also when there is no such entry."""
         with _translated(PasswordDeleteError):
             found = self._vault().delete(service, username)
         if not found:

@@ -180,7 +180,7 @@ class PrivateKey(_Remote, public.PrivateKey):
 
 class Box(public.Box):
     """``nacl.public.Box``. With a key of a device, constructing is one device call; encrypting and
-    decrypting, of any number of messages, are local."""
+    decrypting, of any number of messages, are local. Errors of constructing as of ``PrivateKey.box_key``."""
 
     def __init__(self, private_key: public.PrivateKey, public_key: PublicKey) -> None:
         if isinstance(private_key, PrivateKey) and isinstance(public_key, PublicKey):

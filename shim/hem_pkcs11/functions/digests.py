@@ -18,7 +18,8 @@ __all__ = ["digest", "digest_final", "digest_init", "digest_key", "digest_update
 
 
 def digest_init(session: Session, mechanism: Mechanism) -> None:
-    """Begin."""
+    """Begin. Raises CKR_MECHANISM_INVALID, CKR_MECHANISM_PARAM_INVALID, and CKR_OPERATION_ACTIVE where a
+    digest runs."""
     session.begin(Place.DIGEST, DigestOperation(mechanism), private=False)
 
 
@@ -40,7 +41,11 @@ def digest_update(session: Session, part: Buffer) -> None:
 
 
 def digest_key(session: Session, handle: int) -> None:
-    """Take in the value of a secret key in memory; those in the device are not to be had."""
+    """Take in the value of a secret key in memory; those in the device are not to be had.
+
+    Raises CKR_OPERATION_NOT_INITIALIZED, CKR_KEY_HANDLE_INVALID, and CKR_KEY_INDIGESTIBLE for any other
+    object.
+    """
     operation = session.running(Place.DIGEST, DigestOperation)
     item = session.object(handle, CKR.KEY_HANDLE_INVALID)
     if not isinstance(item, SessionSecretKey):

@@ -32,20 +32,21 @@ def _both(
 
 
 def digest_encrypt_update(session: Session, part: Buffer, room: int | None) -> bytes | int:
-    """C_DigestEncryptUpdate: the ciphertext of a part that is digested too."""
+    """C_DigestEncryptUpdate: the ciphertext of a part that is digested too, or its size. Raises what
+    C_DigestUpdate and C_EncryptUpdate do."""
     return _both(session, Place.ENCRYPT, session.running(Place.DIGEST, DigestOperation), part, room)
 
 
 def sign_encrypt_update(session: Session, part: Buffer, room: int | None) -> bytes | int:
-    """C_SignEncryptUpdate: the ciphertext of a part that is signed too."""
+    """C_SignEncryptUpdate: the ciphertext of a part that is signed too, or its size. Raises what both do."""
     return _both(session, Place.ENCRYPT, session.running(Place.SIGN, SignOperation), part, room)
 
 
 def decrypt_digest_update(session: Session, part: Buffer, room: int | None) -> bytes | int:
-    """C_DecryptDigestUpdate: the plaintext of a part, which is digested."""
+    """C_DecryptDigestUpdate: the plaintext of a part, which is digested, or its size. Raises what both do."""
     return _both(session, Place.DECRYPT, session.running(Place.DIGEST, DigestOperation), part, room)
 
 
 def decrypt_verify_update(session: Session, part: Buffer, room: int | None) -> bytes | int:
-    """C_DecryptVerifyUpdate: the plaintext of a part, which is verified."""
+    """C_DecryptVerifyUpdate: the plaintext of a part, which is verified, or its size. Raises what both do."""
     return _both(session, Place.DECRYPT, session.running(Place.VERIFY, VerifyOperation), part, room)

@@ -80,7 +80,10 @@ def _read_ahead(config: Config) -> None:
 
 
 def finalize(library: Library, reserved: bool) -> None:
-    """End all sessions with their objects, and all logins, and close the connections. Python itself stays."""
+    """End all sessions with their objects, and all logins, and close the connections. Python itself stays.
+
+    Raises CKR_ARGUMENTS_BAD for an argument, and CKR_CRYPTOKI_NOT_INITIALIZED when another thread was faster.
+    """
     if reserved:
         raise Pkcs11Error(CKR.ARGUMENTS_BAD)
     with library.turning:

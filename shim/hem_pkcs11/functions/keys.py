@@ -106,7 +106,8 @@ def _memory_key(session: Session, row: MechanismRow, template: Template, key_typ
 def keep(
     session: Session, shape: SecretShape, value: bytes, *, local: bool = False, generation: int = UNAVAILABLE
 ) -> int:
-    """Make a session key in memory; its handle."""
+    """Make a session key in memory; its handle. Raises what the rules say where it is not as its template
+    asks."""
     return session.add(shape.make(session.handle, value, local=local, generation=generation))
 
 
@@ -184,7 +185,8 @@ def _derived(template: Template, shape: SecretShape, parameter: EcdhParameters, 
 
 
 def x963_kdf(digest: str, secret: bytes, shared: bytes, size: int) -> bytes:
-    """ANSI X9.63 key derivation (SEC 1, 3.6.1): ``size`` bytes."""
+    """ANSI X9.63 key derivation (SEC 1, 3.6.1): ``size`` bytes. ``digest`` is hashlib's name; ``shared``
+    is the SharedInfo."""
     made = b""
     counter = 0
     while len(made) < size:

@@ -85,7 +85,11 @@ def find_objects_final(session: Session) -> None:
 
 
 def get_attribute_value(session: Session, handle: int, wanted: Sequence[tuple[int, int | None]]) -> Query:
-    """Every attribute that there is, even where others are not (5.7.5). ``wanted``: type, room."""
+    """Every attribute that there is, even where others are not (5.7.5). ``wanted``: type, room in bytes.
+
+    The return value in what it gives is that of the last attribute that is not to be had. Raises
+    CKR_OBJECT_HANDLE_INVALID, and what the device layer's errors are told as (``returns``).
+    """
     item = session.object(handle)
     values: list[bytes | int | None] = []
     rv = CKR.OK
@@ -115,7 +119,8 @@ def _value(item: Pkcs11Object, kind: int, room: int | None) -> bytes | int:
 
 
 def get_object_size(session: Session, handle: int) -> int:
-    """CK_UNAVAILABLE_INFORMATION: nobody can tell what a key takes up in the device."""
+    """CK_UNAVAILABLE_INFORMATION: nobody can tell what a key takes up in the device. Raises
+    CKR_OBJECT_HANDLE_INVALID."""
     session.object(handle)
     return UNAVAILABLE
 

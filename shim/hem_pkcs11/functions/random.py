@@ -25,7 +25,8 @@ def seed_random(_: Session, _seed: Buffer) -> None:
 
 
 def generate_random(session: Session, size: int) -> bytes:
-    """``size`` bytes. Asks the device, where it does at all, once in a mebibyte."""
+    """``size`` bytes. Asks the device, where it does at all, once in a mebibyte. Raises CKR_ARGUMENTS_BAD
+    for more than ``MAX_RANDOM`` at once."""
     if size > MAX_RANDOM:
         raise Pkcs11Error(CKR.ARGUMENTS_BAD, f"{size} random bytes at once; at most {MAX_RANDOM}")
     made, entropy = os.urandom(size), session.slot.entropy

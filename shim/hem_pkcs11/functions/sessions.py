@@ -90,7 +90,7 @@ def close_all_sessions(library: Library, number: int) -> None:
 
 
 def get_session_info(session: Session) -> SessionInfo:
-    """Slot, state and flags."""
+    """Slot, state (5.6) and flags."""
     return SessionInfo(session.slot.number, int(session.state), session.flags)
 
 
@@ -127,7 +127,10 @@ def _login_officer(session: Session, pin: bytes | None) -> None:
 
 
 def login_user(session: Session, user: int, pin: bytes | None, name: Buffer) -> None:
-    """``C_Login`` with a name: the device has one user, whose name it tells, or none is given."""
+    """``C_Login`` with a name: the device has one user, whose name it tells, or none is given.
+
+    Raises CKR_PIN_INCORRECT for another name, and as ``login`` does.
+    """
     identity = session.slot.hem.identity
     given = bytes(name[:256]).decode("utf-8", "replace")
     if given and user == CKU.USER and (identity is None or given != identity.label):
@@ -138,10 +141,11 @@ def login_user(session: Session, user: int, pin: bytes | None, name: Buffer) -> 
 
 
 def logout(session: Session) -> None:
-    """End the login of all sessions of the slot, and with it operations on private keys and the
-    private objects of the sessions (5.6.10).
+    """End the login of all sessions of the slot, and with it operations on private keys and the private
+    objects of the sessions (5.6.10).
 
-    An operation that another thread is in the middle of a call with gives that call's result first.
+    An operation that another thread is in the middle of a call with gives that call's result first. Raises
+    CKR_USER_NOT_LOGGED_IN.
     """
     slot = session.slot
     with slot.lock:
@@ -185,7 +189,8 @@ _CANCELLED = (
 
 
 def session_cancel(session: Session, flags: int) -> None:
-    """Drop the operations that ``flags`` name; nothing of them is at the device yet."""
+    """Drop the operations that ``flags`` (CKF_SIGN, …) name; nothing of them is at the device yet. One
+    that does not run is no error."""
     for flag, place in _CANCELLED:
         if flags & flag:
             session.end(place)

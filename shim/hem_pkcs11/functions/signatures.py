@@ -43,14 +43,18 @@ def make_signer(session: Session, mechanism: Mechanism, item: Pkcs11Object) -> S
 
 
 def signing_key(session: Session, mechanism: Mechanism, handle: int) -> Pkcs11Object:
-    """The key to sign with. Keys of the device need a login; a session key may be public."""
+    """The key to sign with. Keys of the device need a login; a session key may be public.
+
+    Raises CKR_MECHANISM_INVALID, CKR_USER_NOT_LOGGED_IN and CKR_KEY_HANDLE_INVALID.
+    """
     if mechanism_row(mechanism.type, CKF.SIGN).scheme not in MAC_SCHEMES:
         session.require_user()
     return session.object(handle, CKR.KEY_HANDLE_INVALID)
 
 
 def sign_init(session: Session, mechanism: Mechanism, handle: int) -> None:
-    """Begin."""
+    """Begin. Raises CKR_USER_NOT_LOGGED_IN for signatures, CKR_KEY_HANDLE_INVALID, CKR_OPERATION_ACTIVE,
+    and what ``signer`` does."""
     item = signing_key(session, mechanism, handle)
     session.begin(Place.SIGN, make_signer(session, mechanism, item), private=item.private)
 
@@ -86,7 +90,8 @@ def sign_final(session: Session, room: int | None) -> bytes | int:
 
 
 def verify_init(session: Session, mechanism: Mechanism, handle: int) -> None:
-    """Begin. Public keys need no login."""
+    """Begin. Public keys need no login. Raises CKR_KEY_HANDLE_INVALID, CKR_OPERATION_ACTIVE, and what
+    ``verifier`` does."""
     _begin_verifying(session, mechanism, handle, None)
 
 
@@ -121,7 +126,8 @@ def verify_final(session: Session, signature: Buffer) -> None:
 
 
 def verify_signature_init(session: Session, mechanism: Mechanism, handle: int, signature: Buffer) -> None:
-    """Begin with the signature; the data follow."""
+    """Begin with the signature; the data follow. Raises as ``verify_init`` does, and
+    CKR_SIGNATURE_LEN_RANGE."""
     _begin_verifying(session, mechanism, handle, signature)
 
 

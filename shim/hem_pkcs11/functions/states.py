@@ -23,7 +23,11 @@ __all__ = ["get_operation_state", "set_operation_state"]
 
 
 def get_operation_state(session: Session, room: int | None) -> bytes | int:
-    """Save what runs. Raises CKR_STATE_UNSAVEABLE when an operation of another kind runs too."""
+    """Save what runs: the 16 bytes that name it, or how many they are when only that is asked.
+
+    Raises CKR_OPERATION_NOT_INITIALIZED where nothing runs, CKR_STATE_UNSAVEABLE when an operation of another
+    kind runs too, CKR_BUFFER_TOO_SMALL, and CKR_USER_NOT_LOGGED_IN where the login ended meanwhile.
+    """
     running = session.all_running()
     if not running:
         raise Pkcs11Error(CKR.OPERATION_NOT_INITIALIZED)
@@ -49,7 +53,12 @@ def get_operation_state(session: Session, room: int | None) -> bytes | int:
 def set_operation_state(
     session: Session, state: Buffer, encryption_key: int, authentication_key: int
 ) -> None:
-    """Put the operations of ``state`` in place of what runs."""
+    """Put the operations of ``state`` in place of what runs.
+
+    Raises CKR_ARGUMENTS_BAD for an empty one and CKR_SAVED_STATE_INVALID; CKR_KEY_NOT_NEEDED for a key that
+    none of them takes; CKR_KEY_CHANGED for another key than it was begun with, or one that is gone;
+    CKR_USER_NOT_LOGGED_IN for a signature.
+    """
     if len(state) == 0:
         raise Pkcs11Error(CKR.ARGUMENTS_BAD)
     with session.slot.lock:

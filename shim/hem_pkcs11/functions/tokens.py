@@ -26,8 +26,9 @@ __all__ = [
 def wait_for_slot_event(library: Library, flags: int, reserved: bool) -> int:
     """The next slot whose token comes or goes.
 
-    Devices do not call: they are asked every few seconds while a host waits, and once when it does
-    not want to wait.
+    Devices do not call: they are asked every few seconds while a host waits, and once when it does not want
+    to wait: CKR_NO_EVENT then, where nothing has changed. Raises CKR_CRYPTOKI_NOT_INITIALIZED when C_Finalize
+    ends the waiting.
     """
     if reserved:
         raise Pkcs11Error(CKR.ARGUMENTS_BAD)
@@ -56,7 +57,8 @@ def _list(values: list[int], room: int | None) -> list[int] | int:
 
 
 def get_slot_list(library: Library, present: bool, room: int | None) -> list[int] | int:
-    """Slot numbers; only with ``present`` the devices are asked whether they are there."""
+    """Slot numbers, or their count where ``room`` is ``None``; only with ``present`` the devices are asked
+    whether they are there. Raises CKR_BUFFER_TOO_SMALL."""
     slots = _presences(library)
     if present:
         slots = present_ones(slots)

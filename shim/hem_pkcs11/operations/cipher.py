@@ -62,7 +62,10 @@ _MAKERS: Mapping[Scheme, Callable[[Pkcs11Object, MechanismRow, Mechanism, bool],
 
 
 def cipher(item: Pkcs11Object, mechanism: Mechanism, *, encrypting: bool) -> CipherOperation:
-    """The operation for ``C_EncryptInit`` or ``C_DecryptInit``."""
+    """The operation for ``C_EncryptInit`` or ``C_DecryptInit``.
+
+    Raises CKR_MECHANISM_INVALID, CKR_MECHANISM_PARAM_INVALID, and what ``check_use`` and ``check_family`` do.
+    """
     row = mechanism_row(mechanism.type, CKF.ENCRYPT if encrypting else CKF.DECRYPT)
     check_use(item, row, CKO.SECRET_KEY, CKA.ENCRYPT if encrypting else CKA.DECRYPT)
     check_family(item, row)

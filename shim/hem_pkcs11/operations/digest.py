@@ -14,7 +14,11 @@ __all__ = ["DigestOperation", "hash_algorithm"]
 
 
 class DigestOperation:
-    """``C_DigestInit`` … ``C_Digest`` or ``C_DigestUpdate``, ``C_DigestFinal``."""
+    """``C_DigestInit`` … ``C_Digest`` or ``C_DigestUpdate``, ``C_DigestFinal``. ``parts``: how many were
+    taken in.
+
+    Raises CKR_MECHANISM_INVALID or CKR_MECHANISM_PARAM_INVALID when made.
+    """
 
     def __init__(self, mechanism: Mechanism) -> None:
         row = mechanism_row(mechanism.type, CKF.DIGEST)
@@ -28,7 +32,7 @@ class DigestOperation:
         self.parts += 1
 
     def finish(self, data: Buffer | None, room: int | None) -> bytes | int:
-        """The digest, or its size when that is all that is asked."""
+        """The digest, or its size in bytes when that is all that is asked. Raises CKR_BUFFER_TOO_SMALL."""
         if not deliver(self._hash.digest_size, room):
             return self._hash.digest_size
         if data is not None:

@@ -81,14 +81,15 @@ class GcmDecryption(CipherOperation):
 
 @dataclass(frozen=True, slots=True)
 class GcmSizes:
-    """In bytes."""
+    """Sizes in bytes: 8 to 128 of ``iv``, 4, 8 or 12 to 16 of ``tag``."""
 
     iv: int
     tag: int
 
 
 def gcm_sizes(row: MechanismRow, iv: int, tag_bits: int) -> GcmSizes:
-    """Check them. Raises CKR_MECHANISM_PARAM_INVALID."""
+    """Check the IV's size in bytes and the tag's in bits (NIST SP 800-38D, 5.2.1). Raises
+    CKR_MECHANISM_PARAM_INVALID."""
     if not 8 <= iv <= 128:
         raise invalid_parameter(row, f"with an IV of 8 to 128 bytes, not {iv}")
     if tag_bits % 8 or tag_bits // 8 not in TAGS:

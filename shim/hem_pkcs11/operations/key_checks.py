@@ -12,7 +12,11 @@ __all__ = ["check_class", "check_family", "check_use"]
 
 
 def check_class(item: Pkcs11Object, row: MechanismRow, object_class: CKO) -> None:
-    """Refuse an object that the mechanism cannot work with."""
+    """Refuse an object that the mechanism cannot work with.
+
+    Raises CKR_KEY_TYPE_INCONSISTENT, and CKR_MECHANISM_INVALID for a mechanism that the object does not
+    allow.
+    """
     if item.object_class != object_class or item.key_type not in row.key_types:
         raise Pkcs11Error(
             CKR.KEY_TYPE_INCONSISTENT,
@@ -23,7 +27,7 @@ def check_class(item: Pkcs11Object, row: MechanismRow, object_class: CKO) -> Non
 
 
 def check_family(item: Pkcs11Object, row: MechanismRow) -> None:
-    """Refuse an AES key of the device that is kept to other modes."""
+    """Refuse an AES key of the device that is kept to other modes: CKR_KEY_FUNCTION_NOT_PERMITTED."""
     if isinstance(item, DeviceKey):
         kept = item.key.family_mark
         if kept and row.family not in kept:

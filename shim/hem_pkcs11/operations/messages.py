@@ -32,8 +32,13 @@ def _not_begun() -> Pkcs11Error:
 
 
 class MessageCipher:
-    """AES-GCM for many messages with one key, held until ``close``. The IV of a message is the
-    caller's or made here, as its parameters say; made ones never repeat (``ivs``)."""
+    """AES-GCM for many messages with one key, held until ``close``. The IV of a message is the caller's or
+    made here, as its parameters say; made ones never repeat (``ivs``).
+
+    Each method raises CKR_MECHANISM_PARAM_INVALID for parameters that are none of the mechanism,
+    CKR_DATA_LEN_RANGE or CKR_ENCRYPTED_DATA_LEN_RANGE for too much, CKR_KEY_EXHAUSTED where no IV is left,
+    and CKR_AEAD_DECRYPT_FAILED for a wrong tag.
+    """
 
     def __init__(self, item: Pkcs11Object, row: MechanismRow, ivs: IvSource, *, encrypting: bool) -> None:
         self._item = item.held()
@@ -46,7 +51,11 @@ class MessageCipher:
     def whole(
         self, parameter: GcmMessageParameters | None, associated: Buffer, data: Buffer, room: int | None
     ) -> tuple[GcmMessageParameters | None, bytes | int]:
-        """One message at once. Gives the parameters with IV and tag filled in."""
+        """One message at once. Gives the parameters with IV and tag filled in, and the result or its size in
+        bytes.
+
+        Raises CKR_OPERATION_ACTIVE where a message in parts is not finished, and CKR_BUFFER_TOO_SMALL.
+        """
         if self._running is not None:
             raise _unfinished()
         given = self._checked(parameter)
@@ -61,7 +70,8 @@ class MessageCipher:
         return used, self._verified(context, bytes(data), given.tag)
 
     def begin(self, parameter: GcmMessageParameters | None, associated: Buffer) -> GcmMessageParameters:
-        """Start a message in parts."""
+        """Start a message in parts: its parameters with the IV. Raises CKR_OPERATION_ACTIVE where one is
+        not finished."""
         if self._running is not None:
             raise _unfinished()
         used = self._with_iv(self._checked(parameter))
@@ -71,7 +81,10 @@ class MessageCipher:
     def next(
         self, parameter: GcmMessageParameters | None, part: Buffer, room: int | None, *, last: bool
     ) -> tuple[GcmMessageParameters | None, bytes | int]:
-        """A part; the last one brings, or is checked by, the tag. Plaintext comes with it only."""
+        """A part; the last one brings, or is checked by, the tag. Plaintext comes with it only.
+
+        Raises CKR_OPERATION_NOT_INITIALIZED where no message was begun, and CKR_BUFFER_TOO_SMALL.
+        """
         if self._running is None:
             raise _not_begun()
         context, used, collected = self._running
@@ -150,7 +163,8 @@ class MessageCipher:
 def message_cipher(
     item: Pkcs11Object, mechanism: Mechanism, ivs: IvSource, *, encrypting: bool
 ) -> MessageCipher:
-    """The operation for ``C_MessageEncryptInit`` or ``C_MessageDecryptInit``."""
+    """The operation for ``C_MessageEncryptInit`` or ``C_MessageDecryptInit``. Raises as ``cipher`` does;
+    the mechanism takes no parameter, since each message brings its own."""
     row = mechanism_row(mechanism.type, CKF.MESSAGE_ENCRYPT if encrypting else CKF.MESSAGE_DECRYPT)
     no_parameter(row, mechanism)  # each message brings its own
     check_use(item, row, CKO.SECRET_KEY, CKA.ENCRYPT if encrypting else CKA.DECRYPT)
@@ -202,7 +216,8 @@ class MessageSign(_ManyMessages[SignOperation]):
     """Signatures over many messages."""
 
     def whole(self, data: Buffer, room: int | None) -> bytes | int:
-        """The signature of one message; its size when only that is asked."""
+        """The signature of one message; its size in bytes when only that is asked. Raises
+        CKR_OPERATION_ACTIVE where a message in parts is not finished, and as C_Sign does."""
         with closing(self._one()) as operation:
             return operation.finish(data, room)
 

@@ -30,7 +30,12 @@ def cipher_context(item: Pkcs11Object, mode: Any, *, encrypting: bool) -> Any:
 
 
 class CipherOperation:
-    """One direction of one mode. Bytes come in by ``update`` and leave as the mode gives them."""
+    """One direction of one mode. Bytes come in by ``update`` and leave as the mode gives them. ``parts``: how
+    many were taken in.
+
+    Lengths that the mode does not take are CKR_DATA_LEN_RANGE, or CKR_ENCRYPTED_DATA_LEN_RANGE when
+    decrypting; a padding or tag that does not fit is CKR_ENCRYPTED_DATA_INVALID.
+    """
 
     def __init__(self, context: Any, *, encrypting: bool) -> None:
         self.parts = 0
@@ -47,7 +52,8 @@ class CipherOperation:
         return CKR.DATA_LEN_RANGE if self._encrypting else CKR.ENCRYPTED_DATA_LEN_RANGE
 
     def update(self, part: Buffer, room: int | None) -> bytes | int:
-        """What ``part`` gives now; its size when only that is asked."""
+        """What ``part`` gives now; its size in bytes when only that is asked. Raises CKR_OPERATION_ACTIVE
+        where a result waits to be taken, and CKR_BUFFER_TOO_SMALL, having taken nothing in."""
         self._check_not_ending()
         size = self._released(self._taken + len(part)) - self._released(self._taken)
         if not deliver(size, room):
@@ -57,7 +63,8 @@ class CipherOperation:
             return self._feed(part)
 
     def finish(self, room: int | None) -> bytes | int:
-        """The rest."""
+        """The rest; its largest size in bytes when only that is asked. Raises CKR_BUFFER_TOO_SMALL, and
+        what the class tells."""
         with self._length_told():
             return self._pending.deliver(0, self._rest(self._taken), room, self._end)
 

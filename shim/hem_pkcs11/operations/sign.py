@@ -114,7 +114,10 @@ class _MacSignature(SignOperation):
 
 
 def signer(hem: Hem, item: Pkcs11Object, mechanism: Mechanism) -> SignOperation:
-    """The operation for ``C_SignInit``. Raises what the key or mechanism rules out."""
+    """The operation for ``C_SignInit``.
+
+    Raises CKR_MECHANISM_INVALID, CKR_MECHANISM_PARAM_INVALID, and what ``check_use`` does.
+    """
     row = mechanism_row(mechanism.type, CKF.SIGN)
     by_mac = row.scheme in MAC_SCHEMES
     check_use(item, row, CKO.SECRET_KEY if by_mac else CKO.PRIVATE_KEY, CKA.SIGN)

@@ -157,8 +157,10 @@ def _accepts(public: Any, signature: bytes, *arguments: object) -> bool:
 
 
 def verifier(hem: Hem, item: Pkcs11Object, mechanism: Mechanism) -> VerifyOperation:
-    """The operation for ``C_VerifyInit``: as ``signer``, with the public half. Raises what key or mechanism
-    rules out."""
+    """The operation for ``C_VerifyInit``: as ``signer``, with the public half.
+
+    Raises CKR_MECHANISM_PARAM_INVALID also for what only the device verifies, with a key that is not in it.
+    """
     row = mechanism_row(mechanism.type, CKF.VERIFY)
     by_mac = row.scheme in MAC_SCHEMES
     check_use(item, row, CKO.SECRET_KEY if by_mac else CKO.PUBLIC_KEY, CKA.VERIFY)

@@ -70,7 +70,8 @@ class PlannedKey:
 def check_plan(
     template: Template, object_class: CKO, plan: PlannedKey, *, skip: Collection[int] = ()
 ) -> None:
-    """Raise what the rules say where the key, as planned, is not what the template asks for."""
+    """Raise what the rules say, CKR_TEMPLATE_INCONSISTENT as a rule, where the key, as planned, is not
+    what the template asks for."""
     # It takes the place of a key that is there, for as long as its attributes are read.
     key: Any = plan
     item = DeviceKey(object_class, key, None if plan.token else 0)

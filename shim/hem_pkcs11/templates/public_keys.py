@@ -17,7 +17,12 @@ __all__ = ["imported_plan", "public_object"]
 
 
 def public_object(template: Template, owner: int) -> SessionPublicKey:
-    """The session object that a template for C_CreateObject describes."""
+    """The session object that a template for C_CreateObject describes.
+
+    Raises CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID,
+    CKR_ATTRIBUTE_VALUE_INVALID, CKR_CURVE_NOT_SUPPORTED or CKR_PARAMETER_SET_NOT_SUPPORTED, naming the
+    attribute.
+    """
     check_template(template, Column.SESSION_PUBLIC, skip=(CKA.TOKEN,))
     kind = _kind(template)
     if kind.ec_params is not None:

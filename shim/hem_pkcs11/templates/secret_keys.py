@@ -167,7 +167,7 @@ def _flags(template: Template, key_type: CKK) -> frozenset[int]:
 
 
 def check_size(template: Template, key_type: CKK, size: int) -> None:
-    """Raises CKR_ATTRIBUTE_VALUE_INVALID for a size the type does not have."""
+    """Raises CKR_ATTRIBUTE_VALUE_INVALID for a size in bytes that the type does not have."""
     if (key_type == CKK.AES and size not in AES_SIZES) or not 1 <= size <= MAX_SECRET:
         accepted = "16, 24 or 32" if key_type == CKK.AES else f"1 to {MAX_SECRET}"
         raise template.error(
@@ -181,7 +181,11 @@ def _check_class(template: Template) -> None:
 
 
 def device_secret(row: MechanismRow, template: Template) -> PlannedKey:
-    """What C_GenerateKey asks the device for, by the generation mechanism ``row``."""
+    """What C_GenerateKey asks the device for, by the generation mechanism ``row``.
+
+    Raises CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID or
+    CKR_ATTRIBUTE_VALUE_INVALID, naming the attribute.
+    """
     check_template(template, Column.SECRET)
     _check_class(template)
     kind = _kind(row, template)

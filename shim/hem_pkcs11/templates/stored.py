@@ -29,7 +29,11 @@ _HASHES: Mapping[int, str] = {
 
 
 def stored_values(template: Template, object_class: CKO) -> dict[int, bytes]:
-    """The attributes of what a template for C_CreateObject describes; defaults are not among them."""
+    """The attributes of what a template for C_CreateObject describes; defaults are not among them.
+
+    Raises CKR_TEMPLATE_INCOMPLETE, CKR_TEMPLATE_INCONSISTENT, CKR_ATTRIBUTE_TYPE_INVALID or
+    CKR_ATTRIBUTE_VALUE_INVALID, naming the attribute.
+    """
     column = _COLUMNS[object_class]
     check_template(template, column)
     rules = RULES[column]

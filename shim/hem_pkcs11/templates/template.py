@@ -32,7 +32,10 @@ _DATE = 8
 
 
 class Template:
-    """Attributes by type, each once. ``name`` says which template, for messages."""
+    """Attributes by type, each once. ``name`` says which template, for messages.
+
+    Raises CKR_TEMPLATE_INCONSISTENT for an attribute that is given twice with different values.
+    """
 
     def __init__(self, name: str, attributes: Sequence[Attribute]) -> None:
         self.name = name
@@ -112,9 +115,12 @@ class Template:
 
 
 def check_template(template: Template, column: Column, *, skip: Collection[int] = ()) -> None:
-    """Hold a template against the rules of what it is to become, as far as that can be told before
-    it is made: refuse attributes such an object does not have, those that cannot be given, and
-    values that are none. ``skip``: attributes that are read elsewhere."""
+    """Hold a template against the rules of what it is to become, as far as that can be told before it is
+    made: refuse attributes such an object does not have, those that cannot be given, and values that are
+    none. ``skip``: attributes that are read elsewhere.
+
+    Raises CKR_ATTRIBUTE_TYPE_INVALID, CKR_ATTRIBUTE_VALUE_INVALID, or what the rule of the attribute says.
+    """
     rules = RULES[column]
     for kind in template.kinds():
         if kind in skip:
@@ -133,7 +139,10 @@ def check_template(template: Template, column: Column, *, skip: Collection[int] 
 def check_result(
     template: Template, column: Column, read: Callable[[int], bytes], *, skip: Collection[int] = ()
 ) -> None:
-    """Refuse a template that asks for what ``read`` (attribute → value), the object, will not say."""
+    """Refuse a template that asks for what ``read`` (attribute → value), the object, will not say.
+
+    Raises what the rule of the attribute says, CKR_TEMPLATE_INCONSISTENT as a rule.
+    """
     for kind in template.kinds():
         rule = RULES[column].get(kind)
         given = template.needed(kind)
@@ -176,7 +185,8 @@ def check_period(template: Template, start: bytes | None, end: bytes | None) -> 
 
 
 def label_of(template: Template, raw: bytes | None, default: str) -> str:
-    """A label the device takes; ``default`` for none. Raises CKR_ATTRIBUTE_VALUE_INVALID."""
+    """A label the device takes: 1 to ``MAX_LABEL`` printable ASCII characters; ``default`` for none.
+    Raises CKR_ATTRIBUTE_VALUE_INVALID."""
     if not raw:
         return default  # the device wants one
     if not label_fits(raw):
@@ -188,12 +198,12 @@ def label_of(template: Template, raw: bytes | None, default: str) -> str:
 
 
 def label_fits(raw: bytes) -> bool:
-    """Whether the device takes it as a label."""
+    """Whether the device takes it as a label: 1 to ``MAX_LABEL`` printable ASCII characters."""
     return 0 < len(raw) <= MAX_LABEL and raw.isascii() and raw.decode("ascii").isprintable()
 
 
 def identifier_of(template: Template, raw: bytes | None) -> bytes:
-    """An application's own id. Raises CKR_ATTRIBUTE_VALUE_INVALID."""
+    """An application's own id, at most ``MAX_APPLICATION_ID`` bytes. Raises CKR_ATTRIBUTE_VALUE_INVALID."""
     raw = raw or b""
     if len(raw) > MAX_APPLICATION_ID:
         raise template.error(

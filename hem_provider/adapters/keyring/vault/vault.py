@@ -100,7 +100,7 @@ class Vault:
         return found
 
     def names(self) -> Iterator[tuple[str, str]]:
-        """Every entry's service and user name; a hidden one costs a device call."""
+        """Every entry's service and user name, in the file's order; a hidden one costs a device call."""
         contents = self.load()
         for name in contents.lines:
             record = self.record(contents, name)
