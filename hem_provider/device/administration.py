@@ -77,11 +77,12 @@ class Administration:
     ) -> Initialised:
         """Bring a factory-fresh device into use, setting its clock first when that is needed.
 
-        ``passphrase`` becomes the user's; ``master`` the administrator's passphrase or 24 words, which
-        cannot be changed later. ``master_kdf``: how the device is to take it; by itself, words as the
-        vendor's newest software does (``Kdf.BIP39_ENTROPY``). ``ValueError`` for words that are no
-        BIP39 mnemonic, before anything is sent. Afterwards this object is logged in as user.
-        ``HemOperationFailed`` when the device is initialised already.
+        ``passphrase`` becomes the user's; ``master`` the administrator's passphrase or 24 words, which cannot
+        be changed later. ``master_kdf``: how the device is to take it; by itself, words as the vendor's
+        newest software does (``Kdf.BIP39_ENTROPY``). ``ValueError`` for words that are no BIP39 mnemonic,
+        before anything is sent. Afterwards this object is logged in as user. ``HemOperationFailed`` when the
+        device is initialised already. ``HemAuthenticationError`` when it turns out to be initialised with
+        another passphrase.
         """
         as_text("passphrase", passphrase)
         as_text("master", master)

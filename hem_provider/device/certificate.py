@@ -86,7 +86,8 @@ class DeviceCertificate:
         return new
 
     def obtain_default(self, *, reboot: bool = True) -> NewCertificate:
-        """Key and certificate for ``my.ence.do`` from the vendor's service. USB devices only."""
+        """Key and certificate for ``my.ence.do`` from the vendor's service. USB devices only.
+        ``HemOperationFailed`` when the device cannot prove itself, or the service refuses."""
         genuine = self._session.run(configuration.attestation().by(*_CONFIG)).genuine
         if genuine is None:
             raise HemOperationFailed(f"{self._name}: the device cannot prove itself to the service")
@@ -103,8 +104,9 @@ class DeviceCertificate:
     ) -> NewCertificate:
         """A certificate for ``prefix`` in the vendor's zone, over a key the device makes now.
 
-        ``address`` or ``cname``: what the name is to lead to. ``HemOperationFailed`` when the
-        service refuses, ``HemTimeout`` when it takes longer than ``timeout`` seconds.
+        ``address`` or ``cname``: what the name is to lead to. ``HemOperationFailed`` when the service
+        refuses, ``HemTimeout`` when it takes longer than ``timeout`` seconds. ``ValueError`` unless
+        ``prefix`` is one label of letters, digits and hyphens.
         """
         asked: Change[ConfigurationChange] = Change(
             made="the device made a TLS key for the request",

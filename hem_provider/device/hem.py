@@ -271,7 +271,7 @@ class Hem:
         context: bytes | None = None,
     ) -> bytes:
         """Wrap 16…``limits.message`` bytes (a multiple of 8) by RFC 3394 with ``AES{128,192,256}``: 8 bytes
-        more (device API §13.5).
+        more.
 
         ``icv``: 8 bytes in place of the standard integrity value. Stored keys cannot be wrapped.
         """
@@ -313,7 +313,7 @@ class Hem:
     def hmac(
         self, kid: str, data: bytes, *, algorithm: str | None = None, peer: bytes | str | None = None
     ) -> bytes:
-        """HMAC (RFC 2104; device API §13.2) of 1…``limits.message`` bytes: 32, 48 or 64 bytes.
+        """HMAC (RFC 2104) of 1…``limits.message`` bytes: 32, 48 or 64 bytes.
 
         A stored key has its digest in its type; with ``peer`` the raw secret agreed is the key, and
         ``algorithm`` (``SHA2-256`` … ``SHA3-512``) the digest.
@@ -380,8 +380,9 @@ def connect(
 ) -> Hem:
     """A device by ``url`` with ``settings`` (fields of ``DeviceConfig``), or by configuration.
 
-    Without ``url`` the configuration file or environment tells: the device called ``name``, or
-    the only one. No network I/O. ``HemConfigError`` says what is missing and how to set it.
+    Without ``url`` the configuration file or environment tells: the device called ``name``, or the only one.
+    No network I/O. ``HemConfigError`` says what is missing and how to set it; ``TypeError`` names an argument
+    that does not go with the others.
     """
     if url is None:
         if settings:

@@ -135,9 +135,9 @@ class KeyInventory:
     def update(self, key: Key | str, *, label: str | None = None, application_id: bytes | None = None) -> Key:
         """Change a key's label or the application's own id; what is not given stays.
 
-        The device rewrites the whole record, so it is read afresh and written back: nothing in
-        ``descr`` is lost. Giving an id to a key whose ``descr`` is another application's is a
-        ``ValueError``.
+        The device rewrites the whole record, so it is read afresh and written back: nothing in ``descr`` is
+        lost. Giving an id to a key whose ``descr`` is another application's is a ``ValueError``.
+        ``HemKeyNotFound`` when there is no such key.
         """
         known = key if isinstance(key, Key) else self.get(key)
         if label is not None:

@@ -82,7 +82,8 @@ class Operations:
 
     def mldsa_sign(self, kid: str, message: bytes, *, context: bytes | None = None) -> bytes:
         """The raw ML-DSA signature (FIPS 204) of 1…``limits.message`` bytes, under a ``context`` of up to
-        ``limits.context`` bytes. ``MessageTooLong`` and ``ValueError`` before any request."""
+        ``limits.context`` bytes. ``MessageTooLong`` and ``ValueError`` before any request.
+        ``HemAnswerFault`` for one that does not verify."""
         call = crypto.mldsa_sign(kid, message, context=context, limits=self.limits)
         return self._proven(call, self.run(call), message, ML_DSA, context)
 

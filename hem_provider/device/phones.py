@@ -57,10 +57,10 @@ class Pairing:
         return f"<Pairing with {self._phones.rest.channel.config.name}>"
 
     def wait(self, seconds: float = 300.0, *, poll: float = 2.0) -> str:
-        """Until the phone has answered: the KID of its record.
+        """Until the phone has answered: the KID of its record. ``poll``: seconds between two looks.
 
         ``HemOperationFailed`` when it was refused, has expired, or the phone is paired already;
-        ``HemTimeout`` after ``seconds``.
+        ``HemApprovalTimeout`` after ``seconds``.
         """
         for left in self._phones.clock.looks(seconds, poll):
             answer = self._phones.rest.broker.registration(self._registration.rid, within=left)

@@ -47,7 +47,8 @@ class Watch:
         raise self._away()
 
     def upgraded(self) -> Seen:
-        """Whether it runs a firmware that was just installed; waits until it answers."""
+        """Whether it runs a firmware that was just installed; waits until it answers. ``HemDeviceFault``
+        when it has restarted and does not say with what."""
         for status in self._looks(BACK):
             if status is not None and status.upgraded:
                 return True
@@ -67,7 +68,8 @@ class Watch:
         raise self._away()
 
     def stopped(self) -> Seen:
-        """``NOT_MADE`` when it still answers; nobody can tell a device that is off from a broken line."""
+        """``NOT_MADE`` when it still answers, else ``HemTimeout``: nobody can tell a device that is off
+        from a broken line."""
         for status in self._looks(_BEGINS):
             if status is not None and self._elapsed >= _BEGINS:
                 return NOT_MADE

@@ -78,7 +78,8 @@ class Connection:
         return bool(data)
 
     def head(self) -> bytes | None:
-        """Bytes up to the empty line; ``None`` when the client closed before it sent any."""
+        """Bytes up to the empty line; ``None`` when the client closed before it sent any. ``BadRequest``
+        for too many or too few, ``TimeoutError`` at the deadline."""
         while b"\r\n\r\n" not in self.buffer:
             if len(self.buffer) > MAX_HEAD:
                 raise BadRequest(431, "headers too long")

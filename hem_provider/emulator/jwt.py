@@ -69,7 +69,7 @@ def encode_jwt(header: str, claims: dict[str, Any], key: bytes) -> str:
 
 def decode_jwt(text: str) -> Jwt:
     """Split and parse a token without checking its MAC. The header must name ``alg`` HS256 (device API
-    §2.4)."""
+    §2.4). ``InvalidJwt`` for anything else."""
     parts = text.split(".")
     if len(parts) != 3:
         raise InvalidJwt("a JWT has three segments")

@@ -40,7 +40,7 @@ def create(
     device: Device, model: str, *, knobs: Knobs | None = None, firmware: Firmware | None = None
 ) -> None:
     """Make a factory-fresh device of ``model`` in an empty state file, with TLS from the emulator's own
-    authority."""
+    authority. ``ValueError`` for an unknown model."""
     if model not in MODELS:
         raise ValueError(f"model is one of {', '.join(MODELS)}, not {model!r}")
     knobs = knobs or Knobs()

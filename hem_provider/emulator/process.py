@@ -114,7 +114,7 @@ class ServedEmulator:
             self.stop()
 
     def calls(self, since: int = 0) -> list[dict[str, Any]]:
-        """The requests logged so far, from number ``since`` on."""
+        """The requests logged so far, from number ``since`` on, as ``AccessLog`` has them."""
         if not self.access_log.exists():
             return []
         lines = self.access_log.read_text().splitlines()[since:]

@@ -44,7 +44,8 @@ def load_context(material: Tls, minimum: ssl.TLSVersion) -> ssl.SSLContext:
 
 
 class AccessLog:
-    """One JSON line per request, written and flushed before the answer leaves."""
+    """One JSON line per request, written and flushed before the answer leaves: ``t`` (Unix seconds of its
+    beginning), ``port``, ``method``, ``path``, ``status`` and ``ms`` (what it took)."""
 
     def __init__(self, file: IO[str]) -> None:
         self._file = file

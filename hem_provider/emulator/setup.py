@@ -24,7 +24,8 @@ class SetupError(RuntimeError):
 
 
 def derive_private(passphrase: str, eid: str) -> bytes:
-    """The X25519 private key of a passphrase: PBKDF2-HMAC-SHA256 over the base64 *text* of the identity."""
+    """The X25519 private key of a passphrase, 32 bytes: PBKDF2-HMAC-SHA256 over the base64 *text* of the
+    identity (device API §5.2)."""
     return hashlib.pbkdf2_hmac("sha256", passphrase.encode(), eid.encode(), ITERATIONS)
 
 
@@ -35,7 +36,8 @@ def _expect(answer: Reply, what: str) -> dict[str, Any]:
 
 
 def check_in(device: EmulatedDevice) -> str:
-    """Set the device's clock from the emulated backend; returns the action that the backend ordered."""
+    """Set the device's clock from the emulated backend; returns the action that the backend ordered.
+    ``SetupError`` when the device does not take part."""
     check = _expect(call(device.device, "GET", "/api/system/checkin"), "check-in")
     checked = _expect(call(device.cloud, "POST", "/checkin", check), "check-in at the backend")
     return str(

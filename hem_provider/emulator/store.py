@@ -68,7 +68,7 @@ class Store:
 
     @property
     def database(self) -> sqlite3.Connection:
-        """The connection; inside ``transaction`` only."""
+        """The connection; inside ``transaction`` only. ``StateFileError`` when it is closed."""
         if self._connection is None:
             raise StateFileError(f"{self.path}: the emulated device is closed")
         return self._connection
@@ -120,7 +120,8 @@ class Store:
     def transaction(self) -> Iterator[bool]:
         """Run the block as one transaction, alone among all threads and processes of this device.
 
-        Re-entrant; the value is ``True`` for the outermost one.
+        Re-entrant; the value is ``True`` for the outermost one. ``StateFileError`` when the file cannot be
+        used, is busy for too long, or cannot be written; nothing has changed then.
         """
         with self._lock:
             if self._connection is None or self._pid != os.getpid():
@@ -170,7 +171,8 @@ class Store:
             self._lock.release()
 
     def load(self) -> State | None:
-        """The state, from memory unless another process changed it; ``None`` in a new file."""
+        """The state, from memory unless another process changed it; ``None`` in a new file.
+        ``StateFileError`` when it is damaged."""
         row = self.database.execute("SELECT generation FROM state").fetchone()
         if row is None:
             return None

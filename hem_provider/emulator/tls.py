@@ -41,7 +41,7 @@ def make_key() -> str:
 
 
 def load_key(pem: str) -> ec.EllipticCurvePrivateKey:
-    """A P-256 private key from PEM."""
+    """A P-256 private key from PEM. ``ValueError`` for what is no EC private key."""
     key = load_pem_private_key(pem.encode(), None)
     if not isinstance(key, ec.EllipticCurvePrivateKey):
         raise ValueError("not an EC private key")  # noqa: TRY004 - a bad file, not a bad call

@@ -59,14 +59,15 @@ def device_parameter(key: Key, operation: str, algorithm: str) -> str:
 
 
 def check_limits(key: Key, use: str, *mechanisms: str) -> None:
-    """Refuse a use that the key's maker is known to have ruled out."""
+    """Refuse a use that the key's maker is known to have ruled out: ``UnsupportedAlgorithm``. No I/O."""
     reason = key.known_limits.against(use, *mechanisms)
     if reason is not None:
         raise UnsupportedAlgorithm(f"key {key.kid} ({key.type.name}): {reason}")
 
 
 def check_usage(key: Key, usage: str) -> None:
-    """Refuse a key that is known not to be made for ``usage`` (``sign`` or ``derive``).
+    """Refuse a key that is known not to be made for ``usage`` (``sign`` or ``derive``):
+    ``UnsupportedAlgorithm``. No I/O.
 
     What is not known yet (a key fetched by KID alone) is left to the device.
     """

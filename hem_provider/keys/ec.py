@@ -67,7 +67,8 @@ class HemECPrivateKey(RemotePrivateKey[ec.EllipticCurvePublicKey], ec.EllipticCu
     ) -> bytes:
         """The digest of the whole ECDH secret (its X coordinate), made on the device.
 
-        ``algorithm``: SHA-2 or SHA-3 of 256, 384 or 512 bits.
+        ``algorithm``: SHA-2 or SHA-3 of 256, 384 or 512 bits. ``UnsupportedAlgorithm`` for another,
+        ``TypeError`` and ``ValueError`` for a peer that is no public key of the curve; no call.
         """
         literal = hash_parameter(self._key, "exchange_hashed", algorithm)
         peer = self._peer(peer_public_key)

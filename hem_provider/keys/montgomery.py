@@ -68,7 +68,8 @@ class HemX448PrivateKey(_Hashed[x448.X448PublicKey], x448.X448PrivateKey):
     """An X448 key whose ``exchange_hashed`` runs on the device."""
 
     def exchange(self, peer_public_key: x448.X448PublicKey) -> NoReturn:
-        """Refused: firmware 1.2.2 gives 32 of the secret's 56 bytes. Use ``exchange_hashed``."""
+        """Refused, ``UnsupportedAlgorithm``: firmware 1.2.2 gives 32 of the secret's 56 bytes. Use
+        ``exchange_hashed``."""
         self._peer(peer_public_key)
         raise UnsupportedAlgorithm(
             f"exchange with CURVE448: the device gives {RAW_SECRET} of the secret's "

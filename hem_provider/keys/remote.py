@@ -59,17 +59,18 @@ class RemotePrivateKey(Generic[PublicT]):
 
     @classmethod
     def generate(cls, *_: Any, **__: Any) -> NoReturn:
-        """Refused: the inherited method would make a local key. Use ``hem.keys.create``."""
+        """Refused: the inherited method would make a local key. Use ``hem.keys.create``.
+        ``KeyNotExportable``."""
         raise KeyNotExportable(f"{cls.__name__}.generate would make a local key; use hem.keys.create(…)")
 
     @classmethod
     def from_private_bytes(cls, *_: Any, **__: Any) -> NoReturn:
-        """Refused: the device takes no private keys."""
+        """Refused: the device takes no private keys. ``KeyNotExportable``."""
         raise KeyNotExportable(f"{cls.__name__}: private keys cannot be brought to the device")
 
     @classmethod
     def from_seed_bytes(cls, *_: Any, **__: Any) -> NoReturn:
-        """Refused: the device takes no private keys."""
+        """Refused: the device takes no private keys. ``KeyNotExportable``."""
         raise KeyNotExportable(f"{cls.__name__}: private keys cannot be brought to the device")
 
     def __copy__(self: SelfT) -> SelfT:

@@ -1,6 +1,6 @@
 """What fields of an answer must agree with: the request, the key, and each other. The modules of the
 endpoints name these in a ``Shape``; each reads one value, or judges all values of an answer together.
-Sections are those of the device API."""
+Sections are those of the device API. What does not agree is a ``ValueError``."""
 
 from __future__ import annotations
 

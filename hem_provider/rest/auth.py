@@ -128,7 +128,8 @@ def login(
 ) -> Call[Bearer]:
     """``POST``: a bearer for ``scope``, asked for ``lifetime`` seconds.
 
-    ``HemAuthenticationError`` when the device does not accept the proof.
+    ``HemAuthenticationError`` when the device does not accept the proof. ``ValueError`` for a scope that is
+    too long.
     """
     if len(scope) > limits.scope:
         raise ValueError(f"scope: {len(scope)} characters; accepted: at most {limits.scope}")

@@ -99,7 +99,8 @@ class BrokerApi(EndpointGroup):
         return answer.text("eventid"), answer.optional_integer("sentcnt") or 0
 
     def approval(self, event: str, *, within: float = math.inf) -> Approval | None:
-        """``GET event/check``: ``None`` while no phone has decided. ``within``: seconds left."""
+        """``GET event/check``: ``None`` while no phone has decided. ``within``: seconds left.
+        ``HemOperationFailed`` when the request has expired."""
         answer = self._poll("/event/check/{}", event, _DECIDED, "the login request has expired", within)
         if answer is None:
             return None

@@ -1,11 +1,10 @@
-"""Endpoint groups ``/api/crypto/cipher`` and ``/api/crypto/hmac``: operations with a stored
-symmetric key, or with one that the device derives from an ECDH secret (device API §13.2, §13.4, §13.5,
-§13.7).
+"""Endpoint groups ``/api/crypto/cipher`` and ``/api/crypto/hmac``: operations with a stored symmetric key, or
+with one that the device derives from an ECDH secret (device API §13.2, §13.4, §13.5, §13.7).
 
-``peer``: the public half to derive a key with, a KID or a public key in device form; ``context``: up to
-64 bytes that tell derived keys apart. ``limits``: the firmware's. HTTP 406 means a failed integrity check
-as well as an unsuitable or missing key: where integrity is checked it is ``None`` or ``False``, else
-``HemOperationFailed``.
+``peer``: the public half to derive a key with, a KID or a public key in device form; ``context``: up to 64
+bytes that tell derived keys apart. ``limits``: the firmware's. HTTP 406 means a failed integrity check as
+well as an unsuitable or missing key: where integrity is checked it is ``None`` or ``False``, else
+``HemOperationFailed``. Arguments are checked here: ``MessageTooLong``, ``ValueError``.
 """
 
 from __future__ import annotations
@@ -98,8 +97,8 @@ def decrypt(
     context: bytes | None = None,
     limits: FirmwareLimits = FIRMWARE_1_2_2,
 ) -> Call[bytes | None]:
-    """``cipher/decrypt`` of 1…``limits.message`` + 16 bytes; ``iv`` and ``tag`` are 16 bytes where the mode
-    has them. ``None`` when tag, padding or key are rejected."""
+    """``cipher/decrypt`` of 1…``limits.message`` + ``limits.padding`` bytes (16 on 1.2.2); ``iv`` and
+    ``tag`` are 16 bytes where the mode has them. ``None`` when tag, padding or key are rejected."""
     given = {"iv": _optional(iv), "tag": _optional(tag), "aad": _optional(aad)}
     fields = _fields(data, limits.message + limits.padding, alg=algorithm, **given)
     fields |= _derived(peer, context, limits)
@@ -161,7 +160,8 @@ def unwrap(
     context: bytes | None = None,
     limits: FirmwareLimits = FIRMWARE_1_2_2,
 ) -> Call[bytes | None]:
-    """``cipher/unwrap`` of 24…``limits.message`` + 8 bytes. ``None``: integrity value or key are rejected."""
+    """``cipher/unwrap`` (RFC 3394) of 24…``limits.message`` + ``limits.integrity`` bytes (8 on 1.2.2).
+    ``None``: integrity value or key are rejected."""
     fields = _fields(data, limits.message + limits.integrity, alg=algorithm, iv=_optional(icv))
     fields |= _derived(peer, context, limits)
     return operation(

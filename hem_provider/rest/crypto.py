@@ -1,9 +1,9 @@
 """Endpoint group ``/api/crypto``: operations with a stored key (device API §13).
 
-Every call needs a token whose scope is exactly ``keymgmt:use:<kid>``. An HTTP 406 here means
-any of: no such key, wrong type or usage, failed verification; it is ``HemOperationFailed`` (or
-``False`` from a verify), never "not found". ``peer``: the other half of an agreement, a KID or a public
-key in device form. ``limits``: the firmware's.
+Every call needs a token whose scope is exactly ``keymgmt:use:<kid>``. An HTTP 406 here means any of: no such
+key, wrong type or usage, failed verification; it is ``HemOperationFailed`` (or ``False`` from a verify),
+never "not found". ``peer``: the other half of an agreement, a KID or a public key in device form. ``limits``:
+the firmware's. Arguments are checked here: ``MessageTooLong``, ``ValueError``.
 """
 
 from __future__ import annotations

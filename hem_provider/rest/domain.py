@@ -21,7 +21,8 @@ _ORDERED = Shape((Field("crt", _CHAIN, needed=False), Field("id", HANDLE, needed
 
 
 class DomainApi(EndpointGroup):
-    """Always over verified TLS, without authentication; ``genuine`` proves the device."""
+    """Always over verified TLS, without authentication; ``genuine`` proves the device. A refusal is
+    ``HemOperationFailed``; a name that is no label of letters, digits and hyphens ``ValueError``."""
 
     def is_free(self, prefix: str) -> bool:
         """``GET domain/check/{prefix}``: whether nobody has the name."""

@@ -42,7 +42,8 @@ def make_ejwt(claims: Mapping[str, Any], secret: bytes) -> str:
 
 
 def claims_of(token: str) -> dict[str, Any]:
-    """The claims of a JWT, unverified: what the device meant for itself is not ours to verify."""
+    """The claims of a JWT, unverified: what the device meant for itself is not ours to verify.
+    ``HemAnswerFault`` for what is no JWT."""
     try:
         _, payload, _ = token.split(".")
         claims = parse_json(unb64url(payload))

@@ -8,7 +8,8 @@ __all__ = ["lock", "storage_scope", "unlock"]
 
 
 def storage_scope(disk: int, *, writable: bool = False) -> str:
-    """The scope that names disk (0: plain, 1: encrypted) and mode: the token decides, not the call."""
+    """The scope that names disk (0: plain, 1: encrypted) and mode: the token decides, not the call.
+    ``ValueError`` for another disk."""
     if disk not in (0, 1):
         raise ValueError(f"disk: {disk}; accepted: 0 (plain) or 1 (encrypted)")
     return f"storage:disk{disk}{':rw' if writable else ''}"

@@ -68,7 +68,8 @@ def upload(
     image: Image, data: bytes, *, progress: Progress | None = None, filename: str | None = None
 ) -> Call[None]:
     """``POST upload_fw`` or ``upload_ui``. ``filename`` defaults to the one the device wants
-    (``firmware.hex`` is taken too). ``MessageTooLong`` for more than ``image.limit`` bytes."""
+    (``firmware.hex`` is taken too). ``MessageTooLong`` for more than ``image.limit`` bytes. ``ValueError``
+    for an empty image, and for a name that is not printable ASCII."""
     if not data:
         raise ValueError("image: 0 bytes")
     if len(data) > image.limit:

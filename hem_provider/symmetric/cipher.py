@@ -89,7 +89,7 @@ class Cipher(Generic[ModeT]):
 
     def __init__(self, key: AnyAesKey, mode: ModeT) -> None:
         """``UnsupportedAlgorithm`` for other modes, ``ValueError`` for a wrong nonce or IV size,
-        ``WrongKeyType``, ``WrongKeyFamily``."""
+        ``WrongKeyType``, ``WrongKeyFamily``. ``TypeError`` for what is no mode."""
         if not isinstance(mode, modes.Mode):
             raise TypeError(f"mode: {type(mode).__name__}; accepted: an object of cryptography's modes")
         row = _MODES.get(type(mode))

@@ -70,21 +70,22 @@ class CMAC:
         self._chain, self._subkey, self._waiting = chain, subkey, data[whole:]
 
     def finalize(self) -> bytes:
-        """The 16-byte MAC."""
+        """The 16-byte MAC. ``AlreadyFinalized`` after the end."""
         self._check_running()
         mac = self._mac()
         self._finalized = True
         return mac
 
     def verify(self, signature: bytes) -> None:
-        """``InvalidSignature`` unless ``signature`` is the whole 16-byte MAC."""
+        """``InvalidSignature`` unless ``signature`` is the whole 16-byte MAC; ``AlreadyFinalized`` after
+        the end."""
         self._check_running()
         given = as_bytes("signature", signature)
         if not hmac.compare_digest(self.finalize(), given):
             raise InvalidSignature("Signature did not match digest.")
 
     def copy(self) -> CMAC:
-        """A CMAC that goes on from here by itself."""
+        """A CMAC that goes on from here by itself. ``AlreadyFinalized`` after the end."""
         self._check_running()
         twin = CMAC.__new__(CMAC)
         twin.__dict__.update(self.__dict__)

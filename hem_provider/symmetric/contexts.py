@@ -50,7 +50,8 @@ class RunningCipher(CipherContext):
         return write_into(buf, self.update(data))
 
     def finalize(self) -> bytes:
-        """End the operation. ``ValueError`` when blocks are incomplete."""
+        """End the operation. ``ValueError`` when blocks are incomplete; ``AlreadyFinalized`` after the
+        end."""
         self._check_running()
         self._finalized = True
         return self._finish()
@@ -73,7 +74,8 @@ class CtrContext(RunningCipher):
         self._start(nonce)
 
     def reset_nonce(self, nonce: Buffer) -> None:
-        """Start again at a new 16-byte counter block."""
+        """Start again at a new 16-byte counter block. ``ValueError`` for another size,
+        ``AlreadyFinalized`` after the end."""
         self._check_running()
         counter = as_bytes("nonce", nonce)
         if len(counter) != BLOCK:

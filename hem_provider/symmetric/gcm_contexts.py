@@ -117,7 +117,8 @@ class GcmDecryption(_GcmContext, AEADDecryptionContext):
         return self._verified(self._tag)
 
     def finalize_with_tag(self, tag: bytes) -> bytes:
-        """The whole plaintext, with the tag given only now: at least the mode's ``min_tag_length``."""
+        """The whole plaintext, with the tag given only now: at least the mode's ``min_tag_length``.
+        ``InvalidTag``; ``ValueError`` for a tag that is too short or too long, or where the mode has one."""
         self._check_running()
         given = as_bytes("tag", tag)
         if self._tag is not None:

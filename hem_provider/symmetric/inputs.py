@@ -26,7 +26,8 @@ def write_into(buffer: object, data: bytes) -> int:
 
 
 def check_room(buffer: object, needed: int) -> None:
-    """``ValueError`` when a caller's buffer holds fewer than ``needed`` bytes; before any request."""
+    """``ValueError`` when a caller's buffer holds fewer than ``needed`` bytes; before any request.
+    ``TypeError`` for what cannot be written."""
     with memoryview(buffer) as view:  # type: ignore[arg-type]
         size, readonly = view.nbytes, view.readonly
     if readonly:

@@ -43,7 +43,8 @@ class HMAC(HashContext):
         return self._algorithm
 
     def update(self, data: Buffer) -> None:
-        """Add bytes. ``MessageTooLong`` once they are over ``MAX_MESSAGE`` (then they are not added)."""
+        """Add bytes. ``MessageTooLong`` once they are over ``MAX_MESSAGE`` (then they are not added).
+        ``AlreadyFinalized`` after the end."""
         self._check_running()
         message = self._message + as_bytes("data", data)
         limit = message_limit(self._key)
@@ -57,7 +58,7 @@ class HMAC(HashContext):
         self._message = message
 
     def copy(self) -> HMAC:
-        """An HMAC that goes on from here by itself."""
+        """An HMAC that goes on from here by itself. ``AlreadyFinalized`` after the end."""
         self._check_running()
         twin = HMAC.__new__(HMAC)
         twin.__dict__.update(self.__dict__)
@@ -70,7 +71,8 @@ class HMAC(HashContext):
         return mac
 
     def verify(self, signature: bytes) -> None:
-        """``InvalidSignature`` unless ``signature`` is the whole MAC; the device compares."""
+        """``InvalidSignature`` unless ``signature`` is the whole MAC; the device compares. ``ValueError``
+        for an empty message; ``AlreadyFinalized`` after the end."""
         message, given = self._whole_message(), as_bytes("signature", signature)
         valid = len(given) == self._algorithm.digest_size and self._key.accepts(message, given)
         if not valid and len(given) == self._algorithm.digest_size:

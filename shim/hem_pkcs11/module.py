@@ -38,8 +38,9 @@ class Module(Library):
         return self.serve(name, arguments[0] if arguments else 0, lambda: arguments)
 
     def serve(self, name: str, handle: int, read: Callable[[], Sequence[Any]]) -> tuple[CKR, Any]:
-        """The same for arguments that ``read`` gives or refuses. They are not looked at before the
-        module is initialised and the session (``handle``) is found and free."""
+        """The same for arguments that ``read`` gives or refuses. They are not looked at before the module
+        is initialised and the session (``handle``) is found and free: CKR_CRYPTOKI_NOT_INITIALIZED,
+        CKR_FUNCTION_NOT_SUPPORTED and CKR_SESSION_HANDLE_INVALID come first."""
         started = time.monotonic()
         if self.initialized_in is not None and self.initialized_in != os.getpid():
             self.abandon()

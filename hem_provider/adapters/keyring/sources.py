@@ -49,7 +49,8 @@ def load_backend(name: str) -> KeyringBackend:
 def listed_names(backend: KeyringBackend) -> list[tuple[str, str]] | None:
     """Service and user name of each entry; ``None`` when the backend does not tell them.
 
-    The file backends write user names in lower case, whatever they were.
+    The file backends write user names in lower case, whatever they were. ``SourceError`` when its file cannot
+    be read.
     """
     path = getattr(backend, "file_path", None)
     if not isinstance(path, (str, Path)):

@@ -125,7 +125,8 @@ class SigningKey(_Remote, signing.SigningKey):
 
     @classmethod
     def generate(cls) -> NoReturn:
-        """Refused: PyNaCl's would make a local key. Use ``hem.keys.create("ED25519", …)``."""
+        """Refused: PyNaCl's would make a local key. Use ``hem.keys.create("ED25519", …)``.
+        ``KeyNotExportable``."""
         raise KeyNotExportable(
             'generate would make a local key; use SigningKey(hem.keys.create("ED25519", …))'
         )
@@ -167,14 +168,15 @@ class PrivateKey(_Remote, public.PrivateKey):
 
     @classmethod
     def generate(cls) -> NoReturn:
-        """Refused: PyNaCl's would make a local key. Use ``hem.keys.create("CURVE25519", …)``."""
+        """Refused: PyNaCl's would make a local key. Use ``hem.keys.create("CURVE25519", …)``.
+        ``KeyNotExportable``."""
         raise KeyNotExportable(
             'generate would make a local key; use PrivateKey(hem.keys.create("CURVE25519", …))'
         )
 
     @classmethod
     def from_seed(cls, seed: bytes, encoder: Encoder = RawEncoder) -> NoReturn:  # noqa: ARG003
-        """Refused: the device takes no secret keys."""
+        """Refused: the device takes no secret keys. ``KeyNotExportable``."""
         raise KeyNotExportable("from_seed: secret keys cannot be brought to the device")
 
 

@@ -205,11 +205,12 @@ _COPY_FREE = frozenset({CKA.TOKEN, CKA.PRIVATE, CKA.MODIFIABLE, CKA.DESTROYABLE}
 
 
 def copy_object(session: Session, handle: int, attributes: Sequence[Attribute]) -> int:
-    """Copy what lives here. A key of the device exists once: a session pair can become one of the
-    token by a copy (so Java stores keys), and nothing else.
+    """Copy what lives here. A key of the device exists once: a session pair can become one of the token by a
+    copy (so Java stores keys), and nothing else.
 
-    Raises CKR_OBJECT_HANDLE_INVALID, CKR_ACTION_PROHIBITED for what cannot be copied, and what the rules
-    say for an attribute that a copy cannot have.
+    Raises CKR_OBJECT_HANDLE_INVALID, CKR_ACTION_PROHIBITED for what cannot be copied, CKR_SESSION_READ_ONLY
+    and CKR_USER_NOT_LOGGED_IN; and, naming the attribute, what the rules say for one that a copy cannot have,
+    CKR_ATTRIBUTE_READ_ONLY or CKR_TEMPLATE_INCONSISTENT as a rule.
     """
     item = session.object(handle)
     template = Template("copy", attributes)

@@ -34,9 +34,10 @@ def initialize(library: Library, arguments: InitializeArguments | None) -> None:
     """Read the configuration, and all code and files that later calls may need; no device is asked for
     anything. Afterwards the host may change its root directory or give up its rights.
 
-    A configuration that is wrong or may be written by others gives CKR_GENERAL_ERROR: hosts such
-    as p11-kit then leave the module out and go on, where success without slots would hide the
-    mistake. The log says it in words.
+    A configuration that is wrong or may be written by others gives CKR_GENERAL_ERROR: hosts such as p11-kit
+    then leave the module out and go on, where success without slots would hide the mistake. The log says it
+    in words. Raises CKR_ARGUMENTS_BAD for some of the mutex functions only, CKR_CANT_LOCK for a host that
+    insists on its own, and CKR_CRYPTOKI_ALREADY_INITIALIZED.
     """
     if arguments is not None:
         if arguments.reserved or arguments.mutex_functions not in (0, 4):
@@ -98,5 +99,5 @@ def finalize(library: Library, reserved: bool) -> None:
 
 
 def get_info(_: Library) -> tuple[tuple[int, int], str, str, tuple[int, int]]:
-    """Cryptoki version, manufacturer, description and version of the library."""
+    """Cryptoki version, manufacturer, description and version of the library (CK_INFO)."""
     return CRYPTOKI_VERSION, "hem-provider", "Encedo HEM keys", LIBRARY_VERSION

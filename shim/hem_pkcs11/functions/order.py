@@ -22,11 +22,12 @@ __all__ = ["at_once", "begins", "in_parts"]
 
 
 def begins(place: Place, function: Callable[..., None]) -> Callable[..., None]:
-    """``C_*Init`` for ``place``: session, mechanism, and the key where there is one. ``function`` begins
-    what is new, and finds the place free.
+    """``C_*Init`` for ``place``: session, mechanism, and the key where there is one. ``function`` begins what
+    is new, and finds the place free.
 
-    Raises CKR_ARGUMENTS_BAD for no mechanism when nothing runs that it could end, and
-    CKR_OPERATION_ACTIVE where something does that is to go on.
+    Raises CKR_ARGUMENTS_BAD for no mechanism when nothing runs that it could end, and CKR_OPERATION_ACTIVE
+    where something does that is to go on. CKR_KEY_TYPE_INCONSISTENT for a mechanism of RSA with a key that is
+    here.
     """
 
     def init(session: Session, mechanism: Mechanism | None, *rest: Any) -> None:

@@ -37,9 +37,9 @@ _LOOK_EVERY = 0.25
 def set_pin(session: Session, old: bytes | None, new: bytes | None) -> None:
     """Change the passphrase. The device proves the old one afresh, also when logged in.
 
-    The verified PIN is forgotten however this ends. Where nobody can tell how it ended, nobody is
-    logged in any more. Raises CKR_SESSION_READ_ONLY, CKR_ACTION_PROHIBITED for the security officer,
-    CKR_PIN_INCORRECT for the old one, and CKR_PIN_LEN_RANGE or CKR_PIN_INVALID.
+    The verified PIN is forgotten however this ends. Where nobody can tell how it ended, nobody is logged in
+    any more. Raises CKR_SESSION_READ_ONLY, CKR_ACTION_PROHIBITED for the security officer, CKR_PIN_INCORRECT
+    for the old one, and CKR_PIN_LEN_RANGE or CKR_PIN_INVALID. A PIN that is not given is CKR_ARGUMENTS_BAD.
     """
     session.require_writable()
     slot = session.slot
@@ -65,6 +65,7 @@ def init_pin(session: Session, pin: bytes | None) -> None:
     """Give the user a new passphrase.
 
     Raises CKR_USER_NOT_LOGGED_IN unless the security officer is, CKR_PIN_LEN_RANGE or CKR_PIN_INVALID.
+    CKR_ARGUMENTS_BAD for none.
     """
     slot = session.slot
     if slot.login.user != CKU.SO:
@@ -87,8 +88,8 @@ def init_token(library: Library, number: int, pin: bytes | None, label: bytes) -
 
     The user's passphrase is unknown until C_InitPIN. ``label`` becomes the device's user name. Raises
     CKR_SLOT_ID_INVALID, CKR_SESSION_EXISTS, CKR_TOKEN_WRITE_PROTECTED without ``allow_wipe``,
-    CKR_PIN_INCORRECT, CKR_TOKEN_NOT_PRESENT, and CKR_DEVICE_ERROR where a wiped device does not come
-    back.
+    CKR_ARGUMENTS_BAD for no PIN, CKR_PIN_LEN_RANGE, CKR_PIN_INVALID and CKR_PIN_INCORRECT,
+    CKR_TOKEN_NOT_PRESENT, and CKR_DEVICE_ERROR where a wiped device does not come back.
     """
     slot = library.slot(number)
     if library.sessions.of(slot):

@@ -24,11 +24,11 @@ __all__ = [
 
 
 def wait_for_slot_event(library: Library, flags: int, reserved: bool) -> int:
-    """The next slot whose token comes or goes.
+    """The next slot whose token comes or goes. ``flags``: CKF_DONT_BLOCK or none.
 
     Devices do not call: they are asked every few seconds while a host waits, and once when it does not want
-    to wait: CKR_NO_EVENT then, where nothing has changed. Raises CKR_CRYPTOKI_NOT_INITIALIZED when C_Finalize
-    ends the waiting.
+    to wait: CKR_NO_EVENT then, where nothing has changed. Raises CKR_ARGUMENTS_BAD for a ``reserved``
+    pointer, and CKR_CRYPTOKI_NOT_INITIALIZED when C_Finalize ends the waiting.
     """
     if reserved:
         raise Pkcs11Error(CKR.ARGUMENTS_BAD)

@@ -89,7 +89,7 @@ class Pkcs11Object(ABC):
             return False
 
     def require(self, kind: int, wrong: CKR = CKR.KEY_FUNCTION_NOT_PERMITTED) -> None:
-        """Raise unless the usage flag ``kind`` is set."""
+        """Raise ``wrong`` unless the usage flag ``kind`` is set."""
         if not self.flag(kind):
             raise Pkcs11Error(wrong, f"{self.describe()} is not permitted {name_of(CKA, kind)}")
 

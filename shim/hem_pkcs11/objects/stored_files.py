@@ -177,8 +177,8 @@ class Store:
     def change(self, item: StoredObject, changes: Mapping[int, bytes]) -> None:
         """Change an object in its file, as the file is now, and then in memory.
 
-        Raises CKR_OBJECT_HANDLE_INVALID when another process has removed it, CKR_DEVICE_MEMORY when it
-        cannot be written; then nothing has changed.
+        Raises CKR_OBJECT_HANDLE_INVALID when another process has removed it, CKR_ACTION_PROHIBITED when it
+        has made it unmodifiable, CKR_DEVICE_MEMORY when it cannot be written; then nothing has changed.
         """
         with self._writing():
             fresh = self._current(item)

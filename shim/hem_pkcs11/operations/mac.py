@@ -25,7 +25,8 @@ MAC_SCHEMES = frozenset({Scheme.HMAC, Scheme.CMAC})
 
 
 class Mac:
-    """One MAC function with its key, which it holds until ``close``. ``size``: bytes of the result."""
+    """One MAC function with its key, which it holds until ``close``. ``size``: bytes of the result. Making
+    one raises CKR_MECHANISM_PARAM_INVALID."""
 
     def __init__(self, item: Pkcs11Object, row: MechanismRow, mechanism: Mechanism) -> None:
         self._row = row

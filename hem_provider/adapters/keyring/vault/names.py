@@ -37,7 +37,8 @@ def pack(*parts: bytes) -> bytes:
 
 
 def name_bytes(what: str, name: str) -> bytes:
-    """UTF-8. ``ValueError`` for text that has none (lone surrogates) and for over 4096 bytes."""
+    """UTF-8. ``TypeError`` for what is no text; ``ValueError`` for text that has no UTF-8 (lone
+    surrogates) and for over 4096 bytes."""
     if not isinstance(name, str):
         raise TypeError(f"{what}: {type(name).__name__}; accepted: str")
     try:

@@ -72,7 +72,8 @@ def read(path: Path) -> bytes:
 
 @contextlib.contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Keep other writers out, of this process and others. ``VaultBusy`` after 60 s."""
+    """Keep other writers out, of this process and others. ``VaultBusy`` after 60 s. ``VaultUnwritable``
+    when the lock cannot be had at all."""
     real = Path(os.path.realpath(path))
     lock = real.with_name(f".{real.name}.lock")
     try:
