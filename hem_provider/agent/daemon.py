@@ -96,6 +96,7 @@ class _Agent:
         self._slept = SleptClock()
         self._idle: asyncio.TimerHandle | None = None
         self._heard = time.monotonic()
+        self._stopped = False
 
     async def serve(self, ready: Callable[[Mapping[str, Any]], None]) -> str | None:
         """Until the end: ``None`` when it was stopped, the reason when it is to start anew."""
@@ -133,7 +134,7 @@ class _Agent:
             door.close()
         for task in tasks:
             task.cancel()
-        return end
+        return None if self._stopped else end
 
     def _door(self, config: DeviceConfig) -> Door:
         by_itself = login_source(config) in (LoginSource.FILE, LoginSource.COMMAND)
@@ -191,6 +192,7 @@ class _Agent:
         self._finish(_FOR_GOOD + reason)
 
     def _stop(self) -> None:
+        self._stopped = True  # also where it is about to start anew
         self._finish(None)
 
     def _finish(self, end: str | None) -> None:

@@ -275,16 +275,14 @@ class Door:
         return f"{self.name}: the device does not accept the passphrase" + (f"; {doubt}" if doubt else "")
 
     async def check_pin(self, mac: bytes) -> bool:
-        """Whether it is the MAC of the passphrase; wrong ones wait, and too many lock. ``LockedError``."""
+        """Whether it is the MAC of the passphrase; a wrong one makes its sender wait. ``LockedError``."""
         pins = self.pins
         if pins is None or not self.is_unlocked:
             raise LockedError(self.reason)
         if pins.is_right(mac):
             return True
-        pause, wrong = pins.pause, pins.wrong
-        if pins.exhausted:
-            self.lock(f"{wrong} wrong PINs in a row", for_good=True)
-        await asyncio.sleep(pause)
+        if not pins.exhausted:
+            await asyncio.sleep(pins.pause)
         return False
 
     def _met(self, reply: Reply) -> None:

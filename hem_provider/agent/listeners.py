@@ -20,7 +20,8 @@ __all__ = ["MOST_PATH", "Listeners", "open_listeners", "own_socket"]
 
 #: Bytes of a Unix socket's path (unix(7)).
 MOST_PATH = 107
-_BACKLOG = 128
+#: Connections that wait to be accepted; the system cuts it to what it allows.
+_BACKLOG = 4096
 #: Where a started-anew agent finds what it had: descriptors of ``rest``, ``ssh`` (or -1) and the lock.
 _KEPT = "HEM_AGENT_KEPT"
 #: Of the service manager (sd_listen_fds(3)).

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from hem_provider.agent.door import Door, LockedError, Wanted
 from hem_provider.agent.http import Answer, Question, own_answer
 from hem_provider.agent.memory import SecretPage
-from hem_provider.agent.pins import PinCheck
+from hem_provider.agent.pins import MOST_WRONG, PinCheck
 from hem_provider.config.agentplace import DEVICES, Field, Word
 from hem_provider.device.relay import name_of
 from hem_provider.errors import HemError, HemScopeDenied
@@ -158,6 +158,8 @@ class Service:
     async def _check_pin(self, door: Door, question: Question) -> Answer:
         if await door.check_pin(_bytes(_object(question.body), "mac", 32)):
             return own_answer(200)
+        if door.pins is None or door.pins.exhausted:
+            self._lock(f"{MOST_WRONG} wrong PINs in a row")
         return own_answer(403, Word.DENIED, message="this is not the passphrase that the agent knows")
 
     async def _unlock_for(self, door: Door, _: Question) -> Answer:

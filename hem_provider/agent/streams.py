@@ -28,6 +28,8 @@ _CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
 _LOOK = 0.01
 #: Connections at once; the one that has been silent for longest makes room for another.
 _MOST_STREAMS = 400
+#: Connections that are accepted before others get their due.
+_AT_ONCE = 64
 
 
 def peer_of(connection: socket.socket) -> tuple[int, int]:
@@ -143,14 +145,18 @@ class Doorkeeper:
         self._loop.add_reader(listener, self._acceptable)
 
     def _acceptable(self) -> None:
-        try:
-            connection, _ = self._listener.accept()
-        except BlockingIOError:
-            return
-        except OSError as error:  # no descriptors left, most likely
-            _log.warning("a connection cannot be accepted: %s", error.strerror)
-            self._make_room()
-            return
+        for _ in range(_AT_ONCE):
+            try:
+                connection, _address = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:  # no descriptors left, most likely
+                _log.warning("a connection cannot be accepted: %s", error.strerror)
+                self._make_room()
+                return
+            self._take(connection)
+
+    def _take(self, connection: socket.socket) -> None:
         pid, uid = peer_of(connection)
         if uid != os.geteuid():
             _log.warning("process %d of user id %d was sent away", pid, uid)
