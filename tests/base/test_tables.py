@@ -118,6 +118,7 @@ PLACES = {
         "shim/openssl/sizes.h": "HEM_MESSAGE_USUAL",
         "hem_provider/rest/kdf.py": "pbkdf2_hmac",
         "hem_provider/rest/broker.py": "_LINK",
+        "hem_provider/agent/ssh/numbers.py": "MOST_LISTED = 2048",
     },
     MAX_CONTEXT: {
         "hem_provider/keytypes.py": "MAX_CONTEXT = 255|CURVE25519|ED25519",

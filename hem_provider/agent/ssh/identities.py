@@ -1,0 +1,148 @@
+"""Keys of a device as SSH has them: names, public key blobs, signatures (RFC 5656 §3.1, RFC 8709 §4, §6)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
+
+from hem_provider.agent.ssh.wire import mpint, string
+from hem_provider.device.hem import Key
+from hem_provider.device.verification import KnownKey, accepts
+from hem_provider.ecdsa import numbers
+from hem_provider.errors import HemAnswerFault
+from hem_provider.keytypes import KEY_TYPES, Family, KeyType
+from hem_provider.publickeys import load_public
+
+__all__ = ["KINDS", "SshKey", "fingerprint", "is_for_ssh", "public_blob", "readable", "ssh_key"]
+
+#: The device's types that SSH has → SSH's name, and for EC the name of the curve (RFC 5656 §10.1).
+#: The digest of each is the type's natural one.
+KINDS: Mapping[str, tuple[str, str | None]] = MappingProxyType(
+    {
+        "SECP256R1": ("ecdsa-sha2-nistp256", "nistp256"),
+        "SECP384R1": ("ecdsa-sha2-nistp384", "nistp384"),
+        "SECP521R1": ("ecdsa-sha2-nistp521", "nistp521"),
+        "ED25519": ("ssh-ed25519", None),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SshKey:
+    """A key that signs. ``type``: the device's name of its type, one of ``KINDS``. ``public``: in device
+    form. ``device``: the name of its device, which is for the source of the key alone.
+
+    ``ValueError`` for a type that SSH does not have, and a public half that is none of the type.
+    """
+
+    kid: str
+    label: str
+    type: str
+    public: bytes
+    device: str = ""
+
+    def __post_init__(self) -> None:
+        if self.type not in KINDS:
+            raise ValueError(f"type: {self.type!r}; SSH has {', '.join(KINDS)}")
+        public_blob(self.type, self.public)
+
+    @property
+    def key_type(self) -> KeyType:
+        """Of the table."""
+        return KEY_TYPES[self.type]
+
+    @property
+    def name(self) -> str:
+        """SSH's name of the type, which is that of its signatures too."""
+        return KINDS[self.type][0]
+
+    @property
+    def algorithm(self) -> str:
+        """The device's literal for its signatures."""
+        return self.key_type.sign_algorithms[0]
+
+    @property
+    def blob(self) -> bytes:
+        """The public key in SSH's form."""
+        return public_blob(self.type, self.public)
+
+    @property
+    def comment(self) -> str:
+        """The label, without what could act on a terminal or end a line."""
+        return readable(self.label)
+
+    @property
+    def line(self) -> str:
+        """As in ``authorized_keys`` and ``.pub`` files."""
+        return f"{self.name} {base64.b64encode(self.blob).decode()} {self.comment}"
+
+    @property
+    def fingerprint(self) -> str:
+        """As OpenSSH shows it."""
+        return fingerprint(self.blob)
+
+    def signature(self, made: bytes, data: bytes) -> bytes:
+        """A signature of the device over ``data``, in SSH's form. ``HemAnswerFault`` unless it verifies."""
+        known = KnownKey(self.key_type, None, self.public)
+        try:
+            inner = _points(made) if self.key_type.family is Family.EC else made
+        except ValueError as error:
+            raise HemAnswerFault(f"key {self.kid}: a signature of {len(made)} bytes: {error}") from None
+        if not accepts(known, made, data, self.algorithm, None):
+            raise HemAnswerFault(
+                f"key {self.kid}: the device's signature of {len(made)} bytes ({self.algorithm}) does not "
+                "verify under the key's public half; it is not handed out"
+            )
+        return string(self.name) + string(inner)
+
+
+def ssh_key(key: Key, device: str = "") -> SshKey | None:
+    """``key`` as SSH has it; ``None`` for one that does not sign or that SSH has no type for. One call where
+    the public half is not known yet. Raises as ``Key.public_bytes`` does."""
+    if not is_for_ssh(key):
+        return None
+    return SshKey(key.kid, key.label, key.type.name, key.public_bytes(), device)
+
+
+def is_for_ssh(key: Key) -> bool:
+    """Whether it signs, and SSH has its type. No I/O for a key that was listed."""
+    attributes = key.attributes
+    kind = attributes.key_type
+    is_signing = attributes.private and attributes.exdsa
+    return kind is not None and kind.name in KINDS and is_signing and not key.hidden
+
+
+@lru_cache(maxsize=4096)
+def public_blob(kind: str, public: bytes) -> bytes:
+    """A public key in device form as SSH has it. ``ValueError`` when it is none of that type."""
+    name, curve = KINDS[kind]
+    native = load_public(KEY_TYPES[kind], public)
+    if curve is None:
+        return string(name) + string(public)
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    point = native.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+    return string(name) + string(curve) + string(point)
+
+
+def fingerprint(blob: bytes) -> str:
+    """SHA-256 in base64 without padding.
+
+    >>> fingerprint(b"")
+    'SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU'
+    """
+    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+
+
+def readable(text: str) -> str:
+    """Text of others, with escapes for what is not printable."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def _points(signature: bytes) -> bytes:
+    r, s = numbers(signature)
+    return mpint(r) + mpint(s)
