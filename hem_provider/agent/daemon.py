@@ -24,6 +24,11 @@ from hem_provider.agent.options import Options
 from hem_provider.agent.rights import Right
 from hem_provider.agent.service import Service
 from hem_provider.agent.sleep import SleptClock, watch_logind
+from hem_provider.agent.ssh.askpass import AskPass
+from hem_provider.agent.ssh.doors import DoorKeys
+from hem_provider.agent.ssh.peers import SshPeer
+from hem_provider.agent.ssh.protocol import SshAgent
+from hem_provider.agent.ssh.stream import SshStream
 from hem_provider.agent.streams import Doorkeeper
 from hem_provider.config import DeviceConfig, load_config
 from hem_provider.config.agentplace import SOCKET_VARIABLE
@@ -38,6 +43,8 @@ _log = logging.getLogger("hem_provider.agent")
 #: asked for.
 _LOCKED = "HEM_AGENT_LOCKED"
 _FOR_GOOD = "for good: "
+#: Tells it that ``ssh-add -x`` locked it: the salt and hash of the passphrase.
+_SSH_LOCKED = "HEM_AGENT_SSH_LOCKED"
 #: Seconds that requests under way get when the agent is locked or stopped.
 _PATIENCE = 5.0
 #: Seconds between two tries to unlock from the configured source.
@@ -57,7 +64,7 @@ def run(options: Options, ready: Callable[[Mapping[str, Any]], None]) -> int:
     agent = _Agent(options, devices, listeners, hidden=hidden)
     anew = asyncio.run(agent.serve(ready))
     if anew is not None:
-        _become_anew(options, listeners, anew)
+        _become_anew(options, listeners, anew, agent.ssh.kept)
     listeners.close()
     return 0
 
@@ -72,8 +79,8 @@ def _devices(options: Options) -> tuple[DeviceConfig, ...]:
     return served
 
 
-def _become_anew(options: Options, listeners: Listeners, reason: str) -> None:
-    environment = {**os.environ, **listeners.keep(), _LOCKED: reason}
+def _become_anew(options: Options, listeners: Listeners, reason: str, ssh_lock: str) -> None:
+    environment = {**os.environ, **listeners.keep(), _LOCKED: reason, _SSH_LOCKED: ssh_lock}
     for name in ("LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"):
         environment.pop(name, None)
     if options.until_closed is not None:
@@ -110,6 +117,14 @@ class _Agent:
             stop=self._stop,
             touched=self._touched,
         )
+        self.ssh = SshAgent(
+            DoorKeys(self._doors, self._options.keys),
+            confirm=AskPass(),
+            prefix=self._options.ssh_prefix,
+            confirm_all=self._options.ssh_confirm,
+            lifetime=self._options.ssh_lifetime or None,
+            kept=os.environ.pop(_SSH_LOCKED, ""),
+        )
         self._lock_as_before()
         keepers = [
             Doorkeeper(
@@ -117,6 +132,13 @@ class _Agent:
                 lambda connection, pid, gone: HttpStream(connection, pid, gone, self._service.answer),
             )
         ]
+        if self._listeners.ssh is not None:
+            keepers.append(
+                Doorkeeper(
+                    self._listeners.ssh,
+                    lambda connection, pid, gone: SshStream(connection, pid, gone, self._answer_ssh),
+                )
+            )
         for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(each, self._stop)
         if self._options.until_closed is not None:
@@ -135,6 +157,10 @@ class _Agent:
         for task in tasks:
             task.cancel()
         return None if self._stopped else end
+
+    async def _answer_ssh(self, message: bytes, peer: SshPeer) -> bytes:
+        self._touched()
+        return await self.ssh.answer(message, peer)
 
     def _door(self, config: DeviceConfig) -> Door:
         by_itself = login_source(config) in (LoginSource.FILE, LoginSource.COMMAND)
