@@ -21,13 +21,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 from hem_provider.config.model import Config, DeviceConfig
 from hem_provider.config.places import SYSTEM_FILE, config_path, is_there, passed_over
 from hem_provider.config.settings import kinds_of, same_url, variables_of
-from hem_provider.config.tables import DEFAULTS, device_of
+from hem_provider.config.tables import DEFAULTS, device_of, parse_table
 from hem_provider.config.toml_file import read_config
 from hem_provider.errors import HemConfigError
 from hem_provider.trust import ignored_variables, privileges_raised
@@ -36,6 +36,8 @@ __all__ = ["ENVIRONMENT", "device_from_url", "load_config"]
 
 #: Environment variable → setting of the one device that ``HEM_URL`` names.
 ENVIRONMENT: Mapping[str, str] = variables_of(DeviceConfig)
+#: The same, for those that count with a file too.
+_OVERRIDING: Mapping[str, str] = variables_of(DeviceConfig, overriding=True)
 _KINDS = kinds_of(DeviceConfig)
 
 
@@ -55,7 +57,14 @@ def load_config(path: Path | None = None) -> Config:
         named = bool(os.environ.get("HEM_CONFIG")) and not privileges_raised()
         if not named and not is_there(path):
             return Config(passed_over=passed_over())
-    return read_config(path)
+    return _overridden(read_config(path))
+
+
+def _overridden(config: Config) -> Config:
+    """With what the environment says of every device."""
+    given = {} if privileges_raised() else _variables(os.environ, _OVERRIDING)
+    values = parse_table(given, _KINDS, _where_variable)
+    return replace(config, devices=tuple(replace(each, **values) for each in config.devices))
 
 
 def _log_ignored(variables: tuple[str, ...]) -> None:
@@ -112,9 +121,9 @@ def _known_of(url: str) -> dict[str, object]:
         if same_url(each.url, url):
             values = {setting.name: getattr(each, setting.name) for setting in fields(each)}
             known = {name: value for name, value in values.items() if value != DEFAULTS.get(name)}
-    if privileges_raised() or os.environ.get("HEM_URL"):
+    if privileges_raised():
         return known
-    variables = _variables(os.environ)
+    variables = _variables(os.environ, _OVERRIDING if os.environ.get("HEM_URL") else ENVIRONMENT)
     variables.pop("name", None)
     return _over(known, variables)
 
@@ -142,11 +151,11 @@ def _from_environment(environ: Mapping[str, str]) -> Config:
     return Config(devices=(device,), source="the environment")
 
 
-def _variables(environ: Mapping[str, str]) -> dict[str, object]:
-    """Settings that the environment has, as TOML would have them."""
+def _variables(environ: Mapping[str, str], known: Mapping[str, str] = ENVIRONMENT) -> dict[str, object]:
+    """Settings that the environment has, as TOML would have them; ``known``: variable → setting."""
     return {
         setting: _KINDS[setting].from_text(environ[variable])
-        for variable, setting in ENVIRONMENT.items()
+        for variable, setting in known.items()
         if environ.get(variable)
     }
 

@@ -3,12 +3,14 @@
 In this order, the first that there is:
 
 1. what the caller gives: ``passphrase=``, ``login()``, the PIN of ``C_Login``, of an engine's URI or command;
-2. with ``auth = "mobile"`` the approval on a paired phone: no passphrase is read or asked for then;
-3. ``passphrase_file``;
-4. ``passphrase_command`` (a configuration that has both is refused);
-5. a person at the terminal, where the caller may ask: commands and the keyring do, libraries never.
+2. the user's agent, where one runs that is unlocked for the device (``agent`` of the configuration);
+3. with ``auth = "mobile"`` the approval on a paired phone: no passphrase is read or asked for then;
+4. ``passphrase_file``;
+5. ``passphrase_command`` (a configuration that has both is refused);
+6. a person at the terminal, where the caller may ask: commands and the keyring do, libraries never.
 
 A source that fails is an error; the next one is not tried, since a refused login costs the device's patience.
+An agent that is locked, or that ends, is none.
 """
 
 from __future__ import annotations
@@ -30,20 +32,25 @@ class LoginSource(Enum):
     """The ways to a login."""
 
     GIVEN = "given"
+    AGENT = "agent"
     PHONE = "phone"
     FILE = "file"
     COMMAND = "command"
     PROMPT = "prompt"
 
 
-def login_source(device: DeviceConfig, *, given: bool = False, may_ask: bool = False) -> LoginSource | None:
+def login_source(
+    device: DeviceConfig, *, given: bool = False, agent: bool = False, may_ask: bool = False
+) -> LoginSource | None:
     """The source of the device's next login, or ``None`` where there is none. No I/O.
 
-    ``given``: the caller has a secret. ``may_ask``: the caller may ask a person, which is done only
-    where there is a terminal.
+    ``given``: the caller has a secret. ``agent``: one is unlocked for the device, as
+    ``LoginSession.agent_ready`` tells. ``may_ask``: the caller may ask a person, which is done only where
+    there is a terminal.
     """
     sources = (
         (LoginSource.GIVEN, given),
+        (LoginSource.AGENT, agent),
         (LoginSource.PHONE, device.auth == "mobile"),
         (LoginSource.FILE, device.passphrase_file is not None),
         (LoginSource.COMMAND, device.passphrase_command is not None),

@@ -28,6 +28,8 @@ class DeviceConfig:
     pin_sha256: str | None = setting(as_.PIN, None, variable="HEM_PIN_SHA256")
     insecure: bool = setting(as_.FLAG, False, variable="HEM_INSECURE")
     auth: str = setting(as_.AUTH, "passphrase", variable="HEM_AUTH")
+    agent: str = setting(as_.AGENT, "auto", variable="HEM_AGENT", overrides=True)
+    protected: bool = setting(as_.FLAG, False)
     master_kdf: str = setting(as_.MASTER_KDF, "auto")
     passphrase_file: Path | None = setting(as_.PATH, None, variable="HEM_PASSPHRASE_FILE")
     passphrase_command: tuple[str, ...] | None = setting(as_.COMMAND, None, variable="HEM_PASSPHRASE_COMMAND")

@@ -13,13 +13,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from hem_provider.config.limits import FirmwareLimits, limits_from
 from hem_provider.errors import HemConfigError
 from hem_provider.files import named_path
 
 __all__ = [
+    "AGENT",
     "AUTH",
     "CALLS",
     "CLOUD",
@@ -69,9 +70,13 @@ def _text(value: object) -> str:
 
 def _name(value: object) -> str:
     text = _text(value)
-    if not (text.isascii() and text.isprintable() and len(text) <= 32):
+    if not _is_name(text):
         raise RejectedValueError("1 to 32 printable ASCII characters")
     return text
+
+
+def _is_name(text: str) -> bool:
+    return text.isascii() and text.isprintable() and len(text) <= 32
 
 
 def _url(value: object) -> str:
@@ -83,8 +88,14 @@ def _url(value: object) -> str:
             return text.rstrip("/")
     elif parts is not None and parts.scheme in ("emulator", "unix") and parts.path:
         scheme, _, path = text.partition(":")
-        return f"{scheme}:{_named(path)}" if path.startswith("~") else text
-    raise RejectedValueError("https://HOST[:PORT], http://HOST[:PORT] or emulator:PATH")
+        named = _named(path) if path.startswith("~") else Path(path)
+        if scheme == "emulator" or (
+            named.is_absolute() and _is_name(unquote(text.partition("#")[2]) or "hem")
+        ):
+            return f"{scheme}:{named}" if path.startswith("~") else text
+    raise RejectedValueError(
+        "https://HOST[:PORT], http://HOST[:PORT], emulator:PATH or unix:SOCKET#NAME of an agent's device"
+    )
 
 
 def _split(text: str) -> SplitResult | None:
@@ -205,17 +216,13 @@ def _pin(value: object) -> str:
     return digest.hex()
 
 
-def _auth(value: object) -> str:
-    if value not in ("passphrase", "mobile"):
-        raise RejectedValueError('"passphrase" or "mobile"')
-    return str(value)
+def _one_of(*accepted: str) -> Callable[[object], str]:
+    def parse(value: object) -> str:
+        if value not in accepted:
+            raise RejectedValueError(" or ".join(f'"{each}"' for each in accepted))
+        return str(value)
 
-
-def _master_kdf(value: object) -> str:
-    accepted = ("auto", "pbkdf2", "argon2d", "bip39", "bip39-entropy")
-    if value not in accepted:
-        raise RejectedValueError(" or ".join(f'"{each}"' for each in accepted))
-    return str(value)
+    return parse
 
 
 def _texts(value: object) -> tuple[str, ...]:
@@ -255,13 +262,14 @@ def seconds(least: float, most: float) -> Kind:
     return Kind(_bounded(least, most), _number)
 
 
-AUTH = Kind(_auth)
+AGENT = Kind(_one_of("auto", "never", "always"))
+AUTH = Kind(_one_of("passphrase", "mobile"))
 CALLS = Kind(_calls, _whole)
 CLOUD = Kind(_cloud)
 COMMAND = Kind(_command)
 FIRMWARE_LIMITS = Kind(_firmware_limits, _sizes)
 FLAG = Kind(_flag, lambda text: _FLAGS.get(text.lower(), text))
-MASTER_KDF = Kind(_master_kdf)
+MASTER_KDF = Kind(_one_of("auto", "pbkdf2", "argon2d", "bip39", "bip39-entropy"))
 NAME = Kind(_name)
 PATH = Kind(_path)
 PIN = Kind(_pin)
@@ -271,12 +279,21 @@ TEXTS = Kind(_texts)
 URL = Kind(_url)
 
 
-def setting(kind: Kind, default: Any = MISSING, *, variable: str = "", secret: bool = False) -> Any:
+def setting(
+    kind: Kind,
+    default: Any = MISSING,
+    *,
+    variable: str = "",
+    overrides: bool = False,
+    secret: bool = False,
+) -> Any:
     """A row: the field of a configuration's dataclass that is a setting of the same name.
 
-    ``variable``: of the environment, which may say it, too. ``secret``: not in a ``repr``.
+    ``variable``: of the environment, which may say it, too; it ``overrides`` what a file says of any
+    device. ``secret``: not in a ``repr``.
     """
-    return field(default=default, repr=not secret, metadata={"kind": kind, "variable": variable})
+    metadata = {"kind": kind, "variable": variable, "overrides": overrides}
+    return field(default=default, repr=not secret, metadata=metadata)
 
 
 def kinds_of(shape: type) -> dict[str, Kind]:
@@ -284,6 +301,10 @@ def kinds_of(shape: type) -> dict[str, Kind]:
     return {each.name: each.metadata["kind"] for each in fields(shape)}
 
 
-def variables_of(shape: type) -> dict[str, str]:
-    """Environment variable → setting."""
-    return {each.metadata["variable"]: each.name for each in fields(shape) if each.metadata["variable"]}
+def variables_of(shape: type, *, overriding: bool = False) -> dict[str, str]:
+    """Environment variable → setting; all of them, or those that override files alone."""
+    return {
+        each.metadata["variable"]: each.name
+        for each in fields(shape)
+        if each.metadata["variable"] and (each.metadata["overrides"] or not overriding)
+    }

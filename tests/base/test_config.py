@@ -257,3 +257,55 @@ def test_any_settings_give_a_device_or_a_config_error(settings):
     except HemConfigError:
         return
     assert isinstance(device, DeviceConfig)
+
+
+AGENT_FILE = (
+    '[[device]]\nurl = "https://a"\nname = "a"\nagent = "always"\n[[device]]\nurl = "https://b"\nname = "b"\n'
+)
+
+
+def test_the_environment_overrides_what_a_file_says_of_agents(tmp_path, monkeypatch):
+    path = write(tmp_path / "config.toml", AGENT_FILE)
+    assert [each.agent for each in load_config(path).devices] == ["always", "auto"]
+    monkeypatch.setenv("HEM_CONFIG", str(path))
+    assert [each.agent for each in load_config().devices] == ["always", "auto"]
+    monkeypatch.setenv("HEM_AGENT", "never")
+    assert [each.agent for each in load_config().devices] == ["never", "never"]
+    assert device_from_url("https://a").agent == "never"
+    assert device_from_url("https://elsewhere").agent == "never"
+    assert device_from_url("https://a", agent="always").agent == "always"  # what the call says
+
+
+def test_it_holds_for_whatever_device_a_program_names(monkeypatch):
+    monkeypatch.setenv("HEM_URL", "https://a")
+    monkeypatch.setenv("HEM_AGENT", "always")
+    assert load_config().device().agent == "always"
+    assert device_from_url("https://a").agent == "always"
+    assert device_from_url("https://another").agent == "always"
+    monkeypatch.setattr("hem_provider.config.load.privileges_raised", lambda: True)
+    monkeypatch.setattr("hem_provider.config.load.config_path", lambda: None)
+    assert device_from_url("https://another", agent="auto").agent == "auto"
+
+
+@pytest.mark.parametrize("text", ["Always", "yes", "1"])
+def test_another_word_for_it_is_refused(tmp_path, monkeypatch, text):
+    path = write(tmp_path / "config.toml", AGENT_FILE)
+    monkeypatch.setenv("HEM_CONFIG", str(path))
+    monkeypatch.setenv("HEM_AGENT", text)
+    told = f'HEM_AGENT: {text!r}; accepted: "auto" or "never" or "always"'
+    for read in (load_config, lambda: device_from_url("https://a")):
+        with pytest.raises(HemConfigError) as caught:
+            read()
+        assert str(caught.value) == told
+    path.write_text('[[device]]\nurl = "https://a"\nagent = 7\n')
+    with pytest.raises(HemConfigError, match="line 3: 'agent': 7; accepted: \"auto\" or"):
+        load_config()
+
+
+def test_a_file_that_is_named_in_a_call_is_not_overridden_in_a_process_with_raised_privileges(
+    tmp_path, monkeypatch
+):
+    path = write(tmp_path / "config.toml", AGENT_FILE)
+    monkeypatch.setenv("HEM_AGENT", "never")
+    monkeypatch.setattr("hem_provider.config.load.privileges_raised", lambda: True)
+    assert [each.agent for each in load_config(path).devices] == ["always", "auto"]

@@ -19,7 +19,7 @@ from hem_provider.device import Hem
 from hem_provider.device.mobile import MobileLogin
 from hem_provider.errors import HemApprovalDenied, HemError, HemLoginRequired
 
-GIVEN, PHONE, FILE, COMMAND, PROMPT = LoginSource
+GIVEN, AGENT, PHONE, FILE, COMMAND, PROMPT = LoginSource
 
 FILE_SET = {"passphrase_file": Path("/secret")}
 COMMAND_SET = {"passphrase_command": ("printf", "secret")}
@@ -79,15 +79,16 @@ def test_the_order(settings, source, may_ask, terminal):
     device = DeviceConfig(url="https://h", **settings)
     asked = PROMPT if may_ask and terminal else None
     assert login_source.login_source(device, may_ask=may_ask) is (source or asked)
-    assert login_source.login_source(device, given=True, may_ask=may_ask) is GIVEN
+    assert login_source.login_source(device, agent=True, may_ask=may_ask) is AGENT
+    assert login_source.login_source(device, given=True, agent=True, may_ask=may_ask) is GIVEN
 
 
 def test_the_documented_order_is_the_one_that_is_looked_for():
-    assert list(LoginSource) == [GIVEN, PHONE, FILE, COMMAND, PROMPT]
+    assert list(LoginSource) == [GIVEN, AGENT, PHONE, FILE, COMMAND, PROMPT]
     page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
     section = page.partition("### Where a login comes from\n")[2].partition("\n### ")[0]
-    words = ("1. what the caller", '2. with `auth = "mobile"`', "3. `passphrase_file`",
-             "4. `passphrase_command`", "5. a person")  # fmt: skip
+    words = ("1. what the caller", "2. the agent", '3. with `auth = "mobile"`', "4. `passphrase_file`",
+             "5. `passphrase_command`", "6. a person")  # fmt: skip
     places = [section.index(each) for each in words]
     assert places == sorted(places)
 
