@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 from support.emulator import ServedEmulator, client_of
+from support.fake_agent import FakeAgent
 from support.rig import connected, make_template
+
+from hem_provider.device import connect
 
 # Busy build machines are slow, not wrong. Runs repeat exactly; campaigns (make test-long) search on.
 settings.register_profile(
@@ -74,4 +79,36 @@ def rig(monkeypatch, template, tmp_path):
 def hem(rig):
     """The client's side of it."""
     with rig.connect() as device:
+        yield device
+
+
+@pytest.fixture
+def https_is_rig(rig, monkeypatch):
+    """Whatever ``https`` device a client reaches by its own way is the rig's."""
+    from hem_provider.rest.transports import WAYS, way_of
+
+    inside = way_of("emulator:")
+
+    class OnRig(inside):
+        network = True
+
+        def __init__(self, config):
+            super().__init__(replace(config, url=f"emulator:{rig.path}"))
+
+    monkeypatch.setitem(WAYS, "https", OnRig)
+
+
+@pytest.fixture
+def fake_agent(rig, https_is_rig, _runtime_folder):
+    """An unlocked agent for the rig's device, called ``office`` and configured as https://hem.example."""
+    with rig.connect() as hem:
+        fake = FakeAgent(hem, Path(_runtime_folder, "hem", "agent.sock"))
+        yield fake
+        fake.stop()
+
+
+@pytest.fixture
+def office(fake_agent):
+    """A client as configured by that name, without a login of its own."""
+    with connect(fake_agent.url, name="office") as device:
         yield device

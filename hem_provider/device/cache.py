@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -109,6 +110,18 @@ class DiskCache:
         if path is not None:
             with suppress(OSError):
                 path.unlink()
+
+    def note_change(self) -> None:
+        """Something was changed on the device which no agent knows of."""
+        self._replace("changed", {"format": _FORMAT})
+
+    def changed_within(self, seconds: float) -> bool:
+        """Whether that was so lately."""
+        path = self._path("changed")
+        try:
+            return path is not None and time.time() - path.stat().st_mtime < seconds
+        except OSError:
+            return False
 
     def scope(self) -> str | None:
         """What the process that logged in last needed first: a guess at what the next one needs."""

@@ -23,7 +23,6 @@ from hem_provider.rest.api import RestApi
 from hem_provider.rest.configuration import ConfigurationChange
 from hem_provider.rest.encoding import b64, unb64
 from hem_provider.rest.settle import NOT_MADE, Change, NotMade
-from hem_provider.rest.tls import spki_sha256
 from hem_provider.waiting import CLOCK
 
 __all__ = ["DeviceCertificate", "NewCertificate"]
@@ -205,6 +204,8 @@ def _read(chain: bytes) -> NewCertificate:
     except (ValueError, IndexError):
         raise HemAnswerFault(f"the offered certificate chain ({len(chain)} bytes) is not DER") from None
     try:
+        from hem_provider.rest.tls import spki_sha256  # which loads TLS
+
         return NewCertificate(certificate.not_valid_after_utc, spki_sha256(leaf))
     except (ValueError, UnsupportedAlgorithm):
         raise HemAnswerFault(f"the offered certificate ({len(leaf)} bytes) is for no usable key") from None

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
@@ -27,6 +26,7 @@ from hem_provider.device.phones import Phones
 from hem_provider.errors import HemOperationFailed
 from hem_provider.rest import ciphers, system
 from hem_provider.rest.api import RestApi
+from hem_provider.rest.auth import Identity
 from hem_provider.rest.call import Call
 from hem_provider.rest.channel import Statistics
 from hem_provider.rest.ciphers import Encrypted
@@ -50,15 +50,6 @@ __all__ = [
 ]
 
 _EMULATOR = "hem-provider-emulator/"
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Which device this is: ``eid`` (base64 of its 32-byte identity key) changes with a wipe;
-    ``label`` is the user's name for it."""
-
-    eid: str
-    label: str
 
 
 class Hem:
@@ -100,22 +91,27 @@ class Hem:
     @property
     def identity(self) -> Identity | None:
         """Known after the first contact. No I/O."""
-        challenge = self.session.challenge
-        return None if challenge is None else Identity(challenge.eid, challenge.label)
+        return self.session.identity
 
     @property
     def logged_in(self) -> bool:
-        """Whether a credential is at hand. No I/O."""
-        return self.session.has_credential
+        """Whether a login is at hand: a credential, or the user's agent since it was relied on. No I/O."""
+        return self.session.is_logged_in
+
+    @property
+    def agent_ready(self) -> bool:
+        """Whether the user's agent is a login here: it runs and is unlocked for this device. Asks it, at most
+        every other second, and never the device."""
+        return self.session.agent_ready
 
     def probe(self) -> Identity:
-        """Ask the device who it is: one call, whose challenge the next login uses if it is soon.
+        """Ask the device who it is: one call, whose challenge the next login uses if it is soon; none
+        where the user's agent remembers.
 
         ``HemUnreachable``, ``HemTLSError``, ``HemTimeout``; ``HemNotInitialized``;
         ``HemClockError`` when it needs a check-in first.
         """
-        challenge = self.session.probe()
-        return Identity(challenge.eid, challenge.label)
+        return self.session.probe()
 
     def login(
         self,
@@ -124,9 +120,14 @@ class Hem:
         role: Role = Role.USER,
         scope: str = "keymgmt:list",
         kdf: Kdf | None = None,
+        by_device: bool = False,
     ) -> None:
         """Prove a passphrase to the device now (two calls; one after ``probe``), and keep it as a key, with
         the token for ``scope``. ``None`` takes the configured one.
+
+        No call is made where the user's agent is unlocked, by this very passphrase if one is given, unless
+        the login is to be proven ``by_device``. An agent is not asked about ``role=Role.MASTER`` or with
+        ``kdf``.
 
         ``role``: whose secret it is. ``kdf``: how the device was given it; ``None``: as this object was told,
         and the master's as ``master_kdf`` of the configuration says.
@@ -139,7 +140,11 @@ class Hem:
         if kdf is not None:
             as_member("kdf", kdf, Kdf)
         self.session.login(
-            passphrase, role=as_member("role", role, Role), scope=as_text("scope", scope), kdf=kdf
+            passphrase,
+            role=as_member("role", role, Role),
+            scope=as_text("scope", scope),
+            kdf=kdf,
+            by_device=by_device,
         )
 
     def logout(self) -> None:

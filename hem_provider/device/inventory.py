@@ -47,6 +47,9 @@ class KeyInventory:
     Iterating, ``find`` and ``search`` leave out what the configuration says: records that are not
     application keys (TLS material, paired authenticators) without ``show_hidden``, and keys whose
     label no pattern of ``key_filter`` matches. ``get`` finds every key.
+
+    What is listed through the user's agent may be up to 30 s old; a key that is not found so is looked for
+    on the device.
     """
 
     def __init__(self, session: LoginSession, operations: Operations) -> None:
@@ -165,7 +168,7 @@ class KeyInventory:
         with self._doubts_forget(known):
             limits = self._session.rest.channel.limits
             self._session.run(keymgmt.update(known.kid, label=text, descr=descr, limits=limits), change)
-        self._listing.cache.forget_listing()
+        self._listing.changed()
         known.renamed(text, descr)
         return known
 
@@ -185,10 +188,16 @@ class KeyInventory:
         if not self._listing.at_hand:
             material = self._operations.fetch(kid)
             return self._listing.keep(self._listing.new(kid, material=material))
+        found = self._listed(kid)
+        if found is None:
+            raise HemKeyNotFound(f"{self._name}: no key {kid}")
+        return found
+
+    def _listed(self, kid: str) -> Key | None:
         for each in self._listing.walk():
             if each.kid == kid:
                 return each
-        raise HemKeyNotFound(f"{self._name}: no key {kid}")
+        return self._listed(kid) if self._listing.renew() else None
 
     def find(
         self, *, label: str | None = None, type: str | None = None, application_id: bytes | None = None
@@ -206,6 +215,8 @@ class KeyInventory:
             )
         found = self._find_anonymously(label, type, application_id)
         if len(found) != 1:
+            found = self.search(label=label, type=type, application_id=application_id)
+        if len(found) != 1 and self._listing.renew():
             found = self.search(label=label, type=type, application_id=application_id)
         wanted = ", ".join(
             f"{name.replace('_', ' ')} {value!r}" for name, value in criteria.items() if value is not None
@@ -247,6 +258,12 @@ class KeyInventory:
             and (each.kid == kid or each.label == label or each.application_id == application_id)
         ]
 
+    @property
+    def aged(self) -> bool:
+        """Whether what was listed came from the memory of the user's agent, which is up to 30 s old. No
+        I/O."""
+        return self._listing.aged
+
     def knows(self, key: Key) -> bool:
         """Whether ``key`` was met and not found missing since. No I/O."""
         return self._listing.known(key.kid) is not None
@@ -269,7 +286,7 @@ class KeyInventory:
         found: list[Key] = []
         offset: int | None = 0
         while offset is not None:
-            page = self._session.run(keymgmt.search_anonymously(PREFIX, offset=offset))
+            page = self._listing.ask(keymgmt.search_anonymously(PREFIX, offset=offset))
             found += self._listing.absorb(page)
             offset = page.next
         return found
@@ -329,7 +346,7 @@ class KeyInventory:
     def __contains__(self, kid: object) -> bool:
         if isinstance(kid, Key):
             kid = kid.kid
-        return isinstance(kid, str) and any(each.kid == kid.lower() for each in self._listing.walk())
+        return isinstance(kid, str) and self._listed(kid.lower()) is not None
 
     def __repr__(self) -> str:
         return f"<KeyInventory of {self._name}>"
@@ -341,7 +358,10 @@ class KeyInventory:
     def _find_anonymously(
         self, label: str | None, type: str | None, application_id: bytes | None
     ) -> list[Key]:
-        """Our own keys as they are now, the others as they were listed last."""
+        """Our own keys as they are now, the others as they were listed last. None where the user's agent
+        lists the device without a login."""
+        if self._listing.costs_no_login:
+            return []
         cached = self._listing.cached()
         others = [record for record in cached if not record.descr.startswith(PREFIX)]
         if not cached or len(cached) - len(others) > _MOST_ANONYMOUS:

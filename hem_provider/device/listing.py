@@ -15,19 +15,23 @@ from hem_provider.device.verification import KnownKey
 from hem_provider.errors import HemAnswerFault, HemAuthenticationError, HemKeyNotFound
 from hem_provider.keytypes import parse_attributes
 from hem_provider.rest import keymgmt
+from hem_provider.rest.call import Call
 from hem_provider.rest.keymgmt import KeyRecord, Page
 from hem_provider.rest.perprocess import PerProcess
 
 __all__ = ["Listing"]
 
 _LIST = ("keymgmt:list",)
+#: For so long, in seconds, an agent remembers what was listed through it.
+_REMEMBERED_FOR = 30.0
 
 
 class Listing:
     """One ``Key`` object per KID, in the device's storage order as far as it was listed.
 
     Safe for threads. Records of an earlier process come from ``cache``: only what cannot have
-    changed is taken from there, the rest is asked for when it is needed.
+    changed is taken from there, the rest is asked for when it is needed. A listing may come from the memory
+    of the user's agent, unless it is made anew after ``clear`` or ``renew``.
     """
 
     def __init__(self, session: LoginSession, operations: Operations) -> None:
@@ -39,6 +43,8 @@ class Listing:
         self._order: list[str] = []
         self._placed: set[str] = set()  # the same, to ask
         self._next: int | None = 0  # where the listing goes on; None when it is complete
+        self._anew = False  # no agent's memory will do
+        self.aged = False  #: whether some of it came from an agent's memory
         self.cache = DiskCache(self._config.url)
         operations.known = self._known
         operations.gone = self.forget
@@ -46,13 +52,18 @@ class Listing:
 
     @property
     def at_hand(self) -> bool:
-        """Whether listing (further) costs no login."""
+        """Whether listing (further) costs no login of our own, nor a question to the agent."""
         return self._next is None or self._session.holds(_LIST)
+
+    @property
+    def costs_no_login(self) -> bool:
+        """Whether the device can be listed without a login of our own."""
+        return self.at_hand or self._session.agent_ready
 
     def same_device(self, other: Listing) -> bool:
         """Whether ``other`` is of this device, by whatever connection: by the device's identity where
         both know it, else by the URL. No I/O."""
-        mine, theirs = self._session.challenge, other._session.challenge
+        mine, theirs = self._session.identity, other._session.identity
         if mine is not None and theirs is not None:
             return mine.eid == theirs.eid
         return self._config.url == other._config.url
@@ -77,7 +88,7 @@ class Listing:
                 if place >= len(self._order):
                     if self._next is None:
                         return
-                    page = self._fetch(self._next)
+                    page = self.ask(keymgmt.list_keys(self._next))
                     self.absorb(page, listed=True)
                     self._next = page.next
                     self._save()
@@ -86,6 +97,15 @@ class Listing:
             place += 1
             if key is not None:
                 yield key
+
+    def ask(self, call: Call[Page]) -> Page:
+        """What the device lists or finds; as an agent remembers it, where that will do."""
+        statistics = self._session.rest.channel.statistics
+        before = statistics.remembered
+        anew = self._anew or self.cache.changed_within(_REMEMBERED_FOR)
+        page = self._session.run(call.kept(not anew))
+        self.aged = self.aged or statistics.remembered != before
+        return page
 
     def absorb(self, page: Page, *, listed: bool = False) -> list[Key]:
         """Learn what a page says; ``listed`` when it is the listing's next."""
@@ -97,7 +117,7 @@ class Listing:
 
     def add(self, new: NewKey) -> Key:
         """Take in a key that was just made."""
-        self.cache.forget_listing()
+        self.changed()
         with self._lock.get():
             if new.record is not None:
                 key = self._learn(new.record)
@@ -110,7 +130,7 @@ class Listing:
 
     def forget(self, kid: str) -> None:
         """A key is gone."""
-        self.cache.forget_listing()
+        self.changed()
         with self._lock.get():
             self._keys.pop(kid, None)
             if kid in self._placed:
@@ -124,31 +144,53 @@ class Listing:
         """Forget everything, on disk too."""
         self.cache.forget_listing()
         with self._lock.get():
-            self._keys, self._order, self._placed, self._next = {}, [], set(), 0
+            self._keys = {}
+            self._begin_anew()
 
-    def complete(self, key: Key) -> None:
-        """Read a key's record afresh: by its ``descr`` (one call), else from the listing.
+    def renew(self) -> bool:
+        """List the device anew, if what is known came from an agent's memory; whether it did."""
+        with self._lock.get():
+            if self._anew or not self.aged:
+                return False
+            self._begin_anew()
+            return True
+
+    def _begin_anew(self) -> None:
+        self._order, self._placed, self._next = [], set(), 0
+        self._anew, self.aged = True, False
+
+    def changed(self) -> None:
+        """A key was made, changed or deleted: what any process listed before is out of date. An agent knows
+        of what went through it, other processes by a mark of the rest."""
+        self.cache.forget_listing()
+        if self._session.passes_agent:
+            self.cache.note_change()
+
+    def complete(self, key: Key, *, kept: bool = False) -> None:
+        """Read a key's record afresh: by its ``descr`` (one call), else from the listing. ``kept``: what an
+        agent remembers will do.
 
         ``HemKeyNotFound`` when it is gone.
         """
-        record = self.read(key.kid, key.known_descr or b"")
+        record = self.read(key.kid, key.known_descr or b"", kept=kept)
         if record is None:
             self.forget(key.kid)
             raise HemKeyNotFound(f"{self._config.name}: no key {key.kid}; it was deleted")
         key.learn(record)  # it need not be the one kept here: what was listed may have been forgotten
 
-    def read(self, kid: str, descr: bytes) -> KeyRecord | None:
+    def read(self, kid: str, descr: bytes, *, kept: bool = False) -> KeyRecord | None:
         """A key's record as it is now: looked for by ``descr``, where one is given, then in the listing.
-        ``None`` when there is no such key."""
-        if 0 < len(descr) <= self._operations.limits.descr:
-            page = self._search(descr)
+        ``None`` when there is no such key. ``kept``: what an agent remembers will do."""
+        searchable = 0 < len(descr) <= self._operations.limits.descr
+        if searchable and not (kept and self._is_short and self._session.agent_ready):
+            page = self._search(descr, kept)
             self.absorb(page)
             for record in page.records:
                 if record.kid == kid:
                     return record
         offset: int | None = 0
         while offset is not None:
-            page = self._fetch(offset)
+            page = self._session.run(keymgmt.list_keys(offset).kept(kept))
             self.absorb(page)
             for record in page.records:
                 if record.kid == kid:
@@ -156,12 +198,19 @@ class Listing:
             offset = page.next
         return None
 
+    @property
+    def _is_short(self) -> bool:
+        """Whether one call lists the device, as far as is known: an agent rather remembers that than a
+        search for one key."""
+        listing = self.cache.listing()
+        return listing is not None and len(listing.records) <= keymgmt.PAGE
+
     def cached(self) -> tuple[KeyRecord, ...]:
         """What an earlier process listed of this very device; a hint. Empty where better is at hand."""
         if self.at_hand:
             return ()
         listing = self.cache.listing()
-        seen = self._session.challenge
+        seen = self._session.identity
         if listing is None or (seen is not None and seen.eid != listing.eid):
             return ()
         return listing.records
@@ -183,7 +232,7 @@ class Listing:
         """
         with self._lock.get():
             listing = self.cache.listing()
-            seen = self._session.challenge
+            seen = self._session.identity
             if listing is None or seen is None or seen.eid != listing.eid:
                 return []
             return [self._learn(record) for record in listing.records if wanted(record)]
@@ -192,7 +241,7 @@ class Listing:
         """Ask the device (one call as a rule) whether ``key`` is there and is still called so."""
         label, descr = key.label, key.descr
         try:
-            self.complete(key)
+            self.complete(key, kept=True)
         except HemKeyNotFound:
             return False
         return (key.label, key.descr) == (label, descr)
@@ -203,14 +252,11 @@ class Listing:
         self.cache.keep_scope(scope)
         return True
 
-    def _fetch(self, offset: int) -> Page:
-        return self._session.run(keymgmt.list_keys(offset))
-
-    def _search(self, descr: bytes) -> Page:
+    def _search(self, descr: bytes, kept: bool) -> Page:
         call = keymgmt.search(descr, ends=True)
         if not self._session.holds(call.scopes):
             try:
-                return self._session.run(keymgmt.search_anonymously(descr, ends=True))
+                return self._session.run(keymgmt.search_anonymously(descr, ends=True).kept(kept))
             except HemAuthenticationError:  # not allowed on this device
                 pass
         return self._session.run(call)
@@ -233,7 +279,7 @@ class Listing:
         return key
 
     def _save(self) -> None:
-        seen = self._session.challenge
+        seen = self._session.identity
         if self._next is not None or seen is None:
             return
         records = [self._keys[kid].record() for kid in self._order if kid in self._keys]

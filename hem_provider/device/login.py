@@ -1,5 +1,6 @@
-"""One device's login, and the one way to run a call: its token, the device's turn, its deadline, and the
-cures of ``RECOVERIES``, each at most once per operation."""
+"""One device's login, and how a call is run: through the user's agent, or with a token of our own, in the
+device's turn, within its deadline, and with the cures of ``RECOVERIES``, each at most once per operation.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +14,15 @@ from typing import TypeVar
 
 from hem_provider.config.login_source import CONFIGURABLE, LoginSource, login_source, read_passphrase
 from hem_provider.config.passphrase import doubt
+from hem_provider.device.faults import explained
 from hem_provider.device.mobile import MobileLogin
 from hem_provider.device.proving import Prover
 from hem_provider.device.recoveries import Authorised, Cures, Sending
+from hem_provider.device.reliance import Reliance
 from hem_provider.device.tokens import TokenCache
 from hem_provider.errors import (
     HemAnswerFault,
+    HemApprovalTimeout,
     HemAuthenticationError,
     HemConnectionError,
     HemDeviceFault,
@@ -28,14 +32,15 @@ from hem_provider.errors import (
     HemTimeout,
     HemUnreachable,
 )
-from hem_provider.rest import system
+from hem_provider.rest import auth, system
+from hem_provider.rest.agentlink import AgentAside
 from hem_provider.rest.api import RestApi
-from hem_provider.rest.auth import Bearer, Challenge, bearer_from
+from hem_provider.rest.auth import Bearer, Challenge, Identity, bearer_from
 from hem_provider.rest.call import Call
 from hem_provider.rest.credential import Credential, Role
 from hem_provider.rest.kdf import Kdf, seed_from
 from hem_provider.rest.perprocess import PerProcess
-from hem_provider.rest.settle import Change, settle
+from hem_provider.rest.settle import Change, UnsentError, settle
 from hem_provider.rest.wire import ConnectionLostError, NoTurnError
 
 __all__ = ["LoginSession"]
@@ -54,8 +59,9 @@ class LoginSession:
         self._config = rest.channel.config
         self._kdf = kdf
         self.mobile = MobileLogin(self)
-        self._passphrase = passphrase  # until the first challenge tells the eid it is for
+        self._reliance = Reliance(rest.channel.agent, passphrase)
         self._credential: Credential | None = None
+        self._seen: tuple[Identity, Challenge | None] | None = None  # by the agent, with the challenge before
         self._tokens = TokenCache()
         self._prover = Prover(self, self._tokens, kdf, self.derive)
         self._logouts = 0
@@ -74,23 +80,58 @@ class LoginSession:
         return self._prover.challenge
 
     @property
+    def identity(self) -> Identity | None:
+        """Which device it is, as it was seen last. No I/O."""
+        challenge = self._prover.challenge
+        if self._seen is not None and self._seen[1] is challenge:
+            return self._seen[0]
+        return None if challenge is None else Identity(challenge.eid, challenge.label)
+
+    @property
     def has_credential(self) -> bool:
         """Whether a secret was given and not forgotten."""
-        return self._credential is not None or self._passphrase is not None
+        return self._credential is not None or self._reliance.given is not None
+
+    @property
+    def is_logged_in(self) -> bool:
+        """Whether a secret is at hand, or the agent was the login since the last logout. No I/O."""
+        return self.has_credential or self._reliance.relied
+
+    @property
+    def agent_ready(self) -> bool:
+        """Whether the user's agent is a login here: it runs, and is unlocked for this device. Asks it, at
+        most every other second."""
+        agent = self._reliance.agent
+        return agent is not None and agent.ready
+
+    @property
+    def passes_agent(self) -> bool:
+        """Whether calls were made that an agent, which others may use, does not know of. No I/O."""
+        return self._reliance.agent is not None and self._channel.statistics.logins > 0
 
     def holds(self, scopes: Sequence[str]) -> bool:
         """Whether a live token for one of ``scopes`` is at hand."""
         return self._tokens.find(scopes) is not None
 
-    def probe(self) -> Challenge:
-        """Fetch a challenge (one call) and keep it for the next login."""
+    def probe(self) -> Identity:
+        """Ask who the device is: the agent, which may remember it, else the device (one call), whose
+        challenge is kept for the next login."""
+        agent, call, before = self._reliance.agent, auth.identity(), self._prover.challenge
+        try:
+            if agent is not None and self._reliance.leaves(call, own=self._credential is not None):
+                reply = self._channel.relayed(agent.send(call, None, self._channel.limit(call)))
+                seen = self._channel.read(call, reply)
+                self._seen = seen, before
+                return seen
+        except AgentAside as aside:
+            self._reliance.aside(aside)
         challenge = self._prover.fetch()
         self._prover.keep(challenge)
-        return challenge
+        return Identity(challenge.eid, challenge.label)
 
     def run(self, call: Call[T], change: Change[T] | None = None) -> T:
-        """Make a call; its value. With a token for any of its scopes: for the first, by a login, if none
-        is kept. ``change``: what it changes on the device, to be looked at where the answer does not tell.
+        """Make a call; its value. ``change``: what it changes on the device, to be looked at where the
+        answer does not tell.
 
         Raises what the endpoint says; a device fault is explained by asking for the status.
         """
@@ -99,28 +140,63 @@ class LoginSession:
             self._logged_in_ahead = not self.note_need(scopes[0])
         cures = Cures()
         try:
-            while True:
-                bearer = self.bearer(scopes) if scopes else None
-                try:
-                    if change is None:
-                        return self._send(call, body, bearer, cures)
-                    return settle(partial(self._send, call, body, bearer, cures), change)
-                except HemAuthenticationError as refused:
-                    if bearer is None or isinstance(refused, HemLoginRequired):
-                        raise
-                    self._tokens.drop(bearer)
-                    if not cures.help(Authorised(self._config.name), refused):
-                        raise
+            try:
+                if change is None:
+                    return self._attempt(call, body, cures)
+                return settle(partial(self._attempt, call, body, cures, settled=True), change)
+            except UnsentError as unsent:
+                raise unsent.error from None
         except (HemNotInitialized, HemAnswerFault):
             raise
         except HemDeviceFault as fault:
             if not scopes:
                 raise
-            raise self._explained(fault) from fault
+            raise explained(self, fault) from fault
 
     def carry(self, call: Call[T], bearer: Bearer | None) -> T:
         """Make a call with this very token, or without any; its value."""
         return self._send(call, self._channel.body(call), bearer, Cures())
+
+    def _attempt(self, call: Call[T], body: bytes | None, cures: Cures, *, settled: bool = False) -> T:
+        """Through the agent where that is the way; else with a token for any of the call's scopes: for the
+        first, by a login, if none is kept. ``settled``: whoever calls finds out what a lost answer means."""
+        scopes, reliance = call.scopes, self._reliance
+        # A token of our own is for what the agent has no right to, or of before it was there.
+        own = self._credential is not None
+        if reliance.agent is not None and not self.holds(scopes) and reliance.covers(call, own=own):
+            try:
+                reply = self._channel.relayed(reliance.agent.send(call, body, self._channel.limit(call)))
+            except AgentAside as aside:
+                if settled and isinstance(aside.error, ConnectionLostError):
+                    raise aside.error from None
+                reliance.aside(aside, own=own)
+            except (ConnectionLostError, HemTimeout) as error:
+                self._channel.statistics.calls += not isinstance(error, NoTurnError)
+                return self._lost(call, error)
+            else:
+                reliance.relied = reliance.relied or bool(scopes)
+                return self._channel.read(call, reply)
+        while True:
+            try:
+                bearer = self.bearer(scopes) if scopes else None
+            except HemError as error:
+                raise UnsentError(error) from None
+            try:
+                return self._send(call, body, bearer, cures)
+            except HemAuthenticationError as refused:
+                if bearer is None or isinstance(refused, HemLoginRequired):
+                    raise
+                self._tokens.drop(bearer)
+                if not cures.help(Authorised(self._config.name), refused):
+                    raise
+
+    def _lost(self, call: Call[T], error: HemError) -> T:
+        """What it means that there is no answer to ``call``, from a device that then tells its status; the
+        ``error`` where it means nothing else."""
+        if call.lost is None or isinstance(error, NoTurnError | HemApprovalTimeout):
+            raise error
+        self.run(system.status())
+        return call.lost
 
     def _send(self, call: Call[T], body: bytes | None, bearer: Bearer | None, cures: Cures) -> T:
         channel = self._channel
@@ -132,7 +208,7 @@ class LoginSession:
                 lost = None
                 while True:
                     try:
-                        reply = channel.send(request)
+                        reply = channel.device().send(request)
                         break
                     except HemConnectionError as error:
                         if isinstance(error, ConnectionLostError):
@@ -140,30 +216,37 @@ class LoginSession:
                         if not cures.help(Sending(channel, request), error):
                             # What was sent before may have been carried out, whatever the last try met.
                             raise (lost if lost and isinstance(error, HemUnreachable) else error) from None
-        except NoTurnError:
-            raise
-        except (ConnectionLostError, HemTimeout):
-            if call.lost is None:
-                raise
-            self.carry(system.status(), None)
-            return call.lost
+        except (ConnectionLostError, HemTimeout) as error:
+            return self._lost(call, error)
+        channel.answered(reply)
         return channel.read(call, reply)
 
     def bearer(self, scopes: Sequence[str]) -> Bearer:
         """A live token for one of ``scopes``, for the first by a login if none is kept."""
         return self._tokens.find(scopes) or self._acquire(scopes)
 
-    def login(self, passphrase: str | None, *, role: Role, scope: str, kdf: Kdf | None = None) -> None:
-        """Prove a credential now and keep it with the token for ``scope``.
+    def login(
+        self,
+        passphrase: str | None,
+        *,
+        role: Role,
+        scope: str,
+        kdf: Kdf | None = None,
+        by_device: bool = False,
+    ) -> None:
+        """Prove a credential now and keep it with the token for ``scope``. Where the user's agent was
+        unlocked by it, that is proof enough, unless the login is to be proven ``by_device``.
 
-        ``None`` takes the credential at hand, else the configured passphrase. The previous
-        credential stays when the device does not accept the new one.
+        ``None`` takes the credential at hand, else the agent's login, else the configured passphrase. The
+        previous credential stays when the device does not accept the new one.
 
         ``kdf=None`` derives the user's secret as this session was told to, and the master's as
         ``master_kdf`` of the configuration says: by itself, 24 words as the vendor's newest software
         takes them and, when that is refused, as the older did (one login more, the first time).
         """
         with self._lock.get():
+            if role is Role.USER and kdf is None and not by_device and self._agent_logs_in(passphrase):
+                return
             self._logged_in_ahead = True
             if passphrase is None:
                 self._obtain(scope)
@@ -177,6 +260,15 @@ class LoginSession:
                 )
             self.adopt(credential)
             self._tokens.add(bearer, challenge.device_time())
+
+    def _agent_logs_in(self, passphrase: str | None) -> bool:
+        if not self._reliance.proves(passphrase, own=self._credential is not None):
+            return False
+        if passphrase is not None:
+            self.forget()
+            self._reliance.give(passphrase, same=True)
+        self._reliance.relied = True
+        return True
 
     def proves(self, credential: Credential, scope: str) -> tuple[Bearer, int] | None:
         """Whether the device accepts ``credential``: a token for ``scope``, kept nowhere, with the
@@ -199,14 +291,16 @@ class LoginSession:
         """Use this credential from now on; the former one and all tokens are forgotten."""
         self.forget()
         self._credential = credential
+        self._reliance.refuse()
 
     def derive(self, secret: str, eid: str, role: Role, kdf: Kdf | None = None) -> Credential:
         """The credential of a secret for the device ``eid`` (0.2–1 s)."""
         return Credential(seed_from(secret, eid, kdf or self._kdf), eid=eid, role=role, doubt=doubt(secret))
 
     def over(self, rest: RestApi) -> LoginSession:
-        """The same login by another way to the same device; tokens are obtained anew."""
-        other = LoginSession(rest, passphrase=self._passphrase, kdf=self._kdf)
+        """The same login by another way to the same device, never the agent's; tokens are obtained anew."""
+        other = LoginSession(rest, kdf=self._kdf)
+        self._reliance.share(other._reliance)
         if self._credential is not None:
             other._credential = self._credential.share()  # its end is not ours
         return other
@@ -217,22 +311,25 @@ class LoginSession:
 
     @property
     def has_any_login(self) -> bool:
-        """Whether a credential is at hand or configured. No I/O."""
-        return login_source(self._config, given=self.has_credential) is not None
+        """Whether a credential is at hand or configured, or the agent's. Asks the agent alone."""
+        given = self.has_credential
+        return login_source(self._config, given=given, agent=not given and self.agent_ready) is not None
 
     def forget(self) -> None:
         """Drop credential (overwritten) and tokens. No I/O."""
         self._logouts += 1
-        credential, self._credential, self._passphrase = self._credential, None, None
+        credential, self._credential = self._credential, None
         if credential is not None:
             credential.wipe()
+        self._reliance.forget()
         self._tokens.clear()
 
     def abandon(self) -> None:
         """Overwrite the credential even where others share it, and drop it and the tokens: for a
         forked child that must not have its parent's. No I/O, no lock."""
-        if self._credential is not None:
-            self._credential.overwrite()
+        for each in (self._credential, self._reliance.given):
+            if each is not None:
+                each.overwrite()
         self.forget()
 
     def _acquire(self, scopes: Sequence[str]) -> Bearer:
@@ -265,7 +362,7 @@ class LoginSession:
         known = self._credential
         if known is not None and known.eid == eid:
             return known
-        passphrase, self._passphrase = self._passphrase, None
+        agent, passphrase = self._reliance.agent, self._reliance.take()
         if passphrase is None:
             passphrase = read_passphrase(self._config)
         if passphrase is None:
@@ -277,27 +374,13 @@ class LoginSession:
                     else "a login is needed: give passphrase=, call login(), set HEM_PASSPHRASE_FILE, "
                     f"or configure {CONFIGURABLE}"
                 )
+                + (f" ({agent.reason})" if agent is not None and agent.reason else "")
             )
         if known is not None:
             known.wipe()
         self._credential = self.derive(passphrase, eid, Role.USER)
         return self._credential
 
-    def _explained(self, fault: HemDeviceFault) -> HemDeviceFault:
-        try:
-            status = self.run(system.status())
-        except HemError:  # the first fault says more
-            return fault
-        told = fault
-        if not status.initialized:
-            told = HemNotInitialized(f"{fault}: the device is not initialised")
-        elif status.faults:
-            told = HemDeviceFault(f"{fault}: fail state: {', '.join(status.faults)}")
-        elif status.format:
-            told = HemDeviceFault(f"{fault}: it is formatting its storage ({status.format})")
-        told.status = fault.status
-        return told
-
     def __repr__(self) -> str:
-        state = "logged in" if self.has_credential else "not logged in"
+        state = "logged in" if self.is_logged_in else "not logged in"
         return f"<LoginSession of {self._config.name}, {state}>"

@@ -13,15 +13,17 @@ from hem_provider.rest.credential import Credential
 from hem_provider.rest.ejwt import make_ejwt
 from hem_provider.rest.encoding import b64, unb64
 from hem_provider.rest.fields import NOTHING, Asked, Field, Shape, jwt, text
-from hem_provider.rest.sharedfields import BEARER, CHALLENGE, CHALLENGE_SECONDS
+from hem_provider.rest.sharedfields import B32, BEARER, CHALLENGE, CHALLENGE_SECONDS
 from hem_provider.rest.status import Meanings
 
 __all__ = [
     "Bearer",
     "Challenge",
+    "Identity",
     "bearer_from",
     "challenge",
     "challenge_of",
+    "identity",
     "login",
     "make_proof",
 ]
@@ -42,7 +44,17 @@ _LOGIN: Meanings = {
 }
 
 _CHALLENGE_ANSWER = Shape((*CHALLENGE, Field("lbl", text(0, 128), needed=False)))
+_IDENTITY_ANSWER = Shape((Field("eid", B32), Field("lbl", text(0, 128), needed=False)))
 _LOGIN_ANSWER = Shape((Field("token", jwt(BEARER)),))
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which device this is: ``eid`` (base64 of its 32-byte identity key) changes with a wipe;
+    ``label`` is the user's name for it."""
+
+    eid: str
+    label: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,13 +120,38 @@ def _challenge(answer: Answer) -> Challenge:
     return challenge_of(answer, answer.optional_text("lbl") or "")
 
 
+def _identity(answer: Answer) -> Identity:
+    return Identity(answer.text("eid"), answer.optional_text("lbl") or "")
+
+
 def _bearer(answer: Answer) -> Bearer:
     return bearer_from(answer.jwt("token").text)
 
 
 def challenge() -> Call[Challenge]:
     """``GET``. ``HemClockError``: clock unset; ``HemNotInitialized``: fresh."""
-    return Call("GET", _PATH, _challenge, answer=_CHALLENGE_ANSWER, repeatable=True, meanings=_CHALLENGE)
+    return Call(
+        "GET",
+        _PATH,
+        _challenge,
+        answer=_CHALLENGE_ANSWER,
+        repeatable=True,
+        meanings=_CHALLENGE,
+        own_way=True,
+    )
+
+
+def identity() -> Call[Identity]:
+    """``GET`` through an agent: who the device is, nothing to be proven against."""
+    return Call(
+        "GET",
+        _PATH,
+        _identity,
+        answer=_IDENTITY_ANSWER,
+        repeatable=True,
+        meanings=_CHALLENGE,
+        may_be_kept=True,
+    )
 
 
 def login(

@@ -39,7 +39,8 @@ class Call(Generic[T_co]):
     a device that then tells its status. ``upload`` makes the stream that is sent in place of a body.
     ``is_json``: otherwise ``read`` finds the body as it came. ``is_login``: counted as one. ``kid``: of
     the key that is used; ``needs``: what that must be. ``is_relayed``: the reply itself is the value,
-    whatever its status, but for a token that is refused.
+    whatever its status, but for a token that is refused. ``own_way``: never through an agent;
+    ``may_be_kept``: what an agent was answered some seconds ago will do.
     """
 
     method: str
@@ -63,6 +64,8 @@ class Call(Generic[T_co]):
     is_json: bool = True
     is_login: bool = False
     is_relayed: bool = False
+    own_way: bool = False
+    may_be_kept: bool = False
 
     def by(self, *scopes: str) -> Call[T_co]:
         """The same with a token for one of these scopes; with none, without a token, as a
@@ -72,6 +75,10 @@ class Call(Generic[T_co]):
     def of(self, kind: KeyType | None) -> Call[T_co]:
         """The same with a key of this type: the answer must fit it."""
         return self if kind is None else _changed(self, asked=_changed(self.asked, type=kind))
+
+    def kept(self, will_do: bool = True) -> Call[T_co]:
+        """The same, for which an answer from an agent's memory will do, or will not."""
+        return _changed(self, may_be_kept=will_do)
 
 
 def _changed(value: ValueT, **fields: object) -> ValueT:

@@ -20,6 +20,7 @@ from hem_provider._version import __version__
 from hem_provider.config import DeviceConfig
 from hem_provider.config.limits import FirmwareLimits
 from hem_provider.errors import HemRequestRefused, MessageTooLong
+from hem_provider.rest.agentlink import agent_of
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.call import Call
 from hem_provider.rest.fields import EMPTY, Shape
@@ -27,7 +28,7 @@ from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.status import error_for
 from hem_provider.rest.transports import Carriers, way_of
 from hem_provider.rest.turns import turn
-from hem_provider.rest.wire import Limit, Reply, Request
+from hem_provider.rest.wire import Limit, Reply, Request, Transport
 
 __all__ = ["Channel", "EndpointGroup", "Statistics"]
 
@@ -41,11 +42,13 @@ _LEAST_LOOK = 1.0
 
 @dataclass(slots=True)
 class Statistics:
-    """Counts since construction. ``calls``: requests to the device and, for its sake, to the
-    cloud. ``logins``: proofs posted, accepted or not."""
+    """Counts since construction. ``calls``: requests to the device, by whatever way, and, for its sake, to
+    the cloud. ``logins``: proofs posted by ourselves, accepted or not. ``remembered``: answers that an agent
+    gave from its memory, which are no calls."""
 
     calls: int = 0
     logins: int = 0
+    remembered: int = 0
 
 
 class EndpointGroup:
@@ -70,6 +73,7 @@ class Channel:
         self.server = ""  #: the ``Server`` header seen last
         self._way = way_of(config.url)
         self._carriers = PerProcess(lambda: Carriers(config))
+        self.agent = agent_of(config)  #: what the device may be reached through
 
     def __reduce__(self) -> str:
         raise TypeError("a connection is not pickled: connect() in the other process, or fork")
@@ -105,11 +109,13 @@ class Channel:
             if self._way.plain and not self._warned:
                 self._warned = True
                 _log.warning("%s: PLAIN HTTP: whoever listens can use this login", self.config.url)
-        limit = call.limit
-        if isinstance(limit, str):
-            limit = Limit(getattr(self.config, limit), limit)
         upload = body if call.upload is None else call.upload()
-        return Request(call.method, call.path, headers, upload, limit, call.repeatable)
+        return Request(call.method, call.path, headers, upload, self.limit(call), call.repeatable)
+
+    def limit(self, call: Call[object]) -> Limit:
+        """The seconds that ``call`` may take."""
+        limit = call.limit
+        return limit if isinstance(limit, Limit) else Limit(getattr(self.config, limit), limit)
 
     def turn(self, request: Request) -> AbstractContextManager[None]:
         """The device's turn for a request. ``HemTimeout`` when it does not come; nothing was sent then."""
@@ -124,11 +130,22 @@ class Channel:
             lasting=request.limit.seconds if request.limit.seconds > config.timeout else 0.0,
         )
 
-    def send(self, request: Request) -> Reply:
-        """One attempt, in the device's turn. ``HemConnectionError``'s children for a lost answer."""
+    def device(self) -> Transport:
+        """The way to the device itself, for one attempt, which is counted."""
         self.statistics.calls += 1
-        reply = self._carriers.get().device().send(request)
+        return self._carriers.get().device()
+
+    def answered(self, reply: Reply) -> None:
+        """Note that the device has answered."""
         self.reached = time.monotonic()
+        self.server = reply.headers.get("server", self.server)
+
+    def relayed(self, reply: Reply) -> Reply:
+        """Note what came through the agent: the device's answer, or one that the agent remembered."""
+        if "age" in reply.headers:
+            self.statistics.remembered += 1
+        else:
+            self.statistics.calls += 1
         self.server = reply.headers.get("server", self.server)
         return reply
 
@@ -181,6 +198,8 @@ class Channel:
 
     def close(self) -> None:
         """Drop this process's connections. The channel may be used again."""
+        if self.agent is not None:
+            self.agent.close()
         carriers = self._carriers.discard()
         if carriers is not None:
             carriers.close()

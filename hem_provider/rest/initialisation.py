@@ -117,7 +117,9 @@ def challenge() -> Call[Challenge]:
 
     ``HemClockError``: check in first. ``HemOperationFailed``: initialised already.
     """
-    return Call("GET", _PATH, _challenge, answer=_CHALLENGE, repeatable=True, meanings=_MEANINGS)
+    return Call(
+        "GET", _PATH, _challenge, answer=_CHALLENGE, repeatable=True, meanings=_MEANINGS, own_way=True
+    )
 
 
 def initialise(given: Challenge, master: Credential, cfg: Mapping[str, Any]) -> Call[Initialised]:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Final, Generic, Literal, TypeVar
 
 from hem_provider.errors import (
+    HemApprovalTimeout,
     HemConnectionError,
     HemDeviceFault,
     HemError,
@@ -27,7 +28,7 @@ from hem_provider.errors import (
 )
 from hem_provider.rest.wire import ConnectionLostError, NoTurnError
 
-__all__ = ["NOT_MADE", "Change", "Look", "NotMade", "in_doubt", "settle"]
+__all__ = ["NOT_MADE", "Change", "Look", "NotMade", "UnsentError", "in_doubt", "settle"]
 
 _log = logging.getLogger("hem_provider.device")
 
@@ -37,6 +38,15 @@ T = TypeVar("T")
 _FAILED_WITHIN = 500
 #: Of a proxy that did not wait for the device.
 _GATEWAY_TIMEOUT = 504
+
+
+class UnsentError(Exception):
+    """No way was to be had, nor a login: of the change nothing has left, so that nothing is settled.
+    ``error``: what the caller is told."""
+
+    def __init__(self, error: HemError) -> None:
+        super().__init__(str(error))
+        self.error = error
 
 
 class NotMade(enum.Enum):
@@ -72,7 +82,7 @@ def in_doubt(error: BaseException) -> bool:
     Not after a refusal by the device, nor when nothing was sent. TLS may also fail in the middle of
     an answer.
     """
-    if isinstance(error, HemNotInitialized | HemUnreachable | NoTurnError):
+    if isinstance(error, HemNotInitialized | HemUnreachable | NoTurnError | HemApprovalTimeout):
         return False
     if isinstance(error, HemDeviceFault):
         return error.status is None or error.status >= _FAILED_WITHIN

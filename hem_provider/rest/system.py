@@ -244,7 +244,7 @@ def version() -> Call[Version]:
 
 def begin_check_in() -> Call[Mapping[str, Any]]:
     """``GET checkin``: what the cloud is to be told, as it came."""
-    return Call("GET", f"{_PATH}checkin", _relayed, answer=_CHECK, repeatable=True)
+    return Call("GET", f"{_PATH}checkin", _relayed, answer=_CHECK, repeatable=True, own_way=True)
 
 
 def finish_check_in(checked: Mapping[str, Any]) -> Call[CheckInResult]:

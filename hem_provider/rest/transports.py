@@ -114,6 +114,8 @@ class _InProcess:
 
 
 class _Agent:
+    """Of a device that is reached through an agent alone (``rest/agentlink.py``): no way of its own."""
+
     plain: ClassVar[bool] = False
     network: ClassVar[bool] = False
 
@@ -121,7 +123,10 @@ class _Agent:
         self._url = config.url
 
     def device(self) -> Transport:
-        raise HemConfigError(f"{self._url}: this version has no agent to speak to; accepted: https://HOST")
+        raise HemConfigError(
+            f"{self._url}: an agent carries no logins, check-ins, uploads and initialisations; "
+            "accepted for these: the device's own https://HOST"
+        )
 
     cloud = device
 

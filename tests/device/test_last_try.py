@@ -42,7 +42,7 @@ class Scripted:
 @pytest.fixture
 def session(monkeypatch):
     def made(*ends):
-        hem = connect("unix:/run/example", passphrase="x")
+        hem = connect("emulator:/run/example", passphrase="x")
         transport = Scripted(*ends)
         hem.rest.channel._carriers.get()._device = transport
         monkeypatch.setattr(hem.session, "bearer", lambda scopes: Bearer("a token", scopes, "U", 2**33))

@@ -470,17 +470,18 @@ def test_a_refusal_is_no_doubt_and_costs_no_look(world, status):
 def test_tls_that_fails_in_the_middle_of_an_answer_is_looked_after(world, monkeypatch):
     """Where TLS fails for good nothing was sent, and the error is told as it is."""
     channel = world.hem.rest.channel
-    send = channel.send
+    device = channel.device
     broken = [1]
 
-    def damaged(request):
-        reply = send(request)
-        if request.path.startswith("/api/keymgmt/create") or len(broken) > 1:
-            raise HemTLSError("TLS failed: bad record MAC")
-        return reply
+    class Damaged:
+        def send(self, request):
+            reply = device().send(request)
+            if request.path.startswith("/api/keymgmt/create") or len(broken) > 1:
+                raise HemTLSError("TLS failed: bad record MAC")
+            return reply
 
     world.hem.login(scope="keymgmt:gen")
-    monkeypatch.setattr(channel, "send", damaged)
+    monkeypatch.setattr(channel, "device", Damaged)
     assert world.hem.keys.create("AES256", label="new").label == "new"
     assert world.rig.labels().count("new") == 1
     broken.append(1)

@@ -714,6 +714,6 @@ def test_the_cloud_is_reached_through_a_proxy_and_verified_behind_it(served):
     assert asked[0].startswith(b"CONNECT ")
 
 
-def test_a_url_of_an_unknown_kind_says_what_is_missing():
-    with pytest.raises(HemConfigError, match="no agent"):
-        connect("unix:/run/hem").status()
+def test_an_agent_that_is_not_there_is_said_to_be_missing():
+    with pytest.raises(HemUnreachable, match="no agent: /run/no-hem: no such socket; run: hem agent start"):
+        connect("unix:/run/no-hem#office").status()

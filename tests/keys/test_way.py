@@ -46,7 +46,13 @@ class Watched:
 
 def ways(hem, act):
     """The frames of ours below the transport, the nearest first, for each request of ``act``."""
-    carriers = hem.rest.channel._carriers.get()
+    channel = hem.rest.channel
+    if channel.agent is not None:
+        transports = channel.agent._transports.get()
+        watched = transports[0] = Watched(transports[0])
+        act()
+        return watched.ways
+    carriers = channel._carriers.get()
     watched = carriers._device = Watched(carriers.device())
     try:
         act()
@@ -84,9 +90,14 @@ def source_of(frame: FrameType) -> ast.FunctionDef:
     return lines[code.co_firstlineno]  # no lambda: it is in no line of these
 
 
-@pytest.fixture
-def local(rig):
-    with rig.connect() as hem:
+@pytest.fixture(params=["its own way", "through the agent"])
+def local(request, rig):
+    if request.param == "its own way":
+        with rig.connect() as hem:
+            yield hem
+        return
+    agent = request.getfixturevalue("fake_agent")
+    with hem_provider.connect(agent.url, name=agent.name, agent="always") as hem:
         yield hem
 
 

@@ -28,9 +28,9 @@ def test_a_scheme_says_whether_others_read_along_and_whether_other_processes_sha
 
 
 @pytest.mark.parametrize("end", ["device", "cloud"])
-def test_there_is_no_agent_for_the_device_nor_for_its_cloud(end):
-    with pytest.raises(HemConfigError, match="unix:/run/hem: this version has no agent to speak to"):
-        getattr(Carriers(DeviceConfig(url="unix:/run/hem")), end)()
+def test_what_an_agent_does_not_carry_has_no_way_where_there_is_only_an_agent(end):
+    with pytest.raises(HemConfigError, match="unix:/run/hem#office: an agent carries no logins, check-ins"):
+        getattr(Carriers(DeviceConfig(url="unix:/run/hem#office")), end)()
 
 
 class Recorded:
@@ -56,7 +56,7 @@ class Recorded:
 
 
 def test_another_transport_is_a_row(monkeypatch):
-    monkeypatch.setitem(WAYS, "unix", Recorded)
-    with connect("unix:/run/hem") as hem:
+    monkeypatch.setitem(WAYS, "http", Recorded)
+    with connect("http://hem.example") as hem:
         assert hem.status().uptime == 1
     assert Recorded.closed == 2  # as transport and as way

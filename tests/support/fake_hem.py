@@ -95,6 +95,7 @@ class FakeKeys:
         self._hem = hem
         self.stored: dict[str, FakeKey] = {}
         self.anonymous = True
+        self.aged = False
         self.listed = 0
         self.recalled: list[FakeKey] = []
         self.scope = "keymgmt:list"
@@ -176,6 +177,7 @@ class FakeHem:
     passphrase: str = PIN
     master: str = "master"
     is_emulator: bool = True
+    agent_ready: bool = False
     failing: Exception | None = None
     statistics: Statistics = field(default_factory=Statistics)
     configured: str | None = None
@@ -215,6 +217,7 @@ class FakeHem:
         scope: str = "keymgmt:list",
         role: Role = Role.USER,
         kdf: Any = None,
+        by_device: bool = False,  # noqa: ARG002
     ) -> None:
         self.call()
         self.statistics.logins += 1
