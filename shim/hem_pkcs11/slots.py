@@ -136,7 +136,7 @@ class Slot:
         flags = CKF.RNG | CKF.LOGIN_REQUIRED | CKF.DUAL_CRYPTO_OPERATIONS
         if self.presence.initialized:
             flags |= CKF.TOKEN_INITIALIZED | CKF.USER_PIN_INITIALIZED
-        if login_source(self.config) is not None:
+        if self.config.protected or login_source(self.config, agent=self.hem.agent_ready):
             flags |= CKF.PROTECTED_AUTHENTICATION_PATH
         for user, low in ((CKU.USER, CKF.USER_PIN_COUNT_LOW), (CKU.SO, CKF.SO_PIN_COUNT_LOW)):
             if user in self.login.refused:
@@ -178,7 +178,7 @@ class Slot:
             age = time.monotonic() - self._listed
             if user and not self._listed_by_user:
                 pass  # more to see than before
-            elif age < (MISS_FOR if after_miss else LIST_FOR):
+            elif age < (MISS_FOR if after_miss else LIST_FOR) and not (after_miss and self.hem.keys.aged):
                 return False
             hem = self.hem
             if age != float("inf") and (self._listed_by_user or not user):

@@ -133,17 +133,18 @@ def test_ckr_ok_is_told_if_and_only_if_it_happened(world: World, name: str, faul
 def blind_after(world: World, endpoint: str) -> None:
     """The answer to this request is lost, and no look at the keys works after it."""
     channel = world.core.module.slot(0).hem.rest.channel
-    send = channel.send
+    device = channel.device
 
-    def watched(request: Any) -> Any:
-        if f"{request.method} {request.path}".startswith(endpoint):
-            world.rig.clear()
-            world.rig.order(endpoint=endpoint, name="status-after", status=502)
-            world.rig.order(endpoint="POST /api/keymgmt/search", name="status", status=503)
-            world.rig.order(endpoint="GET /api/keymgmt/", name="status", status=503)
-        return send(request)
+    class Watched:
+        def send(self, request: Any) -> Any:
+            if f"{request.method} {request.path}".startswith(endpoint):
+                world.rig.clear()
+                world.rig.order(endpoint=endpoint, name="status-after", status=502)
+                world.rig.order(endpoint="POST /api/keymgmt/search", name="status", status=503)
+                world.rig.order(endpoint="GET /api/keymgmt/", name="status", status=503)
+            return device().send(request)
 
-    channel.send = watched
+    channel.device = Watched
 
 
 @pytest.mark.parametrize("name", OPERATIONS)

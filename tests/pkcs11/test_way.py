@@ -7,6 +7,7 @@ makes the way longer says so here.
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from hem_pkcs11.bridge import Bridge
 from hem_pkcs11.constants import CKM, CKR
 from hem_pkcs11.values import Mechanism
 
+from hem_provider.config import Config, DeviceConfig
+from hem_provider.rest.unixsocket import UnixTransport
 from hem_provider.rest.wsgi import WsgiTransport
 
 ROOT = Path(__file__).parents[2]
@@ -37,13 +40,28 @@ def frames_of_ours() -> list[str]:
     return found[::-1]
 
 
+@pytest.fixture(params=["its own way", "through the agent"])
+def reached(request: Any) -> Iterator[tuple[Any, Any]]:
+    """An initialised module, and the transport that it uses."""
+    if request.param == "its own way":
+        yield request.getfixturevalue("device_core"), WsgiTransport
+        return
+    agent = request.getfixturevalue("fake_agent")
+    device = request.getfixturevalue("make_device_core")(Path("none"))
+    device.config = Config(devices=(DeviceConfig(url=agent.url, name=agent.name, agent="always"),))
+    device.ok("C_Initialize", None)
+    yield device, UnixTransport
+    device.ok("C_Finalize", False)
+
+
 @pytest.fixture
-def way(device_core: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def way(reached: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The frames of a ``C_Sign`` by the bridge at the moment when its request is sent."""
-    session = device_core.user_session()
-    _, key = device_core.pair(session)
-    device_core.sign(session, key, b"first, so that login and public key are there")
-    device_core.ok("C_SignInit", session, Mechanism(CKM.ECDSA_SHA256), key)
+    device, transport = reached
+    session = device.user_session()
+    _, key = device.pair(session)
+    device.sign(session, key, b"first, so that login and public key are there")
+    device.ok("C_SignInit", session, Mechanism(CKM.ECDSA_SHA256), key)
     ffi = FFI()
     signature, size = ffi.new("unsigned char[64]"), ffi.new("unsigned long *", 64)
     message = ffi.from_buffer(b"message")
@@ -53,16 +71,16 @@ def way(device_core: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         *(int(ffi.cast("uintptr_t", each)) for each in (signature, size)),
     ]
     sent: list[list[str]] = []
-    real = WsgiTransport.send
+    real = transport.send
 
     def send(self: Any, request: Any) -> Any:
         sent.append(frames_of_ours())
         return real(self, request)
 
-    monkeypatch.setattr(WsgiTransport, "send", send)
+    monkeypatch.setattr(transport, "send", send)
     rv = [int(CKR.GENERAL_ERROR)]
     name = ffi.new("char[]", b"C_Sign")
-    Bridge(ffi, device_core.module).dispatch(rv, name, words)
+    Bridge(ffi, device.module).dispatch(rv, name, words)
     assert rv == [CKR.OK]
     assert any(ffi.buffer(signature)[:])
     (frames,) = sent

@@ -50,7 +50,7 @@ def set_pin(session: Session, old: bytes | None, new: bytes | None) -> None:
     old_text, new_text = _pin("old", old), _pin("new", new)
     with slot.lock:
         try:
-            slot.hem.login(old_text, scope=_CONFIG)
+            slot.hem.login(old_text, scope=_CONFIG, by_device=True)
         except HemAuthenticationError as error:
             raise Pkcs11Error(
                 CKR.PIN_INCORRECT, f"the device does not accept the old passphrase: {error}"

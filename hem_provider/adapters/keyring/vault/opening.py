@@ -35,7 +35,9 @@ class Opener:
         hem = self._devices.get(config.name)
         if hem is None or hem.config != config:
             hem = self._devices[config.name] = Hem(config)
-        if login_source(config, given=hem.logged_in, may_ask=True) is LoginSource.PROMPT:
+        given = hem.logged_in
+        source = login_source(config, given=given, agent=not given and hem.agent_ready, may_ask=True)
+        if source is LoginSource.PROMPT:
             hem.login(ask_passphrase(config), scope=f"keymgmt:use:{kid}" if kid else "keymgmt:list")
         return hem
 
