@@ -37,7 +37,7 @@ _log = logging.getLogger("hem_provider.agent")
 T = TypeVar("T")
 
 #: How the agent itself reaches a device: not through an agent, and never reading a passphrase.
-_OWN_WAY: dict[str, Any] = {"passphrase_file": None, "passphrase_command": None}
+_OWN_WAY: dict[str, Any] = {"agent": "never", "passphrase_file": None, "passphrase_command": None}
 #: Asks the device who it is.
 _WHO = ("GET", "/api/auth/token")
 #: Threads of a device: one for the request that it answers, others for logins that wait for a phone.

@@ -152,7 +152,8 @@ class Service:
         if not door.is_unlocked:
             raise LockedError(door.reason)
         if door.pins is None:
-            return own_answer(404, Word.UNKNOWN, message="it was not unlocked by a passphrase")
+            # Without a word: the device is known, and unlocked.
+            return own_answer(404, message="it was not unlocked by a passphrase")
         return own_answer(200, key=base64.b64encode(door.pins.key).decode())
 
     async def _check_pin(self, door: Door, question: Question) -> Answer:
