@@ -155,7 +155,8 @@ class Door:
             missing = rights[given[0]]
             raise HemScopeDenied(
                 f"{self.name}: the agent was not started with the right to {missing.meaning}; to allow it: "
-                f"hem agent stop && hem agent start {option_for(missing, self._allowed)}"
+                f"hem agent stop && hem agent start {option_for(missing, self._allowed)}; "
+                "to go past the agent: HEM_AGENT=never"
             )
         scopes = tuple(each for each in allowed if each is not None)
         if scopes:
