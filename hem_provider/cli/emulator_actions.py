@@ -167,9 +167,9 @@ def serve(arguments: argparse.Namespace) -> int:
     emulator.start()
     if control is not None:
         control.start()
-    _greet(emulator, arguments)
-    print(emulator.ready_line, flush=True)
     try:
+        _greet(emulator, arguments)
+        print(emulator.ready_line, flush=True)
         stopping.wait()
     finally:
         if control is not None:

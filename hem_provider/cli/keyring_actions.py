@@ -239,7 +239,9 @@ def _wanted(options: argparse.Namespace) -> list[tuple[str, str]] | None:
         return None
     try:
         text = sys.stdin.read() if options.file == "-" else _names_file(Path(options.file))
-    except (OSError, UnicodeError) as error:
+    except OSError as error:
+        raise HemConfigError(f"import: --names {options.file}: {error.strerror or error}") from error
+    except UnicodeError as error:
         raise HemConfigError(f"import: --names {options.file}: {error}") from error
     return [_pair(line, number) for number, line in enumerate(text.splitlines(), 1) if line]
 

@@ -1,15 +1,17 @@
 """What may be sent to the stream that a person reads: colours, moving the cursor, any character.
 
-Asked here by everything that prints. https://no-color.org tells of ``NO_COLOR``.
+Asked here by everything that prints. https://no-color.org tells of ``NO_COLOR``. Streams that are closed
+from the start are dealt with here, too.
 """
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
 from contextlib import suppress
-from typing import TextIO
+from typing import Any, NoReturn, TextIO
 
 __all__ = ["coloured", "let_go", "moving", "prepare"]
 
@@ -24,15 +26,52 @@ def moving(stream: TextIO) -> bool:
     return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
+class _Closed(io.RawIOBase):
+    """Input or output that is closed from the start: using it is an error with its name, as with every
+    program that does not lose what it was to print."""
+
+    def __init__(self, called: str) -> None:
+        self._called = called
+
+    def readable(self) -> bool:
+        return True
+
+    def writable(self) -> bool:
+        return True
+
+    def _refuse(self, *_: Any) -> NoReturn:
+        raise OSError(errno.EBADF, "it is closed", self._called)
+
+    read = readall = readinto = write = _refuse
+
+
 def prepare() -> None:
-    """Let no character that a terminal does not have end a command: it is written as its escape. A
-    stream that is closed takes everything and shows nothing."""
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - to the end
+    """Let no character that a terminal does not have end a command: it is written as its escape.
+
+    Of streams that are closed from the start, standard error takes everything and shows nothing; using
+    the others is an ``OSError`` that names them.
+    """
+    _hold_numbers()
+    if sys.stdin is None:
+        sys.stdin = io.TextIOWrapper(_Closed("standard input"), encoding="utf-8")
+    if sys.stdout is None:
+        sys.stdout = io.TextIOWrapper(_Closed("standard output"), encoding="utf-8", write_through=True)
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - to the end
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _hold_numbers() -> None:
+    """Let no file or connection get the number of a stream that is closed: what a program that we run, or
+    a library in C, reads or prints would come from there, or damage it."""
+    for number, access in enumerate((os.O_RDONLY, os.O_RDONLY, os.O_WRONLY)):  # printing fails, as it should
+        try:
+            os.fstat(number)
+        except OSError:
+            # Those below are taken, so this is the lowest that is free.
+            os.set_inheritable(os.open(os.devnull, access), True)
 
 
 def let_go(stream: TextIO) -> None:

@@ -71,15 +71,6 @@ def test_both_streams_may_take_nothing(arguments):
     assert done.returncode == 1
 
 
-@pytest.mark.parametrize("closed", [0, 1, 2])
-def test_a_stream_that_is_closed_from_the_start_is_no_traceback(closed):
-    shell = f'exec "$0" "$@" {closed}>&-' if closed else 'exec "$0" "$@" <&-'
-    done = subprocess.run(
-        ["sh", "-c", shell, *HEM, "pkcs11", "path"], capture_output=True, text=True, timeout=60, check=False
-    )
-    assert "Traceback" not in done.stderr + done.stdout
-
-
 def test_a_character_that_the_terminal_lacks_is_written_as_its_escape(tmp_path):
     environment = {**os.environ, "PYTHONIOENCODING": "ascii", "HEM_URL": "https://127.0.0.1:9"}
     path = tmp_path / "ключ.pem"

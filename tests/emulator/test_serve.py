@@ -60,18 +60,18 @@ def test_a_client_of_older_tls_is_alerted_and_the_reason_is_told_once(own_served
 
 def test_a_served_device_is_slow_at_logins_as_hardware_is_unless_told_otherwise(tmp_path):
     from hem_provider.cli import emulator_actions as actions
-    from hem_provider.cli.commands.emulator import add_commands
+    from hem_provider.cli.commands.emulator import add_parser
     from hem_provider.emulator import EmulatedDevice, control
 
     parser = argparse.ArgumentParser()
-    add_commands(parser.add_subparsers())
+    add_parser(parser.add_subparsers())
     for arguments, throttled in (
         ([], True),
         (["--latency", "none"], False),
         (["--latency", "ppa"], True),
         (["--latency", "none", "--quirk", "Q21=on"], True),
     ):
-        options = parser.parse_args(["serve", "--state", str(tmp_path / "s"), *arguments])
+        options = parser.parse_args(["emulator", "serve", "--state", str(tmp_path / "s"), *arguments])
         with EmulatedDevice(tmp_path / "s") as device:
             actions.prepare(device, options)
             assert control.run(device, "quirks")["Q21"] is throttled

@@ -67,7 +67,7 @@ def _demo(_options: argparse.Namespace) -> int:
         )
         try:
             _run(work, steps)
-        except (StepFailedError, HemError, OSError, RuntimeError, subprocess.SubprocessError) as error:
+        except (StepFailedError, HemError, RuntimeError, subprocess.SubprocessError) as error:
             print(f"\nhem demo: {error}", file=sys.stderr)
             return 1
         steps.say(f"\n{steps.summary()}")

@@ -11,7 +11,7 @@ from hem_provider.cli.paths import path_text
 if TYPE_CHECKING:
     pass
 
-__all__ = ["add_commands", "add_parser"]
+__all__ = ["add_parser"]
 
 _Commands = argparse._SubParsersAction
 
@@ -19,11 +19,7 @@ _Commands = argparse._SubParsersAction
 def add_parser(subparsers: _Commands[argparse.ArgumentParser]) -> None:
     """Add the ``emulator`` command and its subcommands."""
     parser = subparsers.add_parser("emulator", help="run a device in software, for trying and testing")
-    add_commands(parser.add_subparsers(metavar="COMMAND", required=True))
-
-
-def add_commands(commands: _Commands[argparse.ArgumentParser]) -> None:
-    """Add the subcommands alone, for ``python -m hem_provider.emulator``."""
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (_add_serve, _add_init, _add_quirks, _add_faults, _add_backend, _add_phone, _add_reset):
         add(commands)
 

@@ -1,0 +1,176 @@
+"""Every command with streams that are closed from the start, or take nothing."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.emulator import ServedEmulator
+
+from hem_provider.cli import main as cli
+
+HEM = [sys.executable, "-m", "hem_provider.cli.main"]
+BACKEND = "hem_provider.adapters.keyring.HemKeyring"
+
+
+@pytest.fixture(scope="module")
+def device(tmp_path_factory):
+    with ServedEmulator(tmp_path_factory.mktemp("served")) as emulator:
+        yield emulator
+
+
+def run_with_closed(numbers, *arguments, program=HEM, **options):
+    """Run a command whose streams of these numbers are closed from the start."""
+    closings = " ".join(f"{each}>&-" for each in numbers)
+    options = {"stdin": subprocess.DEVNULL, "timeout": 120, **options}
+    return subprocess.run(
+        ["sh", "-c", f'exec "$0" "$@" {closings}', *program, *arguments],
+        capture_output=True, text=True, check=False, **options,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
+def test_a_stream_that_is_closed_from_the_start_is_no_traceback(closed):
+    done = run_with_closed(closed, "pkcs11", "path")
+    assert "Traceback" not in done.stderr + done.stdout
+    assert done.returncode == (1 if 1 in closed else 0)
+    assert bool(done.stdout) == (1 not in closed)
+
+
+#: Every command → arguments with which it does something, and whether it prints then.
+EVERY = {
+    ("--help",): ([], True),
+    ("--version",): ([], True),
+    ("bench",): (["--rounds", "1"], True),
+    ("demo",): ([], True),
+    ("emulator", "backend"): (["--state", "{state}"], True),
+    ("emulator", "faults"): (["--state", "{state}"], True),
+    ("emulator", "init"): (
+        ["--state", "{folder}/d.hem", "--passphrase-file", "{secret}", "--admin-passphrase-file", "{secret}"],
+        False,
+    ),
+    ("emulator", "phone"): (["--state", "{state}"], True),
+    ("emulator", "quirks"): (["--state", "{state}"], True),
+    ("emulator", "reset"): (["--reboot", "--state", "{state}"], False),
+    ("emulator", "serve"): (["--state", "{state}"], True),
+    ("keyring", "check"): (["--vault", "{vault}"], True),
+    ("keyring", "import"): (["--vault", "{vault}", "--from-vault", "{vault}"], True),
+    ("keyring", "init"): (["--vault", "{folder}/vault"], False),
+    ("keyring", "list"): (["--vault", "{vault}"], True),
+    ("keyring", "rewrap"): (["--vault", "{vault}"], True),
+    ("openssl", "config"): ([], True),
+    ("openssl", "path"): ([], True),
+    ("openssl", "pem"): (["web"], True),
+    ("pkcs11", "info"): ([], True),
+    ("pkcs11", "install"): (["--directory", "{folder}/modules"], True),
+    ("pkcs11", "path"): ([], True),
+    ("pkcs11", "test"): ([], True),
+}
+
+
+def leaves(parser, *above):
+    """Every command below ``parser`` by its words."""
+    inner = [each for each in parser._actions if isinstance(each, argparse._SubParsersAction)]
+    if not inner:
+        yield above
+    for action in inner:
+        for name, below in action.choices.items():
+            yield from leaves(below, *above, name)
+
+
+@pytest.fixture(scope="module")
+def places(device, tmp_path_factory):
+    """What the commands of ``EVERY`` work on, and the environment that leads to the device."""
+    folder = tmp_path_factory.mktemp("places")
+    secret = folder / "passphrase"
+    secret.write_text(f"{device.passphrase}\n")
+    secret.chmod(0o600)
+    found = {
+        "folder": folder,
+        "secret": secret,
+        "state": folder / "state.hem",
+        "vault": folder / "a" / "vault",
+    }
+    environment = {
+        **{name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
+        "HEM_URL": device.https,
+        "HEM_CA_FILE": str(device.ca_file),
+        "HEM_PASSPHRASE_FILE": str(secret),
+        "KEYRING_PROPERTY_VAULT": str(found["vault"]),
+    }
+    files = ("--passphrase-file", str(secret), "--admin-passphrase-file", str(secret))
+    for command, typed_in in (
+        ([*HEM, "emulator", "init", "--state", str(found["state"]), *files], ""),
+        ([*HEM, "keyring", "init"], ""),
+        ([sys.executable, "-m", "keyring", "-b", BACKEND, "set", "mail", "ada"], "a password"),
+    ):
+        subprocess.run(
+            command, env=environment, input=typed_in, text=True, capture_output=True, check=True, timeout=60
+        )
+    return found, environment
+
+
+def closed(command, environment):
+    done = run_with_closed((1,), program=command, env=environment)
+    return done.returncode, done.stderr
+
+
+def full(command, environment):
+    with Path("/dev/full").open("w") as stream:
+        done = subprocess.run(
+            command, env=environment, stdin=subprocess.DEVNULL, stdout=stream, stderr=subprocess.PIPE,
+            text=True, timeout=120, check=False,
+        )  # fmt: skip
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("output", "told"),
+    [(closed, "hem: standard output: it is closed"), (full, "hem: No space left on device")],
+    ids=["closed", "full"],
+)
+@pytest.mark.parametrize("words", EVERY, ids=" ".join)
+def test_a_command_that_cannot_print_what_it_has_to_print_fails(words, output, told, places, tmp_path):
+    arguments, prints = EVERY[words]
+    found, environment = places
+    arguments = [each.format(**found | {"folder": tmp_path}) for each in arguments]
+    status, said = output([*HEM, *words, *arguments], environment)
+    assert "Traceback" not in said
+    assert (status, said.splitlines()[-1] == told) == ((1, True) if prints else (0, False))
+
+
+def test_every_command_was_tried():
+    tried = {words for words in EVERY if not words[0].startswith("-")}
+    assert tried == set(leaves(cli._parser(None)))
+
+
+def test_the_emulator_alone_is_the_command_of_that_name(tmp_path):
+    alone = [sys.executable, "-m", "hem_provider.emulator"]
+    done = run_with_closed((1,), "faults", program=alone)
+    assert (done.returncode, done.stderr) == (1, "hem: standard output: it is closed\n")
+    shown = run_with_closed((), "faults", program=alone)
+    assert (shown.returncode, shown.stdout) == (0, run_with_closed((), "emulator", "faults").stdout)
+
+
+def test_names_from_a_closed_input_are_an_error_that_says_so(places):
+    _, environment = places
+    done = run_with_closed(
+        (0,), "keyring", "import", "keyring.backends.null.Keyring", "--names", "-", env=environment
+    )
+    assert done.returncode == 1
+    assert done.stderr.endswith("hem: import: --names -: it is closed\n")
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
+def test_no_file_gets_the_number_of_a_closed_stream(closed, tmp_path):
+    """What a program that is started then reads or prints would be that file's."""
+    script = (
+        "import sys; from hem_provider.cli import terminal; terminal.prepare()\n"
+        "number = open(sys.argv[1], 'w').fileno(); sys.exit(number if number < 3 else 0)"
+    )
+    done = run_with_closed(closed, "-c", script, str(tmp_path / "file"), program=[sys.executable])
+    assert done.returncode == 0
