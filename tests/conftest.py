@@ -35,7 +35,10 @@ def _runtime_folder():
 @pytest.fixture(autouse=True)
 def _no_configuration_from_outside(monkeypatch, tmp_path_factory, _runtime_folder):
     for name in list(os.environ):
-        if name.startswith(("HEM_", "XDG_", "OPENSSL_", "KEYRING_", "PYTHON_KEYRING_")) or name == "NO_COLOR":
+        if name.startswith(("HEM_", "XDG_", "OPENSSL_", "KEYRING_", "PYTHON_KEYRING_")) or name in (
+            "NO_COLOR",
+            "TERM",
+        ):
             monkeypatch.delenv(name)
     # A personal file without devices keeps the machine's /etc/hem/config.toml out, in subprocesses too.
     personal = tmp_path_factory.getbasetemp() / "no-config" / "hem" / "config.toml"

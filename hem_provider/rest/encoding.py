@@ -6,6 +6,7 @@ import base64
 import binascii
 import json
 import math
+import re
 from typing import Any
 
 __all__ = ["b64", "b64url", "parse_json", "unb64", "unb64url"]
@@ -13,6 +14,10 @@ __all__ = ["b64", "b64url", "parse_json", "unb64", "unb64url"]
 _TO_STANDARD = str.maketrans("-_", "+/")
 #: Objects and lists within each other, at most; the device API has three.
 _DEPTH = 16
+#: A text as far as it goes, so that none is looked at twice; each branch takes what it took for good.
+_TEXT = re.compile(rb'"(?:[^"\\]++|\\.?)*+"?', re.DOTALL)
+_NO_BRACKETS = bytes(set(range(256)) - set(b"[{]}"))
+_OPENING = b"[{"
 
 
 def b64(data: bytes) -> str:
@@ -45,24 +50,32 @@ def parse_json(data: bytes) -> Any:
     one object, NaN and infinities (``1e999``), half a surrogate pair, whole numbers over 4300 digits,
     more than 16 levels.
     """
-    try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number)
-    except RecursionError:
-        raise ValueError("too many levels") from None
-    left = [(value, 1)]
+    _refuse_many_levels(data)
+    value = json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number)
+    left = [value]
     while left:
-        each, depth = left.pop()
-        if depth > _DEPTH:
-            raise ValueError("too many levels")
+        each = left.pop()
         if isinstance(each, str):
             each.encode("utf-8")  # UnicodeEncodeError is a ValueError
         elif isinstance(each, float) and not math.isfinite(each):
             raise ValueError("an infinite number")
         elif isinstance(each, list):
-            left += [(one, depth + 1) for one in each]
+            left += each
         elif isinstance(each, dict):
-            left += [(one, depth + 1) for one in (*each, *each.values())]
+            left += (*each, *each.values())
     return value
+
+
+def _refuse_many_levels(data: bytes) -> None:
+    """Before the text is read: ``json`` takes stack for each level, and threads of programs that have the
+    module loaded may have little (Python 3.13 goes on until it has used over 1 MiB)."""
+    if sum(map(data.count, (b"[", b"{"))) <= _DEPTH:
+        return
+    depth = 0
+    for each in _TEXT.sub(b"", data).translate(None, _NO_BRACKETS):
+        depth += 1 if each in _OPENING else -1
+        if depth > _DEPTH:
+            raise ValueError("too many levels")
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

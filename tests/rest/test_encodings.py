@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import subprocess
+import sys
 import threading
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -16,7 +19,7 @@ from hem_provider.device.tokens import TokenCache
 from hem_provider.rest import fields
 from hem_provider.rest.answer import Answer, Values
 from hem_provider.rest.auth import Bearer
-from hem_provider.rest.encoding import b64, b64url, unb64
+from hem_provider.rest.encoding import b64, b64url, parse_json, unb64
 from hem_provider.rest.keyfields import check_kid, check_label
 from hem_provider.rest.keymgmt import Page
 from hem_provider.rest.perprocess import PerProcess
@@ -126,6 +129,48 @@ def test_json_that_each_reader_takes_otherwise_is_a_fault_of_the_answer(body):
         Answer.from_reply(Reply(200, {}, body), "office: GET /x")
     assert str(raised.value).startswith("office: GET /x: ")
     assert len(str(raised.value)) < 200
+
+
+LEVELS = st.recursive(
+    st.integers() | st.text(alphabet='a["{}\\]é', max_size=9),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(alphabet='"[{\\', max_size=3), inner),
+)
+
+
+def levels(value):
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else None
+    return 0 if inner is None else 1 + max(map(levels, inner), default=0)
+
+
+@given(LEVELS, st.integers(0, 20), st.booleans())
+def test_json_of_up_to_16_levels_is_read_whatever_its_texts_are(value, more, objects):
+    for _ in range(more):
+        value = {"{[": value} if objects else [value, "[" * 20]
+    data = json.dumps(value, ensure_ascii=False).encode()
+    if levels(value) <= 16:
+        assert parse_json(data) == value
+    else:
+        with pytest.raises(ValueError, match="too many levels"):
+            parse_json(data)
+
+
+@pytest.mark.parametrize(
+    "unit", ["[", '{"a":', '"', '"a', '"\\\\', '"\\"', "[]", '{"[', "]"], ids=lambda unit: unit.strip("\\")
+)
+def test_json_takes_no_more_stack_and_little_time_whatever_comes(unit):
+    """On a thread with 128 KiB of stack, in a process that would go down with it."""
+    script = (
+        "import sys, threading\nfrom hem_provider.rest.encoding import parse_json\n"
+        "def read():\n"
+        "    try: parse_json((sys.argv[1] * 300_000).encode())\n"
+        "    except ValueError: print('refused')\n"
+        "threading.stack_size(128 * 1024); threading.Thread(target=read).start()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, unit], cwd=Path(__file__).parents[2],
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "refused\n"), done.stderr
 
 
 @pytest.mark.parametrize(
