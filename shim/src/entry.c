@@ -11,6 +11,7 @@
 #include <dlfcn.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <string.h>
 #include <time.h>
@@ -102,27 +103,74 @@ static set_context enter_own_openssl(void **before)
     return set;
 }
 
-static CK_RV call_python(const char *function, const uintptr_t *words, bool readable)
+struct call {
+    const char *function;
+    const uintptr_t *words;
+    bool initializes;
+    CK_RV rv;
+};
+
+static void serve(void *argument)
 {
-    /* What is preset stays if Python fails; CKR_ARGUMENTS_BAD tells it that a pointer is missing. */
-    CK_RV rv = readable ? CKR_GENERAL_ERROR : CKR_ARGUMENTS_BAD;
+    struct call *call = argument;
     sigset_t before, ours;
-    int saved_errno = errno;
     void *openssl_before;
     set_context leave_own_openssl = enter_own_openssl(&openssl_before);
 
     hold_write_signals(&before, &ours);
-    if (strcmp(function, "C_Initialize") == 0 && !hem_python_start())
-        rv = CKR_GENERAL_ERROR;
+    if (call->initializes && !hem_python_start())
+        call->rv = CKR_GENERAL_ERROR;
     else if (!hem_python_ready())
-        rv = CKR_CRYPTOKI_NOT_INITIALIZED;
+        call->rv = CKR_CRYPTOKI_NOT_INITIALIZED;
     else
-        hem_python_call(&rv, function, words);
+        hem_python_call(&call->rv, call->function, call->words);
     release_write_signals(&before, &ours);
     if (leave_own_openssl != NULL)
         leave_own_openssl(openssl_before);
+}
+
+static atomic_bool threads_forbidden; /* by the last C_Initialize that was served */
+
+/* Whether the host has said, or says with this call, that a library can make no threads. */
+static bool forbids_threads(const struct call *call)
+{
+    const CK_C_INITIALIZE_ARGS *arguments = call->initializes ? (const void *)call->words[0] : NULL;
+
+    if (!call->initializes)
+        return atomic_load(&threads_forbidden);
+    return arguments != NULL && (arguments->flags & CKF_LIBRARY_CANT_CREATE_OS_THREADS) != 0;
+}
+
+/* The call of a thread whose stack is too small, on one of ours. */
+static void serve_elsewhere(struct call *call)
+{
+    const char *why = forbids_threads(call) ? "this program forbids that the module makes one that has more"
+                                            : hem_python_keeps_thread();
+
+    if (why != NULL)
+        hem_say("%s: this thread has too small a stack, and %s", call->function, why);
+    if (why != NULL || !hem_run_on_own_stack(serve, call))
+        call->rv = CKR_HOST_MEMORY;
+}
+
+static CK_RV call_python(const char *function, const uintptr_t *words, bool readable)
+{
+    /* What is preset stays if Python fails; CKR_ARGUMENTS_BAD tells it that a pointer is missing. */
+    struct call call = {
+        function, words, strcmp(function, "C_Initialize") == 0, readable ? CKR_GENERAL_ERROR : CKR_ARGUMENTS_BAD
+    };
+    int saved_errno = errno;
+
+    if (!call.initializes && !hem_python_ready())
+        call.rv = CKR_CRYPTOKI_NOT_INITIALIZED;
+    else if (hem_stack_suffices())
+        serve(&call);
+    else
+        serve_elsewhere(&call);
+    if (call.initializes && call.rv == CKR_OK)
+        atomic_store(&threads_forbidden, forbids_threads(&call));
     errno = saved_errno;
-    return rv;
+    return call.rv;
 }
 
 /* --- the entry points ------------------------------------------------------------------ */

@@ -43,7 +43,7 @@ static bool version_fits(version_function get_version)
     return false;
 }
 
-/* dl_iterate_phdr: keeps the path of a libpythonX.Y that somebody has loaded. */
+/* dl_iterate_phdr: keeps the path of a libpythonX.Y that somebody has loaded, where it is wanted. */
 static int is_libpython(struct dl_phdr_info *info, size_t size, void *path)
 {
     const char *slash = strrchr(info->dlpi_name, '/');
@@ -53,7 +53,8 @@ static int is_libpython(struct dl_phdr_info *info, size_t size, void *path)
     if (sscanf(slash == NULL ? info->dlpi_name : slash + 1, "libpython%d.%d", &major, &minor) != 2 ||
         strlen(info->dlpi_name) >= PATH_MAX)
         return 0;
-    strcpy(path, info->dlpi_name);
+    if (path != NULL)
+        strcpy(path, info->dlpi_name);
     return 1;
 }
 
@@ -96,6 +97,11 @@ static bool in_own_namespace(void)
     hem_say("loaded by dlmopen() into a namespace of its own, where Python cannot run; load the module by "
             "dlopen(), or run it in a process of its own (p11-kit server)");
     return true;
+}
+
+static bool process_has_python(void)
+{
+    return version_in(dlopen(NULL, RTLD_LAZY)) != NULL || dl_iterate_phdr(is_libpython, NULL) != 0;
 }
 
 /* The process's Python, ours where it has none, with its symbols global. */
@@ -148,6 +154,15 @@ bool hem_python_start(void)
     }
     const struct hem_python *found = atomic_load(&python);
     return found != NULL && found->start();
+}
+
+const char *hem_python_keeps_thread(void)
+{
+    const struct hem_python *found = atomic_load(&python);
+
+    return (found != NULL ? found->running_here() : process_has_python())
+               ? "runs Python itself (threading.stack_size)"
+               : NULL;
 }
 
 bool hem_python_ready(void)

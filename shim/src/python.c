@@ -280,6 +280,11 @@ static PyThreadState *running_here(void)
 #endif
 }
 
+static bool runs_python(void)
+{
+    return Py_IsInitialized() && running_here() != NULL;
+}
+
 static bool in_main_interpreter(void)
 {
     PyThreadState *mine = running_here();
@@ -317,7 +322,7 @@ static bool may_start(void)
  * turn: let go of it while waiting for another thread that is loading. */
 static void lock_start(void)
 {
-    if (Py_IsInitialized() && running_here() != NULL) {
+    if (runs_python()) {
         PyThreadState *saved = PyEval_SaveThread();
         pthread_mutex_lock(&start_lock);
         PyEval_RestoreThread(saved);
@@ -373,7 +378,7 @@ int hem_python_leave(int milliseconds)
 
 __attribute__((visibility("default"))) const struct hem_python *hem_python_table(void)
 {
-    static const struct hem_python table = {start_once, is_ready, call};
+    static const struct hem_python table = {start_once, is_ready, runs_python, call};
 
     return &table;
 }
@@ -389,7 +394,7 @@ static void before_fork(void)
 {
     /* A child must not inherit a half-made start. A thread of a Python host cannot wait for one,
      * though: it holds the interpreter's lock, which the start may need. */
-    if (!is_ready() && Py_IsInitialized() && running_here() != NULL)
+    if (!is_ready() && runs_python())
         locked_over_fork = pthread_mutex_trylock(&start_lock) == 0;
     else
         locked_over_fork = pthread_mutex_lock(&start_lock) == 0;

@@ -20,11 +20,25 @@ bool hem_python_ready(void);
  * CKR_CRYPTOKI_NOT_INITIALIZED when it has ended meanwhile. */
 void hem_python_call(CK_RV *rv, const char *function, const uintptr_t *words);
 
+/* Why this thread's call cannot run on another thread, NULL where it can: a thread of a program that is
+ * Python itself may hold the interpreter's lock, which the other would wait for. */
+const char *hem_python_keeps_thread(void);
+
+/* --- of stack.c ---------------------------------------------------------------------------- */
+
+/* Whether there is as much left of this thread's stack as a call takes. */
+bool hem_stack_suffices(void);
+
+/* Runs `function` on a thread with a stack of ours and waits for its end. Returns false, having said why,
+ * when there can be none. */
+bool hem_run_on_own_stack(void (*function)(void *), void *argument);
+
 /* --- of python.c, the half that is written for Python ---------------------------------------- */
 
 struct hem_python {
     bool (*start)(void);
     bool (*ready)(void);
+    bool (*running_here)(void); /* whether this thread runs Python now, holding its lock */
     void (*call)(CK_RV *rv, const char *function, const uintptr_t *words);
 };
 

@@ -30,13 +30,25 @@ static void finalize_at_exit(void)
     printf("at-exit %#lx\n", named("C_Finalize", NULL));
 }
 
+/* Without the packages that the machine may have for this Python. */
+static void start_python(void)
+{
+    PyConfig config;
+
+    PyConfig_InitPythonConfig(&config);
+    config.install_signal_handlers = 0;
+    config.site_import = 0;
+    (void)Py_InitializeFromConfig(&config); /* Py_IsInitialized() tells */
+    PyConfig_Clear(&config);
+}
+
 static unsigned long run(const char *command)
 {
     if (strcmp(command, "start") == 0) {
         if (Py_IsInitialized()) /* by the module */
             PyGILState_Ensure();
         else
-            Py_InitializeEx(0);
+            start_python();
         return Py_IsInitialized() ? 0 : 1;
     }
     if (strcmp(command, "end") == 0)

@@ -19,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -436,6 +437,8 @@ static CK_RV surround(const char *command, const char *argument)
         return limit(RLIMIT_NPROC, (rlim_t)atol(argument));
     if (strcmp(command, "sandbox") == 0)
         return sandbox();
+    if (strcmp(command, "sandbox-init") == 0) /* of this thread alone */
+        return sandbox() == CKR_OK ? CALL(INITIALIZE)(NULL) : CKR_GENERAL_ERROR;
     if (strcmp(command, "standard-error") == 0)
         return standard_error(argument);
     if (strcmp(command, "init-flags") == 0)
@@ -512,6 +515,64 @@ static CK_RV run(const char *command, const char *argument)
     return surround(command, argument);
 }
 
+/* --- threads with a stack of any size ---------------------------------------------------------- */
+
+static size_t stack_size; /* of the threads that commands run on; 0: they run in main() */
+static size_t stack_used; /* by any of them at most */
+
+struct job {
+    const char *command, *argument;
+    CK_RV rv;
+};
+
+static void *do_job(void *argument)
+{
+    struct job *job = argument;
+    job->rv = run(job->command, job->argument);
+    return NULL;
+}
+
+/* Below the stack is a page that nobody may touch; what nobody has written to shows how much was used. */
+static CK_RV run_on_stack(const char *command, const char *argument)
+{
+    enum { PAINT = 0xA5, PAGE = 4096 };
+    struct job job = {command, argument, CKR_GENERAL_ERROR};
+    unsigned char *low = mmap(NULL, PAGE + stack_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned char *stack = low + PAGE;
+    pthread_attr_t attributes;
+    pthread_t thread;
+    size_t untouched_bytes = 0;
+
+    if (low == MAP_FAILED || mprotect(stack, stack_size, PROT_READ | PROT_WRITE) != 0)
+        return CKR_GENERAL_ERROR;
+    memset(stack, PAINT, stack_size);
+    pthread_attr_init(&attributes);
+    pthread_attr_setstack(&attributes, stack, stack_size);
+    if (pthread_create(&thread, &attributes, do_job, &job) != 0)
+        return CKR_GENERAL_ERROR;
+    threads_made--; /* this one is the host's own */
+    pthread_join(thread, NULL);
+    while (untouched_bytes < stack_size && stack[untouched_bytes] == PAINT)
+        untouched_bytes++;
+    if (stack_size - untouched_bytes > stack_used)
+        stack_used = stack_size - untouched_bytes;
+    munmap(low, PAGE + stack_size);
+    return job.rv;
+}
+
+static CK_RV obey(const char *command, const char *argument)
+{
+    if (strcmp(command, "stack") == 0) { /* KIB: of all commands from here on */
+        stack_size = strtoul(argument, NULL, 0) * 1024;
+        return CKR_OK;
+    }
+    if (strcmp(command, "stack-used") == 0) { /* KIB: no command took more */
+        printf("stack: %zu bytes\n", stack_used);
+        return stack_used <= strtoul(argument, NULL, 0) * 1024 ? CKR_OK : 0xBAD;
+    }
+    return stack_size == 0 ? run(command, argument) : run_on_stack(command, argument);
+}
+
 int main(int argc, char **argv)
 {
     setvbuf(stdout, NULL, _IOLBF, 0);
@@ -521,7 +582,7 @@ int main(int argc, char **argv)
         char *argument = strchr(argv[i], ':');
         if (argument != NULL)
             *argument++ = '\0';
-        printf("%s %#lx\n", argv[i], run(argv[i], argument));
+        printf("%s %#lx\n", argv[i], obey(argv[i], argument));
     }
     return 0;
 }
