@@ -548,9 +548,9 @@ static CK_RV run_on_stack(const char *command, const char *argument)
     memset(stack, PAINT, stack_size);
     pthread_attr_init(&attributes);
     pthread_attr_setstack(&attributes, stack, stack_size);
+    threads_made--; /* the next is the host's own; before it runs, since it may count anew */
     if (pthread_create(&thread, &attributes, do_job, &job) != 0)
         return CKR_GENERAL_ERROR;
-    threads_made--; /* this one is the host's own */
     pthread_join(thread, NULL);
     while (untouched_bytes < stack_size && stack[untouched_bytes] == PAINT)
         untouched_bytes++;
