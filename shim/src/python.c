@@ -420,7 +420,12 @@ static void after_fork_in_child(void)
     atomic_store(&inside, 0);
     if (hooks_ran) {
         PyOS_AfterFork_Child();
-        PyGILState_Release(held_over_fork);
+        /* This thread's state is the only one in the child, and stays: Python 3.11 takes one that it
+         * believes to be in use when it makes the next after none was left, and aborts. */
+        if (held_over_fork == PyGILState_UNLOCKED)
+            PyEval_SaveThread();
+        else
+            PyGILState_Release(held_over_fork);
     }
     if (locked_over_fork) {
         pthread_mutex_unlock(&start_lock);

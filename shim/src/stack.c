@@ -1,12 +1,10 @@
 /* Threads whose stack is too small for Python, OpenSSL and what they load.
  *
- * Hosts choose it: stunnel's threads have 64 KiB, others 16. Below it lies somebody else's memory or a page
- * that ends the process, so that a call is never tried there: it runs on a thread of ours, while the
- * host's waits.
+ * Hosts choose it: stunnel's threads have 64 KiB, others 16. Below a stack lies a page that ends the process,
+ * or somebody else's memory, so that no call is tried where little is left: it runs on a thread of ours,
+ * while the host's waits.
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>

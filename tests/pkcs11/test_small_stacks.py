@@ -37,6 +37,15 @@ def test_everything_works_on_a_small_stack(runs: Host, pin: str, size: int) -> N
     assert set(runs.run(*commands)) == {0}, runs.said
 
 
+@pytest.mark.parametrize("forking", ["fork-sign", "fork-threads-sign"])
+@pytest.mark.parametrize("size", [16, 4096])
+def test_a_child_of_any_thread_starts_anew(runs: Host, pin: str, size: int, forking: str) -> None:
+    """The thread that forks is not the one that Python was started on, and Python's hooks run on it."""
+    ready = ("init", "open", f"login:{pin}", "find", "sign")
+    commands = (*ready, f"stack:{size}", f"{forking}:{pin}", "sign")
+    assert set(runs.run(*commands)) == {0}, runs.said
+
+
 def test_calls_take_at_most_half_of_what_they_are_given(runs: Host, pin: str) -> None:
     commands = ("stack:4096", *everything(pin), f"stack-used:{NEEDED // 2}")
     assert set(runs.run(*commands)) == {0}, runs.said
