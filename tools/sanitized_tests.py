@@ -21,14 +21,15 @@ TESTS = (
     "tests/pkcs11/test_library.py", "tests/pkcs11/test_hosts.py", "tests/pkcs11/test_surroundings.py",
     "tests/pkcs11/test_python_hosts.py", "tests/pkcs11/test_tools.py", "tests/pkcs11/test_fuzz.py",
     "tests/pkcs11/test_campaigns.py", "tests/pkcs11/test_raw.py", "tests/pkcs11/test_gnutls.py",
-    "tests/pkcs11/test_java.py", "tests/openssl/test_engine.py", "tests/openssl/test_uri.py",
+    "tests/pkcs11/test_java.py", "tests/pkcs11/test_small_stacks.py",
+    "tests/openssl/test_engine.py", "tests/openssl/test_uri.py",
     "tests/openssl/test_commands.py", "tests/openssl/test_engine_names.py", "tests/openssl/test_tls.py",
     "tests/tools/test_python_programs.py", "tests/tools/test_nginx.py", "tests/tools/test_p11_kit.py",
 )  # fmt: skip
 #: Why tests cannot run so → parts of their names, as pytest's -k takes them.
 IMPOSSIBLE = {
     "a child of a fork hangs when another thread was in the sanitizer's allocator, whose locks no fork takes":
-        "busy_parent or forks_under_threads or children_of_a_fork or forks_with_it",
+        "busy_parent or forks_under_threads or children_of_a_fork or forks_with_it or fork-threads",
     "p11tool hangs at its end with the library preloaded, whatever its module": "many_logins_of_a_listing",
     "the sanitizer refuses RTLD_DEEPBIND": "DEEPBIND",
     "nothing is preloaded into a set-group-id program": "set_group_id",

@@ -6,7 +6,6 @@
  */
 #define _GNU_SOURCE
 #include <pthread.h>
-#include <signal.h>
 #include <string.h>
 
 #include "runtime.h"
@@ -59,21 +58,17 @@ static void *run(void *argument)
     return NULL;
 }
 
+/* It has the caller's mask of signals, as what the call starts in turn (passphrase_command) has. */
 static int start(pthread_t *thread, struct work *work)
 {
     pthread_attr_t attributes;
-    sigset_t all, before;
     int error = pthread_attr_init(&attributes);
 
     if (error != 0)
         return error;
     error = pthread_attr_setstacksize(&attributes, OURS);
-    /* The host's signal handlers run on its own threads. */
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     if (error == 0)
         error = pthread_create(thread, &attributes, run, work);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     return error;
 }
