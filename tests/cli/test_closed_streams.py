@@ -6,9 +6,11 @@ import argparse
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from support.agent import RunningAgent
 from support.emulator import ServedEmulator
 
 from hem_provider.cli import main as cli
@@ -45,6 +47,14 @@ def test_a_stream_that_is_closed_from_the_start_is_no_traceback(closed):
 EVERY = {
     ("--help",): ([], True),
     ("--version",): ([], True),
+    ("agent", "env"): ([], True),
+    ("agent", "lock"): ([], False),
+    ("agent", "run"): (["--", "true"], False),
+    ("agent", "start"): ([], False),
+    ("agent", "status"): ([], True),
+    ("agent", "stop"): ([], False),
+    ("agent", "units"): (["--directory", "{folder}/units"], True),
+    ("agent", "unlock"): ([], False),
     ("bench",): (["--rounds", "1"], True),
     ("demo",): ([], True),
     ("emulator", "backend"): (["--state", "{state}"], True),
@@ -134,13 +144,16 @@ def full(command, environment):
     ids=["closed", "full"],
 )
 @pytest.mark.parametrize("words", EVERY, ids=" ".join)
-def test_a_command_that_cannot_print_what_it_has_to_print_fails(words, output, told, places, tmp_path):
+def test_a_command_that_cannot_print_what_it_has_to_print_fails(
+    words, output, told, device, places, tmp_path
+):
     arguments, prints = EVERY[words]
     found, environment = places
     arguments = [each.format(**found | {"folder": tmp_path}) for each in arguments]
-    status, said = output([*HEM, *words, *arguments], environment)
+    with RunningAgent(device) if words[0] == "agent" else nullcontext() as agent:
+        status, said = output([*HEM, *words, *arguments], agent.environment if agent else environment)
     assert "Traceback" not in said
-    assert (status, said.splitlines()[-1] == told) == ((1, True) if prints else (0, False))
+    assert (status, said.endswith(f"{told}\n")) == ((1, True) if prints else (0, False))
 
 
 def test_every_command_was_tried():
