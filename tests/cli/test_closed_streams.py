@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.agent import RunningAgent
-from support.emulator import ServedEmulator
+from support.emulator import ServedEmulator, client_of
 
 from hem_provider.cli import main as cli
 
@@ -22,6 +22,8 @@ BACKEND = "hem_provider.adapters.keyring.HemKeyring"
 @pytest.fixture(scope="module")
 def device(tmp_path_factory):
     with ServedEmulator(tmp_path_factory.mktemp("served")) as emulator:
+        with client_of(emulator) as hem:
+            hem.keys.create("ED25519", label="for ssh", usage={"sign"})
         yield emulator
 
 
@@ -79,6 +81,9 @@ EVERY = {
     ("pkcs11", "install"): (["--directory", "{folder}/modules"], True),
     ("pkcs11", "path"): ([], True),
     ("pkcs11", "test"): ([], True),
+    ("ssh", "add"): ([], True),
+    ("ssh", "config"): ([], True),
+    ("ssh", "keys"): ([], True),
 }
 
 
@@ -150,7 +155,7 @@ def test_a_command_that_cannot_print_what_it_has_to_print_fails(
     arguments, prints = EVERY[words]
     found, environment = places
     arguments = [each.format(**found | {"folder": tmp_path}) for each in arguments]
-    with RunningAgent(device) if words[0] == "agent" else nullcontext() as agent:
+    with RunningAgent(device) if words[0] in ("agent", "ssh") else nullcontext() as agent:
         status, said = output([*HEM, *words, *arguments], agent.environment if agent else environment)
     assert "Traceback" not in said
     assert (status, said.endswith(f"{told}\n")) == ((1, True) if prints else (0, False))
