@@ -84,7 +84,8 @@ def test_a_broken_url_is_told_in_one_line():
     done = run("pkcs11", "info", env={**os.environ, "HEM_URL": "https://[::1"})
     assert done.returncode == 1
     assert done.stderr == (
-        "hem: HEM_URL: 'https://[::1'; accepted: https://HOST[:PORT], http://HOST[:PORT] or emulator:PATH\n"
+        "hem: HEM_URL: 'https://[::1'; accepted: https://HOST[:PORT], http://HOST[:PORT], emulator:PATH "
+        "or unix:SOCKET#NAME of an agent's device\n"
     )
 
 
