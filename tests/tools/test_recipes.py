@@ -10,13 +10,13 @@ from support.pages import run_page, steps_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = (
-    "apache.md", "curl.md", "gnutls.md", "java.md", "nginx.md", "openssl-ca.md", "openssl-engine.md",
+    "agent-programs.md", "apache.md", "curl.md", "gnutls.md", "java.md", "nginx.md", "openssl-ca.md", "openssl-engine.md",
     "p11-kit.md", "stunnel.md",
 )  # fmt: skip
 
 
 #: Tools that treat root otherwise: workers of another user, no modules of one's own.
-NOT_FOR_ROOT = {"nginx.md", "p11-kit.md"}
+NOT_FOR_ROOT = {"agent-programs.md", "nginx.md", "p11-kit.md"}
 
 
 @pytest.mark.parametrize("page", PAGES)
