@@ -1,6 +1,9 @@
-# The commands of this project; each sets up what it needs first.
-#   make demo    sign files with keys that live in an (emulated) HEM, step by step
-#   make test    every fast test, with linting, types and layers
+# The commands of this project; each sets up what it needs first. "make" alone shows them.
+#   make demo        sign files with keys that live in an (emulated) HEM, step by step
+#   make test        every fast test, with linting, types and layers
+#   make test-long   longer campaigns;   make test-asan  the C layer under sanitizers
+#   make bench       every figure;       make bench-gate whether one has become worse
+#   make setup       what all of them need, in .venv;    make clean  removes it again
 # PYTHON=… chooses the interpreter (3.11 or newer with a shared libpython).
 
 PYTHON ?= python3
@@ -18,7 +21,11 @@ $(READY): again
 endif
 endif
 
-.PHONY: setup tools demo test test-long test-asan lint bench bench-gate clean again
+.PHONY: help setup tools demo test test-long test-asan lint bench bench-gate clean again
+.DEFAULT_GOAL := help
+help:
+	@sed -n 's/^#   //p' Makefile
+
 again:
 
 setup: $(READY) $(MODULE) $(ENGINE)

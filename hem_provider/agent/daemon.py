@@ -65,7 +65,7 @@ def run(options: Options, ready: Callable[[Mapping[str, Any]], None]) -> int:
     anew = asyncio.run(agent.serve(ready))
     if anew is not None:
         _become_anew(options, listeners, anew, agent.ssh.kept)
-    listeners.close()
+    listeners.close(for_one_command=options.until_closed is not None)
     return 0
 
 

@@ -60,8 +60,10 @@ class Listeners:
                 os.set_inheritable(each, True)
         return {_KEPT: " ".join(map(str, [*kept, int(self.own)]))}
 
-    def close(self) -> None:
-        """Listen no more; our own files go."""
+    def close(self, *, for_one_command: bool = False) -> None:
+        """Listen no more; our own files go. ``for_one_command``: the folder, too, was made for this agent, and
+        who made it may be gone."""
+        folder = Path(self.rest_path).parent
         for each in filter(None, (self.rest, self.ssh)):
             path = each.getsockname()
             each.close()
@@ -70,6 +72,11 @@ class Listeners:
                     os.unlink(path)  # noqa: PTH108
         if self.lock is not None:
             os.close(self.lock)
+        if for_one_command and self.own:
+            with suppress(OSError):
+                for left in folder.glob("agent.*"):
+                    left.unlink()
+                folder.rmdir()
 
 
 def open_listeners(environment: Mapping[str, str], *, ssh: bool) -> Listeners:

@@ -143,7 +143,7 @@ def run(arguments: argparse.Namespace) -> int:
     from hem_provider.agent.options import options_from
     from hem_provider.agent.start import start_agent
 
-    with tempfile.TemporaryDirectory(prefix="hem-agent-") as folder:
+    with tempfile.TemporaryDirectory(prefix="hem-agent-", ignore_cleanup_errors=True) as folder:
         os.environ[SOCKET_VARIABLE] = f"{folder}/agent.sock"
         # The agent ends with this process, however that ends.
         ends, kept = os.pipe()

@@ -143,7 +143,8 @@ def test_run_gives_a_command_an_agent_of_its_own(device, keys):
 def test_an_agent_ends_with_who_runs_it(device, keys):
     with RunningAgent(device).made() as running:
         script = "import os; from hem_provider.agent.calls import AgentCalls;"
-        script += "print(AgentCalls().status()['pid'], flush=True); import time; time.sleep(60)"
+        script += "told = AgentCalls().status(); print(told['pid'], told['socket'], flush=True);"
+        script += "import time; time.sleep(60)"
         runner = subprocess.Popen(
             [
                 sys.executable,
@@ -163,11 +164,13 @@ def test_an_agent_ends_with_who_runs_it(device, keys):
             start_new_session=True,
         )
         try:
-            pid = int(runner.stdout.readline())
+            number, path = runner.stdout.readline().split()
+            pid = int(number)
             runner.kill()
             runner.wait()
 
             running.wait_until(lambda: ended(pid))
+            assert not Path(path).parent.exists()
         finally:
             os.killpg(runner.pid, signal.SIGKILL)
             runner.stdout.close()
