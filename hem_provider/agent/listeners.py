@@ -61,8 +61,8 @@ class Listeners:
         return {_KEPT: " ".join(map(str, [*kept, int(self.own)]))}
 
     def close(self, *, for_one_command: bool = False) -> None:
-        """Listen no more; our own files go. ``for_one_command``: the folder, too, was made for this agent, and
-        who made it may be gone."""
+        """Listen no more; our own files go. ``for_one_command``: the folder, too, was made for this agent,
+        and who made it may be gone."""
         folder = Path(self.rest_path).parent
         for each in filter(None, (self.rest, self.ssh)):
             path = each.getsockname()
