@@ -204,11 +204,15 @@ def _read(chain: bytes) -> NewCertificate:
     except (ValueError, IndexError):
         raise HemAnswerFault(f"the offered certificate chain ({len(chain)} bytes) is not DER") from None
     try:
-        from hem_provider.rest.tls import spki_sha256  # which loads TLS
-
-        return NewCertificate(certificate.not_valid_after_utc, spki_sha256(leaf))
+        return NewCertificate(certificate.not_valid_after_utc, _pin_of(leaf))
     except (ValueError, UnsupportedAlgorithm):
         raise HemAnswerFault(f"the offered certificate ({len(leaf)} bytes) is for no usable key") from None
+
+
+def _pin_of(certificate: bytes) -> str:
+    from hem_provider.rest.tls import spki_sha256  # loads TLS, which a program with an agent does without
+
+    return spki_sha256(certificate)
 
 
 def _requested(csr: str) -> str:

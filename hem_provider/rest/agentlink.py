@@ -255,7 +255,7 @@ class Agent:
             raise _error(str(values.get("error")), said)
         if word in _ASIDE:
             kind, cure = _ASIDE[word]
-            raise AgentAside(kind(said if "hem agent" in said else f"{said}; {cure}"))
+            raise AgentAside(kind(said if cure.rpartition(": ")[2] in said else f"{said}; {cure}"))
         if word == Word.REFUSED:
             raise HemRequestRefused(said)
         raise HemProtocolError(f"{self._name}: the agent answers {_shown(word)!r}, which is not known here")
@@ -273,7 +273,7 @@ _ASIDE: Mapping[str, tuple[type[HemError], str]] = {
     Word.LOCKED: (HemLoginRequired, _UNLOCK),
     Word.UNKNOWN: (HemUnreachable, "compare its configuration: hem agent status"),
     Word.STOPPING: (HemUnreachable, _START),
-    Word.DENIED: (HemScopeDenied, "its rights: hem agent status"),
+    Word.DENIED: (HemScopeDenied, "or go without it: HEM_AGENT=never"),
 }
 #: Errors of the agent's way to the device, by their names there.
 _ERRORS: Mapping[str, type[HemError]] = {

@@ -30,7 +30,7 @@ class Person:
         self.environment = {
             **inherited,
             "HOME": str(home),
-            "XDG_RUNTIME_DIR": os.environ["XDG_RUNTIME_DIR"],
+            "XDG_RUNTIME_DIR": str(home),
             "HEM_URL": served.https,
             "HEM_CA_FILE": str(served.ca_file),
             "HEM_PASSPHRASE_FILE": str(served.passphrase_file),

@@ -83,7 +83,7 @@ def shell(rig, tmp_path):
     environment = {
         **inherited,
         "HOME": str(home),
-        "XDG_RUNTIME_DIR": os.environ["XDG_RUNTIME_DIR"],
+        "XDG_RUNTIME_DIR": str(home),
         "XDG_DATA_HOME": str(home / "data"),
         "HEM_URL": f"emulator:{rig.path}",
         "HEM_PASSPHRASE_FILE": str(home / "passphrase"),

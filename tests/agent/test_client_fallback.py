@@ -176,7 +176,10 @@ def test_an_agent_that_comes_back_is_used_again(key, agent, office):
 def test_what_the_agent_has_no_right_to_is_told_in_its_words(key, agent, secret, mode):
     agent.denied = {"keymgmt:gen"}
     with connect(agent.url, name="office", passphrase_file=secret, agent=mode) as hem:
-        with pytest.raises(HemScopeDenied, match="office .*start it with: hem agent start --allow make"):
+        with pytest.raises(
+            HemScopeDenied,
+            match="office .*start it with: hem agent start --allow make; or go without it: HEM_AGENT=never",
+        ):
             hem.keys.create("ED25519", label="new")
         hem.sign(key.kid, b"m", "Ed25519")
         assert (hem.statistics.logins, hem.statistics.calls) == (0, 1)

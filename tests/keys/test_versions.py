@@ -65,7 +65,7 @@ def test_the_oldest_cryptography_named_works(served, tmp_path):
     environment = {
         "PATH": os.environ["PATH"],
         "HOME": str(tmp_path),
-        "XDG_RUNTIME_DIR": os.environ["XDG_RUNTIME_DIR"],
+        "XDG_RUNTIME_DIR": str(tmp_path),
         "PYTHONPATH": str(ROOT),
         "HEM_URL": served.https,
         "HEM_CA_FILE": str(served.ca_file),

@@ -41,6 +41,7 @@ MESSAGE, LABEL = b"m", "label"
 #: Function → the calls that it makes, in each form.
 CALLS: dict[Callable[..., Call[Any]], list[Call[Any]]] = {
     auth.challenge: [auth.challenge()],
+    auth.identity: [auth.identity()],
     auth.login: [auth.login(CHALLENGE, SECRET, scope="keymgmt:list", lifetime=60)],
     initialisation.challenge: [initialisation.challenge()],
     initialisation.initialise: [initialisation.initialise(CHALLENGE, SECRET, {})],
