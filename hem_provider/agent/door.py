@@ -40,6 +40,8 @@ T = TypeVar("T")
 _OWN_WAY: dict[str, Any] = {"agent": "never", "passphrase_file": None, "passphrase_command": None}
 #: Asks the device who it is.
 _WHO = ("GET", "/api/auth/token")
+#: Configures it, and the fields with which it takes no login as before (device API §8.3, §7).
+_CONFIGURE, _ENDS_LOGIN = ("POST", "/api/system/config"), {"userkey", "wipeout"}
 #: Threads of a device: one for the request that it answers, others for logins that wait for a phone.
 _THREADS = 4
 
@@ -240,8 +242,8 @@ class Door:
             self.answers.forget()
         if not done.cancelled() and done.exception() is None:
             reply = done.result()
-            if (wanted.method, wanted.path) == _WHO and reply.status == 200:
-                self._met(reply)
+            if reply.status == 200:
+                self._heed(wanted, reply)
             self.answers.keep(wanted.method, wanted.path, wanted.body, wanted.scopes, reply, changes)
 
     async def in_thread(self, work: Callable[[], T]) -> T:
@@ -285,6 +287,13 @@ class Door:
         if not pins.exhausted:
             await asyncio.sleep(pins.pause)
         return False
+
+    def _heed(self, wanted: Wanted, reply: Reply) -> None:
+        """What an answer means for the login."""
+        if (wanted.method, wanted.path) == _WHO:
+            self._met(reply)
+        elif (wanted.method, wanted.path) == _CONFIGURE and (wanted.body or {}).keys() & _ENDS_LOGIN:
+            self.lock("the passphrase was changed, or the device wiped, through the agent")
 
     def _met(self, reply: Reply) -> None:
         """The device said who it is: another one than was unlocked gets nothing of what is known."""

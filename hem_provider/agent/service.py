@@ -62,6 +62,7 @@ class Service:
         self._of_device: dict[tuple[str, str], Callable[[Door, Question], Awaitable[Answer]]] = {
             ("GET", "/pin"): self._pin_key,
             ("POST", "/pin"): self._check_pin,
+            ("POST", "/forget"): self._forget,
             ("GET", "/unlock"): self._unlock_for,
             ("POST", "/unlock"): self._unlock,
         }
@@ -148,7 +149,13 @@ class Service:
         self._stop()
         return own_answer(200)
 
+    async def _forget(self, door: Door, _: Question) -> Answer:
+        door.lock("the passphrase was changed")
+        return own_answer(200)
+
     async def _pin_key(self, door: Door, _: Question) -> Answer:
+        if not door.is_unlocked:
+            await door.try_source()
         if not door.is_unlocked:
             raise LockedError(door.reason)
         if door.pins is None:

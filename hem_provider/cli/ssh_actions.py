@@ -30,7 +30,7 @@ _LONGEST = 2**32 - 1
 
 def _keys(options: argparse.Namespace) -> int:
     with connect(name=options.device) as hem:
-        if login_source(hem.config, may_ask=True) is LoginSource.PROMPT:
+        if login_source(hem.config, agent=hem.agent_ready, may_ask=True) is LoginSource.PROMPT:
             hem.login(ask_passphrase(hem.config))
         keys = _chosen(hem, options.names)
     if options.json:

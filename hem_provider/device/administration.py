@@ -171,7 +171,9 @@ class Administration:
             self._rotate(new, kdf)
         except HemOutcomeUnknown:
             self._session.forget()  # neither passphrase is known to be good
+            self._session.let_agent_forget()
             raise
+        self._session.let_agent_forget()
 
     def _rotate(self, new: str, kdf: Kdf, *, again: bool = True) -> None:
         present = self._session.run(configuration.read().by(*_CONFIG))

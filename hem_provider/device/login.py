@@ -293,6 +293,11 @@ class LoginSession:
         self._credential = credential
         self._reliance.refuse()
 
+    def let_agent_forget(self) -> None:
+        """The user's passphrase is another one, or may be: the agent is not to go on with the former."""
+        if self._reliance.agent is not None:
+            self._reliance.agent.forget()
+
     def derive(self, secret: str, eid: str, role: Role, kdf: Kdf | None = None) -> Credential:
         """The credential of a secret for the device ``eid`` (0.2–1 s)."""
         return Credential(seed_from(secret, eid, kdf or self._kdf), eid=eid, role=role, doubt=doubt(secret))

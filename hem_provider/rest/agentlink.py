@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -153,6 +153,13 @@ class Agent:
                 HemProtocolError(f"{self._name}: the agent gives no key to compare with")
             ) from None
         return b64(hmac.digest(key, passphrase.encode("utf-8"), hashlib.sha256))
+
+    def forget(self) -> None:
+        """Have it forget the login of this device, which is another one now. Where no agent listens there is
+        nothing to forget."""
+        self._ready_until = 0.0
+        with suppress(AgentAside, HemError):
+            self._own("POST", "forget", {})
 
     def aside(self, aside: AgentAside, *, given: bool = False) -> None:
         """Return where a call may go its own way, which the log tells once for each kind of reason;

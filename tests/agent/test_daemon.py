@@ -525,3 +525,29 @@ def test_another_user_gets_nothing_and_a_line_in_the_log(agent):
             os._exit(4)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     agent.wait_until(lambda: "user id 65534 was sent away" in agent.log.read_text())
+
+
+@pytest.mark.parametrize("by", ["the agent", "itself"])
+def test_a_passphrase_that_is_changed_ends_the_agents_login(own_device, by, monkeypatch):
+    """Whoever changes it: the former PIN is right no longer."""
+    from hem_provider.device.hem import connect
+
+    with RunningAgent(own_device, "--allow=admin", source=False) as running:
+        running.calls.unlock("k", own_device.passphrase)
+        monkeypatch.setenv("HEM_AGENT_SOCK", str(running.socket))
+        settings = {} if by == "the agent" else {"passphrase": own_device.passphrase}
+        with connect(own_device.https, ca_file=own_device.ca_file, name="k", **settings) as hem:
+            if settings:
+                hem.login(own_device.passphrase, by_device=True)
+            hem.admin.change_passphrase("another one altogether")
+        assert running.device["state"] == "locked"
+        assert "the passphrase was changed" in running.device["reason"]
+        running.calls.unlock("k", "another one altogether")
+        assert running.device["state"] == "unlocked"
+
+
+def test_a_pin_unlocks_from_the_configured_source(device, keys):
+    """``C_Login`` without a PIN, at the first use after a lock that was not asked for."""
+    with RunningAgent(device) as running:
+        assert running.client()("GET", "/devices/k/pin")[0] == 200
+        assert running.device["state"] == "unlocked"

@@ -53,14 +53,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def _run(options: argparse.Namespace) -> int:
-    import hem_provider
+    from dataclasses import replace
+
+    from hem_provider.config import load_config
     from hem_provider.config.login_source import LoginSource, ask_passphrase, login_source
+    from hem_provider.device.hem import Hem
     from hem_provider.measuring.figures import figures_of, plain
     from hem_provider.measuring.measure import interleave
     from hem_provider.measuring.subject import Subject
 
     with ExitStack() as stack:
-        hem = stack.enter_context(hem_provider.connect(name=options.device))
+        # What is measured is this way to the device, not an agent's.
+        device = replace(load_config().device(options.device), agent="never")
+        hem = stack.enter_context(Hem(device))
         if login_source(hem.config, may_ask=True) is LoginSource.PROMPT:
             hem.login(ask_passphrase(hem.config))
         keys = [_key(hem, each) for each in options.key]
