@@ -10,8 +10,8 @@ from support.pages import run_page, steps_of
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = (
-    "agent-programs.md", "apache.md", "curl.md", "gnutls.md", "java.md", "nginx.md", "openssl-ca.md", "openssl-engine.md",
-    "p11-kit.md", "stunnel.md",
+    "agent-programs.md", "apache.md", "curl.md", "gnutls.md", "java.md", "nginx.md", "openssl-ca.md",
+    "openssl-engine.md", "p11-kit.md", "stunnel.md",
 )  # fmt: skip
 
 
