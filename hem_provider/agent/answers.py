@@ -15,6 +15,8 @@ __all__ = ["GOOD_FOR", "Answers"]
 GOOD_FOR = 30.0
 #: Bytes of bodies that are kept.
 _MOST = 4 * 1024 * 1024
+#: Answers that are kept, and characters of what was asked for; no program of ours asks for more.
+_MOST_ANSWERS, _LONGEST_QUESTION = 1024, 2000
 #: Beginnings of what is kept: what lists keys and what tells who the device is.
 _KEPT = (("GET", "/api/keymgmt/list/"), ("POST", "/api/keymgmt/search"), ("GET", "/api/auth/token"))
 
@@ -68,8 +70,10 @@ class Answers:
         if reply.status != 200 or changes != self._changes or not _is_kept(method, path):
             return
         key = _key(method, path, body, scopes)
+        if sum(map(len, (*key[:3], *key[3]))) > _LONGEST_QUESTION:
+            return
         self._drop(key)
-        while self._kept and self._size + len(reply.body) > _MOST:
+        while self._kept and (self._size + len(reply.body) > _MOST or len(self._kept) >= _MOST_ANSWERS):
             self._drop(next(iter(self._kept)))
         self._kept[key] = _Kept(reply, self._now())
         self._size += len(reply.body)

@@ -164,7 +164,8 @@ class Door:
         if scopes:
             await self._unlocked(wanted)
         for kid in filter(None, map(used_key, scopes)):
-            await self._check_key(kid)
+            async with asyncio.timeout(wanted.left()):
+                await self._check_key(kid)
         return scopes
 
     async def _check_key(self, kid: str) -> None:

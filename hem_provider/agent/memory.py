@@ -66,6 +66,7 @@ class SecretPage:
         size = os.fstat(handle).st_size
         if size != len(self.view):
             raise ValueError(f"the memory file has {size} bytes; accepted: {len(self.view)}")
-        with mmap.mmap(handle, size) as shared, memoryview(shared) as content:
-            self.view[:] = content
-            content[:] = bytes(size)
+        # Not mapped: whoever has the file as well could cut it meanwhile, which would end this process.
+        if os.preadv(handle, [self.view], 0) != size or os.pwrite(handle, bytes(size), 0) != size:
+            self.view[:] = bytes(size)
+            raise ValueError("the memory file was changed meanwhile")

@@ -10,24 +10,29 @@ import array
 import asyncio
 import logging
 import os
+import resource
 import socket
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from contextlib import suppress
 
-__all__ = ["Doorkeeper", "Stream", "peer_of"]
+__all__ = ["MOST_HANDLES", "Doorkeeper", "Stream", "peer_of"]
 
 _log = logging.getLogger("hem_provider.agent")
 
 _CHUNK = 64 * 1024
 #: Descriptors that one message may bring.
-_MOST_HANDLES = 4
+MOST_HANDLES = 4
 _CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid
 #: Seconds between two looks whether the last requests are served.
 _LOOK = 0.01
 #: Connections at once; the one that has been silent for longest makes room for another.
-_MOST_STREAMS = 400
+_MOST_STREAMS, _FEWEST_STREAMS = 400, 8
+#: Open files that are kept for everything but connections.
+_OTHER_FILES = 32
+#: Seconds until a connection is accepted again when there was no room, and those that each gets at least:
+#: what it has sent is read by then.
+_PAUSE, _GRACE = 0.1, 0.2
 #: Connections that are accepted before others get their due.
 _AT_ONCE = 64
 
@@ -37,6 +42,14 @@ def peer_of(connection: socket.socket) -> tuple[int, int]:
     data = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
     pid, uid, _ = _CREDENTIALS.unpack(data)
     return pid, uid
+
+
+def _most_streams() -> int:
+    """For each of the agent's two sockets, where this process may have few open files."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return _MOST_STREAMS
+    return min(_MOST_STREAMS, max(_FEWEST_STREAMS, (files - _OTHER_FILES) // 2))
 
 
 class Stream(ABC):
@@ -68,22 +81,35 @@ class Stream(ABC):
         if not self._open:
             return
         if not self._out:
-            with suppress(BlockingIOError):
-                try:
-                    data = data[self._connection.send(data) :]
-                except OSError:
-                    self.close()
-                    return
+            try:
+                data = data[self._connection.send(data) :]
+            except BlockingIOError:
+                pass  # the peer takes nothing now
+            except OSError:
+                self.close()
+                return
             if not data:
                 return
             self._loop.add_writer(self._connection, self._writable)
         self._out += data
 
+    @property
+    def writing(self) -> bool:
+        """Whether the peer has yet to take something."""
+        return bool(self._out)
+
+    def drained(self) -> None:
+        """The peer has taken everything."""
+        if self._closing:
+            self.close()
+
     def finish(self) -> None:
-        """Close when all is sent."""
+        """Read no more, and close when all is sent."""
         self._closing = True
         if not self._out:
             self.close()
+        elif self._open:
+            self._loop.remove_reader(self._connection)
 
     def close(self) -> None:
         """End it now."""
@@ -98,7 +124,7 @@ class Stream(ABC):
     def _readable(self) -> None:
         try:
             data, ancillary, flags, _ = self._connection.recvmsg(
-                _CHUNK, socket.CMSG_SPACE(_MOST_HANDLES * 4), socket.MSG_CMSG_CLOEXEC
+                _CHUNK, socket.CMSG_SPACE(MOST_HANDLES * 4), socket.MSG_CMSG_CLOEXEC
             )
         except BlockingIOError:
             return
@@ -127,8 +153,7 @@ class Stream(ABC):
             return
         if not self._out:
             self._loop.remove_writer(self._connection)
-            if self._closing:
-                self.close()
+            self.drained()
 
 
 class Doorkeeper:
@@ -140,12 +165,17 @@ class Doorkeeper:
         self._listener = listener
         self._make = make
         self._streams: set[Stream] = set()
+        self._most = _most_streams()
         self._loop = asyncio.get_running_loop()
+        self._again: asyncio.TimerHandle | None = None
         listener.setblocking(False)
         self._loop.add_reader(listener, self._acceptable)
 
     def _acceptable(self) -> None:
         for _ in range(_AT_ONCE):
+            if len(self._streams) >= self._most and not self._make_room():
+                self._pause()
+                return
             try:
                 connection, _address = self._listener.accept()
             except BlockingIOError:
@@ -153,8 +183,14 @@ class Doorkeeper:
             except OSError as error:  # no descriptors left, most likely
                 _log.warning("a connection cannot be accepted: %s", error.strerror)
                 self._make_room()
+                self._pause()
                 return
             self._take(connection)
+
+    def _pause(self) -> None:
+        """Who comes now waits in the system's queue."""
+        self._loop.remove_reader(self._listener)
+        self._again = self._loop.call_later(_PAUSE, self._loop.add_reader, self._listener, self._acceptable)
 
     def _take(self, connection: socket.socket) -> None:
         pid, uid = peer_of(connection)
@@ -162,18 +198,20 @@ class Doorkeeper:
             _log.warning("process %d of user id %d was sent away", pid, uid)
             connection.close()
             return
-        if len(self._streams) >= _MOST_STREAMS:
-            self._make_room()
         self._streams.add(self._make(connection, pid, self._streams.discard))
 
-    def _make_room(self) -> None:
-        silent = [each for each in self._streams if not each.busy]
+    def _make_room(self) -> bool:
+        before = self._loop.time() - _GRACE
+        silent = [each for each in self._streams if not each.busy and each.heard < before]
         if silent:
             min(silent, key=lambda each: each.heard).close()
+        return bool(silent)
 
     async def close(self, patience: float) -> None:
         """No more connections; those there end when they are served, after ``patience`` seconds in any case.
         The listening socket stays open."""
+        if self._again is not None:
+            self._again.cancel()
         self._loop.remove_reader(self._listener)
         ends = self._loop.time() + patience
         while self._loop.time() < ends and any(each.busy for each in self._streams):

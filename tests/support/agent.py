@@ -62,6 +62,7 @@ class RunningAgent:
     """``python -m hem_provider.agent`` for ``served``, under the name ``k``, as a context manager.
 
     ``settings``: more lines of the device's table. Without ``source`` no passphrase is configured.
+    ``within``: a command that runs it and becomes it.
     ``home`` has its files; it is short, since a socket's path may not be long.
     """
 
@@ -73,11 +74,13 @@ class RunningAgent:
         settings: str = "",
         environment: dict[str, str] | None = None,
         url: str | None = None,
+        within: tuple[str, ...] = (),
     ) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="hem-agent-")
         self.home = Path(self._folder.name)
         self.served = served
         self.options = list(options)
+        self._within = within
         self.run = self.home / "run"
         self.run.mkdir(mode=0o700)
         self.config = self.home / "config.toml"
@@ -114,7 +117,7 @@ class RunningAgent:
     def start(self, *, wait: bool = True) -> Self:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "hem_provider.agent", *self.options],
+                [*self._within, sys.executable, "-m", "hem_provider.agent", *self.options],
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -134,6 +137,28 @@ class RunningAgent:
     def device(self) -> dict[str, Any]:
         """What it says of its device."""
         return self.calls.status()["devices"][0]
+
+    @property
+    def resident(self) -> int:
+        """Its memory, in KiB."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+    @property
+    def ticks(self) -> int:
+        """Processor time that it has used, in hundredths of a second."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return int(fields[11]) + int(fields[12])
+
+    @property
+    def open_files(self) -> int:
+        """How many it has."""
+        return len(os.listdir(f"/proc/{self.pid}/fd"))  # noqa: PTH208
+
+    @property
+    def threads(self) -> int:
+        """How many it has."""
+        return len(os.listdir(f"/proc/{self.pid}/task"))  # noqa: PTH208
 
     def unlock(self) -> Self:
         """From the configured source, if it is not yet."""
