@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -47,6 +48,8 @@ _FOR_GOOD = "for good: "
 _SSH_LOCKED = "HEM_AGENT_SSH_LOCKED"
 #: Seconds that requests under way get when the agent is locked or stopped.
 _PATIENCE = 5.0
+#: Seconds for threads to end, after the end of all else.
+_FAREWELL = 1.0
 #: Seconds between two tries to unlock from the configured source.
 _BETWEEN_TRIES = 10.0
 
@@ -66,6 +69,7 @@ def run(options: Options, ready: Callable[[Mapping[str, Any]], None]) -> int:
     if anew is not None:
         _become_anew(options, listeners, anew, agent.ssh.kept)
     listeners.close(for_one_command=options.until_closed is not None)
+    _leave_threads()
     return 0
 
 
@@ -87,6 +91,17 @@ def _become_anew(options: Options, listeners: Listeners, reason: str, ssh_lock: 
         os.set_inheritable(options.until_closed, True)
     arguments = [sys.executable, "-m", "hem_provider.agent", *options.arguments()]
     os.execve(sys.executable, arguments, environment)  # noqa: S606 - ourselves
+
+
+def _leave_threads() -> None:
+    """End without those that wait for a device that does not answer: nobody waits for them any more."""
+    ends = time.monotonic() + _FAREWELL
+    others = [each for each in threading.enumerate() if each is not threading.current_thread()]
+    for each in others:
+        each.join(max(ends - time.monotonic(), 0))
+    if any(each.is_alive() for each in others):
+        logging.shutdown()
+        os._exit(0)
 
 
 class _Agent:

@@ -48,6 +48,15 @@ class Listeners:
         """Of the ssh-agent's."""
         return None if self.ssh is None else str(self.ssh.getsockname())
 
+    def _has_lock(self) -> bool:
+        """Whether the files are still this agent's: where the folder was removed meanwhile, another agent
+        may have made its own in its place."""
+        if self.lock is None:
+            return False
+        with suppress(OSError):
+            return os.path.samestat(os.fstat(self.lock), _lock_of(Path(self.rest_path)).lstat())
+        return False
+
     def keep(self) -> dict[str, str]:
         """What the environment of a program needs that this process becomes, to have them."""
         kept = [
@@ -64,15 +73,16 @@ class Listeners:
         """Listen no more; our own files go. ``for_one_command``: the folder, too, was made for this agent,
         and who made it may be gone."""
         folder = Path(self.rest_path).parent
+        own = self.own and self._has_lock()
         for each in filter(None, (self.rest, self.ssh)):
             path = each.getsockname()
             each.close()
-            if self.own:
+            if own:
                 with suppress(OSError):
                     os.unlink(path)  # noqa: PTH108
         if self.lock is not None:
             os.close(self.lock)
-        if for_one_command and self.own:
+        if for_one_command and own:
             with suppress(OSError):
                 for left in folder.glob("agent.*"):
                     left.unlink()
@@ -87,7 +97,7 @@ def open_listeners(environment: Mapping[str, str], *, ssh: bool) -> Listeners:
         return _handed_over(int(environment.get("LISTEN_FDS", "0")), ssh=ssh)
     path = own_socket()
     try:
-        lock = take_lock(path.with_suffix(".lock"), "the agent's lock", 0.0)
+        lock = take_lock(_lock_of(path), "the agent's lock", 0.0)
     except TimeoutError:
         raise HemConfigError(f"another agent is there already ({path}): hem agent status") from None
     try:
@@ -97,6 +107,10 @@ def open_listeners(environment: Mapping[str, str], *, ssh: bool) -> Listeners:
         os.close(lock)
         raise
     return Listeners(rest, other, lock, own=True)
+
+
+def _lock_of(path: Path) -> Path:
+    return path.with_suffix(".lock")
 
 
 def own_socket() -> Path:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hem_provider.device.hem import Hem, Identity
-from hem_provider.errors import HemError
+from hem_provider.errors import HemClockError, HemError
 from hem_provider.rest.call import Call
 from hem_provider.rest.credential import Credential, Role
 from hem_provider.rest.kdf import Kdf, seed_from
@@ -14,6 +15,8 @@ from hem_provider.rest.wire import ConnectionLostError, Limit, NoTurnError, Repl
 from hem_provider.secret import Lease
 
 __all__ = ["FIRST_SCOPE", "Kdf", "Relay", "Reply", "credential_seed", "name_of"]
+
+_log = logging.getLogger("hem_provider.session")
 
 #: What a login that is no request's asks a token for: most programs begin by listing.
 FIRST_SCOPE = "keymgmt:list"
@@ -34,8 +37,14 @@ class Relay:
         self._hem.session.bearer(scopes)
 
     def identity(self) -> Identity:
-        """Who the device is now, by one call."""
-        return self._hem.probe()
+        """Who the device is now, by one call. One that has lost its clock, as each restart does to it, says
+        so only after a check-in."""
+        try:
+            return self._hem.probe()
+        except HemClockError as unset:
+            _log.info("%s; checking in", unset)
+            self._hem.check_in()
+            return self._hem.probe()
 
     def unlock(self, seed: Lease, eid: str, doubt: str | None) -> bool:
         """Log in with a derived key, which is kept when the device accepts it, and let go of otherwise.

@@ -44,6 +44,16 @@ def test_a_restarted_device_is_logged_in_to_again(rig, hem):
     assert hem.statistics.logins == logins + 1
 
 
+def test_who_a_device_is_that_lost_its_clock_is_told_after_a_check_in(rig, hem):
+    relay = Relay(hem)
+    eid = relay.identity().eid
+    rig.reboot()
+    rig.requests.clear()
+    assert relay.identity().eid == eid
+    assert relay.identity().eid == eid
+    assert rig.count("POST /api/system/checkin") == 1
+
+
 @pytest.mark.parametrize(
     ("error", "name"),
     [
