@@ -6,7 +6,6 @@ Everything here runs in the event loop; what waits for the device runs in thread
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import math
 import time
@@ -20,7 +19,7 @@ from hem_provider.agent.pins import PinCheck
 from hem_provider.agent.rights import Right, allows_label, needed, option_for, used_key
 from hem_provider.config import DeviceConfig
 from hem_provider.device.hem import Hem
-from hem_provider.device.relay import FIRST_SCOPE, Relay, Reply
+from hem_provider.device.relay import FIRST_SCOPE, Relay, Reply, parse_json
 from hem_provider.errors import (
     HemApprovalDenied,
     HemAuthenticationError,
@@ -299,7 +298,7 @@ class Door:
     def _met(self, reply: Reply) -> None:
         """The device said who it is: another one than was unlocked gets nothing of what is known."""
         try:
-            eid = json.loads(reply.body)["eid"]
+            eid = parse_json(reply.body)["eid"]
         except (ValueError, KeyError, TypeError):
             return  # not for us to judge: the client does
         if self.relay.eid not in (None, eid):

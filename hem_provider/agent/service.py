@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import json
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -15,7 +14,7 @@ from hem_provider.agent.http import Answer, Question, own_answer
 from hem_provider.agent.memory import SecretPage
 from hem_provider.agent.pins import MOST_WRONG, PinCheck
 from hem_provider.config.agentplace import DEVICES, Field, Word
-from hem_provider.device.relay import name_of
+from hem_provider.device.relay import name_of, parse_json
 from hem_provider.errors import HemError, HemScopeDenied
 from hem_provider.secret import hold_in
 
@@ -27,8 +26,6 @@ _log = logging.getLogger("hem_provider.agent")
 _USUAL, _LONGEST = 60.0, 3600.0
 _METHODS = ("GET", "POST", "DELETE", "PUT")
 _SEED_SIZE = 32
-#: Levels of objects and arrays in a body; the device's have two.
-_DEEPEST = 32
 
 
 class _RefusedError(Exception):
@@ -219,26 +216,15 @@ def _no_path(question: Question) -> _RefusedError:
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(body)
-        # Only what can be sent on: no infinite numbers, no halves of surrogate pairs.
-        if isinstance(found, dict) and _is_flat(found, _DEEPEST):
-            json.dumps(found, ensure_ascii=False, allow_nan=False).encode()
-            return found
-    except (ValueError, RecursionError):
-        pass
-    raise _refused(
-        400,
-        f"the body ({len(body)} bytes): accepted is a JSON object in UTF-8, at most {_DEEPEST} levels deep, "
-        "with finite numbers",
-    )
-
-
-def _is_flat(value: Any, levels: int) -> bool:
-    """Whether it has at most so many levels of objects and arrays."""
-    if not isinstance(value, dict | list):
-        return True
-    inner = value.values() if isinstance(value, dict) else value
-    return levels > 0 and all(_is_flat(each, levels - 1) for each in inner)
+        found = parse_json(body)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise _refused(
+            400,
+            f"the body ({len(body)} bytes): accepted is a JSON object in UTF-8 (RFC 8259), at most 16 levels deep",
+        )
+    return found
 
 
 def _bytes(told: Mapping[str, Any], name: str, size: int) -> bytes:

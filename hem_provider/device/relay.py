@@ -10,11 +10,12 @@ from hem_provider.device.hem import Hem, Identity
 from hem_provider.errors import HemClockError, HemError
 from hem_provider.rest.call import Call
 from hem_provider.rest.credential import Credential, Role
+from hem_provider.rest.encoding import parse_json
 from hem_provider.rest.kdf import Kdf, seed_from
 from hem_provider.rest.wire import ConnectionLostError, Limit, NoTurnError, Reply
 from hem_provider.secret import Lease
 
-__all__ = ["FIRST_SCOPE", "Kdf", "Relay", "Reply", "credential_seed", "name_of"]
+__all__ = ["FIRST_SCOPE", "Kdf", "Relay", "Reply", "credential_seed", "name_of", "parse_json"]
 
 _log = logging.getLogger("hem_provider.session")
 
