@@ -222,7 +222,7 @@ def _object(body: bytes) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise _refused(
             400,
-            f"the body ({len(body)} bytes): accepted is a JSON object in UTF-8 (RFC 8259) of at most 16 levels",
+            f"the body ({len(body)} bytes): accepted is a JSON object in UTF-8 of at most 16 levels",
         )
     return found
 
