@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from hem_provider.device.checkin import Runs
+from typing import TYPE_CHECKING
+
 from hem_provider.errors import HemDeviceFault, HemError, HemNotInitialized
 from hem_provider.rest import system
+
+if TYPE_CHECKING:
+    from hem_provider.device.checkin import Runs
 
 __all__ = ["explained"]
 

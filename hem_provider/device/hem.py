@@ -8,21 +8,18 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from hem_provider.arguments import as_bytes, as_member, as_text, optional_bytes
 from hem_provider.config import DeviceConfig, device_from_url, load_config
 from hem_provider.config.limits import FirmwareLimits
-from hem_provider.device.administration import Administration
-from hem_provider.device.auditlog import AuditLog
-from hem_provider.device.certificate import DeviceCertificate
-from hem_provider.device.checkin import check_in
 from hem_provider.device.inventory import KeyInventory
 from hem_provider.device.key import Key
 from hem_provider.device.login import LoginSession
 from hem_provider.device.operations import Operations
-from hem_provider.device.phones import Phones
 from hem_provider.errors import HemOperationFailed
 from hem_provider.rest import ciphers, system
 from hem_provider.rest.api import RestApi
@@ -33,6 +30,12 @@ from hem_provider.rest.ciphers import Encrypted
 from hem_provider.rest.credential import Role
 from hem_provider.rest.kdf import Kdf
 from hem_provider.rest.system import CheckInResult, Status, Version
+
+if TYPE_CHECKING:
+    from hem_provider.device.administration import Administration
+    from hem_provider.device.auditlog import AuditLog
+    from hem_provider.device.certificate import DeviceCertificate
+    from hem_provider.device.phones import Phones
 
 __all__ = [
     "CheckInResult",
@@ -67,11 +70,37 @@ class Hem:
         self.rest = RestApi(config)
         self.session = LoginSession(self.rest, passphrase=passphrase, kdf=kdf)
         self.operations = Operations(self.session)
-        self.admin = Administration(self.session)
-        self.audit = AuditLog(self.session)
-        self.certificate = DeviceCertificate(self.session)
-        self.phones = Phones(self.session)
         self.keys = KeyInventory(self.session, self.operations)
+
+    # What most programs never use is loaded at its first use: loading it takes longer than a signature.
+
+    @cached_property
+    def admin(self) -> Administration:
+        """Looking after the device: settings, passphrases, power, firmware. No I/O."""
+        from hem_provider.device.administration import Administration
+
+        return Administration(self.session)
+
+    @cached_property
+    def audit(self) -> AuditLog:
+        """The device's log. No I/O."""
+        from hem_provider.device.auditlog import AuditLog
+
+        return AuditLog(self.session)
+
+    @cached_property
+    def certificate(self) -> DeviceCertificate:
+        """The device's TLS certificate. No I/O."""
+        from hem_provider.device.certificate import DeviceCertificate
+
+        return DeviceCertificate(self.session)
+
+    @cached_property
+    def phones(self) -> Phones:
+        """The phones that may log in. No I/O."""
+        from hem_provider.device.phones import Phones
+
+        return Phones(self.session)
 
     @property
     def statistics(self) -> Statistics:
@@ -171,6 +200,8 @@ class Hem:
         ``HemUnreachable`` names the cloud when that is what fails; ``HemClockError`` when cloud or device
         reject the exchange.
         """
+        from hem_provider.device.checkin import check_in
+
         return check_in(self.session)
 
     def sign(self, kid: str, message: bytes, algorithm: str, *, context: bytes | None = None) -> bytes:

@@ -9,13 +9,12 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
-from typing import TypeVar
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, TypeVar
 
 from hem_provider.config.login_source import CONFIGURABLE, LoginSource, login_source, read_passphrase
 from hem_provider.config.passphrase import doubt
 from hem_provider.device.faults import explained
-from hem_provider.device.mobile import MobileLogin
 from hem_provider.device.proving import Prover
 from hem_provider.device.recoveries import Authorised, Cures, Sending
 from hem_provider.device.reliance import Reliance
@@ -43,6 +42,9 @@ from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.settle import Change, UnsentError, settle
 from hem_provider.rest.wire import ConnectionLostError, NoTurnError
 
+if TYPE_CHECKING:
+    from hem_provider.device.mobile import MobileLogin
+
 __all__ = ["LoginSession"]
 
 _log = logging.getLogger("hem_provider.session")
@@ -58,7 +60,6 @@ class LoginSession:
         self._channel = rest.channel
         self._config = rest.channel.config
         self._kdf = kdf
-        self.mobile = MobileLogin(self)
         self._reliance = Reliance(rest.channel.agent, passphrase)
         self._credential: Credential | None = None
         self._seen: tuple[Identity, Challenge | None] | None = None  # by the agent, with the challenge before
@@ -70,6 +71,13 @@ class LoginSession:
         #: next ones until it says that it has heard what it wants to know.
         self.note_need: Callable[[str], bool] = lambda _: True
         self._lock: PerProcess[threading.RLock] = PerProcess(threading.RLock)
+
+    @cached_property
+    def mobile(self) -> MobileLogin:
+        """Logins by a phone. No I/O."""
+        from hem_provider.device.mobile import MobileLogin  # few log in so
+
+        return MobileLogin(self)
 
     def __reduce__(self) -> str:
         raise TypeError("a login is not pickled: connect() in the other process, or fork")

@@ -30,6 +30,11 @@ class Figure:
     logins: int
     samples: tuple[float, ...] = field(default=(), repr=False)
 
+    @property
+    def spread(self) -> float:
+        """How many medians the 99th percentile is."""
+        return self.p99 / self.median
+
     def compared(self, floor: float) -> Figure:
         """The same figure with its ratio to another floor, in seconds."""
         return replace(self, ratio=self.median / floor)

@@ -8,9 +8,6 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
 from hem_provider.errors import HemAnswerFault
 from hem_provider.rest.encoding import b64url, parse_json, unb64url
 
@@ -22,12 +19,17 @@ _HEADER = b64url(b'{"ecdh":"x25519","alg":"HS256","typ":"JWT"}')
 
 def public_key_of(seed: bytes | bytearray | memoryview) -> bytes:
     """The X25519 public key (32 bytes) of a 32-byte private key."""
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey  # for logins alone
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
     public = X25519PrivateKey.from_private_bytes(seed).public_key()
     return public.public_bytes(Encoding.Raw, PublicFormat.Raw)
 
 
 def shared_secret(seed: bytes | bytearray | memoryview, peer: bytes) -> bytes:
     """X25519 (RFC 7748 §6.1), 32 bytes. Raises ``HemAnswerFault`` for an impossible peer key."""
+    from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
+
     try:
         return X25519PrivateKey.from_private_bytes(seed).exchange(X25519PublicKey.from_public_bytes(peer))
     except ValueError:

@@ -18,8 +18,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from importlib.machinery import ExtensionFileLoader, ModuleSpec, PathFinder, SourceFileLoader
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hem_pkcs11.host import hosted
 from hem_pkcs11.log import log
@@ -41,12 +40,19 @@ NOT_NEEDED = tuple(
     """
     certifi.__main__ certifi.tests charset_normalizer.__main__ charset_normalizer.cli
     cryptography.hazmat.asn1 cryptography.hazmat.primitives.serialization.pkcs cryptography.utils_
-    hem_pkcs11.lib hem_provider._moved. hem_provider.adapters hem_provider.cli hem_provider.emulator
-    hem_provider.measuring
+    hem_pkcs11.lib hem_provider._moved. hem_provider.adapters hem_provider.agent hem_provider.cli
+    hem_provider.emulator hem_provider.measuring
     idna.__main__ idna.cli
     idna.codec idna.compat requests.help urllib3.contrib urllib3.http2.connection
     """.split()  # noqa: SIM905 - a list of quoted names would be twice as long
 )
+#: What they import later than at the start, for a device.
+LATER = tuple(
+    f"hem_provider.{name}"
+    for name in (
+        "device.hem", "device.mobile", "rest.broker", "rest.http", "rest.tls", "rest.unixsocket"
+    )
+)  # fmt: skip
 #: What these and we use of the standard library. A name that this Python has not is left out.
 STANDARD = tuple(
     """
@@ -83,10 +89,10 @@ def keep_code(config: Config) -> None:
         return
     finder = _Finder.of_this_process = _Finder()
     if hosted():
-        for name in ("hem_provider.device.hem", "hem_provider.rest.http", "hem_provider.rest.tls"):
+        for name in LATER:
             importlib.import_module(name)
         return
-    in_c = [name for name in needed_modules() if finder.keep(name)]
+    in_c = [each.name for each in _needed() if finder.keep(each)]
     sys.meta_path.insert(0, finder)
     for name in in_c:
         try:
@@ -97,26 +103,54 @@ def keep_code(config: Config) -> None:
 
 def needed_modules() -> Iterator[str]:
     """The names, packages before what is in them."""
-    yield from STANDARD
+    return (each.name for each in _needed())
+
+
+class _Needed(NamedTuple):
+    """A module, and where it is unless that has to be looked for: its file, a package's folders."""
+
+    name: str
+    file: str = ""
+    folders: list[str] | None = None
+
+
+def _needed() -> Iterator[_Needed]:
+    yield from map(_Needed, STANDARD)
     for package in PACKAGES:
         yield from _modules_of(package)
 
 
-def _modules_of(package: str) -> Iterator[str]:
+def _modules_of(package: str) -> Iterator[_Needed]:
+    """What lies in the folders of a package was seen there: looking for it again takes as long as reading."""
     spec = importlib.util.find_spec(package)
-    pending = [] if spec is None else [(package, list(spec.submodule_search_locations or ()))]
+    pending = [] if spec is None else [(_Needed(package), list(spec.submodule_search_locations or ()))]
     while pending:
-        name, folders = pending.pop()
-        yield name
-        for entry in (each for folder in folders for each in os.scandir(folder)):
-            module = f"{name}.{entry.name.split('.')[0]}"
-            if entry.name.startswith(("__init__", "__pycache__")) or module.startswith(NOT_NEEDED):
-                continue
-            if entry.is_dir():
-                if Path(entry.path, "__init__.py").is_file():  # else it holds data, as lists of words
-                    pending.append((module, [entry.path]))
-            elif entry.name.endswith((".py", ".so")):
-                yield module
+        needed, folders = pending.pop()
+        yield needed
+        for folder in folders:
+            with os.scandir(folder) as entries:
+                found = {each.name: each for each in entries}
+            for file, entry in found.items():
+                own, _, kind = file.partition(".")
+                name = f"{needed.name}.{own}"
+                if file.startswith(("__init__", "__pycache__")) or name.startswith(NOT_NEEDED):
+                    continue
+                if entry.is_dir():
+                    start = f"{entry.path}/__init__.py"
+                    if os.path.isfile(start):  # noqa: PTH113 - else it holds data, as lists of words
+                        pending.append((_Needed(name, start, [entry.path]), [entry.path]))
+                elif kind == "py":
+                    yield _Needed(name, entry.path)
+                elif file.endswith(".so") and f"{own}.py" not in found:  # else compiled for speed alone
+                    yield _Needed(name)
+
+
+def _cached(path: str) -> str:
+    """Where the bytecode of a file is (PEP 3147)."""
+    if sys.pycache_prefix is not None:
+        return importlib.util.cache_from_source(path)
+    folder, _, file = path.rpartition("/")
+    return f"{folder}/__pycache__/{file.removesuffix('.py')}.{sys.implementation.cache_tag}.pyc"
 
 
 class _Loader(SourceFileLoader):
@@ -130,8 +164,8 @@ class _Loader(SourceFileLoader):
     def _good_bytecode(self) -> bytes:
         """Of a file that belongs to the source as it is (PEP 552); empty when there is none."""
         try:
-            content = super().get_data(importlib.util.cache_from_source(self.path))
-            status = Path(self.path).stat()
+            content = super().get_data(_cached(self.path))
+            status = os.stat(self.path)  # noqa: PTH116 - a Path takes as long to make as a file to read
         except (OSError, NotImplementedError):
             return b""
         stamp = b"".join(n.to_bytes(4, "little") for n in (0, int(status.st_mtime), status.st_size))
@@ -153,24 +187,33 @@ class _Finder:
         self._specs: dict[str, ModuleSpec] = {}
         self._folders: dict[str, Sequence[str] | None] = {}
 
-    def keep(self, name: str) -> bool:
+    def keep(self, needed: _Needed) -> bool:
         """Read the module's file; whether it is one in C, to be imported instead."""
+        name = needed.name
         if name in sys.modules:
+            return False
+        if needed.file:
+            self._read(name, needed.file, needed.folders)
             return False
         parent, _, own = name.rpartition(".")
         folder = self._folder(parent)
         spec = None if folder == [] else PathFinder.find_spec(name, folder)
         if spec is None or spec.origin is None:
             return False
-        self._folders[name] = spec.submodule_search_locations
-        source = Path(spec.origin).with_name(f"{own}.py")
-        if isinstance(spec.loader, ExtensionFileLoader) and source.exists():  # compiled for speed alone
-            spec = ModuleSpec(name, SourceFileLoader(name, str(source)), origin=str(source))
-            spec.has_location = True
+        source = os.path.join(os.path.dirname(spec.origin), f"{own}.py")  # noqa: PTH118, PTH120
+        in_c = isinstance(spec.loader, ExtensionFileLoader)
+        if in_c and os.path.exists(source):  # noqa: PTH110 - compiled for speed alone
+            self._read(name, source, None)
+            return False
         if isinstance(spec.loader, SourceFileLoader):
-            spec.loader = _Loader(name, str(spec.origin))
-            self._specs[name] = spec
-        return isinstance(spec.loader, ExtensionFileLoader)
+            self._read(name, spec.origin, spec.submodule_search_locations)
+        return in_c
+
+    def _read(self, name: str, file: str, folders: list[str] | None) -> None:
+        spec = ModuleSpec(name, _Loader(name, file), origin=file, is_package=folders is not None)
+        spec.submodule_search_locations = folders
+        spec.has_location = True
+        self._specs[name], self._folders[name] = spec, folders
 
     def _folder(self, package: str) -> Sequence[str] | None:
         """Where the modules of a package are; empty where it is none, ``None`` for no package at all."""
