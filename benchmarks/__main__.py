@@ -14,10 +14,11 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from benchmarks.agent import BY_MANY, AgentCommands, measure_agent
 from benchmarks.commands import Commands
 from benchmarks.crowd import CROWD, measure_crowd, waits
 from benchmarks.gate import broken, grown
-from benchmarks.laboratory import Fact
+from benchmarks.laboratory import Fact, own_way
 from benchmarks.memory import measure_memory
 from benchmarks.operations import OperationTimes
 from benchmarks.report import Run, read_run, replace_section, tables, write_run
@@ -28,7 +29,7 @@ from benchmarks.surroundings import load, surroundings
 from hem_provider.measuring.figures import Figure, plain
 
 DOCS = Path(__file__).parents[1] / "docs"
-GROUPS = ("start", "operations", "hardware", "commands", "scale", "crowd", "memory")
+GROUPS = ("start", "operations", "hardware", "commands", "agent", "scale", "crowd", "memory")
 
 
 def main() -> int:
@@ -37,11 +38,11 @@ def main() -> int:
     at_start, when = load(), time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
     figures: list[Figure] = []
     facts: list[Fact] = []
-    with tempfile.TemporaryDirectory(prefix="hem-bench-") as folder:
+    with own_way(), tempfile.TemporaryDirectory(prefix="hem-bench-") as folder:
         for group in _measure(Path(folder), options, facts):
             figures += group
             print(plain([each for each in group if each.samples]), end="\n\n", flush=True)
-            if group and group[0].group == CROWD:
+            if group and (group[0].group == CROWD or group[0].operation == BY_MANY):
                 print(waits(group), end="\n\n", flush=True)
     for fact in facts:
         print(f"{fact.name}: {fact.value:,.0f} {fact.unit}")
@@ -75,6 +76,7 @@ def _measure(folder: Path, options: argparse.Namespace, facts: list[Fact]) -> It
             )
             for latency in ("none", *(("ppa",) if "hardware" in wanted else ()))
         ),
+        "agent": lambda: _agent(folder / "agent", rounds, few, "hardware" in wanted, facts),
         "scale": lambda: iter([measure_scale(folder / "scale", max(2, few // 2), options.largest)]),
         "crowd": lambda: iter([measure_crowd(folder / "crowd", rounds)]),
         "memory": lambda: _memory(folder / "memory", rounds, facts),
@@ -93,6 +95,13 @@ def _starts(folder: Path, softhsm: SoftHsm | None, rounds: int, facts: list[Fact
 def _memory(folder: Path, rounds: int, facts: list[Fact]) -> Iterator[list[Figure]]:
     facts += measure_memory(folder, local=10_000 * rounds, remote=100 * rounds)
     yield from ()
+
+
+def _agent(folder: Path, rounds: int, few: int, hardware: bool, facts: list[Fact]) -> Iterator[list[Figure]]:
+    yield AgentCommands(folder / "commands", "none").measure(few)
+    if hardware:
+        yield AgentCommands(folder / "commands-ppa", "ppa").measure(max(2, few // 2))
+    yield from measure_agent(folder, rounds, facts)
 
 
 def _operations(

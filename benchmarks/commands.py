@@ -16,21 +16,22 @@ from hem_provider.cli.commands.pkcs11 import module_path
 from hem_provider.measuring.figures import Figure, figures_of
 from hem_provider.measuring.measure import Case, interleave
 
-__all__ = ["COLD", "COMMANDS", "WARM", "Commands", "run_command"]
+__all__ = ["COLD", "COMMANDS", "SCRIPT", "WARM", "Commands", "run_command"]
 
 COMMANDS = "commands"
 COLD, WARM = "nothing remembered", "keys remembered"
 _ID = "11"
 
 
-def run_command(command: Sequence[str | Path], environment: Mapping[str, str]) -> None:
-    """Run to the end; ``OSError`` with its words when it fails."""
+def run_command(command: Sequence[str | Path], environment: Mapping[str, str]) -> str:
+    """Run to the end; what it printed. ``OSError`` with its words when it fails."""
     done = subprocess.run(
         [*map(str, command)], env=dict(environment), capture_output=True, text=True, timeout=600, check=False,
         stdin=subprocess.DEVNULL,
     )  # fmt: skip
     if done.returncode != 0:
         raise OSError(f"{' '.join(map(str, command))}: exit status {done.returncode}\n{done.stderr}")
+    return done.stdout
 
 
 class Commands:
@@ -73,7 +74,7 @@ class Commands:
         yield from self._cold_and_warm(
             "openssl dgst -engine hem", [*engine, "-sign", "pkcs11:object=web", "-out", out, data]
         )
-        yield from self._cold_and_warm("python: connect, find, sign", [sys.executable, "-c", _SCRIPT])
+        yield from self._cold_and_warm("python: connect, find, sign", [sys.executable, "-c", SCRIPT])
 
     def _cold_and_warm(self, name: str, command: Sequence[str | Path]) -> Iterator[Case]:
         place = self._folder / "caches" / name.replace(" ", "-").replace(":", "")
@@ -95,7 +96,8 @@ class Commands:
         return self._lab.environment(cache) | own
 
 
-_SCRIPT = """
+#: A program in Python.
+SCRIPT = """
 import hem_provider
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.laboratory import Laboratory
@@ -16,7 +16,7 @@ from hem_provider.measuring.figures import Figure, figures_of, milliseconds
 from hem_provider.measuring.measure import Case, Result
 from hem_provider.measuring.table import table
 
-__all__ = ["CROWD", "CROWDS", "measure_crowd", "waits"]
+__all__ = ["CROWD", "CROWDS", "crowd_of_processes", "measure_crowd", "processes", "waits"]
 
 CROWD = "many at once"
 CROWDS = (1, 4, 16)
@@ -47,6 +47,8 @@ def measure_crowd(folder: Path, each: int, crowds: Sequence[int] = CROWDS) -> li
     results = []
     with Laboratory(folder) as lab, lab.connect() as hem:
         kid = hem.keys.create("SECP256R1", label="web", usage={"sign"}).kid
+        environment = lab.environment(folder / "cache")
+        environment["HEM_PASSPHRASE_FILE"] = str(lab.emulator.passphrase_file)
 
         def sign() -> None:
             hem.sign(kid, MESSAGE, "SHA256WithECDSA")
@@ -54,7 +56,7 @@ def measure_crowd(folder: Path, each: int, crowds: Sequence[int] = CROWDS) -> li
         for crowd in crowds:
             count = min(each * 4 if crowd == 1 else each, _MOST // crowd)
             results.append(_result(_name(crowd, "thread"), _threads(sign, count, crowd)))
-            results.append(_result(_name(crowd, "process"), _processes(lab, kid, count, crowd)))
+            results.append(_result(crowd_of_processes(crowd), processes(environment, kid, count, crowd)))
     return figures_of(CROWD, results, "1 thread")
 
 
@@ -64,12 +66,16 @@ def waits(figures: Sequence[Figure]) -> str:
         (
             each.layer,
             *(milliseconds(value) for value in (each.median, each.p99, max(each.samples))),
-            f"{each.p99 / each.median:.1f}",
+            f"{each.spread:.1f}",
         )
         for each in figures
-        if each.group == CROWD
     ]
     return table(("who", "p50", "p99", "longest", "p99 / p50"), rows, right=(1, 2, 3, 4))
+
+
+def crowd_of_processes(crowd: int) -> str:
+    """The layer's name."""
+    return _name(crowd, "process")
 
 
 def _name(crowd: int, kind: str) -> str:
@@ -99,12 +105,13 @@ def _threads(sign: Callable[[], None], each: int, crowd: int) -> list[float]:
     return seconds
 
 
-def _processes(lab: Laboratory, kid: str, each: int, crowd: int) -> list[float]:
-    environment = lab.environment(lab.folder / "cache")
-    environment["HEM_PASSPHRASE_FILE"] = str(lab.emulator.passphrase_file)
+def processes(environment: Mapping[str, str], kid: str, each: int, crowd: int) -> list[float]:
+    """Seconds of each of the signatures that ``crowd`` processes make, ``each`` so many, all at once."""
     command = [sys.executable, "-c", _SCRIPT, kid, str(each)]
     running = [
-        subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            command, env=dict(environment), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
         for _ in range(crowd)
     ]
     try:

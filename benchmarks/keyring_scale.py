@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.laboratory import own_way
 from hem_provider.adapters.keyring.vault import bulk
 from hem_provider.adapters.keyring.vault.format import Header
 from hem_provider.adapters.keyring.vault.keys import DeviceKeys
@@ -43,7 +44,7 @@ def main() -> int:
     options = parser.parse_args()
     warnings.filterwarnings("ignore", message="PBKDF2 without")  # keyrings.alt's own
     sizes = [size for size in _SIZES if size < options.largest] + [options.largest]
-    with tempfile.TemporaryDirectory(prefix="hem-bench-") as folder:
+    with own_way(), tempfile.TemporaryDirectory(prefix="hem-bench-") as folder:
         state = Path(folder) / "device.hem"
         initialise(state, passphrase=_PASSPHRASE, admin_passphrase="admin " + _PASSPHRASE)
         with connect(f"emulator:{state}", passphrase=_PASSPHRASE) as hem:

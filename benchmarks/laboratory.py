@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import ssl
-from collections.abc import Callable, Iterable
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -17,7 +19,7 @@ from hem_provider.device.hem import Hem
 from hem_provider.emulator.process import ServedEmulator
 from hem_provider.measuring.bare import BareClient
 
-__all__ = ["GROWN", "Counter", "Fact", "Laboratory", "watch"]
+__all__ = ["GROWN", "Counter", "Fact", "Laboratory", "own_way", "surrounded", "watch"]
 
 #: How the names of facts about growth begin.
 GROWN = "memory grown, after the first tenth, in"
@@ -35,6 +37,29 @@ class Fact:
 def watch(what: str) -> Callable[[Iterable[int], int], Iterable[int]]:
     """A progress line for a run of rounds."""
     return lambda rounds, total: progress(rounds, total, what)
+
+
+@contextmanager
+def surrounded(values: Mapping[str, str]) -> Iterator[None]:
+    """This process with these variables of the environment, and afterwards without them."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def own_way() -> Iterator[None]:
+    """This process far from the agent, and from the lines before a device, of whoever started it."""
+    with tempfile.TemporaryDirectory(prefix="hem-run-") as run:
+        with surrounded({"HEM_AGENT": "never", "XDG_RUNTIME_DIR": run}):
+            yield
 
 
 class Counter:
@@ -60,9 +85,12 @@ class Counter:
 class Laboratory:
     """One served emulator with latency profile ``latency``, as a context manager.
 
-    ``folder`` takes its files, the configuration file and the caches of processes started for it.
-    ``fill``: that many keys are on the device from the start.
+    ``folder`` takes its files, the configuration file and the caches of processes started for it; ``run``
+    is their runtime folder, short as a socket's path has to be. ``fill``: that many keys are on the device
+    from the start. ``name``: how those processes call the device.
     """
+
+    name = "bench"
 
     def __init__(
         self, folder: Path, *, latency: str = "none", keep_alive: bool = False, fill: int = 0
@@ -73,16 +101,20 @@ class Laboratory:
         self._fill = fill
         self.emulator = ServedEmulator(folder, arguments=arguments)
         self.count = Counter(self.emulator.access_log)
+        self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        if self._fill:
-            self.emulator.initialise()
-            fill_device(self.emulator.state, self._fill)
-        self.emulator.start()
+        with ExitStack() as stack:
+            self.run = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hem-run-")))
+            if self._fill:
+                self.emulator.initialise()
+                fill_device(self.emulator.state, self._fill)
+            stack.enter_context(self.emulator)
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.emulator.stop()
+        self._stack.close()
 
     @property
     def passphrase(self) -> str:
@@ -92,7 +124,9 @@ class Laboratory:
     def connect(self) -> Hem:
         """A device object of its own."""
         emulator = self.emulator
-        return hem_provider.connect(emulator.https, passphrase=emulator.passphrase, ca_file=emulator.ca_file)
+        return hem_provider.connect(
+            emulator.https, passphrase=emulator.passphrase, ca_file=emulator.ca_file, agent="never"
+        )
 
     def bare(self) -> BareClient:
         """Requests without any layer."""
@@ -105,9 +139,11 @@ class Laboratory:
         return context
 
     def environment(self, cache: Path | None = None) -> dict[str, str]:
-        """For processes: this device, and ``cache`` (or none) as the place for what is remembered."""
+        """For processes: this device by its own way, and ``cache`` (or none) as the place for what is
+        remembered."""
         emulator = self.emulator
-        own = {"HEM_URL": emulator.https, "HEM_CA_FILE": str(emulator.ca_file), "HEM_NAME": "bench"}
+        own = {"HEM_URL": emulator.https, "HEM_CA_FILE": str(emulator.ca_file), "HEM_NAME": self.name}
+        own |= {"HEM_AGENT": "never", "XDG_RUNTIME_DIR": str(self.run)}
         kept = {name: value for name, value in os.environ.items() if not name.startswith("HEM_")}
         place = self.folder / "no-such-place" / "cache" if cache is None else cache
         return {**kept, **own, "XDG_CACHE_HOME": str(place)}

@@ -17,7 +17,7 @@ from hem_pkcs11.constants import CKM, CKO
 
 from benchmarks.cryptoki import Cryptoki
 from benchmarks.gate import grown
-from benchmarks.laboratory import GROWN, Fact, Laboratory
+from benchmarks.laboratory import GROWN, Fact, Laboratory, own_way, surrounded
 from hem_provider.cli.commands.pkcs11 import module_path
 from hem_provider.cli.progress import progress
 
@@ -32,20 +32,22 @@ def resident() -> int:
     return pages * os.sysconf("SC_PAGE_SIZE") // 1024
 
 
-def growth(work: Callable[[], object], times: int, what: str) -> Iterator[int]:
-    """Run ``work`` ``times`` times; resident memory in KiB after each tenth."""
+def growth(
+    work: Callable[[], object], times: int, what: str, size: Callable[[], int] = resident
+) -> Iterator[int]:
+    """Run ``work`` ``times`` times; ``size``, by default this process's resident memory in KiB, after each
+    tenth."""
     for tenth in range(_TENTHS):
         count = times * (tenth + 1) // _TENTHS - times * tenth // _TENTHS
         for _ in progress(range(count), count, f"{what}, part {tenth + 1} of {_TENTHS}"):
             work()
-        yield resident()
+        yield size()
 
 
 def measure_memory(folder: Path, local: int, remote: int) -> list[Fact]:
     """How much this process grows, through the module's C functions."""
     facts = []
-    with Laboratory(folder) as lab:
-        os.environ.update(lab.environment(folder / "cache"))
+    with Laboratory(folder) as lab, surrounded(lab.environment(folder / "cache")):
         with lab.connect() as hem:
             hem.keys.create("SECP256R1", label="web", usage={"sign"})
         module = Cryptoki(module_path())
@@ -71,7 +73,7 @@ def main() -> int:
     parser.add_argument("--local", type=int, default=1_000_000, metavar="N", help="local operations")
     parser.add_argument("--remote", type=int, default=10_000, metavar="N", help="signatures")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="hem-bench-") as name:
+    with own_way(), tempfile.TemporaryDirectory(prefix="hem-bench-") as name:
         facts = measure_memory(Path(name), options.local, options.remote)
     for fact in facts:
         print(f"{fact.name}: {fact.value:,.0f} {fact.unit}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -11,7 +10,7 @@ from typing import Self
 
 from benchmarks.cryptoki import Cryptoki
 from benchmarks.keyring_cases import keyring_cases
-from benchmarks.laboratory import Laboratory, watch
+from benchmarks.laboratory import Laboratory, surrounded, watch
 from benchmarks.modules import module_cases, python_cases, signing_case
 from benchmarks.requests_script import other_client_case, plain_requests_case
 from benchmarks.softhsm import SoftHsm
@@ -68,9 +67,8 @@ class OperationTimes:
         # The module reads the configuration of its host, which is this process.
         config = self._folder / "config.toml"
         config.write_text("\n".join(lab.device_table(name, n) for n, (name, lab) in self._all()))
-        before = {name: os.environ.get(name) for name in ("HEM_CONFIG", "XDG_CACHE_HOME")}
-        os.environ.update(HEM_CONFIG=str(config), XDG_CACHE_HOME=str(self._folder / "cache"))
-        stack.callback(_restore, before)
+        own = {"HEM_CONFIG": str(config), "XDG_CACHE_HOME": str(self._folder / "cache")}
+        stack.enter_context(surrounded(own))
         # python-pkcs11 initialises the module itself and wants to be the first.
         import pkcs11
 
@@ -147,11 +145,3 @@ def _settled(case: Case) -> Case:
     device pays for waking it and for code that the processor has forgotten, and its neighbours do not.
     """
     return replace(case, prepare=case.run) if case.operation.startswith("sign ") else case
-
-
-def _restore(before: dict[str, str | None]) -> None:
-    for name, value in before.items():
-        if value is None:
-            os.environ.pop(name, None)
-        else:
-            os.environ[name] = value

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.gate import ALLOWANCE, Limit, Measure, judged
+from benchmarks.gate import ALLOWANCE, Limit, judged
 from benchmarks.laboratory import Fact
 from hem_provider.measuring.figures import Figure, markdown
 
@@ -23,6 +23,8 @@ _TITLES: Mapping[str, str] = {
     "hardware": "As hardware answers",
     "commands": "Whole commands; a device that answers at once",
     "commands ppa": "Whole commands, as hardware answers",
+    "agent": "With an agent and without; a device that answers at once",
+    "agent ppa": "With an agent and without, as hardware answers",
     "start": "Starting",
     "scale": "Many keys",
     "many at once": "Many callers",
@@ -77,9 +79,14 @@ def tables(run: Run) -> str:
         rows = [each for each in run.figures if each.group == group]
         if rows:
             parts.append(f"### {title}\n\n{markdown(rows)}")
-    if run.facts:
-        lines = [f"- {each.name}: {each.value:,.0f} {each.unit}" for each in run.facts]
-        parts.append("### Memory\n\n" + "\n".join(lines))
+    for title, memory in (("Memory", True), ("Differences", False)):
+        lines = [
+            f"- {each.name}: {each.value:,.0f} {each.unit}"
+            for each in run.facts
+            if (each.unit == "KiB") == memory
+        ]
+        if lines:
+            parts.append(f"### {title}\n\n" + "\n".join(lines))
     return "\n\n".join(parts)
 
 
@@ -108,7 +115,7 @@ def _promises(run: Run) -> str:
     rows = ["| what must hold | at most | measured | |", "|---|--:|--:|---|"]
     for limit, figure in worst.items():
         value = getattr(figure, limit.measure.value)
-        digits = f"{value:.3f}" if limit.measure is Measure.RATIO else str(value)
+        digits = str(value) if isinstance(value, int) else f"{value:.3f}"
         verdict = "✔" if value <= limit.most else "✘" if limit.exceeded_by(figure) else "within noise"
         layer = limit.layer or "any layer"
         what = f"{limit.group}: {limit.operation.replace('*', ' …')}, {layer}: {limit.measure.value}"

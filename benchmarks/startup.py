@@ -19,11 +19,17 @@ from hem_provider.cli.commands.pkcs11 import module_path
 from hem_provider.measuring.figures import Figure, figures_of
 from hem_provider.measuring.measure import Case, interleave
 
-__all__ = ["BARE_PYTHON", "MODULE_START", "START", "Startup"]
+__all__ = ["BARE_PYTHON", "MODULE_START", "START", "Startup", "compile_packages"]
 
 START = "start"
 BARE_PYTHON = "bare Python"
 MODULE_START = "load, C_Initialize, C_GetSlotList"
+
+
+def compile_packages() -> None:
+    """Write our bytecode, as installing does: a module in a host writes none."""
+    for package in (hem_provider, hem_pkcs11):
+        compileall.compile_dir(Path(str(package.__file__)).parent, quiet=2)
 
 
 class Startup:
@@ -33,10 +39,10 @@ class Startup:
         self._loader = folder / "loader"
         self._environment = {name: value for name, value in os.environ.items() if name[:4] != "HEM_"}
         self._environment |= {"HEM_URL": "https://127.0.0.1:1", "XDG_CACHE_HOME": str(folder)}
+        self._environment["HEM_AGENT"] = "never"
         self._softhsm = softhsm
         folder.mkdir(parents=True, exist_ok=True)
-        for package in (hem_provider, hem_pkcs11):  # as installing does: a module writes no bytecode
-            compileall.compile_dir(Path(str(package.__file__)).parent, quiet=2)
+        compile_packages()
         source = Path(__file__).with_name("loader.c")
         compiler = os.environ.get("CC", "cc").split()
         run_command([*compiler, "-O2", "-o", self._loader, source, "-ldl"], self._environment)

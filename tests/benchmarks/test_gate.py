@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from benchmarks.agent import MEMORY
 from benchmarks.gate import ALLOWANCE, LIMITS, MOST_GROWN, Limit, Measure, broken, grown
 from benchmarks.laboratory import GROWN, Fact
 from benchmarks.report import BEGIN, END, Run, read_run, replace_section, tables, write_run
@@ -43,7 +44,14 @@ def test_every_limit_of_the_project_names_one_thing_once():
 
 def run():
     figures = [figure("sign SECP256R1", "REST", 1.3), figure("sign SECP256R1", "C_Sign", 9.0)]
-    return Run("2026-01-01", {"Python": "3.11"}, (0.1, 0.2), 5, figures, [Fact("memory", 1234.0, "KiB")])
+    return Run(
+        "2026-01-01",
+        {"Python": "3.11"},
+        (0.1, 0.2),
+        5,
+        figures,
+        [Fact("memory", 1234.0, "KiB"), Fact("longer by", 12.3, "µs")],
+    )
 
 
 def test_a_run_is_read_back_as_it_was_written(tmp_path):
@@ -62,7 +70,8 @@ def test_the_report_tells_load_promises_and_memory():
     assert "load average 0.1 at the start and 0.2 at the end" in text
     assert "| operations: sign SECP256R1, REST: ratio | 1.5 | 1.300 | ✔ |" in text
     assert "| operations: sign SECP256R1, C_Sign: ratio | 1.7 | 9.000 | ✘ |" in text
-    assert "- memory: 1,234 KiB" in text
+    assert "### Memory\n\n- memory: 1,234 KiB" in text
+    assert "### Differences\n\n- longer by: 12 µs" in text
 
 
 def test_only_the_generated_part_of_the_document_is_replaced():
@@ -77,3 +86,19 @@ def test_memory_that_grows_is_a_regression_and_its_size_is_not():
     assert grown(facts) == []
     (said,) = grown([Fact(f"{GROWN} 10 operations", 5000.0, "KiB")])
     assert said.endswith("10 operations: 5,000 KiB, at most 4,096")
+
+
+def test_an_agent_larger_than_60_mib_is_a_regression():
+    assert grown([Fact(MEMORY, 60 * 1024.0, "KiB")]) == []
+    (said,) = grown([Fact(MEMORY, 60 * 1024 + 1.0, "KiB")])
+    assert said.endswith("61,441 KiB, at most 61,440")
+
+
+def test_a_crowd_of_which_some_wait_much_longer_is_a_regression():
+    limit = Limit("agent", "by many", None, Measure.SPREAD, 20.0)
+    even, uneven = (
+        Figure("agent", "by many", "16 processes", 0.002, p99, p99, 1.0, 1, 0) for p99 in (0.04, 0.041)
+    )
+    assert broken([even], [limit]) == []
+    (said,) = broken([uneven], [limit])
+    assert said.endswith("spread 20.5, at most 20")

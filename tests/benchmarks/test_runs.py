@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.agent import AgentCommands, measure_agent
 from benchmarks.crowd import measure_crowd, waits
-from benchmarks.gate import Measure, broken, judged
+from benchmarks.gate import Measure, broken, grown, judged
 from benchmarks.laboratory import Laboratory
 from benchmarks.report import read_run
 
@@ -68,6 +69,36 @@ def test_commands_make_no_more_calls_and_logins_than_they_may(tmp_path):
     done = benchmark("--rounds", "1", "--groups", "commands", "--output", tmp_path)
     assert done.returncode == 0, done.stderr
     assert counted(read_run(tmp_path / "results.json").figures) == []
+
+
+def test_commands_through_an_agent_are_one_call_or_none_and_no_login(tmp_path):
+    figures = AgentCommands(tmp_path, "none").measure(1)
+    assert counted(figures) == []
+    through = {each.operation for each in figures if each.layer == "through the agent"}
+    assert through >= {"pkcs11-tool --sign --id", "openssl dgst -engine hem", "keyring get", "ssh"}
+    assert {each.operation for each in figures if each.layer == "without it"} < through
+
+
+@pytest.mark.long
+def test_on_a_slow_device_a_command_is_compared_with_one_call(tmp_path):
+    figures = {each.operation: each for each in AgentCommands(tmp_path, "ppa").measure(1)}
+    assert (figures["one call"].ratio, figures["one call"].calls) == (1.0, 1)
+    assert (
+        figures["ssh-keygen -Y sign"].ratio
+        == figures["ssh-keygen -Y sign"].median / figures["one call"].median
+    )
+    assert counted(figures.values()) == []
+
+
+def test_what_an_agent_takes_is_measured_and_is_not_too_much(tmp_path):
+    facts = []
+    figures = [each for group in measure_agent(tmp_path, 1, facts) for each in group]
+    assert counted(each for each in figures if each.operation != "start") == []
+    assert {each.operation: len(each.samples) for each in figures if "16" in each.layer} == {
+        "sign SECP256R1 by many": 16
+    }
+    assert grown(facts) == []
+    assert [each.unit for each in facts] == ["µs", "KiB", "KiB"]
 
 
 def test_a_key_among_many_is_found_without_asking_the_device(tmp_path):
