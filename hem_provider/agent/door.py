@@ -119,6 +119,8 @@ class Door:
     def lock(self, reason: str, *, for_good: bool = False) -> None:
         """Forget everything that is secret. ``for_good``: until somebody unlocks it."""
         self.relay.lock()
+        if self.pins is not None:
+            self.pins.end()
         self.pins = None
         self.answers.forget()
         self.reason = reason
@@ -285,7 +287,7 @@ class Door:
         if pins.is_right(mac):
             return True
         if not pins.exhausted:
-            await asyncio.sleep(pins.pause)
+            await pins.wait()
         return False
 
     def _heed(self, wanted: Wanted, reply: Reply) -> None:

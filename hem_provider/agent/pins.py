@@ -4,7 +4,9 @@ agent's memory."""
 
 from __future__ import annotations
 
+import asyncio
 import hmac
+from contextlib import suppress
 
 __all__ = ["MOST_WRONG", "PinCheck"]
 
@@ -24,6 +26,7 @@ class PinCheck:
         self.key = key
         self._mac = mac
         self.wrong = 0  #: in a row
+        self._over = asyncio.Event()
 
     def is_right(self, mac: bytes) -> bool:
         """Whether the MAC is that of the right passphrase."""
@@ -37,6 +40,16 @@ class PinCheck:
     def pause(self) -> float:
         """Seconds before the next answer, after so many wrong ones."""
         return min(_FIRST * 2.0 ** (self.wrong - 1), _LONGEST) if self.wrong else 0.0
+
+    async def wait(self) -> None:
+        """Let the pause pass, or as much of it as there is until ``end``."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.pause):
+                await self._over.wait()
+
+    def end(self) -> None:
+        """Nothing is compared any more: who waits is answered, so that nothing waits for that."""
+        self._over.set()
 
     @property
     def exhausted(self) -> bool:

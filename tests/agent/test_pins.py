@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from hem_provider.agent.pins import MOST_WRONG, PinCheck
@@ -27,6 +29,20 @@ def test_each_wrong_one_waits_longer_and_ten_are_too_many():
     assert pauses == sorted(pauses)
     assert pauses[:3] == [0.25, 0.5, 1.0]
     assert pauses[-1] == 8.0
+
+
+def test_who_waits_is_answered_when_the_comparing_ends():
+    async def waiting():
+        pins = PinCheck(KEY, MAC)
+        for _ in range(MOST_WRONG):
+            pins.is_right(b"x" * 32)
+        waits = asyncio.create_task(pins.wait())
+        await asyncio.sleep(0.05)
+        assert not waits.done()
+        pins.end()
+        await asyncio.wait_for(waits, pins.pause / 2)
+
+    asyncio.run(waiting())
 
 
 @pytest.mark.parametrize(("key", "mac"), [(b"", MAC), (KEY, MAC[:31]), (KEY + b"x", MAC)])
