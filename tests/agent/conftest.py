@@ -35,8 +35,22 @@ def own_device(tmp_path):
         yield emulator
 
 
+@pytest.fixture(scope="session")
+def _shared_agent(device, keys):
+    with RunningAgent(device) as running:
+        yield running
+
+
 @pytest.fixture
-def agent(device, keys):
-    """Unlocked, with the usual rights."""
+def agent(_shared_agent):
+    """Unlocked, with the usual rights; shared by all tests that leave it running."""
+    yield _shared_agent.unlock()
+    _shared_agent.close_clients()
+    assert _shared_agent.process.poll() is None, _shared_agent.log.read_text()
+
+
+@pytest.fixture
+def own_agent(device, keys):
+    """The same for a test that spoils it, or that wants it to know nothing yet."""
     with RunningAgent(device) as running:
         yield running.unlock()

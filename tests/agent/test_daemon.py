@@ -30,8 +30,8 @@ def use(kid):
     return f"keymgmt:use:{kid}"
 
 
-def test_a_request_gets_the_devices_answer_and_the_token_is_the_agents(agent, device, keys):
-    ask = agent.client()
+def test_a_request_gets_the_devices_answer_and_the_token_is_the_agents(own_agent, device, keys):
+    ask = own_agent.client()
     before = len(device.calls())
     status, headers, answer = ask("POST", SIGN, sign_body(keys["mail"]), scope=use(keys["mail"]))
     assert status == 200
@@ -261,16 +261,17 @@ def test_a_lock_on_request_lasts_until_somebody_unlocks_it(agent):
 
 
 def test_idle_it_forgets_and_a_configured_source_unlocks_it_again(device, keys):
-    with RunningAgent(device, "--idle=1.5") as running:
-        running.unlock()
-        running.wait_until(lambda: "idle for 1.5 s" in running.log.read_text())
-        running.wait_until(lambda: running.status() is not None)
-        assert running.client()("GET", LIST, scope="keymgmt:list")[0] == 200
-    with RunningAgent(device, "--idle=1.5", source=False) as running:
-        running.calls.unlock("k", device.passphrase)
-        running.wait_until(lambda: "idle for 1.5 s" in running.log.read_text())
-        running.wait_until(lambda: running.status() is not None)
-        assert running.client()("GET", LIST, scope="keymgmt:list")[1]["hem-agent"] == Word.LOCKED
+    with (
+        RunningAgent(device, "--idle=1") as by_source,
+        RunningAgent(device, "--idle=1", source=False) as asks,
+    ):
+        by_source.unlock()
+        asks.calls.unlock("k", device.passphrase)
+        for running in (by_source, asks):
+            running.wait_until(lambda running=running: "idle for 1 s" in running.log.read_text())
+            running.wait_until(lambda running=running: running.status() is not None)
+        assert by_source.client()("GET", LIST, scope="keymgmt:list")[0] == 200
+        assert asks.client()("GET", LIST, scope="keymgmt:list")[1]["hem-agent"] == Word.LOCKED
 
 
 def test_the_device_away_at_the_start_is_no_reason_not_to_start(own_device):
@@ -319,38 +320,32 @@ def wipe_and_initialise(emulator):
         initialise(device, passphrase=emulator.passphrase, admin_passphrase=emulator.admin_passphrase)
 
 
-def test_first_come_first_served_and_who_goes_away_loses_the_place(own_device):
+def test_first_come_first_served_and_who_goes_away_loses_the_place(agent, device, keys):
     """One slow request, three that wait; the second of them goes away."""
-    with client_of(own_device) as hem:
-        kid = hem.keys.create("ED25519", label="x").kid
-    with RunningAgent(own_device) as running:
-        running.unlock()
-        first = running.client()
-        assert first("POST", SIGN, sign_body(kid), scope=use(kid))[0] == 200
-        with slow(own_device, 1.0):
-            begun = len(own_device.calls())
-            order = []
-            asking = [running.client() for _ in range(4)]
+    kid, order = keys["mail"], []
+    assert agent.client()("POST", SIGN, sign_body(kid), scope=use(kid))[0] == 200
+    begun = len(device.calls())
+    asking = [agent.client() for _ in range(4)]
 
-            def ask(number):
-                try:
-                    status, _, _ = asking[number]("POST", SIGN, sign_body(kid), scope=use(kid))
-                except (OSError, AttributeError, ValueError):
-                    return
-                order.append((number, status))
+    def ask(number):
+        try:
+            status, _, _ = asking[number]("POST", SIGN, sign_body(kid), scope=use(kid))
+        except (OSError, AttributeError, ValueError):
+            return
+        order.append((number, status))
 
-            threads = []
-            for number in range(4):
-                threads.append(threading.Thread(target=ask, args=(number,)))
-                threads[-1].start()
-                time.sleep(0.1)
-            running.wait_until(lambda: running.device["waiting"] == 3)
-            asking[2].connection.sock.shutdown(socket.SHUT_RDWR)
-            running.wait_until(lambda: running.device["waiting"] == 2)
-            for each in threads:
-                each.join(20)
-        assert order == [(0, 200), (1, 200), (3, 200)]
-        assert len(own_device.calls()) - begun == 3
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(4)]
+    with slow(device, 1.0):
+        for number, each in enumerate(threads):
+            each.start()
+            time.sleep(0.1)
+            agent.wait_until(lambda number=number: agent.device["waiting"] == number)
+        asking[2].connection.sock.shutdown(socket.SHUT_RDWR)
+        agent.wait_until(lambda: agent.device["waiting"] == 2)
+    for each in threads:
+        each.join(20)
+    assert order == [(0, 200), (1, 200), (3, 200)]
+    assert len(device.calls()) - begun == 3
 
 
 class slow:  # noqa: N801 - reads as a condition
@@ -372,46 +367,39 @@ class slow:  # noqa: N801 - reads as a condition
         self._order("clear")
 
 
-def test_a_deadline_travels_along(own_device):
-    with client_of(own_device) as hem:
-        kid = hem.keys.create("ED25519", label="x").kid
-    with RunningAgent(own_device) as running:
-        running.unlock()
-        ask = running.client()
-        assert ask("POST", SIGN, sign_body(kid), scope=use(kid))[0] == 200
-        with slow(own_device, 3.0):
-            other = threading.Thread(
-                target=running.client(),
-                args=("POST", SIGN, sign_body(kid)),
-                kwargs={"scope": use(kid)},
+def test_a_deadline_travels_along(agent, device, keys):
+    kid, ask = keys["mail"], agent.client()
+    assert ask("POST", SIGN, sign_body(kid), scope=use(kid))[0] == 200
+    assert ask("GET", "/devices/k/api/auth/token")[0] == 200
+    with slow(device, 2.5):
+        other = threading.Thread(
+            target=agent.client(),
+            args=("POST", SIGN, sign_body(kid)),
+            kwargs={"scope": use(kid)},
+        )
+        other.start()
+        time.sleep(0.3)
+        begun = time.monotonic()
+        status, headers, answer = ask("POST", SIGN, sign_body(kid), scope=use(kid), within="0.5")
+        assert (status, headers["hem-agent"], answer["error"]) == (502, Word.ERROR, "NoTurnError")
+        # What is remembered is told meanwhile.
+        assert ask("GET", "/devices/k/api/auth/token")[0] == 200
+        assert time.monotonic() - begun < 2
+        other.join(20)
+
+
+def test_the_end_of_a_client_in_the_middle_of_a_call_harms_nobody(agent, device, keys):
+    kid = keys["mail"]
+    with slow(device, 0.5):
+        for _ in range(3):
+            gone = agent.client()
+            gone.connection.request(
+                "POST", SIGN, json.dumps(sign_body(kid)).encode(), {"Hem-Scope": use(kid)}
             )
-            other.start()
-            running.wait_until(lambda: own_device.calls())
-            time.sleep(0.3)
-            begun = time.monotonic()
-            status, headers, answer = ask("POST", SIGN, sign_body(kid), scope=use(kid), within="0.5")
-            assert (status, headers["hem-agent"], answer["error"]) == (502, Word.ERROR, "NoTurnError")
-            assert time.monotonic() - begun < 2
-            # What is remembered is told meanwhile.
-            assert ask("GET", "/devices/k/api/auth/token")[0] in (200, 502)
-            other.join(20)
-
-
-def test_the_end_of_a_client_in_the_middle_of_a_call_harms_nobody(own_device):
-    with client_of(own_device) as hem:
-        kid = hem.keys.create("ED25519", label="x").kid
-    with RunningAgent(own_device) as running:
-        running.unlock()
-        with slow(own_device, 0.5):
-            for _ in range(3):
-                gone = running.client()
-                gone.connection.request(
-                    "POST", SIGN, json.dumps(sign_body(kid)).encode(), {"Hem-Scope": use(kid)}
-                )
-                time.sleep(0.2)
-                gone.connection.sock.close()
-        assert running.client()("POST", SIGN, sign_body(kid), scope=use(kid))[0] == 200
-        assert "Traceback" not in running.log.read_text()
+            time.sleep(0.2)
+            gone.connection.sock.close()
+    assert agent.client()("POST", SIGN, sign_body(kid), scope=use(kid))[0] == 200
+    assert "Traceback" not in agent.log.read_text()
 
 
 def test_a_second_agent_does_not_start(agent):
@@ -504,18 +492,18 @@ def test_idle_it_uses_no_processor_time(agent):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user")
-def test_another_user_gets_nothing_and_a_line_in_the_log(agent):
-    agent.run.chmod(0o755)
-    agent.home.chmod(0o755)
-    agent.socket.parent.chmod(0o755)
-    agent.socket.chmod(0o666)  # as if all of that had failed
+def test_another_user_gets_nothing_and_a_line_in_the_log(own_agent):
+    own_agent.run.chmod(0o755)
+    own_agent.home.chmod(0o755)
+    own_agent.socket.parent.chmod(0o755)
+    own_agent.socket.chmod(0o666)  # as if all of that had failed
     pid = os.fork()
     if pid == 0:
         try:
             os.setuid(65534)
             with socket.socket(socket.AF_UNIX) as other:
                 other.settimeout(10)
-                other.connect(str(agent.socket))
+                other.connect(str(own_agent.socket))
                 other.sendall(b"GET /status HTTP/1.1\r\nHost: x\r\n\r\n")
                 answer = other.recv(1000)
             os._exit(3 if answer else 0)
@@ -524,7 +512,7 @@ def test_another_user_gets_nothing_and_a_line_in_the_log(agent):
         finally:
             os._exit(4)
     assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
-    agent.wait_until(lambda: "user id 65534 was sent away" in agent.log.read_text())
+    own_agent.wait_until(lambda: "user id 65534 was sent away" in own_agent.log.read_text())
 
 
 @pytest.mark.parametrize("by", ["the agent", "itself"])

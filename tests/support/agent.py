@@ -96,7 +96,7 @@ class RunningAgent:
         self.config.write_text("\n".join([*lines, settings, ""]))
         self.config.chmod(0o600)
         self.environment = {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if not name.startswith("HEM_")},
             "HEM_CONFIG": str(self.config),
             "XDG_RUNTIME_DIR": str(self.run),
             "XDG_CACHE_HOME": str(self.home / "cache"),
@@ -204,9 +204,12 @@ class RunningAgent:
     def __enter__(self) -> Self:
         return self.start()
 
+    def close_clients(self) -> None:
+        while self._clients:
+            self._clients.pop().close()
+
     def __exit__(self, *_: object) -> None:
-        for each in self._clients:
-            each.close()
+        self.close_clients()
         try:
             if self.process is not None:
                 self.stop()
