@@ -105,8 +105,10 @@ def _distribution(axes: Any, figures: Sequence[Figure]) -> bool:
 
 
 def _calls(axes: Any, figures: Sequence[Figure]) -> bool:
-    """Device calls of each command, logins among them shaded."""
+    """Device calls of each command, logins among them shaded; with an agent too."""
     rows = [each for each in figures if each.group == "commands"]
+    rows += [each for each in figures if each.group == "agent" and each.layer == "through the agent"]
+    rows = [each for each in rows if not each.operation.startswith("sign ")]
     if not rows:
         return False
     rows = rows[::-1]
