@@ -25,6 +25,8 @@ __all__ = ["AgentCalls", "kdf_called"]
 
 #: Seconds for an answer: a login of real hardware takes 2.5, and others may be before it.
 _PATIENCE = 90.0
+#: Seconds for what it answers of itself.
+_SOON = 5.0
 
 
 class AgentCalls:
@@ -35,8 +37,8 @@ class AgentCalls:
         self._patience = patience
 
     def status(self) -> dict[str, Any]:
-        """What the agent says of itself. ``HemUnreachable`` where none runs."""
-        return self._call("GET", "/status")
+        """What the agent says of itself. ``HemUnreachable`` where none runs or answers within 5 s."""
+        return self._call("GET", "/status", patience=min(self._patience, _SOON))
 
     def lock(self) -> None:
         """Make it forget everything until it is unlocked."""
@@ -78,19 +80,30 @@ class AgentCalls:
         self._call("POST", f"{DEVICES}{quote(device, safe='')}/unlock", {"by": "source"})
 
     def _call(
-        self, method: str, path: str, content: dict[str, Any] | None = None, handle: int | None = None
+        self,
+        method: str,
+        path: str,
+        content: dict[str, Any] | None = None,
+        handle: int | None = None,
+        patience: float | None = None,
     ) -> dict[str, Any]:
         if self.path is None:
             raise HemUnreachable("no agent can be looked for: there is no folder for its socket")
-        with closing(_UnixConnection(str(self.path), self._patience, handle)) as connection:
+        patience = self._patience if patience is None else patience
+        with closing(_UnixConnection(str(self.path), patience, handle)) as connection:
             try:
                 connection.request(method, path, json.dumps(content or {}).encode())
                 response = connection.getresponse()
                 answer = json.loads(response.read() or b"{}")
             except (FileNotFoundError, ConnectionRefusedError):
                 raise HemUnreachable(f"no agent runs ({self.path}): hem agent start") from None
+            except TimeoutError:
+                raise HemUnreachable(
+                    f"the agent at {self.path} gives no answer within {patience:g} s"
+                ) from None
             except (OSError, HTTPException, ValueError) as error:
-                raise HemUnreachable(f"the agent at {self.path} gives no answer: {error!r}") from None
+                reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+                raise HemUnreachable(f"the agent at {self.path} gives no answer: {reason}") from None
         if response.status == 200 and isinstance(answer, dict):
             return answer
         raise _error(response.status, answer)
@@ -130,7 +143,7 @@ class _UnixConnection(HTTPConnection):
         self.sock.connect(self._path)
         _, uid = peer_of(self.sock)
         if uid != os.geteuid():
-            raise ConnectionRefusedError(f"{self._path} is another user's ({uid})")
+            raise HemUnreachable(f"{self._path} is another user's ({uid}), and not for this one")
 
     def send(self, data: Any) -> None:
         if self.sock is None:

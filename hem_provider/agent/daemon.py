@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import sys
 import threading
 import time
@@ -24,6 +23,7 @@ from hem_provider.agent.memory import hide_process, raise_open_files
 from hem_provider.agent.options import Options
 from hem_provider.agent.rights import Right
 from hem_provider.agent.service import Service
+from hem_provider.agent.signals import ENDING, hold_back, let_through
 from hem_provider.agent.sleep import SleptClock, watch_logind
 from hem_provider.agent.ssh.askpass import AskPass
 from hem_provider.agent.ssh.doors import DoorKeys
@@ -48,6 +48,8 @@ _FOR_GOOD = "for good: "
 _SSH_LOCKED = "HEM_AGENT_SSH_LOCKED"
 #: Seconds that requests under way get when the agent is locked or stopped.
 _PATIENCE = 5.0
+#: Seconds for a signal to reach who handles it.
+_HEARING = 0.01
 #: Seconds for threads to end, after the end of all else.
 _FAREWELL = 1.0
 #: Seconds between two tries to unlock from the configured source.
@@ -154,8 +156,9 @@ class _Agent:
                     lambda connection, pid, gone: SshStream(connection, pid, gone, self._answer_ssh),
                 )
             )
-        for each in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for each in ENDING:
             loop.add_signal_handler(each, self._stop)
+        let_through()
         if self._options.until_closed is not None:
             loop.add_reader(self._options.until_closed, self._stop)
         tasks = [loop.create_task(watch_logind(self._lock))]
@@ -171,6 +174,8 @@ class _Agent:
             door.close()
         for task in tasks:
             task.cancel()
+        hold_back()
+        await asyncio.sleep(_HEARING)  # what came before that is heard
         return None if self._stopped else end
 
     async def _answer_ssh(self, message: bytes, peer: SshPeer) -> bytes:
@@ -179,8 +184,7 @@ class _Agent:
 
     def _door(self, config: DeviceConfig) -> Door:
         by_itself = login_source(config) in (LoginSource.FILE, LoginSource.COMMAND)
-        options = self._options
-        return Door(config, options.allowed, options.keys, self._unlock_door if by_itself else None)
+        return Door(config, self._options, self._unlock_door if by_itself else None, self._lock_if_empty)
 
     def _lock_as_before(self) -> None:
         reason = os.environ.pop(_LOCKED, None)
@@ -229,6 +233,12 @@ class _Agent:
         if any(door.hem.logged_in or door.pins for door in self._doors.values()):
             self._finish(reason)
 
+    def _lock_if_empty(self, reason: str) -> None:
+        """Start anew where nothing is lost by it: what remains of a login in memory is worthless, but
+        secret."""
+        if not any(door.hem.logged_in or door.pins for door in self._doors.values()):
+            self._finish(reason)
+
     def _lock_on_request(self, reason: str) -> None:
         self._finish(_FOR_GOOD + reason)
 
@@ -255,6 +265,7 @@ class _Agent:
             "keys": list(options.keys),
             "idle": options.idle,
             "options": options.arguments(),
+            "command": options.command(),
             "memory_hidden": self._hidden,
             "devices": [each.state() for each in self._doors.values()],
         }

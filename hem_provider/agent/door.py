@@ -9,21 +9,24 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from hem_provider.agent.answers import Answers
+from hem_provider.agent.labels import AllowedKeys
+from hem_provider.agent.options import Options
 from hem_provider.agent.pins import PinCheck
-from hem_provider.agent.rights import Right, allows_label, needed, option_for, used_key
+from hem_provider.agent.rights import Right, named_keys, needed
+from hem_provider.agent.signals import hold_back
 from hem_provider.config import DeviceConfig
+from hem_provider.config.agentplace import Field
 from hem_provider.device.hem import Hem
 from hem_provider.device.relay import FIRST_SCOPE, Relay, Reply, parse_json
 from hem_provider.errors import (
     HemApprovalDenied,
     HemAuthenticationError,
-    HemKeyNotFound,
     HemLoginRequired,
     HemScopeDenied,
 )
@@ -72,15 +75,16 @@ class Wanted:
 
 
 class Door:
-    """Of one configured device. ``allowed``: the rights of clients; ``patterns``: the labels of the keys that
-    they may use (none: all). ``source`` unlocks it from the configured source."""
+    """Of one configured device. ``options``: with which rights, and for which keys, the agent was started.
+    ``source`` unlocks it from the configured source; ``emptied`` is told why what was known of it is
+    worthless now."""
 
     def __init__(
         self,
         config: DeviceConfig,
-        allowed: frozenset[Right],
-        patterns: Sequence[str],
+        options: Options,
         source: Callable[[Door], Awaitable[None]] | None = None,
+        emptied: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.config = config
         # The passphrase is read by a process of its own, never by this one.
@@ -92,14 +96,17 @@ class Door:
         self.waiting = 0  #: requests that wait for their turn
         self.memory_locked: bool | None = None
         self.tried = -math.inf  #: when the configured source was tried last (monotonic seconds)
-        self._allowed = allowed
-        self._patterns = tuple(patterns)
+        self._options = options
         self._source = source
+        self._emptied = emptied
+        self._locks = 0
+        self._granted = False  # by the phone, since it was locked
         self._shut = False  # on request: a phone is not asked either
+        self._keys = AllowedKeys(self.hem, options.keys, self.in_turn)
         self._turn = asyncio.Lock()
         self._logins = asyncio.Lock()
         self._unlocking = asyncio.Lock()
-        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix=f"hem {config.name}")
+        self._pool = ThreadPoolExecutor(_THREADS, f"hem {config.name}", initializer=hold_back)
 
     @property
     def name(self) -> str:
@@ -124,6 +131,10 @@ class Door:
         self.pins = None
         self.answers.forget()
         self.reason = reason
+        self.memory_locked = None
+        self._locks += 1
+        self._granted = False
+        self._keys.doubt()
         self._shut = self._shut or for_good
         _log.info("%s: locked: %s", self.name, reason)
 
@@ -138,49 +149,50 @@ class Door:
             remembered = self.answers.find(wanted.method, wanted.path, wanted.body, wanted.scopes)
             if remembered is not None and (self.is_unlocked or not scopes):
                 return remembered
+        locks = self._locks
         try:
             reply = await self._sent(wanted, scopes)
         except HemApprovalDenied:
             raise
         except HemAuthenticationError as refused:  # a login's, or the device is another one
-            if isinstance(refused, HemLoginRequired) or (scopes and not self.hem.logged_in):
-                self.lock(str(refused))
-                raise LockedError(self.reason) from None
-            raise
+            if not isinstance(refused, HemLoginRequired) and not (scopes and not self.hem.logged_in):
+                raise
+            if self._locks == locks:  # else it was locked meanwhile, for another reason
+                self.lose(str(refused))
+            raise LockedError(self.reason) from None
+        self._granted = self._granted or bool(scopes)
         return reply, None
+
+    def lose(self, reason: str) -> None:
+        """Lock it, since what is known of it is worthless now."""
+        self.lock(reason)
+        self._emptied(reason)
 
     async def _permitted(self, wanted: Wanted) -> tuple[str, ...]:
         """Those of the scopes that the client may have."""
         given: tuple[str | None, ...] = wanted.scopes or (None,)
         rights = {scope: needed(wanted.method, wanted.path, scope) for scope in given}
-        allowed = [scope for scope in given if rights[scope] in self._allowed]
+        allowed = [scope for scope in given if rights[scope] in self._options.allowed]
         if not allowed:
-            missing = rights[given[0]]
-            raise HemScopeDenied(
-                f"{self.name}: the agent was not started with the right to {missing.meaning}; to allow it: "
-                f"hem agent stop && hem agent start {option_for(missing, self._allowed)}; "
-                "to go past the agent: HEM_AGENT=never"
-            )
+            raise HemScopeDenied(self._denial(wanted, rights[given[0]]))
         scopes = tuple(each for each in allowed if each is not None)
         if scopes:
             await self._unlocked(wanted)
-        for kid in filter(None, map(used_key, scopes)):
-            async with asyncio.timeout(wanted.left()):
-                await self._check_key(kid)
+        async with asyncio.timeout(wanted.left()):
+            await self._keys.check(named_keys(wanted.path, wanted.body, scopes))
         return scopes
 
-    async def _check_key(self, kid: str) -> None:
-        if not self._patterns:
-            return
-        try:
-            label = await self.in_thread(lambda: self.hem.keys.get(kid).label)
-        except HemKeyNotFound:
-            return  # the device says so as it always does
-        if not allows_label(label, self._patterns):
-            raise HemScopeDenied(
-                f"{self.name}: the agent lets nobody use key {label!r}; it was started for the keys "
-                f"{', '.join(self._patterns)} (hem agent start --keys)"
+    def _denial(self, wanted: Wanted, missing: Right) -> str:
+        what = f"{self.name}: the agent was not started with the right to {missing.meaning}"
+        if not wanted.scopes:
+            what = (
+                f"{self.name}: {wanted.method} {wanted.path} without a token is not for everybody; if it "
+                f"takes one, say for which scope ({Field.SCOPES}); else it needs the right to "
+                f"{missing.meaning}"
             )
+        return f"{what}; to allow it: hem agent stop && {self._options.command(missing)}; " + (
+            "to go past the agent: HEM_AGENT=never"
+        )
 
     async def _unlocked(self, wanted: Wanted) -> None:
         if not self.is_unlocked:
@@ -201,7 +213,7 @@ class Door:
     async def unlock_by_phone(self) -> None:
         """Ask on the phone, after which it is asked for what is wanted. Raises why it was not granted."""
         await self.in_thread(lambda: self.relay.authorise((FIRST_SCOPE,)))
-        self._shut = False
+        self._shut, self._granted = False, True
 
     async def _sent(self, wanted: Wanted, scopes: tuple[str, ...]) -> Reply:
         relay, changes = self.relay, self.answers.changes
@@ -242,6 +254,7 @@ class Door:
         rights = {needed(wanted.method, wanted.path, each) for each in scopes}
         if rights - {Right.USE}:
             self.answers.forget()
+            self._keys.doubt()
         if not done.cancelled() and done.exception() is None:
             reply = done.result()
             if reply.status == 200:
@@ -295,7 +308,7 @@ class Door:
         if (wanted.method, wanted.path) == _WHO:
             self._met(reply)
         elif (wanted.method, wanted.path) == _CONFIGURE and (wanted.body or {}).keys() & _ENDS_LOGIN:
-            self.lock("the passphrase was changed, or the device wiped, through the agent")
+            self.lose("the passphrase was changed, or the device wiped, through the agent")
 
     def _met(self, reply: Reply) -> None:
         """The device said who it is: another one than was unlocked gets nothing of what is known."""
@@ -304,11 +317,16 @@ class Door:
         except (ValueError, KeyError, TypeError):
             return  # not for us to judge: the client does
         if self.relay.eid not in (None, eid):
-            self.lock("the device has another identity now (wiped or replaced)")
+            self.lose("the device has another identity now (wiped or replaced)")
 
     def close(self) -> None:
         """Begin nothing more."""
         self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def _state(self) -> str:
+        if self.hem.logged_in or (self.is_unlocked and self._granted):
+            return "unlocked"
+        return "waiting" if self.ready else "locked"
 
     def state(self) -> dict[str, Any]:
         """For ``status``."""
@@ -316,9 +334,10 @@ class Door:
         return {
             "name": self.name,
             "url": self.config.url,
-            "state": "unlocked" if self.is_unlocked else "waiting" if self.ready else "locked",
+            "state": self._state(),
             "reason": "" if self.is_unlocked else self.reason,
             "login": self.config.auth,
+            "source": self._source is not None,
             "eid": identity.eid if identity else None,
             "label": identity.label if identity else None,
             "waiting": self.waiting,

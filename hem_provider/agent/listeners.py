@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shlex
 import socket
 import stat
 from collections.abc import Mapping
@@ -12,9 +13,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from hem_provider.config.agentplace import SSH_SOCKET, agent_socket
+from hem_provider.config.agentplace import SSH_SOCKET, agent_socket, ssh_socket_of
 from hem_provider.errors import HemConfigError
-from hem_provider.files import make_private, take_lock
+from hem_provider.files import make_private, runtime_place, take_lock
 
 __all__ = ["MOST_PATH", "Listeners", "open_listeners", "own_socket"]
 
@@ -102,7 +103,7 @@ def open_listeners(environment: Mapping[str, str], *, ssh: bool) -> Listeners:
         raise HemConfigError(f"another agent is there already ({path}): hem agent status") from None
     try:
         rest = _bound(path)
-        other = _bound(path.with_name(SSH_SOCKET)) if ssh else None
+        other = _bound(ssh_socket_of(path)) if ssh else None
     except BaseException:
         os.close(lock)
         raise
@@ -117,16 +118,16 @@ def own_socket() -> Path:
     """Where the agent is to listen, in a folder that nobody else may write. ``HemConfigError`` if there is
     none."""
     path = agent_socket()
-    if path is None:
-        raise HemConfigError(
-            "no folder is safe for the agent's sockets: set XDG_RUNTIME_DIR to one of your own"
-        )
+    folder = Path(runtime_place()) if path is None else path.parent
     try:
-        make_private(path.parent)
+        make_private(folder)
     except OSError as error:
         raise HemConfigError(
-            f"{path.parent}: {error.strerror}: the agent's sockets need a folder of your own"
+            f"{folder}: {error.strerror}; the agent's sockets need a folder that you alone may write "
+            f"(chmod 700 {shlex.quote(str(folder))}, or another XDG_RUNTIME_DIR)"
         ) from None
+    if path is None:
+        raise HemConfigError("no agent is started by a process with raised privileges")
     return path
 
 

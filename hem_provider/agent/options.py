@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hem_provider.agent.rights import Right
 
@@ -36,6 +37,13 @@ class Options:
         """The command line that says the same."""
         return list(self._arguments())
 
+    def command(self, *more: Right) -> str:
+        """What a person types for an agent like this that allows ``more``."""
+        usual = set(Options().arguments())
+        wanted = replace(self, allowed=self.allowed | frozenset(more), until_closed=None)
+        words = [each for each in wanted.arguments() if each not in usual]
+        return shlex.join(["hem", "agent", "start", *(part for each in words for part in _apart(each))])
+
     def _arguments(self) -> Iterator[str]:
         yield from (f"--device={each}" for each in self.devices)
         yield from (f"--allow={each.value}" for each in Right if each in self.allowed)
@@ -49,6 +57,12 @@ class Options:
             yield "--ssh-confirm"
         if self.until_closed is not None:
             yield f"--until-closed={self.until_closed}"
+
+
+def _apart(argument: str) -> Iterator[str]:
+    """``--name value``, as people write it, where that is read the same."""
+    name, equals, value = argument.partition("=")
+    return iter((name, value) if equals and value and not value.startswith("-") else (argument,))
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from hem_provider.keytypes import KID_FORM
 
-__all__ = ["Right", "allows_label", "needed", "option_for", "used_key"]
+__all__ = ["Right", "allows_label", "named_keys", "needed", "used_key"]
 
 
 class Right(enum.Enum):
@@ -44,6 +44,7 @@ _SCOPES = {
     "keymgmt:upd": Right.MAKE,
     "keymgmt:del": Right.DELETE,
 }
+_KID = re.compile(KID_FORM)
 _USE = re.compile(f"keymgmt:use:({KID_FORM})")
 #: What takes no token and changes nothing but the clock.
 _OPEN = {
@@ -62,6 +63,17 @@ def used_key(scope: str) -> str | None:
     return None if found is None else found[1]
 
 
+def named_keys(path: str, body: Mapping[str, object] | None, scopes: Sequence[str]) -> frozenset[str]:
+    """The KIDs that a request names, wherever: each is a key that it uses, changes or deletes."""
+    return frozenset(_kids(path, body, scopes))
+
+
+def _kids(path: str, body: Mapping[str, object] | None, scopes: Sequence[str]) -> Iterator[str]:
+    yield from (each for each in path.split("/") if _KID.fullmatch(each))
+    yield from (each for each in (body or {}).values() if isinstance(each, str) and _KID.fullmatch(each))
+    yield from filter(None, map(used_key, scopes))
+
+
 def needed(method: str, path: str, scope: str | None) -> Right:
     """The right that a request with a token for ``scope``, or without one, needs."""
     if scope is None:
@@ -72,9 +84,3 @@ def needed(method: str, path: str, scope: str | None) -> Right:
 def allows_label(label: str, patterns: Sequence[str]) -> bool:
     """Whether a key of this label may be used; without patterns every key may."""
     return not patterns or any(fnmatchcase(label, each) for each in patterns)
-
-
-def option_for(missing: Right, allowed: Set[Right]) -> str:
-    """The options of ``hem agent start`` that would allow it besides what is allowed."""
-    words = [each.value for each in Right if each in allowed or each is missing]
-    return " ".join(f"--allow {each}" for each in words)

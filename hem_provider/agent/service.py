@@ -149,7 +149,7 @@ class Service:
         return own_answer(200)
 
     async def _forget(self, door: Door, _: Question) -> Answer:
-        door.lock("the passphrase was changed")
+        door.lose("the passphrase was changed")
         return own_answer(200)
 
     async def _pin_key(self, door: Door, _: Question) -> Answer:
@@ -176,6 +176,8 @@ class Service:
     async def _unlock(self, door: Door, question: Question) -> Answer:
         told = _object(question.body)
         if told.get("by") == "phone":
+            if door.config.auth != "mobile":
+                raise _refused(400, f"by: {door.name} has no login by phone; accepted: source")
             await door.unlock_by_phone()
             return own_answer(200)
         if told.get("by") == "source":

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import tempfile
@@ -14,9 +15,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from hem_provider.config import load_config
+from hem_provider.config import device_from_url
 from hem_provider.config.agentplace import SOCKET_VARIABLE
-from hem_provider.config.login_source import LoginSource, ask_passphrase, login_source, read_passphrase
+from hem_provider.config.login_source import ask_passphrase, read_passphrase
 from hem_provider.errors import HemConfigError, HemError, HemTimeout, HemUnreachable
 from hem_provider.waiting import CLOCK
 
@@ -42,7 +43,7 @@ def start(arguments: argparse.Namespace) -> int:
         if running["options"] != options.arguments():
             raise HemConfigError(
                 f"an agent runs already (process {running['pid']}) with other options "
-                f"({shlex.join(running['options'])}): hem agent stop"
+                f"({running['command']}): hem agent stop"
             )
         print(f"The agent runs already (process {running['pid']}).", file=sys.stderr)
     else:
@@ -156,12 +157,30 @@ def run(arguments: argparse.Namespace) -> int:
                 return problem
             environment = {**os.environ, **_environment(told["socket"], told["ssh_socket"])}
             try:
-                return subprocess.run(arguments.command, env=environment, check=False).returncode
+                return _run_to_the_end(arguments.command, environment)
             except FileNotFoundError:
                 raise HemConfigError(f"{arguments.command[0]}: there is no such program") from None
         finally:
             os.close(kept)
             agent.wait()
+
+
+def _run_to_the_end(command: list[str], environment: dict[str, str]) -> int:
+    """The command's exit status, as a shell gives it; what ends this process ends the command first."""
+    process = subprocess.Popen(command, env=environment)
+    handed_on = (signal.SIGTERM, signal.SIGHUP)
+    before = {each: signal.signal(each, lambda number, _: process.send_signal(number)) for each in handed_on}
+    try:
+        while True:
+            try:
+                status = process.wait()
+                break
+            except KeyboardInterrupt:  # the terminal tells the command as well
+                continue
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    return status if status >= 0 else 128 - status
 
 
 def _running() -> dict[str, Any] | None:
@@ -180,27 +199,29 @@ def _unlock_all(devices: Iterable[dict[str, Any]], kdf: str = "pbkdf2") -> int:
         if told["state"] == "unlocked" and told["login"] != "mobile":
             continue
         try:
-            how = _unlock(told["name"], kdf)
+            how = _unlock(told, kdf)
             print(f"{told['name']}: unlocked{how}.", file=sys.stderr)
         except HemError as error:
             problems += 1
-            print(f"hem: {told['name']}: {error}", file=sys.stderr)
+            name = f"{told['name']}: "
+            print(f"hem: {name}{str(error).removeprefix(name)}", file=sys.stderr)
     return 1 if problems else 0
 
 
-def _unlock(name: str, kdf: str) -> str:
+def _unlock(told: dict[str, Any], kdf: str) -> str:
+    """By the phone or the source that the agent has; else by what is configured here for the very device that
+    the agent serves, or by a prompt that names it."""
     from hem_provider.agent.calls import AgentCalls, kdf_called
 
-    device = load_config().device(name)
-    source = login_source(device, may_ask=True)
-    calls = AgentCalls()
-    if source is LoginSource.PHONE:
+    name, calls = told["name"], AgentCalls()
+    if told["login"] == "mobile":
         print(f"{name}: approve the login on the phone.", file=sys.stderr)
         calls.unlock_by_phone(name)
         return " by phone"
-    if source in (LoginSource.FILE, LoginSource.COMMAND) and kdf == "pbkdf2":
+    if told["source"] and kdf == "pbkdf2":
         calls.unlock_by_source(name)
         return ""
+    device = device_from_url(told["url"], name=name)
     passphrase = read_passphrase(device)
     calls.unlock(name, ask_passphrase(device) if passphrase is None else passphrase, kdf_called(kdf))
     return ""

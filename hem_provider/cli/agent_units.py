@@ -9,7 +9,6 @@ __all__ = ["unit_files"]
 _SERVICE = """\
 [Unit]
 Description=HEM agent: one login for all programs
-Documentation=man:hem(1)
 Requires=hem-agent.socket
 
 [Service]
@@ -27,7 +26,6 @@ Also=hem-agent.socket
 _SOCKET = """\
 [Unit]
 Description=Sockets of the HEM agent
-Documentation=man:hem(1)
 
 [Socket]
 ListenStream=%t/hem/agent.sock

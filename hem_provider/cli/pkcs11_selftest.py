@@ -34,8 +34,9 @@ def self_test(module: Path, name: str | None) -> int:
     slot = next(number for number, each in make_slots(config, Hem).items() if each.config is device)
     pin = _pin(device)
     steps = Steps(lambda: (0, 0))
-    # The module itself is tried, and keys are made: an agent may have no right to that.
-    os.environ["HEM_AGENT"] = "never"
+    if pin is not None or login_source(device) is not None:
+        # Keys are made, to which an agent may have no right; it is asked where there is no other login.
+        os.environ["HEM_AGENT"] = "never"
     try:
         _with_module(steps, module, slot, pin)
     except (StepFailedError, CryptokiError) as error:
@@ -47,7 +48,9 @@ def self_test(module: Path, name: str | None) -> int:
 
 def _pin(device: DeviceConfig) -> str | None:
     """``None`` where the module gets it by itself."""
-    return ask_passphrase(device) if login_source(device) is None else None
+    if login_source(device) is not None or Hem(device).agent_ready:
+        return None
+    return ask_passphrase(device)
 
 
 def _with_module(steps: Steps, module: Path, slot: int, pin: str | None) -> None:

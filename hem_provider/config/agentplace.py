@@ -8,7 +8,7 @@ from pathlib import Path
 from hem_provider.files import runtime_folder
 from hem_provider.trust import privileges_raised
 
-__all__ = ["DEVICES", "SOCKET_VARIABLE", "SSH_SOCKET", "Field", "Word", "agent_socket"]
+__all__ = ["DEVICES", "SOCKET_VARIABLE", "SSH_SOCKET", "Field", "Word", "agent_socket", "ssh_socket_of"]
 
 #: Names another socket than the fixed one; ``hem agent run`` sets it for its command.
 SOCKET_VARIABLE = "HEM_AGENT_SOCK"
@@ -45,6 +45,11 @@ class Word:
     STOPPING = "stopping"
     REFUSED = "refused"
     ERROR = "error"
+
+
+def ssh_socket_of(rest: Path) -> Path:
+    """The socket for SSH beside the other one of an agent; each agent of a folder has its own."""
+    return rest.with_name(SSH_SOCKET if rest.name == _SOCKET else f"{rest.stem}-ssh.sock")
 
 
 def agent_socket() -> Path | None:

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from hem_provider.files.folders import make_folders, make_private
 from hem_provider.files.locks import ByteLock, is_same_file, release_lock, take_lock
-from hem_provider.files.places import cache_home, config_home, data_home, home, named_path, runtime_folder
+from hem_provider.files.places import (
+    cache_home,
+    config_home,
+    data_home,
+    home,
+    named_path,
+    runtime_folder,
+    runtime_place,
+)
 from hem_provider.files.reading import open_own, read_entry, read_file, read_own
 from hem_provider.files.replacement import LEFT_BEHIND_AFTER, replace_file, sweep
 
@@ -29,6 +37,7 @@ __all__ = [
     "release_lock",
     "replace_file",
     "runtime_folder",
+    "runtime_place",
     "sweep",
     "take_lock",
 ]

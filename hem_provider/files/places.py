@@ -15,7 +15,7 @@ from hem_provider.errors import HemConfigError
 from hem_provider.files.folders import make_private
 from hem_provider.trust import privileges_raised
 
-__all__ = ["cache_home", "config_home", "data_home", "home", "named_path", "runtime_folder"]
+__all__ = ["cache_home", "config_home", "data_home", "home", "named_path", "runtime_folder", "runtime_place"]
 
 #: Where the system makes a runtime directory for each user who is logged in.
 _RUNTIME_HOMES = "/run/user"
@@ -78,10 +78,13 @@ def runtime_folder() -> str | None:
 
     ``None`` where there is no safe one, and in a process with raised privileges.
     """
-    if privileges_raised():
-        return None
+    return None if privileges_raised() else _private(runtime_place())
+
+
+def runtime_place() -> str:
+    """Where ``runtime_folder`` is to be, safe or not. No I/O but to look for it."""
     runtime = _runtime_home()
-    return _private(f"{runtime}/hem" if runtime else f"/tmp/hem-{os.geteuid()}")  # noqa: S108 - checked
+    return f"{runtime}/hem" if runtime else f"/tmp/hem-{os.geteuid()}"  # noqa: S108 - checked
 
 
 def _runtime_home() -> str | None:

@@ -243,8 +243,12 @@ class Agent:
             path = self._place.socket()
             if path is None:
                 raise HemUnreachable("there is no safe folder for its socket")
-            if not path.exists():  # most have no agent, and are not to load what speaks to one
-                raise HemUnreachable(f"{path}: no such socket")
+            try:
+                path.lstat()  # most have no agent, and are not to load what speaks to one
+            except FileNotFoundError:
+                raise HemUnreachable(f"{path}: no such socket") from None
+            except OSError as error:  # it is in a folder of somebody else, most likely
+                raise HemUnreachable(f"{path}: {error.strerror}") from None
             from hem_provider.rest.unixsocket import UnixTransport
 
             made.append(UnixTransport(path, connect_timeout=self._config.connect_timeout))

@@ -81,9 +81,8 @@ class Login:
         try:
             hem.login(text, scope=hem.keys.likely_scope())
         except HemLoginRequired as error:
-            raise Pkcs11Error(
-                CKR.PIN_INCORRECT, f"no PIN was given, and the configuration names no source for one: {error}"
-            ) from None
+            why = "no PIN was given, and the configuration names no source for one: " if pin is None else ""
+            raise Pkcs11Error(CKR.PIN_INCORRECT, f"{why}{error}") from None
         except HemAuthenticationError as error:
             self.refused.add(CKU.USER)
             raise Pkcs11Error(CKR.PIN_INCORRECT, str(error)) from None

@@ -17,7 +17,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from support.agent import RunningAgent, sign_body
 from support.emulator import client_of
+from support.passphrases import PASSPHRASE
 
+from hem_provider.config import DeviceConfig
 from hem_provider.config.agentplace import Word
 from hem_provider.emulator import control
 
@@ -65,11 +67,11 @@ def test_a_refusal_of_the_device_is_its_own(agent, keys):
 @pytest.mark.parametrize(
     ("method", "path", "scope", "option"),
     [
-        ("POST", "/api/keymgmt/create", "keymgmt:gen", "--allow use --allow make"),
-        ("DELETE", "/api/keymgmt/delete/" + "00" * 16, "keymgmt:del", "--allow use --allow delete"),
-        ("GET", "/api/system/reboot", "system:config", "--allow use --allow admin"),
-        ("GET", "/api/system/reboot", "", "--allow use --allow admin"),
-        ("POST", "/api/auth/init", "", "--allow use --allow admin"),
+        ("POST", "/api/keymgmt/create", "keymgmt:gen", "hem agent start --allow make"),
+        ("DELETE", "/api/keymgmt/delete/" + "00" * 16, "keymgmt:del", "hem agent start --allow delete"),
+        ("GET", "/api/system/reboot", "system:config", "hem agent start --allow admin"),
+        ("GET", "/api/system/reboot", "", "hem agent start --allow admin"),
+        ("POST", "/api/auth/init", "", "hem agent start --allow admin"),
     ],
 )
 def test_what_it_was_not_started_for_is_denied_with_the_option(agent, device, method, path, scope, option):
@@ -102,6 +104,55 @@ def test_only_keys_of_some_labels(device, keys):
         assert "'mail'" in answer["message"]
         # A key that is not there is not there.
         assert ask("POST", SIGN, sign_body("00" * 16), scope=use("00" * 16))[0] == 406
+
+
+def test_only_keys_of_some_labels_whatever_is_done_with_them(own_device):
+    """Renaming a key into the pattern, deriving from it, deleting it: all of it names the key."""
+    with client_of(own_device) as hem:
+        secret = hem.keys.create("SECP256R1", label="secret", usage={"sign", "derive"}).kid
+        web = hem.keys.create("SECP256R1", label="web", usage={"sign", "derive"}).kid
+    options = ("--allow=make", "--allow=delete", "--keys=web*")
+    with RunningAgent(own_device, *options) as running:
+        ask = running.unlock().client()
+        before = len(own_device.calls())
+        for method, path, body, scope in (
+            ("POST", "keymgmt/update", {"kid": secret, "label": "web2"}, "keymgmt:upd"),
+            ("DELETE", f"keymgmt/delete/{secret}", None, "keymgmt:del"),
+            ("POST", "keymgmt/derive", {"kid": web, "ext_kid": secret, "label": "d"}, "keymgmt:gen"),
+            ("POST", "crypto/ecdh", {"kid": web, "ext_kid": secret}, use(web)),
+        ):
+            status, headers, answer = ask(method, f"/devices/k/api/{path}", body, scope=scope)
+            assert (status, headers.get("hem-agent")) == (403, Word.DENIED), path
+            assert "'secret'" in answer["message"]
+        assert {each["path"].split("/")[3] for each in own_device.calls()[before:]} <= {"list", "token"}
+        body = {"kid": web, "label": "hidden"}
+        assert ask("POST", "/devices/k/api/keymgmt/update", body, scope="keymgmt:upd")[0] == 200
+        body = sign_body(web, algorithm="SHA256WithECDSA")
+        assert ask("POST", SIGN, body, scope=use(web))[1]["hem-agent"] == Word.DENIED
+
+
+def test_a_label_that_was_changed_elsewhere_counts_after_a_while(rig, hem):
+    """By another way than the agent's."""
+    import asyncio
+
+    from hem_provider.agent.door import Door, Wanted
+    from hem_provider.agent.options import Options
+    from hem_provider.errors import HemScopeDenied
+
+    kid = hem.keys.create("ED25519", label="web").kid
+
+    async def asked():
+        door = Door(DeviceConfig(url=f"emulator:{rig.path}", name="k"), Options(keys=("web",)))
+        door.hem.login(PASSPHRASE)
+        wanted = Wanted("POST", "/api/crypto/exdsa/sign", sign_body(kid), (use(kid),))
+        assert (await door.ask(wanted))[0].status == 200
+        hem.keys.update(kid, label="private")
+        door._keys._read -= 30
+        with pytest.raises(HemScopeDenied, match="'private'"):
+            await door.ask(wanted)
+        door.close()
+
+    asyncio.run(asked())
 
 
 def test_lists_come_from_memory_and_a_change_forgets_them(device, keys):

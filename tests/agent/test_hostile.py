@@ -29,7 +29,7 @@ from hem_provider.agent.answers import Answers
 from hem_provider.agent.door import Door
 from hem_provider.agent.http import Answer, HttpStream, own_answer
 from hem_provider.agent.memory import SecretPage
-from hem_provider.agent.rights import Right
+from hem_provider.agent.options import Options
 from hem_provider.agent.service import Service
 from hem_provider.config import DeviceConfig
 from hem_provider.config.agentplace import Word
@@ -450,8 +450,8 @@ def test_what_is_no_memory_file_is_refused(tmp_path, what):
 def service(loop, rig):
     """A conversation with an agent's service over an emulated device in this process, unlocked."""
     config = DeviceConfig(url=f"emulator:{rig.path}", name="k")
-    door = Door(config, frozenset({Right.USE}), ())
-    odd = Door(DeviceConfig(url=f"emulator:{rig.path}-other", name="\u00e4 /%"), frozenset({Right.USE}), ())
+    door = Door(config, Options())
+    odd = Door(DeviceConfig(url=f"emulator:{rig.path}-other", name="\u00e4 /%"), Options())
     eid = door.relay.identity().eid
     assert door.relay.unlock(hold_in(bytearray(credential_seed(PASSPHRASE, eid))), eid, None)
     done = []

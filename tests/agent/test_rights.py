@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hem_provider.agent.rights import Right, allows_label, needed, option_for, used_key
+from hem_provider.agent.options import Options
+from hem_provider.agent.rights import Right, allows_label, named_keys, needed, used_key
 
 KID = "ab" * 16
 
@@ -71,5 +72,23 @@ def test_labels():
     assert not allows_label("Web 1", ("mail", "web*"))
 
 
-def test_the_option_that_would_allow_it_keeps_what_is_allowed():
-    assert option_for(Right.DELETE, {Right.USE, Right.MAKE}) == "--allow use --allow make --allow delete"
+def test_what_to_type_for_a_right_keeps_all_other_options():
+    assert Options().command() == "hem agent start"
+    started = Options(keys=("web*",), idle=60.0, allowed=frozenset({Right.USE, Right.MAKE}), until_closed=5)
+    assert started.command(Right.DELETE) == (
+        "hem agent start --allow make --allow delete --keys 'web*' --idle 60"
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "scopes", "named"),
+    [
+        ("/api/crypto/ecdh", {"kid": KID, "ext_kid": "cd" * 16}, (f"keymgmt:use:{KID}",), {KID, "cd" * 16}),
+        (f"/api/keymgmt/delete/{KID}", None, ("keymgmt:del",), {KID}),
+        ("/api/keymgmt/update", {"kid": KID, "label": "web"}, ("keymgmt:upd",), {KID}),
+        ("/api/keymgmt/list/0/15", None, ("keymgmt:list",), set()),
+        ("/api/crypto/hmac/hash", {}, (f"keymgmt:use:{KID}", "keymgmt:gen"), {KID}),
+    ],
+)
+def test_a_key_is_named_by_path_body_or_scope(path, body, scopes, named):
+    assert named_keys(path, body, scopes) == named

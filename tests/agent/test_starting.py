@@ -140,6 +140,47 @@ def test_run_gives_a_command_an_agent_of_its_own(device, keys):
         assert "no-such-program" in missing.stderr
 
 
+def test_what_ends_the_command_of_an_agent_ends_the_command(device, keys):
+    with RunningAgent(device).made() as running:
+        script = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
+        runner = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "hem_provider.cli.main",
+                "agent",
+                "run",
+                "--",
+                sys.executable,
+                "-c",
+                script,
+            ],
+            env=running.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        pid = int(runner.stdout.readline())
+        runner.terminate()
+        assert runner.wait(30) == 128 + signal.SIGTERM
+        assert ended(pid)
+        runner.stdout.close()
+
+
+def test_only_the_device_that_the_agent_serves_is_unlocked(device, tmp_path):
+    """Whatever the caller's configuration calls so."""
+    with RunningAgent(device, source=False) as running:
+        text = running.config.read_text()
+        running.config.write_text(text.replace(device.https, "https://127.0.0.1:9"))
+        done = hem(running, "unlock")
+        assert done.returncode == 1
+        assert "no terminal" in done.stderr
+        running.config.write_text(f'{text}passphrase_file = "{device.passphrase_file}"\n')
+        done = hem(running, "unlock")  # the agent has no source of its own: the caller's
+        assert done.returncode == 0, done.stderr
+        assert running.device["state"] == "unlocked"
+
+
 def test_an_agent_ends_with_who_runs_it(device, keys):
     with RunningAgent(device).made() as running:
         script = "import os; from hem_provider.agent.calls import AgentCalls;"

@@ -10,7 +10,7 @@ from pathlib import Path
 from hem_provider.agent.ssh.constraints import Constraints
 from hem_provider.agent.ssh.numbers import ADD, TOKEN, Number
 from hem_provider.agent.ssh.wire import FrameSplitter, Reader, WireError, frame, string
-from hem_provider.config.agentplace import SOCKET_VARIABLE, SSH_SOCKET
+from hem_provider.config.agentplace import SOCKET_VARIABLE, SSH_SOCKET, ssh_socket_of
 from hem_provider.errors import HemConfigError, HemOperationFailed, HemProtocolError, HemUnreachable
 from hem_provider.files import runtime_folder
 
@@ -28,7 +28,7 @@ def ssh_socket() -> Path:
     named = os.environ.get(SOCKET_VARIABLE)
     if folder is None:  # also with raised privileges, where no variable is followed
         raise HemConfigError("there is no folder for the agent's sockets that this user alone may write")
-    return Path(named).with_name(SSH_SOCKET) if named else Path(folder, SSH_SOCKET)
+    return ssh_socket_of(Path(named)) if named else Path(folder, SSH_SOCKET)
 
 
 def add_keys(path: Path, names: Sequence[str], wanted: Constraints) -> list[str]:
@@ -47,7 +47,7 @@ def add_keys(path: Path, names: Sequence[str], wanted: Constraints) -> list[str]
         except OSError as error:
             reason = error.strerror or str(error)
             raise HemUnreachable(
-                f"{path}: no agent answers ({reason}); start it with: hem agent start"
+                f"{path}: no agent answers ({reason}); start it with: hem agent start (without --no-ssh)"
             ) from error
     return told
 

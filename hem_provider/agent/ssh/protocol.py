@@ -175,14 +175,16 @@ class SshAgent:
     async def _refuse_foreign(self, _reader: Reader, _peer: SshPeer) -> bytes:
         raise RefusedError("private keys are not taken: those of a HEM are made in it, and never leave it")
 
-    async def _remove(self, reader: Reader, _peer: SshPeer) -> bytes:
+    async def _remove(self, reader: Reader, peer: SshPeer) -> bytes:
+        _refuse_forwarded(peer, "removed")
         blob = reader.string("key")
         reader.end()
         self._shelf.forget(await self._found(blob))
         self._seen.pop(blob, None)
         return bytes([Number.SUCCESS])
 
-    async def _remove_all(self, reader: Reader, _peer: SshPeer) -> bytes:
+    async def _remove_all(self, reader: Reader, peer: SshPeer) -> bytes:
+        _refuse_forwarded(peer, "removed")
         reader.end()
         self._shelf.forget_all()
         self._seen = {}
@@ -192,7 +194,8 @@ class SshAgent:
         await self._added(reader, peer)
         return bytes([Number.SUCCESS])
 
-    async def _remove_token(self, reader: Reader, _peer: SshPeer) -> bytes:
+    async def _remove_token(self, reader: Reader, peer: SshPeer) -> bytes:
+        _refuse_forwarded(peer, "removed")
         name = reader.text("token")
         reader.string("PIN")
         reader.end()
@@ -213,8 +216,7 @@ class SshAgent:
         if reader.string("PIN"):
             raise RefusedError("a PIN is not taken here; 'hem agent unlock' unlocks the device")
         wanted = read_constraints(reader)
-        if peer.was_bound:
-            raise RefusedError("keys are added on this host only, and not by a forwarded connection")
+        _refuse_forwarded(peer, "added")
         added = self._shelf.add(await self._named(name), wanted)
         if not added:
             raise RefusedError("there is no key to be added")
@@ -278,6 +280,12 @@ class SshAgent:
         except (RefusedError, WireError, HemError) as refused:
             return _response(ADD, "refused", str(refused))
         return _response(ADD, "added", *(f"{each.key.name} {each.key.comment}" for each in added))
+
+
+def _refuse_forwarded(peer: SshPeer, what: str) -> None:
+    """A host that the agent was forwarded to uses keys, and decides nothing about them."""
+    if peer.was_bound:
+        raise RefusedError(f"keys are {what} on this host only, and not by a forwarded connection")
 
 
 def _extension_of(message: bytes) -> str | None:
