@@ -154,10 +154,8 @@ class LoginSession:
                 return settle(partial(self._attempt, call, body, cures, settled=True), change)
             except UnsentError as unsent:
                 raise unsent.error from None
-        except (HemNotInitialized, HemAnswerFault):
-            raise
         except HemDeviceFault as fault:
-            if not scopes:
+            if not scopes or isinstance(fault, HemNotInitialized | HemAnswerFault):
                 raise
             raise explained(self, fault) from fault
 

@@ -12,8 +12,7 @@ from hem_provider.adapters.nacl import Box, PrivateKey, SealedBox, SigningKey
 def parts(hem):
     """Everything that is reached from a device by documented names."""
     yield from (hem, hem.keys, hem.admin, hem.audit, hem.certificate, hem.phones, hem.session, hem.operations)
-    yield hem.rest
-    yield from (each for each in vars(hem.rest).values() if type(each).__name__.endswith("Api"))
+    yield from (hem.rest, hem.rest.broker, hem.rest.domain)
 
 
 def objects(hem, tmp_path):
