@@ -38,7 +38,11 @@ class AgentCalls:
 
     def status(self) -> dict[str, Any]:
         """What the agent says of itself. ``HemUnreachable`` where none runs or answers within 5 s."""
-        return self._call("GET", "/status", patience=min(self._patience, _SOON))
+        patience = min(self._patience, _SOON)
+        try:
+            return self._call("GET", "/status", patience=patience)
+        except _CutError:  # it has just been locked, and starts anew with the same socket
+            return self._call("GET", "/status", patience=patience)
 
     def lock(self) -> None:
         """Make it forget everything until it is unlocked."""
@@ -95,8 +99,10 @@ class AgentCalls:
                 connection.request(method, path, json.dumps(content or {}).encode())
                 response = connection.getresponse()
                 answer = json.loads(response.read() or b"{}")
-            except (FileNotFoundError, ConnectionRefusedError):
+            except (FileNotFoundError, ConnectionRefusedError):  # nobody listens
                 raise HemUnreachable(f"no agent runs ({self.path}): hem agent start") from None
+            except ConnectionError as error:  # RemoteDisconnected, too
+                raise _CutError(f"the agent at {self.path} ended the connection: {error}") from None
             except TimeoutError:
                 raise HemUnreachable(
                     f"the agent at {self.path} gives no answer within {patience:g} s"
@@ -122,6 +128,10 @@ def _error(status: int, answer: Any) -> HemError:
     kind = getattr(errors, str(answer.get("error")), None) or _ERRORS.get(status, HemDeviceFault)
     fits = isinstance(kind, type) and issubclass(kind, HemError)
     return (kind if fits else HemDeviceFault)(str(answer.get("message", answer)))
+
+
+class _CutError(HemUnreachable):
+    """The agent ended the connection without an answer."""
 
 
 def kdf_called(name: str) -> Kdf:

@@ -15,7 +15,8 @@ __all__ = ["AllowedKeys"]
 
 
 class AllowedKeys:
-    """Of one device. ``patterns``: of the labels, none for every key. ``in_turn`` runs what asks the device."""
+    """Of one device. ``patterns``: of the labels, none for every key. ``in_turn`` runs what asks the
+    device."""
 
     def __init__(
         self,
@@ -34,8 +35,8 @@ class AllowedKeys:
         self._read = -math.inf
 
     async def check(self, kids: frozenset[str]) -> None:
-        """``HemScopeDenied`` unless all of these keys may be used, by their labels as they were a little while
-        ago at most; of a key that is not there the device says so itself."""
+        """``HemScopeDenied`` unless all of these keys may be used, by their labels as they were a little
+        while ago at most; of a key that is not there the device says so itself."""
         if not self._patterns or not kids:
             return
         if kids - self._labels.keys() or time.monotonic() - self._read >= GOOD_FOR:
@@ -45,8 +46,8 @@ class AllowedKeys:
             label = self._labels[kid]
             if not allows_label(label, self._patterns):
                 raise HemScopeDenied(
-                    f"{self._hem.config.name}: the agent lets nobody use key {label!r}; it was started for the "
-                    f"keys {', '.join(self._patterns)} (hem agent start --keys)"
+                    f"{self._hem.config.name}: the agent lets nobody use key {label!r}; it was started for "
+                    f"the keys {', '.join(self._patterns)} (hem agent start --keys)"
                 )
 
     def _listed(self) -> dict[str, str]:
