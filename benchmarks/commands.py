@@ -11,8 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.laboratory import Laboratory, watch
+from hem_provider.cli.built import module_path
 from hem_provider.cli.commands.openssl import configuration, engine_path
-from hem_provider.cli.commands.pkcs11 import module_path
 from hem_provider.measuring.figures import Figure, figures_of
 from hem_provider.measuring.measure import Case, interleave
 

@@ -18,7 +18,7 @@ from hem_pkcs11.constants import CKM, CKO
 from benchmarks.cryptoki import Cryptoki
 from benchmarks.gate import grown
 from benchmarks.laboratory import GROWN, Fact, Laboratory, own_way, surrounded
-from hem_provider.cli.commands.pkcs11 import module_path
+from hem_provider.cli.built import module_path
 from hem_provider.cli.progress import progress
 
 __all__ = ["growth", "main", "measure_memory"]

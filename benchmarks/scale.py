@@ -10,7 +10,7 @@ from pathlib import Path
 from benchmarks.commands import COLD, WARM, run_command
 from benchmarks.filling import application_id, label
 from benchmarks.laboratory import Laboratory, watch
-from hem_provider.cli.commands.pkcs11 import module_path
+from hem_provider.cli.built import module_path
 from hem_provider.measuring.figures import Figure, figures_of
 from hem_provider.measuring.measure import Case, interleave
 

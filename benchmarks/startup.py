@@ -15,7 +15,7 @@ import hem_provider
 from benchmarks.commands import run_command
 from benchmarks.laboratory import Fact, watch
 from benchmarks.softhsm import SoftHsm
-from hem_provider.cli.commands.pkcs11 import module_path
+from hem_provider.cli.built import module_path
 from hem_provider.measuring.figures import Figure, figures_of
 from hem_provider.measuring.measure import Case, interleave
 

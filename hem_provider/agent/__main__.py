@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import logging
 import sys
+from types import SimpleNamespace
+from typing import Any
+
+import click
 
 from hem_provider.agent.daemon import run
 from hem_provider.agent.options import Options, add_options, options_from
@@ -14,11 +17,11 @@ from hem_provider.errors import HemError
 __all__ = ["main", "serve"]
 
 
-def main() -> int:
-    """Exit status: 0 stopped, 1 not started, said on standard error."""
-    parser = argparse.ArgumentParser(prog="hem agent")
-    add_options(parser)
-    return serve(options_from(parser.parse_args()))
+@click.command()
+@add_options
+def main(**given: Any) -> None:
+    """Exit status: 0 stopped, 1 not started, 2 usage, said on standard error."""
+    sys.exit(serve(options_from(SimpleNamespace(**given))))
 
 
 def serve(options: Options) -> int:
@@ -32,4 +35,4 @@ def serve(options: Options) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main(prog_name="hem agent")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from types import SimpleNamespace
+from typing import Any, TypeVar
+
+import click
 
 from hem_provider.agent.rights import Right
 
@@ -13,6 +16,10 @@ __all__ = ["Options", "add_options", "options_from"]
 
 #: Seconds without a request after which the agent forgets what it knows.
 _IDLE = 3600.0
+#: Most seconds of any of these times.
+_LONGEST = 10_000_000
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,67 +72,74 @@ def _apart(argument: str) -> Iterator[str]:
     return iter((name, value) if equals and value and not value.startswith("-") else (argument,))
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """The options, for ``hem agent start`` and ``run``."""
-    parser.add_argument(
-        "--device", action="append", default=[], metavar="NAME", help="serve this device; default: all"
+def add_options(callback: F) -> F:
+    """The options, for ``hem agent start`` and ``run``, and the daemon itself."""
+    for option in reversed(_OPTIONS):
+        callback = option(callback)
+    return callback
+
+
+def options_from(given: SimpleNamespace) -> Options:
+    """Of a command line, an attribute for each of these options."""
+    return Options(
+        devices=tuple(given.device),
+        allowed=frozenset({Right.USE, *map(Right, given.allow)}),
+        keys=tuple(given.keys),
+        idle=given.idle,
+        ssh=not given.no_ssh,
+        ssh_prefix=given.ssh_prefix,
+        ssh_confirm=given.ssh_confirm,
+        ssh_lifetime=given.ssh_lifetime,
+        until_closed=given.until_closed,
     )
-    parser.add_argument(
+
+
+class _Seconds(click.ParamType):  # type: ignore[type-arg] # generic since 8.4
+    name = "seconds"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        try:
+            seconds = float(value)
+        except ValueError:
+            seconds = -1.0
+        if not 0 <= seconds <= _LONGEST:
+            self.fail(f"{value!r}; accepted: seconds from 0 to {_LONGEST}", param, ctx)
+        return seconds
+
+
+_OPTIONS = (
+    click.option("--device", multiple=True, metavar="NAME", help="serve this device; default: all"),
+    click.option(
         "--allow",
-        action="append",
-        type=Right,
-        default=[],
+        multiple=True,
+        type=click.Choice([each.value for each in Right]),
         metavar="RIGHT",
         help="what programs may do: "
         + "; ".join(f"{each.value}: {each.meaning}" for each in Right)
         + " (again for more; use is always in)",
-    )
-    parser.add_argument(
-        "--keys", action="append", default=[], metavar="PATTERN", help="only keys whose label matches"
-    )
-    parser.add_argument(
+    ),
+    click.option("--keys", multiple=True, metavar="PATTERN", help="only keys whose label matches"),
+    click.option(
         "--idle",
-        type=_seconds,
+        type=_Seconds(),
         default=_IDLE,
         metavar="SECONDS",
         help=f"forget everything after so long without a request; 0: never (default {_IDLE:g})",
-    )
-    parser.add_argument("--no-ssh", dest="ssh", action="store_false", help="be no ssh-agent")
-    parser.add_argument(
+    ),
+    click.option("--no-ssh", is_flag=True, help="be no ssh-agent"),
+    click.option(
         "--ssh-prefix",
         default="",
         metavar="TEXT",
         help="offer ssh the keys whose label begins so; default: all",
-    )
-    parser.add_argument(
-        "--ssh-confirm", action="store_true", help="ask before each use of a key by ssh (SSH_ASKPASS)"
-    )
-    parser.add_argument(
-        "--ssh-lifetime", type=_seconds, default=0.0, metavar="SECONDS", help="offer ssh its keys for so long"
-    )
-    parser.add_argument("--until-closed", type=int, metavar="FD", help=argparse.SUPPRESS)
-
-
-def options_from(parsed: argparse.Namespace) -> Options:
-    """Of a parsed command line."""
-    return Options(
-        devices=tuple(parsed.device),
-        allowed=frozenset({Right.USE, *parsed.allow}),
-        keys=tuple(parsed.keys),
-        idle=parsed.idle,
-        ssh=parsed.ssh,
-        ssh_prefix=parsed.ssh_prefix,
-        ssh_confirm=parsed.ssh_confirm,
-        ssh_lifetime=parsed.ssh_lifetime,
-        until_closed=parsed.until_closed,
-    )
-
-
-def _seconds(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = -1.0
-    if not 0 <= value <= 10_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r}; accepted: seconds from 0 to 10000000")
-    return value
+    ),
+    click.option("--ssh-confirm", is_flag=True, help="ask before each use of a key by ssh (SSH_ASKPASS)"),
+    click.option(
+        "--ssh-lifetime",
+        type=_Seconds(),
+        default=0.0,
+        metavar="SECONDS",
+        help="offer ssh its keys for so long",
+    ),
+    click.option("--until-closed", type=int, hidden=True),
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shlex
@@ -15,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from hem_provider.cli.shape import Given
 from hem_provider.config import device_from_url
 from hem_provider.config.agentplace import SOCKET_VARIABLE
 from hem_provider.config.login_source import ask_passphrase, read_passphrase
@@ -28,7 +28,7 @@ _LOOK, _PATIENCE = 0.05, 30.0
 _SSH = "SSH_AUTH_SOCK"
 
 
-def start(arguments: argparse.Namespace) -> int:
+def start(arguments: Given) -> int:
     """``hem agent start``."""
     from hem_provider.agent.options import options_from
     from hem_provider.agent.start import start_agent
@@ -52,7 +52,7 @@ def start(arguments: argparse.Namespace) -> int:
     return 0 if arguments.locked else _unlock_all(running["devices"])
 
 
-def stop(_: argparse.Namespace) -> int:
+def stop(_: Given) -> int:
     """``hem agent stop``."""
     from hem_provider.agent.calls import AgentCalls
 
@@ -63,7 +63,7 @@ def stop(_: argparse.Namespace) -> int:
     return 0
 
 
-def lock(_: argparse.Namespace) -> int:
+def lock(_: Given) -> int:
     """``hem agent lock``."""
     from hem_provider.agent.calls import AgentCalls
 
@@ -72,7 +72,7 @@ def lock(_: argparse.Namespace) -> int:
     return 0
 
 
-def unlock(arguments: argparse.Namespace) -> int:
+def unlock(arguments: Given) -> int:
     """``hem agent unlock``."""
     from hem_provider.agent.calls import AgentCalls
 
@@ -84,7 +84,7 @@ def unlock(arguments: argparse.Namespace) -> int:
     return _unlock_all(devices, kdf=arguments.kdf)
 
 
-def status(arguments: argparse.Namespace) -> int:
+def status(arguments: Given) -> int:
     """``hem agent status``."""
     from hem_provider.agent.calls import AgentCalls
 
@@ -103,7 +103,7 @@ def status(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def env(arguments: argparse.Namespace) -> int:
+def env(arguments: Given) -> int:
     """``hem agent env``."""
     from hem_provider.agent.calls import AgentCalls
 
@@ -113,7 +113,7 @@ def env(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def units(arguments: argparse.Namespace) -> int:
+def units(arguments: Given) -> int:
     """``hem agent units``."""
     from hem_provider.cli.agent_units import unit_files
     from hem_provider.files import config_home, replace_file
@@ -137,7 +137,7 @@ def units(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: Given) -> int:
     """``hem agent run``: the exit status of the command."""
     from dataclasses import replace
 
@@ -157,7 +157,7 @@ def run(arguments: argparse.Namespace) -> int:
                 return problem
             environment = {**os.environ, **_environment(told["socket"], told["ssh_socket"])}
             try:
-                return _run_to_the_end(arguments.command, environment)
+                return _run_to_the_end(list(arguments.command), environment)
             except FileNotFoundError:
                 raise HemConfigError(f"{arguments.command[0]}: there is no such program") from None
         finally:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import shlex
 import signal
@@ -12,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hem_provider.cli.shape import Given
 from hem_provider.errors import HemConfigError
 from hem_provider.files import read_file
 
@@ -41,10 +41,10 @@ class _Failure(Exception):
     """Something to tell the user; ends the command with status 1."""
 
 
-def guarded(command: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+def guarded(command: Callable[[Given], int]) -> Callable[[Given], int]:
     """The command with what can go wrong told in one line."""
 
-    def run(arguments: argparse.Namespace) -> int:
+    def run(arguments: Given) -> int:
         from hem_provider.emulator.cloud.phone import PhoneError
         from hem_provider.emulator.setup import SetupError
         from hem_provider.emulator.store import StateFileError
@@ -67,7 +67,7 @@ def read_secret(path: str | None, option: str) -> str:
     return passphrase_from_file(Path(path).absolute())
 
 
-def _open(arguments: argparse.Namespace, *, existing: bool = False) -> EmulatedDevice:
+def _open(arguments: Given, *, existing: bool = False) -> EmulatedDevice:
     from hem_provider.emulator import EmulatedDevice
 
     path = Path(arguments.state).absolute()
@@ -77,14 +77,14 @@ def _open(arguments: argparse.Namespace, *, existing: bool = False) -> EmulatedD
     return EmulatedDevice(path, model=getattr(arguments, "model", "ppa"), firmware=firmware)
 
 
-def _run(arguments: argparse.Namespace, command: str, parameters: dict[str, Any]) -> Any:
+def _run(arguments: Given, command: str, parameters: dict[str, Any]) -> Any:
     from hem_provider.emulator import control
 
     with _open(arguments, existing=True) as device:
         return control.run(device, command, parameters)
 
 
-def _initialise(device: EmulatedDevice, arguments: argparse.Namespace) -> None:
+def _initialise(device: EmulatedDevice, arguments: Given) -> None:
     from hem_provider.emulator.setup import initialise
 
     passphrase = read_secret(arguments.passphrase_file, "--passphrase-file")
@@ -92,7 +92,7 @@ def _initialise(device: EmulatedDevice, arguments: argparse.Namespace) -> None:
     initialise(device, passphrase=passphrase, admin_passphrase=admin)
 
 
-def init(arguments: argparse.Namespace) -> int:
+def init(arguments: Given) -> int:
     """``hem emulator init``: its exit status."""
     with _open(arguments) as device:
         _initialise(device, arguments)
@@ -109,7 +109,7 @@ def _setting(text: str) -> tuple[str, str]:
     return name, value
 
 
-def prepare(device: EmulatedDevice, arguments: argparse.Namespace) -> None:
+def prepare(device: EmulatedDevice, arguments: Given) -> None:
     """Apply the options of ``serve`` to the device."""
     from hem_provider.emulator import control
     from hem_provider.emulator.setup import check_in
@@ -147,7 +147,7 @@ def _fault_list(path: str | None) -> list[dict[str, Any]]:
     return content
 
 
-def serve(arguments: argparse.Namespace) -> int:
+def serve(arguments: Given) -> int:
     """``hem emulator serve``: its exit status, once it is told to stop."""
     from hem_provider.emulator import tls
     from hem_provider.emulator.control import ControlSocket
@@ -180,7 +180,7 @@ def serve(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _greet(emulator: EmulatorServer, arguments: argparse.Namespace) -> None:
+def _greet(emulator: EmulatorServer, arguments: Given) -> None:
     lines = [
         _WARNING,
         f"  device  {emulator.https}  (plain HTTP: {emulator.http})",
@@ -204,7 +204,7 @@ def _greet(emulator: EmulatorServer, arguments: argparse.Namespace) -> None:
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 
-def quirks(arguments: argparse.Namespace) -> int:
+def quirks(arguments: Given) -> int:
     """``hem emulator quirks``: its exit status."""
     from hem_provider.emulator import control
     from hem_provider.emulator.quirks import QUIRKS
@@ -228,7 +228,7 @@ def _word(value: object) -> str:
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
 
 
-def faults(arguments: argparse.Namespace) -> int:
+def faults(arguments: Given) -> int:
     """``hem emulator faults``: its exit status."""
     from hem_provider.emulator.faults import FAULTS
 
@@ -249,7 +249,7 @@ def faults(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def backend(arguments: argparse.Namespace) -> int:
+def backend(arguments: Given) -> int:
     """``hem emulator backend``: its exit status."""
     given = {name: getattr(arguments, name) for name in ("action", "offset", "newcrt")}
     found = _run(arguments, "backend", {name: value for name, value in given.items() if value is not None})
@@ -257,7 +257,7 @@ def backend(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def phone(arguments: argparse.Namespace) -> int:
+def phone(arguments: Given) -> int:
     """``hem emulator phone``: its exit status."""
     if arguments.pair:
         print(_run(arguments, "pair", {"link": arguments.pair})["pid"])
@@ -270,7 +270,7 @@ def phone(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def reset(arguments: argparse.Namespace) -> int:
+def reset(arguments: Given) -> int:
     """``hem emulator reset``: its exit status."""
     _run(arguments, "reset", {"how": arguments.how})
     print(f"{arguments.state}: {arguments.how} done", file=sys.stderr)

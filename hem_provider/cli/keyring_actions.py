@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import secrets
 import shlex
@@ -22,6 +21,7 @@ from hem_provider.adapters.keyring.vault.opening import Opener, configured_devic
 from hem_provider.adapters.keyring.vault.sealing import Content
 from hem_provider.adapters.keyring.vault.vault import Vault
 from hem_provider.cli.progress import progress
+from hem_provider.cli.shape import Given
 from hem_provider.device.hem import Hem, Key
 from hem_provider.errors import HemConfigError, HemError
 from hem_provider.files import read_file
@@ -36,7 +36,7 @@ _BACKEND = f"{HemKeyring.__module__}.{HemKeyring.__name__}"
 class _Open:
     """The vault and device an action is about."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: Given) -> None:
         self.path: Path = options.vault or store.default_path()
         self.name: str | None = options.device
         self.opener = Opener()
@@ -51,7 +51,7 @@ class _Open:
         self.opener.close()
 
 
-def _init(options: argparse.Namespace) -> int:
+def _init(options: Given) -> int:
     with closing(_Open(options)) as here:
         if here.path.is_symlink() or here.path.exists():
             raise VaultExists(
@@ -80,7 +80,7 @@ def _init(options: argparse.Namespace) -> int:
     return 0
 
 
-def _list(options: argparse.Namespace) -> int:
+def _list(options: Given) -> int:
     with closing(_Open(options)) as here:
         contents = here.vault.load()
         hidden = contents.header.names_key is not None
@@ -91,7 +91,7 @@ def _list(options: argparse.Namespace) -> int:
     return 0
 
 
-def _check(options: argparse.Namespace) -> int:
+def _check(options: Given) -> int:
     with closing(_Open(options)) as here:
         contents = here.vault.load()
         hem = here.device(contents.header.device)
@@ -110,7 +110,7 @@ def _check(options: argparse.Namespace) -> int:
     return 1 if faults else 0
 
 
-def _rewrap(options: argparse.Namespace) -> int:
+def _rewrap(options: Given) -> int:
     with closing(_Open(options)) as here:
         contents = here.vault.load()
         hem = here.device(contents.header.device)
@@ -147,7 +147,7 @@ def _retire(hem: Hem, kid: str, *, delete: bool) -> None:
         _say(f"key {kid} is no longer used by this vault; older copies of it still need the key")
 
 
-def _import(options: argparse.Namespace) -> int:
+def _import(options: Given) -> int:
     with closing(_Open(options)) as here:
         source = _VaultSource(options, here.opener) if options.from_vault else _BackendSource(options)
         wanted = _wanted(options)
@@ -181,7 +181,7 @@ def _import(options: argparse.Namespace) -> int:
 class _BackendSource:
     """Entries of another backend of ``keyring``."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: Given) -> None:
         if options.backend is None:
             raise HemConfigError("import: say from where: a BACKEND, or --from-vault FILE")
         self._name: str = options.backend
@@ -209,7 +209,7 @@ class _BackendSource:
 class _VaultSource:
     """Entries of another vault, perhaps on another device."""
 
-    def __init__(self, options: argparse.Namespace, opener: Opener) -> None:
+    def __init__(self, options: Given, opener: Opener) -> None:
         if options.backend is not None:
             raise HemConfigError("import: give a BACKEND or --from-vault, not both")
         self._vault = Vault(options.from_vault, opener.unlock(None))
@@ -229,7 +229,7 @@ class _VaultSource:
         return password
 
 
-def _wanted(options: argparse.Namespace) -> list[tuple[str, str]] | None:
+def _wanted(options: Given) -> list[tuple[str, str]] | None:
     """The entries that the user named, or ``None``."""
     if options.names:
         if options.file or len(options.names) % 2:
@@ -260,7 +260,7 @@ def _pair(line: str, number: int) -> tuple[str, str]:
     return service, user
 
 
-def _wrap_key(hem: Hem, options: argparse.Namespace) -> Key:
+def _wrap_key(hem: Hem, options: Given) -> Key:
     given = _given(hem, options.key, check_wrap_key)
     if given is not None:
         return given
@@ -316,7 +316,7 @@ def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-ACTIONS: Mapping[str, Callable[[argparse.Namespace], int]] = {
+ACTIONS: Mapping[str, Callable[[Given], int]] = {
     "init": _init,
     "list": _list,
     "import": _import,

@@ -2,85 +2,61 @@
 
 from __future__ import annotations
 
-import argparse
-import importlib
-import pkgutil
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping, Sequence
 
 from hem_provider._version import __version__
-from hem_provider.cli import commands, terminal
-from hem_provider.errors import HemError
-
-if TYPE_CHECKING:
-    from _typeshed import SupportsWrite
+from hem_provider.cli import front, statuses, terminal
+from hem_provider.cli.front import names
 
 __all__ = ["main", "names"]
 
 
-def names() -> list[str]:
-    """The subcommands: each is a module of ``cli.commands``, which has ``add_parser``."""
-    return [module.name for module in pkgutil.iter_modules(commands.__path__)]
-
-
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit status: 0 done, 1 failed (said in one line on standard error),
-    2 usage, 3 where a command says that no device was reached."""
+    """Run one command; returns its exit status: 0 done, 1 failed, 2 usage, 3 no device was reached, 4 refused
+    (login, scope, approval), 5 not found, all but the first told in one line on standard error; 130
+    interrupted. ``statuses`` says which error is which."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     terminal.prepare()
-    parser = _parser(chosen=next((each for each in arguments if not each.startswith("-")), None))
+    manner = statuses.Manner()
     try:
-        status = _run(parser, arguments)
+        status = _answer(arguments, manner)
         sys.stdout.flush()
-    except HemError as error:
-        return _failed(str(error))
-    except KeyboardInterrupt:
-        return 130
-    except EOFError:
-        return _failed("the input ended before an answer was typed")
-    except BrokenPipeError:
-        terminal.let_go(sys.stdout)  # the reader left; nothing more can be said
-        return 1
-    except OSError as error:
-        terminal.let_go(sys.stdout)
-        place = f"{error.filename}: " if error.filename is not None else ""
-        return _failed(f"{place}{error.strerror or error}")
+    except statuses.ENDINGS as error:
+        return statuses.end(error, manner)
     return status
 
 
-def _run(parser: argparse.ArgumentParser, arguments: Sequence[str]) -> int:
-    try:
-        options = parser.parse_args(arguments)
-    except SystemExit:  # after help or version, which may still be on their way out
-        sys.stdout.flush()
-        raise
-    return int(options.func(options))
+def _answer(arguments: list[str], manner: statuses.Manner) -> int:
+    at_once = _AT_ONCE.get(tuple(arguments))
+    if at_once is not None:
+        manner.command = arguments[0] if arguments else None
+        print(at_once())
+        return statuses.DONE
+    from hem_provider.cli.root import run
+
+    return run(arguments, manner)
 
 
-def _failed(text: str) -> int:
-    try:
-        print(f"hem: {text}", file=sys.stderr, flush=True)
-    except OSError:  # it may take nothing either
-        terminal.let_go(sys.stderr)
-    return 1
+def _page() -> str:
+    return front.page(terminal.columns(sys.stdout))
 
 
-class _Parser(argparse.ArgumentParser):
-    """Of its own it would not say when its help could not be written."""
+def _path() -> str:
+    from hem_provider.cli.built import module_path
 
-    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
-        if message:
-            (file or sys.stderr).write(message)
+    return str(module_path())
 
 
-def _parser(chosen: str | None) -> argparse.ArgumentParser:
-    parser = _Parser(prog="hem", description="Use the keys of an Encedo HEM, a remote hardware key store.")
-    parser.add_argument("--version", action="version", version=f"hem-provider {__version__}")
-    subparsers = parser.add_subparsers(metavar="COMMAND", required=True)
-    for name in [chosen] if chosen in names() else names():
-        importlib.import_module(f"{commands.__name__}.{name}").add_parser(subparsers)
-    return parser
+#: What scripts and people wait for, answered before ``click`` is loaded: that alone takes longer than
+#: Python's own start. ``click`` knows the same commands, for their help and whatever else is typed with them.
+_AT_ONCE: Mapping[tuple[str, ...], Callable[[], str]] = {
+    (): _page,
+    ("-h",): _page,
+    ("--help",): _page,
+    ("--version",): lambda: f"hem-provider {__version__}",
+    ("pkcs11", "path"): _path,
+}
 
 
 if __name__ == "__main__":

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import argparse
 import base64
 import binascii
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from hem_provider.agent.ssh.certificates import is_certificate
 from hem_provider.agent.ssh.client import add_keys, ssh_socket
 from hem_provider.agent.ssh.constraints import Constraints
 from hem_provider.agent.ssh.identities import SshKey, ssh_key
-from hem_provider.config.login_source import LoginSource, ask_passphrase, login_source
-from hem_provider.device.hem import Hem, connect
+from hem_provider.cli.login import logged_in
+from hem_provider.cli.shape import Given
+from hem_provider.device.hem import Hem
 from hem_provider.errors import HemConfigError, HemKeyNotFound
 from hem_provider.files import read_file, replace_file
 
-__all__ = ["ACTIONS"]
+__all__ = ["add", "config", "keys"]
 
 #: Largest certificate file, in bytes: OpenSSH's agent takes no larger message.
 _MOST_CERTIFICATE = 256 * 1024
@@ -28,10 +28,9 @@ _UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _LONGEST = 2**32 - 1
 
 
-def _keys(options: argparse.Namespace) -> int:
-    with connect(name=options.device) as hem:
-        if login_source(hem.config, agent=hem.agent_ready, may_ask=True) is LoginSource.PROMPT:
-            hem.login(ask_passphrase(hem.config))
+def keys(options: Given) -> int:
+    """``hem ssh keys``: its exit status."""
+    with logged_in(options.device, mobile=options.mobile) as hem:
         keys = _chosen(hem, options.names)
     if options.json:
         print(json.dumps([_document(each) for each in keys], indent=2))
@@ -69,7 +68,7 @@ def _document(key: SshKey) -> dict[str, str]:
     }
 
 
-def _write(keys: Sequence[SshKey], options: argparse.Namespace) -> None:
+def _write(keys: Sequence[SshKey], options: Given) -> None:
     if not options.directory.is_dir():
         raise HemConfigError(f"{options.directory}: there is no such directory")
     files: dict[Path, SshKey] = {}
@@ -91,7 +90,8 @@ def _file(directory: Path, name: str) -> Path:
     return directory / f"hem-{re.sub(r'[^A-Za-z0-9._@+-]', '_', name)}.pub"
 
 
-def _add(options: argparse.Namespace) -> int:
+def add(options: Given) -> int:
+    """``hem ssh add``: its exit status."""
     wanted = Constraints(
         lifetime=None if options.lifetime is None else _seconds(options.lifetime),
         confirm=options.confirm,
@@ -124,7 +124,8 @@ def _certificate(path: Path) -> bytes:
     return blob
 
 
-def _config(options: argparse.Namespace) -> int:
+def config(options: Given) -> int:
+    """``hem ssh config``: its exit status."""
     agent = (options.socket or ssh_socket()).absolute()
     given = options.directory and options.directory.absolute()
     if options.sshd:
@@ -151,6 +152,3 @@ def _quoted(path: Path) -> str:
 def _percent(path: Path) -> str:
     """The same where ``%`` begins a token (ssh_config(5), TOKENS)."""
     return _quoted(path).replace("%", "%%")
-
-
-ACTIONS: Mapping[str, Callable[[argparse.Namespace], int]] = {"keys": _keys, "add": _add, "config": _config}

@@ -13,7 +13,10 @@ import sys
 from contextlib import suppress
 from typing import Any, NoReturn, TextIO
 
-__all__ = ["coloured", "let_go", "moving", "prepare"]
+__all__ = ["coloured", "columns", "let_go", "moving", "prepare"]
+
+#: Where nobody says how wide lines may be.
+_COLUMNS = 80
 
 
 def coloured(stream: TextIO) -> bool:
@@ -24,6 +27,17 @@ def coloured(stream: TextIO) -> bool:
 def moving(stream: TextIO) -> bool:
     """Whether a line can be written again in place."""
     return stream.isatty() and os.environ.get("TERM") != "dumb"
+
+
+def columns(stream: TextIO) -> int:
+    """How many characters a line may have: as ``COLUMNS`` says, else the terminal, else 80."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isascii() and told.isdigit() and 0 < int(told) < 10_000:
+        return int(told)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or _COLUMNS
+    except (OSError, ValueError, AttributeError):  # no terminal, closed, or not a file
+        return _COLUMNS
 
 
 class _Closed(io.RawIOBase):

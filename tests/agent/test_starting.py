@@ -342,9 +342,16 @@ def test_a_sleep_is_found_out_afterwards(monkeypatch):
 
 
 def test_options_are_handed_on_whole():
-    import argparse
+    from types import SimpleNamespace
+
+    import click
 
     from hem_provider.agent.options import add_options, options_from
+
+    @click.command()
+    @add_options
+    def command(**given):
+        return options_from(SimpleNamespace(**given))
 
     given = Options(
         devices=("a b", "-c"),
@@ -358,6 +365,4 @@ def test_options_are_handed_on_whole():
         until_closed=5,
     )
     for options in (given, Options()):
-        parser = argparse.ArgumentParser()
-        add_options(parser)
-        assert options_from(parser.parse_args(options.arguments())) == options
+        assert command.main(options.arguments(), standalone_mode=False) == options

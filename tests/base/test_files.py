@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import errno
 import os
 import re
@@ -12,12 +11,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import click
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from hem_provider import files
-from hem_provider.cli.paths import path_argument, path_text
+from hem_provider.cli.options import FILE, FILE_TEXT
 from hem_provider.config import (
     Config,
     DeviceConfig,
@@ -258,13 +258,16 @@ def test_a_tilde_in_variables_and_settings_makes_no_directory_of_that_name(monke
 
 
 def test_a_tilde_in_an_option_is_the_home_and_an_unknown_user_is_a_usage_error(tmp_path, capsys):
-    parser = argparse.ArgumentParser(exit_on_error=False)
-    parser.add_argument("--vault", type=path_argument)
-    parser.add_argument("--names", type=path_text)
-    given = parser.parse_args(["--vault=~/x", "--names=-"])
-    assert (given.vault, given.names) == (tmp_path / "x", "-")
-    with pytest.raises(argparse.ArgumentError, match="'~bob/x': no home is known for '~bob'"):
-        parser.parse_args(["--vault=~bob/x"])
+    @click.command()
+    @click.option("--vault", type=FILE)
+    @click.option("--names", type=FILE_TEXT)
+    def command(vault, names):
+        return vault, names
+
+    given = command.main(["--vault=~/x", "--names=-"], standalone_mode=False)
+    assert given == (tmp_path / "x", "-")
+    with pytest.raises(click.BadParameter, match="'~bob/x': no home is known for '~bob'"):
+        command.main(["--vault=~bob/x"], standalone_mode=False)
 
 
 # --- reading: type before mode ----------------------------------------------------------------------

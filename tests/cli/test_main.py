@@ -43,12 +43,12 @@ def test_the_modules_path_is_printed_and_exists():
 
 
 def test_without_a_compiled_module_the_path_says_what_to_run(monkeypatch, capsys):
-    monkeypatch.setattr("hem_provider.cli.commands.pkcs11.LIBRARY", "libabsent.so")
+    monkeypatch.setattr("hem_provider.cli.built.MODULE", "libabsent.so")
     assert cli.main(["pkcs11", "path"]) == 1
     assert "make setup" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["pkcs11"], ["--nonsense"]])
+@pytest.mark.parametrize("arguments", [["nonsense"], ["pkcs11"], ["--nonsense"]])
 def test_wrong_usage_ends_with_status_2_and_says_what_there_is(arguments):
     answer = hem(*arguments)
     assert answer.returncode == 2
@@ -68,18 +68,18 @@ def test_every_command_explains_itself(name):
 
 
 def test_an_error_of_ours_is_one_line_for_people(monkeypatch, capsys):
-    def fail(_options):
+    def fail():
         raise HemUnreachable("https://my.ence.do: connection refused")
 
-    monkeypatch.setattr("hem_provider.cli.commands.pkcs11._path", fail)
+    monkeypatch.setattr("hem_provider.cli.built.module_path", fail)
     assert cli.main(["pkcs11", "path"]) == 1
     assert capsys.readouterr().err == "hem: https://my.ence.do: connection refused\n"
 
 
 def test_an_interrupted_command_ends_quietly(monkeypatch, capsys):
-    def interrupt(_options):
+    def interrupt():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hem_provider.cli.commands.pkcs11._path", interrupt)
+    monkeypatch.setattr("hem_provider.cli.built.module_path", interrupt)
     assert cli.main(["pkcs11", "path"]) == 130
     assert capsys.readouterr().err == ""

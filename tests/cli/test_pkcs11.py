@@ -13,7 +13,7 @@ import pytest
 from support.pages import as_ordinary_user
 
 from hem_provider import connect
-from hem_provider.cli.commands.pkcs11 import module_path
+from hem_provider.cli.built import module_path
 from hem_provider.cli.pkcs11_install import FILE_NAME, SYSTEM_DIRECTORY, default_directory, install
 from hem_provider.emulator.process import ServedEmulator
 from hem_provider.errors import HemConfigError

@@ -21,7 +21,7 @@ from support.emulator import ServedEmulator
 from support.passphrases import ADMIN
 from support.rig import Rig
 
-from hem_provider.cli.commands.emulator import add_parser
+from hem_provider.cli import main as cli
 from hem_provider.emulator import EmulatedDevice, control, lifecycle
 from hem_provider.emulator.faults import FAULTS, FaultKind
 from hem_provider.emulator.latency import KINDS, PROFILES, delay_of, load_profile
@@ -345,12 +345,7 @@ def test_the_cloud_has_its_names_in_the_certificate(own_served):
 
 
 def hem(*arguments):
-    import argparse
-
-    parser = argparse.ArgumentParser()
-    add_parser(parser.add_subparsers())
-    options = parser.parse_args(["emulator", *map(str, arguments)])
-    return options.func(options)
+    return cli.main(["emulator", *map(str, arguments)])
 
 
 def test_init_makes_a_usable_state_and_never_twice(tmp_path, capsys):

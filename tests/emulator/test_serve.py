@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import socket
 import ssl
@@ -60,18 +59,18 @@ def test_a_client_of_older_tls_is_alerted_and_the_reason_is_told_once(own_served
 
 def test_a_served_device_is_slow_at_logins_as_hardware_is_unless_told_otherwise(tmp_path):
     from hem_provider.cli import emulator_actions as actions
-    from hem_provider.cli.commands.emulator import add_parser
+    from hem_provider.cli.commands.emulator import command
+    from hem_provider.cli.shape import Given
     from hem_provider.emulator import EmulatedDevice, control
 
-    parser = argparse.ArgumentParser()
-    add_parser(parser.add_subparsers())
     for arguments, throttled in (
         ([], True),
         (["--latency", "none"], False),
         (["--latency", "ppa"], True),
         (["--latency", "none", "--quirk", "Q21=on"], True),
     ):
-        options = parser.parse_args(["emulator", "serve", "--state", str(tmp_path / "s"), *arguments])
+        words = ["--state", str(tmp_path / "s"), *arguments]
+        options = Given(**command.commands["serve"].make_context("serve", words).params)
         with EmulatedDevice(tmp_path / "s") as device:
             actions.prepare(device, options)
             assert control.run(device, "quirks")["Q21"] is throttled

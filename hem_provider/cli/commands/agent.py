@@ -1,62 +1,97 @@
-"""``hem agent``: one login for all programs, and an ssh-agent."""
+"""``hem agent``: log in once for all programs; be an ssh-agent."""
 
 from __future__ import annotations
 
-import argparse
+import click
 
-from hem_provider.cli import agent_actions as actions
+from hem_provider.agent.options import add_options
+from hem_provider.cli.options import FILE_TEXT, device_option, json_option
+from hem_provider.cli.shape import Given, Group, argument, given
 
-__all__ = ["add_parser"]
+__all__ = ["command"]
 
-_Commands = argparse._SubParsersAction
-
-
-def add_parser(subparsers: _Commands[argparse.ArgumentParser]) -> None:
-    """Add the ``agent`` command and its subcommands."""
-    parser = subparsers.add_parser("agent", help="log in once for all programs; be an ssh-agent")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    _add_start(commands)
-    for name, text, action in (
-        ("stop", "end the agent; it forgets everything", actions.stop),
-        ("lock", "make it forget everything until it is unlocked", actions.lock),
-    ):
-        commands.add_parser(name, help=text).set_defaults(func=action)
-    status = commands.add_parser("status", help="show what it serves and what it allows; 1 where none runs")
-    status.add_argument("--json", action="store_true", help="for programs")
-    status.set_defaults(func=actions.status)
-    unlock = commands.add_parser("unlock", help="give it the passphrase, by prompt, file, command or phone")
-    unlock.add_argument("--device", metavar="NAME", help="this device; default: all that are locked")
-    unlock.add_argument(
-        "--kdf", choices=("pbkdf2", "argon2d"), default="pbkdf2", help="how the device was initialised"
-    )
-    unlock.set_defaults(func=actions.unlock)
-    env = commands.add_parser("env", help='lines for a shell: eval "$(hem agent env)"')
-    env.add_argument("--shell", choices=("sh", "csh", "fish"), help="default: as $SHELL says")
-    env.set_defaults(func=actions.env)
-    units = commands.add_parser("units", help="write units for systemd's user manager")
-    units.add_argument(
-        "--directory", metavar="DIR", help="where to; default: ~/.config/systemd/user; - prints them"
-    )
-    units.set_defaults(func=actions.units)
-    _add_run(commands)
+command = Group("agent", help=__doc__)
 
 
-def _add_start(commands: _Commands[argparse.ArgumentParser]) -> None:
-    start = commands.add_parser("start", help="start it for this user, and unlock it")
-    _add_options(start)
-    start.add_argument("--foreground", action="store_true", help="stay, and log to standard error")
-    start.add_argument("--locked", action="store_true", help="do not ask for a passphrase now")
-    start.set_defaults(func=actions.start)
+@command.command("start", help="start it for this user, and unlock it")
+@add_options
+@click.option("--foreground", is_flag=True, help="stay, and log to standard error")
+@click.option("--locked", is_flag=True, help="do not ask for a passphrase now")
+@given
+def _start(options: Given) -> int:
+    from hem_provider.cli import agent_actions
+
+    return agent_actions.start(options)
 
 
-def _add_run(commands: _Commands[argparse.ArgumentParser]) -> None:
-    run = commands.add_parser("run", help="an agent of its own for one command: hem agent run -- COMMAND")
-    _add_options(run)
-    run.add_argument("command", nargs="+", metavar="COMMAND", help="with its arguments, after --")
-    run.set_defaults(func=actions.run)
+@command.command("stop", help="end the agent; it forgets everything")
+@given
+def _stop(options: Given) -> int:
+    from hem_provider.cli import agent_actions
+
+    return agent_actions.stop(options)
 
 
-def _add_options(parser: argparse.ArgumentParser) -> None:
-    from hem_provider.agent.options import add_options
+@command.command("lock", help="make it forget everything until it is unlocked")
+@given
+def _lock(options: Given) -> int:
+    from hem_provider.cli import agent_actions
 
-    add_options(parser)
+    return agent_actions.lock(options)
+
+
+@command.command("status", help="show what it serves and what it allows; 1 where none runs")
+@json_option("for programs")
+@given
+def _status(options: Given) -> int:
+    from hem_provider.cli import agent_actions
+
+    return agent_actions.status(options)
+
+
+@command.command("unlock", help="give it the passphrase, by prompt, file, command or phone")
+@device_option("this device; default: all that are locked")
+@click.option(
+    "--kdf",
+    type=click.Choice(("pbkdf2", "argon2d")),
+    default="pbkdf2",
+    help="how the device was initialised",
+)
+@given
+def _unlock(options: Given) -> int:
+    from hem_provider.cli import agent_actions
+
+    return agent_actions.unlock(options)
+
+
+@command.command("env", help='lines for a shell: eval "$(hem agent env)"')
+@click.option("--shell", type=click.Choice(("sh", "csh", "fish")), help="default: as $SHELL says")
+@given
+def _env(options: Given) -> int:
+    from hem_provider.cli import agent_actions
+
+    return agent_actions.env(options)
+
+
+@command.command("units", help="write units for systemd's user manager")
+@click.option(
+    "--directory",
+    type=FILE_TEXT,
+    metavar="DIR",
+    help="where to; default: ~/.config/systemd/user; - prints them",
+)
+@given
+def _units(options: Given) -> int:
+    from hem_provider.cli import agent_actions
+
+    return agent_actions.units(options)
+
+
+@command.command("run", help="an agent of its own for one command: hem agent run -- COMMAND")
+@add_options
+@argument("command", nargs=-1, required=True, metavar="COMMAND...", help="with its arguments, after --")
+@given
+def _run(options: Given) -> int:
+    from hem_provider.cli import agent_actions
+
+    return agent_actions.run(options)

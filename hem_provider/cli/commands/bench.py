@@ -1,12 +1,11 @@
-"""``hem bench``: how long the operations of your own device take, and what of it is ours.
+"""``hem bench``: time your device's operations.
 
 By default it only looks: status, login, listing. With ``--key`` it signs with a key of yours; with
-``--make-keys`` it makes keys of its own, labelled ``hem-bench …``, uses them and deletes them.
+``--make-keys`` it makes keys of its own, labelled ``hem-bench ...``, uses them and deletes them.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Iterable, Iterator
@@ -14,7 +13,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hem_provider.cli.paths import path_argument
+import click
+
+from hem_provider.cli.candidates import key_labels
+from hem_provider.cli.options import FILE, Whole, device_option, mobile_option
+from hem_provider.cli.shape import Command, Given, given
 from hem_provider.errors import HemConfigError, HemUnreachable
 
 if TYPE_CHECKING:
@@ -23,7 +26,7 @@ if TYPE_CHECKING:
     from hem_provider.measuring.measure import Case
     from hem_provider.measuring.subject import Subject
 
-__all__ = ["add_parser"]
+__all__ = ["command"]
 
 #: Made with ``--make-keys``: what is measured and quick to make.
 _SIGNING = ("SECP256R1", "SECP384R1", "ED25519")
@@ -33,41 +36,40 @@ _MADE = (
 )  # fmt: skip
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add ``hem bench``."""
-    parser = commands.add_parser(
-        "bench", help="time your device's operations", description=__doc__.partition("\n\n")[2]
-    )
-    parser.add_argument("--device", metavar="NAME", help="configured device, if there are several")
-    parser.add_argument(
-        "--rounds", type=_rounds, default=10, metavar="N", help="times each operation is run (default 10)"
-    )
-    parser.add_argument(
-        "--key", action="append", default=[], metavar="LABEL|KID", help="sign with this key; may be repeated"
-    )
-    parser.add_argument(
-        "--make-keys", action="store_true", help="make keys for the purpose, and delete them at the end"
-    )
-    parser.add_argument("--json", type=path_argument, metavar="FILE", help="write every figure as JSON, too")
-    parser.set_defaults(func=_run)
+@click.command("bench", cls=Command, help=__doc__)
+@device_option()
+@mobile_option()
+@click.option(
+    "--rounds",
+    type=Whole(1, 10_000),
+    default=10,
+    metavar="N",
+    help="times each operation is run (default 10)",
+)
+@click.option(
+    "--key",
+    multiple=True,
+    metavar="LABEL|KID",
+    shell_complete=key_labels,
+    help="sign with this key; may be repeated",
+)
+@click.option("--make-keys", is_flag=True, help="make keys for the purpose, and delete them at the end")
+@click.option("--json", type=FILE, metavar="FILE", help="write every figure as JSON, too")
+@given
+def command(options: Given) -> int:
+    """Measure, and print a table."""
+    return _measure(options)
 
 
-def _run(options: argparse.Namespace) -> int:
-    from dataclasses import replace
-
-    from hem_provider.config import load_config
-    from hem_provider.config.login_source import LoginSource, ask_passphrase, login_source
-    from hem_provider.device.hem import Hem
+def _measure(options: Given) -> int:
+    from hem_provider.cli.login import logged_in
     from hem_provider.measuring.figures import figures_of, plain
     from hem_provider.measuring.measure import interleave
     from hem_provider.measuring.subject import Subject
 
     with ExitStack() as stack:
         # What is measured is this way to the device, not an agent's.
-        device = replace(load_config().device(options.device), agent="never")
-        hem = stack.enter_context(Hem(device))
-        if login_source(hem.config, may_ask=True) is LoginSource.PROMPT:
-            hem.login(ask_passphrase(hem.config))
+        hem = stack.enter_context(logged_in(options.device, mobile=options.mobile, agent=False))
         keys = [_key(hem, each) for each in options.key]
         kinds = _MADE if options.make_keys else ()
         subject = stack.enter_context(Subject(hem, _bare(hem), kinds))
@@ -129,9 +131,3 @@ def _watch(rounds: Iterable[int], total: int) -> Iterator[int]:
     from hem_provider.cli.progress import progress
 
     return progress(rounds, total, "measuring")
-
-
-def _rounds(text: str) -> int:
-    if not (text.isascii() and text.isdigit()) or not 1 <= int(text) <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10000")
-    return int(text)

@@ -1,4 +1,4 @@
-"""``hem demo``: the main job on an emulated device, with the tools people have.
+"""``hem demo``: sign files with an emulated device, step by step.
 
 An emulator is started over HTTPS, keys are made in it with pkcs11-tool, files and a certificate
 request are signed, OpenSSL verifies. Everything happens in a temporary directory and ends with
@@ -7,7 +7,6 @@ the command.
 
 from __future__ import annotations
 
-import argparse
 import os
 import secrets
 import shlex
@@ -21,15 +20,18 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 import hem_provider
-from hem_provider.cli.commands.pkcs11 import module_path
+from hem_provider.cli.built import module_path
+from hem_provider.cli.shape import Command
 from hem_provider.cli.steps import StepFailedError, Steps
 from hem_provider.errors import HemError
 
 if TYPE_CHECKING:
     from hem_provider.device.hem import Hem
 
-__all__ = ["add_parser"]
+__all__ = ["command"]
 
 _TOOLS = {"pkcs11-tool": "opensc", "openssl": "openssl"}
 _TIMEOUT = 120.0
@@ -48,13 +50,9 @@ _P384 = _Pair("demo-p384", "02", "EC:secp384r1", "P-384")
 _ED25519 = _Pair("demo-ed25519", "03", "EC:edwards25519", "Ed25519")
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add ``hem demo``."""
-    parser = commands.add_parser("demo", help="sign files with an emulated device, step by step")
-    parser.set_defaults(func=_demo)
-
-
-def _demo(_options: argparse.Namespace) -> int:
+@click.command("demo", cls=Command, help=__doc__)
+def command() -> int:
+    """Go through all steps; 1 where one fails."""
     for tool, package in _TOOLS.items():
         if shutil.which(tool) is None:
             print(f"hem demo: '{tool}' is missing; on Debian: apt-get install {package}", file=sys.stderr)

@@ -1,151 +1,161 @@
-"""``hem emulator``: run, set up and steer an emulated device."""
+"""``hem emulator``: run a device in software, for trying and testing."""
 
 from __future__ import annotations
 
-import argparse
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
 
 from hem_provider.cli import emulator_actions as actions
-from hem_provider.cli.paths import path_text
+from hem_provider.cli.options import FILE_TEXT, Whole
+from hem_provider.cli.shape import Given, Group, argument, exclusive, given
 
-if TYPE_CHECKING:
-    pass
+__all__ = ["command"]
 
-__all__ = ["add_parser"]
+F = TypeVar("F", bound=Callable[..., Any])
 
-_Commands = argparse._SubParsersAction
+command = Group("emulator", help=__doc__, subcommand_metavar="COMMAND ...")
+
+_PORT = Whole(0, 65535, "port")
+_STATE = "the device's state file"
+_RESETS = {
+    "reboot": "restart without power loss",
+    "power_cycle": "unplug and plug in; also ends a shutdown",
+    "wipe": "erase configuration and keys, as the wipe-out command does",
+    "factory": "a new device in the same file; switches and CA stay",
+}
+
+_state = click.option("--state", required=True, type=FILE_TEXT, metavar="FILE", help=_STATE)
+_state_or_none = click.option("--state", type=FILE_TEXT, metavar="FILE", help=_STATE)
 
 
-def add_parser(subparsers: _Commands[argparse.ArgumentParser]) -> None:
-    """Add the ``emulator`` command and its subcommands."""
-    parser = subparsers.add_parser("emulator", help="run a device in software, for trying and testing")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_serve, _add_init, _add_quirks, _add_faults, _add_backend, _add_phone, _add_reset):
-        add(commands)
-
-
-def _add_serve(commands: _Commands[argparse.ArgumentParser]) -> None:
-    serve = commands.add_parser("serve", help="give an emulated device network ports")
-    _add_state(serve, model=True)
-    for port in ("https", "http", "cloud"):
-        serve.add_argument(f"--{port}-port", type=_port, default=0, metavar="N", help="0 takes a free one")
-    serve.add_argument(
-        "--latency",
-        type=path_text,
-        metavar="none|ppa|browser|FILE",
-        help="how long answers take; by default only logins take their time (Q21), with none nothing does",
+def _model(callback: F) -> F:
+    """The options that say what a new state file is of."""
+    model = click.option(
+        "--model", type=click.Choice(("ppa", "epa")), default="ppa", help="model of a new state file"
     )
-    serve.add_argument("--keep-alive", action="store_true", help="do not close after each response (Q31)")
-    serve.add_argument("--names", metavar="A,B", help="more names for the certificates")
-    serve.add_argument("--init", action="store_true", help="initialise a fresh state and set its clock")
-    _add_passphrases(serve, required=False)
-    serve.add_argument("--quirk", action="append", default=[], metavar="NAME=VALUE", help="set a switch")
-    serve.add_argument(
-        "--faults", type=path_text, metavar="FILE", help="JSON list of faults to order at the start"
+    firmware = click.option(
+        "--firmware",
+        type=FILE_TEXT,
+        metavar="FILE",
+        help="TOML file that describes another firmware than 1.2.2; kept in the state file",
     )
-    serve.add_argument(
-        "--control", type=path_text, metavar="PATH", help="Unix socket that takes commands while it runs"
+    return model(firmware(callback))
+
+
+def _ports(callback: F) -> F:
+    for port in ("cloud", "http", "https"):
+        callback = click.option(
+            f"--{port}-port", type=_PORT, default=0, metavar="N", help="0 takes a free one"
+        )(callback)
+    return callback
+
+
+def _passphrases(*, required: bool) -> Callable[[F], F]:
+    user = click.option(
+        "--passphrase-file", type=FILE_TEXT, metavar="FILE", required=required, help="the user's passphrase"
     )
-    serve.add_argument(
-        "--access-log", type=path_text, metavar="FILE", help="append one JSON line per request"
+    master = click.option(
+        "--admin-passphrase-file", type=FILE_TEXT, metavar="FILE", required=required, help="the master's"
     )
-    serve.set_defaults(func=actions.guarded(actions.serve))
+    return lambda callback: user(master(callback))
 
 
-def _add_init(commands: _Commands[argparse.ArgumentParser]) -> None:
-    init = commands.add_parser("init", help="initialise an emulated device and set its clock")
-    _add_state(init, model=True)
-    _add_passphrases(init, required=True)
-    init.set_defaults(func=actions.guarded(actions.init))
+@command.command("serve", help="give an emulated device network ports")
+@_state
+@_model
+@_ports
+@click.option(
+    "--latency",
+    type=FILE_TEXT,
+    metavar="none|ppa|browser|FILE",
+    help="how long answers take; by default only logins take their time (Q21), with none nothing does",
+)
+@click.option("--keep-alive", is_flag=True, help="do not close after each response (Q31)")
+@click.option("--names", metavar="A,B", help="more names for the certificates")
+@click.option("--init", is_flag=True, help="initialise a fresh state and set its clock")
+@_passphrases(required=False)
+@click.option("--quirk", multiple=True, metavar="NAME=VALUE", help="set a switch")
+@click.option("--faults", type=FILE_TEXT, metavar="FILE", help="JSON list of faults to order at the start")
+@click.option(
+    "--control", type=FILE_TEXT, metavar="PATH", help="Unix socket that takes commands while it runs"
+)
+@click.option("--access-log", type=FILE_TEXT, metavar="FILE", help="append one JSON line per request")
+@given
+def _serve(options: Given) -> int:
+    return actions.guarded(actions.serve)(options)
 
 
-def _add_quirks(commands: _Commands[argparse.ArgumentParser]) -> None:
-    quirks = commands.add_parser("quirks", help="list the switches, or set some in a state file")
-    quirks.add_argument("--state", type=path_text, metavar="FILE", help="the device's state file")
-    quirks.add_argument("settings", nargs="*", metavar="NAME=VALUE", help="such as Q23=404 or Q11=off")
-    quirks.set_defaults(func=actions.guarded(actions.quirks))
+@command.command("init", help="initialise an emulated device and set its clock")
+@_state
+@_model
+@_passphrases(required=True)
+@given
+def _init(options: Given) -> int:
+    return actions.guarded(actions.init)(options)
 
 
-def _add_faults(commands: _Commands[argparse.ArgumentParser]) -> None:
-    faults = commands.add_parser("faults", help="list the faults, order one, or clear them")
-    faults.add_argument("--state", type=path_text, metavar="FILE", help="the device's state file")
-    faults.add_argument("name", nargs="?", metavar="NAME", help="the fault to order, or 'clear'")
-    faults.add_argument("--endpoint", metavar="'METHOD PATH'", help="only requests that start so")
-    faults.add_argument("--probability", type=float, metavar="P", help="0 to 1; default 1")
-    faults.add_argument("--count", type=int, metavar="N", help="strike N times; default until cleared")
-    faults.add_argument("--seconds", type=float, metavar="S", help="duration or amount")
-    faults.add_argument("--status", type=int, metavar="N", help="status code, or fail state bits")
-    faults.set_defaults(func=actions.guarded(actions.faults))
+@command.command("quirks", help="list the switches, or set some in a state file")
+@_state_or_none
+@argument("settings", nargs=-1, metavar="[NAME=VALUE]...", help="such as Q23=404 or Q11=off")
+@given
+def _quirks(options: Given) -> int:
+    return actions.guarded(actions.quirks)(options)
 
 
-def _add_backend(commands: _Commands[argparse.ArgumentParser]) -> None:
-    backend = commands.add_parser("backend", help="tell the check-in backend what to order")
-    _add_state(backend)
-    orders = ("OK", "L", "W", "R", "B", "U", "???")
-    backend.add_argument("--action", choices=orders, help="lock, wipe, report, stop, upgrade; OK is nothing")
-    backend.add_argument("--offset", type=int, metavar="S", help="its clock is S seconds wrong")
-    backend.add_argument(
-        "--newcrt", action=argparse.BooleanOptionalAction, default=None, help="offer a fresh certificate"
-    )
-    backend.set_defaults(func=actions.guarded(actions.backend))
+@command.command("faults", help="list the faults, order one, or clear them")
+@_state_or_none
+@argument("name", required=False, metavar="[NAME]", help="the fault to order, or 'clear'")
+@click.option("--endpoint", metavar="'METHOD PATH'", help="only requests that start so")
+@click.option("--probability", type=float, metavar="P", help="0 to 1; default 1")
+@click.option("--count", type=int, metavar="N", help="strike N times; default until cleared")
+@click.option("--seconds", type=float, metavar="S", help="duration or amount")
+@click.option("--status", type=int, metavar="N", help="status code, or fail state bits")
+@given
+def _faults(options: Given) -> int:
+    return actions.guarded(actions.faults)(options)
 
 
-def _add_phone(commands: _Commands[argparse.ArgumentParser]) -> None:
-    phone = commands.add_parser("phone", help="tell the simulated phone what to do")
-    _add_state(phone)
-    phone.add_argument("--answer", choices=("approve", "refuse", "ignore"), help="to login requests")
-    phone.add_argument("--after", type=float, metavar="S", help="answer S seconds late")
-    phone.add_argument("--period", type=int, metavar="S", help="lifetime it grants; default 900")
-    phone.add_argument(
-        "--write", action=argparse.BooleanOptionalAction, default=None, help="allow disk writes"
-    )
-    phone.add_argument(
-        "--pair", metavar="LINK", help="scan a pairing link (or the QR code's JSON) and accept"
-    )
-    phone.add_argument("--refuse", metavar="LINK", help="scan a pairing link and refuse")
-    phone.set_defaults(func=actions.guarded(actions.phone))
+@command.command("backend", help="tell the check-in backend what to order")
+@_state
+@click.option(
+    "--action",
+    type=click.Choice(("OK", "L", "W", "R", "B", "U", "???")),
+    help="lock, wipe, report, stop, upgrade; OK is nothing",
+)
+@click.option("--offset", type=int, metavar="S", help="its clock is S seconds wrong")
+@click.option("--newcrt/--no-newcrt", default=None, help="offer a fresh certificate")
+@given
+def _backend(options: Given) -> int:
+    return actions.guarded(actions.backend)(options)
 
 
-def _add_reset(commands: _Commands[argparse.ArgumentParser]) -> None:
-    reset = commands.add_parser("reset", help="restart the device or take it back to the factory")
-    _add_state(reset)
-    how = reset.add_mutually_exclusive_group(required=True)
-    for name, text in (
-        ("reboot", "restart without power loss"),
-        ("power-cycle", "unplug and plug in; also ends a shutdown"),
-        ("wipe", "erase configuration and keys, as the wipe-out command does"),
-        ("factory", "a new device in the same file; switches and CA stay"),
-    ):
-        how.add_argument(f"--{name}", dest="how", action="store_const", const=name, help=text)
-    reset.set_defaults(func=actions.guarded(actions.reset))
+@command.command("phone", help="tell the simulated phone what to do")
+@_state
+@click.option("--answer", type=click.Choice(("approve", "refuse", "ignore")), help="to login requests")
+@click.option("--after", type=float, metavar="S", help="answer S seconds late")
+@click.option("--period", type=int, metavar="S", help="lifetime it grants; default 900")
+@click.option("--write/--no-write", default=None, help="allow disk writes")
+@click.option("--pair", metavar="LINK", help="scan a pairing link (or the QR code's JSON) and accept")
+@click.option("--refuse", metavar="LINK", help="scan a pairing link and refuse")
+@given
+def _phone(options: Given) -> int:
+    return actions.guarded(actions.phone)(options)
 
 
-def _add_state(parser: argparse.ArgumentParser, *, model: bool = False) -> None:
-    parser.add_argument(
-        "--state", required=True, type=path_text, metavar="FILE", help="the device's state file"
-    )
-    if model:
-        parser.add_argument(
-            "--model", choices=("ppa", "epa"), default="ppa", help="model of a new state file"
-        )
-        parser.add_argument(
-            "--firmware",
-            type=path_text,
-            metavar="FILE",
-            help="TOML file that describes another firmware than 1.2.2; kept in the state file",
-        )
+def _resets(callback: F) -> F:
+    for name, text in reversed(_RESETS.items()):
+        option = click.option(f"--{name.replace('_', '-')}", name, is_flag=True, help=text)
+        callback = option(callback)
+    return callback
 
 
-def _add_passphrases(parser: argparse.ArgumentParser, *, required: bool) -> None:
-    parser.add_argument(
-        "--passphrase-file", type=path_text, metavar="FILE", required=required, help="the user's passphrase"
-    )
-    parser.add_argument(
-        "--admin-passphrase-file", type=path_text, metavar="FILE", required=required, help="the master's"
-    )
-
-
-def _port(text: str) -> int:
-    if not text.isdigit() or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a port from 0 to 65535")
-    return int(text)
+@command.command("reset", help="restart the device or take it back to the factory")
+@_state
+@_resets
+@exclusive(*_RESETS, required=True)
+@given
+def _reset(options: Given) -> int:
+    options.how = next(each for each in _RESETS if getattr(options, each)).replace("_", "-")
+    return actions.guarded(actions.reset)(options)

@@ -1,19 +1,22 @@
-"""``hem openssl``: where the OpenSSL engine is, the configuration that loads it, files that name keys."""
+"""``hem openssl``: where the OpenSSL engine is, and how OpenSSL loads it."""
 
 from __future__ import annotations
 
-import argparse
 import base64
 from pathlib import Path
 from uuid import UUID
 
-from hem_provider.cli.commands.pkcs11 import module_path
-from hem_provider.cli.paths import path_argument
+import click
+
+from hem_provider.cli.built import module_path
+from hem_provider.cli.candidates import key_labels
+from hem_provider.cli.options import FILE
+from hem_provider.cli.shape import Given, Group, argument, given
 from hem_provider.errors import HemConfigError
 
 __all__ = [
     "ENGINE_IDS",
-    "add_parser",
+    "command",
     "configuration",
     "engine_path",
     "key_file",
@@ -27,30 +30,7 @@ ENGINE_IDS = ("hem", "pkcs11")
 _NAME_MAX = 4096
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add ``hem openssl path``, ``config`` and ``pem``."""
-    parser = commands.add_parser("openssl", help="where the OpenSSL engine is, and how OpenSSL loads it")
-    actions = parser.add_subparsers(metavar="ACTION", required=True)
-    path = actions.add_parser("path", help=f"print the path of {LIBRARY}")
-    path.set_defaults(func=_path)
-    config = actions.add_parser("config", help="print an openssl.cnf that loads the engine, or a provider")
-    config.add_argument(
-        "--id",
-        choices=ENGINE_IDS,
-        default=ENGINE_IDS[0],
-        help="what OpenSSL calls the engine; pkcs11 is for programs that know no other (Apache)",
-    )
-    config.add_argument(
-        "--provider",
-        type=path_argument,
-        metavar="FILE",
-        help="load this pkcs11-provider instead of the engine",
-    )
-    config.set_defaults(func=_config)
-    pem = actions.add_parser("pem", help="print a key file that names a key, for programs that read files")
-    pem.add_argument("--provider", action="store_true", help="for pkcs11-provider, not for the engine")
-    pem.add_argument("name", metavar="NAME", help="pkcs11: URI; for the engine also KID or label")
-    pem.set_defaults(func=_pem)
+command = Group("openssl", help=__doc__)
 
 
 def engine_path() -> Path:
@@ -188,12 +168,22 @@ def _arc(number: int) -> bytes:
 _ALGORITHM = _arc(2 * 40 + 25) + _arc(UUID("5c1b2f0e-7d8a-4b43-9c5e-2f6f6b0d91a7").int)
 
 
-def _path(_options: argparse.Namespace) -> int:
+@command.command("path", help=f"print the path of {LIBRARY}")
+def _path() -> int:
     print(engine_path())
     return 0
 
 
-def _config(options: argparse.Namespace) -> int:
+@command.command("config", help="print an openssl.cnf that loads the engine, or a provider")
+@click.option(
+    "--id",
+    type=click.Choice(ENGINE_IDS),
+    default=ENGINE_IDS[0],
+    help="what OpenSSL calls the engine; pkcs11 is for programs that know no other (Apache)",
+)
+@click.option("--provider", type=FILE, metavar="FILE", help="load this pkcs11-provider instead of the engine")
+@given
+def _config(options: Given) -> int:
     if options.provider is not None:
         print(provider_configuration(options.provider, module_path()), end="")
     else:
@@ -201,6 +191,12 @@ def _config(options: argparse.Namespace) -> int:
     return 0
 
 
-def _pem(options: argparse.Namespace) -> int:
+@command.command("pem", help="print a key file that names a key, for programs that read files")
+@click.option("--provider", is_flag=True, help="for pkcs11-provider, not for the engine")
+@argument(
+    "name", metavar="NAME", shell_complete=key_labels, help="pkcs11: URI; for the engine also KID or label"
+)
+@given
+def _pem(options: Given) -> int:
     print(provider_key_file(options.name) if options.provider else key_file(options.name), end="")
     return 0

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hem_provider.adapters.keyring.vault.format import Header
 from hem_provider.adapters.keyring.vault.keys import DeviceKeys
 from hem_provider.config import DeviceConfig, load_config
-from hem_provider.config.login_source import LoginSource, ask_passphrase, login_source
+from hem_provider.device.asking import log_in
 from hem_provider.device.hem import Hem
 
 __all__ = ["Opener", "configured_device"]
@@ -35,10 +35,7 @@ class Opener:
         hem = self._devices.get(config.name)
         if hem is None or hem.config != config:
             hem = self._devices[config.name] = Hem(config)
-        given = hem.logged_in
-        source = login_source(config, given=given, agent=not given and hem.agent_ready, may_ask=True)
-        if source is LoginSource.PROMPT:
-            hem.login(ask_passphrase(config), scope=f"keymgmt:use:{kid}" if kid else "keymgmt:list")
+        log_in(hem, scope=f"keymgmt:use:{kid}" if kid else "keymgmt:list")
         return hem
 
     def unlock(self, name: str | None) -> Callable[[Header], DeviceKeys]:

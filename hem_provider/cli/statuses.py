@@ -1,0 +1,96 @@
+"""Which exit status an error ends a command with, and how it is told: a line, or JSON."""
+
+from __future__ import annotations
+
+import sys
+
+from hem_provider.cli import terminal
+from hem_provider.errors import (
+    HemApprovalTimeout,
+    HemAuthenticationError,
+    HemError,
+    HemKeyNotFound,
+    HemOutcomeUnknown,
+    HemScopeDenied,
+    HemTimeout,
+    HemTLSError,
+    HemUnreachable,
+)
+
+__all__ = ["DONE", "ENDINGS", "FAILED", "INTERRUPTED", "STATUSES", "USAGE", "Manner", "UsageFault", "end"]
+
+DONE, FAILED, USAGE, NOT_REACHED, REFUSED, NOT_FOUND = range(6)
+#: 128 + SIGINT, as shells have it.
+INTERRUPTED = 130
+
+
+class UsageFault(Exception):
+    """What was typed is no command; the text says what is accepted."""
+
+
+#: Error → exit status; the first row that fits counts, and any other error is ``FAILED``.
+STATUSES: tuple[tuple[type[BaseException], int], ...] = (
+    (KeyboardInterrupt, INTERRUPTED),
+    (UsageFault, USAGE),
+    (HemOutcomeUnknown, FAILED),  # something was reached, and may have been changed
+    (HemApprovalTimeout, REFUSED),
+    (HemUnreachable, NOT_REACHED),
+    (HemTimeout, NOT_REACHED),
+    (HemTLSError, NOT_REACHED),
+    (HemAuthenticationError, REFUSED),
+    (HemScopeDenied, REFUSED),
+    (HemKeyNotFound, NOT_FOUND),
+)
+#: Commands whose pages and tests say 1 for every failure: they are older than the table.
+_ONE_FOR_ALL = frozenset({"agent", "emulator", "keyring", "pkcs11", "ssh"})
+#: What can end a command with a line instead of a traceback.
+ENDINGS = (HemError, OSError, EOFError, KeyboardInterrupt, UsageFault)
+
+
+class Manner:
+    """How the running command wants its errors told: which command it is, and whether as JSON."""
+
+    def __init__(self) -> None:
+        self.command: str | None = None
+        self.as_json = False
+
+
+def end(error: BaseException, manner: Manner) -> int:
+    """Tell one of ``ENDINGS``; the exit status."""
+    status = next((status for kind, status in STATUSES if isinstance(error, kind)), FAILED)
+    if status > USAGE and status != INTERRUPTED and manner.command in _ONE_FOR_ALL:
+        status = FAILED
+    if isinstance(error, OSError):
+        # What could not be written lies in the buffer still.
+        terminal.let_go(sys.stdout)
+    if not isinstance(error, (KeyboardInterrupt, BrokenPipeError)):  # nobody is there to be told
+        _tell(error, status, manner)
+    return status
+
+
+def _tell(error: BaseException, status: int, manner: Manner) -> None:
+    text = _text(error)
+    if manner.as_json:
+        import json
+
+        name = "UsageError" if isinstance(error, UsageFault) else type(error).__name__
+        document = {"error": name, "message": text, "status": status}
+        try:
+            print(json.dumps(document, ensure_ascii=False), flush=True)
+        except OSError:
+            terminal.let_go(sys.stdout)
+        else:
+            return
+    try:
+        print(f"hem: {text}", file=sys.stderr, flush=True)
+    except OSError:  # it may take nothing either
+        terminal.let_go(sys.stderr)
+
+
+def _text(error: BaseException) -> str:
+    if isinstance(error, EOFError):
+        return "the input ended before an answer was typed"
+    if isinstance(error, OSError) and not isinstance(error, HemError):
+        place = f"{error.filename}: " if error.filename is not None else ""
+        return f"{place}{error.strerror or error}"
+    return str(error)
