@@ -32,5 +32,9 @@ def key_labels(ctx: click.Context, _param: click.Parameter, incomplete: str) -> 
     except (HemError, OSError):
         return []
     records = () if listing is None else listing.records
-    labels = {each.label: each.type for each in records if each.label.startswith(incomplete)}
-    return [CompletionItem(label, help=kind) for label, kind in sorted(labels.items())]
+    labels = {each.label: each.type for each in records if each.label.isprintable()}
+    return [
+        CompletionItem(label, help=kind)
+        for label, kind in sorted(labels.items())
+        if label.startswith(incomplete)
+    ]

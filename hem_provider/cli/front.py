@@ -9,8 +9,10 @@ import os
 
 from hem_provider.cli import commands
 
-__all__ = ["OTHERS", "names", "page", "place", "summary", "summary_of"]
+__all__ = ["ASKED", "OTHERS", "names", "page", "place", "summary", "summary_of"]
 
+#: Variable that the scripts of ``hem completion`` set: what the shell wants to know.
+ASKED = "_HEM_COMPLETE"
 #: Job → its commands, in the order in which they are shown.
 _JOBS = (
     ("Keys for programs", ("agent", "ssh", "keyring", "openssl", "pkcs11")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 
@@ -28,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _answer(arguments: list[str], manner: statuses.Manner) -> int:
-    at_once = _AT_ONCE.get(tuple(arguments))
+    at_once = None if front.ASKED in os.environ else _AT_ONCE.get(tuple(arguments))
     if at_once is not None:
         manner.command = arguments[0] if arguments else None
         print(at_once())

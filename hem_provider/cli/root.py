@@ -9,17 +9,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem, shell_complete
+from click.shell_completion import CompletionItem
 
 from hem_provider._version import __version__
 from hem_provider.cli import commands, front, statuses, terminal
 from hem_provider.cli.options import AS_JSON, JsonFlag
 from hem_provider.cli.shape import Group, similar
+from hem_provider.cli.shells import complete
 
-__all__ = ["COMPLETION_VARIABLE", "ROOT", "run"]
-
-#: Set by the scripts of ``hem completion``: what the shell wants to know.
-COMPLETION_VARIABLE = "_HEM_COMPLETE"
+__all__ = ["ROOT", "run"]
 
 
 class _Root(Group):
@@ -64,9 +62,8 @@ ROOT = _Root(
 
 def run(arguments: list[str], manner: statuses.Manner) -> int:
     """Run one command; the exit status. ``UsageFault``, and whatever the command raises."""
-    asked = os.environ.get(COMPLETION_VARIABLE)
-    if asked:
-        return shell_complete(ROOT, {}, ROOT.name or "", COMPLETION_VARIABLE, asked)
+    if front.ASKED in os.environ:
+        return complete(ROOT, os.environ[front.ASKED])
     meta: dict[str, Any] = {}
     try:
         with ROOT.make_context(ROOT.name, list(arguments)) as ctx:

@@ -128,6 +128,38 @@ def test_the_end_of_input_at_the_passphrase_prompt_is_told_in_one_line(own_serve
         assert "Traceback" not in shown
 
 
+def test_an_interrupt_at_the_passphrase_prompt_ends_the_command_with_130(own_served):
+    environment = {**os.environ, "HEM_URL": own_served.https, "HEM_CA_FILE": str(own_served.ca_file)}
+    for command in (
+        ["pkcs11", "test"],
+        ["bench", "--rounds", "1"],
+        ["ssh", "keys"],
+        ["ssh", "keys", "--json"],
+    ):
+        status, shown = typed(command, b"\x03", environment)
+        assert status == 130
+        assert "Traceback" not in shown
+        assert "hem: " not in shown.partition("Passphrase of HEM")[2]
+
+
+@pytest.mark.parametrize("columns", ["40", "80"])
+def test_pages_and_errors_are_the_same_in_the_locale_c(columns):
+    plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    here = {**os.environ, "COLUMNS": columns, "TERM": "dumb", "NO_COLOR": "1"}
+    for arguments in (
+        [],
+        ["agent", "start", "--help"],
+        ["emulator", "serve", "--help"],
+        ["bench", "--rounds"],
+    ):
+        usual, odd = run(*arguments, env=here), run(*arguments, env=here | plain)
+        assert (usual.returncode, usual.stdout, usual.stderr) == (odd.returncode, odd.stdout, odd.stderr)
+        assert "\\u" not in odd.stdout + odd.stderr
+    told = run("nonsé", env=here | plain)
+    assert told.returncode == 2
+    assert "Traceback" not in told.stderr
+
+
 def test_the_passphrase_prompt_takes_what_is_typed_and_does_not_show_it(own_served):
     environment = {**os.environ, "HEM_URL": own_served.https, "HEM_CA_FILE": str(own_served.ca_file)}
     status, shown = typed(["pkcs11", "test"], f"{own_served.passphrase}\n".encode(), environment)
