@@ -15,6 +15,7 @@ __all__ = ["ASKED", "OTHERS", "names", "page", "place", "summary", "summary_of"]
 ASKED = "_HEM_COMPLETE"
 #: Job → its commands, in the order in which they are shown.
 _JOBS = (
+    ("Keys", ("keys",)),
     ("Keys for programs", ("agent", "ssh", "keyring", "openssl", "pkcs11")),
     ("Looking, trying and measuring", ("demo", "emulator", "bench")),
     ("The command itself", ("completion",)),

@@ -115,7 +115,7 @@ def by_agent(fake_agent, monkeypatch):
     return fake_agent
 
 
-@pytest.mark.parametrize("command", [["ssh", "keys"]], ids=" ".join)
+@pytest.mark.parametrize("command", [["ssh", "keys"], ["keys", "list"], ["keys", "show", "k"]], ids=" ".join)
 def test_commands_use_an_unlocked_agent_and_ask_nobody(by_agent, prompts, command, capsys):
     assert cli.main(command) == 0, capsys.readouterr().err
     assert prompts == []

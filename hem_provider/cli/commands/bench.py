@@ -62,6 +62,7 @@ def command(options: Given) -> int:
 
 
 def _measure(options: Given) -> int:
+    from hem_provider.cli.choosing import named_key
     from hem_provider.cli.login import logged_in
     from hem_provider.measuring.figures import figures_of, plain
     from hem_provider.measuring.measure import interleave
@@ -70,7 +71,7 @@ def _measure(options: Given) -> int:
     with ExitStack() as stack:
         # What is measured is this way to the device, not an agent's.
         hem = stack.enter_context(logged_in(options.device, mobile=options.mobile, agent=False))
-        keys = [_key(hem, each) for each in options.key]
+        keys = [named_key(hem, each) for each in options.key]
         kinds = _MADE if options.make_keys else ()
         subject = stack.enter_context(Subject(hem, _bare(hem), kinds))
         cases = list(_cases(subject, keys))
@@ -99,14 +100,6 @@ def _cases(subject: Subject, keys: list[Key]) -> Iterator[Case]:
             yield from signing_cases(subject, subject.keys[name])
         yield from key_cases(subject)
         yield from cipher_cases(subject, (16, MAX_MESSAGE))
-
-
-def _key(hem: Hem, name: str) -> Key:
-    """By KID, else by label; told as the user typed it."""
-    try:
-        return hem.keys.get(name)
-    except ValueError:
-        return hem.keys.find(label=name)
 
 
 def _bare(hem: Hem) -> BareClient | None:

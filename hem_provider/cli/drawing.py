@@ -1,0 +1,55 @@
+"""Tables for a terminal, drawn by ``rich``; elsewhere their lines are as wide as what is in them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+from hem_provider.cli.terminal import coloured, columns
+
+__all__ = ["draw"]
+
+#: Columns of what is not a terminal: no line is broken there, since programs read it.
+_UNBROKEN = 100_000
+#: Blanks between columns.
+_GAP = 2
+
+
+def draw(head: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str] = ()) -> None:
+    """Print a table on standard output.
+
+    On a terminal that is too narrow the columns ``spare`` are left out, the first of them first, and then
+    cells are broken; a cell is never cut off.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    wide = columns(sys.stdout) if sys.stdout.isatty() else _UNBROKEN
+    shown = _fitting(head, rows, spare, wide)
+    table = Table(box=None, pad_edge=False, padding=(0, _GAP, 0, 0), header_style="bold")
+    for column in shown:
+        table.add_column(head[column], overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(row[column]) for column in shown))
+    colours = coloured(sys.stdout)
+    console = Console(
+        file=sys.stdout, width=wide, force_terminal=colours, no_color=not colours, highlight=False
+    )
+    with console.capture() as captured:
+        console.print(table)
+    for line in captured.get().splitlines():
+        print(line.rstrip())
+
+
+def _fitting(
+    head: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str], wide: int
+) -> list[int]:
+    """The columns that are shown in so many characters."""
+    widths = [max(len(row[column]) for row in (head, *rows)) + _GAP for column in range(len(head))]
+    shown = list(range(len(head)))
+    for title in spare:
+        if sum(widths[column] for column in shown) - _GAP <= wide:
+            break
+        shown.remove(head.index(title))
+    return shown

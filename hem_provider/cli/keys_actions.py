@@ -1,0 +1,153 @@
+"""What the actions of ``hem keys`` do."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+from hem_provider.cli.choosing import named_key
+from hem_provider.cli.login import logged_in
+from hem_provider.cli.publicforms import FORMS, pem
+from hem_provider.cli.shape import Given
+from hem_provider.cli.statuses import UsageFault
+from hem_provider.device.description import PREFIX
+from hem_provider.device.key import Key
+from hem_provider.device.usage import USAGES
+from hem_provider.errors import HemConfigError, HemOperationFailed
+from hem_provider.files import replace_file
+from hem_provider.keytypes import USAGE_TOKENS, Family
+
+__all__ = ["public", "show", "show_all"]
+
+#: How a record's ``descr`` begins → who made it: this software, and the vendor's applications.
+_MAKERS = (
+    (PREFIX, "hem-provider"),
+    (b"ETSPGP:", "mail"),
+    (b"ETSEIC:", "chat"),
+    (b"ETSOIDC", "OIDC"),
+    (b"EXTAID", "authenticator"),
+)
+#: Seconds → what an age is told in, the largest that fits.
+_AGES = ((31_557_600, "year"), (2_629_800, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute"))
+
+
+def show_all(options: Given) -> int:
+    """``hem keys list``: its exit status."""
+    with logged_in(options.device, mobile=options.mobile) as hem:
+        keys = sorted(hem.keys, key=lambda each: (each.label.casefold(), each.kid))
+        if options.json:
+            _print_json({"device": hem.config.name, "keys": [_document(each) for each in keys]})
+            return 0
+        rows = [_row(each) for each in keys]
+    if rows:
+        from hem_provider.cli.drawing import draw
+
+        draw(("label", "type", "use", "made by", "age", "KID"), rows, spare=("made by", "age", "use", "type"))
+    else:
+        print(f"{hem.config.name} has no keys.", file=sys.stderr)
+    return 0
+
+
+def show(options: Given) -> int:
+    """``hem keys show``: its exit status."""
+    with logged_in(options.device, mobile=options.mobile) as hem:
+        key = named_key(hem, options.key)
+        document = {"device": hem.config.name, **_document(key), "public_key": _pem_or_none(key)}
+    if options.json:
+        _print_json(document)
+        return 0
+    for name, value in _described(key, document):
+        print(f"{name:10}{value}")
+    if document["public_key"] is not None:
+        print(document["public_key"], end="")
+    return 0
+
+
+def public(options: Given) -> int:
+    """``hem keys public``: its exit status."""
+    form = FORMS[options.format]
+    if form.binary and options.output is None and sys.stdout.isatty():
+        raise UsageFault(f"--format {options.format} is not text: give --output FILE, or send it elsewhere")
+    if options.output is not None and options.output.exists() and not options.force:
+        raise HemConfigError(f"{options.output}: there is such a file already; --force replaces it")
+    with logged_in(options.device, mobile=options.mobile) as hem:
+        data = form.make(named_key(hem, options.key))
+    if options.output is not None:
+        replace_file(options.output, data, mode=0o644)
+    elif form.binary:
+        sys.stdout.buffer.write(data)
+    else:
+        print(data.decode(), end="")
+    return 0
+
+
+def _document(key: Key) -> dict[str, Any]:
+    """As the schemas in ``docs/schemas`` say."""
+    return {
+        "label": key.label,
+        "kid": key.kid,
+        "type": key.type.name,
+        "usages": _usages(key),
+        "private": key.attributes.usable,
+        "made_by": _maker(key),
+        "created": _moment(key.created),
+        "updated": _moment(key.updated),
+    }
+
+
+def _usages(key: Key) -> list[str]:
+    """What the key may be used for; nothing for a public half alone."""
+    if not key.attributes.usable:
+        return []
+    family = key.type.family
+    if family is Family.EC:
+        return sorted(
+            usage for usage, token in USAGE_TOKENS[family].items() if token in key.attributes.tokens
+        )
+    return sorted((key.family_mark if family is Family.AES else None) or USAGES[family])
+
+
+def _maker(key: Key) -> str | None:
+    return next((maker for prefix, maker in _MAKERS if key.descr.startswith(prefix)), None)
+
+
+def _moment(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _age(seconds: float) -> str:
+    for size, name in _AGES:
+        number = int(seconds // size)
+        if number >= 1:
+            return f"{number} {name}{'s' if number > 1 else ''}"
+    return "now"
+
+
+def _row(key: Key) -> tuple[str, ...]:
+    use = ", ".join(_usages(key)) or "public half"
+    return key.label, key.type.name, use, _maker(key) or "?", _age(time.time() - key.created), key.kid
+
+
+def _pem_or_none(key: Key) -> str | None:
+    try:
+        return pem(key).decode()
+    except HemOperationFailed:  # it has none
+        return None
+
+
+def _described(key: Key, document: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    yield "label", key.label
+    yield "KID", key.kid
+    yield "type", document["type"]
+    yield "use", ", ".join(document["usages"]) or "none here: only the public half is on the device"
+    yield "made by", document["made_by"] or "an unknown application"
+    yield "created", document["created"]
+    yield "changed", document["updated"]
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    print(json.dumps(document, indent=2, ensure_ascii=False))

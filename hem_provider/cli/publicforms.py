@@ -1,0 +1,95 @@
+"""Forms of a public key that other programs read."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hem_provider.device.key import Key
+from hem_provider.errors import HemOperationFailed
+
+__all__ = ["FORMS", "Form", "jwk", "pem"]
+
+#: Device type → ``kty`` and ``crv`` (RFC 7518 §6.2, RFC 8037 §2, RFC 8812 §3.1).
+_CURVES: Mapping[str, tuple[str, str]] = {
+    "SECP256R1": ("EC", "P-256"),
+    "SECP384R1": ("EC", "P-384"),
+    "SECP521R1": ("EC", "P-521"),
+    "SECP256K1": ("EC", "secp256k1"),
+    "ED25519": ("OKP", "Ed25519"),
+    "ED448": ("OKP", "Ed448"),
+    "CURVE25519": ("OKP", "X25519"),
+    "CURVE448": ("OKP", "X448"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """``make``: the bytes of a key's public half; ``binary``: whether they are no text."""
+
+    make: Callable[[Key], bytes]
+    binary: bool = False
+
+
+def pem(key: Key) -> bytes:
+    """SubjectPublicKeyInfo (RFC 5280 §4.1.2.7) in PEM. Raises as ``Key.public_bytes`` does;
+    ``HemOperationFailed`` for a type that the installed ``cryptography`` does not have."""
+    return _spki(key, "PEM")
+
+
+def jwk(key: Key) -> dict[str, str]:
+    """A JSON Web Key (RFC 7517) with the KID as ``kid``. ``HemOperationFailed`` for a type without one."""
+    kty, crv = _known(_CURVES, key, "JWK")
+    data = key.public_bytes()
+    if kty == "EC":
+        public: Any = key.public_key()
+        size = (public.curve.key_size + 7) // 8
+        numbers = public.public_numbers()
+        coordinates = {"x": numbers.x.to_bytes(size, "big"), "y": numbers.y.to_bytes(size, "big")}
+    else:
+        coordinates = {"x": data}
+    return {"kty": kty, "crv": crv, "kid": key.kid} | {
+        name: base64.urlsafe_b64encode(value).rstrip(b"=").decode() for name, value in coordinates.items()
+    }
+
+
+def _spki(key: Key, encoding: str) -> bytes:
+    from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    key.public_bytes()  # which says of a key that has no public half
+    try:
+        public = key.public_key()
+    except UnsupportedAlgorithm as error:
+        raise HemOperationFailed(f"key {key.kid} ({key.label!r}): {error}; --format raw takes it") from None
+    return public.public_bytes(getattr(Encoding, encoding), PublicFormat.SubjectPublicKeyInfo)
+
+
+def _ssh(key: Key) -> bytes:
+    from hem_provider.agent.ssh.identities import KINDS, SshKey
+
+    _known(KINDS, key, "SSH")
+    return f"{SshKey(key.kid, key.label, key.type.name, key.public_bytes()).line}\n".encode()
+
+
+def _known(table: Mapping[str, Any], key: Key, form: str) -> Any:
+    found = table.get(key.type.name)
+    if found is None:
+        raise HemOperationFailed(
+            f"key {key.kid} ({key.label!r}): {form} has no form for {key.type.name}; it has one for "
+            f"{', '.join(table)}"
+        )
+    return found
+
+
+#: What ``hem keys public --format`` takes.
+FORMS: Mapping[str, Form] = {
+    "pem": Form(pem),
+    "der": Form(lambda key: _spki(key, "DER"), binary=True),
+    "ssh": Form(_ssh),
+    "jwk": Form(lambda key: f"{json.dumps(jwk(key))}\n".encode()),
+    "raw": Form(lambda key: key.public_bytes(), binary=True),
+}

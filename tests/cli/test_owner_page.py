@@ -1,0 +1,46 @@
+"""The page for owners is run as printed."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+
+import pytest
+from support.emulator import ServedEmulator
+from support.pages import run_page
+
+from hem_provider.cli import statuses
+
+PAGE = Path(__file__).parents[2] / "docs" / "owner.md"
+
+
+@pytest.fixture
+def owned(tmp_path_factory):
+    """A device without keys."""
+    with ServedEmulator(tmp_path_factory.mktemp("device")) as emulator:
+        yield emulator
+
+
+def test_the_commands_of_the_page_work_as_printed(owned, tmp_path):
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("HEM_", "PYTHON"))}
+    settings = {
+        "HOME": str(tmp_path),
+        "HEM_URL": owned.https,
+        "HEM_CA_FILE": str(owned.ca_file),
+        "HEM_PASSPHRASE_FILE": str(owned.passphrase_file),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "LC_ALL": "C.UTF-8",
+    }
+    run_page(PAGE, environment=clean | settings, folder=tmp_path)
+
+
+def test_the_page_tells_of_every_exit_status():
+    told = {int(each) for each in re.findall(r"^\| (\d+) \|", PAGE.read_text(), re.M)}
+    assert told == {statuses.DONE, statuses.FAILED, *(status for _, status in statuses.STATUSES)}
+
+
+def test_the_page_names_the_commands_that_are_older_than_the_statuses():
+    sentence = re.search(r"^`hem agent`.*? are older", PAGE.read_text(), re.M)
+    assert set(re.findall(r"`(?:hem )?(\w+)`", sentence[0])) == statuses._ONE_FOR_ALL
