@@ -10,13 +10,12 @@ Importing this package is cheap: the parts are loaded when first used.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from hem_provider import errors as _errors
 from hem_provider import keyobjects as _keyobjects
 from hem_provider._version import __version__
 from hem_provider.errors import *  # noqa: F403 - all of them, and nothing else
 
+TYPE_CHECKING = False  # without ``typing``, which takes as long to load as all the rest here
 if TYPE_CHECKING:
     from hem_provider.device.hem import Hem, Key, connect
 

@@ -7,7 +7,12 @@ imported, as a function, so that ``cryptography`` is loaded with the first key o
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Protocol
+else:
+    Protocol = object
 
 __all__ = ["KeyObjects", "hand_down", "key_objects"]
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
-from pathlib import Path
+import os
 
 from hem_provider.errors import HemConfigError
 
-__all__ = ["MODULE", "module_path"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["MODULE", "module_file", "module_path"]
 
 MODULE = "libhem_pkcs11.so"
 
@@ -17,11 +20,22 @@ def module_path() -> Path:
 
     Raises ``HemConfigError`` when it was installed without it (a source tree that is not built).
     """
-    spec = find_spec("hem_pkcs11")
-    places = list(spec.submodule_search_locations or ()) if spec else []
+    from pathlib import Path
+
+    return Path(module_file())
+
+
+def module_file() -> str:
+    """The same as text, for who has no time to load ``pathlib``."""
+    try:
+        import hem_pkcs11
+    except ModuleNotFoundError:
+        places = []
+    else:
+        places = list(hem_pkcs11.__path__)
     for place in places:
-        library = Path(place) / MODULE
-        if library.is_file():
+        library = os.path.join(place, MODULE)  # noqa: PTH118
+        if os.path.isfile(library):  # noqa: PTH113
             return library
     raise HemConfigError(
         f"{MODULE} is not built; looked in {', '.join(places) or 'no place'}. "

@@ -44,9 +44,9 @@ def _page() -> str:
 
 
 def _path() -> str:
-    from hem_provider.cli.built import module_path
+    from hem_provider.cli.built import module_file
 
-    return str(module_path())
+    return module_file()
 
 
 #: What scripts and people wait for, answered before ``click`` is loaded: that alone takes longer than

@@ -10,8 +10,10 @@ import errno
 import io
 import os
 import sys
-from contextlib import suppress
-from typing import Any, NoReturn, TextIO
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, NoReturn, TextIO
 
 __all__ = ["coloured", "columns", "let_go", "moving", "prepare"]
 
@@ -91,7 +93,13 @@ def _hold_numbers() -> None:
 def let_go(stream: TextIO) -> None:
     """A stream takes nothing more (the reader left, the disk is full): let the interpreter's last
     flush go nowhere, or it would complain a second time."""
-    with suppress(OSError, ValueError, AttributeError):
+    try:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+    except (
+        OSError,
+        ValueError,
+        AttributeError,
+    ):
+        pass  # contextlib.suppress takes longer to load than all else here

@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 from functools import partial
+from pathlib import Path
 
 import click
+import hem_pkcs11
 import pytest
 
+import hem_provider
 from hem_provider.cli import front, statuses
 from hem_provider.cli import main as cli
 from hem_provider.cli.root import ROOT, run
@@ -71,6 +74,23 @@ def test_what_is_answered_at_once_loads_no_click_and_says_what_click_would(words
     told = capsys.readouterr().out
     assert run(list(words) or ["--help"], statuses.Manner()) == 0
     assert capsys.readouterr().out == told
+
+
+@pytest.mark.parametrize("words", AT_ONCE, ids=" ".join)
+def test_what_is_answered_at_once_loads_hardly_more_than_python_does(words):
+    """Without ``site``, which loads much in a development environment."""
+    program = (
+        "import sys; sys.path[:0] = sys.argv[1:3]; before = set(sys.modules)\n"
+        "from hem_provider.cli.main import main\n"
+        "main(sys.argv[3:]); print('\\n' + ' '.join(set(sys.modules) - before))"
+    )
+    places = [str(Path(each.__file__).parents[1]) for each in (hem_provider, hem_pkcs11)]
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", program, *places, *words],
+        capture_output=True, text=True, check=True, timeout=60,
+    )  # fmt: skip
+    found = set(done.stdout.splitlines()[-1].split())
+    assert not found & {"typing", "re", "pathlib", "contextlib", "importlib.util", "functools", "dataclasses"}
 
 
 @pytest.mark.parametrize("name", front.names())

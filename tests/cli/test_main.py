@@ -71,7 +71,7 @@ def test_an_error_of_ours_is_one_line_for_people(monkeypatch, capsys):
     def fail():
         raise HemUnreachable("https://my.ence.do: connection refused")
 
-    monkeypatch.setattr("hem_provider.cli.built.module_path", fail)
+    monkeypatch.setattr("hem_provider.cli.built.module_file", fail)
     assert cli.main(["pkcs11", "path"]) == 1
     assert capsys.readouterr().err == "hem: https://my.ence.do: connection refused\n"
 
@@ -80,6 +80,6 @@ def test_an_interrupted_command_ends_quietly(monkeypatch, capsys):
     def interrupt():
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("hem_provider.cli.built.module_path", interrupt)
+    monkeypatch.setattr("hem_provider.cli.built.module_file", interrupt)
     assert cli.main(["pkcs11", "path"]) == 130
     assert capsys.readouterr().err == ""
