@@ -91,7 +91,7 @@ def _line(error: click.UsageError) -> str:
     if error.ctx is not None:
         if isinstance(error, click.NoSuchOption):
             there = [name for each in error.ctx.command.get_params(error.ctx) for name in each.opts]
-            options = [name for name in there if name.startswith("-")]
+            options = sorted(name for name in there if name.startswith("-"))
             option = error.option_name
             parts = [f"{error.ctx.command_path} has no option {option!r}{similar(option, options)}"]
         missing = isinstance(error, (click.MissingParameter, click.BadOptionUsage))

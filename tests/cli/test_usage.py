@@ -16,7 +16,7 @@ WRONG = {
     "--versoin": ["hem has no option '--versoin'; did you mean --version?"],
     "ssh keys --devise x": ["hem ssh keys has no option '--devise'", "did you mean --device?"],
     "pkcs11 path -x": ["'-x'", "-h"],
-    "ssh keys --zzz": ["'--zzz'", "there are: --device, --mobile, --json, --directory, -h, --help."],
+    "ssh keys --zzz": ["'--zzz'", "there are: --device, --directory, --help, --json, --mobile, -h."],
     "bench --rounds 0": ["'--rounds'", "'0'", "1 to 10000"],
     "bench --rounds": ["'--rounds'", "N: times each operation is run"],
     "bench --rounds 1_0": ["'--rounds'", "1 to 10000"],
