@@ -117,6 +117,8 @@ def _promises(run: Run) -> str:
         value = getattr(figure, limit.measure.value)
         digits = str(value) if isinstance(value, int) else f"{value:.3f}"
         verdict = "✔" if value <= limit.most else "✘" if limit.exceeded_by(figure) else "within noise"
+        if limit.wanted is not None and value > limit.wanted:
+            verdict += f", {limit.wanted:g} wanted"
         layer = limit.layer or "any layer"
         what = f"{limit.group}: {limit.operation.replace('*', ' …')}, {layer}: {limit.measure.value}"
         rows.append(f"| {what} | {limit.most:g} | {digits} | {verdict} |")
