@@ -9,10 +9,9 @@ from typing import Any
 
 import click
 
-from hem_provider.agent.daemon import run
 from hem_provider.agent.options import Options, add_options, options_from
 from hem_provider.agent.readiness import tell_ready
-from hem_provider.errors import HemError
+from hem_provider.errors import HemConfigError, HemError
 
 __all__ = ["main", "serve"]
 
@@ -28,6 +27,14 @@ def serve(options: Options) -> int:
     """Run an agent here until it is stopped, with its log on standard error; the exit status."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     try:
+        try:
+            import sdnotify  # noqa: F401 - what telling the service manager takes
+
+            from hem_provider.agent.daemon import run
+        except ModuleNotFoundError as missing:
+            raise HemConfigError(
+                f"the agent needs {missing.name}, which is not installed: pip install 'hem-provider[agent]'"
+            ) from None
         return run(options, tell_ready)
     except HemError as error:
         print(f"hem agent: {error}", file=sys.stderr)

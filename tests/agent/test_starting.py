@@ -97,6 +97,17 @@ def test_start_for_another_kind_of_url_says_so(device, tmp_path):
         assert "https://" in done.stderr
 
 
+@pytest.mark.parametrize("missing", ["h11", "sdnotify"])
+def test_without_its_libraries_it_says_what_to_install(device, tmp_path, missing):
+    (tmp_path / f"{missing}.py").write_text(f"raise ModuleNotFoundError(name={missing!r})")
+    with RunningAgent(device).made() as running:
+        running.environment["PYTHONPATH"] = str(tmp_path)
+        done = hem(running, "start")
+        assert done.returncode == 1
+        assert f"needs {missing}" in done.stderr
+        assert "hem-provider[agent]" in done.stderr
+
+
 def test_start_where_the_passphrase_is_wrong(device, tmp_path):
     wrong = tmp_path / "wrong"
     wrong.write_text("not it")
