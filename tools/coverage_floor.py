@@ -16,7 +16,8 @@ import pytest
 from coverage import Coverage
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = tuple(ROOT / "tests" / each for each in ("adapters", "base", "device", "keys", "rest", "symmetric"))
+_NAMES = ("adapters", "agent", "base", "cli", "device", "keys", "rest", "symmetric")
+FOLDERS = tuple(ROOT / "tests" / each for each in _NAMES)
 
 _coverage = Coverage(config_file=str(ROOT / "pyproject.toml"), data_file=None)
 _coverage.start()  # at once: the lines of a module itself run when it is imported

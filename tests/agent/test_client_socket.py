@@ -425,7 +425,7 @@ def test_another_socket_is_named_by_the_environment(agent, place, monkeypatch):
 def test_a_path_that_is_too_long_is_told(agent, monkeypatch):
     folder = Path("/tmp/" + "x" * 120)
     monkeypatch.setattr(agentlink, "agent_socket", lambda: folder)
-    monkeypatch.setattr(Path, "exists", lambda _: True)
+    monkeypatch.setattr(Path, "lstat", lambda _: None)
     with connect(agent.url, name="office", agent="always") as hem:
         with pytest.raises(HemConfigError, match="125 bytes; accepted: at most 107"):
             hem.status()
