@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
 from hem_provider.keytypes import KEY_TYPES, KID_DIGITS, Family, KeyType
 
 __all__ = [
+    "SSH_NAMES",
     "check_agreeable",
     "check_public",
     "curve",
@@ -16,6 +19,7 @@ __all__ = [
     "kid_of",
     "load_public",
     "native_class",
+    "ssh_blob",
     "type_of",
 ]
 
@@ -28,6 +32,14 @@ _RAW = {
     "CURVE448": ("x448", "X448"),
     **{f"MLDSA{number}": ("mldsa", f"MLDSA{number}") for number in (44, 65, 87)},
     **{f"MLKEM{number}": ("mlkem", f"MLKEM{number}") for number in (512, 768, 1024)},
+}
+
+#: The device's types that SSH has → SSH's names of them (RFC 5656 §3.1, RFC 8709 §4).
+SSH_NAMES: Mapping[str, str] = {
+    "SECP256R1": "ecdsa-sha2-nistp256",
+    "SECP384R1": "ecdsa-sha2-nistp384",
+    "SECP521R1": "ecdsa-sha2-nistp521",
+    "ED25519": "ssh-ed25519",
 }
 
 
@@ -131,3 +143,11 @@ def _check_size(key_type: KeyType, data: bytes) -> None:
     if len(data) != key_type.public_size:
         wanted = key_type.public_size or "no public half"
         raise ValueError(f"{len(data)} bytes that are no {key_type.name} public key, which has {wanted}")
+
+
+def ssh_blob(native: Any) -> bytes:
+    """A native public key of one of ``SSH_NAMES`` as SSH has it (RFC 5656 §3.1, RFC 8709 §4)."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    line = native.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+    return base64.b64decode(line.split()[1])

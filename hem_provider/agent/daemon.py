@@ -18,7 +18,7 @@ from typing import Any
 from hem_provider._version import __version__
 from hem_provider.agent.door import Door
 from hem_provider.agent.http import HttpStream
-from hem_provider.agent.listeners import Listeners, open_listeners
+from hem_provider.agent.listeners import KEPT, Listeners, open_listeners
 from hem_provider.agent.memory import hide_process, raise_open_files
 from hem_provider.agent.options import Options
 from hem_provider.agent.rights import Right
@@ -65,6 +65,7 @@ def run(options: Options, ready: Callable[[Mapping[str, Any]], None]) -> int:
     raise_open_files()
     devices = _devices(options)
     listeners = open_listeners(os.environ, ssh=options.ssh)
+    os.environ.pop(KEPT, None)  # for this process alone
     os.environ[SOCKET_VARIABLE] = listeners.rest_path  # for the processes that unlock it
     agent = _Agent(options, devices, listeners, hidden=hidden)
     anew = asyncio.run(agent.serve(ready))
@@ -166,9 +167,6 @@ class _Agent:
         self._wait_for_idleness()
         ready(self.status())
         end = await self._end
-        self._service.stopping = True
-        for door in self._doors.values():
-            door.lock((end or "the agent is being stopped").removeprefix(_FOR_GOOD))
         await asyncio.gather(*(each.close(_PATIENCE) for each in keepers))
         for door in self._doors.values():
             door.close()
@@ -247,10 +245,13 @@ class _Agent:
         self._finish(None)
 
     def _finish(self, end: str | None) -> None:
-        # From here on clients are told to go their own way.
+        if self._service.stopping:
+            return
+        # From here on clients are told to go their own way, and nothing that is asked is done any more.
         self._service.stopping = True
-        if not self._end.done():
-            self._end.set_result(end)
+        for door in self._doors.values():
+            door.lock((end or "the agent is being stopped").removeprefix(_FOR_GOOD))
+        self._end.set_result(end)
 
     def status(self) -> dict[str, Any]:
         """What ``hem agent status`` shows; no secrets."""

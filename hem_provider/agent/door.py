@@ -180,8 +180,12 @@ class Door:
             await self._unlocked(wanted)
         if self._options.keys:
             async with asyncio.timeout(wanted.left()):
-                await self._keys.check(named_keys(wanted.path, wanted.body, scopes))
+                await self.check_keys(named_keys(wanted.path, wanted.body, scopes))
         return scopes
+
+    async def check_keys(self, kids: frozenset[str]) -> None:
+        """``HemScopeDenied`` unless the agent was started for all of these keys."""
+        await self._keys.check(kids)
 
     def _denial(self, wanted: Wanted, missing: Right) -> str:
         what = f"{self.name}: the agent was not started with the right to {missing.meaning}"
@@ -350,8 +354,3 @@ class Door:
             "wrong_pins": self.pins.wrong if self.pins else 0,
             "memory_locked": self.memory_locked,
         }
-
-    @property
-    def gives_pins(self) -> bool:
-        """Whether it was unlocked by a passphrase."""
-        return self.pins is not None and self.is_unlocked

@@ -17,14 +17,14 @@ from hem_provider.config.agentplace import SSH_SOCKET, agent_socket, ssh_socket_
 from hem_provider.errors import HemConfigError
 from hem_provider.files import make_private, runtime_place, take_lock
 
-__all__ = ["MOST_PATH", "Listeners", "open_listeners", "own_socket"]
+__all__ = ["KEPT", "MOST_PATH", "Listeners", "open_listeners", "own_socket"]
 
 #: Bytes of a Unix socket's path (unix(7)).
 MOST_PATH = 107
 #: Connections that wait to be accepted; the system cuts it to what it allows.
 _BACKLOG = 4096
 #: Where a started-anew agent finds what it had: descriptors of ``rest``, ``ssh`` (or -1) and the lock.
-_KEPT = "HEM_AGENT_KEPT"
+KEPT = "HEM_AGENTKEPT"
 #: Of the service manager (sd_listen_fds(3)).
 _FIRST_HANDLE = 3
 
@@ -68,7 +68,7 @@ class Listeners:
         for each in kept:
             if each >= 0:
                 os.set_inheritable(each, True)
-        return {_KEPT: " ".join(map(str, [*kept, int(self.own)]))}
+        return {KEPT: " ".join(map(str, [*kept, int(self.own)]))}
 
     def close(self, *, for_one_command: bool = False) -> None:
         """Listen no more; our own files go. ``for_one_command``: the folder, too, was made for this agent,
@@ -92,8 +92,8 @@ class Listeners:
 
 def open_listeners(environment: Mapping[str, str], *, ssh: bool) -> Listeners:
     """The sockets to listen on. ``HemConfigError`` when another agent has them, or no folder is safe."""
-    if _KEPT in environment:
-        return _kept(environment[_KEPT])
+    if KEPT in environment:
+        return _kept(environment[KEPT])
     if environment.get("LISTEN_PID") == str(os.getpid()):
         return _handed_over(int(environment.get("LISTEN_FDS", "0")), ssh=ssh)
     path = own_socket()

@@ -64,13 +64,14 @@ def used_key(scope: str) -> str | None:
 
 
 def named_keys(path: str, body: Mapping[str, object] | None, scopes: Sequence[str]) -> frozenset[str]:
-    """The KIDs that a request names, wherever: each is a key that it uses, changes or deletes."""
-    return frozenset(_kids(path, body, scopes))
+    """The KIDs that a request names, wherever: each is a key that it uses, changes or deletes. The device
+    takes upper case as well (device API §2.2)."""
+    return frozenset(each.lower() for each in _words(path, body, scopes) if _KID.fullmatch(each.lower()))
 
 
-def _kids(path: str, body: Mapping[str, object] | None, scopes: Sequence[str]) -> Iterator[str]:
-    yield from (each for each in path.split("/") if _KID.fullmatch(each))
-    yield from (each for each in (body or {}).values() if isinstance(each, str) and _KID.fullmatch(each))
+def _words(path: str, body: Mapping[str, object] | None, scopes: Sequence[str]) -> Iterator[str]:
+    yield from path.split("/")
+    yield from (each for each in (body or {}).values() if isinstance(each, str))
     yield from filter(None, map(used_key, scopes))
 
 

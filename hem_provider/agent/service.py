@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import logging
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -26,6 +27,8 @@ _log = logging.getLogger("hem_provider.agent")
 _USUAL, _LONGEST = 60.0, 3600.0
 _METHODS = ("GET", "POST", "DELETE", "PUT")
 _SEED_SIZE = 32
+#: All that paths of the device are made of: what is written otherwise could name a key unseen.
+_DEVICE_PATH = re.compile(r"[A-Za-z0-9_./-]+")
 
 
 class _RefusedError(Exception):
@@ -86,9 +89,9 @@ class Service:
             return own_answer(502, Word.ERROR, error=name_of(error), message=str(error))
 
     async def _answer(self, question: Question) -> Answer:
+        self._touched()  # which may find that it is to be locked
         if self.stopping:
             return own_answer(503, Word.STOPPING, message="the agent is being stopped or locked")
-        self._touched()
         if question.method not in _METHODS:
             raise _refused(405, f"method {question.method}; accepted: {', '.join(_METHODS)}")
         own = self._own.get((question.method, question.path))
@@ -104,7 +107,9 @@ class Service:
         if of_device is not None:
             return await of_device(door, question)
         if not rest.startswith("api/"):
-            raise _refused(404, f"{question.path}: there is no such path; accepted: {DEVICES}{name}/api/…")
+            raise _no_path(question)
+        if not _DEVICE_PATH.fullmatch(rest):
+            raise _refused(400, f"{question.path[:200]}: accepted are letters, digits and _ . - between /")
         return await self._relayed(door, question, slash + rest)
 
     def _door(self, name: str, url: str | None) -> Door | Answer:
@@ -165,7 +170,7 @@ class Service:
     async def _check_pin(self, door: Door, question: Question) -> Answer:
         if await door.check_pin(_bytes(_object(question.body), "mac", 32)):
             return own_answer(200)
-        if door.pins is None or door.pins.exhausted:
+        if door.pins is not None and door.pins.exhausted:
             self._lock(f"{MOST_WRONG} wrong PINs in a row")
         return own_answer(403, Word.DENIED, message="this is not the passphrase that the agent knows")
 

@@ -118,8 +118,10 @@ def units(arguments: Given) -> int:
     from hem_provider.cli.agent_units import unit_files
     from hem_provider.files import config_home, replace_file
 
-    program = Path(sys.argv[0]).absolute()
-    files = unit_files(str(program))
+    started = Path(sys.argv[0]).absolute()
+    by_name = os.access(started, os.X_OK) and started.suffix != ".py"
+    program = (str(started),) if by_name else (sys.executable, "-m", "hem_provider.cli.main")
+    files = unit_files(*program)
     if arguments.directory == "-":
         for name, text in files.items():
             print(f"# {name}\n{text}")

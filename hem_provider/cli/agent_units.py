@@ -38,11 +38,7 @@ WantedBy=sockets.target
 """
 
 
-def unit_files(program: str) -> dict[str, str]:
-    """Name → text, for the ``hem`` command at ``program``."""
-    return {"hem-agent.service": _SERVICE.format(program=_quoted(program)), "hem-agent.socket": _SOCKET}
-
-
-def _quoted(program: str) -> str:
-    """As systemd reads a program's path."""
-    return shlex.quote(program).replace("%", "%%")
+def unit_files(*program: str) -> dict[str, str]:
+    """Name → text, for the words by which ``hem`` is started."""
+    words = shlex.join(program).replace("%", "%%")  # as systemd reads them
+    return {"hem-agent.service": _SERVICE.format(program=words), "hem-agent.socket": _SOCKET}

@@ -11,26 +11,17 @@ from typing import Any
 
 from hem_provider.cli.choosing import named_key
 from hem_provider.cli.login import logged_in
-from hem_provider.cli.publicforms import FORMS, pem
 from hem_provider.cli.shape import Given
 from hem_provider.cli.statuses import UsageFault
-from hem_provider.device.description import PREFIX
+from hem_provider.device.description import maker_of
 from hem_provider.device.key import Key
-from hem_provider.device.usage import USAGES
+from hem_provider.device.usage import usages_of
 from hem_provider.errors import HemConfigError, HemOperationFailed
 from hem_provider.files import replace_file
-from hem_provider.keytypes import USAGE_TOKENS, Family
+from hem_provider.keys.publicforms import FORMS, pem
 
 __all__ = ["public", "show", "show_all"]
 
-#: How a record's ``descr`` begins → who made it: this software, and the vendor's applications.
-_MAKERS = (
-    (PREFIX, "hem-provider"),
-    (b"ETSPGP:", "mail"),
-    (b"ETSEIC:", "chat"),
-    (b"ETSOIDC", "OIDC"),
-    (b"EXTAID", "authenticator"),
-)
 #: Seconds → what an age is told in, the largest that fits.
 _AGES = ((31_557_600, "year"), (2_629_800, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute"))
 
@@ -93,26 +84,14 @@ def _document(key: Key) -> dict[str, Any]:
         "type": key.type.name,
         "usages": _usages(key),
         "private": key.attributes.usable,
-        "made_by": _maker(key),
+        "made_by": maker_of(key.descr),
         "created": _moment(key.created),
         "updated": _moment(key.updated),
     }
 
 
 def _usages(key: Key) -> list[str]:
-    """What the key may be used for; nothing for a public half alone."""
-    if not key.attributes.usable:
-        return []
-    family = key.type.family
-    if family is Family.EC:
-        return sorted(
-            usage for usage, token in USAGE_TOKENS[family].items() if token in key.attributes.tokens
-        )
-    return sorted((key.family_mark if family is Family.AES else None) or USAGES[family])
-
-
-def _maker(key: Key) -> str | None:
-    return next((maker for prefix, maker in _MAKERS if key.descr.startswith(prefix)), None)
+    return sorted(usages_of(key.type, key.attributes, key.family_mark))
 
 
 def _moment(seconds: int) -> str:
@@ -129,7 +108,7 @@ def _age(seconds: float) -> str:
 
 def _row(key: Key) -> tuple[str, ...]:
     use = ", ".join(_usages(key)) or "public half"
-    return key.label, key.type.name, use, _maker(key) or "?", _age(time.time() - key.created), key.kid
+    return key.label, key.type.name, use, maker_of(key.descr) or "?", _age(time.time() - key.created), key.kid
 
 
 def _pem_or_none(key: Key) -> str | None:

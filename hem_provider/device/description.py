@@ -30,11 +30,20 @@ __all__ = [
     "PREFIX",
     "Description",
     "Limits",
+    "maker_of",
     "new_mark",
     "parse_description",
 ]
 
 PREFIX = b"PKCS11:h:"
+#: How a record's ``descr`` begins → who made it: this software, and the vendor's applications.
+_MAKERS = (
+    (PREFIX, "hem-provider"),
+    (b"ETSPGP:", "mail"),
+    (b"ETSEIC:", "chat"),
+    (b"ETSOIDC", "OIDC"),
+    (b"EXTAID", "authenticator"),
+)
 #: Longest id an application can choose, in bytes.
 MAX_APPLICATION_ID = 40
 #: Families of symmetric modes a key may be kept to; bit values of the format byte.
@@ -55,6 +64,11 @@ MECHANISMS = {
 _PLAIN, _LIMITED = 0x10, 0x20
 _MARK = 8
 _LIMITS = 2
+
+
+def maker_of(descr: bytes) -> str | None:
+    """Who made a key with this ``descr``: this software, one of the vendor's applications, or ``None``."""
+    return next((maker for prefix, maker in _MAKERS if descr.startswith(prefix)), None)
 
 
 def new_mark() -> bytes:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from hem_provider.device.description import DENIABLE, MECHANISMS, MODE_FAMILIES, Limits
-from hem_provider.keytypes import USAGE_TOKENS, Family, KeyType
+from hem_provider.keytypes import USAGE_TOKENS, Family, KeyAttributes, KeyType
 
-__all__ = ["USAGES", "check_limits", "default_usage", "device_mode", "mode_families"]
+__all__ = ["USAGES", "check_limits", "default_usage", "device_mode", "mode_families", "usages_of"]
 
 #: Usages each family offers. Symmetric usages are mode families: design and limits are in the
 #: documentation of symmetric keys.
@@ -36,6 +36,19 @@ def device_mode(key_type: KeyType, usage: frozenset[str]) -> str | None:
     if key_type.family is not Family.EC:
         return None
     return ",".join(token for each, token in USAGE_TOKENS[Family.EC].items() if each in usage)
+
+
+def usages_of(
+    key_type: KeyType, attributes: KeyAttributes, families: frozenset[str] | None
+) -> frozenset[str]:
+    """What a stored key may be used for; nothing for a public half alone. ``families``: the mode families
+    that it is kept to, where that is recorded."""
+    if not attributes.usable:
+        return frozenset()
+    if key_type.family is Family.EC:
+        tokens = USAGE_TOKENS[Family.EC].items()
+        return frozenset(usage for usage, token in tokens if token in attributes.tokens)
+    return (families if key_type.family is Family.AES else None) or USAGES[key_type.family]
 
 
 def mode_families(key_type: KeyType, usage: frozenset[str]) -> frozenset[str]:

@@ -118,6 +118,7 @@ def test_only_keys_of_some_labels_whatever_is_done_with_them(own_device):
         for method, path, body, scope in (
             ("POST", "keymgmt/update", {"kid": secret, "label": "web2"}, "keymgmt:upd"),
             ("DELETE", f"keymgmt/delete/{secret}", None, "keymgmt:del"),
+            ("DELETE", f"keymgmt/delete/{secret.upper()}", None, "keymgmt:del"),
             ("POST", "keymgmt/derive", {"kid": web, "ext_kid": secret, "label": "d"}, "keymgmt:gen"),
             ("POST", "crypto/ecdh", {"kid": web, "ext_kid": secret}, use(web)),
         ):
@@ -199,6 +200,8 @@ def test_a_device_is_found_by_its_url_where_a_program_calls_it_otherwise(agent, 
         ("GET", "/", {}, None, 404, "no such path"),
         ("GET", "/devices/k/other", {}, None, 404, "no such path"),
         ("GET", "/devices/", {}, None, 404, "no device"),
+        ("DELETE", "/devices/k/api/keymgmt/delete/%61bcd", {"scope": "keymgmt:list"}, None, 400, "letters"),
+        ("GET", "/devices/k/api/system/status?a=b", {}, None, 400, "letters"),
         ("POST", SIGN, {"scope": "keymgmt:list"}, b"[1]", 400, "a JSON object"),
         ("POST", SIGN, {"scope": "keymgmt:list"}, b"{" * 3000, 400, "a JSON object"),
         ("GET", STATUS, {"within": "soon"}, None, 400, "Hem-Within"),
@@ -267,6 +270,23 @@ def test_ten_wrong_pins_lock_it(device):
         assert running.client()("GET", LIST, scope="keymgmt:list")[0] == 200
         for each in threads:
             each.join(10)
+
+
+def test_who_waits_for_an_answer_to_a_wrong_pin_locks_nothing_for_good(own_device):
+    """Another reason to lock comes meanwhile."""
+    with RunningAgent(own_device) as running:
+        ask, other = running.unlock().client(), running.client()
+        wrong = {"mac": base64.b64encode(bytes(32)).decode()}
+        for _ in range(3):
+            assert ask("POST", "/devices/k/pin", wrong)[0] == 403
+        waiting = threading.Thread(target=ask, args=("POST", "/devices/k/pin", wrong))  # for 2 s
+        waiting.start()
+        running.wait_until(lambda: running.device["wrong_pins"] == 4)
+        assert other("POST", "/devices/k/forget", {})[0] == 200
+        waiting.join(10)
+        running.wait_until(lambda: running.status() is not None)
+        assert "wrong PINs in a row" not in running.log.read_text()
+        assert running.client()("GET", LIST, scope="keymgmt:list")[0] == 200  # by its source, as before
 
 
 def test_locked_it_answers_what_needs_no_login(device, keys):

@@ -87,6 +87,8 @@ def test_what_to_type_for_a_right_keeps_all_other_options():
         (f"/api/keymgmt/delete/{KID}", None, ("keymgmt:del",), {KID}),
         ("/api/keymgmt/update", {"kid": KID, "label": "web"}, ("keymgmt:upd",), {KID}),
         ("/api/keymgmt/list/0/15", None, ("keymgmt:list",), set()),
+        (f"/api/keymgmt/delete/{KID.upper()}", None, ("keymgmt:del",), {KID}),
+        ("/api/keymgmt/update", {"kid": KID.upper(), "label": "web"}, ("keymgmt:upd",), {KID}),
         ("/api/crypto/hmac/hash", {}, (f"keymgmt:use:{KID}", "keymgmt:gen"), {KID}),
     ],
 )

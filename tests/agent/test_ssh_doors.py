@@ -20,6 +20,7 @@ from hem_provider.errors import (
     HemError,
     HemKeyNotFound,
     HemLoginRequired,
+    HemScopeDenied,
     HemUnreachable,
 )
 from hem_provider.keytypes import parse_attributes
@@ -76,6 +77,11 @@ class Door:
         self.answers = Answers()
         self.is_unlocked, self.unlocks = True, False
         self.reason = "it was not unlocked yet"
+        self.denied: frozenset[str] = frozenset()
+
+    async def check_keys(self, kids: frozenset[str]) -> None:
+        if kids & self.denied:
+            raise HemScopeDenied("the agent lets nobody use it")
 
     async def try_source(self) -> None:
         self.is_unlocked = self.unlocks
@@ -149,6 +155,15 @@ def test_a_key_that_the_device_has_no_more_ends_the_list(doors):
     office.hem.failure = None
     labels(keys)
     assert office.hem.count == 2
+
+
+def test_a_key_whose_label_is_allowed_no_more_does_not_sign(doors):
+    """The list that ssh is offered may be older than that."""
+    keys, office = DoorKeys(doors, ()), doors["office"]
+    key = asyncio.run(keys.keys())[0]
+    office.denied = frozenset({key.kid})
+    with pytest.raises(HemScopeDenied):
+        asyncio.run(keys.sign(key, b"data", key.algorithm))
 
 
 def test_a_locked_device_is_unlocked_where_it_can_be_and_shows_nothing_from_memory(doors):

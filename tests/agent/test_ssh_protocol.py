@@ -370,6 +370,13 @@ def test_a_locked_agent_lists_nothing_and_still_learns_of_sessions(table):
     assert table.labels() == ALL
 
 
+def test_a_host_that_the_agent_was_forwarded_to_does_not_lock_it(table):
+    assert table.bind() == SUCCESS
+    assert table.send(Number.LOCK, string("sesame")) == FAILURE
+    assert not table.agent.is_locked
+    assert table.labels() == ALL
+
+
 def test_an_agent_that_starts_itself_anew_stays_locked(table):
     assert table.agent.kept == ""
     table.send(Number.LOCK, string("sesame"))

@@ -21,7 +21,7 @@ from support.sshkeys import PRIVATE, Source, blob_of, certificate, key_of, login
 from hem_provider.agent.ssh.certificates import is_certificate, read_certificate
 from hem_provider.agent.ssh.constraints import Constraints, read_constraints
 from hem_provider.agent.ssh.hostkeys import verifies
-from hem_provider.agent.ssh.identities import KINDS, SshKey, public_blob
+from hem_provider.agent.ssh.identities import SshKey, public_blob
 from hem_provider.agent.ssh.numbers import Number
 from hem_provider.agent.ssh.peers import SshPeer
 from hem_provider.agent.ssh.protocol import SshAgent
@@ -37,7 +37,7 @@ from hem_provider.agent.ssh.wire import (
     uint32,
 )
 from hem_provider.errors import HemAnswerFault
-from hem_provider.publickeys import device_form
+from hem_provider.publickeys import SSH_NAMES, device_form
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_the_largest_frame_is_taken():
     assert list(FrameSplitter().feed(frame(bytes(LARGEST_FRAME)))) == [bytes(LARGEST_FRAME)]
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(SSH_NAMES))
 def test_a_public_key_is_what_cryptography_writes_for_openssh(kind):
     public = PRIVATE[kind].public_key()
     assert public_blob(kind, device_form(public)) == blob_of(public)
@@ -118,7 +118,7 @@ def test_a_label_cannot_end_a_line_or_act_on_a_terminal():
     assert key_of("ED25519", "a\nssh-rsa \x1b[2J").comment == "a\\nssh-rsa \\x1b[2J"
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(SSH_NAMES))
 def test_a_signature_has_the_form_of_its_type(kind):
     key, data = key_of(kind), b"data"
     reader = Reader(key.signature(made := signed(kind, data), data))
@@ -134,7 +134,7 @@ def test_a_signature_has_the_form_of_its_type(kind):
     assert verifies(key.blob, key.signature(made, data), data)
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(SSH_NAMES))
 def test_a_signature_that_does_not_verify_is_not_handed_out(kind):
     key, made = key_of(kind), signed(kind, b"data")
     for wrong in (signed(kind, b"other"), b"", made[:-1], made + b"\0"):
@@ -159,7 +159,7 @@ def test_servers_with_rsa_keys_are_believed_but_not_with_sha1(name):
         assert not verifies(blob, signature, b"other")
 
 
-@pytest.mark.parametrize("kind", list(KINDS))
+@pytest.mark.parametrize("kind", list(SSH_NAMES))
 def test_a_certificate_tells_its_key_and_whom_it_is_for(kind):
     blob = certificate(PRIVATE[kind].public_key())
     found = read_certificate(blob)

@@ -18,6 +18,7 @@ from hem_provider.agent.options import Options
 from hem_provider.agent.rights import Right
 from hem_provider.agent.sleep import SleptClock
 from hem_provider.cli.agent_units import unit_files
+from hem_provider.config.agentplace import Word
 
 LOGIND = "org.freedesktop.login1"
 LIST = "/devices/k/api/keymgmt/list/0/15"
@@ -41,6 +42,19 @@ def hem(running, *arguments, **options):
         timeout=60,
         stdin=subprocess.DEVNULL,
         check=False,
+        **options,
+    )
+
+
+def started(running, script, **options):
+    """``hem agent run`` of a Python program, going on."""
+    command = [sys.executable, "-m", "hem_provider.cli.main", "agent", "run", "--"]
+    return subprocess.Popen(
+        [*command, sys.executable, "-c", script],
+        env=running.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
         **options,
     )
 
@@ -154,23 +168,7 @@ def test_run_gives_a_command_an_agent_of_its_own(device, keys):
 def test_what_ends_the_command_of_an_agent_ends_the_command(device, keys):
     with RunningAgent(device).made() as running:
         script = "import os, signal; print(os.getpid(), flush=True); signal.pause()"
-        runner = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "hem_provider.cli.main",
-                "agent",
-                "run",
-                "--",
-                sys.executable,
-                "-c",
-                script,
-            ],
-            env=running.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
+        runner = started(running, script)
         pid = int(runner.stdout.readline())
         runner.terminate()
         assert runner.wait(30) == 128 + signal.SIGTERM
@@ -197,24 +195,7 @@ def test_an_agent_ends_with_who_runs_it(device, keys):
         script = "import os; from hem_provider.agent.calls import AgentCalls;"
         script += "told = AgentCalls().status(); print(told['pid'], told['socket'], flush=True);"
         script += "import time; time.sleep(60)"
-        runner = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "hem_provider.cli.main",
-                "agent",
-                "run",
-                "--",
-                sys.executable,
-                "-c",
-                script,
-            ],
-            env=running.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-        )
+        runner = started(running, script, start_new_session=True)
         try:
             number, path = runner.stdout.readline().split()
             pid = int(number)
@@ -283,7 +264,7 @@ def test_units_are_written_for_this_installation(device, tmp_path):
         done = hem(running, "units", "--directory", str(tmp_path / "units"))
         assert done.returncode == 0, done.stderr
         service = (tmp_path / "units" / "hem-agent.service").read_text()
-        assert "agent start --foreground" in service
+        assert f"ExecStart={sys.executable} -m hem_provider.cli.main agent start --foreground\n" in service
         assert "systemctl --user" in done.stderr
         assert "ListenStream=%t/hem/agent.sock" in hem(running, "units", "--directory", "-").stdout
 
@@ -377,3 +358,42 @@ def test_options_are_handed_on_whole():
     )
     for options in (given, Options()):
         assert command.main(options.arguments(), standalone_mode=False) == options
+
+
+def test_a_sleep_is_found_out_before_anything_is_done_for_a_client(device, keys, tmp_path):
+    """Where no logind says so: neither socket serves the request by which it is found out."""
+    apart = tmp_path / "apart"
+    apart.write_text("0")
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, pathlib, time\n"
+        "real = time.clock_gettime\n"
+        "def gettime(which):\n"
+        f"    more = float(pathlib.Path({str(apart)!r}).read_text()) if which == time.CLOCK_BOOTTIME else 0\n"
+        "    return real(which) + more\n"
+        "time.clock_gettime = gettime\n"
+    )
+    environment = {"PYTHONPATH": str(tmp_path), "DBUS_SYSTEM_BUS_ADDRESS": "unix:path=/nowhere"}
+    for by_ssh in (False, True):
+        apart.write_text("0")
+        with RunningAgent(device, source=False, environment=environment) as running:
+            running.calls.unlock("k", device.passphrase)
+            ask = running.client()
+            assert ask("GET", LIST, scope="keymgmt:list")[0] == 200
+            with socket.socket(socket.AF_UNIX) as ssh:
+                ssh.settimeout(30)
+                ssh.connect(str(running.ssh_socket))
+                ssh.sendall(b"\0\0\0\1\x0b")  # SSH_AGENTC_REQUEST_IDENTITIES
+                assert ssh.recv(5)[4:] == b"\x0c"
+            before = len(device.calls())
+            apart.write_text("60")
+            if by_ssh:
+                with socket.socket(socket.AF_UNIX) as ssh:
+                    ssh.settimeout(30)
+                    ssh.connect(str(running.ssh_socket))
+                    ssh.sendall(b"\0\0\0\1\x0b")
+                    assert ssh.recv(100) == b"\0\0\0\1\5"  # SSH_AGENT_FAILURE
+            else:
+                status, headers, _ = ask("GET", LIST, scope="keymgmt:list")
+                assert (status, headers["hem-agent"]) == (503, Word.STOPPING)
+            assert len(device.calls()) == before
+            running.wait_until(lambda: "the machine slept" in running.log.read_text())

@@ -18,7 +18,8 @@ from support.passphrases import PASSPHRASE
 from hem_provider.cli import keys_actions
 from hem_provider.cli import main as cli
 from hem_provider.cli.commands.keys import command
-from hem_provider.cli.publicforms import FORMS
+from hem_provider.device.usage import usages_of
+from hem_provider.keys.publicforms import FORMS
 from hem_provider.keytypes import KEY_TYPES
 from hem_provider.rest import keymgmt
 
@@ -298,4 +299,4 @@ def test_ages_are_told_in_the_largest_unit(seconds, told):
 def test_every_type_has_its_usages(hem, keys):
     for kind in KEY_TYPES:
         key = hem.keys.create(kind, label=kind.replace("_", " "))
-        assert keys_actions._usages(key), kind
+        assert usages_of(key.type, key.attributes, key.family_mark), kind

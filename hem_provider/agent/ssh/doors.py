@@ -71,6 +71,7 @@ class DoorKeys:
     async def sign(self, key: SshKey, data: bytes, algorithm: str) -> bytes:
         """One call of the key's device, when it is its turn."""
         door = self._doors[key.device]
+        await door.check_keys(frozenset({key.kid}))  # its label may be another one than when it was listed
         try:
             return await self._done(door, lambda: door.hem.sign(key.kid, data, algorithm))
         except HemKeyNotFound:

@@ -4,36 +4,24 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from types import MappingProxyType
 
 from hem_provider.agent.ssh.wire import mpint, string
 from hem_provider.device.hem import Key
 from hem_provider.device.verification import KnownKey, accepts
 from hem_provider.ecdsa import numbers
 from hem_provider.errors import HemAnswerFault
+from hem_provider.keys.publicforms import readable, ssh_line
 from hem_provider.keytypes import KEY_TYPES, Family, KeyType
-from hem_provider.publickeys import load_public
+from hem_provider.publickeys import SSH_NAMES, load_public, ssh_blob
 
-__all__ = ["KINDS", "SshKey", "fingerprint", "is_for_ssh", "public_blob", "readable", "ssh_key"]
-
-#: The device's types that SSH has → SSH's name, and for EC the name of the curve (RFC 5656 §10.1).
-#: The digest of each is the type's natural one.
-KINDS: Mapping[str, tuple[str, str | None]] = MappingProxyType(
-    {
-        "SECP256R1": ("ecdsa-sha2-nistp256", "nistp256"),
-        "SECP384R1": ("ecdsa-sha2-nistp384", "nistp384"),
-        "SECP521R1": ("ecdsa-sha2-nistp521", "nistp521"),
-        "ED25519": ("ssh-ed25519", None),
-    }
-)
+__all__ = ["SshKey", "fingerprint", "is_for_ssh", "public_blob", "ssh_key"]
 
 
 @dataclass(frozen=True, slots=True)
 class SshKey:
-    """A key that signs. ``type``: the device's name of its type, one of ``KINDS``. ``public``: in device
+    """A key that signs. ``type``: the device's name of its type, one of ``SSH_NAMES``. ``public``: in device
     form. ``device``: the name of its device, which is for the source of the key alone.
 
     ``ValueError`` for a type that SSH does not have, and a public half that is none of the type.
@@ -46,8 +34,8 @@ class SshKey:
     device: str = ""
 
     def __post_init__(self) -> None:
-        if self.type not in KINDS:
-            raise ValueError(f"type: {self.type!r}; SSH has {', '.join(KINDS)}")
+        if self.type not in SSH_NAMES:
+            raise ValueError(f"type: {self.type!r}; SSH has {', '.join(SSH_NAMES)}")
         public_blob(self.type, self.public)
 
     @property
@@ -58,7 +46,7 @@ class SshKey:
     @property
     def name(self) -> str:
         """SSH's name of the type, which is that of its signatures too."""
-        return KINDS[self.type][0]
+        return SSH_NAMES[self.type]
 
     @property
     def algorithm(self) -> str:
@@ -78,7 +66,7 @@ class SshKey:
     @property
     def line(self) -> str:
         """As in ``authorized_keys`` and ``.pub`` files."""
-        return f"{self.name} {base64.b64encode(self.blob).decode()} {self.comment}"
+        return ssh_line(self.name, self.blob, self.label)
 
     @property
     def fingerprint(self) -> str:
@@ -113,20 +101,13 @@ def is_for_ssh(key: Key) -> bool:
     attributes = key.attributes
     kind = attributes.key_type
     is_signing = attributes.private and attributes.exdsa
-    return kind is not None and kind.name in KINDS and is_signing and not key.hidden
+    return kind is not None and kind.name in SSH_NAMES and is_signing and not key.hidden
 
 
 @lru_cache(maxsize=4096)
 def public_blob(kind: str, public: bytes) -> bytes:
     """A public key in device form as SSH has it. ``ValueError`` when it is none of that type."""
-    name, curve = KINDS[kind]
-    native = load_public(KEY_TYPES[kind], public)
-    if curve is None:
-        return string(name) + string(public)
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
-    point = native.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
-    return string(name) + string(curve) + string(point)
+    return ssh_blob(load_public(KEY_TYPES[kind], public))
 
 
 def fingerprint(blob: bytes) -> str:
@@ -136,11 +117,6 @@ def fingerprint(blob: bytes) -> str:
     'SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU'
     """
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
-
-
-def readable(text: str) -> str:
-    """Text of others, with escapes for what is not printable."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def _points(signature: bytes) -> bytes:

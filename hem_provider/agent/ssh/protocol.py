@@ -176,7 +176,7 @@ class SshAgent:
         raise RefusedError("private keys are not taken: those of a HEM are made in it, and never leave it")
 
     async def _remove(self, reader: Reader, peer: SshPeer) -> bytes:
-        _refuse_forwarded(peer, "removed")
+        _refuse_forwarded(peer, "keys are removed")
         blob = reader.string("key")
         reader.end()
         self._shelf.forget(await self._found(blob))
@@ -184,7 +184,7 @@ class SshAgent:
         return bytes([Number.SUCCESS])
 
     async def _remove_all(self, reader: Reader, peer: SshPeer) -> bytes:
-        _refuse_forwarded(peer, "removed")
+        _refuse_forwarded(peer, "keys are removed")
         reader.end()
         self._shelf.forget_all()
         self._seen = {}
@@ -195,7 +195,7 @@ class SshAgent:
         return bytes([Number.SUCCESS])
 
     async def _remove_token(self, reader: Reader, peer: SshPeer) -> bytes:
-        _refuse_forwarded(peer, "removed")
+        _refuse_forwarded(peer, "keys are removed")
         name = reader.text("token")
         reader.string("PIN")
         reader.end()
@@ -216,7 +216,7 @@ class SshAgent:
         if reader.string("PIN"):
             raise RefusedError("a PIN is not taken here; 'hem agent unlock' unlocks the device")
         wanted = read_constraints(reader)
-        _refuse_forwarded(peer, "added")
+        _refuse_forwarded(peer, "keys are added")
         added = self._shelf.add(await self._named(name), wanted)
         if not added:
             raise RefusedError("there is no key to be added")
@@ -238,7 +238,8 @@ class SshAgent:
             raise RefusedError(f"there is {what} that signs, is of a type that SSH has, and may be used here")
         return found
 
-    async def _lock_it(self, reader: Reader, _peer: SshPeer) -> bytes:
+    async def _lock_it(self, reader: Reader, peer: SshPeer) -> bytes:
+        _refuse_forwarded(peer, "the agent is locked")
         return await self._with_passphrase(
             reader, self._lock.lock, "it is locked already, or the passphrase is empty"
         )
@@ -285,7 +286,7 @@ class SshAgent:
 def _refuse_forwarded(peer: SshPeer, what: str) -> None:
     """A host that the agent was forwarded to uses keys, and decides nothing about them."""
     if peer.was_bound:
-        raise RefusedError(f"keys are {what} on this host only, and not by a forwarded connection")
+        raise RefusedError(f"{what} on this host only, and not by a forwarded connection")
 
 
 def _extension_of(message: bytes) -> str | None:

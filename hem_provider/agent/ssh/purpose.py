@@ -6,9 +6,10 @@ Whoever asks chooses the data; the words say what a server or program would take
 from __future__ import annotations
 
 from hem_provider.agent.ssh.certificates import is_certificate, read_certificate
-from hem_provider.agent.ssh.identities import fingerprint, readable
+from hem_provider.agent.ssh.identities import fingerprint
 from hem_provider.agent.ssh.peers import SshPeer
 from hem_provider.agent.ssh.wire import Reader, WireError
+from hem_provider.keys.publicforms import readable
 
 __all__ = ["purpose"]
 

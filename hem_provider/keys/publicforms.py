@@ -10,8 +10,9 @@ from typing import Any
 
 from hem_provider.device.key import Key
 from hem_provider.errors import HemOperationFailed
+from hem_provider.publickeys import SSH_NAMES, ssh_blob
 
-__all__ = ["FORMS", "Form", "jwk", "pem"]
+__all__ = ["FORMS", "Form", "jwk", "pem", "readable", "ssh_line"]
 
 #: Device type → ``kty`` and ``crv`` (RFC 7518 §6.2, RFC 8037 §2, RFC 8812 §3.1).
 _CURVES: Mapping[str, tuple[str, str]] = {
@@ -64,15 +65,24 @@ def _spki(key: Key, encoding: str) -> bytes:
     try:
         public = key.public_key()
     except UnsupportedAlgorithm as error:
-        raise HemOperationFailed(f"key {key.kid} ({key.label!r}): {error}; --format raw takes it") from None
+        raise HemOperationFailed(f"key {key.kid} ({key.label!r}): {error}; its raw form is there") from None
     return public.public_bytes(getattr(Encoding, encoding), PublicFormat.SubjectPublicKeyInfo)
 
 
-def _ssh(key: Key) -> bytes:
-    from hem_provider.agent.ssh.identities import KINDS, SshKey
+def ssh_line(name: str, blob: bytes, label: str) -> str:
+    """As in ``authorized_keys`` and ``.pub`` files: SSH's name of the type, the key, and the label without
+    what could act on a terminal or end a line."""
+    return f"{name} {base64.b64encode(blob).decode()} {readable(label)}"
 
-    _known(KINDS, key, "SSH")
-    return f"{SshKey(key.kid, key.label, key.type.name, key.public_bytes()).line}\n".encode()
+
+def readable(text: str) -> str:
+    """Text of others, with escapes for what is not printable."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+
+
+def _ssh(key: Key) -> bytes:
+    name = _known(SSH_NAMES, key, "SSH")
+    return f"{ssh_line(name, ssh_blob(key.public_key()), key.label)}\n".encode()
 
 
 def _known(table: Mapping[str, Any], key: Key, form: str) -> Any:
@@ -85,7 +95,7 @@ def _known(table: Mapping[str, Any], key: Key, form: str) -> Any:
     return found
 
 
-#: What ``hem keys public --format`` takes.
+#: Name of a form → how it is made.
 FORMS: Mapping[str, Form] = {
     "pem": Form(pem),
     "der": Form(lambda key: _spki(key, "DER"), binary=True),
