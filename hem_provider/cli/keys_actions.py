@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Iterator
@@ -11,13 +10,12 @@ from typing import Any
 
 from hem_provider.cli.choosing import named_key
 from hem_provider.cli.login import logged_in
+from hem_provider.cli.output import check_target, print_json, write
 from hem_provider.cli.shape import Given
-from hem_provider.cli.statuses import UsageFault
 from hem_provider.device.description import maker_of
 from hem_provider.device.key import Key
 from hem_provider.device.usage import usages_of
-from hem_provider.errors import HemConfigError, HemOperationFailed
-from hem_provider.files import replace_file
+from hem_provider.errors import HemOperationFailed
 from hem_provider.keys.publicforms import FORMS, pem
 
 __all__ = ["public", "show", "show_all"]
@@ -31,7 +29,7 @@ def show_all(options: Given) -> int:
     with logged_in(options.device, mobile=options.mobile) as hem:
         keys = sorted(hem.keys, key=lambda each: (each.label.casefold(), each.kid))
         if options.json:
-            _print_json({"device": hem.config.name, "keys": [_document(each) for each in keys]})
+            print_json({"device": hem.config.name, "keys": [_document(each) for each in keys]})
             return 0
         rows = [_row(each) for each in keys]
     if rows:
@@ -49,7 +47,7 @@ def show(options: Given) -> int:
         key = named_key(hem, options.key)
         document = {"device": hem.config.name, **_document(key), "public_key": _pem_or_none(key)}
     if options.json:
-        _print_json(document)
+        print_json(document)
         return 0
     for name, value in _described(key, document):
         print(f"{name:10}{value}")
@@ -61,18 +59,10 @@ def show(options: Given) -> int:
 def public(options: Given) -> int:
     """``hem keys public``: its exit status."""
     form = FORMS[options.format]
-    if form.binary and options.output is None and sys.stdout.isatty():
-        raise UsageFault(f"--format {options.format} is not text: give --output FILE, or send it elsewhere")
-    if options.output is not None and options.output.exists() and not options.force:
-        raise HemConfigError(f"{options.output}: there is such a file already; --force replaces it")
+    check_target(options.output, force=options.force, binary=form.binary, what=f"--format {options.format}")
     with logged_in(options.device, mobile=options.mobile) as hem:
         data = form.make(named_key(hem, options.key))
-    if options.output is not None:
-        replace_file(options.output, data, mode=0o644)
-    elif form.binary:
-        sys.stdout.buffer.write(data)
-    else:
-        print(data.decode(), end="")
+    write(data, options.output)
     return 0
 
 
@@ -126,7 +116,3 @@ def _described(key: Key, document: dict[str, Any]) -> Iterator[tuple[str, str]]:
     yield "made by", document["made_by"] or "an unknown application"
     yield "created", document["created"]
     yield "changed", document["updated"]
-
-
-def _print_json(document: dict[str, Any]) -> None:
-    print(json.dumps(document, indent=2, ensure_ascii=False))

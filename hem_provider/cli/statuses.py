@@ -17,7 +17,18 @@ from hem_provider.errors import (
     HemUnreachable,
 )
 
-__all__ = ["DONE", "ENDINGS", "FAILED", "INTERRUPTED", "STATUSES", "USAGE", "Manner", "UsageFault", "end"]
+__all__ = [
+    "DONE",
+    "ENDINGS",
+    "FAILED",
+    "INTERRUPTED",
+    "STATUSES",
+    "USAGE",
+    "Declined",
+    "Manner",
+    "UsageFault",
+    "end",
+]
 
 DONE, FAILED, USAGE, NOT_REACHED, REFUSED, NOT_FOUND = range(6)
 #: 128 + SIGINT, as shells have it.
@@ -26,6 +37,10 @@ INTERRUPTED = 130
 
 class UsageFault(Exception):
     """What was typed is no command; the text says what is accepted."""
+
+
+class Declined(HemError):
+    """A person was asked whether it is meant, and it is not."""
 
 
 #: Error → exit status; the first row that fits counts, and any other error is ``FAILED``.

@@ -17,7 +17,7 @@ from hem_provider.files.places import (
     runtime_place,
 )
 from hem_provider.files.reading import open_own, read_entry, read_file, read_own
-from hem_provider.files.replacement import LEFT_BEHIND_AFTER, replace_file, sweep
+from hem_provider.files.replacement import LEFT_BEHIND_AFTER, replace_file, replacing, sweep
 
 __all__ = [
     "LEFT_BEHIND_AFTER",
@@ -36,6 +36,7 @@ __all__ = [
     "read_own",
     "release_lock",
     "replace_file",
+    "replacing",
     "runtime_folder",
     "runtime_place",
     "sweep",

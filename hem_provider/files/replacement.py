@@ -9,10 +9,11 @@ import os
 import re
 import stat
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["LEFT_BEHIND_AFTER", "replace_file", "sweep"]
+__all__ = ["LEFT_BEHIND_AFTER", "replace_file", "replacing", "sweep"]
 
 #: Age in seconds from which a temporary file has no writer any more.
 LEFT_BEHIND_AFTER = 3600.0
@@ -27,15 +28,26 @@ def replace_file(path: Path, data: bytes, *, mode: int = 0o600) -> os.stat_resul
 
     Returns the new file's status. Raises ``OSError``.
     """
+    with replacing(path, mode=mode) as handle:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(handle, view) :]
+        return os.fstat(handle)
+
+
+@contextmanager
+def replacing(path: Path, *, mode: int = 0o600) -> Iterator[int]:
+    """A file handle to write to, whose file takes the place of ``path`` when the block is done: whole and
+    lasting, or, after any exception, the file is as it was. For what does not fit into memory.
+
+    Raises ``OSError``.
+    """
     temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
     handle = os.open(temporary, _NEW, mode)
     try:
         try:
-            view = memoryview(data)
-            while view:
-                view = view[os.write(handle, view) :]
+            yield handle
             os.fsync(handle)
-            seen = os.fstat(handle)
         finally:
             os.close(handle)
         temporary.replace(path)
@@ -44,7 +56,6 @@ def replace_file(path: Path, data: bytes, *, mode: int = 0o600) -> os.stat_resul
             temporary.unlink()
         raise
     _sync_folder(path.parent)
-    return seen
 
 
 def _sync_folder(folder: Path) -> None:

@@ -626,3 +626,27 @@ def test_a_folder_of_ones_own_is_made_once_and_refused_when_others_may_write_it(
         make(tmp_path / name)
         with pytest.raises(NotADirectoryError):
             files.make_private(tmp_path / name)
+
+
+def test_a_file_that_is_written_in_parts_is_replaced_whole(tmp_path):
+    place = tmp_path / "file"
+    place.write_text("before")
+    with files.replacing(place, mode=0o644) as handle:
+        os.write(handle, b"af")
+        assert place.read_text() == "before"
+        os.write(handle, b"ter")
+    assert place.read_text() == "after"
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_file_stays_as_it_was_when_writing_its_parts_fails(tmp_path):
+    place = tmp_path / "file"
+    place.write_text("before")
+    try:
+        with files.replacing(place) as handle:
+            os.write(handle, b"half")
+            raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        pass
+    assert place.read_text() == "before"
+    assert [each.name for each in tmp_path.iterdir()] == ["file"]

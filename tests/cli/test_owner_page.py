@@ -13,7 +13,10 @@ from support.pages import run_page
 
 from hem_provider.cli import statuses
 
-PAGE = Path(__file__).parents[2] / "docs" / "owner.md"
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = DOCS / "owner.md"
+#: The page of all, and a page a job.
+PAGES = [PAGE, *sorted((DOCS / "owner").glob("*.md"))]
 
 
 @pytest.fixture
@@ -23,7 +26,8 @@ def owned(tmp_path_factory):
         yield emulator
 
 
-def test_the_commands_of_the_page_work_as_printed(owned, tmp_path):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_commands_of_a_page_work_as_printed(page, owned, tmp_path):
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("HEM_", "PYTHON"))}
     settings = {
         "HOME": str(tmp_path),
@@ -33,7 +37,7 @@ def test_the_commands_of_the_page_work_as_printed(owned, tmp_path):
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "LC_ALL": "C.UTF-8",
     }
-    run_page(PAGE, environment=clean | settings, folder=tmp_path)
+    run_page(page, environment=clean | settings, folder=tmp_path)
 
 
 def test_the_page_tells_of_every_exit_status():

@@ -1,0 +1,43 @@
+"""Asking a person whether what cannot be undone is meant."""
+
+from __future__ import annotations
+
+from hem_provider.cli.statuses import Declined, UsageFault
+from hem_provider.config.login_source import can_ask
+
+__all__ = ["ask", "confirm", "confirm_by_name"]
+
+
+def ask(question: str, *, instead: str) -> str:
+    """The line that a person types after ``question``, without blanks around it.
+
+    ``UsageFault`` where nobody is at a terminal: it tells what to give ``instead``. ``EOFError`` when the
+    input ends, ``KeyboardInterrupt``.
+    """
+    if not can_ask():
+        raise UsageFault(f"there is no terminal to ask on: {question.strip().rstrip(':?')}; give {instead}")
+    import sys
+
+    print(question, end="", file=sys.stderr, flush=True)
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError
+    return line.strip()
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Go on only if a person answers ``question`` with "y" or "yes", or has typed ``--yes`` before.
+
+    ``Declined`` after any other answer.
+    """
+    if not yes and ask(f"{question} [y/N] ", instead="--yes").casefold() not in ("y", "yes"):
+        raise Declined("nothing was done, as you say")
+
+
+def confirm_by_name(question: str, name: str, *, yes: bool) -> None:
+    """As ``confirm``, for what destroys for good: ``name`` itself is to be typed."""
+    if yes:
+        return
+    typed = ask(f"{question} Type {name} to go on: ", instead="--yes")
+    if typed != name:
+        raise Declined(f"nothing was done: what was typed is not {name}")

@@ -1,0 +1,39 @@
+"""Where the result of a command goes: a file, whole or not at all, or standard output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from hem_provider.cli.statuses import UsageFault
+from hem_provider.errors import HemConfigError
+from hem_provider.files import replace_file
+
+__all__ = ["check_target", "print_json", "write"]
+
+
+def check_target(output: Path | None, *, force: bool, binary: bool = False, what: str = "the result") -> None:
+    """Refuse, before anything is done, what ``write`` could not do: ``HemConfigError`` for a file that is
+    there already without ``force``, ``UsageFault`` for what is ``binary`` on a terminal."""
+    if output is None:
+        if binary and sys.stdout.isatty():
+            raise UsageFault(f"{what} is not text: give --output FILE, or send it elsewhere")
+    elif output.exists() and not force:
+        raise HemConfigError(f"{output}: there is such a file already; --force replaces it")
+
+
+def write(data: bytes, output: Path | None, *, mode: int = 0o644) -> None:
+    """Put ``data`` in the place of ``output``, or print it as it is. Raises ``OSError``."""
+    if output is not None:
+        replace_file(output, data, mode=mode)
+        return
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def print_json(document: dict[str, Any]) -> None:
+    """Print the one document of ``--json``."""
+    print(json.dumps(document, indent=2, ensure_ascii=False))
