@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
+
+from hem_provider.records import frozen
 
 __all__ = [
     "AES_WIDTHS",
@@ -82,7 +83,7 @@ USAGE_TOKENS: Mapping[Family, Mapping[str, str]] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyType:
     """One of the 23 types a device can create.
 
@@ -143,7 +144,7 @@ _ALL = (
 KEY_TYPES: Mapping[str, KeyType] = MappingProxyType({each.name: each for each in _ALL})
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyAttributes:
     """What a device's comma-joined type string says (device API §11.1).
 

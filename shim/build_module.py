@@ -39,12 +39,20 @@ _LINK = (
     "-Wl,-z,defs", f"-Wl,-soname,{LIBRARY}",
 )  # fmt: skip
 #: What each source belongs to; the others are of the entry layer alone.
-_OF_PYTHON, _OF_BOTH = ("python",), ("say",)
+_OF_PYTHON, _OF_BOTH = ("python", "code"), ("say",)
 #: Only these names leave the libraries.
 _EXPORTS = {LIBRARY: "C_*", PYTHON_HALF: "hem_python_table"}
 _DECLARATION = "void hem_dispatch(unsigned long *rv, const char *function, const uintptr_t *words);"
 _CALLED = "int hem_python_leave(int milliseconds);"
-_START = "from _hem_pkcs11 import ffi, lib\nfrom hem_pkcs11 import bridge\n\nbridge.install(ffi, lib)\n"
+_START = """
+from _hem_pkcs11 import ffi, lib
+from hem_pkcs11 import kept_code
+
+kept_code.read_at_start()
+from hem_pkcs11 import bridge
+
+bridge.install(ffi, lib)
+"""
 _EMBEDDING = """
 #include "structures.h"
 int hem_python_leave(int milliseconds);

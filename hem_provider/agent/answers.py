@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from hem_provider.device.relay import Reply
+from hem_provider.records import frozen
 
 __all__ = ["GOOD_FOR", "Answers"]
 
@@ -23,7 +23,7 @@ _KEPT = (("GET", "/api/keymgmt/list/"), ("POST", "/api/keymgmt/search"), ("GET",
 _Key = tuple[str, str, str, tuple[str, ...]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Kept:
     reply: Reply
     since: float

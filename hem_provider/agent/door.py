@@ -11,7 +11,6 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from hem_provider.agent.answers import Answers
@@ -30,6 +29,7 @@ from hem_provider.errors import (
     HemLoginRequired,
     HemScopeDenied,
 )
+from hem_provider.records import field, frozen, replace
 from hem_provider.secret import Lease
 
 __all__ = ["Door", "LockedError", "Wanted"]
@@ -52,7 +52,7 @@ class LockedError(Exception):
     """The device is locked here; the text says why."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wanted:
     """A client's request. ``within``: seconds that it has, from ``since`` (monotonic) on.
     ``fresh``: not from memory."""

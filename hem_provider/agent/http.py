@@ -9,13 +9,13 @@ import os
 import socket
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any
 
 import h11
 
 from hem_provider.agent.streams import MOST_HANDLES, Stream
 from hem_provider.config.agentplace import Field, Word
+from hem_provider.records import field, frozen
 
 __all__ = ["Answer", "HttpStream", "Question", "own_answer"]
 
@@ -30,7 +30,7 @@ _WHOLE = 20.0
 _BODILESS = (204, 304)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Question:
     """A request. ``path`` is as it came; header names are lower case; ``handles``: descriptors that came
     with it, which are closed after the answer."""
@@ -43,7 +43,7 @@ class Question:
     handles: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """``status``, header fields besides the length, and the body."""
 

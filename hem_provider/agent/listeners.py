@@ -10,12 +10,12 @@ import socket
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from hem_provider.config.agentplace import SSH_SOCKET, agent_socket, ssh_socket_of
 from hem_provider.errors import HemConfigError
 from hem_provider.files import make_private, runtime_place, take_lock
+from hem_provider.records import frozen
 
 __all__ = ["KEPT", "MOST_PATH", "Listeners", "open_listeners", "own_socket"]
 
@@ -29,7 +29,7 @@ KEPT = "HEM_AGENTKEPT"
 _FIRST_HANDLE = 3
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Listeners:
     """``rest`` and ``ssh`` listen. ``lock``: the descriptor that keeps a second agent away; ``None`` where
     the service manager does. ``own``: their files are ours to remove."""

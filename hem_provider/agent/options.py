@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import click
 
 from hem_provider.agent.rights import Right
+from hem_provider.records import frozen, replace
 
 __all__ = ["Options", "add_options", "options_from"]
 
@@ -22,7 +22,7 @@ _LONGEST = 10_000_000
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Options:
     """``devices``: their configured names, none for all. ``allowed``: what clients may do. ``keys``: label
     patterns of the keys that they may use, none for all. ``idle``: seconds without a request until the

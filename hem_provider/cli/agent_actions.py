@@ -141,10 +141,9 @@ def units(arguments: Given) -> int:
 
 def run(arguments: Given) -> int:
     """``hem agent run``: the exit status of the command."""
-    from dataclasses import replace
-
     from hem_provider.agent.options import options_from
     from hem_provider.agent.start import start_agent
+    from hem_provider.records import replace
 
     with tempfile.TemporaryDirectory(prefix="hem-agent-", ignore_cleanup_errors=True) as folder:
         os.environ[SOCKET_VARIABLE] = f"{folder}/agent.sock"

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from hem_provider.config import load_config
 from hem_provider.device.asking import log_in
 from hem_provider.device.hem import Hem
+from hem_provider.records import replace
 
 __all__ = ["logged_in"]
 

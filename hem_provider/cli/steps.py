@@ -6,11 +6,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TextIO
 
 from hem_provider.cli.terminal import coloured
 from hem_provider.measuring.table import table
+from hem_provider.records import frozen
 
 __all__ = ["StepFailedError", "Steps"]
 
@@ -19,7 +19,7 @@ class StepFailedError(Exception):
     """A step did not do what it promises; the text is what the person should see."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Done:
     title: str
     seconds: float

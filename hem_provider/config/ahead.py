@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from hem_provider.errors import HemConfigError
+from hem_provider.records import frozen
 
 __all__ = ["forget", "keep", "out_of_sight"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Seen:
     """What was in a file, and who read it from where."""
 

@@ -7,15 +7,15 @@ otherwise.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from hem_provider.keytypes import MAX_CONTEXT, MAX_DERIVATION_CONTEXT, MAX_DESCR, MAX_LABEL, MAX_MESSAGE
+from hem_provider.records import frozen
 
 __all__ = ["ACCEPTED", "FIRMWARE_1_2_2", "FirmwareLimits", "limits_from"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class FirmwareLimits:
     """Sizes in bytes, ``label`` in characters; the defaults are firmware 1.2.2's.
 

@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import fields, replace
 from pathlib import Path
 
 from hem_provider.config.model import Config, DeviceConfig
@@ -30,6 +29,8 @@ from hem_provider.config.settings import kinds_of, same_url, variables_of
 from hem_provider.config.tables import DEFAULTS, device_of, parse_table
 from hem_provider.config.toml_file import read_config
 from hem_provider.errors import HemConfigError
+from hem_provider.logs import WARNING, Logger
+from hem_provider.records import fields, replace
 from hem_provider.trust import ignored_variables, privileges_raised
 
 __all__ = ["ENVIRONMENT", "device_from_url", "load_config"]
@@ -68,9 +69,8 @@ def _overridden(config: Config) -> Config:
 
 
 def _log_ignored(variables: tuple[str, ...]) -> None:
-    import logging  # for this rare case only
-
-    logging.getLogger("hem_provider").warning(
+    Logger("hem_provider").log(
+        WARNING,
         "raised privileges: the environment is ignored (%s); only %s counts",
         ", ".join(variables),
         SYSTEM_FILE,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from hem_provider.config import settings as as_
@@ -10,13 +9,14 @@ from hem_provider.config.limits import FIRMWARE_1_2_2, FirmwareLimits
 from hem_provider.config.places import SYSTEM_FILE, config_path
 from hem_provider.config.settings import seconds, setting
 from hem_provider.errors import HemConfigError
+from hem_provider.records import frozen
 
 __all__ = ["DEFAULT_CLOUD_URL", "Config", "DeviceConfig", "Pkcs11Config"]
 
 DEFAULT_CLOUD_URL = "https://api.encedo.com"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class DeviceConfig:
     """One device. Times are in seconds, ``turn_timeout`` is ``timeout`` where it is ``None``;
     ``pin_sha256`` is the SHA-256 of the certificate's SubjectPublicKeyInfo, in lower-case hex."""
@@ -56,7 +56,7 @@ class DeviceConfig:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Pkcs11Config:
     """Settings of the PKCS#11 module.
 
@@ -68,7 +68,7 @@ class Pkcs11Config:
     device_random: bool = setting(as_.FLAG, False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class Config:
     """All devices, in slot order, and for messages where the settings came from, and which place
     could not be looked into (``passed_over``)."""

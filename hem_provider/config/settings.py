@@ -10,7 +10,6 @@ import base64
 import re
 import shlex
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -18,6 +17,7 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from hem_provider.config.limits import FirmwareLimits, limits_from
 from hem_provider.errors import HemConfigError
 from hem_provider.files import named_path
+from hem_provider.records import MISSING, field, fields, frozen
 
 __all__ = [
     "AGENT",
@@ -45,7 +45,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kind:
     """How the values of a kind of settings are written.
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
 from typing import Any
 
 from hem_provider.config.model import DeviceConfig
 from hem_provider.config.settings import Kind, RejectedValueError, kinds_of
 from hem_provider.errors import HemConfigError
+from hem_provider.records import MISSING, fields
 
 __all__ = ["DEFAULTS", "device_of", "parse_table"]
 

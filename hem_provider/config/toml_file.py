@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from hem_provider.config.settings import kinds_of
 from hem_provider.config.tables import device_of, parse_table
 from hem_provider.errors import HemConfigError
 from hem_provider.files import read_file
+from hem_provider.records import replace
 
 __all__ = ["read_config"]
 

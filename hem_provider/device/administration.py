@@ -7,7 +7,6 @@ that did not tell, and how to see; any other error, that nothing was changed.
 
 from __future__ import annotations
 
-import logging
 from typing import Literal, TypeVar
 
 from hem_provider.arguments import as_member, as_text
@@ -25,6 +24,7 @@ from hem_provider.errors import (
     HemRequestRefused,
     HemTimeout,
 )
+from hem_provider.logs import Logger
 from hem_provider.rest import configuration, initialisation, storage, system, upgrade
 from hem_provider.rest.auth import bearer_from
 from hem_provider.rest.call import Call
@@ -39,7 +39,7 @@ from hem_provider.waiting import CLOCK
 
 __all__ = ["SETTINGS", "Administration", "NewDevice"]
 
-_log = logging.getLogger("hem_provider.device")
+_log = Logger("hem_provider.device")
 
 T = TypeVar("T")
 

@@ -11,10 +11,10 @@ import enum
 import hashlib
 import hmac
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from hem_provider.device.login import LoginSession
 from hem_provider.errors import HemAnswerFault
+from hem_provider.records import frozen
 from hem_provider.rest import logger
 from hem_provider.rest.encoding import unb64
 
@@ -76,7 +76,7 @@ class Result(enum.IntEnum):
     ERROR = 2
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogRecord:
     """One line. ``time``: Unix seconds in the device's clock; ``event`` and ``result`` are plain
     numbers where they are not known; ``actor``: ``U``, ``M``, a phone, or empty for the device
@@ -93,7 +93,7 @@ class LogRecord:
     genuine: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogReport:
     """A file's records and what is wrong with it, in words; no problems: complete and genuine, as
     far as a file without its successor can tell."""

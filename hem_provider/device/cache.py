@@ -16,12 +16,12 @@ import re
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from hem_provider.files import cache_home, make_private, open_own, read_own, replace_file, sweep
 from hem_provider.keytypes import KID_FORM
 from hem_provider.publickeys import kid_of
+from hem_provider.records import asdict, frozen
 from hem_provider.rest.encoding import b64, unb64
 from hem_provider.rest.keyfields import check_kid
 from hem_provider.rest.keymgmt import KeyRecord
@@ -34,7 +34,7 @@ _SCOPE = re.compile(f"keymgmt:(list|use:{KID_FORM})")
 _MAX_FILE = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CachedList:
     """A complete listing, and the identity of the device it is of."""
 

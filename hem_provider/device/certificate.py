@@ -7,9 +7,7 @@ at check-in has to be installed by the client.
 from __future__ import annotations
 
 import hashlib
-import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -18,6 +16,8 @@ from hem_provider.device.checkin import check_in
 from hem_provider.device.login import LoginSession
 from hem_provider.device.watching import Watch
 from hem_provider.errors import HemAnswerFault, HemOperationFailed, HemTimeout, HemTLSError
+from hem_provider.logs import INFO, Logger
+from hem_provider.records import frozen, replace
 from hem_provider.rest import configuration, keymgmt, system
 from hem_provider.rest.api import RestApi
 from hem_provider.rest.configuration import ConfigurationChange
@@ -27,7 +27,7 @@ from hem_provider.waiting import CLOCK
 
 __all__ = ["DeviceCertificate", "NewCertificate"]
 
-_log = logging.getLogger("hem_provider.device")
+_log = Logger("hem_provider.device")
 
 _CONFIG = ("system:config",)
 
@@ -36,7 +36,7 @@ _CONFIG = ("system:config",)
 _LOOK_EVERY = 2.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NewCertificate:
     """What was installed; in force after the device's next restart. ``not_after`` is in UTC; ``pin`` is
     the SHA-256 of the public key in lower-case hex, as for ``pin_sha256``."""
@@ -81,7 +81,7 @@ class DeviceCertificate:
         finally:
             session.forget()
             pinned.channel.close()
-        _log.info("%s: a certificate until %s is installed", config.name, new.not_after.isoformat())
+        _log.log(INFO, "%s: a certificate until %s is installed", config.name, new.not_after.isoformat())
         return new
 
     def obtain_default(self, *, reboot: bool = True) -> NewCertificate:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from hem_provider.errors import HemClockError, HemUnreachable
+from hem_provider.records import replace
 from hem_provider.rest import system
 from hem_provider.rest.agreements import offered
 from hem_provider.rest.answer import Answer

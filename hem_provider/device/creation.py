@@ -7,7 +7,6 @@ the answer does not tell, the mark is looked for (device API §20.4).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Literal
 
 from hem_provider.arguments import as_bytes, as_text, as_words
@@ -17,6 +16,7 @@ from hem_provider.device.usage import check_limits, default_usage, device_mode, 
 from hem_provider.errors import HemAnswerFault, HemAuthenticationError, HemOperationFailed
 from hem_provider.keytypes import KEY_TYPES, USAGE_TOKENS, Family, KeyType, parse_attributes
 from hem_provider.publickeys import kid_of
+from hem_provider.records import frozen
 from hem_provider.rest import keymgmt
 from hem_provider.rest.call import Call
 from hem_provider.rest.keyfields import check_label
@@ -26,7 +26,7 @@ from hem_provider.rest.settle import NOT_MADE, Change, NotMade
 __all__ = ["KeyMaker", "NewKey", "key_type_named", "kid_of"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class NewKey:
     """A key that is on the device now. ``attributes``: the type string a listing will show, or
     ``None`` where that is not predictable; ``record`` instead where it was looked up."""
@@ -38,7 +38,7 @@ class NewKey:
     record: KeyRecord | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Wish:
     """The checked part that all requests share."""
 

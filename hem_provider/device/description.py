@@ -16,10 +16,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from functools import lru_cache
 
 from hem_provider.arguments import as_words
+from hem_provider.records import field, frozen
 
 __all__ = [
     "DENIABLE",
@@ -76,7 +76,7 @@ def new_mark() -> bytes:
     return os.urandom(_MARK)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limits:
     """What a key may not do although its type could. ``denied``: of ``DENIABLE``. ``mechanisms``: the
     only ones of ``MECHANISMS`` that are left; empty for all.
@@ -112,7 +112,7 @@ class Limits:
 NO_LIMITS = Limits()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Description:
     """The parts. ``families`` is empty for keys without a kept-to mode family.
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
@@ -28,6 +27,7 @@ from hem_provider.errors import (
     HemOperationFailed,
 )
 from hem_provider.publickeys import device_form, type_of
+from hem_provider.records import replace
 from hem_provider.rest import keymgmt
 from hem_provider.rest.keyfields import check_kid, check_label
 from hem_provider.rest.keymgmt import PAGE, KeyRecord

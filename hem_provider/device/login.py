@@ -4,11 +4,9 @@ device's turn, within its deadline, and with the cures of ``RECOVERIES``, each a
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -31,6 +29,8 @@ from hem_provider.errors import (
     HemTimeout,
     HemUnreachable,
 )
+from hem_provider.logs import Logger
+from hem_provider.records import replace
 from hem_provider.rest import auth, system
 from hem_provider.rest.agentlink import AgentAside
 from hem_provider.rest.api import RestApi
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LoginSession"]
 
-_log = logging.getLogger("hem_provider.session")
+_log = Logger("hem_provider.session")
 
 T = TypeVar("T")
 

@@ -6,10 +6,8 @@ holds no lock, so the device serves others meanwhile.
 
 from __future__ import annotations
 
-import logging
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 
 from hem_provider.device.checkin import Runs, check_in
 from hem_provider.errors import (
@@ -19,13 +17,15 @@ from hem_provider.errors import (
     HemClockError,
     HemConnectionError,
 )
+from hem_provider.logs import WARNING, Logger
+from hem_provider.records import frozen
 from hem_provider.rest import external
 from hem_provider.rest.external import ApprovalRequest
 from hem_provider.waiting import CLOCK
 
 __all__ = ["Approved", "MobileLogin"]
 
-_log = logging.getLogger("hem_provider.session")
+_log = Logger("hem_provider.session")
 
 #: How far ahead of and behind our clock a request may be issued before the broker minds, seconds.
 _AHEAD, _BEHIND = 2.0, -15.0
@@ -33,7 +33,7 @@ _AHEAD, _BEHIND = 2.0, -15.0
 _WITHDRAWING = 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Approved:
     """A token's text and the device's clock (Unix s) when it was asked for."""
 
@@ -59,7 +59,7 @@ class MobileLogin:
         try:
             request, event = self._ask(scope, note)
         except HemClockError as wrong:
-            _log.warning("%s; checking in", wrong)
+            _log.log(WARNING, "%s; checking in", wrong)
             check_in(self._session)
             request, event = self._ask(scope, note)
         started = self._clock.now()
@@ -81,7 +81,7 @@ class MobileLogin:
                 raise
             raise HemAuthenticationError(f"{name}: the notification broker refuses the request") from None
         if told == 0:
-            _log.warning("%s: no phone could be told; open the app on one", name)
+            _log.log(WARNING, "%s: no phone could be told; open the app on one", name)
         return request, event
 
     def _decision(self, event: str) -> str:

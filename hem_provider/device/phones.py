@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
 from typing import Literal
 
 from hem_provider.device.login import LoginSession
 from hem_provider.errors import HemApprovalTimeout, HemOperationFailed
+from hem_provider.records import frozen
 from hem_provider.rest import configuration, external, keymgmt
 from hem_provider.rest.broker import PhoneAnswer, Registration
 from hem_provider.rest.encoding import b64, unb64
@@ -31,7 +31,7 @@ _MARK = b"EXTAID"
 _PAIR = ("auth:ext:pair",)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Phone:
     """A paired authenticator: its record on the device and its id at the broker (base64)."""
 

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable
 
@@ -17,6 +16,7 @@ from hem_provider.errors import (
     HemError,
     HemLoginRequired,
 )
+from hem_provider.logs import INFO, WARNING, Logger
 from hem_provider.rest import auth
 from hem_provider.rest.auth import Bearer, Challenge
 from hem_provider.rest.credential import Credential, Role
@@ -24,7 +24,7 @@ from hem_provider.rest.kdf import Kdf, master_kdfs
 
 __all__ = ["LIFETIME", "Prover"]
 
-_log = logging.getLogger("hem_provider.session")
+_log = Logger("hem_provider.session")
 
 #: Asked lifetime of a token, in seconds: the longest that is proven to be granted.
 LIFETIME = 8 * 3600
@@ -62,7 +62,9 @@ class Prover:
             except HemLoginRequired:
                 raise
             except HemAuthenticationError:
-                _log.info("%s: the secret is not accepted by %s; trying %s", self._config.name, way, last)
+                _log.log(
+                    INFO, "%s: the secret is not accepted by %s; trying %s", self._config.name, way, last
+                )
             else:
                 self._master_way = way
                 return proven
@@ -132,7 +134,7 @@ class Prover:
         self._kept = None if challenge is None else (os.getpid(), challenge)
 
     def _check_in(self, reason: str, refused: HemAuthenticationError | None) -> None:
-        _log.warning("%s: %s; checking in", self._config.name, reason)
+        _log.log(WARNING, "%s: %s; checking in", self._config.name, reason)
         try:
             check_in(self._session)
         except (HemConnectionError, HemClockError) as error:

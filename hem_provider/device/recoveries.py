@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from hem_provider.errors import (
@@ -17,6 +15,8 @@ from hem_provider.errors import (
     HemLoginRequired,
     HemUnreachable,
 )
+from hem_provider.logs import INFO, Logger
+from hem_provider.records import frozen, mutable
 from hem_provider.rest.auth import Challenge
 from hem_provider.rest.channel import Channel
 from hem_provider.rest.credential import Credential
@@ -24,7 +24,7 @@ from hem_provider.rest.wire import ConnectionLostError, Request
 
 __all__ = ["RECOVERIES", "Authorised", "Cures", "Proof", "Recovery", "Sending"]
 
-_log = logging.getLogger("hem_provider.session")
+_log = Logger("hem_provider.session")
 
 #: A device that answered this recently is given a second chance to connect, after a pause; seconds.
 _RECENTLY, _BREATH = 60.0, 0.5
@@ -32,7 +32,7 @@ _RECENTLY, _BREATH = 60.0, 0.5
 _DRIFT = 60.0
 
 
-@dataclass(slots=True)
+@mutable
 class Sending:
     """A request that is being sent, in the device's turn."""
 
@@ -40,14 +40,14 @@ class Sending:
     request: Request
 
 
-@dataclass(slots=True)
+@mutable
 class Authorised:
     """A call that is being made with a token, which is forgotten when it is refused."""
 
     name: str
 
 
-@dataclass(slots=True)
+@mutable
 class Proof:
     """A login that is being proven. ``kept``: the challenge is from earlier. ``renew`` fetches another,
     ``keep`` keeps one for later; ``check_in`` takes the reason and the refusal that is to be cured."""
@@ -76,7 +76,7 @@ def _connect_again(sending: Sending, refused: HemError) -> bool:
     now = time.monotonic()
     if now - sending.channel.reached > _RECENTLY or ends - now <= _BREATH:
         return False
-    _log.info("%s; tried once more", refused)
+    _log.log(INFO, "%s; tried once more", refused)
     time.sleep(_BREATH)
     return True
 
@@ -85,14 +85,14 @@ def _send_again(sending: Sending, lost: HemError) -> bool:
     left = (sending.request.ends or math.inf) - time.monotonic()
     if not sending.request.repeatable or left <= sending.channel.config.spacing:
         return False
-    _log.info("%s; sent once more", lost)
+    _log.log(INFO, "%s; sent once more", lost)
     time.sleep(sending.channel.config.spacing)
     return True
 
 
 def _log_in_again(made: Authorised, _: HemError) -> bool:
     """It was refused before the device did anything."""
-    _log.info("%s: a token is refused; logging in again", made.name)
+    _log.log(INFO, "%s: a token is refused; logging in again", made.name)
     return True
 
 
@@ -123,7 +123,7 @@ def _correct_clock(proof: Proof, refused: HemError) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recovery:
     """At a ``stage`` (the class of what is under way), after an ``event``: a ``cure``, which tells
     whether another attempt is worth while, and what is done ``once`` by it."""

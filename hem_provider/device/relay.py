@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hem_provider.device.hem import Hem, Identity
 from hem_provider.errors import HemClockError, HemError
+from hem_provider.logs import INFO, Logger
 from hem_provider.rest.call import Call
 from hem_provider.rest.credential import Credential, Role
 from hem_provider.rest.encoding import parse_json
@@ -17,7 +17,7 @@ from hem_provider.secret import Lease
 
 __all__ = ["FIRST_SCOPE", "Kdf", "Relay", "Reply", "credential_seed", "name_of", "parse_json"]
 
-_log = logging.getLogger("hem_provider.session")
+_log = Logger("hem_provider.session")
 
 #: What a login that is no request's asks a token for: most programs begin by listing.
 FIRST_SCOPE = "keymgmt:list"
@@ -43,7 +43,7 @@ class Relay:
         try:
             return self._hem.probe()
         except HemClockError as unset:
-            _log.info("%s; checking in", unset)
+            _log.log(INFO, "%s; checking in", unset)
             self._hem.check_in()
             return self._hem.probe()
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from hem_provider.records import frozen
 from hem_provider.rest.auth import Bearer
 
 __all__ = ["EARLY", "TokenCache"]
@@ -14,7 +14,7 @@ __all__ = ["EARLY", "TokenCache"]
 EARLY = 60
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Entry:
     bearer: Bearer
     deadline: float  # local monotonic seconds

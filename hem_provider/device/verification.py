@@ -8,12 +8,12 @@ ML-DSA before ``cryptography`` 47. MACs and agreed secrets cannot be: they take 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from hem_provider.keytypes import ECDSA, KEY_TYPES, Family, KeyAttributes, KeyType
 from hem_provider.publickeys import load_public
+from hem_provider.records import frozen
 
 __all__ = ["ML_DSA", "KnownKey", "accepts"]
 
@@ -24,7 +24,7 @@ ML_DSA = "ML-DSA"
 _HASHES = {literal: name.upper() for name, literal in ECDSA.items()}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KnownKey:
     """What is known of a key without asking the device: its type, what a listing says, and the public
     half in device form, which matches the KID."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from hem_provider.device.key import Key
 from hem_provider.errors import HemOperationFailed
 from hem_provider.publickeys import SSH_NAMES, ssh_blob
+from hem_provider.records import frozen
 
 __all__ = ["FORMS", "Form", "jwk", "pem", "readable", "ssh_line"]
 
@@ -27,7 +27,7 @@ _CURVES: Mapping[str, tuple[str, str]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Form:
     """``make``: the bytes of a key's public half; ``binary``: whether they are no text."""
 

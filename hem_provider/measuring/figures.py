@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from hem_provider.measuring.measure import FLOOR, Result
 from hem_provider.measuring.table import table
+from hem_provider.records import asdict, field, frozen, replace
 
 __all__ = ["Figure", "figures_of", "markdown", "milliseconds", "plain"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Figure:
     """One row of a report. Times in seconds; ``ratio`` is ``None`` where there is no floor.
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+
+from hem_provider.records import field, frozen, mutable
 
 __all__ = ["FLOOR", "Case", "Count", "Result", "interleave", "percentile"]
 
@@ -16,7 +17,7 @@ FLOOR = "bare HTTPS"
 Count = Callable[[], tuple[int, int]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Case:
     """One operation at one layer. ``run`` is timed; ``prepare`` runs before it, untimed.
 
@@ -30,7 +31,7 @@ class Case:
     every: int = 1
 
 
-@dataclass(slots=True)
+@mutable
 class Result:
     """Seconds of each round, and the device calls and logins that one round needs."""
 

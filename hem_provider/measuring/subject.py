@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
 from hem_provider.device.hem import Hem, Key
 from hem_provider.measuring.bare import BareClient
+from hem_provider.records import frozen
 
 __all__ = ["KINDS", "LABEL", "Kind", "Subject"]
 
@@ -17,7 +17,7 @@ __all__ = ["KINDS", "LABEL", "Kind", "Subject"]
 LABEL = "hem-bench "
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kind:
     """A key to make: the device's type, and what it is for."""
 

@@ -6,12 +6,10 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote, urlsplit
@@ -29,6 +27,8 @@ from hem_provider.errors import (
     HemScopeDenied,
     HemUnreachable,
 )
+from hem_provider.logs import INFO, WARNING, Logger
+from hem_provider.records import frozen
 from hem_provider.rest.call import Call
 from hem_provider.rest.encoding import b64, parse_json, unb64
 from hem_provider.rest.perprocess import PerProcess
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Agent", "AgentAside", "agent_of"]
 
-_log = logging.getLogger("hem_provider.agent")
+_log = Logger("hem_provider.agent")
 
 #: Of the time that a caller has, this much is kept for the agent's word on why there is no answer, seconds.
 _MARGIN = 0.25
@@ -61,7 +61,7 @@ class AgentAside(Exception):
         self.error = error
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Place:
     """A socket, the device's name there, and its URL as the agent has to have it, if that is known."""
 
@@ -174,7 +174,7 @@ class Agent:
         if type(aside.error) not in self._told:
             self._told.add(type(aside.error))
             unsafe = isinstance(aside.error, HemConfigError)
-            _log.log(logging.WARNING if unsafe else logging.INFO, "%s; going on without the agent", reason)
+            _log.log(WARNING if unsafe else INFO, "%s; going on without the agent", reason)
 
     def close(self) -> None:
         """Drop this process's connections."""

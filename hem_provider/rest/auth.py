@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 
 from hem_provider.config.limits import FIRMWARE_1_2_2, FirmwareLimits
 from hem_provider.errors import HemAnswerFault, HemAuthenticationError, HemClockError, HemNotInitialized
+from hem_provider.records import frozen
 from hem_provider.rest.answer import Answer, Values
 from hem_provider.rest.call import Call
 from hem_provider.rest.credential import Credential
@@ -48,7 +48,7 @@ _IDENTITY_ANSWER = Shape((Field("eid", B32), Field("lbl", text(0, 128), needed=F
 _LOGIN_ANSWER = Shape((Field("token", jwt(BEARER)),))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Identity:
     """Which device this is: ``eid`` (base64 of its 32-byte identity key) changes with a wipe;
     ``label`` is the user's name for it."""
@@ -57,7 +57,7 @@ class Identity:
     label: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Challenge:
     """What the device gives to be proven against. ``received`` is local monotonic time (s);
     ``offset`` is the device's clock less ours, in seconds."""
@@ -85,7 +85,7 @@ class Challenge:
         return int(self.exp - CHALLENGE_SECONDS + self.age)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Bearer:
     """An issued token: its text, scope, role (``sub``) and expiry in the device's clock. It dies
     with the boot it was issued in."""

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from hem_provider.errors import (
@@ -16,6 +15,7 @@ from hem_provider.errors import (
     HemOperationFailed,
     HemProtocolError,
 )
+from hem_provider.records import frozen
 from hem_provider.rest.agreements import decided
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.channel import EndpointGroup
@@ -34,7 +34,7 @@ _NOTIFIED = Shape((Field("eventid", HANDLE), Field("sentcnt", integer(0, 1000), 
 _DECIDED = Shape((Field("deny", flag, needed=False), Field("authreply", jwt(), needed=False)), decided)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Registration:
     """A pairing in progress: ``link`` goes into the QR code."""
 
@@ -42,7 +42,7 @@ class Registration:
     link: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PhoneAnswer:
     """What the phone answered to a pairing."""
 
@@ -50,7 +50,7 @@ class PhoneAnswer:
     reply: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Approval:
     """A phone's decision on a login: ``authreply`` when allowed, ``None`` when refused."""
 

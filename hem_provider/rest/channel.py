@@ -8,18 +8,18 @@ HTTP, one request in flight per device, spacing, and the translation of status c
 from __future__ import annotations
 
 import json
-import logging
 import math
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from hem_provider._version import __version__
 from hem_provider.config import DeviceConfig
 from hem_provider.config.limits import FirmwareLimits
 from hem_provider.errors import HemRequestRefused, MessageTooLong
+from hem_provider.logs import WARNING, Logger
+from hem_provider.records import mutable
 from hem_provider.rest.agentlink import agent_of
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.call import Call
@@ -32,7 +32,7 @@ from hem_provider.rest.wire import Limit, Reply, Request, Transport
 
 __all__ = ["Channel", "EndpointGroup", "Statistics"]
 
-_log = logging.getLogger("hem_provider.rest")
+_log = Logger("hem_provider.rest")
 
 T = TypeVar("T")
 
@@ -40,7 +40,7 @@ T = TypeVar("T")
 _LEAST_LOOK = 1.0
 
 
-@dataclass(slots=True)
+@mutable
 class Statistics:
     """Counts since construction. ``calls``: requests to the device, by whatever way, and, for its sake, to
     the cloud. ``logins``: proofs posted by ourselves, accepted or not. ``remembered``: answers that an agent
@@ -108,7 +108,7 @@ class Channel:
             headers["Authorization"] = f"Bearer {token}"
             if self._way.plain and not self._warned:
                 self._warned = True
-                _log.warning("%s: PLAIN HTTP: whoever listens can use this login", self.config.url)
+                _log.log(WARNING, "%s: PLAIN HTTP: whoever listens can use this login", self.config.url)
         upload = body if call.upload is None else call.upload()
         return Request(call.method, call.path, headers, upload, self.limit(call), call.repeatable)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from hem_provider.errors import HemDeviceFault, HemOperationFailed, HemProtocolError, HemRequestRefused
+from hem_provider.records import frozen
 from hem_provider.rest.agreements import MAX_CERTIFICATE
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.call import Call, done
@@ -77,7 +77,7 @@ _ATTESTATION = Shape(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Configuration:
     """What the device is configured with. ``spk`` and ``nonce`` serve a passphrase change; sizes
     are in sectors of 512 bytes; fields of USB devices are ``None`` on others."""
@@ -108,7 +108,7 @@ class Configuration:
     nonce: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ConfigurationChange:
     """What a write did. ``csr`` and ``genuine`` come with a requested certificate."""
 
@@ -118,7 +118,7 @@ class ConfigurationChange:
     genuine: str | None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Attestation:
     """The secure element's identity: its certificate (DER), or, on a chip that was not
     provisioned yet, its request (PEM) and public key (DER). ``genuine``: a signed time stamp."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from hem_provider.errors import (
@@ -11,6 +10,7 @@ from hem_provider.errors import (
     HemClockError,
     HemOperationFailed,
 )
+from hem_provider.records import frozen
 from hem_provider.rest.agreements import echo, how_many, kid_of_sent
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.call import Call
@@ -57,7 +57,7 @@ _REQUESTED = Shape((Field("authreq", jwt(_APPROVAL)), Field("epk", echo)))
 _BEARER = Shape((Field("token", jwt(BEARER)),))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PairingRequest:
     """What the phone is to answer (an eJWT) and the device's identity."""
 
@@ -65,7 +65,7 @@ class PairingRequest:
     eid: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Validation:
     """A paired phone: the KID of its record and the code that proves the device to the phone.
     ``raw`` goes to the broker as it is."""
@@ -75,14 +75,14 @@ class Validation:
     raw: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BrokerProof:
     """A proof towards the broker; ``raw`` goes there as it is."""
 
     raw: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ApprovalRequest:
     """A login request sealed for every paired phone. ``issued`` is the device's clock (Unix s);
     ``phones``: how many are paired. ``raw`` goes to the broker as it is."""

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from hem_provider.keytypes import KID_DIGITS, KID_FORM, KeyType
+from hem_provider.records import frozen
 from hem_provider.rest.encoding import parse_json, unb64, unb64url
 
 __all__ = [
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
+@frozen
 class Asked:
     """What the request asked for, as far as its answer must agree with it.
 
@@ -69,7 +69,7 @@ NOTHING = Asked()
 Reader = Callable[[Any, Asked], Any]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Field:
     """A named field. One that is not ``needed`` may be absent or null, but not malformed."""
 
@@ -78,7 +78,7 @@ class Field:
     needed: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shape:
     """The fields of an object, and what they must agree with together: ``agree`` raises ``ValueError``
     that begins with the name of the field at fault."""
@@ -91,7 +91,7 @@ class Shape:
 EMPTY = Shape()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Jwt:
     """A JWT as it came, and those of its claims that are read."""
 

@@ -7,7 +7,6 @@ environment (device API §1.4, §20.1).
 from __future__ import annotations
 
 import contextlib
-import logging
 import math
 import ssl
 import time
@@ -19,6 +18,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.exceptions import SSLError as PoolSSLError
 
 from hem_provider.errors import HemProtocolError, HemTimeout, HemTLSError, HemUnreachable
+from hem_provider.logs import WARNING, Logger
 from hem_provider.rest.adapter import Adapter, within
 from hem_provider.rest.deadline import AnswerTooLargeError, Deadline
 from hem_provider.rest.tls import PinMismatchError
@@ -26,7 +26,7 @@ from hem_provider.rest.wire import MAX_ANSWER, ConnectionLostError, Limit, Reply
 
 __all__ = ["HttpTransport"]
 
-_log = logging.getLogger("hem_provider.rest")
+_log = Logger("hem_provider.rest")
 _CHUNK = 64 * 1024
 #: A connection idle for longer is not used again; after a dead one none is kept for so long. Seconds.
 _KEEP, _DISTRUST = 10.0, 300.0
@@ -64,7 +64,8 @@ class HttpTransport:
         self._adapter = Adapter(context)
         self._kept_at = self._distrust_until = -math.inf
         if loudly_unverified:
-            _log.warning(
+            _log.log(
+                WARNING,
                 "%s: INSECURE: the device's certificate is not verified; anybody may be answering",
                 self._url,
             )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from hem_provider.errors import HemAuthenticationError, HemClockError, HemOperationFailed, HemRequestRefused
+from hem_provider.records import frozen
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.auth import Challenge, challenge_of
 from hem_provider.rest.call import Call
@@ -27,7 +27,7 @@ _MEANINGS: Meanings = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen(kw_only=True)
 class NewDevice:
     """What a device is initialised with. ``address``, ``storage_mode``, ``disk0_sectors`` (of 512
     bytes) and ``dns_server`` matter to USB devices only."""
@@ -67,7 +67,7 @@ class NewDevice:
         }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Initialised:
     """The device's answer. ``token`` opens its configuration; ``csr`` is PEM or base64 DER.
 

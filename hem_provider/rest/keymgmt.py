@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-
 from hem_provider.config.limits import FIRMWARE_1_2_2, FirmwareLimits
 from hem_provider.errors import (
     HemDuplicateKey,
@@ -14,6 +12,7 @@ from hem_provider.errors import (
     HemRequestRefused,
 )
 from hem_provider.keytypes import MAX_LABEL
+from hem_provider.records import frozen, replace
 from hem_provider.rest.agreements import MAX_CERTIFICATE, kid_of_sent, material, page
 from hem_provider.rest.answer import Answer, Values
 from hem_provider.rest.call import Call, done, the_text
@@ -90,7 +89,7 @@ _MADE = Shape((Field("kid", kid),))
 _IMPORTED = Shape(_MADE.fields, kid_of_sent)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyRecord:
     """One record of a listing. ``type`` is the comma-joined attribute string; times are Unix
     seconds in the device's clock."""
@@ -103,7 +102,7 @@ class KeyRecord:
     updated: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Page:
     """Part of a listing. ``total``: records in all; ``offset``: of the first one here."""
 
@@ -118,7 +117,7 @@ class Page:
         return after if self.records and after < self.total else None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyMaterial:
     """What ``get`` says: the type, and the public key or DER where the record has one."""
 

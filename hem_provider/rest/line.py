@@ -18,10 +18,10 @@ import select
 import struct
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 from hem_provider.files import ByteLock, replace_file
+from hem_provider.records import mutable
 
 __all__ = ["Place"]
 
@@ -39,7 +39,7 @@ _CONTENT = ByteLock(0)
 _LOOK, _LOOK_OFTEN = 0.1, 0.005
 
 
-@dataclass(slots=True)
+@mutable
 class _Line:
     """What the file says. ``queue``: entries."""
 

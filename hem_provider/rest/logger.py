@@ -3,10 +3,9 @@ only."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hem_provider.arguments import as_text
 from hem_provider.errors import HemOperationFailed, HemRequestRefused
+from hem_provider.records import frozen
 from hem_provider.rest.agreements import log_files
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.call import Call
@@ -34,7 +33,7 @@ _FILES = Shape(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class LogKey:
     """The Ed25519 key (32 bytes) that vouches for log files, and a nonce (32) it signed (64)."""
 

@@ -3,14 +3,13 @@ refuses (device API §13.1)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hem_provider.keytypes import Family, KeyAttributes, KeyType
+from hem_provider.records import frozen
 
 __all__ = ["ANY_KEY", "Need"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Need:
     """``what`` the operation does, in words, with ``{}`` for the algorithm; ``families``: of keys that do
     it, none for any; ``usage``: ``sign`` or ``derive``; ``private``: whether the private half is used."""

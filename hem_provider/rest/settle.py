@@ -9,9 +9,7 @@ done twice.
 from __future__ import annotations
 
 import enum
-import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final, Generic, Literal, TypeVar
 
 from hem_provider.errors import (
@@ -26,11 +24,13 @@ from hem_provider.errors import (
     HemTLSError,
     HemUnreachable,
 )
+from hem_provider.logs import INFO, WARNING, Logger
+from hem_provider.records import frozen
 from hem_provider.rest.wire import ConnectionLostError, NoTurnError
 
 __all__ = ["NOT_MADE", "Change", "Look", "NotMade", "UnsentError", "in_doubt", "settle"]
 
-_log = logging.getLogger("hem_provider.device")
+_log = Logger("hem_provider.device")
 
 T = TypeVar("T")
 
@@ -60,7 +60,7 @@ NOT_MADE: Final = NotMade.NOT_MADE
 Look = Callable[[], T | Literal[NotMade.NOT_MADE]]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Change(Generic[T]):
     """What a request changes, in words, and how to see whether it did.
 
@@ -105,7 +105,7 @@ def settle(act: Callable[[], T], change: Change[T]) -> T:
         return found
     if not change.repeat:
         raise _undone(first, change) from first
-    _log.info("%s; asked once more", first)
+    _log.log(INFO, "%s; asked once more", first)
     try:
         return act()
     except HemError as error:
@@ -126,7 +126,7 @@ def _found(error: HemError, change: Change[T], *, last: bool = False) -> T | Lit
         if isinstance(error, HemTLSError):
             raise error
         raise _unknown(error, change, "nothing on the device tells")
-    _log.warning("%s; looking whether %s", error, change.made)
+    _log.log(WARNING, "%s; looking whether %s", error, change.made)
     try:
         found = change.look()
     except HemError as blind:
@@ -135,7 +135,7 @@ def _found(error: HemError, change: Change[T], *, last: bool = False) -> T | Lit
         # Whatever its class: an outcome that is not known must not pass for a refused token or key.
         raise _unknown(error, change, str(blind)) from error
     if not isinstance(found, NotMade):
-        _log.info("%s", change.made)
+        _log.log(INFO, "%s", change.made)
     return found
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from hem_provider.errors import HemClockError
+from hem_provider.records import frozen
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.call import Call, done
 from hem_provider.rest.fields import Field, Shape, data, flag, integer, jwt, list_of, number, object_of, text
@@ -96,7 +96,7 @@ _SELFTESTED = Shape(
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Status:
     """What ``GET /api/system/status`` says. ``time`` (Unix seconds) is ``None`` while the clock
     is unset; ``uptime`` in seconds; ``temperature`` in °C; ``storage`` as ``SECTORS:MODE``."""
@@ -119,7 +119,7 @@ class Status:
         return tuple(text for bit, text in FLS_BITS.items() if self.fls_state & bit)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Version:
     """What ``GET /api/system/version`` says: hardware, firmware and boot loader."""
 
@@ -141,7 +141,7 @@ class Version:
         return self.firmware.endswith("-DIAG")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CheckInResult:
     """The device's answer to a check-in. ``action`` is ``"OK"`` when the cloud wants nothing.
 
@@ -155,7 +155,7 @@ class CheckInResult:
     new_certificate: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Repository:
     """How full the key repository is, in slots; deleted ones are free again after compaction."""
 
@@ -166,7 +166,7 @@ class Repository:
     free: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SelfTest:
     """What a self-test found; times are Unix seconds. ``busy``: known-answer tests still run.
     ``secure_element``: 0 when well, ``None`` on devices without one."""

@@ -8,12 +8,12 @@ a process that hangs or is stopped must not stop the others.
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hem_provider.files import runtime_folder
+from hem_provider.logs import WARNING, Logger
 from hem_provider.rest.fairlock import FairLock
 from hem_provider.rest.line import Place
 from hem_provider.rest.perprocess import PerProcess
@@ -22,7 +22,7 @@ from hem_provider.trust import privileges_raised
 
 __all__ = ["turn"]
 
-_log = logging.getLogger("hem_provider.rest")
+_log = Logger("hem_provider.rest")
 
 #: Longest wait for the turn, in time-outs of a request.
 _PATIENCE = 8
@@ -118,7 +118,9 @@ def _wait(place: Place, line: _Line, url: str, where: str, seconds: float) -> bo
         return False
     if place.passed:
         kept = time.monotonic() - begun
-        _log.warning("%s: another process has kept the device for %.3g s; going on without it", url, kept)
+        _log.log(
+            WARNING, "%s: another process has kept the device for %.3g s; going on without it", url, kept
+        )
     if not came:
         raise _busy(where, seconds)
     return True
@@ -127,4 +129,4 @@ def _wait(place: Place, line: _Line, url: str, where: str, seconds: float) -> bo
 def _tell(line: _Line, url: str, reason: str) -> None:
     if not line.told:
         line.told = True
-        _log.warning("%s: no order among processes that use the device: %s", url, reason)
+        _log.log(WARNING, "%s: no order among processes that use the device: %s", url, reason)

@@ -6,7 +6,6 @@ HTTP server acts on less than it was told to expect.
 
 from __future__ import annotations
 
-import http.client
 import os
 import socket
 import stat
@@ -17,8 +16,9 @@ from pathlib import Path
 
 from hem_provider.errors import HemConfigError, HemProtocolError, HemTimeout, HemUnreachable
 from hem_provider.rest.deadline import AnswerTooLargeError, Deadline
+from hem_provider.rest.plainanswer import NotAnAnswerError, read_answer
 from hem_provider.rest.sockets import TimedSocket
-from hem_provider.rest.wire import MAX_ANSWER, ConnectionLostError, Limit, Reply, Request
+from hem_provider.rest.wire import ConnectionLostError, Limit, Reply, Request
 
 __all__ = ["LONGEST_PATH", "UnixTransport"]
 
@@ -26,7 +26,6 @@ __all__ = ["LONGEST_PATH", "UnixTransport"]
 LONGEST_PATH = 107
 #: Connections kept while nobody uses them.
 _MOST_IDLE = 8
-_CHUNK = 64 * 1024
 #: ``struct ucred`` (unix(7)) and ``struct timeval``.
 _PEER, _TIME = struct.Struct("3i"), struct.Struct("ll")
 
@@ -55,14 +54,14 @@ class UnixTransport:
         where = f"{self._path}: {request.method} {request.path}"
         connection = self._sent(data, deadline)
         try:
-            reply, keep = _answer(connection, request.method, where)
+            reply, keep = read_answer(connection, where)
         except TimeoutError:
             connection.close()
             raise HemTimeout(f"{where}: no answer within {deadline.limit}") from None
         except AnswerTooLargeError as error:
             connection.close()
             raise HemProtocolError(f"{where}: the answer does not end: {error}") from None
-        except (OSError, http.client.HTTPException, ValueError) as error:
+        except (OSError, NotAnAnswerError) as error:
             connection.close()
             raise ConnectionLostError(
                 f"{where}: the connection was lost before the answer ({type(error).__name__})"
@@ -174,23 +173,6 @@ def _encoded(request: Request) -> bytes:
     lines += [f"{name}: {value}" for name, value in request.headers.items()]
     lines.append(f"Content-Length: {len(body)}")
     return "\r\n".join([*lines, "", ""]).encode("utf-8") + body
-
-
-def _answer(connection: TimedSocket, method: str, where: str) -> tuple[Reply, bool]:
-    """One whole answer, and whether the connection can be used again. ``ConnectionLostError`` for one whose
-    end nobody can tell."""
-    response = http.client.HTTPResponse(connection, method=method)
-    try:
-        response.begin()
-        if response.length is None and not response.chunked:
-            raise ConnectionLostError(f"{where}: the answer is cut short")
-        if (response.length or 0) > MAX_ANSWER:
-            raise HemProtocolError(f"{where}: the answer is larger than {MAX_ANSWER} bytes")
-        body = response.read()  # as much as was announced, or http.client.IncompleteRead
-        headers = {name.lower(): value for name, value in response.getheaders()}
-        return Reply(response.status, headers, body), not response.will_close
-    finally:
-        response.close()
 
 
 def _said(error: OSError) -> str:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import IO, Protocol
 
 from hem_provider.errors import HemProtocolError, HemTimeout
+from hem_provider.records import field, frozen
 
 __all__ = ["MAX_ANSWER", "ConnectionLostError", "Limit", "NoTurnError", "Reply", "Request", "Transport"]
 
@@ -25,7 +25,7 @@ class NoTurnError(HemTimeout):
     """The device's turn did not come: nothing was sent."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Limit:
     """A bound in seconds, and what it is called where a user meets it."""
 
@@ -36,7 +36,7 @@ class Limit:
         return f"{self.seconds:g} s ({self.name})"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Request:
     """One request. ``body`` is bytes, or a readable with ``__len__`` for an upload.
 
@@ -55,7 +55,7 @@ class Request:
     ends: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reply:
     """One complete answer. Header names are lower case."""
 

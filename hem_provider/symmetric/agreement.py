@@ -9,7 +9,6 @@ Two parties that hold each other's public key share them without any exchange (d
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from cryptography.hazmat.primitives.asymmetric import ec, x448, x25519
@@ -18,6 +17,7 @@ from hem_provider.arguments import as_bytes
 from hem_provider.device.key import Key
 from hem_provider.keytypes import AES_WIDTHS, Family, KeyType
 from hem_provider.publickeys import check_agreeable, curve, device_form, type_of
+from hem_provider.records import field, frozen
 from hem_provider.symmetric.errors import WrongKeyType
 
 __all__ = ["Agreement", "Peer"]
@@ -26,7 +26,7 @@ __all__ = ["Agreement", "Peer"]
 Peer: TypeAlias = "Key | bytes | ec.EllipticCurvePublicKey | x25519.X25519PublicKey | x448.X448PublicKey"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Agreement:
     """A derived key; usable wherever this package takes a key. Constructing makes no call for keys
     that were listed.

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 from hem_provider.errors import HemError
+from hem_provider.records import mutable
 
 __all__ = ["BLOCK", "AesKey", "Progress", "in_calls", "progress", "whole_blocks", "xor"]
 
@@ -63,7 +63,7 @@ class AesKey(Protocol):
         """Make sure that the key is still there: ``HemKeyNotFound`` otherwise."""
 
 
-@dataclass(slots=True)
+@mutable
 class Progress:
     """How far an operation of several calls has come, in bytes of its input."""
 

@@ -11,7 +11,6 @@ Modes are ``cryptography``'s own objects: ``CBC``, ``CTR``, ``ECB`` (keys of fam
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar, overload
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -24,6 +23,7 @@ from cryptography.hazmat.primitives.ciphers import (
 )
 
 from hem_provider.arguments import as_bytes
+from hem_provider.records import frozen
 from hem_provider.symmetric.blocks import AesKey
 from hem_provider.symmetric.contexts import (
     CbcDecryption,
@@ -42,7 +42,7 @@ __all__ = ["Cipher"]
 ModeT = TypeVar("ModeT", bound=modes.Mode, covariant=True)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Row:
     """How one mode runs: the family its key must be of, and what makes each direction."""
 

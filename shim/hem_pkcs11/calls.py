@@ -9,27 +9,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from hem_pkcs11.functions import (
-    ciphers,
-    create,
-    digests,
-    dual,
-    general,
-    kem,
-    keys,
-    messages,
-    objects,
-    pins,
-    random,
-    sessions,
-    signatures,
-    states,
-    tokens,
-)
+from hem_pkcs11.functions import late
 from hem_pkcs11.functions.order import at_once, begins, in_parts
 from hem_pkcs11.operations import Place
 
@@ -69,12 +52,22 @@ class ArgumentKind(enum.Enum):
         self.words = words
 
 
-@dataclass(frozen=True, slots=True)
 class Call:
-    """One function: what runs, and its arguments as C has them."""
+    """One function: what runs, and its arguments as C has them. ``load`` gives the function."""
 
-    function: Callable[..., Any]
-    kinds: tuple[ArgumentKind, ...]
+    __slots__ = ("_function", "_load", "kinds")
+
+    def __init__(self, load: Callable[[], Callable[..., Any]], kinds: tuple[ArgumentKind, ...]) -> None:
+        self._load = load
+        self._function: Callable[..., Any] | None = None
+        self.kinds = kinds
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """What runs."""
+        if self._function is None:
+            self._function = self._load()
+        return self._function
 
     @property
     def session(self) -> bool:
@@ -92,128 +85,193 @@ _NEXT = (*_BEGIN, _K.OUTPUT, _K.NUMBER)
 
 CALLS: Mapping[str, Call] = MappingProxyType(
     {
-        name: Call(function, kinds)
-        for name, function, *kinds_ in (
-            ("C_Initialize", general.initialize, _K.INITIALIZE),
-            ("C_Finalize", general.finalize, _K.POINTER),
-            ("C_GetInfo", general.get_info, _K.INFO),
-            ("C_GetSlotList", tokens.get_slot_list, _K.FLAG, _K.NUMBERS),
-            ("C_GetSlotInfo", tokens.get_slot_info, _K.NUMBER, _K.SLOT_INFO),
-            ("C_GetTokenInfo", tokens.get_token_info, _K.NUMBER, _K.TOKEN_INFO),
-            ("C_GetMechanismList", tokens.get_mechanism_list, _K.NUMBER, _K.NUMBERS),
-            ("C_GetMechanismInfo", tokens.get_mechanism_info, _K.NUMBER, _K.NUMBER, _K.MECHANISM_INFO),
-            ("C_OpenSession", sessions.open_session, _K.NUMBER, _K.NUMBER, _K.POINTER, _K.POINTER, _K.RESULT),
-            ("C_CloseSession", sessions.close_session, _K.SESSION),
-            ("C_CloseAllSessions", sessions.close_all_sessions, _K.NUMBER),
-            ("C_GetSessionInfo", sessions.get_session_info, _K.SESSION, _K.SESSION_INFO),
-            ("C_Login", sessions.login, _K.SESSION, _K.NUMBER, _K.SECRET),
-            ("C_Logout", sessions.logout, _K.SESSION),
-            ("C_SessionCancel", sessions.session_cancel, _K.SESSION, _K.NUMBER),
-            ("C_DestroyObject", objects.destroy_object, _K.SESSION, _K.NUMBER),
-            ("C_GetObjectSize", objects.get_object_size, _K.SESSION, _K.NUMBER, _K.RESULT),
-            ("C_GetAttributeValue", objects.get_attribute_value, _K.SESSION, _K.NUMBER, _K.QUERY),
-            ("C_FindObjectsInit", objects.find_objects_init, _K.SESSION, _K.TEMPLATE),
-            ("C_FindObjects", objects.find_objects, _K.SESSION, _K.FOUND),
-            ("C_FindObjectsFinal", objects.find_objects_final, _K.SESSION),
-            ("C_DigestInit", begins(_P.DIGEST, digests.digest_init), _K.SESSION, _K.MECHANISM),
-            ("C_Digest", at_once(_P.DIGEST, digests.digest), *_CRYPT),
-            ("C_DigestUpdate", in_parts(digests.digest_update, _P.DIGEST), _K.SESSION, _K.BYTES),
-            ("C_DigestFinal", in_parts(digests.digest_final, _P.DIGEST), _K.SESSION, _K.OUTPUT),
-            ("C_SignInit", begins(_P.SIGN, signatures.sign_init), *_INIT),
-            ("C_Sign", at_once(_P.SIGN, signatures.sign), *_CRYPT),
-            ("C_SignUpdate", in_parts(signatures.sign_update, _P.SIGN), _K.SESSION, _K.BYTES),
-            ("C_SignFinal", in_parts(signatures.sign_final, _P.SIGN), _K.SESSION, _K.OUTPUT),
-            ("C_VerifyInit", begins(_P.VERIFY, signatures.verify_init), *_INIT),
-            ("C_Verify", signatures.verify, _K.SESSION, _K.BYTES, _K.BYTES),
-            ("C_VerifyUpdate", signatures.verify_update, _K.SESSION, _K.BYTES),
-            ("C_VerifyFinal", signatures.verify_final, _K.SESSION, _K.BYTES),
+        name: Call(load, kinds)
+        for name, load, *kinds_ in (
+            ("C_Initialize", lambda: late.general().initialize, _K.INITIALIZE),
+            ("C_Finalize", lambda: late.general().finalize, _K.POINTER),
+            ("C_GetInfo", lambda: late.general().get_info, _K.INFO),
+            ("C_GetSlotList", lambda: late.tokens().get_slot_list, _K.FLAG, _K.NUMBERS),
+            ("C_GetSlotInfo", lambda: late.tokens().get_slot_info, _K.NUMBER, _K.SLOT_INFO),
+            ("C_GetTokenInfo", lambda: late.tokens().get_token_info, _K.NUMBER, _K.TOKEN_INFO),
+            ("C_GetMechanismList", lambda: late.tokens().get_mechanism_list, _K.NUMBER, _K.NUMBERS),
             (
-                "C_GenerateKeyPair", keys.generate_key_pair,
+                "C_GetMechanismInfo", lambda: late.tokens().get_mechanism_info,
+                _K.NUMBER, _K.NUMBER, _K.MECHANISM_INFO,
+            ),
+            (
+                "C_OpenSession", lambda: late.sessions().open_session,
+                _K.NUMBER, _K.NUMBER, _K.POINTER, _K.POINTER, _K.RESULT,
+            ),
+            ("C_CloseSession", lambda: late.sessions().close_session, _K.SESSION),
+            ("C_CloseAllSessions", lambda: late.sessions().close_all_sessions, _K.NUMBER),
+            ("C_GetSessionInfo", lambda: late.sessions().get_session_info, _K.SESSION, _K.SESSION_INFO),
+            ("C_Login", lambda: late.sessions().login, _K.SESSION, _K.NUMBER, _K.SECRET),
+            ("C_Logout", lambda: late.sessions().logout, _K.SESSION),
+            ("C_SessionCancel", lambda: late.sessions().session_cancel, _K.SESSION, _K.NUMBER),
+            ("C_DestroyObject", lambda: late.objects().destroy_object, _K.SESSION, _K.NUMBER),
+            ("C_GetObjectSize", lambda: late.objects().get_object_size, _K.SESSION, _K.NUMBER, _K.RESULT),
+            (
+                "C_GetAttributeValue", lambda: late.objects().get_attribute_value,
+                _K.SESSION, _K.NUMBER, _K.QUERY,
+            ),
+            ("C_FindObjectsInit", lambda: late.objects().find_objects_init, _K.SESSION, _K.TEMPLATE),
+            ("C_FindObjects", lambda: late.objects().find_objects, _K.SESSION, _K.FOUND),
+            ("C_FindObjectsFinal", lambda: late.objects().find_objects_final, _K.SESSION),
+            ("C_DigestInit", lambda: begins(_P.DIGEST, late.digests().digest_init), _K.SESSION, _K.MECHANISM),
+            ("C_Digest", lambda: at_once(_P.DIGEST, late.digests().digest), *_CRYPT),
+            (
+                "C_DigestUpdate", lambda: in_parts(late.digests().digest_update, _P.DIGEST),
+                _K.SESSION, _K.BYTES,
+            ),
+            (
+                "C_DigestFinal", lambda: in_parts(late.digests().digest_final, _P.DIGEST),
+                _K.SESSION, _K.OUTPUT,
+            ),
+            ("C_SignInit", lambda: begins(_P.SIGN, late.signatures().sign_init), *_INIT),
+            ("C_Sign", lambda: at_once(_P.SIGN, late.signatures().sign), *_CRYPT),
+            ("C_SignUpdate", lambda: in_parts(late.signatures().sign_update, _P.SIGN), _K.SESSION, _K.BYTES),
+            ("C_SignFinal", lambda: in_parts(late.signatures().sign_final, _P.SIGN), _K.SESSION, _K.OUTPUT),
+            ("C_VerifyInit", lambda: begins(_P.VERIFY, late.signatures().verify_init), *_INIT),
+            ("C_Verify", lambda: late.signatures().verify, _K.SESSION, _K.BYTES, _K.BYTES),
+            ("C_VerifyUpdate", lambda: late.signatures().verify_update, _K.SESSION, _K.BYTES),
+            ("C_VerifyFinal", lambda: late.signatures().verify_final, _K.SESSION, _K.BYTES),
+            (
+                "C_GenerateKeyPair", lambda: late.keys().generate_key_pair,
                 _K.SESSION, _K.MECHANISM, _K.TEMPLATE, _K.TEMPLATE, _K.RESULT, _K.RESULT,
             ),
-            ("C_GetOperationState", states.get_operation_state, _K.SESSION, _K.OUTPUT),
+            ("C_GetOperationState", lambda: late.states().get_operation_state, _K.SESSION, _K.OUTPUT),
             (
-                "C_SetOperationState", states.set_operation_state,
+                "C_SetOperationState", lambda: late.states().set_operation_state,
                 _K.SESSION, _K.BYTES, _K.NUMBER, _K.NUMBER,
             ),
-            ("C_EncryptInit", begins(_P.ENCRYPT, ciphers.encrypt_init), *_INIT),
-            ("C_Encrypt", at_once(_P.ENCRYPT, ciphers.encrypt), *_CRYPT),
-            ("C_EncryptUpdate", in_parts(ciphers.encrypt_update, _P.ENCRYPT), *_CRYPT),
-            ("C_EncryptFinal", in_parts(ciphers.encrypt_final, _P.ENCRYPT), _K.SESSION, _K.OUTPUT),
-            ("C_DecryptInit", begins(_P.DECRYPT, ciphers.decrypt_init), *_INIT),
-            ("C_Decrypt", at_once(_P.DECRYPT, ciphers.decrypt), *_CRYPT),
-            ("C_DecryptUpdate", in_parts(ciphers.decrypt_update, _P.DECRYPT), *_CRYPT),
-            ("C_DecryptFinal", in_parts(ciphers.decrypt_final, _P.DECRYPT), _K.SESSION, _K.OUTPUT),
-            ("C_DigestKey", in_parts(digests.digest_key, _P.DIGEST), _K.SESSION, _K.NUMBER),
-            ("C_DigestEncryptUpdate", in_parts(dual.digest_encrypt_update, _P.DIGEST, _P.ENCRYPT), *_CRYPT),
-            ("C_DecryptDigestUpdate", in_parts(dual.decrypt_digest_update, _P.DECRYPT, _P.DIGEST), *_CRYPT),
-            ("C_SignEncryptUpdate", in_parts(dual.sign_encrypt_update, _P.SIGN, _P.ENCRYPT), *_CRYPT),
-            ("C_DecryptVerifyUpdate", in_parts(dual.decrypt_verify_update, _P.DECRYPT), *_CRYPT),
+            ("C_EncryptInit", lambda: begins(_P.ENCRYPT, late.ciphers().encrypt_init), *_INIT),
+            ("C_Encrypt", lambda: at_once(_P.ENCRYPT, late.ciphers().encrypt), *_CRYPT),
+            ("C_EncryptUpdate", lambda: in_parts(late.ciphers().encrypt_update, _P.ENCRYPT), *_CRYPT),
             (
-                "C_VerifySignatureInit", begins(_P.VERIFY, signatures.verify_signature_init),
+                "C_EncryptFinal", lambda: in_parts(late.ciphers().encrypt_final, _P.ENCRYPT),
+                _K.SESSION, _K.OUTPUT,
+            ),
+            ("C_DecryptInit", lambda: begins(_P.DECRYPT, late.ciphers().decrypt_init), *_INIT),
+            ("C_Decrypt", lambda: at_once(_P.DECRYPT, late.ciphers().decrypt), *_CRYPT),
+            ("C_DecryptUpdate", lambda: in_parts(late.ciphers().decrypt_update, _P.DECRYPT), *_CRYPT),
+            (
+                "C_DecryptFinal", lambda: in_parts(late.ciphers().decrypt_final, _P.DECRYPT),
+                _K.SESSION, _K.OUTPUT,
+            ),
+            ("C_DigestKey", lambda: in_parts(late.digests().digest_key, _P.DIGEST), _K.SESSION, _K.NUMBER),
+            (
+                "C_DigestEncryptUpdate",
+                lambda: in_parts(late.dual().digest_encrypt_update, _P.DIGEST, _P.ENCRYPT),
+                *_CRYPT,
+            ),
+            (
+                "C_DecryptDigestUpdate",
+                lambda: in_parts(late.dual().decrypt_digest_update, _P.DECRYPT, _P.DIGEST),
+                *_CRYPT,
+            ),
+            (
+                "C_SignEncryptUpdate", lambda: in_parts(late.dual().sign_encrypt_update, _P.SIGN, _P.ENCRYPT),
+                *_CRYPT,
+            ),
+            (
+                "C_DecryptVerifyUpdate", lambda: in_parts(late.dual().decrypt_verify_update, _P.DECRYPT),
+                *_CRYPT,
+            ),
+            (
+                "C_VerifySignatureInit", lambda: begins(_P.VERIFY, late.signatures().verify_signature_init),
                 _K.SESSION, _K.MECHANISM, _K.NUMBER, _K.BYTES,
             ),
-            ("C_VerifySignature", signatures.verify_signature, _K.SESSION, _K.BYTES),
-            ("C_VerifySignatureUpdate", signatures.verify_signature_update, _K.SESSION, _K.BYTES),
-            ("C_VerifySignatureFinal", signatures.verify_signature_final, _K.SESSION),
+            ("C_VerifySignature", lambda: late.signatures().verify_signature, _K.SESSION, _K.BYTES),
             (
-                "C_GenerateKey", keys.generate_key,
+                "C_VerifySignatureUpdate", lambda: late.signatures().verify_signature_update,
+                _K.SESSION, _K.BYTES,
+            ),
+            ("C_VerifySignatureFinal", lambda: late.signatures().verify_signature_final, _K.SESSION),
+            (
+                "C_GenerateKey", lambda: late.keys().generate_key,
                 _K.SESSION, _K.MECHANISM, _K.TEMPLATE, _K.RESULT,
             ),
             (
-                "C_WrapKey", keys.wrap_key,
+                "C_WrapKey", lambda: late.keys().wrap_key,
                 _K.SESSION, _K.MECHANISM, _K.NUMBER, _K.NUMBER, _K.OUTPUT,
             ),
             (
-                "C_UnwrapKey", keys.unwrap_key,
+                "C_UnwrapKey", lambda: late.keys().unwrap_key,
                 _K.SESSION, _K.MECHANISM, _K.NUMBER, _K.BYTES, _K.TEMPLATE, _K.RESULT,
             ),
             (
-                "C_DeriveKey", keys.derive_key,
+                "C_DeriveKey", lambda: late.keys().derive_key,
                 _K.SESSION, _K.MECHANISM, _K.NUMBER, _K.TEMPLATE, _K.RESULT,
             ),
-            ("C_CreateObject", create.create_object, _K.SESSION, _K.TEMPLATE, _K.RESULT),
-            ("C_CopyObject", create.copy_object, _K.SESSION, _K.NUMBER, _K.TEMPLATE, _K.RESULT),
-            ("C_SetAttributeValue", create.set_attribute_value, _K.SESSION, _K.NUMBER, _K.TEMPLATE),
+            ("C_CreateObject", lambda: late.create().create_object, _K.SESSION, _K.TEMPLATE, _K.RESULT),
             (
-                "C_EncapsulateKey", kem.encapsulate_key,
+                "C_CopyObject", lambda: late.create().copy_object,
+                _K.SESSION, _K.NUMBER, _K.TEMPLATE, _K.RESULT,
+            ),
+            (
+                "C_SetAttributeValue", lambda: late.create().set_attribute_value,
+                _K.SESSION, _K.NUMBER, _K.TEMPLATE,
+            ),
+            (
+                "C_EncapsulateKey", lambda: late.kem().encapsulate_key,
                 _K.SESSION, _K.MECHANISM, _K.NUMBER, _K.TEMPLATE, _K.OUTPUT, _K.RESULT,
             ),
             (
-                "C_DecapsulateKey", kem.decapsulate_key,
+                "C_DecapsulateKey", lambda: late.kem().decapsulate_key,
                 _K.SESSION, _K.MECHANISM, _K.NUMBER, _K.TEMPLATE, _K.BYTES, _K.RESULT,
             ),
-            ("C_MessageEncryptInit", begins(_P.MESSAGE_ENCRYPT, messages.encrypt_init), *_INIT),
-            ("C_EncryptMessage", messages.encrypt_message, *_CRYPT_MESSAGE),
-            ("C_EncryptMessageBegin", messages.encrypt_begin, *_BEGIN),
-            ("C_EncryptMessageNext", messages.encrypt_next, *_NEXT),
-            ("C_MessageEncryptFinal", messages.encrypt_final, _K.SESSION),
-            ("C_MessageDecryptInit", begins(_P.MESSAGE_DECRYPT, messages.decrypt_init), *_INIT),
-            ("C_DecryptMessage", messages.decrypt_message, *_CRYPT_MESSAGE),
-            ("C_DecryptMessageBegin", messages.decrypt_begin, *_BEGIN),
-            ("C_DecryptMessageNext", messages.decrypt_next, *_NEXT),
-            ("C_MessageDecryptFinal", messages.decrypt_final, _K.SESSION),
-            ("C_MessageSignInit", begins(_P.MESSAGE_SIGN, messages.sign_init), *_INIT),
-            ("C_SignMessage", messages.sign_message, _K.SESSION, _K.NO_MESSAGE, _K.BYTES, _K.OUTPUT),
-            ("C_SignMessageBegin", messages.sign_begin, _K.SESSION, _K.NO_MESSAGE),
-            ("C_SignMessageNext", messages.sign_next, _K.SESSION, _K.NO_MESSAGE, _K.BYTES, _K.LAST_OUTPUT),
-            ("C_MessageSignFinal", messages.sign_final, _K.SESSION),
-            ("C_MessageVerifyInit", begins(_P.MESSAGE_VERIFY, messages.verify_init), *_INIT),
-            ("C_VerifyMessage", messages.verify_message, _K.SESSION, _K.NO_MESSAGE, _K.BYTES, _K.BYTES),
-            ("C_VerifyMessageBegin", messages.verify_begin, _K.SESSION, _K.NO_MESSAGE),
-            ("C_VerifyMessageNext", messages.verify_next, _K.SESSION, _K.NO_MESSAGE, _K.BYTES, _K.BYTES),
-            ("C_MessageVerifyFinal", messages.verify_final, _K.SESSION),
-            ("C_LoginUser", sessions.login_user, _K.SESSION, _K.NUMBER, _K.SECRET, _K.BYTES),
-            ("C_SetPIN", pins.set_pin, _K.SESSION, _K.SECRET, _K.SECRET),
-            ("C_InitPIN", pins.init_pin, _K.SESSION, _K.SECRET),
-            ("C_InitToken", pins.init_token, _K.NUMBER, _K.SECRET, _K.TEXT32),
-            ("C_WaitForSlotEvent", tokens.wait_for_slot_event, _K.NUMBER, _K.RESULT, _K.POINTER),
             (
-                "C_GetSessionValidationFlags", sessions.get_session_validation_flags,
+                "C_MessageEncryptInit", lambda: begins(_P.MESSAGE_ENCRYPT, late.messages().encrypt_init),
+                *_INIT,
+            ),
+            ("C_EncryptMessage", lambda: late.messages().encrypt_message, *_CRYPT_MESSAGE),
+            ("C_EncryptMessageBegin", lambda: late.messages().encrypt_begin, *_BEGIN),
+            ("C_EncryptMessageNext", lambda: late.messages().encrypt_next, *_NEXT),
+            ("C_MessageEncryptFinal", lambda: late.messages().encrypt_final, _K.SESSION),
+            (
+                "C_MessageDecryptInit", lambda: begins(_P.MESSAGE_DECRYPT, late.messages().decrypt_init),
+                *_INIT,
+            ),
+            ("C_DecryptMessage", lambda: late.messages().decrypt_message, *_CRYPT_MESSAGE),
+            ("C_DecryptMessageBegin", lambda: late.messages().decrypt_begin, *_BEGIN),
+            ("C_DecryptMessageNext", lambda: late.messages().decrypt_next, *_NEXT),
+            ("C_MessageDecryptFinal", lambda: late.messages().decrypt_final, _K.SESSION),
+            ("C_MessageSignInit", lambda: begins(_P.MESSAGE_SIGN, late.messages().sign_init), *_INIT),
+            (
+                "C_SignMessage", lambda: late.messages().sign_message,
+                _K.SESSION, _K.NO_MESSAGE, _K.BYTES, _K.OUTPUT,
+            ),
+            ("C_SignMessageBegin", lambda: late.messages().sign_begin, _K.SESSION, _K.NO_MESSAGE),
+            (
+                "C_SignMessageNext", lambda: late.messages().sign_next,
+                _K.SESSION, _K.NO_MESSAGE, _K.BYTES, _K.LAST_OUTPUT,
+            ),
+            ("C_MessageSignFinal", lambda: late.messages().sign_final, _K.SESSION),
+            ("C_MessageVerifyInit", lambda: begins(_P.MESSAGE_VERIFY, late.messages().verify_init), *_INIT),
+            (
+                "C_VerifyMessage", lambda: late.messages().verify_message,
+                _K.SESSION, _K.NO_MESSAGE, _K.BYTES, _K.BYTES,
+            ),
+            ("C_VerifyMessageBegin", lambda: late.messages().verify_begin, _K.SESSION, _K.NO_MESSAGE),
+            (
+                "C_VerifyMessageNext", lambda: late.messages().verify_next,
+                _K.SESSION, _K.NO_MESSAGE, _K.BYTES, _K.BYTES,
+            ),
+            ("C_MessageVerifyFinal", lambda: late.messages().verify_final, _K.SESSION),
+            ("C_LoginUser", lambda: late.sessions().login_user, _K.SESSION, _K.NUMBER, _K.SECRET, _K.BYTES),
+            ("C_SetPIN", lambda: late.pins().set_pin, _K.SESSION, _K.SECRET, _K.SECRET),
+            ("C_InitPIN", lambda: late.pins().init_pin, _K.SESSION, _K.SECRET),
+            ("C_InitToken", lambda: late.pins().init_token, _K.NUMBER, _K.SECRET, _K.TEXT32),
+            (
+                "C_WaitForSlotEvent", lambda: late.tokens().wait_for_slot_event,
+                _K.NUMBER, _K.RESULT, _K.POINTER,
+            ),
+            (
+                "C_GetSessionValidationFlags", lambda: late.sessions().get_session_validation_flags,
                 _K.SESSION, _K.NUMBER, _K.RESULT,
             ),
-            ("C_SeedRandom", random.seed_random, _K.SESSION, _K.BYTES),
-            ("C_GenerateRandom", random.generate_random, _K.SESSION, _K.FILL),
+            ("C_SeedRandom", lambda: late.random().seed_random, _K.SESSION, _K.BYTES),
+            ("C_GenerateRandom", lambda: late.random().generate_random, _K.SESSION, _K.FILL),
         )
         for kinds in (tuple(kinds_),)
     }

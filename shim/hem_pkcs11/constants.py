@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import enum
-
 from hem_pkcs11.names import known_name
+from hem_pkcs11.numbering import IntEnum, IntFlag
 
 __all__ = [
     "ARRAY_ATTRIBUTE",
@@ -39,7 +38,7 @@ VENDOR = 0x80000000
 ARRAY_ATTRIBUTE = 0x40000000
 
 
-class CKR(enum.IntEnum):
+class CKR(IntEnum):
     """Return values (5.1)."""
 
     OK = 0x000
@@ -138,7 +137,7 @@ class CKR(enum.IntEnum):
     PARAMETER_SET_NOT_SUPPORTED = 0x209
 
 
-class CKU(enum.IntEnum):
+class CKU(IntEnum):
     """Users."""
 
     SO = 0
@@ -146,7 +145,7 @@ class CKU(enum.IntEnum):
     CONTEXT_SPECIFIC = 2
 
 
-class CKS(enum.IntEnum):
+class CKS(IntEnum):
     """Session states."""
 
     RO_PUBLIC_SESSION = 0
@@ -156,7 +155,7 @@ class CKS(enum.IntEnum):
     RW_SO_FUNCTIONS = 4
 
 
-class CKO(enum.IntEnum):
+class CKO(IntEnum):
     """Object classes."""
 
     DATA = 0
@@ -170,7 +169,7 @@ class CKO(enum.IntEnum):
     PROFILE = 9
 
 
-class CKK(enum.IntEnum):
+class CKK(IntEnum):
     """Key types."""
 
     RSA = 0x00
@@ -190,13 +189,13 @@ class CKK(enum.IntEnum):
     ML_DSA = 0x4A
 
 
-class CKC(enum.IntEnum):
+class CKC(IntEnum):
     """Certificate types."""
 
     X_509 = 0
 
 
-class CKP(enum.IntEnum):
+class CKP(IntEnum):
     """Profiles. Parameter sets share the prefix and are plain numbers where they are used."""
 
     BASELINE_PROVIDER = 1
@@ -205,7 +204,7 @@ class CKP(enum.IntEnum):
     PUBLIC_CERTIFICATES_TOKEN = 4
 
 
-class CKD(enum.IntEnum):
+class CKD(IntEnum):
     """Key derivation functions of ECDH."""
 
     NULL = 0x01
@@ -219,7 +218,7 @@ class CKD(enum.IntEnum):
     SHA3_512_KDF = 0x0D
 
 
-class CKG(enum.IntEnum):
+class CKG(IntEnum):
     """Who makes the IV of a message."""
 
     NO_GENERATE = 0
@@ -229,7 +228,7 @@ class CKG(enum.IntEnum):
     GENERATE_COUNTER_XOR = 4
 
 
-class CKH(enum.IntEnum):
+class CKH(IntEnum):
     """Hedging of ML-DSA signatures."""
 
     HEDGE_PREFERRED = 0
@@ -237,7 +236,7 @@ class CKH(enum.IntEnum):
     DETERMINISTIC_REQUIRED = 2
 
 
-class CKF(enum.IntFlag):
+class CKF(IntFlag):
     """Flags; each kind of structure has its own meaning of the low bits."""
 
     # slots
@@ -293,7 +292,7 @@ class CKF(enum.IntFlag):
     END_OF_MESSAGE = 0x001
 
 
-class CKA(enum.IntEnum):
+class CKA(IntEnum):
     """Attributes: all of the standard's. What each is worth here: ``attribute_rules``."""
 
     CLASS = 0x000
@@ -455,7 +454,7 @@ class CKA(enum.IntEnum):
     SEED = 0x637
 
 
-class CKM(enum.IntEnum):
+class CKM(IntEnum):
     """Mechanisms."""
 
     ML_KEM_KEY_PAIR_GEN = 0x000F
@@ -511,7 +510,7 @@ class CKM(enum.IntEnum):
     HEM_DERIVE = VENDOR | 0x48454D01  # of this module: "HEM", 1
 
 
-def name_of(kind: type[enum.IntEnum], value: int) -> str:
+def name_of(kind: type[IntEnum], value: int) -> str:
     """``CKM_ECDSA_SHA256`` for a number of the standard, the number in hex for another.
 
     >>> name_of(CKR, 0x21), name_of(CKM, 0), name_of(CKM, 0x80000000)

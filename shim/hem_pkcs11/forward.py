@@ -1,43 +1,44 @@
-"""What the device layer says through ``logging``, in the module's own log.
-
-Apart from ``log`` so that ``logging`` is imported only when the first device is opened.
-"""
+"""What the device layer says, in the module's own log."""
 
 from __future__ import annotations
 
-import logging
-
 from hem_pkcs11.host import hosted
 from hem_pkcs11.log import Level, Log
+from hem_provider import logs
 
 __all__ = ["forward"]
 
 
-class _Forwarder(logging.Handler):
-    """Errors are left to the call that met them: it knows key and function."""
+def forward(target: Log) -> None:
+    """Have ``target`` written to; errors are left to the call that met them: it knows key and function.
 
-    def __init__(self, target: Log) -> None:
-        super().__init__()
-        self._target = target
-
-    def emit(self, record: logging.LogRecord) -> None:
-        level = Level.DEBUG
-        if record.levelno >= logging.WARNING:
-            level = Level.WARNING
-        elif record.levelno >= logging.INFO:
-            level = Level.INFO
-        self._target.write(level, record.getMessage())
-
-
-def forward(name: str, target: Log) -> None:
-    """Give the logger ``name`` one handler that writes to ``target``.
-
-    A host that is Python itself keeps its own logging besides, and the level that it has set.
+    A host that is Python itself keeps its own ``logging`` besides, and the level that it has set.
     """
+    if hosted():
+        _handle("hem_provider", target)
+    else:
+        least = logs.DEBUG if target.enabled(Level.DEBUG) else logs.INFO
+        logs.send_to(lambda level, text: target.write(_level(level), text), least)
+
+
+def _level(number: int) -> Level:
+    if number >= logs.WARNING:
+        return Level.WARNING
+    return Level.INFO if number >= logs.INFO else Level.DEBUG
+
+
+def _handle(name: str, target: Log) -> None:
+    """Give the logger ``name`` one handler that writes to ``target``."""
+    import logging
+
+    class Forwarder(logging.Handler):
+        of_the_module = True
+
+        def emit(self, record: logging.LogRecord) -> None:
+            target.write(_level(record.levelno), record.getMessage())
+
     logger = logging.getLogger(name)
-    logger.handlers = [each for each in logger.handlers if not isinstance(each, _Forwarder)]
-    logger.addHandler(_Forwarder(target))
-    if not hosted():
-        logger.propagate = False
-    if not hosted() or (target.enabled(Level.INFO) and logger.level == logging.NOTSET):
+    logger.handlers = [each for each in logger.handlers if not hasattr(each, "of_the_module")]
+    logger.addHandler(Forwarder())
+    if target.enabled(Level.INFO) and logger.level == logging.NOTSET:
         logger.setLevel(logging.DEBUG if target.enabled(Level.DEBUG) else logging.INFO)

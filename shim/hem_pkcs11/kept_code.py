@@ -1,41 +1,47 @@
-"""All code that calls may need later, read from ``C_Initialize`` on.
+"""All code that calls may need later, read from the start on, and whole from ``C_Initialize`` on.
 
 A host may change its root directory, or give up the rights to read our code, or have the package
 upgraded under it, once the module is initialised. Importing everything at once would take the start
 five times as long, though, as most of it is for the first request to a device. So modules in Python are
-read, and executed when somebody imports them; those in C are loaded. In an interpreter that is the
-host's own, where importing is the host's affair, they are imported as usual.
+read, by C and many at a time, and executed when somebody imports them; those in C are loaded. What the
+start itself imports is read first of all, since this is the faster way. In an interpreter that is the
+host's own, where importing is the host's affair, modules are imported as usual.
 
 What is listed here is tried by the tests: in another root directory all operations must work.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
+import gc
 import marshal
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from importlib.machinery import ExtensionFileLoader, ModuleSpec, PathFinder, SourceFileLoader
-from typing import TYPE_CHECKING, NamedTuple
+from importlib.machinery import (
+    EXTENSION_SUFFIXES,
+    ExtensionFileLoader,
+    ModuleSpec,
+    PathFinder,
+    SourceFileLoader,
+)
 
 from hem_pkcs11.host import hosted
-from hem_pkcs11.log import log
 
+TYPE_CHECKING = False  # importing typing for it would cost as much as reading all this
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
     from types import CodeType, ModuleType
 
     from hem_provider.config import Config
 
-__all__ = ["keep_code", "needed_modules"]
+__all__ = ["keep_code", "needed_modules", "read_at_start"]
 
 #: Packages of which every module is needed, and what is not (by beginnings). The emulator is for trying
 #: things out: its code is read when it is used.
-PACKAGES = (
-    "hem_pkcs11", "hem_provider",
-    "certifi", "charset_normalizer", "cryptography", "idna", "mnemonic", "requests", "urllib3",
-)  # fmt: skip
+#: Objects that an interpreter of ours makes before it looks for those that hold each other: while modules are
+#: loaded there are none, and looking after 700, as Python does by itself, takes a tenth of the start.
+_YOUNG = 10_000
+OURS = ("hem_pkcs11", "hem_provider")
+OF_OTHERS = ("certifi", "charset_normalizer", "cryptography", "idna", "mnemonic", "requests", "urllib3")
 NOT_NEEDED = tuple(
     """
     certifi.__main__ certifi.tests charset_normalizer.__main__ charset_normalizer.cli
@@ -57,8 +63,8 @@ LATER = tuple(
 STANDARD = tuple(
     """
     __future__ _bisect _blake2 _collections_abc _colorize _compat_pickle _compression _contextvars _csv
-    _datetime _hashlib _heapq _json _opcode_metadata _pickle _posixsubprocess _queue _random _sha1 _sha2
-    _sha256 _sha3 _sha512 _socket _ssl _struct _weakrefset abc annotationlib argparse array ast atexit
+    _datetime _hashlib _heapq _json _opcode _opcode_metadata _pickle _posixsubprocess _queue _random _sha1
+    _sha2 _sha256 _sha3 _sha512 _socket _ssl _struct _weakrefset abc annotationlib argparse array ast atexit
     base64 binascii bisect calendar codecs codeop collections collections.abc concurrent concurrent.futures
     concurrent.futures._base contextlib contextvars copy copyreg csv dataclasses datetime dis email
     email._encoded_words email._parseaddr email._policybase email.base64mime email.charset email.encoders
@@ -83,93 +89,105 @@ STANDARD = tuple(
 )
 
 
+def read_at_start() -> None:
+    """Read what starting takes, and may take: our own modules, and those of the standard library.
+
+    Only in an interpreter of ours, where ``_hem_code`` is; once per process."""
+    if not hosted():
+        gc.set_threshold(_YOUNG)
+        finder = _Finder.of_this_process = _Finder()
+        finder.read_our_own()
+        sys.meta_path.insert(0, finder)
+
+
 def keep_code(config: Config) -> None:
-    """Have all code at hand that the configured devices can need; once per process."""
-    if not config.devices or _Finder.of_this_process is not None:
-        return
-    finder = _Finder.of_this_process = _Finder()
-    if hosted():
-        for name in LATER:
-            importlib.import_module(name)
-        return
-    in_c = [each.name for each in _needed() if finder.keep(each)]
-    sys.meta_path.insert(0, finder)
-    for name in in_c:
-        try:
-            importlib.import_module(name)
-        except ImportError as error:
-            log.info(f"{name} cannot be loaded: {error}")
+    """Have all code at hand that the configured devices can need; without a device none is kept."""
+    finder = _Finder.of_this_process
+    if finder is None:
+        for name in LATER if config.devices and hosted() else ():
+            __import__(name)
+    elif config.devices:
+        finder.read_the_rest()
+    else:
+        finder.forget()
 
 
 def needed_modules() -> Iterator[str]:
-    """The names, packages before what is in them."""
-    return (each.name for each in _needed())
+    """The names of all that are there."""
+    for each in (*_in_packages(OURS), *_standard(), *_standard_in_c(), *_in_packages(OF_OTHERS)):
+        if os.path.exists(each.file):  # noqa: PTH110 - a Path takes longer to load than all else here
+            yield each.name
 
 
-class _Needed(NamedTuple):
-    """A module, and where it is unless that has to be looked for: its file, a package's folders."""
+class _Module:
+    """Where a module would be; ``folder`` is that of a package."""
 
-    name: str
-    file: str = ""
-    folders: list[str] | None = None
+    __slots__ = ("file", "folder", "name")
+
+    def __init__(self, name: str, file: str, folder: str = "") -> None:
+        self.name = name
+        self.file = file
+        self.folder = folder
+
+    @property
+    def in_c(self) -> bool:
+        """Whether it is compiled."""
+        return not self.file.endswith(".py")
 
 
-def _needed() -> Iterator[_Needed]:
-    yield from map(_Needed, STANDARD)
-    for package in PACKAGES:
-        yield from _modules_of(package)
+def _standard() -> Iterator[_Module]:
+    """Each may be a module or a package; what is neither is in C, or not in this Python."""
+    library = sys.path[0]  # as the C layer has it; those in C are in the next folder
+    for name in STANDARD:
+        place = f"{library}/{name.replace('.', '/')}"
+        yield _Module(name, f"{place}.py")
+        yield _Module(name, f"{place}/__init__.py", place)
 
 
-def _modules_of(package: str) -> Iterator[_Needed]:
-    """What lies in the folders of a package was seen there: looking for it again takes as long as reading."""
-    spec = importlib.util.find_spec(package)
-    pending = [] if spec is None else [(_Needed(package), list(spec.submodule_search_locations or ()))]
-    while pending:
-        needed, folders = pending.pop()
-        yield needed
-        for folder in folders:
-            with os.scandir(folder) as entries:
-                found = {each.name: each for each in entries}
-            for file, entry in found.items():
-                own, _, kind = file.partition(".")
-                name = f"{needed.name}.{own}"
-                if file.startswith(("__init__", "__pycache__")) or name.startswith(NOT_NEEDED):
-                    continue
-                if entry.is_dir():
-                    start = f"{entry.path}/__init__.py"
-                    if os.path.isfile(start):  # noqa: PTH113 - else it holds data, as lists of words
-                        pending.append((_Needed(name, start, [entry.path]), [entry.path]))
-                elif kind == "py":
-                    yield _Needed(name, entry.path)
-                elif file.endswith(".so") and f"{own}.py" not in found:  # else compiled for speed alone
-                    yield _Needed(name)
+def _standard_in_c() -> Iterator[_Module]:
+    """Those that are in the next folder."""
+    for file in os.listdir(sys.path[1]):  # noqa: PTH208
+        name, _, kind = file.partition(".")
+        if f".{kind}" in EXTENSION_SUFFIXES and name in STANDARD:
+            yield _Module(name, f"{sys.path[1]}/{file}")
+
+
+def _in_packages(packages: Iterable[str]) -> Iterator[_Module]:
+    for package in packages:
+        spec = PathFinder.find_spec(package)
+        for folder in () if spec is None else spec.submodule_search_locations or ():
+            yield from _in_folder(package, folder)
+
+
+def _in_folder(package: str, folder: str) -> Iterator[_Module]:
+    """Packages before what is in them."""
+    yield _Module(package, f"{folder}/__init__.py", folder)
+    with os.scandir(folder) as entries:
+        found = {each.name: each for each in entries}
+    for file, entry in found.items():
+        own, _, kind = file.partition(".")
+        name = f"{package}.{own}"
+        if file.startswith(("__init__", "__pycache__")) or name.startswith(NOT_NEEDED):
+            continue
+        if kind == "py" or (f".{kind}" in EXTENSION_SUFFIXES and f"{own}.py" not in found):
+            yield _Module(name, entry.path)
+        elif not kind and os.path.isfile(f"{entry.path}/__init__.py"):  # noqa: PTH113 - else it holds data
+            yield from _in_folder(name, entry.path)
 
 
 def _cached(path: str) -> str:
     """Where the bytecode of a file is (PEP 3147)."""
-    if sys.pycache_prefix is not None:
-        return importlib.util.cache_from_source(path)
     folder, _, file = path.rpartition("/")
     return f"{folder}/__pycache__/{file.removesuffix('.py')}.{sys.implementation.cache_tag}.pyc"
 
 
 class _Loader(SourceFileLoader):
-    """Has read its file: the bytecode where that is good, else the source."""
+    """Has its bytecode, or its source where that is not good."""
 
-    def __init__(self, name: str, path: str) -> None:
+    def __init__(self, name: str, path: str, bytecode: bytes, source: bytes) -> None:
         super().__init__(name, path)
-        self._bytecode = self._good_bytecode()
-        self._source = b"" if self._bytecode else super().get_data(path)
-
-    def _good_bytecode(self) -> bytes:
-        """Of a file that belongs to the source as it is (PEP 552); empty when there is none."""
-        try:
-            content = super().get_data(_cached(self.path))
-            status = os.stat(self.path)  # noqa: PTH116 - a Path takes as long to make as a file to read
-        except (OSError, NotImplementedError):
-            return b""
-        stamp = b"".join(n.to_bytes(4, "little") for n in (0, int(status.st_mtime), status.st_size))
-        return content[16:] if content[:16] == importlib.util.MAGIC_NUMBER + stamp else b""
+        self._bytecode = bytecode
+        self._source = source
 
     def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - the import system's signature
         if self._bytecode:
@@ -184,52 +202,77 @@ class _Finder:
     of_this_process: _Finder | None = None
 
     def __init__(self) -> None:
-        self._specs: dict[str, ModuleSpec] = {}
-        self._folders: dict[str, Sequence[str] | None] = {}
+        self._kept: dict[str, tuple[_Module, bytes, bytes]] = {}
+        self._begun = self._complete = False
 
-    def keep(self, needed: _Needed) -> bool:
-        """Read the module's file; whether it is one in C, to be imported instead."""
-        name = needed.name
-        if name in sys.modules:
-            return False
-        if needed.file:
-            self._read(name, needed.file, needed.folders)
-            return False
-        parent, _, own = name.rpartition(".")
-        folder = self._folder(parent)
-        spec = None if folder == [] else PathFinder.find_spec(name, folder)
-        if spec is None or spec.origin is None:
-            return False
-        source = os.path.join(os.path.dirname(spec.origin), f"{own}.py")  # noqa: PTH118, PTH120
-        in_c = isinstance(spec.loader, ExtensionFileLoader)
-        if in_c and os.path.exists(source):  # noqa: PTH110 - compiled for speed alone
-            self._read(name, source, None)
-            return False
-        if isinstance(spec.loader, SourceFileLoader):
-            self._read(name, spec.origin, spec.submodule_search_locations)
-        return in_c
+    def read_our_own(self) -> None:
+        """Read our modules, and those of the standard library."""
+        self._read(_in_packages(OURS))
+        self._read(_standard())
+        self._begun = True
 
-    def _read(self, name: str, file: str, folders: list[str] | None) -> None:
-        spec = ModuleSpec(name, _Loader(name, file), origin=file, is_package=folders is not None)
-        spec.submodule_search_locations = folders
-        spec.has_location = True
-        self._specs[name], self._folders[name] = spec, folders
+    def read_the_rest(self) -> None:
+        """Read the others', and load those in C."""
+        if self._complete:
+            return
+        if not self._begun:
+            self.read_our_own()
+        self._complete = True
+        others = list(_in_packages(OF_OTHERS))
+        self._read(each for each in others if not each.in_c)
+        self._load([*_standard_in_c(), *(each for each in others if each.in_c)])
 
-    def _folder(self, package: str) -> Sequence[str] | None:
-        """Where the modules of a package are; empty where it is none, ``None`` for no package at all."""
-        if not package:
-            return None
-        if package in sys.modules:
-            return list(getattr(sys.modules[package], "__path__", ()))
-        return self._folders.get(package) or []
+    def _read(self, modules: Iterable[_Module]) -> None:
+        from _hem_code import read
+
+        wanted = [each for each in modules if each.name not in sys.modules]
+        codes = read([(each.file, _cached(each.file)) for each in wanted])
+        for each, code in zip(wanted, codes, strict=True):
+            if code is not None:
+                self._kept[each.name] = each, code, code or _content(each.file)
+
+    def _load(self, modules: Iterable[_Module]) -> None:
+        from _hem_code import load
+
+        wanted = {each.file: each for each in modules if each.name not in sys.modules}
+        for each in load(list(wanted)):
+            from hem_pkcs11.log import log
+
+            log.info(f"{wanted.pop(each).name} cannot be loaded")
+        self._kept |= {each.name: (each, b"", b"") for each in wanted.values() if each.name not in self._kept}
+
+    def forget(self) -> None:
+        """Nothing of it is needed now."""
+        self._kept.clear()
+        self._begun = False
 
     def left(self) -> list[str]:
         """The names that nobody has imported."""
-        return list(self._specs)
+        return list(self._kept)
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """As the import system asks; each module is given once."""
         del path, target
-        return self._specs.pop(name, None)
+        found = self._kept.pop(name, None)
+        if found is None:
+            return None
+        module, bytecode, source = found
+        loader = (
+            ExtensionFileLoader(name, module.file)
+            if module.in_c
+            else _Loader(name, module.file, bytecode, source)
+        )
+        spec = ModuleSpec(name, loader, origin=module.file, is_package=bool(module.folder))
+        if module.folder:
+            spec.submodule_search_locations = [module.folder]
+        if not module.in_c:
+            spec.cached = _cached(module.file)
+        spec.has_location = True
+        return spec
+
+
+def _content(path: str) -> bytes:
+    with open(path, "rb") as file:  # noqa: PTH123
+        return file.read()

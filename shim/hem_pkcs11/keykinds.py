@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from hem_pkcs11.constants import CKK, CKM
 from hem_provider.keytypes import DIGESTS, KEY_TYPES, Family, KeyType
+from hem_provider.records import frozen
 
 __all__ = ["CURVES", "KINDS", "KeyKind", "curve_of", "kind_of"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyKind:
     """``ec_params``: CKA_EC_PARAMS as presented, the DER of the curve's OID. ``curve_name``: the
     PrintableString form that hosts may send instead. ``parameter_set``: CKA_PARAMETER_SET."""

@@ -31,7 +31,7 @@ def _open_device(config: DeviceConfig) -> Hem:
     from hem_pkcs11.forward import forward
     from hem_provider.device.hem import Hem
 
-    forward("hem_provider", log)
+    forward(log)
     return Hem(config)
 
 

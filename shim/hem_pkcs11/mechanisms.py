@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Protocol
 
@@ -18,6 +17,7 @@ from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import Mechanism, MechanismInfo
 from hem_provider.device.description import Limits
 from hem_provider.keytypes import DIGESTS, ECDSA, KEY_TYPES, RAW_SECRET, Family, KeyAttributes, KeyType
+from hem_provider.records import frozen
 
 __all__ = [
     "MECHANISMS",
@@ -58,7 +58,7 @@ class Scheme(enum.Enum):
     SECRET = "secret"  # noqa: S105 - makes secret keys
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MechanismRow:
     """``key_types``: what keys it takes or makes. Sizes are in the unit the standard gives for the
     mechanism (bits for curves, bytes for AES). ``algorithm``: the device's literal, ``hash``:
@@ -137,7 +137,7 @@ _AGREED_BITS = _span("bits", Family.EC, Family.MONTGOMERY)
 _RAW_BITS = _span("bits", Family.EC, Family.MONTGOMERY, most=RAW_SECRET)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Hash:
     """A digest of the device: hashlib's name, bytes, and what the names of its constants begin with."""
 

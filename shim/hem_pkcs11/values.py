@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass, field, replace
 from typing import TypeAlias
+
+from hem_provider.records import field, frozen, replace
 
 __all__ = [
     "Attribute",
@@ -34,7 +35,7 @@ Buffer: TypeAlias = memoryview | bytes
 Attribute: TypeAlias = tuple[int, bytes]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EddsaParameters:
     """CK_EDDSA_PARAMS."""
 
@@ -42,7 +43,7 @@ class EddsaParameters:
     context: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class EcdhParameters:
     """CK_ECDH1_DERIVE_PARAMS."""
 
@@ -51,7 +52,7 @@ class EcdhParameters:
     public_data: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class CtrParameters:
     """CK_AES_CTR_PARAMS."""
 
@@ -59,7 +60,7 @@ class CtrParameters:
     block: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GcmParameters:
     """CK_GCM_PARAMS. ``tag_bits`` counts bits."""
 
@@ -68,7 +69,7 @@ class GcmParameters:
     tag_bits: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GcmMessageParameters:
     """CK_GCM_MESSAGE_PARAMS of one message: read before it, written after it.
 
@@ -91,7 +92,7 @@ class GcmMessageParameters:
         return replace(self, tag=tag[: self.tag_bits // 8])
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SignContext:
     """CK_SIGN_ADDITIONAL_CONTEXT."""
 
@@ -104,7 +105,7 @@ Parameters: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mechanism:
     """CK_MECHANISM with its parameter read; ``None`` for none, ``bytes`` where it has no structure."""
 
@@ -112,7 +113,7 @@ class Mechanism:
     parameter: Parameters = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class InitializeArguments:
     """CK_C_INITIALIZE_ARGS: how many of the four mutex functions were given, and the rest."""
 
@@ -121,7 +122,7 @@ class InitializeArguments:
     reserved: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class MechanismInfo:
     """CK_MECHANISM_INFO."""
 
@@ -130,7 +131,7 @@ class MechanismInfo:
     flags: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SessionInfo:
     """CK_SESSION_INFO."""
 
@@ -140,7 +141,7 @@ class SessionInfo:
     device_error: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SlotInfo:
     """CK_SLOT_INFO. Texts are cut and padded by the bridge."""
 
@@ -151,7 +152,7 @@ class SlotInfo:
     firmware: tuple[int, int] = (0, 0)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class TokenInfo:
     """CK_TOKEN_INFO without what the module does not know (memory) or have (clock)."""
 

@@ -26,6 +26,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include "code.h"
 #include "runtime.h"
 
 #ifndef HEM_STDLIB
@@ -198,6 +199,8 @@ static bool start_interpreter(void)
     PyStatus status = prepare();
 
     PyConfig_InitIsolatedConfig(&config);
+    if (!PyStatus_Exception(status) && PyImport_AppendInittab("_hem_code", PyInit__hem_code) != 0)
+        status = PyStatus_NoMemory();
     if (!PyStatus_Exception(status))
         status = configure(&config);
     if (!PyStatus_Exception(status))

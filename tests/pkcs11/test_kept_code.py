@@ -2,27 +2,46 @@
 
 from __future__ import annotations
 
+import importlib.util
+import marshal
+import shlex
 import subprocess
 import sys
+import sysconfig
+from importlib.machinery import ExtensionFileLoader, ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
+import pytest
+
+SOURCES = Path(__file__).parents[2] / "shim" / "src"
 SEARCH_PATH = Path(__file__).parents[2] / "shim" / "hem_pkcs11" / "search-path"
 
 #: In an interpreter as the module starts it: everything that is kept is executed, without the file system.
 SCRIPT = """
 import sys
+del sys.path[0]  # a ZIP file, where the module's interpreter has the standard library
 sys.path += {paths!r}
-from hem_pkcs11 import bridge, kept_code
-from hem_provider.config import Config, DeviceConfig
+import _cffi_backend  # as the C layer has it
+from hem_pkcs11 import kept_code
 
 before = list(sys.meta_path)
-kept_code.keep_code(Config(devices=()))
-assert sys.meta_path == before
-kept_code.keep_code(Config(devices=(DeviceConfig(url="https://127.0.0.1:1", name="x"),)))
-kept_code.keep_code(Config(devices=(DeviceConfig(url="https://127.0.0.1:1", name="x"),)))
-finder = sys.meta_path.pop(0)
-assert sys.meta_path == before
+kept_code.read_at_start()
+finder = sys.meta_path[0]
+assert [finder, *before] == sys.meta_path and len(finder.left()) > 200
+from hem_pkcs11 import bridge
+from hem_provider.config import Config, DeviceConfig
+
+configured = Config(devices=(DeviceConfig(url="https://127.0.0.1:1", name="x"),))
+if {configured}:
+    kept_code.keep_code(configured)
+    kept_code.keep_code(configured)
+else:
+    kept_code.keep_code(Config(devices=()))
+    assert not finder.left()
+    kept_code.keep_code(configured)
 assert "requests" not in sys.modules and "hem_provider.device.hem" not in sys.modules
+assert {{"requests", "_ssl", "cryptography.hazmat.bindings._rust"}} <= set(finder.left())
 
 class Nothing:
     def find_spec(self, name, path=None, target=None):
@@ -36,6 +55,8 @@ import hem_provider.device.hem, hem_provider.rest.http, hem_provider.rest.tls
 for name in names:
     if name in finder.left():
         import_module(name)
+assert not finder.left(), finder.left()
+assert sys.modules["_ssl"].__file__
 import cryptography
 assert cryptography.__file__.endswith("/cryptography/__init__.py") and cryptography.__spec__.cached
 print("done")
@@ -48,14 +69,117 @@ DISPENSABLE = {
 }  # fmt: skip
 
 
-def test_no_module_that_is_kept_needs_another_that_is_not(library: Path) -> None:
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of ``_hem_code`` as a module of its own, which in our interpreter is built in."""
+    folder = tmp_path_factory.mktemp("code")
+    compiler = shlex.split(sysconfig.get_config_var("CC") or "cc")
+    include = [f"-I{SOURCES}", f"-I{sysconfig.get_paths()['include']}"]
+    target = folder / "_hem_code.so"
+    subprocess.run(
+        [
+            *compiler,
+            "-shared",
+            "-fPIC",
+            "-Wall",
+            "-Wextra",
+            "-Werror",
+            *include,
+            SOURCES / "code.c",
+            "-o",
+            target,
+        ],
+        check=True,
+    )
+    return folder
+
+
+@pytest.mark.parametrize("configured", [True, False], ids=["at once", "after none"])
+def test_no_module_that_is_kept_needs_another_that_is_not(
+    library: Path, reader: Path, configured: bool
+) -> None:
     assert library.exists()
-    script = SCRIPT.format(paths=SEARCH_PATH.read_text().split("\n")[:-1])
+    paths = [*SEARCH_PATH.read_text().split("\n")[:-1], str(reader)]
     done = subprocess.run(
-        [sys.executable, "-I", "-S", "-W", "ignore", "-c", script],
+        [sys.executable, "-I", "-S", "-W", "ignore", "-c", SCRIPT.format(paths=paths, configured=configured)],
         capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     *wanted, last = done.stdout.split()
     assert last == "done"
     assert set(wanted) <= DISPENSABLE
+
+
+@pytest.fixture
+def code(reader: Path) -> ModuleType:
+    """``_hem_code``."""
+    place = str(reader / "_hem_code.so")
+    loader = ExtensionFileLoader("_hem_code", place)
+    module = importlib.util.module_from_spec(ModuleSpec("_hem_code", loader, origin=place))
+    loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def compiled(tmp_path: Path) -> tuple[Path, Path]:
+    """A module and its byte code."""
+    source = tmp_path / "module.py"
+    source.write_text("answer = 42\n")
+    cached = tmp_path / "module.pyc"
+    status = source.stat()
+    stamp = b"".join(n.to_bytes(4, "little") for n in (0, int(status.st_mtime), status.st_size))
+    code = marshal.dumps(compile("answer = 42\n", str(source), "exec"))
+    cached.write_bytes(importlib.util.MAGIC_NUMBER + stamp + code)
+    return source, cached
+
+
+def read_one(code: ModuleType, source: Path, cached: Path) -> bytes | None:
+    """What is read of one module, among others."""
+    others = ("/none.py", "/none.pyc")
+    found = code.read([others, (str(source), str(cached)), others])
+    assert found[0] is found[2] is None
+    one: bytes | None = found[1]
+    return one
+
+
+def test_good_byte_code_is_read(code: ModuleType, compiled: tuple[Path, Path]) -> None:
+    found: dict[str, int] = {}
+    exec(marshal.loads(read_one(code, *compiled) or b""), found)  # noqa: S102, S302 - our own
+    assert found["answer"] == 42
+
+
+@pytest.mark.parametrize("place", range(16))
+def test_byte_code_with_another_header_is_not(
+    code: ModuleType, compiled: tuple[Path, Path], place: int
+) -> None:
+    source, cached = compiled
+    data = bytearray(cached.read_bytes())
+    data[place] ^= 1
+    cached.write_bytes(data)
+    assert read_one(code, source, cached) == b""
+
+
+@pytest.mark.parametrize("length", [0, 8, 15, 16])
+def test_cut_byte_code_is_not(code: ModuleType, compiled: tuple[Path, Path], length: int) -> None:
+    source, cached = compiled
+    cached.write_bytes(cached.read_bytes()[:length])
+    assert read_one(code, source, cached) == b""
+
+
+def test_without_byte_code_there_is_the_source_and_without_that_nothing(
+    code: ModuleType, compiled: tuple[Path, Path]
+) -> None:
+    source, cached = compiled
+    cached.unlink()
+    assert read_one(code, source, cached) == b""
+    cached.mkdir()
+    assert read_one(code, source, cached) == b""
+    source.unlink()
+    assert read_one(code, source, cached) is None
+    assert read_one(code, source.parent, cached) is None
+
+
+def test_what_is_no_pair_of_paths_is_refused(code: ModuleType) -> None:
+    for wrong in (5, [5], ["ab"], [("a",)], [("a", b"b")], [("a\0", "b")]):
+        with pytest.raises((TypeError, ValueError)):
+            code.read(wrong)

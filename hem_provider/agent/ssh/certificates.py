@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
 from hem_provider.agent.ssh.wire import Reader, WireError, string
+from hem_provider.records import frozen
 
 __all__ = ["FIELDS", "Certificate", "is_certificate", "read_certificate"]
 
@@ -28,7 +28,7 @@ _PLAIN = {name.removesuffix("@openssh.com") + _ENDING: name for name in FIELDS}
 _KINDS = {1: "user", 2: "host"}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Certificate:
     """``public``: the blob of the key that it is of. ``kind``: ``user`` or ``host``."""
 

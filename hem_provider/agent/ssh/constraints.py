@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from hem_provider.agent.ssh.wire import Reader, WireError, string, uint32
+from hem_provider.records import frozen
 
 __all__ = ["Constraints", "read_constraints"]
 
@@ -17,7 +16,7 @@ _UNKEPT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Constraints:
     """``lifetime``: seconds, or ``None``. ``confirm``: a person is asked before each signature.
     ``certificates``: blobs, to be shown beside the keys that they are of; with ``certificates_only`` the

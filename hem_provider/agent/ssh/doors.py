@@ -6,7 +6,6 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import TypeVar
 
 from hem_provider.agent.door import Door
@@ -22,6 +21,7 @@ from hem_provider.errors import (
     HemLoginRequired,
     HemOperationFailed,
 )
+from hem_provider.records import field, mutable
 
 __all__ = ["DoorKeys"]
 
@@ -35,7 +35,7 @@ T = TypeVar("T")
 _GOOD_FOR = 600.0
 
 
-@dataclass(slots=True)
+@mutable
 class _Listed:
     """``changes``: of the device's answers when it was listed."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
 from functools import lru_cache
 
 from hem_provider.agent.ssh.wire import mpint, string
@@ -15,11 +14,12 @@ from hem_provider.errors import HemAnswerFault
 from hem_provider.keys.publicforms import readable, ssh_line
 from hem_provider.keytypes import KEY_TYPES, Family, KeyType
 from hem_provider.publickeys import SSH_NAMES, load_public, ssh_blob
+from hem_provider.records import frozen
 
 __all__ = ["SshKey", "fingerprint", "is_for_ssh", "public_blob", "ssh_key"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SshKey:
     """A key that signs. ``type``: the device's name of its type, one of ``SSH_NAMES``. ``public``: in device
     form. ``device``: the name of its device, which is for the source of the key alone.

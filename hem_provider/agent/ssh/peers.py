@@ -6,12 +6,11 @@ signature, and whether the connection is forwarded to that server.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from hem_provider.agent.ssh.certificates import is_certificate, read_certificate
 from hem_provider.agent.ssh.hostkeys import verifies
 from hem_provider.agent.ssh.identities import fingerprint
 from hem_provider.agent.ssh.wire import Reader, WireError
+from hem_provider.records import field, frozen, mutable
 
 __all__ = ["Session", "SshPeer"]
 
@@ -19,7 +18,7 @@ __all__ = ["Session", "SshPeer"]
 _MOST_SESSIONS, _LONGEST_ID = 16, 128
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Session:
     """``host_key``: the server's public key blob. ``forwarded``: the connection is forwarded to that server,
     and not for a login there."""
@@ -35,7 +34,7 @@ class Session:
         return fingerprint(read_certificate(key).public if is_certificate(key) else key)
 
 
-@dataclass(slots=True)
+@mutable
 class SshPeer:
     """One connection to the agent. ``pid``: of the process at its other end, for messages."""
 

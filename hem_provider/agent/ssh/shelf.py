@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
 
 from hem_provider.agent.ssh.certificates import read_certificate
 from hem_provider.agent.ssh.constraints import Constraints
 from hem_provider.agent.ssh.identities import SshKey
 from hem_provider.agent.ssh.wire import WireError
+from hem_provider.records import frozen, replace
 
 __all__ = ["Shelf", "Shown"]
 
@@ -16,7 +16,7 @@ __all__ = ["Shelf", "Shown"]
 _MOST_CERTIFICATES = 16
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Shown:
     """One row of a listing: a key, or a certificate of one. ``blob``: what it is asked for by."""
 
@@ -24,7 +24,7 @@ class Shown:
     key: SshKey
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Terms:
     """Of one row. ``until``: in the clock's seconds."""
 

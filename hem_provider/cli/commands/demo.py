@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,6 +26,7 @@ from hem_provider.cli.built import module_path
 from hem_provider.cli.shape import Command
 from hem_provider.cli.steps import StepFailedError, Steps
 from hem_provider.errors import HemError
+from hem_provider.records import frozen
 
 if TYPE_CHECKING:
     from hem_provider.device.hem import Hem
@@ -37,7 +37,7 @@ _TOOLS = {"pkcs11-tool": "opensc", "openssl": "openssl"}
 _TIMEOUT = 120.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Pair:
     label: str
     id: str

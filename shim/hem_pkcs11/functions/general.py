@@ -56,7 +56,7 @@ def initialize(library: Library, arguments: InitializeArguments | None) -> None:
         if ignored := ignored_variables():
             from hem_pkcs11.forward import forward
 
-            forward("hem_provider", log)  # which says it too, of the configuration
+            forward(log)  # which says it too, of the configuration
             log.error(f"raised privileges: the environment is ignored ({', '.join(ignored)})")
         config = library.load_config()
         if config.passed_over:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hem_pkcs11.constants import CKA, CKR, UNAVAILABLE, name_of
@@ -16,6 +15,7 @@ from hem_pkcs11.search import named_keys
 from hem_pkcs11.templates.template import Template, check_form
 from hem_pkcs11.values import Attribute
 from hem_provider.errors import HemLoginRequired
+from hem_provider.records import frozen
 
 if TYPE_CHECKING:
     from hem_pkcs11.objects.object import Pkcs11Object
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Query:
     """What C_GetAttributeValue gives: each attribute's bytes, its size when only that is asked,
     or ``None`` where it is unavailable; and the return value of the whole."""

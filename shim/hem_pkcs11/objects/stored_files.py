@@ -14,7 +14,6 @@ import re
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from hem_pkcs11.constants import CKA, CKR
@@ -32,6 +31,7 @@ from hem_provider.files import (
     sweep,
     take_lock,
 )
+from hem_provider.records import field, mutable
 from hem_provider.trust import check_folders, check_status
 
 __all__ = ["Changes", "Store", "store_directory"]
@@ -58,7 +58,7 @@ def store_directory(source: str) -> Path | None:
     return None if place is None else place / "hem" / "pkcs11-objects"
 
 
-@dataclass(slots=True)
+@mutable
 class Changes:
     """What other processes did since the last look; objects that changed are as they are now."""
 
@@ -66,7 +66,7 @@ class Changes:
     gone: list[StoredObject] = field(default_factory=list)
 
 
-@dataclass(slots=True)
+@mutable
 class _Known:
     mark: _Mark
     item: StoredObject | None  # None: the file cannot be used, which was said

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from hem_pkcs11.constants import CKR
@@ -11,6 +10,7 @@ from hem_pkcs11.objects.object import Pkcs11Object
 from hem_pkcs11.operations.modes import CipherOperation, cipher_context
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import Buffer
+from hem_provider.records import frozen
 
 __all__ = ["MAX_GCM", "GcmDecryption", "GcmEncryption", "gcm_context", "gcm_sizes"]
 
@@ -79,7 +79,7 @@ class GcmDecryption(CipherOperation):
             raise Pkcs11Error(CKR.ENCRYPTED_DATA_INVALID, "the tag does not match") from None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GcmSizes:
     """Sizes in bytes: 8 to 128 of ``iv``, 4, 8 or 12 to 16 of ``tag``."""
 

@@ -22,7 +22,6 @@ import hmac
 import os
 import threading
 from collections import OrderedDict
-from dataclasses import dataclass, field
 
 from hem_pkcs11.constants import CKG, CKR
 from hem_pkcs11.objects.device_keys import DeviceKey
@@ -30,6 +29,7 @@ from hem_pkcs11.objects.object import Pkcs11Object
 from hem_pkcs11.objects.secret_keys import SessionSecretKey
 from hem_pkcs11.returns import Pkcs11Error
 from hem_pkcs11.values import GcmMessageParameters
+from hem_provider.records import field, mutable
 
 __all__ = ["IvSource"]
 
@@ -50,7 +50,7 @@ MAX_FIELDS = 2**16
 _GENERATORS = frozenset({CKG.GENERATE, CKG.GENERATE_RANDOM, CKG.GENERATE_COUNTER})
 
 
-@dataclass(slots=True)
+@mutable
 class _Field:
     """The IVs with one fixed part: numbers from ``low`` on. ``used`` of them are gone, the first of
     those being ``start`` above ``low``."""
@@ -73,7 +73,7 @@ class _Field:
         return max(min(gone, self.low + self.size - number), 0)
 
 
-@dataclass(slots=True)
+@mutable
 class _Key:
     """What was made for one key. ``fields``: by length of the IV and fixed part."""
 

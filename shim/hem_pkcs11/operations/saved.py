@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 from collections import OrderedDict
-from dataclasses import dataclass
 
 from hem_pkcs11.constants import CKR
 from hem_pkcs11.operations import Place
 from hem_pkcs11.operations.digest import DigestOperation
 from hem_pkcs11.operations.sign import SignOperation
 from hem_pkcs11.returns import Pkcs11Error
+from hem_provider.records import frozen
 
 __all__ = ["STATE_SIZE", "SavedOperation", "SavedStates"]
 
@@ -19,7 +19,7 @@ STATE_SIZE = 16
 MAX_STATES = 256
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SavedOperation:
     """``private``: the operation knows a private object."""
 

@@ -4,7 +4,6 @@ compared with that before anything is made."""
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import Any
 
 from hem_pkcs11.constants import CKA, CKM, CKO, CKR, name_of
@@ -15,11 +14,12 @@ from hem_pkcs11.templates.columns import column_of
 from hem_pkcs11.templates.template import Template, check_result
 from hem_provider.device.description import Limits
 from hem_provider.keytypes import USAGE_TOKENS, Family, KeyAttributes, KeyType
+from hem_provider.records import frozen
 
 __all__ = ["PlannedKey", "check_plan", "mechanisms_kept"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class PlannedKey:
     """A key to be made. ``usage``: ``None`` for all its type can do."""
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from hem_pkcs11.constants import CKA, CKR
+from hem_provider.records import frozen, replace
 
 __all__ = ["FORMS", "RULES", "Change", "Column", "Form", "How", "Rule", "form_of"]
 
@@ -61,7 +61,7 @@ class Form(enum.Enum):
     BYTES = "bytes"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Rule:
     """``told``: what it reads as. ``where``: what keeps it. ``rv``: what another value gets.
     ``blank``: an empty value counts as none. ``lenient``: true, asked of a key whose type cannot do

@@ -8,7 +8,6 @@ the device has; otherwise a session key is made in the device and deleted with t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 from hem_pkcs11.constants import CKA, CKK, CKM, CKO, CKR, UNAVAILABLE, name_of
 from hem_pkcs11.keykinds import KINDS, KeyKind
@@ -26,6 +25,7 @@ from hem_pkcs11.templates.template import (
 )
 from hem_provider.device.description import MAX_APPLICATION_ID, NO_LIMITS, Limits
 from hem_provider.keytypes import Family
+from hem_provider.records import field, frozen
 
 __all__ = ["SecretShape", "check_size", "device_secret", "in_memory", "kept_values", "secret_shape"]
 
@@ -38,7 +38,7 @@ _KEPT = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SecretShape:
     """A session key to be kept in memory; ``size`` in bytes, ``None`` where the template is silent."""
 

@@ -6,7 +6,6 @@ what the object says, before it is made where making it cannot be taken back.
 
 from __future__ import annotations
 
-import datetime
 import struct
 from collections.abc import Callable, Collection, Sequence
 
@@ -96,6 +95,8 @@ class Template:
         text = value.decode("ascii", "replace")
         if not value:
             return ""
+        import datetime  # dates are rare, and it takes as long to load as all of this package
+
         try:
             if len(value) != _DATE or not (value.isascii() and text.isdigit()):
                 raise ValueError

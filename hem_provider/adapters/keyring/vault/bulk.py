@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 
 from hem_provider.adapters.keyring.vault.errors import VaultDamaged, VaultError
 from hem_provider.adapters.keyring.vault.format import Contents, Header, Record
 from hem_provider.adapters.keyring.vault.sealing import Content, rewrap_record
 from hem_provider.adapters.keyring.vault.vault import Vault
+from hem_provider.records import frozen, replace
 
 __all__ = ["Checked", "check", "put_all", "rewrap", "waiting"]
 
@@ -20,7 +20,7 @@ __all__ = ["Checked", "check", "put_all", "rewrap", "waiting"]
 _BATCH, _SECONDS = 100, 5.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Checked:
     """One entry's name as the file has it, and what is wrong with it (``None``: nothing)."""
 

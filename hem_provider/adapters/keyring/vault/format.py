@@ -24,11 +24,11 @@ import binascii
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from hem_provider.adapters.keyring.vault.errors import VaultDamaged, VaultVersion
 from hem_provider.keytypes import MAX_LABEL
+from hem_provider.records import field, frozen, replace
 
 __all__ = ["FORMAT", "MAX_FILE", "Contents", "Header", "Record", "b64url", "unb64url"]
 
@@ -66,7 +66,7 @@ def unb64url(text: bytes, what: str) -> bytes:
     return data
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Header:
     """What holds for the whole vault. ``names_key`` is ``None`` when names are readable.
 
@@ -96,7 +96,7 @@ class Header:
         return "".join(f"{line}\n" for line in (*lines, f"names {names}")).encode("ascii")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Record:
     """One entry as the file has it. ``service`` and ``user`` are the file's words for them."""
 
@@ -126,7 +126,7 @@ class Record:
         return cls(service, user, kid, wrapped, sealed)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Contents:
     """A whole vault. ``lines``: an entry's name → the rest of its line, for ``Record.decode``."""
 

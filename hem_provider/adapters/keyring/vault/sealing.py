@@ -17,7 +17,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import os
-from dataclasses import dataclass, field
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -25,6 +24,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hem_provider.adapters.keyring.vault.errors import EntryRejected
 from hem_provider.adapters.keyring.vault.format import FORMAT, Record
 from hem_provider.adapters.keyring.vault.names import name_bytes, pack
+from hem_provider.records import field, frozen
 from hem_provider.symmetric import AesKey, InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
 __all__ = ["MAX_PASSWORD", "Content", "open_record", "rewrap_record", "seal_record"]
@@ -38,7 +38,7 @@ _BLOCK = 64  # contents are padded to whole blocks: sizes tell little
 _SIZE = 4
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Content:
     """What an entry holds; the password never shows in its ``repr``."""
 

@@ -1,0 +1,75 @@
+"""HTTP answers as an agent sends them: whole, with their length (RFC 9112), and nothing else.
+
+``http.client`` reads more than that, and takes longer to load than the agent to answer: it brings
+``email`` and ``ssl`` along.
+"""
+
+from __future__ import annotations
+
+import re
+
+from hem_provider.errors import HemProtocolError
+from hem_provider.rest.deadline import AnswerTooLargeError
+from hem_provider.rest.sockets import TimedSocket
+from hem_provider.rest.wire import MAX_ANSWER, Reply
+
+__all__ = ["NotAnAnswerError", "read_answer"]
+
+#: Bytes of status line and fields together.
+_LONGEST_HEAD = 64 * 1024
+_CHUNK = 64 * 1024
+_END = b"\r\n\r\n"
+_STATUS = re.compile(r"HTTP/1\.1 ([2-5][0-9]{2})(?: [^\r\n\0]*)?")
+_FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\r\n\0]*?)[ \t]*")
+_LENGTH = re.compile(r"[0-9]{1,12}")
+
+
+class NotAnAnswerError(ValueError):
+    """What came is none, or not all of one."""
+
+
+def read_answer(connection: TimedSocket, where: str) -> tuple[Reply, bool]:
+    """One whole answer to anything but HEAD, and whether the connection can be used again.
+
+    ``NotAnAnswerError`` for what ends too early or is no answer of this kind, ``AnswerTooLargeError`` for a
+    head without end, ``HemProtocolError`` for a body of more than ``MAX_ANSWER`` bytes, and what the
+    connection raises.
+    """
+    received = bytearray()
+    while (end := received.find(_END)) < 0:
+        if len(received) > _LONGEST_HEAD:
+            raise AnswerTooLargeError(f"a head of more than {_LONGEST_HEAD} bytes")
+        _more(connection, received, _CHUNK)
+    status, fields = _head(received[:end].decode("latin-1"))
+    length = fields.get("content-length", "")
+    if not _LENGTH.fullmatch(length) or "transfer-encoding" in fields:
+        raise NotAnAnswerError("an answer without its length")
+    if int(length) > MAX_ANSWER:
+        raise HemProtocolError(f"{where}: the answer is larger than {MAX_ANSWER} bytes")
+    del received[: end + len(_END)]
+    while len(received) < int(length):
+        _more(connection, received, int(length) - len(received))
+    body = bytes(received[: int(length)])
+    alone = len(received) == len(body)  # what comes after it nobody asked for
+    return Reply(status, fields, body), alone and fields.get("connection", "").lower() != "close"
+
+
+def _more(connection: TimedSocket, received: bytearray, most: int) -> None:
+    data = connection.recv(most)
+    if not data:
+        raise NotAnAnswerError("the end of the connection in the middle of an answer")
+    received += data
+
+
+def _head(text: str) -> tuple[int, dict[str, str]]:
+    first, *lines = text.split("\r\n")
+    status = _STATUS.fullmatch(first)
+    if status is None:
+        raise NotAnAnswerError("no status line of HTTP/1.1")
+    fields: dict[str, str] = {}
+    for line in lines:
+        field = _FIELD.fullmatch(line)
+        if field is None or field[1].lower() in fields:
+            raise NotAnAnswerError("a field that is none, or twice there")
+        fields[field[1].lower()] = field[2]
+    return int(status[1]), fields
