@@ -16,6 +16,7 @@ ASKED = "_HEM_COMPLETE"
 #: Job → its commands, in the order in which they are shown.
 _JOBS = (
     ("Keys", ("keys",)),
+    ("Files and secrets", ("encrypt", "decrypt", "seal", "open")),
     ("Keys for programs", ("agent", "ssh", "keyring", "openssl", "pkcs11")),
     ("Looking, trying and measuring", ("demo", "emulator", "bench")),
     ("The command itself", ("completion",)),

@@ -258,6 +258,11 @@ class KeyInventory:
             and (each.kid == kid or each.label == label or each.application_id == application_id)
         ]
 
+    def recalled(self) -> list[Key]:
+        """All keys as they were listed last, by whatever process, also of a device that was not met yet: a
+        hint, as ``remembered``. No I/O but the disk's."""
+        return [each for each in self._listing.recalled() if self._shown(each)]
+
     @property
     def aged(self) -> bool:
         """Whether what was listed came from the memory of the user's agent, which is up to 30 s old. No

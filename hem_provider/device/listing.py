@@ -237,6 +237,16 @@ class Listing:
                 return []
             return [self._learn(record) for record in listing.records if wanted(record)]
 
+    def recalled(self) -> list[Key]:
+        """All keys of the last complete listing, as ``remembered``; also before the device was met, when
+        it is not known yet whether they are its own."""
+        with self._lock.get():
+            listing = self.cache.listing()
+            seen = self._session.identity
+            if listing is None or (seen is not None and seen.eid != listing.eid):
+                return []
+            return [self._learn(record) for record in listing.records]
+
     def confirm(self, key: Key) -> bool:
         """Ask the device (one call as a rule) whether ``key`` is there and is still called so."""
         label, descr = key.label, key.descr

@@ -14,7 +14,7 @@ from hem_provider.adapters.age.armor import armored
 from hem_provider.adapters.age.errors import DamagedFile, NotForThisKey
 from hem_provider.adapters.age.files import EncryptedFile
 from hem_provider.adapters.age.header import make_header
-from hem_provider.adapters.age.opening import open_header
+from hem_provider.adapters.age.opening import Finder
 from hem_provider.adapters.age.stream import encrypted
 
 FOLDER = Path(__file__).parents[1] / "vectors" / "age"
@@ -41,7 +41,9 @@ def vector(name):
 
 def decrypt(data, halves, released):
     file = EncryptedFile(io.BufferedReader(io.BytesIO(data)))
-    opened = open_header(file.header, halves)
+    opened = Finder(file.header).look(halves)
+    if opened is None:
+        raise NotForThisKey
     released.append(b"")
     for piece in file.plaintext(opened.file_key):
         released.append(piece)

@@ -48,7 +48,7 @@ class EncryptedFile:
             raise DamagedFile(
                 "a version of age's format that is not known here; known is age-encryption.org/v1"
                 if known and line != FIRST_LINE[: len(line)]
-                else "no file that age or hem encrypted"
+                else "this is no file that age or hem encrypted"
             )
         self._reader = reader
         self.header: Header = read_header(reader)

@@ -14,11 +14,13 @@ from hem_provider.adapters.age.header import Header, Stanza
 from hem_provider.adapters.age.kinds import KINDS, ML_KEM, WRAPPED, Kind, Secrets, open_key, tag_of
 from hem_provider.errors import HemKeyNotFound
 
-__all__ = ["MOST_USES", "Opened", "PrivateHalf", "check_stanzas", "open_header"]
+__all__ = ["MOST_USES", "Finder", "Opened", "PrivateHalf", "check_stanzas"]
 
 #: Most uses of private keys for one file; on a device each is a call.
 MOST_USES = 256
 _SCRYPT = "scrypt"
+#: Characters of foreign names that messages show.
+_SHOWN = 80
 _CIPHERTEXT = ML_KEM.ciphertext_size or 0
 
 
@@ -50,17 +52,24 @@ class Opened:
 
 def check_stanzas(header: Header) -> None:
     """``DamagedFile`` for a header with a stanza of a known kind that is none, ``NotForThisKey`` for a file
-    that a passphrase opens."""
+    that a passphrase opens or that is for none of ``KINDS``."""
     if any(each.kind == _SCRYPT for each in header.stanzas):
         if len(header.stanzas) > 1:
             raise DamagedFile("the header has a passphrase and other recipients, which no file may have")
         raise NotForThisKey(
             "the file is encrypted with a passphrase, not for a key; 'age --decrypt' opens it"
         )
+    known = False
     for kind in KINDS:
         for each in header.stanzas:
             if each.kind == kind.stanza:
+                known = True
                 _check(kind, each)
+    if not known:
+        kinds = sorted({each.kind for each in header.stanzas})
+        raise NotForThisKey(
+            f"the file is for keys of other kinds than a HEM has: {', '.join(kinds)[:_SHOWN]}"
+        )
 
 
 def _check(kind: Kind, stanza: Stanza) -> None:
@@ -73,35 +82,53 @@ def _check(kind: Kind, stanza: Stanza) -> None:
         raise DamagedFile(f"a stanza {kind.stanza} whose key has {len(stanza.body)} bytes, not {WRAPPED}")
 
 
-def open_header(header: Header, halves: Sequence[PrivateHalf], *, most: int = MOST_USES) -> Opened:
-    """The key of the file, of the first of ``halves`` that gives it; the header is checked with it.
+class Finder:
+    """Looks for the key of one file. What was tried is kept: looking again among more keys tries the new."""
 
-    ``NotForThisKey`` where none does. ``DamagedFile``; ``TooManyTries`` after ``most`` uses. Raises what
-    using a key does; one that is gone counts as none.
-    """
-    check_stanzas(header)
-    return _Search(header, halves, most).result()
-
-
-class _Search:
-    def __init__(self, header: Header, halves: Sequence[PrivateHalf], most: int) -> None:
+    def __init__(self, header: Header, *, most: int = MOST_USES) -> None:
+        """``DamagedFile``; ``NotForThisKey`` for a file that no key opens."""
+        check_stanzas(header)
         self._header = header
-        self._halves = halves
+        self._halves: Sequence[PrivateHalf] = ()
         self._most = most
         self._uses = 0
         self._secrets: dict[tuple[int, bytes], bytes | None] = {}
         self._public: dict[int, Any] = {}
+        self._met: list[PrivateHalf] = []  # for their ids to stay theirs
 
-    def result(self) -> Opened:
+    def look(self, halves: Sequence[PrivateHalf]) -> Opened | None:
+        """The file's key, by which the header is checked, of the first of ``halves`` that gives it.
+
+        ``DamagedFile``; ``TooManyTries`` after ``most`` uses of keys. Raises what using a key does; one that
+        is gone counts as none.
+        """
+        self._halves = halves
+        self._met += halves
         for kind in KINDS:
             for stanza in self._header.stanzas:
                 if stanza.kind == kind.stanza:
-                    for halves, secrets in self._tries(kind, stanza):
+                    for used, secrets in self._tries(kind, stanza):
                         file_key = open_key(kind, secrets, stanza.body)
                         if file_key is not None:
                             self._header.check(file_key)
-                            return Opened(file_key, halves, self._uses)
-        raise NotForThisKey(f"none of {len(self._halves)} keys opens the file")
+                            return Opened(file_key, used, self._uses)
+        return None
+
+    def is_told(self, halves: Sequence[PrivateHalf]) -> bool:
+        """Whether a stanza's tag says that it is for one of ``halves``. No private key is used."""
+        return any(
+            tag_of(kind, stanza.data(-1, kind.encapsulated_size), half.public_key()) == stanza.data(0, 4)
+            for kind in KINDS
+            for stanza in self._header.stanzas
+            for half in halves
+            if kind.tagged and stanza.kind == kind.stanza and half.type_name == kind.curve
+        )
+
+    def told(self) -> str:
+        """For how many of which keys the file is, in words."""
+        names = [each.stanza for each in KINDS]
+        counts = {name: sum(each.kind == name for each in self._header.stanzas) for name in names}
+        return "for " + ", ".join(f"{count} {name}" for name, count in counts.items() if count)
 
     def _tries(self, kind: Kind, stanza: Stanza) -> Iterator[tuple[tuple[PrivateHalf, ...], Secrets]]:
         """The keys that may open the stanza, with what they agree on."""
@@ -152,7 +179,7 @@ class _Search:
             if self._uses >= self._most:
                 raise TooManyTries(
                     f"none of {self._most} tries opened the file, which has {len(self._header.stanzas)} "
-                    f"recipients; say which of the {len(self._halves)} keys it is for"
+                    "recipients; say which key it is for"
                 )
             self._uses += 1
             try:

@@ -1,0 +1,144 @@
+"""What is read and written piece by piece: files of any size, standard input and output.
+
+A file is written whole or not at all, also when the command is interrupted or told to end.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import stat
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import BinaryIO, NoReturn
+
+from hem_provider.cli.output import check_target
+from hem_provider.cli.progress import progress
+from hem_provider.errors import HemConfigError
+from hem_provider.files import replacing
+
+__all__ = ["STANDARD", "Input", "Output", "check_output", "input_from", "output_to"]
+
+#: What means standard input or output in the place of a file.
+STANDARD = "-"
+_BUFFER = 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """``name``: for messages. ``size``: bytes, ``None`` where that is not known before the end."""
+
+    name: str
+    stream: BinaryIO
+    size: int | None
+
+
+@contextmanager
+def input_from(path: str | None) -> Iterator[Input]:
+    """The file at ``path``, or standard input for ``None`` and "-". ``OSError``."""
+    if path in (None, STANDARD):
+        if sys.stdin.isatty():
+            print("reading what you type, up to Ctrl-D on a line of its own", file=sys.stderr, flush=True)
+        yield Input("standard input", sys.stdin.buffer, _size(sys.stdin))
+        return
+    assert path is not None  # noqa: S101
+    with Path(path).open("rb", buffering=_BUFFER) as file:
+        yield Input(path, file, _size(file))
+
+
+def _size(file: object) -> int | None:
+    """Bytes that are left of a regular file."""
+    try:
+        number: int = file.fileno()  # type: ignore[attr-defined]
+        seen = os.fstat(number)
+        return max(0, seen.st_size - os.lseek(number, 0, os.SEEK_CUR)) if stat.S_ISREG(seen.st_mode) else None
+    except (OSError, ValueError):  # closed, or none of the system's
+        return None
+
+
+class Output:
+    """Where pieces go. ``name``: the file's, ``None`` for standard output. ``written``: bytes so far."""
+
+    def __init__(self, name: str | None, write: Callable[[memoryview], int]) -> None:
+        self.name = name
+        self.written = 0
+        self._write = write
+
+    def take(self, pieces: Iterable[bytes], what: str, size: int | None) -> None:
+        """Write all ``pieces``, of about 1 MiB, telling how far it is of ``size`` bytes. ``OSError``."""
+        if size is not None:
+            pieces = progress(pieces, max(1, -(-size // _BUFFER)), f"{what}, MiB")
+        for piece in pieces:
+            view = memoryview(piece)
+            while view:
+                done = self._write(view)
+                self.written += done
+                view = view[done:]
+
+
+def check_output(output: str | None, *, force: bool, what: str, binary: bool) -> None:
+    """Refuse, before anything is done, what ``output_to`` could not do: see ``check_target``."""
+    path = _path(output)
+    if path is not None and path.exists() and not path.is_file():
+        raise HemConfigError(f"{path}: this is no file; what is no file is written by way of standard output")
+    check_target(path, force=force, binary=binary and output != STANDARD, what=what)
+
+
+@contextmanager
+def output_to(output: str | None, *, mode: int) -> Iterator[Output]:
+    """The file ``output``, which is replaced when the block is done and stays as it was after an exception;
+    or standard output for ``None`` and "-". ``OSError`` names the file."""
+    path = _path(output)
+    if path is None:
+        sys.stdout.flush()
+        stream = sys.stdout.buffer
+        yield Output(None, stream.write)
+        stream.flush()
+        return
+    with _ending_is_an_exception(), _named(path), replacing(path, mode=mode) as handle:
+        yield Output(str(path), lambda view: os.write(handle, view))
+
+
+def _path(output: str | None) -> Path | None:
+    return None if output in (None, STANDARD) else Path(str(output))
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Errors of the temporary file, and of writing, which names none, are the file's."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, *_temporaries(path, error)):
+            error.filename = str(path)
+        raise
+
+
+def _temporaries(path: Path, error: OSError) -> Iterator[object]:
+    name = Path(os.fsdecode(error.filename)).name if isinstance(error.filename, str | bytes) else ""
+    if name.startswith(f".{path.name}."):
+        yield error.filename
+
+
+@contextmanager
+def _ending_is_an_exception() -> Iterator[None]:
+    """A signal that ends the command lets it remove what it has half written."""
+
+    def end(number: int, _: FrameType | None) -> NoReturn:
+        raise SystemExit(128 + number)
+
+    former = {}
+    try:
+        for each in (signal.SIGTERM, signal.SIGHUP):
+            former[each] = signal.signal(each, end)
+    except ValueError:  # in a thread
+        pass
+    try:
+        yield
+    finally:
+        for each, action in former.items():
+            signal.signal(each, action)
