@@ -1,5 +1,5 @@
-"""age files: every kind of recipient is opened in the fewest uses of private keys; what is damaged is refused,
-and what is released before is the beginning of what was encrypted."""
+"""age files: every kind is opened in the fewest uses of private keys; what is damaged is refused, and what
+is released before is the beginning of what was encrypted."""
 
 from __future__ import annotations
 

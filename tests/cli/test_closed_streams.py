@@ -24,6 +24,8 @@ def device(tmp_path_factory):
     with ServedEmulator(tmp_path_factory.mktemp("served")) as emulator:
         with client_of(emulator) as hem:
             hem.keys.create("ED25519", label="for ssh", usage={"sign"})
+            hem.keys.create("CURVE25519", label="for age")
+            hem.keys.create("AES256", label="for secrets", usage={"aead"})
         yield emulator
 
 
@@ -60,6 +62,7 @@ EVERY = {
     ("agent", "unlock"): ([], False),
     ("bench",): (["--rounds", "1"], True),
     ("completion",): (["bash"], True),
+    ("decrypt",): (["{age}"], True),
     ("demo",): ([], True),
     ("emulator", "backend"): (["--state", "{state}"], True),
     ("emulator", "faults"): (["--state", "{state}"], True),
@@ -71,6 +74,7 @@ EVERY = {
     ("emulator", "quirks"): (["--state", "{state}"], True),
     ("emulator", "reset"): (["--reboot", "--state", "{state}"], False),
     ("emulator", "serve"): (["--state", "{state}"], True),
+    ("encrypt",): (["for age", "{secret}"], True),
     ("keyring", "check"): (["--vault", "{vault}"], True),
     ("keyring", "import"): (["--vault", "{vault}", "--from-vault", "{vault}"], True),
     ("keyring", "init"): (["--vault", "{folder}/vault"], False),
@@ -79,6 +83,7 @@ EVERY = {
     ("keys", "list"): ([], True),
     ("keys", "public"): (["for ssh"], True),
     ("keys", "show"): (["for ssh"], True),
+    ("open",): (["for secrets", "{sealed}"], True),
     ("openssl", "config"): ([], True),
     ("openssl", "path"): ([], True),
     ("openssl", "pem"): (["web"], True),
@@ -86,6 +91,7 @@ EVERY = {
     ("pkcs11", "install"): (["--directory", "{folder}/modules"], True),
     ("pkcs11", "path"): ([], True),
     ("pkcs11", "test"): ([], True),
+    ("seal",): (["for secrets", "{secret}"], True),
     ("ssh", "add"): ([], True),
     ("ssh", "config"): ([], True),
     ("ssh", "keys"): ([], True),
@@ -114,6 +120,8 @@ def places(device, tmp_path_factory):
         "secret": secret,
         "state": folder / "state.hem",
         "vault": folder / "a" / "vault",
+        "age": folder / "file.age",
+        "sealed": folder / "sealed",
     }
     environment = {
         **{name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
@@ -126,6 +134,8 @@ def places(device, tmp_path_factory):
     for command, typed_in in (
         ([*HEM, "emulator", "init", "--state", str(found["state"]), *files], ""),
         ([*HEM, "keyring", "init"], ""),
+        ([*HEM, "encrypt", "for age", str(secret), "-o", str(found["age"])], ""),
+        ([*HEM, "seal", "for secrets", str(secret), "-o", str(found["sealed"])], ""),
         ([sys.executable, "-m", "keyring", "-b", BACKEND, "set", "mail", "ada"], "a password"),
     ):
         subprocess.run(
