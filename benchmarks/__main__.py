@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from benchmarks.age import measure_age
 from benchmarks.agent import BY_MANY, AgentCommands, measure_agent
 from benchmarks.commands import Commands
 from benchmarks.crowd import CROWD, measure_crowd, waits
@@ -29,7 +30,7 @@ from benchmarks.surroundings import load, surroundings
 from hem_provider.measuring.figures import Figure, plain
 
 DOCS = Path(__file__).parents[1] / "docs"
-GROUPS = ("start", "operations", "hardware", "commands", "agent", "scale", "crowd", "memory")
+GROUPS = ("start", "operations", "hardware", "commands", "agent", "scale", "crowd", "memory", "age")
 
 
 def main() -> int:
@@ -80,6 +81,7 @@ def _measure(folder: Path, options: argparse.Namespace, facts: list[Fact]) -> It
         "scale": lambda: iter([measure_scale(folder / "scale", max(2, few // 2), options.largest)]),
         "crowd": lambda: iter([measure_crowd(folder / "crowd", rounds)]),
         "memory": lambda: _memory(folder / "memory", rounds, facts),
+        "age": lambda: iter([measure_age(folder / "age", few)]),
     }
     for name, step in steps.items():
         if name in wanted:

@@ -147,6 +147,11 @@ LIMITS: Sequence[Limit] = (
         for size in (10, 100, 1_000, 10_000)
         for limit in _calls("scale", f"pkcs11-tool --sign --id, {size} keys", _WARM, 3, 1)
     ),
+    # A file is encrypted without a request, and decrypted for a login and one call.
+    Limit("age", "encrypt*", "hem", Measure.RATIO, 2.0),
+    Limit("age", "decrypt*", "hem", Measure.RATIO, 2.0),
+    *_calls("age", "encrypt*", "hem", 0, 0),
+    *_calls("age", "decrypt*", "hem", 3, 1),
     *(Limit("scale", f"find by label, {size} keys", None, Measure.CALLS, 0) for size in (10, 10_000)),
 )
 

@@ -28,6 +28,7 @@ _TITLES: Mapping[str, str] = {
     "start": "Starting",
     "scale": "Many keys",
     "many at once": "Many callers",
+    "age": "Files, beside age; processor time",
 }
 
 

@@ -35,7 +35,8 @@ def decrypt(options: Given) -> int:
             with output_to(options.output, mode=_MODE) as output:
                 file = EncryptedFile(source.stream)
                 device, opened = _open(Finder(file.header), devices, options)
-                output.take(file.plaintext(opened.file_key), f"decrypting {source.name}", source.size)
+                size = source.size if source.size is None or not file.armor else source.size * 3 // 4
+                output.take(file.plaintext(opened.file_key), f"decrypting {source.name}", size)
         except (DamagedFile, NotForThisKey, TooManyTries) as error:
             raise type(error)(f"{source.name}: {error}") from None
     if options.json:

@@ -26,6 +26,8 @@ __all__ = ["STANDARD", "Input", "Output", "check_output", "input_from", "output_
 #: What means standard input or output in the place of a file.
 STANDARD = "-"
 _BUFFER = 1024 * 1024
+#: Pieces that are written at once: 1 MiB.
+_AT_ONCE = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,21 +65,47 @@ def _size(file: object) -> int | None:
 class Output:
     """Where pieces go. ``name``: the file's, ``None`` for standard output. ``written``: bytes so far."""
 
-    def __init__(self, name: str | None, write: Callable[[memoryview], int]) -> None:
+    def __init__(self, name: str | None, write: Callable[[list[bytes]], int]) -> None:
+        """``write`` takes several at once, and tells how many bytes it wrote."""
         self.name = name
         self.written = 0
         self._write = write
 
     def take(self, pieces: Iterable[bytes], what: str, size: int | None) -> None:
-        """Write all ``pieces``, of about 1 MiB, telling how far it is of ``size`` bytes. ``OSError``."""
+        """Write all ``pieces``, of about 64 KiB, telling how far it is of ``size`` bytes. ``OSError``.
+
+        What came before an exception of ``pieces`` is written.
+        """
+        batches = _batches(pieces)
         if size is not None:
-            pieces = progress(pieces, max(1, -(-size // _BUFFER)), f"{what}, MiB")
-        for piece in pieces:
-            view = memoryview(piece)
-            while view:
-                done = self._write(view)
+            batches = progress(batches, max(1, -(-size // _BUFFER)), f"{what}, MiB")
+        for batch in batches:
+            left = batch
+            while left:
+                done = self._write(left)
                 self.written += done
-                view = view[done:]
+                left = _left(left, done)
+
+
+def _batches(pieces: Iterable[bytes]) -> Iterator[list[bytes]]:
+    """``pieces``, so many at once that writing them takes few calls of the system."""
+    batch: list[bytes] = []
+    try:
+        for piece in pieces:
+            if piece:
+                batch.append(piece)
+            if len(batch) == _AT_ONCE:
+                yield batch
+                batch = []
+    except Exception:
+        yield batch
+        raise
+    yield batch
+
+
+def _left(batch: list[bytes], done: int) -> list[bytes]:
+    """What was not written: a disk that is full tells at the next try."""
+    return [] if done == sum(map(len, batch)) else [b"".join(batch)[done:]]
 
 
 def check_output(output: str | None, *, force: bool, what: str, binary: bool) -> None:
@@ -96,32 +124,32 @@ def output_to(output: str | None, *, mode: int) -> Iterator[Output]:
     if path is None:
         sys.stdout.flush()
         stream = sys.stdout.buffer
-        yield Output(None, stream.write)
+        yield Output(None, lambda pieces: sum(stream.write(each) for each in pieces))
         stream.flush()
         return
-    with _ending_is_an_exception(), _named(path), replacing(path, mode=mode) as handle:
-        yield Output(str(path), lambda view: os.write(handle, view))
+    within = False
+
+    def write(pieces: list[bytes]) -> int:
+        try:
+            return os.writev(handle, pieces)
+        except OSError as error:
+            error.filename = str(path)
+            raise
+
+    with _ending_is_an_exception():
+        try:
+            with replacing(path, mode=mode) as handle:
+                within = True
+                yield Output(str(path), write)
+                within = False
+        except OSError as error:
+            if not within:  # it tells of the temporary file
+                error.filename = str(path)
+            raise
 
 
 def _path(output: str | None) -> Path | None:
     return None if output in (None, STANDARD) else Path(str(output))
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """Errors of the temporary file, and of writing, which names none, are the file's."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno is not None and error.filename in (None, *_temporaries(path, error)):
-            error.filename = str(path)
-        raise
-
-
-def _temporaries(path: Path, error: OSError) -> Iterator[object]:
-    name = Path(os.fsdecode(error.filename)).name if isinstance(error.filename, str | bytes) else ""
-    if name.startswith(f".{path.name}."):
-        yield error.filename
 
 
 @contextmanager

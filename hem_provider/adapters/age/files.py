@@ -21,7 +21,7 @@ _BLANKS, _FIRST = 1024, 128
 
 
 def encrypt(read: Read, recipients: Sequence[Recipient], *, armor: bool = False) -> Iterator[bytes]:
-    """The encrypted file, in pieces of about 1 MiB, of what ``read`` gives.
+    """The encrypted file, in pieces of at most 64 KiB and a tag, of what ``read`` gives.
 
     ``ValueError`` for no recipients or such as do not go together, before anything is read. Raises what
     ``read`` does.
@@ -54,7 +54,7 @@ class EncryptedFile:
         self.header: Header = read_header(reader)
 
     def plaintext(self, file_key: bytes) -> Iterator[bytes]:
-        """What was encrypted, in pieces of about 1 MiB: see ``stream.decrypted``."""
+        """What was encrypted, in pieces of at most 64 KiB: see ``stream.decrypted``."""
         return decrypted(file_key, self._read)
 
     def _read(self, size: int) -> bytes:

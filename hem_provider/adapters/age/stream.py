@@ -20,9 +20,9 @@ Read = Callable[[int], bytes]
 #: Bytes of plaintext in a chunk, and what encrypting adds.
 CHUNK, _TAG = 64 * 1024, 16
 _NONCE = 16
-#: Chunks that are read and written at once.
+#: Chunks that are read at once.
 _BATCH = 16
-#: Bytes of plaintext that ``encrypted`` and ``decrypted`` take or give at once.
+#: Bytes of plaintext in them.
 PIECE = _BATCH * CHUNK
 _CUT = "the file was cut: its end is missing. What came before is as it was encrypted"
 _LONGER = "there is something after the end of the file. What came before is all that was encrypted"
@@ -34,26 +34,25 @@ def sealed_size(size: int) -> int:
 
 
 def encrypted(file_key: bytes, read: Read) -> Iterator[bytes]:
-    """The payload, in pieces. Raises what ``read`` does."""
+    """The payload, chunk by chunk. Raises what ``read`` does."""
     nonce = os.urandom(_NONCE)
     yield nonce
     cipher = ChaCha20Poly1305(hkdf(file_key, nonce, b"payload"))
     number, piece = 0, read(PIECE)
     while True:
         following = read(PIECE) if len(piece) == PIECE else b""
-        view, parts = memoryview(piece), []
+        view = memoryview(piece)
         for start in range(0, len(piece) or 1, CHUNK):
             last = not following and start + CHUNK >= len(piece)
-            parts.append(cipher.encrypt(_nonce(number, last), view[start : start + CHUNK], None))
+            yield cipher.encrypt(_nonce(number, last), view[start : start + CHUNK], None)
             number += 1
-        yield b"".join(parts)
         if not following:
             return
         piece = following
 
 
 def decrypted(file_key: bytes, read: Read) -> Iterator[bytes]:
-    """The plaintext, in pieces, each of which is authentic; the whole of it once the iterator has ended.
+    """The plaintext, chunk by chunk, each of which is authentic; the whole of it once the iterator has ended.
 
     ``DamagedFile`` for a chunk that was changed, and for a file that was cut or added to. Raises what
     ``read`` does.
@@ -66,20 +65,15 @@ def decrypted(file_key: bytes, read: Read) -> Iterator[bytes]:
     number, piece = 0, read(size)
     while True:
         following = read(size) if len(piece) == size else b""
-        view, parts = memoryview(piece), []
-        fault: str | None = None
+        view = memoryview(piece)
         for start in range(0, len(piece) or 1, sealed):
             last = not following and start + sealed >= len(piece)
             data, fault = _opened(cipher, number, view[start : start + sealed], last=last)
-            parts.append(data)
+            if data:
+                yield data
             if fault is not None:
-                break
+                raise DamagedFile(fault)
             number += 1
-        clear = b"".join(parts)
-        if clear:
-            yield clear
-        if fault is not None:
-            raise DamagedFile(fault)
         if not following:
             return
         piece = following
