@@ -319,6 +319,31 @@ def test_what_is_no_age_file_is_told(data, told):
         parsed(data)
 
 
+@given(st.data())
+def test_a_file_that_was_changed_anywhere_gives_nothing(data):
+    kind = data.draw(st.sampled_from(KINDS))
+    halves, recipient = _MADE.setdefault(kind.stanza, halves_for(kind))
+    whole = bytearray(_FILES.setdefault(kind.stanza, encrypted_for([recipient], b"a secret")))
+    place = data.draw(st.integers(0, len(whole) - 1))
+    match data.draw(st.sampled_from(["change", "cut", "add", "repeat"])):
+        case "change":
+            whole[place] ^= data.draw(st.integers(1, 255))
+        case "cut":
+            del whole[place : place + data.draw(st.integers(1, 100))]
+        case "add":
+            whole[place:place] = data.draw(st.binary(min_size=1, max_size=100))
+        case "repeat":
+            whole[place:place] = whole[: place + 1]
+    assert bytes(whole) != _FILES[kind.stanza]
+    with pytest.raises((DamagedFile, NotForThisKey)):
+        opened(bytes(whole), halves)
+
+
+#: By the stanza's name, made once.
+_MADE: dict = {}
+_FILES: dict = {}
+
+
 # --- payloads ---
 
 SIZES = sorted(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.age import measure_age
 from benchmarks.agent import AgentCommands, measure_agent
 from benchmarks.crowd import measure_crowd, waits
 from benchmarks.gate import Measure, broken, grown, judged
@@ -99,6 +100,14 @@ def test_what_an_agent_takes_is_measured_and_is_not_too_much(tmp_path):
     }
     assert grown(facts) == []
     assert [each.unit for each in facts] == ["µs", "KiB", "KiB"]
+
+
+def test_files_are_measured_beside_age_and_ask_for_no_more_than_they_may(tmp_path):
+    figures = measure_age(tmp_path, 1, 1024**2)
+    assert counted(figures) == []
+    layers = {(each.operation, each.layer) for each in figures}
+    assert layers == {(f"{what} 1 MiB", by) for what in ("encrypt", "decrypt") for by in ("age", "hem")}
+    assert all(each.ratio == 1 for each in figures if each.layer == "age")
 
 
 def test_a_key_among_many_is_found_without_asking_the_device(tmp_path):
