@@ -19,10 +19,10 @@ from hem_provider.cli.output import write
 from hem_provider.cli.piping import STANDARD, check_output, input_from
 from hem_provider.cli.shape import Given
 from hem_provider.cli.statuses import UsageFault
+from hem_provider.config import load_config
 from hem_provider.config.login_source import can_ask
 from hem_provider.device.hem import Key
 from hem_provider.errors import HemOperationFailed, MessageTooLong
-from hem_provider.keytypes import MAX_MESSAGE
 
 __all__ = ["seal", "unseal"]
 
@@ -38,7 +38,9 @@ def seal(options: Given) -> int:
     what = "what is sealed with --binary"
     check_output(options.output, force=options.force, what=what, binary=options.binary)
     context = _context(options)
-    limit = MAX_MESSAGE - (_ROOM if len(context or b"") >= _LONG_CONTEXT else 0)
+    limit = load_config().device(options.device).firmware_limits.message
+    if len(context or b"") >= _LONG_CONTEXT:
+        limit -= _ROOM
     clear, name = _secret(options.file, limit)
     if not clear:
         raise HemOperationFailed(f"{name}: it is empty; there is nothing to seal")

@@ -1,9 +1,9 @@
-"""``hem seal``: encrypt a secret of up to 2048 bytes with an AES key inside the device.
+"""``hem seal``: encrypt a short secret with an AES key inside the device.
 
-Made for passwords, tokens and keys of programs, which "hem open" gives back: one call of the device, whose
-key never leaves it. What is larger is for "hem encrypt". What is sealed is text in base64 unless --binary is
-given. A --context, "database of the shop", is needed again to open it: what was sealed for one purpose is
-not taken for another.
+Made for passwords, tokens and keys of programs, up to 2 KiB, which "hem open" gives back: one call of the
+device, whose key never leaves it. What is larger is for "hem encrypt". What is sealed is text in base64
+unless --binary is given. A --context, such as "database of the shop", is needed again to open it: what was
+sealed for one purpose is not taken for another.
 
 The secret comes from a file or standard input, never from the command line; at a terminal it is asked for,
 without being shown.
