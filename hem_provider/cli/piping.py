@@ -28,6 +28,8 @@ STANDARD = "-"
 _BUFFER = 1024 * 1024
 #: Pieces that are written at once: 1 MiB.
 _AT_ONCE = 16
+#: Seconds that need no progress to be shown.
+_QUICK = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,7 @@ class Output:
         """
         batches = _batches(pieces)
         if size is not None:
-            batches = progress(batches, max(1, -(-size // _BUFFER)), f"{what}, MiB")
+            batches = progress(batches, max(1, -(-size // _BUFFER)), f"{what}, MiB", first=_QUICK)
         for batch in batches:
             left = batch
             while left:

@@ -17,15 +17,19 @@ _WIDTH = 30
 _EVERY_ON_TERMINAL, _EVERY_ELSEWHERE = 0.1, 30.0
 
 
-def progress(items: Iterable[T], total: int, what: str, stream: TextIO | None = None) -> Iterator[T]:
+def progress(
+    items: Iterable[T], total: int, what: str, stream: TextIO | None = None, *, first: float = 0.0
+) -> Iterator[T]:
     """Pass ``items`` on and show how many of ``total`` have come.
 
-    On a terminal a bar with the time left, gone at the end; elsewhere a line every 30 s.
+    On a terminal a bar with the time left, gone at the end; elsewhere a line every 30 s. Nothing in the
+    ``first`` seconds.
     """
     out = stream or sys.stderr
     terminal = moving(out)
     every = _EVERY_ON_TERMINAL if terminal else _EVERY_ELSEWHERE
-    start = shown = time.monotonic()
+    start = time.monotonic()
+    shown = start + max(0.0, first - every)
     drawn = False
     try:
         for done, item in enumerate(items, 1):

@@ -440,8 +440,9 @@ def test_large_armored_files_come_back(size, end):
 
 @given(st.data())
 def test_one_changed_character_of_armor_is_noticed(data):
-    halves, recipient = halves_for(kind_named("X25519"))
-    text = bytearray(encrypted_for([recipient], b"a secret" * 20, armor=True))
+    halves, recipient = _MADE.setdefault("X25519", halves_for(kind_named("X25519")))
+    made = _FILES.setdefault("armor", encrypted_for([recipient], b"a secret" * 20, armor=True))
+    text = bytearray(made)
     place = data.draw(st.integers(0, len(text) - 2))
     other = data.draw(st.sampled_from(b"\0 \n-=AZaz09+/\xff").filter(lambda each: each != text[place]))
     text[place] = other
