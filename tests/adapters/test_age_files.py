@@ -438,6 +438,17 @@ def test_large_armored_files_come_back(size, end):
     assert opened(b"\n \n" + text + b"\n\n", halves) == clear_of(size)
 
 
+@pytest.mark.parametrize(
+    "more", [b"x", b" x", b"\n" * 5000 + b"x", b"\n" * 200_000, b"\n-----BEGIN"], ids=len
+)
+def test_something_after_the_armor_is_noticed(more):
+    halves, recipient = halves_for(kind_named("X25519"))
+    text = encrypted_for([recipient], b"a secret", armor=True)
+    with pytest.raises(DamagedFile, match="after the end of the armor|last line is missing|not of 64"):
+        opened(text + more, halves)
+    assert opened(text + b" \n" * 300, halves) == b"a secret"
+
+
 @given(st.data())
 def test_one_changed_character_of_armor_is_noticed(data):
     halves, recipient = _MADE.setdefault("X25519", halves_for(kind_named("X25519")))

@@ -15,11 +15,14 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.emulator import ServedEmulator, client_of
 from support.passphrases import PASSPHRASE
 from support.rig import connected
 
 from hem_provider.cli import main as cli
+from hem_provider.cli.piping import Output
 from hem_provider.rest import keymgmt
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
@@ -409,6 +412,21 @@ def test_a_phone_approves_what_is_asked_for_with_mobile(device, run, monkeypatch
     _, out, _ = run("encrypt", "box", stdin=b"data")
     status, _, said = run("decrypt", "--mobile", stdin=out)
     assert (status, said.count("\n")) == (4, 1)  # none is paired
+
+
+@given(st.lists(st.binary(max_size=50), max_size=40), st.integers(1, 30))
+def test_what_a_system_writes_in_parts_is_written_whole(pieces, most):
+    written = bytearray()
+
+    def write(given):
+        part = b"".join(given)[:most]
+        written.extend(part)
+        return len(part)
+
+    output = Output("f", write)
+    output.take(pieces, "writing", None)
+    assert bytes(written) == b"".join(pieces)
+    assert output.written == len(written)
 
 
 # --- whole processes ---

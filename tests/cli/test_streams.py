@@ -222,6 +222,24 @@ def test_colours_and_moving_lines_are_for_terminals_that_want_them(monkeypatch, 
     assert terminal.moving(stream) == moves
 
 
+def test_progress_waits_for_its_first_seconds(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("hem_provider.cli.progress.time.monotonic", lambda: now[0])
+
+    def shown(first):
+        stream = Terminal()
+        monkeypatch.setenv("TERM", "xterm")
+        lines = []
+        for _ in progress(range(20), 20, "things", stream, first=first):
+            lines.append(stream.text.count("\r"))
+            now[0] += 0.3
+        return lines
+
+    assert shown(1.0)[:5] == [0, 0, 0, 0, 1]
+    assert shown(1.0)[-1] == 16
+    assert shown(0.0)[:3] == [0, 1, 2]
+
+
 def test_a_faults_file_that_is_none_is_named(tmp_path):
     for content, told in (
         ("[", "not JSON"),

@@ -83,8 +83,8 @@ class ArmorReader(io.RawIOBase):
     def _line(self) -> bytes:
         line = self._next()
         if line == END:
-            rest = self._held + self._source.read(_BLANKS)
-            if rest.strip() or len(rest) > _BLANKS + _BLOCK:
+            more = self._source.read(_BLANKS + 1)
+            if (self._held + more).strip() or len(more) > _BLANKS:
                 raise DamagedFile("there is something after the end of the armor")
             self._ended = True
             return b""

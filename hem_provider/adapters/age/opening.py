@@ -21,7 +21,6 @@ MOST_USES = 256
 _SCRYPT = "scrypt"
 #: Characters of foreign names that messages show.
 _SHOWN = 80
-_CIPHERTEXT = ML_KEM.ciphertext_size or 0
 
 
 class PrivateHalf(Protocol):
