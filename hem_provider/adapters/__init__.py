@@ -1,5 +1,5 @@
-"""HEM keys in the shapes of other libraries, one module each.
+"""HEM keys in the shapes of other libraries and in the formats of other programs, one module each.
 
-Every module needs the library it adapts to and nothing imports one but its user:
-``keyring`` (extra ``keyring``), ``nacl`` (extra ``nacl``).
+Nothing imports one but its user. Those for a library need it: ``keyring`` (extra ``keyring``), ``nacl``
+(extra ``nacl``). ``age`` reads and writes the files of the program of that name, and needs nothing.
 """

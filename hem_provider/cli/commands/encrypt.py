@@ -13,6 +13,7 @@ Example: hem encrypt box report.pdf -o report.pdf.age
 from __future__ import annotations
 
 import click
+from click.shell_completion import CompletionItem
 
 from hem_provider.cli.candidates import key_labels
 from hem_provider.cli.options import FILE_TEXT, device_option, json_option, mobile_option
@@ -21,12 +22,16 @@ from hem_provider.cli.shape import Command, Given, argument, given
 __all__ = ["command"]
 
 
+def _keys_and_files(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    return [*key_labels(ctx, param, incomplete), CompletionItem(incomplete, type="file")]
+
+
 @click.command("encrypt", cls=Command, help=__doc__)
 @argument(
     "words",
     nargs=-1,
     metavar="[KEY]... [FILE]",
-    shell_complete=key_labels,
+    shell_complete=_keys_and_files,
     help="keys of the device, and what to encrypt; - is standard input",
 )
 @click.option(
