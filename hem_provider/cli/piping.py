@@ -11,7 +11,6 @@ import stat
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import BinaryIO, NoReturn
@@ -20,6 +19,7 @@ from hem_provider.cli.output import check_target
 from hem_provider.cli.progress import progress
 from hem_provider.errors import HemConfigError
 from hem_provider.files import replacing
+from hem_provider.records import frozen
 
 __all__ = ["STANDARD", "Input", "Output", "check_output", "input_from", "output_to"]
 
@@ -32,7 +32,7 @@ _AT_ONCE = 16
 _QUICK = 1.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Input:
     """``name``: for messages. ``size``: bytes, ``None`` where that is not known before the end."""
 

@@ -8,10 +8,10 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Protocol
 
 from hem_provider.adapters.age.errors import DamagedFile
+from hem_provider.records import frozen
 
 __all__ = ["FILE_KEY", "FIRST_LINE", "Header", "LineSource", "Stanza", "hkdf", "make_header", "read_header"]
 
@@ -32,7 +32,7 @@ class LineSource(Protocol):
         """At most ``size`` bytes of the next line, with its end."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Stanza:
     """The file's key for one recipient: the type's name, arguments, and the wrapped key."""
 
@@ -54,7 +54,7 @@ class Stanza:
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Header:
     """``authenticated``: the bytes that ``mac`` is over."""
 

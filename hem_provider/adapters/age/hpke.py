@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+
+from hem_provider.records import frozen
 
 __all__ = ["Kem", "hybrid_secret", "open_sealed", "p256_secret", "seal"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kem:
     """A key encapsulation: its number (RFC 9180 §7.1, draft-ietf-hpke-pq-03), and for a hybrid the label
     that keeps its secrets apart from others'."""

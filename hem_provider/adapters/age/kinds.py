@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from cryptography.exceptions import InvalidTag
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hem_provider.adapters.age import hpke
 from hem_provider.adapters.age.header import FILE_KEY, hkdf
 from hem_provider.keytypes import KEY_TYPES
+from hem_provider.records import frozen
 
 __all__ = ["KINDS", "ML_KEM", "WRAPPED", "Kind", "Secrets", "ephemeral", "open_key", "seal_key", "tag_of"]
 
@@ -27,7 +27,7 @@ WRAPPED = FILE_KEY + 16
 _INFO = "age-encryption.org/"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Kind:
     """``prefix``: of its recipients as text. ``stanza``: its name in headers. ``curve``: the device's type of
     its key, or of its classical half. ``hybrid``: whether there is an ML-KEM-768 half, too. ``tagged``:
@@ -90,7 +90,7 @@ KINDS: tuple[Kind, ...] = (
 BY_PREFIX: Mapping[str, Kind] = {each.prefix: each for each in KINDS}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Secrets:
     """What both sides of an agreement have: the agreed secret, the sender's share, the recipient's point
     (both as ``Kind.point`` gives them), and of a hybrid ML-KEM's secret."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from hem_provider.adapters.age import bech32
@@ -20,6 +19,7 @@ from hem_provider.adapters.age.kinds import (
 )
 from hem_provider.errors import HemConfigError
 from hem_provider.publickeys import load_public, native_class
+from hem_provider.records import frozen
 
 __all__ = ["Recipient", "check_together", "parse", "parse_lines"]
 
@@ -28,7 +28,7 @@ _ENCAPSULATION_KEY = ML_KEM.public_size or 0
 _SHOWN = 16
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recipient:
     """A public key: ``kind.public_size`` bytes of it."""
 
