@@ -5,9 +5,11 @@ from __future__ import annotations
 import copy
 import dataclasses
 import pickle
+import re
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
 import pytest
@@ -228,3 +230,15 @@ def test_nothing_that_generates_code_is_loaded():
         text=True,
     )
     assert done.stdout == "[]\n", done.stderr
+
+
+def test_the_client_makes_its_values_as_records():
+    root = Path(__file__).parents[2]
+    found = [
+        str(path.relative_to(root))
+        for package in (root / "hem_provider", root / "shim")
+        for path in package.rglob("*.py")
+        if re.search(r"^\s*(from|import) dataclasses\b", path.read_text("utf-8"), re.M)
+        and "emulator" not in path.parts  # which shares nothing with the client
+    ]
+    assert found == ["hem_provider/records.py"]
