@@ -15,6 +15,7 @@ __all__ = ["ASKED", "OTHERS", "names", "page", "place", "summary", "summary_of"]
 ASKED = "_HEM_COMPLETE"
 #: Job → its commands, in the order in which they are shown.
 _JOBS = (
+    ("Looking after a device", ("status", "doctor")),
     ("Keys", ("keys",)),
     ("Files and secrets", ("encrypt", "decrypt", "seal", "open")),
     ("Keys for programs", ("agent", "ssh", "keyring", "openssl", "pkcs11")),

@@ -26,7 +26,7 @@ from hem_provider.device.hem import Hem, Key
 from hem_provider.errors import HemConfigError, HemError
 from hem_provider.files import read_file
 
-__all__ = ["ACTIONS"]
+__all__ = ["ACTIONS", "keyring_uses_us"]
 
 #: Largest file of names to import, in bytes.
 _MAX_NAMES = 16 * 1024 * 1024
@@ -290,7 +290,7 @@ def _usage_errors() -> Iterator[None]:
 def _choice(path: Path) -> str:
     """What is left to do until ``keyring`` uses this vault."""
     if path == store.default_path():
-        if _keyring_uses_us():
+        if keyring_uses_us():
             return "keyring uses it from now on: keyring set SERVICE USER"
         exports = []
     else:
@@ -298,7 +298,8 @@ def _choice(path: Path) -> str:
     return "\n".join(["for keyring to use it:", *exports, f"  export PYTHON_KEYRING_BACKEND={_BACKEND}"])
 
 
-def _keyring_uses_us() -> bool:
+def keyring_uses_us() -> bool:
+    """Whether ``keyring``, as it is configured here, keeps passwords in a vault of ours."""
     try:
         backend = get_keyring()
         first = next(iter(getattr(backend, "backends", ())), backend)  # of a chain

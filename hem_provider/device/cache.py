@@ -1,5 +1,5 @@
-"""Public data of a device, kept on disk between processes: public keys, the list of keys, and what
-the last login was needed for.
+"""Public data of a device, kept on disk between processes: public keys, the list of keys, what the last
+login was needed for, and when it last checked in.
 
 A public key never changes and proves itself: its KID is its hash. The list is a hint: whoever uses
 it lets the device confirm. Files are this user's alone (0600, in ``$XDG_CACHE_HOME/hem``, else
@@ -122,6 +122,18 @@ class DiskCache:
             return path is not None and time.time() - path.stat().st_mtime < seconds
         except OSError:
             return False
+
+    def note_check_in(self) -> None:
+        """The device has just checked in from here."""
+        self._replace("checkin", {"format": _FORMAT})
+
+    def checked_in(self) -> float | None:
+        """When that was last, in Unix seconds; ``None`` where it is not known."""
+        path = self._path("checkin")
+        try:
+            return None if path is None else path.stat().st_mtime
+        except OSError:
+            return None
 
     def scope(self) -> str | None:
         """What the process that logged in last needed first: a guess at what the next one needs."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol, TypeVar
+from collections.abc import Mapping
+from typing import Any, Protocol, TypeVar
 
 from hem_provider.errors import HemClockError, HemUnreachable
 from hem_provider.records import replace
@@ -15,7 +16,7 @@ from hem_provider.rest.fields import Field, Shape, jwt
 from hem_provider.rest.settle import Change
 from hem_provider.rest.system import CheckInResult
 
-__all__ = ["Runs", "check_in"]
+__all__ = ["Runs", "ask_cloud", "check_in", "prove"]
 
 T = TypeVar("T")
 
@@ -53,12 +54,28 @@ def check_in(session: Runs) -> CheckInResult:
 def _exchange(session: Runs, change: Change[CheckInResult] | None = None) -> CheckInResult:
     checked = _asked(session)
     done = session.run(system.finish_check_in(checked.raw), change)
+    from hem_provider.device.cache import DiskCache  # most logins need no check-in
+
+    DiskCache(session.rest.channel.config.url).note_check_in()
     return replace(done, new_certificate=checked.jwt("checked").claims["newcrt"])
 
 
 def _asked(session: Runs) -> Answer:
     """What the cloud answers to what the device says."""
-    check, channel = session.run(system.begin_check_in()), session.rest.channel
+    return ask_cloud(session, prove(session))
+
+
+def prove(session: Runs) -> Mapping[str, Any]:
+    """What the device says to the cloud: one call, which changes nothing."""
+    return session.run(system.begin_check_in())
+
+
+def ask_cloud(session: Runs, check: Mapping[str, Any]) -> Answer:
+    """What the cloud answers to ``check``: one call, of which the device learns nothing yet.
+
+    ``HemUnreachable`` names the cloud; ``HemClockError`` when it rejects what the device says.
+    """
+    channel = session.rest.channel
     try:
         reply, checked = channel.cloud("POST", "/checkin", answer=_CHECKED, body=check)
     except HemUnreachable as error:

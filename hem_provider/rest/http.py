@@ -163,7 +163,9 @@ class HttpTransport:
             what = "the answer was not complete in time, which is" if begun else "no answer within"
             raise HemTimeout(f"{where}: {what} {deadline.limit}") from None
         lost = "" if cut else f" before the answer: {_quoted(causes[-1])}"
-        raise ConnectionLostError(f"{where}: the connection was lost{lost}") from None
+        told = ConnectionLostError(f"{where}: the connection was lost{lost}")
+        told.begun = deadline.stage == _WHOLE_ANSWER
+        raise told from None
 
     def close(self) -> None:
         """Drop connections; new ones are opened when needed."""

@@ -17,8 +17,10 @@ MAX_ANSWER = 64 * 1024 * 1024
 class ConnectionLostError(HemProtocolError):
     """The connection ended after the request had left and before the whole answer was here.
 
-    Whether the device carried the request out is unknown.
+    Whether the device carried the request out is unknown. ``begun``: the head of the answer had come.
     """
+
+    begun = False
 
 
 class NoTurnError(HemTimeout):

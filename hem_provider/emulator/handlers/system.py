@@ -101,6 +101,7 @@ def selftest(call: Call) -> Response:
     if device.task("kat") or (seconds and not boot.selftest_at):
         body["kat_busy"] = True
     total, dead = len(device.repository.slots()), device.repository.dead()
+    full = device.has_condition("repository-full")
     body.update(
         fls_state=boot.fls,
         selftest_ts=now,
@@ -109,7 +110,7 @@ def selftest(call: Call) -> Response:
             "deleted": dead,
             "invalid": 0,
             "fragmented": min(dead, 99),
-            "freeslots": max(0, device.switches.number(Q.CAPACITY) - total - dead),
+            "freeslots": 0 if full else max(0, device.switches.number(Q.CAPACITY) - total - dead),
         },
     )
     if device.is_ppa:

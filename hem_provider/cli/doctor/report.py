@@ -1,0 +1,100 @@
+"""How findings are told: line by line as they are made, or as one document; and the exit status."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+from hem_provider.cli import statuses
+from hem_provider.cli.doctor.checking import Outcome, State
+from hem_provider.cli.doctor.mending import Mended
+from hem_provider.cli.doctor.order import CHECKS
+from hem_provider.cli.marks import Marks, folded
+from hem_provider.device.health import Finding, Level
+
+__all__ = ["document", "exit_status", "print_mended", "print_outcome", "print_summary"]
+
+#: Names that say that a login, a right or an approval is refused.
+_REFUSALS = frozenset(
+    {"approval-denied", "approval-missing", "login-refused", "login-unavailable", "scope-denied"}
+)
+_NAME = max(len(each.name) for each in CHECKS)
+#: Below so many columns a check's name stands on a line of its own.
+_NARROW = 60
+
+
+def print_outcome(outcome: Outcome) -> None:
+    """One check, with cause and next command of what is not right."""
+    marks = Marks(sys.stdout)
+    sign, name = marks.sign(outcome.state), outcome.check.name
+    told = outcome.told if outcome.state is not State.NOT_TRIED else f"not tried: {outcome.told}"
+    indent = marks.width + 1
+    if marks.columns < _NARROW:
+        lines = [f"{sign} {name}", *folded(marks.text(told), " " * indent, marks.columns, indent)]
+    else:
+        indent += _NAME + 2
+        lines = folded(marks.text(told), f"{sign} {name:{_NAME}}  ", marks.columns, indent)
+    for finding in outcome.findings:
+        if finding.cause != outcome.told:
+            lines += folded(marks.text(finding.cause), " " * indent, marks.columns, indent)
+        lines += _advice(marks, finding, indent)
+    print("\n".join(lines), flush=True)
+
+
+def _advice(marks: Marks, finding: Finding, indent: int) -> list[str]:
+    if not finding.advice:
+        return []
+    first = f"{' ' * indent}{marks.paint('->' if not marks.unicode else '→', '1')} "
+    arrow = 3 if not marks.unicode else 2
+    return folded(marks.text(finding.advice), first, marks.columns, indent + arrow)
+
+
+def print_mended(mended: Sequence[Mended]) -> None:
+    """What --fix has done."""
+    marks = Marks(sys.stdout)
+    for each in mended:
+        sign = marks.sign("ok" if each.done else "warning")
+        print(
+            "\n".join(
+                folded(f"{each.fix}: {marks.text(each.told)}", f"{sign} ", marks.columns, marks.width + 1)
+            )
+        )
+
+
+def print_summary(outcomes: Sequence[Outcome], calls: int, logins: int) -> None:
+    """How many of what, and what it cost."""
+    marks = Marks(sys.stdout)
+    levels = [finding.level for outcome in outcomes for finding in outcome.findings]
+    counts = [(levels.count(Level.FAULT), "fault"), (levels.count(Level.WARNING), "warning")]
+    told = ", ".join(f"{number} {word}{'s' if number != 1 else ''}" for number, word in counts if number)
+    left = sum(outcome.state is State.NOT_TRIED for outcome in outcomes)
+    words = f"{told or 'All is well'}{f'; {left} not tried' if left else ''}. {calls} calls, {logins} logins."
+    print("\n" + "\n".join(folded(words, "", marks.columns, 0)))
+
+
+def exit_status(outcomes: Sequence[Outcome]) -> int:
+    """0 where nothing is a fault; else by the first one: 3 where the device is not reached, 4 where it
+    refuses, 1 for anything else."""
+    for outcome in outcomes:
+        for finding in outcome.findings:
+            if finding.level is not Level.FAULT:
+                continue
+            if outcome.check.reaching and not outcome.usable:
+                return statuses.NOT_REACHED
+            return statuses.REFUSED if finding.name in _REFUSALS else statuses.FAILED
+    return statuses.DONE
+
+
+def document(
+    outcomes: Sequence[Outcome], mended: Sequence[Mended], name: str | None, calls: int, logins: int
+) -> dict[str, Any]:
+    """As ``docs/schemas/doctor.json`` says."""
+    return {
+        "device": name,
+        "status": exit_status(outcomes),
+        "checks": [each.document() for each in outcomes],
+        "fixed": [each.document() for each in mended],
+        "calls": calls,
+        "logins": logins,
+    }

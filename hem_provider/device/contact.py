@@ -1,0 +1,185 @@
+"""A device looked at from outside, step by step: address, connection, certificate, and its status with the
+time that it took. No login.
+"""
+
+from __future__ import annotations
+
+import enum
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hem_provider.config import DeviceConfig
+from hem_provider.device.hem import Hem
+from hem_provider.errors import HemProtocolError
+from hem_provider.rest import peer, system
+from hem_provider.rest.call import Call
+from hem_provider.rest.encoding import parse_json
+from hem_provider.rest.system import Status
+from hem_provider.rest.wire import Reply
+
+__all__ = [
+    "Certificate",
+    "Glance",
+    "MisshapenError",
+    "Trust",
+    "addresses",
+    "certificate",
+    "connect",
+    "glance",
+    "place",
+]
+
+addresses = peer.addresses
+connect = peer.connected
+place = peer.place_of
+
+
+class Trust(enum.StrEnum):
+    """Whether a certificate is accepted, and why not."""
+
+    GOOD = "good"
+    EXPIRED = "expired"
+    NOT_YET = "not yet valid"
+    WRONG_NAME = "wrong name"
+    FOREIGN_CA = "foreign authority"
+    OTHER_KEY = "another key"
+    OLD_TLS = "old TLS"
+    NONE = "none"
+    OTHERWISE = "refused"
+
+
+#: OpenSSL's X509_V_ERR_… → what it is about.
+_CODES: Mapping[int, Trust] = {
+    0: Trust.GOOD,
+    9: Trust.NOT_YET,
+    10: Trust.EXPIRED,
+    18: Trust.FOREIGN_CA,  # self-signed
+    19: Trust.FOREIGN_CA,  # self-signed in the chain
+    20: Trust.FOREIGN_CA,  # no issuer at hand
+    21: Trust.FOREIGN_CA,  # no issuer of the leaf
+    62: Trust.WRONG_NAME,
+    64: Trust.WRONG_NAME,  # an address
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """What a device presents. Times are Unix seconds; ``names``: hosts that it is for; ``pin``: SHA-256 of
+    its public key in lower-case hex. All ``None`` or empty where none is shown."""
+
+    trust: Trust
+    reason: str = ""
+    subject: str = ""
+    issuer: str = ""
+    names: tuple[str, ...] = ()
+    not_before: float | None = None
+    not_after: float | None = None
+    pin: str | None = None
+
+    def days_left(self, now: float) -> float | None:
+        """Until it ends, negative after that."""
+        return None if self.not_after is None else (self.not_after - now) / 86_400
+
+
+def certificate(config: DeviceConfig) -> Certificate:
+    """The certificate of an ``https`` device: one or two connections, nothing is sent. ``HemUnreachable``,
+    and ``HemConfigError`` for a CA file that cannot be used."""
+    seen = peer.presented(config)
+    if seen.certificate is None:
+        return Certificate(Trust.OLD_TLS if seen.old_tls else Trust.NONE, seen.reason)
+    trust = Trust.OTHER_KEY if seen.pinned_other else _CODES.get(seen.code, Trust.OTHERWISE)
+    return _read(seen.certificate, trust, seen.reason)
+
+
+def _read(der: bytes, trust: Trust, reason: str) -> Certificate:
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    from hem_provider.rest.tls import spki_sha256
+
+    try:
+        found = x509.load_der_x509_certificate(der)
+        pin = spki_sha256(der)
+        names = _names(found)
+    except ValueError as error:
+        return Certificate(Trust.OTHERWISE, reason or f"it is no certificate: {error}")
+
+    def common(name: x509.Name) -> str:
+        parts = name.get_attributes_for_oid(NameOID.COMMON_NAME) or list(name)
+        return str(parts[0].value) if parts else ""
+
+    return Certificate(
+        trust,
+        reason,
+        common(found.subject),
+        common(found.issuer),
+        names,
+        found.not_valid_before_utc.timestamp(),
+        found.not_valid_after_utc.timestamp(),
+        pin,
+    )
+
+
+def _names(found: object) -> tuple[str, ...]:
+    from cryptography import x509
+
+    assert isinstance(found, x509.Certificate)  # noqa: S101 - which is loaded by then
+    try:
+        names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except x509.ExtensionNotFound:
+        return ()
+    return tuple(str(each.value) for each in names if isinstance(each, x509.DNSName | x509.IPAddress))
+
+
+class MisshapenError(HemProtocolError):
+    """The status came in an answer that cannot be one; ``name`` says what kind."""
+
+    name = "answer-untrue"
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """A status, the ``seconds`` that it took, and how many seconds the device's clock is ahead of this
+    machine's; ``None`` while it is unset."""
+
+    status: Status
+    seconds: float
+    drift: float | None
+
+
+def glance(hem: Hem) -> Glance:
+    """Ask for the status: one call. Raises what the call raises, ``MisshapenError`` for an answer that is
+    none."""
+    asked = system.status()
+    began, host = time.monotonic(), time.time()
+    call: Call[Reply] = Call(asked.method, asked.path, _never_read, repeatable=True, is_relayed=True)
+    reply = hem.session.run(call)
+    seconds = time.monotonic() - began
+    try:
+        status = hem.rest.channel.read(asked, reply)
+    except HemProtocolError as error:
+        misshapen = MisshapenError(str(error))
+        misshapen.name = _misshapen(reply)
+        raise misshapen from None
+    # Whole seconds come from the device: half of one is the likeliest rest.
+    drift = None if status.time is None else status.time + 0.5 - (host + seconds / 2)
+    return Glance(status, seconds, drift)
+
+
+def _never_read(_: object) -> Reply:
+    raise AssertionError("a relayed reply is not read")
+
+
+def _misshapen(reply: Reply) -> str:
+    if not 200 <= reply.status < 300:
+        return "answer-untrue"
+    if not reply.body.strip():
+        return "answer-empty"
+    try:
+        found = parse_json(reply.body)
+    except ValueError:
+        return "answer-not-json"
+    if found == {}:
+        return "answer-without-fields"
+    return "answer-of-wrong-types"

@@ -1,0 +1,470 @@
+"""What is well with a device and what is not: thresholds and causes as tables, asked by ``hem status``,
+``hem doctor`` and whoever watches devices.
+
+All functions are pure: facts come in, findings go out. A finding has a name that never changes, so that
+programs can rely on it, and tells the cause and what to do.
+"""
+
+from __future__ import annotations
+
+import enum
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hem_provider.device.contact import Certificate, MisshapenError, Trust
+from hem_provider.errors import (
+    HemApprovalDenied,
+    HemApprovalTimeout,
+    HemAuthenticationError,
+    HemClockError,
+    HemConfigError,
+    HemDeviceFault,
+    HemError,
+    HemLoginRequired,
+    HemNotInitialized,
+    HemProtocolError,
+    HemScopeDenied,
+    HemTimeout,
+    HemTLSError,
+    HemUnreachable,
+)
+from hem_provider.rest.configuration import Attestation
+from hem_provider.rest.system import SelfTest, Status, Version
+from hem_provider.rest.wire import ConnectionLostError
+
+__all__ = [
+    "FAIL_STATES",
+    "KNOWN_DEFECTS",
+    "THRESHOLDS",
+    "TRUSTS",
+    "WORKED_AROUND",
+    "Finding",
+    "Level",
+    "Threshold",
+    "duration",
+    "of_answer_time",
+    "of_attestation",
+    "of_certificate",
+    "of_drift",
+    "of_error",
+    "of_selftest",
+    "of_status",
+    "of_version",
+    "release_of",
+]
+
+_REBOOT = "hem device reboot; if it comes back, no key of this device is to be relied on: ask the vendor"
+_FIX = "hem doctor --fix"
+
+
+class Level(enum.StrEnum):
+    """How much a finding matters: ``WARNING`` works still, ``FAULT`` does not, or must not be used."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``cause``: what is the matter, in a sentence; ``advice``: the next command, or what else to do;
+    ``fix``: what ``hem doctor --fix`` can do about it, as it calls that."""
+
+    level: Level
+    name: str
+    cause: str
+    advice: str = ""
+    fix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """A measured value is well within the warnings, a warning within the faults, else a fault; ``None``
+    bounds nothing. ``source``: why just there."""
+
+    name: str
+    unit: str
+    source: str
+    fault_below: float | None = None
+    warning_below: float | None = None
+    warning_above: float | None = None
+    fault_above: float | None = None
+
+    def level(self, value: float) -> Level:
+        """What the value is.
+
+        >>> THRESHOLDS["certificate"].level(12)
+        <Level.WARNING: 'warning'>
+        """
+        if _beyond(value, self.fault_below, self.fault_above):
+            return Level.FAULT
+        if _beyond(value, self.warning_below, self.warning_above):
+            return Level.WARNING
+        return Level.OK
+
+
+def _beyond(value: float, least: float | None, most: float | None) -> bool:
+    return (least is not None and value < least) or (most is not None and value > most)
+
+
+#: Everything that is measured.
+THRESHOLDS: Mapping[str, Threshold] = {
+    row.name: row
+    for row in (
+        Threshold(
+            "temperature",
+            "°C",
+            "the device works from 0 to 85 °C and latches a fault at 87 °C (device API §1.1)",
+            fault_below=0,
+            warning_above=75,
+            fault_above=85,
+        ),
+        Threshold(
+            "certificate",
+            "days",
+            "a device's certificate runs 90 days and is offered anew weeks before (device API §1.3)",
+            fault_below=7,
+            warning_below=21,
+        ),
+        Threshold(
+            "drift",
+            "s",
+            "from 60 s on a refused login is taken for a wrong clock; an hour is what a token lasts "
+            "(device API §9.5, §20.3)",
+            warning_above=60,
+            fault_above=3600,
+        ),
+        Threshold(
+            "answer",
+            "s",
+            "a bare call takes 0.25 to 0.6 s (device API §18); stalls are known (§1.4)",
+            warning_above=2.5,
+        ),
+        Threshold(
+            "free-slots",
+            "slots",
+            "a key takes a slot; deleted ones are free again after compaction (device API §17.3)",
+            fault_below=1,
+            warning_below=32,
+        ),
+    )
+}
+
+#: Bit of ``fls_state`` → name and advice (device API §17.1).
+FAIL_STATES: Mapping[int, tuple[str, str]] = {
+    0x01: ("known-answer-test-failed", _REBOOT),
+    0x02: ("entropy-failed", _REBOOT),
+    0x04: ("too-hot", "let it cool down, with air around it; then: hem device reboot"),
+    0x08: ("integrity-lost", _REBOOT),
+    0x10: ("out-of-memory", "hem device reboot"),
+    0x20: ("stack-overflow", "hem device reboot"),
+    0x40: ("locked-by-check-in", "ask whoever manages the device at the cloud service why it was locked"),
+    0x80: ("shut-down-by-check-in", "ask whoever manages the device; then unplug it and plug it in again"),
+}
+
+#: Firmware up to and including this → what is known to be wrong with it, and what to do.
+KNOWN_DEFECTS: tuple[tuple[tuple[int, ...], Level, str, str, str], ...] = (
+    (
+        (1, 2, 1),
+        Level.WARNING,
+        "firmware-old",
+        "firmware before 1.2.2 is known to answer otherwise than this software was tried with",
+        "hem device upgrade FILE",
+    ),
+)
+#: What firmware 1.2.2 does wrong and this software makes good: no findings, since nothing is to be done.
+WORKED_AROUND: Mapping[str, tuple[str, ...]] = {
+    "1.2.2": (
+        "a renewed certificate is acknowledged and not taken over",
+        "its clock runs up to 8 % fast",
+        "raw ECDH is cut to 32 bytes",
+    ),
+}
+
+#: Why a certificate is not trusted → name, cause and advice.
+TRUSTS: Mapping[Trust, tuple[str, str, str, str]] = {
+    Trust.EXPIRED: ("certificate-expired", "the certificate has expired", f"{_FIX} renews it", "renew"),
+    Trust.NOT_YET: (
+        "certificate-not-yet-valid",
+        "the certificate is not valid yet",
+        "check this machine's clock: date",
+        "",
+    ),
+    Trust.WRONG_NAME: (
+        "certificate-wrong-name",
+        "the certificate is for another name",
+        "configure the device by the name that its certificate is for: hem config set",
+        "",
+    ),
+    Trust.FOREIGN_CA: (
+        "certificate-foreign-ca",
+        "the certificate is from an authority that is not trusted here",
+        "give the right one: ca_file or HEM_CA_FILE, or pin_sha256; if there is none to expect, "
+        "somebody else may be answering",
+        "",
+    ),
+    Trust.OTHER_KEY: (
+        "certificate-other-key",
+        "the certificate is for another key than the pinned one",
+        "somebody else may be answering; if the device was given a new key, set pin_sha256 anew",
+        "",
+    ),
+    Trust.OLD_TLS: (
+        "tls-too-old",
+        "the peer speaks no TLS 1.3, which every device does",
+        "look what stands between: a proxy, or another server at this address",
+        "",
+    ),
+    Trust.NONE: (
+        "certificate-lost",
+        "a connection is taken, but TLS ends before a certificate is shown: the device has none",
+        "put one in by its plain HTTP port: docs/owner/status.md",
+        "",
+    ),
+    Trust.OTHERWISE: (
+        "certificate-refused",
+        "the certificate is not acceptable",
+        "hem certificate show",
+        "",
+    ),
+}
+
+
+def of_status(status: Status) -> list[Finding]:
+    """What a device's status tells."""
+    found = [
+        Finding(Level.FAULT, name, f"fail state: {text}", advice)
+        for (bit, (name, advice)), text in zip(
+            ((bit, row) for bit, row in FAIL_STATES.items() if status.fls_state & bit),
+            status.faults,
+            strict=True,
+        )
+    ]
+    if status.fls_state & ~sum(FAIL_STATES):
+        found.append(
+            Finding(
+                Level.FAULT, "fail-state-unknown", f"fail state {status.fls_state:#x} is not known", _REBOOT
+            )
+        )
+    if not status.initialized:
+        found.append(_FRESH)
+    if status.time is None:
+        found.append(_clock_unset(Level.FAULT if status.trusted_time else Level.WARNING))
+    if status.format not in (None, "done"):
+        found.append(
+            Finding(
+                Level.WARNING,
+                "formatting",
+                f"it is formatting its storage ({status.format})",
+                "wait; hem status",
+            )
+        )
+    if status.temperature is not None:
+        found += _measured("temperature", status.temperature, "the device has {:g} °C", "give it air around")
+    return found
+
+
+_FRESH = Finding(Level.FAULT, "not-initialised", "the device is factory-fresh or was wiped", "hem init")
+
+
+def _clock_unset(level: Level) -> Finding:
+    return Finding(
+        level,
+        "clock-unset",
+        "the device's clock is not set, as after each restart: no login is taken",
+        f"hem checkin, or: {_FIX}",
+        fix="check-in",
+    )
+
+
+def of_drift(seconds: float, since: float | None = None) -> list[Finding]:
+    """How far the device's clock is ahead; ``since``: seconds since it was set, where that is known."""
+    name = "clock-ahead" if seconds > 0 else "clock-behind"
+    told = f"the device's clock is {duration(abs(seconds))} {'ahead' if seconds > 0 else 'behind'}"
+    if since is not None and since >= 600 and seconds > 0:
+        told += f", {seconds / since * 100:.1f} % since its last check-in: this device runs fast"
+    level = THRESHOLDS["drift"].level(abs(seconds))
+    if level is Level.OK:
+        return []
+    return [Finding(level, name, told, f"hem checkin, or: {_FIX}", fix="check-in")]
+
+
+def of_answer_time(seconds: float) -> list[Finding]:
+    """How long one bare call took."""
+    return _measured(
+        "answer",
+        seconds,
+        "the device took {:.1f} s for a bare call",
+        "if it stays so: hem device reboot; a spacing of 0.15 s may help (docs/configuration.md)",
+        name="answers-slowly",
+    )
+
+
+def of_certificate(seen: Certificate, now: float) -> list[Finding]:
+    """The certificate that a device presents; ``now``: Unix seconds of this machine."""
+    found = []
+    days = seen.days_left(now)
+    if seen.trust is not Trust.GOOD:
+        name, cause, advice, fix = TRUSTS[seen.trust]
+        reason = f" ({seen.reason})" if seen.reason else ""
+        found.append(Finding(Level.FAULT, name, f"{cause}{reason}", advice, fix))
+    if days is None:
+        return found
+    if days < 0:
+        if all(each.name != "certificate-expired" for each in found):
+            name, cause, advice, fix = TRUSTS[Trust.EXPIRED]
+            level = Level.WARNING if seen.trust is Trust.GOOD else Level.FAULT  # pinned: dates do not count
+            found.append(Finding(level, name, cause, advice, fix))
+        return found
+    told = "the certificate ends in {:.0f} days"
+    return found + _measured(
+        "certificate", days, told, f"{_FIX} renews it", name="certificate-ends-soon", fix="renew"
+    )
+
+
+def of_version(version: Version) -> list[Finding]:
+    """Builds and releases that are known to be faulty."""
+    found = []
+    if version.diagnostic:
+        found.append(
+            Finding(
+                Level.FAULT,
+                "firmware-diagnostic",
+                f"{version.firmware} is a diagnostic build: anybody may read and erase it",
+                "no real key is to be on it: hem device upgrade FILE",
+            )
+        )
+    release = release_of(version.firmware)
+    for last, level, name, cause, advice in KNOWN_DEFECTS:
+        if release and release <= last:
+            found.append(Finding(level, name, cause, advice))
+    return found
+
+
+def release_of(text: str) -> tuple[int, ...]:
+    """The numbers of a version; none where it has no such form.
+
+    >>> release_of("Encedo nGINE FW v1.2.2-DIAG")
+    (1, 2, 2)
+    """
+    found = re.search(r"(\d+(?:\.\d+)+)", text)
+    return tuple(map(int, found[1].split("."))) if found else ()
+
+
+def of_selftest(test: SelfTest) -> list[Finding]:
+    """What a self-test found."""
+    found = [
+        Finding(Level.FAULT, name, "the self-test failed", advice)
+        for bit, (name, advice) in FAIL_STATES.items()
+        if test.fls_state & bit
+    ]
+    if test.secure_element:
+        found.append(
+            Finding(
+                Level.FAULT,
+                "secure-element-failed",
+                f"the secure element is in state {test.secure_element}",
+                _REBOOT,
+            )
+        )
+    stats = test.repository
+    if stats is not None:
+        if stats.invalid:
+            found.append(
+                Finding(
+                    Level.FAULT,
+                    "repository-damaged",
+                    f"{stats.invalid} records of the key repository are damaged",
+                    "look for keys that are missing: hem keys list",
+                )
+            )
+        found += _measured(
+            "free-slots",
+            stats.free,
+            "{:.0f} slots are left for keys",
+            "delete keys that are not needed: hem keys delete; a restart frees their slots",
+            name="repository-nearly-full" if stats.free else "repository-full",
+        )
+    return found
+
+
+def of_attestation(attestation: Attestation) -> list[Finding]:
+    """What the secure element has to show."""
+    if attestation.certificate is not None:
+        return []
+    return [
+        Finding(
+            Level.WARNING,
+            "unprovisioned",
+            "the secure element has no certificate yet: the device cannot prove that it is genuine",
+            "ask the vendor",
+        )
+    ]
+
+
+#: Error → level, name and advice; the first row that fits counts.
+_ERRORS: tuple[tuple[type[HemError], str, str], ...] = (
+    (HemApprovalTimeout, "approval-missing", "look at the phone, and try again"),
+    (HemApprovalDenied, "approval-denied", "hem phones list tells which phones are paired"),
+    (HemLoginRequired, "login-unavailable", "name a passphrase_file or passphrase_command: hem config set"),
+    (HemAuthenticationError, "login-refused", "check the passphrase, and by which software it was set"),
+    (HemScopeDenied, "scope-denied", "log in as the user; a phone may have granted less"),
+    (HemClockError, "clock-unset", f"hem checkin, or: {_FIX}"),
+    (HemNotInitialized, "not-initialised", "hem init"),
+    (HemUnreachable, "unreachable", "is it plugged in and switched on?"),
+    (HemTimeout, "no-answer", "if it stays so, unplug the device and plug it in again"),
+    (HemTLSError, "certificate-refused", "hem certificate show"),
+    (
+        HemProtocolError,
+        "answer-untrue",
+        "what answers is no HEM, or it is damaged: look at the address, and restart the device",
+    ),
+    (HemDeviceFault, "device-error", "hem device reboot, if it stays so"),
+    (HemConfigError, "not-usable", "hem config check"),
+    (HemError, "failed", ""),
+)
+#: What is amiss with an answer → name.
+_LOST = {False: "connection-reset", True: "answer-cut-short"}
+
+
+def of_error(error: HemError, *, level: Level = Level.FAULT) -> Finding:
+    """An error of a call, by name."""
+    if isinstance(error, ConnectionLostError):
+        return Finding(
+            level,
+            _LOST[error.begun],
+            f"{error}; whether the request was carried out cannot be told",
+            "look at cable, hub and network; if it stays so: hem device reboot",
+        )
+    if isinstance(error, HemDeviceFault) and error.status == 409:
+        return Finding(level, "device-busy", str(error), "hem status tells why")
+    name, advice = next((name, advice) for kind, name, advice in _ERRORS if isinstance(error, kind))
+    if isinstance(error, MisshapenError):
+        name = error.name
+    return Finding(level, name, str(error), advice, fix="check-in" if name == "clock-unset" else "")
+
+
+def _measured(
+    threshold: str, value: float, told: str, advice: str, *, name: str = "", fix: str = ""
+) -> list[Finding]:
+    level = THRESHOLDS[threshold].level(value)
+    if level is Level.OK:
+        return []
+    return [Finding(level, name or f"{threshold}-out-of-range", told.format(value), advice, fix)]
+
+
+#: Seconds → unit that a duration is told in, the largest that fits twice.
+_UNITS = ((86_400, "days"), (3_600, "hours"), (60, "minutes"))
+
+
+def duration(seconds: float) -> str:
+    """In words.
+
+    >>> duration(380)
+    '6 minutes'
+    """
+    for size, unit in _UNITS:
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} s"
