@@ -71,11 +71,11 @@ class KeyringSeen:
 
 @dataclass(frozen=True, slots=True)
 class SshSeen:
-    """``shell``: whether ssh in this shell asks the agent; ``configured``: whether ``~/.ssh/config`` names
+    """``in_shell``: whether ssh in this shell asks the agent; ``configured``: whether ``~/.ssh/config`` names
     its socket."""
 
     socket: str | None
-    shell: bool
+    in_shell: bool
     configured: bool
 
 
@@ -151,7 +151,7 @@ def keyring() -> KeyringSeen:
 def ssh(socket: str | None) -> SshSeen:
     """Who asks the agent's socket for SSH."""
     if socket is None:
-        return SshSeen(None, shell=False, configured=False)
+        return SshSeen(None, in_shell=False, configured=False)
     place = Path(socket)
     named = os.environ.get("SSH_AUTH_SOCK", "")
     return SshSeen(socket, bool(named) and _same(Path(named), place), _configured(place))

@@ -180,6 +180,6 @@ def _of_machine(facts: Facts) -> Iterator[Line]:
         yield "remembered", told, ""
     chosen = "keyring uses it" if vault.chosen else "keyring does not use it"
     yield "keyring", f"{vault.vault}, {chosen}" if vault.vault is not None else "no vault", ""
-    uses = [text for on, text in ((ssh.shell, "this shell"), (ssh.configured, "~/.ssh/config")) if on]
+    uses = [text for on, text in ((ssh.in_shell, "this shell"), (ssh.configured, "~/.ssh/config")) if on]
     told = f"by {' and '.join(uses)}" if uses else "the agent is ready, and not used by this shell"
     yield "ssh", told if ssh.socket else "no agent for ssh", ""

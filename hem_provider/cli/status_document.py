@@ -82,7 +82,7 @@ def _machine_document(facts: Facts) -> dict[str, Any]:
             "registered": module.is_registered,
         },
         "keyring": {"vault": None if vault.vault is None else str(vault.vault), "chosen": vault.chosen},
-        "ssh": {"socket": ssh.socket, "shell": ssh.shell, "configured": ssh.configured},
+        "ssh": {"socket": ssh.socket, "shell": ssh.in_shell, "configured": ssh.configured},
     }
 
 

@@ -64,6 +64,7 @@ EVERY = {
     ("completion",): (["bash"], True),
     ("decrypt",): (["{age}"], True),
     ("demo",): ([], True),
+    ("doctor",): ([], True),
     ("emulator", "backend"): (["--state", "{state}"], True),
     ("emulator", "faults"): (["--state", "{state}"], True),
     ("emulator", "init"): (
@@ -95,6 +96,7 @@ EVERY = {
     ("ssh", "add"): ([], True),
     ("ssh", "config"): ([], True),
     ("ssh", "keys"): ([], True),
+    ("status",): ([], True),
 }
 
 

@@ -8,9 +8,10 @@ import pytest
 from support.emulator import ServedEmulator
 from support.servers import free_port
 
+from hem_provider.cli import doctor_actions
+from hem_provider.cli import main as cli
 from hem_provider.cli.doctor.checking import Patient, run_all
 from hem_provider.cli.doctor.order import CHECKS
-from hem_provider.device import health
 from hem_provider.device.health import FAIL_STATES, Level
 from hem_provider.emulator import EmulatedDevice, control
 from hem_provider.emulator.faults import FAULTS, FaultKind
@@ -189,7 +190,21 @@ def test_a_certificate_that_is_not_trusted_says_why(sick, device, monkeypatch):
     assert faults_of(sick()) == ["certificate-foreign-ca"]
 
 
-def test_every_finding_of_a_certificate_names_what_is_there(sick):
-    assert {row[0] for row in health.TRUSTS.values()} >= {
-        "certificate-expired", "certificate-wrong-name", "certificate-foreign-ca", "certificate-lost",
-    }  # fmt: skip
+def test_an_expired_certificate_is_renewed_by_fix(sick, device, monkeypatch, capsys):
+    """Which takes a login, a restart and a check-in."""
+    monkeypatch.setattr(doctor_actions, "CHECKS", OF_DEVICE)
+    control.run(sick.device, "fault", {"name": "expired-certificate"})
+    control.run(sick.device, "backend", {"newcrt": True})
+    assert cli.main(["doctor"]) == 3
+    assert "hem doctor --fix renews it" in capsys.readouterr().out
+    assert cli.main(["doctor", "--fix", "--yes"]) == 0
+    told = capsys.readouterr().out
+    assert "renew: the new certificate runs until " in told
+    control.run(sick.device, "backend", {"newcrt": False})
+
+
+def test_a_renewal_that_is_not_offered_says_so(sick, monkeypatch, capsys):
+    monkeypatch.setattr(doctor_actions, "CHECKS", OF_DEVICE)
+    control.run(sick.device, "fault", {"name": "expired-certificate"})
+    assert cli.main(["doctor", "--fix", "--yes"]) == 3
+    assert "the cloud has no new certificate yet; nothing was changed" in capsys.readouterr().out

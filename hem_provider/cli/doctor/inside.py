@@ -27,8 +27,6 @@ def login(patient: Patient) -> Result:
     """The device accepts what the settings name."""
     if patient.options.no_login:
         return Result("left out, as --no-login says", state=State.NOT_TRIED)
-    if patient.glance is not None and not patient.glance.status.initialized:
-        return Result("the device is not initialised", state=State.NOT_TRIED)
     hem = patient.hem
     source = login_source(hem.config, may_ask=True)
     if source is None:
