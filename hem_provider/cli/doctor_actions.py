@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from hem_provider.cli.doctor.checking import Outcome, Patient, run_all
+from collections.abc import Mapping
+
+from hem_provider.cli.doctor.checking import Outcome, Patient, State, run_all
 from hem_provider.cli.doctor.mending import Mended, mend
 from hem_provider.cli.doctor.order import CHECKS
 from hem_provider.cli.doctor.report import (
+    Waiting,
     document,
     exit_status,
     print_mended,
@@ -27,26 +30,22 @@ def diagnose(options: Given) -> int:
     patient = Patient(options)
     mended: list[Mended] = []
     try:
-        outcomes = _look(patient, options)
+        outcomes = _look(patient, options, {})
         if options.fix:
             mended = mend(outcomes, patient, yes=options.yes)
     finally:
         patient.close()
     calls, logins = patient.costs
+    if mended and not options.json:
+        print_mended(mended)
     if any(each.done for each in mended):
-        if not options.json:
-            print()
-            print_mended(mended)
-            print()
+        before = {each.check.name: each.state for each in outcomes}
         patient = Patient(options)
         try:
-            outcomes = _look(patient, options)
+            outcomes = _look(patient, options, before)
         finally:
             patient.close()
         calls, logins = calls + patient.costs[0], logins + patient.costs[1]
-    elif mended and not options.json:
-        print()
-        print_mended(mended)
     if options.json:
         name = None if patient.config is None else patient.config.name
         print_json(document(outcomes, mended, name, calls, logins))
@@ -55,10 +54,13 @@ def diagnose(options: Given) -> int:
     return exit_status(outcomes)
 
 
-def _look(patient: Patient, options: Given) -> list[Outcome]:
+def _look(patient: Patient, options: Given, before: Mapping[str, State]) -> list[Outcome]:
+    """Run all checks; shown is what is not as it was ``before``, and what is still not right."""
     outcomes = []
-    for outcome in run_all(CHECKS, patient):
+    waiting = Waiting(shown=not options.json)
+    for outcome in run_all(CHECKS, patient, waiting.begin):
+        waiting.end()
         outcomes.append(outcome)
-        if not options.json:
+        if not options.json and (outcome.findings or outcome.state is not before.get(outcome.check.name)):
             print_outcome(outcome)
     return outcomes

@@ -10,6 +10,7 @@ from typing import Any
 from hem_provider.adapters.p11kit import Registration, registrations
 from hem_provider.cli.built import MODULE, module_path
 from hem_provider.config import DeviceConfig
+from hem_provider.config.settings import same_url
 from hem_provider.device.cache import DiskCache
 from hem_provider.errors import HemConfigError, HemError
 from hem_provider.files import home
@@ -108,7 +109,7 @@ def agent(config: DeviceConfig) -> AgentSeen:
         told = AgentCalls().status()
     except HemError as error:
         return AgentSeen(running=False, away=str(error))
-    served: dict[str, Any] = next((each for each in told["devices"] if each["url"] == config.url), {})
+    served: dict[str, Any] = next((each for each in told["devices"] if same_url(each["url"], config.url)), {})
     return AgentSeen(
         running=True,
         pid=told["pid"],

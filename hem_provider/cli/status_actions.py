@@ -53,7 +53,7 @@ def show(options: Given) -> int:
         calls, logins = hem.statistics.calls, hem.statistics.logins
     inside = None
     if options.login and facts.away is None:
-        with logged_in(options.device, mobile=options.mobile) as hem:
+        with logged_in(options.device, mobile=options.mobile, agent=False) as hem:
             inside = look_inside(hem)
             calls, logins = calls + hem.statistics.calls, logins + hem.statistics.logins
     status = statuses.DONE if facts.away is None else statuses.NOT_REACHED

@@ -1,18 +1,26 @@
-"""What is well with a device and what is not: thresholds and causes as tables, asked by ``hem status``,
-``hem doctor`` and whoever watches devices.
+"""What is well with a device and what is not, asked by ``hem status``, ``hem doctor`` and whoever watches
+devices: thresholds as one table, and facts that become findings.
 
-All functions are pure: facts come in, findings go out. A finding has a name that never changes, so that
-programs can rely on it, and tells the cause and what to do.
+All functions are pure. Names and advice are those of ``device/findings.py``.
 """
 
 from __future__ import annotations
 
-import enum
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hem_provider.device.contact import Certificate, MisshapenError, Trust
+from hem_provider.device.findings import (
+    FAIL_STATES,
+    KNOWN_DEFECTS,
+    REPAIR,
+    RESTART,
+    TRUSTS,
+    WORKED_AROUND,
+    Finding,
+    Level,
+)
 from hem_provider.errors import (
     HemApprovalDenied,
     HemApprovalTimeout,
@@ -53,29 +61,6 @@ __all__ = [
     "of_version",
     "release_of",
 ]
-
-_REBOOT = "hem device reboot; if it comes back, no key of this device is to be relied on: ask the vendor"
-_FIX = "hem doctor --fix"
-
-
-class Level(enum.StrEnum):
-    """How much a finding matters: ``WARNING`` works still, ``FAULT`` does not, or must not be used."""
-
-    OK = "ok"
-    WARNING = "warning"
-    FAULT = "fault"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """``cause``: what is the matter, in a sentence; ``advice``: the next command, or what else to do;
-    ``fix``: what ``hem doctor --fix`` can do about it, as it calls that."""
-
-    level: Level
-    name: str
-    cause: str
-    advice: str = ""
-    fix: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,85 +136,6 @@ THRESHOLDS: Mapping[str, Threshold] = {
     )
 }
 
-#: Bit of ``fls_state`` → name and advice (device API §17.1).
-FAIL_STATES: Mapping[int, tuple[str, str]] = {
-    0x01: ("known-answer-test-failed", _REBOOT),
-    0x02: ("entropy-failed", _REBOOT),
-    0x04: ("too-hot", "let it cool down, with air around it; then: hem device reboot"),
-    0x08: ("integrity-lost", _REBOOT),
-    0x10: ("out-of-memory", "hem device reboot"),
-    0x20: ("stack-overflow", "hem device reboot"),
-    0x40: ("locked-by-check-in", "ask whoever manages the device at the cloud service why it was locked"),
-    0x80: ("shut-down-by-check-in", "ask whoever manages the device; then unplug it and plug it in again"),
-}
-
-#: Firmware up to and including this → what is known to be wrong with it, and what to do.
-KNOWN_DEFECTS: tuple[tuple[tuple[int, ...], Level, str, str, str], ...] = (
-    (
-        (1, 2, 1),
-        Level.WARNING,
-        "firmware-old",
-        "firmware before 1.2.2 is known to answer otherwise than this software was tried with",
-        "hem device upgrade FILE",
-    ),
-)
-#: What firmware 1.2.2 does wrong and this software makes good: no findings, since nothing is to be done.
-WORKED_AROUND: Mapping[str, tuple[str, ...]] = {
-    "1.2.2": (
-        "a renewed certificate is acknowledged and not taken over",
-        "its clock runs up to 8 % fast",
-        "raw ECDH is cut to 32 bytes",
-    ),
-}
-
-#: Why a certificate is not trusted → name, cause and advice.
-TRUSTS: Mapping[Trust, tuple[str, str, str, str]] = {
-    Trust.EXPIRED: ("certificate-expired", "the certificate has expired", f"{_FIX} renews it", "renew"),
-    Trust.NOT_YET: (
-        "certificate-not-yet-valid",
-        "the certificate is not valid yet",
-        "check this machine's clock: date",
-        "",
-    ),
-    Trust.WRONG_NAME: (
-        "certificate-wrong-name",
-        "the certificate is for another name",
-        "configure the device by the name that its certificate is for: hem config set",
-        "",
-    ),
-    Trust.FOREIGN_CA: (
-        "certificate-foreign-ca",
-        "the certificate is from an authority that is not trusted here",
-        "give the right one: ca_file or HEM_CA_FILE, or pin_sha256; if there is none to expect, "
-        "somebody else may be answering",
-        "",
-    ),
-    Trust.OTHER_KEY: (
-        "certificate-other-key",
-        "the certificate is for another key than the pinned one",
-        "somebody else may be answering; if the device was given a new key, set pin_sha256 anew",
-        "",
-    ),
-    Trust.OLD_TLS: (
-        "tls-too-old",
-        "the peer speaks no TLS 1.3, which every device does",
-        "look what stands between: a proxy, or another server at this address",
-        "",
-    ),
-    Trust.NONE: (
-        "certificate-lost",
-        "a connection is taken, but TLS ends before a certificate is shown: the device has none",
-        "put one in by its plain HTTP port: docs/owner/status.md",
-        "",
-    ),
-    Trust.OTHERWISE: (
-        "certificate-refused",
-        "the certificate is not acceptable",
-        "hem certificate show",
-        "",
-    ),
-}
-
 
 def of_status(status: Status) -> list[Finding]:
     """What a device's status tells."""
@@ -244,7 +150,7 @@ def of_status(status: Status) -> list[Finding]:
     if status.fls_state & ~sum(FAIL_STATES):
         found.append(
             Finding(
-                Level.FAULT, "fail-state-unknown", f"fail state {status.fls_state:#x} is not known", _REBOOT
+                Level.FAULT, "fail-state-unknown", f"fail state {status.fls_state:#x} is not known", RESTART
             )
         )
     if not status.initialized:
@@ -273,7 +179,7 @@ def _clock_unset(level: Level) -> Finding:
         level,
         "clock-unset",
         "the device's clock is not set, as after each restart: no login is taken",
-        f"hem checkin, or: {_FIX}",
+        f"hem checkin, or: {REPAIR}",
         fix="check-in",
     )
 
@@ -287,7 +193,7 @@ def of_drift(seconds: float, since: float | None = None) -> list[Finding]:
     level = THRESHOLDS["drift"].level(abs(seconds))
     if level is Level.OK:
         return []
-    return [Finding(level, name, told, f"hem checkin, or: {_FIX}", fix="check-in")]
+    return [Finding(level, name, told, f"hem checkin, or: {REPAIR}", fix="check-in")]
 
 
 def of_answer_time(seconds: float) -> list[Finding]:
@@ -319,7 +225,7 @@ def of_certificate(seen: Certificate, now: float) -> list[Finding]:
         return found
     told = "the certificate ends in {:.0f} days"
     return found + _measured(
-        "certificate", days, told, f"{_FIX} renews it", name="certificate-ends-soon", fix="renew"
+        "certificate", days, told, f"{REPAIR} renews it", name="certificate-ends-soon", fix="renew"
     )
 
 
@@ -365,7 +271,7 @@ def of_selftest(test: SelfTest) -> list[Finding]:
                 Level.FAULT,
                 "secure-element-failed",
                 f"the secure element is in state {test.secure_element}",
-                _REBOOT,
+                RESTART,
             )
         )
     stats = test.repository
@@ -410,7 +316,7 @@ _ERRORS: tuple[tuple[type[HemError], str, str], ...] = (
     (HemLoginRequired, "login-unavailable", "name a passphrase_file or passphrase_command: hem config set"),
     (HemAuthenticationError, "login-refused", "check the passphrase, and by which software it was set"),
     (HemScopeDenied, "scope-denied", "log in as the user; a phone may have granted less"),
-    (HemClockError, "clock-unset", f"hem checkin, or: {_FIX}"),
+    (HemClockError, "clock-unset", f"hem checkin, or: {REPAIR}"),
     (HemNotInitialized, "not-initialised", "hem init"),
     (HemUnreachable, "unreachable", "is it plugged in and switched on?"),
     (HemTimeout, "no-answer", "if it stays so, unplug the device and plug it in again"),

@@ -68,7 +68,7 @@ FAULTS: Final[Mapping[str, FaultRow]] = {
         FaultRow("wrong-types", FaultKind.REQUEST, "processed; a success has values of other types"),
         FaultRow("cloud-down", FaultKind.CONDITION, "the cloud does not answer"),
         FaultRow("install-busy", FaultKind.CONDITION, "an installation is in progress (409)"),
-        FaultRow("repository-full", FaultKind.CONDITION, "no key can be stored (406)"),
+        FaultRow("repository-full", FaultKind.CONDITION, "no key can be stored (406), no slot is free"),
         FaultRow("fls", FaultKind.ACTION, "the fail state bits STATUS are latched until a restart", status=2),
         FaultRow(
             "clock-error", FaultKind.ACTION, "the clock jumps by SECONDS (also negative)", seconds=3600.0

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import pytest
 from cli.test_keys import valid
+from support.clocks import quick_clock
 from support.passphrases import PASSPHRASE
 
 from hem_provider.adapters import p11kit
@@ -38,6 +39,10 @@ def places(monkeypatch, tmp_path):
     """Nothing of this machine: where p11-kit looks is a directory of the test."""
     modules = tmp_path / "modules"
     modules.mkdir()
+    settings = tmp_path / "settings" / "hem" / "config.toml"  # which keeps the machine's out
+    settings.parent.mkdir(parents=True)
+    settings.touch(mode=0o600)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(settings.parents[1]))
     monkeypatch.setattr(p11kit, "_SYSTEM", (modules,))
     monkeypatch.setattr(pkcs11_install, "SYSTEM_DIRECTORY", modules)
     return modules
@@ -284,7 +289,34 @@ def test_colours_are_left_out_where_they_are_not_wanted(rig, passphrase, quick, 
     assert "\x1b[32m" in capsys.readouterr().out
     monkeypatch.setenv("NO_COLOR", "1")
     cli.main(["doctor"])
+    assert "\x1b[3" not in capsys.readouterr().out
+    monkeypatch.setenv("TERM", "dumb")
+    cli.main(["doctor"])
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_phone_is_asked_once(rig, passphrase, quick, run, monkeypatch, capsys):
+    with rig.connect() as hem:
+        pairing = hem.phones.begin()
+        with rig.phone() as simulated:
+            simulated.pair(json.loads(pairing.qr_text)["link"])
+        pairing.wait(5)
+    monkeypatch.setattr("hem_provider.device.mobile.CLOCK", quick_clock())
+    rig.requests.clear()
+    status, checks = run("--mobile")
+    assert (status, checks["login"], checks["self-test"]) == (0, ("ok", []), ("ok", []))
+    assert checks["scopes"] == checks["log"] == ("not-tried", [])
+    assert rig.count("CLOUD POST /notify/event/new") == 1
+    rig.phone_answers("refuse")
+    status, checks = run("--mobile")
+    assert (status, checks["login"]) == (4, ("fault", ["approval-denied"]))
+
+
+def test_on_a_terminal_it_says_what_it_looks_at(rig, passphrase, quick, monkeypatch, capsys):
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("NO_COLOR", "1")
+    cli.main(["doctor"])
+    assert "\n  self-test …\r\x1b[K✔ self-test" in capsys.readouterr().out
 
 
 def test_it_can_be_interrupted_anywhere(rig, passphrase, monkeypatch, capsys):

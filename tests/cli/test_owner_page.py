@@ -31,9 +31,12 @@ def test_the_commands_of_a_page_work_as_printed(page, owned, tmp_path):
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("HEM_", "PYTHON"))}
     settings = {
         "HOME": str(tmp_path),
+        "XDG_CONFIG_HOME": str(tmp_path / ".config"),
         "HEM_URL": owned.https,
         "HEM_CA_FILE": str(owned.ca_file),
         "HEM_PASSPHRASE_FILE": str(owned.passphrase_file),
+        "HEM_CLOUD_URL": owned.cloud,
+        "HEM_CLOUD_CA_FILE": str(owned.ca_file),
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "LC_ALL": "C.UTF-8",
     }

@@ -24,7 +24,7 @@ from hem_provider.errors import HemUnreachable
 @pytest.fixture(autouse=True)
 def _modules(monkeypatch, tmp_path):
     """Where p11-kit looks is a directory of the test."""
-    monkeypatch.setattr(p11kit, "_SYSTEM", (tmp_path / "modules",))
+    monkeypatch.setattr(p11kit, "directories", lambda: (tmp_path / "modules",))
 
 
 @pytest.fixture

@@ -36,6 +36,9 @@ WRONG = {
     "keyring init --key 1 --label x": ["--key and --label do not go together"],
     "keyring init --key 1 --label keyring": ["--key and --label do not go together"],
     "keyring list --vault ~nobody-is-called-so/v": ["'--vault'", "no home is known"],
+    "status --mobile": ["give --login with it"],
+    "doctor --mobile --no-login": ["--mobile and --no-login do not go together"],
+    "doctor --fixx": ["hem doctor has no option '--fixx'; did you mean --fix?"],
     "completion tcsh": ["'tcsh'", "'bash', 'zsh', 'fish'"],
 }
 

@@ -102,6 +102,8 @@ def test_conditions_hold_until_cleared(rig):
     token = rig.token("keymgmt:gen")
     order(rig, "repository-full")
     assert create(rig, token).status == 406
+    tested = rig.call("GET", "/api/system/selftest", token=rig.token("system:config"))
+    assert tested.json()["repo_stats"]["freeslots"] == 0
     order(rig, "cloud-down")
     with pytest.raises(ConnectionRefusedError):
         rig.cloud("GET", "/notify/session")

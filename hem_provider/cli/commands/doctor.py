@@ -13,7 +13,7 @@ from __future__ import annotations
 import click
 
 from hem_provider.cli.options import device_option, json_option, mobile_option, yes_option
-from hem_provider.cli.shape import Command, Given, given
+from hem_provider.cli.shape import Command, Given, exclusive, given
 
 __all__ = ["command"]
 
@@ -25,6 +25,7 @@ __all__ = ["command"]
 @click.option("--fix", is_flag=True, help="repair what is harmless to repair, after a question each")
 @yes_option("repair without asking")
 @json_option()
+@exclusive("mobile", "no_login")
 @given
 def command(options: Given) -> int:
     from hem_provider.cli import doctor_actions

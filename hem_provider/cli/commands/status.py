@@ -23,6 +23,8 @@ __all__ = ["command"]
 @json_option()
 @given
 def command(options: Given) -> int:
+    if options.mobile and not options.login:
+        click.get_current_context().fail("--mobile is a way to log in: give --login with it.")
     from hem_provider.cli import status_actions
 
     return status_actions.show(options)

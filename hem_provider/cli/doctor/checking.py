@@ -117,10 +117,13 @@ class Outcome:
         return {"check": self.check.name, "state": str(self.state), "told": self.told, "findings": findings}
 
 
-def run_all(checks: Iterable[Check], patient: Patient) -> Iterator[Outcome]:
-    """Every check as it is done."""
+def run_all(
+    checks: Iterable[Check], patient: Patient, begun: Callable[[Check], None] = lambda _: None
+) -> Iterator[Outcome]:
+    """Every check as it is done; ``begun`` is told of each before."""
     done: dict[str, Outcome] = {}
     for check in checks:
+        begun(check)
         done[check.name] = _missing(check, done) or _run(check, patient)
         yield done[check.name]
 

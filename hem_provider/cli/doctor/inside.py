@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 from hem_provider.cli.doctor.checking import Patient, Result, State
@@ -32,6 +33,8 @@ def login(patient: Patient) -> Result:
     if source is None:
         told = "no passphrase file or command is configured, and there is no terminal to ask on"
         return Result(told, state=State.NOT_TRIED)
+    if source is LoginSource.PHONE:
+        print("Approve the login on the phone.", file=sys.stderr, flush=True)
     try:
         log_in(hem, scope=_SCOPE)
         if source is not LoginSource.PROMPT:  # which has been proven

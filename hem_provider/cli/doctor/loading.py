@@ -37,7 +37,13 @@ def load_module(path: Path, *, ask: bool) -> Loaded:
     ]
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_SECONDS, check=False, stdin=subprocess.DEVNULL
+            command,
+            cwd="/",  # where nobody has put modules of his own
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_SECONDS,
+            check=False,
         )
     except subprocess.TimeoutExpired:
         return Loaded(problem=f"{path}: no answer within {_SECONDS:g} s")

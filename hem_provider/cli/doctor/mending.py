@@ -11,7 +11,7 @@ from hem_provider.cli.doctor.checking import Outcome, Patient
 from hem_provider.cli.statuses import Declined
 from hem_provider.device.cache import DiskCache
 from hem_provider.device.watching import BACK
-from hem_provider.errors import HemError
+from hem_provider.errors import HemError, HemOperationFailed
 
 __all__ = ["MENDINGS", "Mended", "mend"]
 
@@ -51,7 +51,7 @@ def _check_in(patient: Patient) -> str:
 def _renew(patient: Patient) -> str:
     new = patient.hem.certificate.renew()
     if new is None:
-        return "the cloud has no new certificate yet; nothing was changed"
+        raise HemOperationFailed("the cloud has no new certificate yet; nothing was changed")
     patient.hem.admin.await_device(BACK)
     patient.hem.check_in()  # a restart has taken its clock
     return f"the new certificate runs until {new.not_after:%Y-%m-%d}; the device has restarted"

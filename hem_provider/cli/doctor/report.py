@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from hem_provider.cli import statuses
-from hem_provider.cli.doctor.checking import Outcome, State
+from hem_provider.cli.doctor.checking import Check, Outcome, State
 from hem_provider.cli.doctor.mending import Mended
 from hem_provider.cli.doctor.order import CHECKS
 from hem_provider.cli.marks import Marks, folded
+from hem_provider.cli.terminal import moving
 from hem_provider.device.health import Finding, Level
 
-__all__ = ["document", "exit_status", "print_mended", "print_outcome", "print_summary"]
+__all__ = ["Waiting", "document", "exit_status", "print_mended", "print_outcome", "print_summary"]
 
 #: Names that say that a login, a right or an approval is refused.
 _REFUSALS = frozenset(
@@ -22,6 +23,25 @@ _REFUSALS = frozenset(
 _NAME = max(len(each.name) for each in CHECKS)
 #: Below so many columns a check's name stands on a line of its own.
 _NARROW = 60
+
+
+class Waiting:
+    """A line that names what is being looked at, gone when that is done; on terminals alone."""
+
+    def __init__(self, *, shown: bool) -> None:
+        self._shown = shown and moving(sys.stdout)
+
+    def begin(self, check: Check) -> None:
+        """The check is made now."""
+        if self._shown:
+            marks = Marks(sys.stdout)
+            line = f"{' ' * (marks.width + 1)}{check.name} {marks.text('…')}"
+            print(marks.paint(line, "2"), end="\r", flush=True)
+
+    def end(self) -> None:
+        """It is done."""
+        if self._shown:
+            print("\x1b[K", end="")
 
 
 def print_outcome(outcome: Outcome) -> None:
@@ -53,6 +73,7 @@ def _advice(marks: Marks, finding: Finding, indent: int) -> list[str]:
 def print_mended(mended: Sequence[Mended]) -> None:
     """What --fix has done."""
     marks = Marks(sys.stdout)
+    print("\nRepaired:" if any(each.done for each in mended) else "\nNothing was repaired:")
     for each in mended:
         sign = marks.sign("ok" if each.done else "warning")
         print(
@@ -60,6 +81,8 @@ def print_mended(mended: Sequence[Mended]) -> None:
                 folded(f"{each.fix}: {marks.text(each.told)}", f"{sign} ", marks.columns, marks.width + 1)
             )
         )
+    if any(each.done for each in mended):
+        print("\nWhat is otherwise now:")
 
 
 def print_summary(outcomes: Sequence[Outcome], calls: int, logins: int) -> None:
@@ -69,7 +92,8 @@ def print_summary(outcomes: Sequence[Outcome], calls: int, logins: int) -> None:
     counts = [(levels.count(Level.FAULT), "fault"), (levels.count(Level.WARNING), "warning")]
     told = ", ".join(f"{number} {word}{'s' if number != 1 else ''}" for number, word in counts if number)
     left = sum(outcome.state is State.NOT_TRIED for outcome in outcomes)
-    words = f"{told or 'All is well'}{f'; {left} not tried' if left else ''}. {calls} calls, {logins} logins."
+    told = (told or "Nothing wrong was found") + (f"; {left} not tried" if left else "")
+    words = f"{told}. {calls} calls, {logins} logins."
     print("\n" + "\n".join(folded(words, "", marks.columns, 0)))
 
 

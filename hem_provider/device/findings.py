@@ -1,0 +1,118 @@
+"""What can be found of a device, by name: causes and advice as tables. ``device/health.py`` finds it.
+
+A name never changes its meaning, so that programs can rely on it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from hem_provider.device.contact import Trust
+
+__all__ = ["FAIL_STATES", "KNOWN_DEFECTS", "REPAIR", "RESTART", "TRUSTS", "WORKED_AROUND", "Finding", "Level"]
+
+#: What is advised where a restart may help, and where the command itself does.
+RESTART = "hem device reboot; if it comes back, no key of this device is to be relied on: ask the vendor"
+REPAIR = "hem doctor --fix"
+
+
+class Level(enum.StrEnum):
+    """How much a finding matters: ``WARNING`` works still, ``FAULT`` does not, or must not be used."""
+
+    OK = "ok"
+    WARNING = "warning"
+    FAULT = "fault"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """``cause``: what is the matter, in a sentence; ``advice``: the next command, or what else to do;
+    ``fix``: what ``hem doctor --fix`` can do about it, as it calls that."""
+
+    level: Level
+    name: str
+    cause: str
+    advice: str = ""
+    fix: str = ""
+
+
+#: Bit of ``fls_state`` → name and advice (device API §17.1).
+FAIL_STATES: Mapping[int, tuple[str, str]] = {
+    0x01: ("known-answer-test-failed", RESTART),
+    0x02: ("entropy-failed", RESTART),
+    0x04: ("too-hot", "let it cool down, with air around it; then: hem device reboot"),
+    0x08: ("integrity-lost", RESTART),
+    0x10: ("out-of-memory", "hem device reboot"),
+    0x20: ("stack-overflow", "hem device reboot"),
+    0x40: ("locked-by-check-in", "ask whoever manages the device at the cloud service why it was locked"),
+    0x80: ("shut-down-by-check-in", "ask whoever manages the device; then unplug it and plug it in again"),
+}
+
+#: Firmware up to and including this → what is known to be wrong with it, and what to do.
+KNOWN_DEFECTS: tuple[tuple[tuple[int, ...], Level, str, str, str], ...] = (
+    (
+        (1, 2, 1),
+        Level.WARNING,
+        "firmware-old",
+        "firmware before 1.2.2 is known to answer otherwise than this software was tried with",
+        "hem device upgrade FILE",
+    ),
+)
+#: What firmware 1.2.2 does wrong and this software makes good: no findings, since nothing is to be done.
+WORKED_AROUND: Mapping[str, tuple[str, ...]] = {
+    "1.2.2": (
+        "a renewed certificate is acknowledged and not taken over",
+        "its clock runs up to 8 % fast",
+        "raw ECDH is cut to 32 bytes",
+    ),
+}
+
+#: Why a certificate is not trusted → name, cause and advice.
+TRUSTS: Mapping[Trust, tuple[str, str, str, str]] = {
+    Trust.EXPIRED: ("certificate-expired", "the certificate has expired", f"{REPAIR} renews it", "renew"),
+    Trust.NOT_YET: (
+        "certificate-not-yet-valid",
+        "the certificate is not valid yet",
+        "check this machine's clock: date",
+        "",
+    ),
+    Trust.WRONG_NAME: (
+        "certificate-wrong-name",
+        "the certificate is for another name",
+        "configure the device by the name that its certificate is for: hem config set",
+        "",
+    ),
+    Trust.FOREIGN_CA: (
+        "certificate-foreign-ca",
+        "the certificate is from an authority that is not trusted here",
+        "give the right one: ca_file or HEM_CA_FILE, or pin_sha256; if there is none to expect, "
+        "somebody else may be answering",
+        "",
+    ),
+    Trust.OTHER_KEY: (
+        "certificate-other-key",
+        "the certificate is for another key than the pinned one",
+        "somebody else may be answering; if the device was given a new key, set pin_sha256 anew",
+        "",
+    ),
+    Trust.OLD_TLS: (
+        "tls-too-old",
+        "the peer speaks no TLS 1.3, which every device does",
+        "look what stands between: a proxy, or another server at this address",
+        "",
+    ),
+    Trust.NONE: (
+        "certificate-lost",
+        "a connection is taken, but TLS ends before a certificate is shown: the device has none",
+        "put one in by its plain HTTP port: docs/owner/status.md",
+        "",
+    ),
+    Trust.OTHERWISE: (
+        "certificate-refused",
+        "the certificate is not acceptable",
+        "hem certificate show",
+        "",
+    ),
+}
