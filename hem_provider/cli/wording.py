@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from hem_provider.device.contact import Certificate, Glance
+from hem_provider.device.contact import Certificate, Glance, Trust
 from hem_provider.device.health import duration
 from hem_provider.device.hem import Status, Version
 
@@ -62,7 +62,8 @@ def certificate_line(seen: Certificate, now: float) -> str:
         return f"none is shown: {seen.reason}"
     names = ", ".join(seen.names) or seen.subject
     left = f"{days:.0f} days left" if days >= 0 else f"ended {-days:.0f} days ago"
-    return f"for {names}, by {seen.issuer}, until {day(seen.not_after)} ({left})"
+    doubt = f"; {seen.reason}" if seen.reason and seen.trust is Trust.GOOD else ""
+    return f"for {names}, by {seen.issuer}, until {day(seen.not_after)} ({left}){doubt}"
 
 
 def clock_line(glance: Glance) -> str:

@@ -88,8 +88,9 @@ def certificate(config: DeviceConfig) -> Certificate:
     seen = peer.presented(config)
     if seen.certificate is None:
         return Certificate(Trust.OLD_TLS if seen.old_tls else Trust.NONE, seen.reason)
+    reason = "not verified, as the settings say" if config.insecure else seen.reason
     trust = Trust.OTHER_KEY if seen.pinned_other else _CODES.get(seen.code, Trust.OTHERWISE)
-    return _read(seen.certificate, trust, seen.reason)
+    return _read(seen.certificate, trust, reason)
 
 
 def _read(der: bytes, trust: Trust, reason: str) -> Certificate:

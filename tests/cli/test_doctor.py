@@ -156,7 +156,8 @@ def test_a_configuration_that_cannot_be_used_is_told(quick, run, monkeypatch, tm
     monkeypatch.setenv("HEM_CONFIG", str(path))
     assert run()[1]["configuration"] == ("fault", ["configuration-wrong"])
     path.write_text('[[device]]\nname = "a"\nurl = "https://a"\n[[device]]\nname = "b"\nurl = "https://b"\n')
-    assert run()[1]["configuration"] == ("fault", ["configuration-wrong"])
+    assert run()[1]["configuration"] == ("fault", ["device-unnamed"])
+    assert run("--device", "c")[1]["configuration"] == ("fault", ["device-unnamed"])
     assert run("--device", "b", "--no-login")[0] == 3
     assert run.document["device"] == "b"
     path.write_text('[[device]]\nurl = "http://127.0.0.1:1"\ninsecure = true\n')

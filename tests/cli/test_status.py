@@ -242,6 +242,9 @@ def test_the_certificate_is_looked_at(served, look, run, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
     assert ", by hem-provider emulator CA" in " ".join(run()[1].split())
     monkeypatch.delenv("HEM_CA_FILE")
+    monkeypatch.setenv("HEM_INSECURE", "1")
+    assert "not verified, as the settings say" in " ".join(run()[1].split())
+    monkeypatch.delenv("HEM_INSECURE")
     status, document = look()
     assert (status, document["certificate"]["trust"]) == (3, "foreign authority")
     assert [each["name"] for each in document["findings"]] == ["certificate-foreign-ca"]

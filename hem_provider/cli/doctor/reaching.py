@@ -24,6 +24,8 @@ from hem_provider.trust import check_not_writable_by_others
 __all__ = ["certificate", "clock", "cloud", "configuration", "connection", "name", "state", "status"]
 
 _INSIDE = Result("the device is in this process", state=State.NOT_USED)
+_NONE = "not-configured", "no device is configured", "hem init, or set HEM_URL: docs/configuration.md"
+_UNNAMED = "device-unnamed", "which of the devices?", "hem doctor --device NAME"
 _BEHIND = Result("the device is behind an agent", state=State.NOT_USED)
 
 
@@ -31,29 +33,17 @@ def configuration(patient: Patient) -> Result:
     """Settings are there, can be used, and nobody else may change them."""
     try:
         config = load_config()
-        if not config.devices:
-            finding = Finding(
-                Level.FAULT,
-                "not-configured",
-                str(_refusal()),
-                "hem init, or set HEM_URL: docs/configuration.md",
-            )
-            return Result("no device is configured", (finding,))
-        device = config.device(patient.options.device)
     except HemConfigError as error:
         return Result("the settings cannot be used", (_unusable(patient, error),))
+    try:
+        device = config.device(patient.options.device)
+    except HemConfigError as error:
+        name, told, advice = _UNNAMED if config.devices else _NONE
+        return Result(told, (Finding(Level.FAULT, name, str(error), advice),))
     patient.config = device
     findings = (*_unsafe(patient), *_careless(patient))
     told = f"{config.source}; {device.name} is {device.url}"
     return Result(told, findings, usable=True)
-
-
-def _refusal() -> HemConfigError:
-    try:
-        load_config().device()
-    except HemConfigError as error:
-        return error
-    raise AssertionError("there is a device")
 
 
 def _unusable(patient: Patient, error: HemConfigError) -> Finding:
