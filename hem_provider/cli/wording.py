@@ -61,7 +61,8 @@ def certificate_line(seen: Certificate, now: float) -> str:
     if days is None or seen.not_after is None:
         return f"none is shown: {seen.reason}"
     names = ", ".join(seen.names) or seen.subject
-    left = f"{days:.0f} days left" if days >= 0 else f"ended {-days:.0f} days ago"
+    apart = duration(abs(days) * 86_400)
+    left = f"{apart} left" if days >= 0 else f"ended {apart} ago"
     doubt = f"; {seen.reason}" if seen.reason and seen.trust is Trust.GOOD else ""
     return f"for {names}, by {seen.issuer}, until {day(seen.not_after)} ({left}){doubt}"
 

@@ -160,8 +160,9 @@ def glance(hem: Hem) -> Glance:
     try:
         status = hem.rest.channel.read(asked, reply)
     except HemProtocolError as error:
-        misshapen = MisshapenError(str(error))
-        misshapen.name = _misshapen(reply)
+        name, told = _misshapen(reply)
+        misshapen = MisshapenError(f"{hem.rest.channel.name}: {told}" if told else str(error))
+        misshapen.name = name
         raise misshapen from None
     # Whole seconds come from the device: half of one is the likeliest rest.
     drift = None if status.time is None else status.time + 0.5 - (host + seconds / 2)
@@ -172,15 +173,16 @@ def _never_read(_: object) -> Reply:
     raise AssertionError("a relayed reply is not read")
 
 
-def _misshapen(reply: Reply) -> str:
+def _misshapen(reply: Reply) -> tuple[str, str]:
+    """A name for what is wrong with an answer, and words where the error has not the right ones."""
     if not 200 <= reply.status < 300:
-        return "answer-untrue"
+        return "answer-untrue", ""
     if not reply.body.strip():
-        return "answer-empty"
+        return "answer-empty", "the answer is empty"
     try:
         found = parse_json(reply.body)
     except ValueError:
-        return "answer-not-json"
+        return "answer-not-json", ""
     if found == {}:
-        return "answer-without-fields"
-    return "answer-of-wrong-types"
+        return "answer-without-fields", "the answer has no fields"
+    return "answer-of-wrong-types", ""

@@ -213,7 +213,8 @@ def of_certificate(seen: Certificate, now: float) -> list[Finding]:
     days = seen.days_left(now)
     if seen.trust is not Trust.GOOD:
         name, cause, advice, fix = TRUSTS[seen.trust]
-        reason = f" ({seen.reason})" if seen.reason else ""
+        said = seen.reason and seen.trust is not Trust.EXPIRED
+        reason = f" ({seen.reason})" if said else ""
         found.append(Finding(Level.FAULT, name, f"{cause}{reason}", advice, fix))
     if days is None:
         return found
@@ -223,7 +224,7 @@ def of_certificate(seen: Certificate, now: float) -> list[Finding]:
             level = Level.WARNING if seen.trust is Trust.GOOD else Level.FAULT  # pinned: dates do not count
             found.append(Finding(level, name, cause, advice, fix))
         return found
-    told = "the certificate ends in {:.0f} days"
+    told = f"the certificate ends in {duration(days * 86_400)}"
     return found + _measured(
         "certificate", days, told, f"{REPAIR} renews it", name="certificate-ends-soon", fix="renew"
     )
@@ -326,7 +327,7 @@ _ERRORS: tuple[tuple[type[HemError], str, str], ...] = (
         "answer-untrue",
         "what answers is no HEM, or it is damaged: look at the address, and restart the device",
     ),
-    (HemDeviceFault, "device-error", "hem device reboot, if it stays so"),
+    (HemDeviceFault, "device-error", "if it stays so: hem device reboot"),
     (HemConfigError, "not-usable", "hem config check"),
     (HemError, "failed", ""),
 )
@@ -340,7 +341,7 @@ def of_error(error: HemError, *, level: Level = Level.FAULT) -> Finding:
         return Finding(
             level,
             _LOST[error.begun],
-            f"{error}; whether the request was carried out cannot be told",
+            str(error),
             "look at cable, hub and network; if it stays so: hem device reboot",
         )
     if isinstance(error, HemDeviceFault) and error.status == 409:

@@ -284,6 +284,13 @@ def test_signs_are_words_where_the_terminal_has_no_others(rig, passphrase):
     assert "-> let it cool down" in text
 
 
+def test_the_last_line_names_what_was_found(rig, passphrase, quick, capsys):
+    rig.fls(6)
+    assert cli.main(["doctor"]) == 1
+    last = " ".join(capsys.readouterr().out.split())
+    assert "2 faults (entropy-failed, too-hot), 1 warning (module-not-registered); 5 not tried." in last
+
+
 def test_colours_are_left_out_where_they_are_not_wanted(rig, passphrase, quick, monkeypatch, capsys):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     cli.main(["doctor"])

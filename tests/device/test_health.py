@@ -112,6 +112,13 @@ def test_what_a_certificate_tells(trust, days, found):
     assert names(health.of_certificate(Certificate(trust, not_after=ends), 10**9)) == found
 
 
+def test_why_a_certificate_is_refused_is_told_once():
+    (found,) = health.of_certificate(Certificate(Trust.EXPIRED, "certificate has expired"), 0)
+    assert found.cause == "the certificate has expired"
+    (found,) = health.of_certificate(Certificate(Trust.WRONG_NAME, "it is for my.ence.do"), 0)
+    assert found.cause == "the certificate is for another name (it is for my.ence.do)"
+
+
 def test_every_reason_not_to_trust_has_a_name():
     assert set(health.TRUSTS) == set(Trust) - {Trust.GOOD}
     assert len({row[0] for row in health.TRUSTS.values()}) == len(health.TRUSTS)

@@ -88,13 +88,18 @@ def print_mended(mended: Sequence[Mended]) -> None:
 def print_summary(outcomes: Sequence[Outcome], calls: int, logins: int) -> None:
     """How many of what, and what it cost."""
     marks = Marks(sys.stdout)
-    levels = [finding.level for outcome in outcomes for finding in outcome.findings]
-    counts = [(levels.count(Level.FAULT), "fault"), (levels.count(Level.WARNING), "warning")]
-    told = ", ".join(f"{number} {word}{'s' if number != 1 else ''}" for number, word in counts if number)
+    found = [finding for outcome in outcomes for finding in outcome.findings]
+    told = ", ".join(filter(None, (_counted(found, Level.FAULT), _counted(found, Level.WARNING))))
     left = sum(outcome.state is State.NOT_TRIED for outcome in outcomes)
     told = (told or "Nothing wrong was found") + (f"; {left} not tried" if left else "")
     words = f"{told}. {calls} calls, {logins} logins."
     print("\n" + "\n".join(folded(words, "", marks.columns, 0)))
+
+
+def _counted(found: Sequence[Finding], level: Level) -> str:
+    names = list(dict.fromkeys(each.name for each in found if each.level is level))
+    number = sum(each.level is level for each in found)
+    return f"{number} {level}{'s' if number != 1 else ''} ({', '.join(names)})" if names else ""
 
 
 def exit_status(outcomes: Sequence[Outcome]) -> int:
