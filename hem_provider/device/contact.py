@@ -8,6 +8,7 @@ import enum
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from hem_provider.config import DeviceConfig
 from hem_provider.device.hem import Hem
@@ -17,6 +18,9 @@ from hem_provider.rest.call import Call
 from hem_provider.rest.encoding import parse_json
 from hem_provider.rest.system import Status
 from hem_provider.rest.wire import Reply
+
+if TYPE_CHECKING:
+    from cryptography import x509
 
 __all__ = [
     "Certificate",
@@ -63,6 +67,10 @@ _CODES: Mapping[int, Trust] = {
 }
 
 
+#: Characters of a text, and names, that are taken over from a certificate.
+_SHOWN, _MOST_NAMES = 100, 20
+
+
 @dataclass(frozen=True, slots=True)
 class Certificate:
     """What a device presents. Times are Unix seconds; ``names``: hosts that it is for; ``pin``: SHA-256 of
@@ -94,43 +102,51 @@ def certificate(config: DeviceConfig) -> Certificate:
 
 
 def _read(der: bytes, trust: Trust, reason: str) -> Certificate:
+    """What stands in it, which anybody may have written."""
     from cryptography import x509
-    from cryptography.x509.oid import NameOID
+    from cryptography.exceptions import UnsupportedAlgorithm
 
     from hem_provider.rest.tls import spki_sha256
 
     try:
         found = x509.load_der_x509_certificate(der)
-        pin = spki_sha256(der)
-        names = _names(found)
-    except ValueError as error:
-        return Certificate(Trust.OTHERWISE, reason or f"it is no certificate: {error}")
-
-    def common(name: x509.Name) -> str:
-        parts = name.get_attributes_for_oid(NameOID.COMMON_NAME) or list(name)
-        return str(parts[0].value) if parts else ""
-
-    return Certificate(
-        trust,
-        reason,
-        common(found.subject),
-        common(found.issuer),
-        names,
-        found.not_valid_before_utc.timestamp(),
-        found.not_valid_after_utc.timestamp(),
-        pin,
-    )
+        return Certificate(
+            trust,
+            reason,
+            _common(found.subject),
+            _common(found.issuer),
+            _names(found),
+            found.not_valid_before_utc.timestamp(),
+            found.not_valid_after_utc.timestamp(),
+            spki_sha256(der),
+        )
+    except (ValueError, UnsupportedAlgorithm) as error:
+        return Certificate(Trust.OTHERWISE, f"it cannot be read: {_shown(str(error))}")
 
 
-def _names(found: object) -> tuple[str, ...]:
+def _common(name: x509.Name) -> str:
+    """Its common name, else the first part of it."""
+    from cryptography.x509.oid import NameOID
+
+    parts = name.get_attributes_for_oid(NameOID.COMMON_NAME) or list(name)
+    return _shown(str(parts[0].value)) if parts else ""
+
+
+def _names(found: x509.Certificate) -> tuple[str, ...]:
     from cryptography import x509
 
-    assert isinstance(found, x509.Certificate)  # noqa: S101 - which is loaded by then
     try:
         names = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return ()
-    return tuple(str(each.value) for each in names if isinstance(each, x509.DNSName | x509.IPAddress))
+    chosen = [each for each in names if isinstance(each, x509.DNSName | x509.IPAddress)]
+    return tuple(_shown(str(each.value)) for each in chosen[:_MOST_NAMES])
+
+
+def _shown(text: str) -> str:
+    """On one line, without control characters, not at any length."""
+    plain = "".join(each if each.isprintable() else "?" for each in text)
+    return plain if len(plain) <= _SHOWN else f"{plain[:_SHOWN]}…"
 
 
 class MisshapenError(HemProtocolError):

@@ -230,6 +230,17 @@ def test_each_repair_is_asked_for(rig, passphrase, quick, monkeypatch, capsys, p
     assert ("left as it is" in told.out) is not done
 
 
+@pytest.mark.parametrize(("happens", "status"), [(KeyboardInterrupt, 130), (EOFError, 1)])
+def test_a_question_can_be_left(rig, passphrase, quick, monkeypatch, capsys, places, happens, status):
+    def leave(*_, **__):
+        raise happens
+
+    monkeypatch.setattr(doctor_actions, "can_ask", lambda: True)
+    monkeypatch.setattr("hem_provider.cli.confirming.ask", leave)
+    assert cli.main(["doctor", "--fix"]) == status
+    assert not (places / "hem.module").exists()
+
+
 def test_without_a_terminal_repairs_need_a_yes(rig, passphrase, capsys):
     assert cli.main(["doctor", "--fix"]) == 2
     assert "give --yes" in capsys.readouterr().err
