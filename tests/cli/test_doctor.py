@@ -314,6 +314,15 @@ def test_colours_are_left_out_where_they_are_not_wanted(rig, passphrase, quick, 
     assert "\x1b" not in capsys.readouterr().out
 
 
+def test_a_device_behind_an_agent_is_looked_at_as_far_as_that_goes(fake_agent, quick, run, monkeypatch):
+    monkeypatch.setenv("HEM_URL", f"unix:{fake_agent.path}#office")
+    status, checks = run()
+    assert (status, checks["status"], checks["state"], checks["cloud"]) == (
+        0, ("ok", []), ("ok", []), ("not-used", []),
+    )  # fmt: skip
+    assert checks["login"] == ("not-tried", [])
+
+
 def test_a_phone_is_asked_once(rig, passphrase, quick, run, monkeypatch, capsys):
     with rig.connect() as hem:
         pairing = hem.phones.begin()

@@ -63,6 +63,11 @@ class Patient:
         return self.config
 
     @property
+    def is_behind_agent(self) -> bool:
+        """Whether an agent is the only way to it."""
+        return self.device.url.startswith("unix:")
+
+    @property
     def hem(self) -> Hem:
         """The device by its own way, past any agent."""
         if self._hem is None:

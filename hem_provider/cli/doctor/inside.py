@@ -28,6 +28,8 @@ def login(patient: Patient) -> Result:
     """The device accepts what the settings name."""
     if patient.options.no_login:
         return Result("left out, as --no-login says", state=State.NOT_TRIED)
+    if patient.is_behind_agent:
+        return Result("behind an agent: run hem doctor where that runs", state=State.NOT_TRIED)
     hem = patient.hem
     source = login_source(hem.config, may_ask=True)
     if source is None:

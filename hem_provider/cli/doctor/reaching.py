@@ -116,7 +116,7 @@ def _elsewhere(patient: Patient) -> Result | None:
     """Of a device without an address."""
     if patient.device.url.startswith(("https:", "http:")):
         return None
-    return _BEHIND if patient.device.url.startswith("unix:") else _INSIDE
+    return _BEHIND if patient.is_behind_agent else _INSIDE
 
 
 def name(patient: Patient) -> Result:
@@ -208,6 +208,8 @@ def _seen(patient: Patient) -> contact.Glance:
 
 def cloud(patient: Patient) -> Result:
     """The device proves itself to the cloud, and is answered; the answer is not handed to it."""
+    if patient.is_behind_agent:
+        return _BEHIND
     proof = checkin.prove(patient.hem.session)
     try:
         answer = checkin.ask_cloud(patient.hem.session, proof)
