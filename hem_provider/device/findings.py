@@ -10,8 +10,35 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from hem_provider.device.contact import Trust
+from hem_provider.errors import (
+    HemApprovalDenied,
+    HemApprovalTimeout,
+    HemAuthenticationError,
+    HemClockError,
+    HemConfigError,
+    HemDeviceFault,
+    HemError,
+    HemLoginRequired,
+    HemNotInitialized,
+    HemProtocolError,
+    HemScopeDenied,
+    HemTimeout,
+    HemTLSError,
+    HemUnreachable,
+)
 
-__all__ = ["FAIL_STATES", "KNOWN_DEFECTS", "REPAIR", "RESTART", "TRUSTS", "WORKED_AROUND", "Finding", "Level"]
+__all__ = [
+    "ERRORS",
+    "FAIL_STATES",
+    "KNOWN_DEFECTS",
+    "LOST",
+    "REPAIR",
+    "RESTART",
+    "TRUSTS",
+    "WORKED_AROUND",
+    "Finding",
+    "Level",
+]
 
 #: What is advised where a restart may help, and where the command itself does.
 RESTART = "hem device reboot; if it comes back, no key of this device is to be relied on: ask the vendor"
@@ -116,3 +143,27 @@ TRUSTS: Mapping[Trust, tuple[str, str, str, str]] = {
         "",
     ),
 }
+
+#: Error → name and advice; the first row that fits counts.
+ERRORS: tuple[tuple[type[HemError], str, str], ...] = (
+    (HemApprovalTimeout, "approval-missing", "look at the phone, and try again"),
+    (HemApprovalDenied, "approval-denied", "hem phones list tells which phones are paired"),
+    (HemLoginRequired, "login-unavailable", "name a passphrase_file or passphrase_command: hem config set"),
+    (HemAuthenticationError, "login-refused", "check the passphrase, and by which software it was set"),
+    (HemScopeDenied, "scope-denied", "log in as the user; a phone may have granted less"),
+    (HemClockError, "clock-unset", f"hem checkin, or: {REPAIR}"),
+    (HemNotInitialized, "not-initialised", "hem init"),
+    (HemUnreachable, "unreachable", "is it plugged in and switched on?"),
+    (HemTimeout, "no-answer", "if it stays so, unplug the device and plug it in again"),
+    (HemTLSError, "certificate-refused", "hem certificate show"),
+    (
+        HemProtocolError,
+        "answer-untrue",
+        "what answers is no HEM, or it is damaged: look at the address, and restart the device",
+    ),
+    (HemDeviceFault, "device-error", "if it stays so: hem device reboot"),
+    (HemConfigError, "not-usable", "hem config check"),
+    (HemError, "failed", ""),
+)
+#: What is amiss with an answer → name.
+LOST = {False: "connection-reset", True: "answer-cut-short"}

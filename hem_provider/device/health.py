@@ -12,8 +12,10 @@ from dataclasses import dataclass
 
 from hem_provider.device.contact import Certificate, MisshapenError, Trust
 from hem_provider.device.findings import (
+    ERRORS,
     FAIL_STATES,
     KNOWN_DEFECTS,
+    LOST,
     REPAIR,
     RESTART,
     TRUSTS,
@@ -21,22 +23,7 @@ from hem_provider.device.findings import (
     Finding,
     Level,
 )
-from hem_provider.errors import (
-    HemApprovalDenied,
-    HemApprovalTimeout,
-    HemAuthenticationError,
-    HemClockError,
-    HemConfigError,
-    HemDeviceFault,
-    HemError,
-    HemLoginRequired,
-    HemNotInitialized,
-    HemProtocolError,
-    HemScopeDenied,
-    HemTimeout,
-    HemTLSError,
-    HemUnreachable,
-)
+from hem_provider.errors import HemDeviceFault, HemError
 from hem_provider.rest.configuration import Attestation
 from hem_provider.rest.system import SelfTest, Status, Version
 from hem_provider.rest.wire import ConnectionLostError
@@ -310,43 +297,18 @@ def of_attestation(attestation: Attestation) -> list[Finding]:
     ]
 
 
-#: Error → level, name and advice; the first row that fits counts.
-_ERRORS: tuple[tuple[type[HemError], str, str], ...] = (
-    (HemApprovalTimeout, "approval-missing", "look at the phone, and try again"),
-    (HemApprovalDenied, "approval-denied", "hem phones list tells which phones are paired"),
-    (HemLoginRequired, "login-unavailable", "name a passphrase_file or passphrase_command: hem config set"),
-    (HemAuthenticationError, "login-refused", "check the passphrase, and by which software it was set"),
-    (HemScopeDenied, "scope-denied", "log in as the user; a phone may have granted less"),
-    (HemClockError, "clock-unset", f"hem checkin, or: {REPAIR}"),
-    (HemNotInitialized, "not-initialised", "hem init"),
-    (HemUnreachable, "unreachable", "is it plugged in and switched on?"),
-    (HemTimeout, "no-answer", "if it stays so, unplug the device and plug it in again"),
-    (HemTLSError, "certificate-refused", "hem certificate show"),
-    (
-        HemProtocolError,
-        "answer-untrue",
-        "what answers is no HEM, or it is damaged: look at the address, and restart the device",
-    ),
-    (HemDeviceFault, "device-error", "if it stays so: hem device reboot"),
-    (HemConfigError, "not-usable", "hem config check"),
-    (HemError, "failed", ""),
-)
-#: What is amiss with an answer → name.
-_LOST = {False: "connection-reset", True: "answer-cut-short"}
-
-
 def of_error(error: HemError, *, level: Level = Level.FAULT) -> Finding:
     """An error of a call, by name."""
     if isinstance(error, ConnectionLostError):
         return Finding(
             level,
-            _LOST[error.begun],
+            LOST[error.begun],
             str(error),
             "look at cable, hub and network; if it stays so: hem device reboot",
         )
     if isinstance(error, HemDeviceFault) and error.status == 409:
         return Finding(level, "device-busy", str(error), "hem status tells why")
-    name, advice = next((name, advice) for kind, name, advice in _ERRORS if isinstance(error, kind))
+    name, advice = next((name, advice) for kind, name, advice in ERRORS if isinstance(error, kind))
     if isinstance(error, MisshapenError):
         name = error.name
     return Finding(level, name, str(error), advice, fix="check-in" if name == "clock-unset" else "")
