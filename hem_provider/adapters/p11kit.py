@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from hem_provider.errors import HemConfigError
 from hem_provider.files import config_home, read_file
+from hem_provider.records import frozen
 
 __all__ = ["Registration", "directories", "registrations"]
 
@@ -17,7 +17,7 @@ _SUFFIX = ".module"
 _MAX_FILE = 64 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Registration:
     """A ``file`` that names the library ``module``."""
 

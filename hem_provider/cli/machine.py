@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from hem_provider.config.settings import same_url
 from hem_provider.device.cache import DiskCache
 from hem_provider.errors import HemConfigError, HemError
 from hem_provider.files import home
+from hem_provider.records import frozen
 
 __all__ = [
     "AgentSeen",
@@ -32,7 +32,7 @@ __all__ = [
 _MOST_CONFIG = 256 * 1024
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class AgentSeen:
     """``state``: of the device there, ``None`` where the agent does not serve it; ``reason``: why it is
     locked; ``away``: why no agent is to be had."""
@@ -47,7 +47,7 @@ class AgentSeen:
     ssh_socket: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ModuleSeen:
     """``path``: ``None`` where it is not built. ``registered``: who names a module of ours to p11-kit."""
 
@@ -60,7 +60,7 @@ class ModuleSeen:
         return any(self.path is not None and _same(each.module, self.path) for each in self.registered)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyringSeen:
     """``vault``: ``None`` where there is none. ``installed``: whether ``keyring`` is; ``chosen``: whether it
     keeps passwords in the vault."""
@@ -70,7 +70,7 @@ class KeyringSeen:
     chosen: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class SshSeen:
     """``in_shell``: whether ssh in this shell asks the agent; ``configured``: whether ``~/.ssh/config`` names
     its socket."""
@@ -80,7 +80,7 @@ class SshSeen:
     configured: bool
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Machine:
     """All of it. ``checked_in``: Unix seconds of the last check-in from here; ``remembered``: how many
     records of the device's keys are."""

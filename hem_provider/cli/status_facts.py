@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from hem_provider.cli import machine
@@ -15,13 +14,14 @@ from hem_provider.device.contact import Certificate, Glance
 from hem_provider.device.health import Finding, of_error
 from hem_provider.device.hem import Hem, Identity, Version
 from hem_provider.errors import HemClockError, HemError, HemNotInitialized, HemRequestRefused
+from hem_provider.records import field, frozen, mutable
 
 __all__ = ["Facts", "Inside", "gather", "look_inside"]
 
 T = TypeVar("T")
 
 
-@dataclass(slots=True)
+@mutable
 class Facts:
     """Of one device and this machine; ``None`` where it is not known. ``away``: why the device was not
     reached."""
@@ -38,7 +38,7 @@ class Facts:
     findings: list[Finding] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Inside:
     """What a login tells. ``keys``: type → how many; ``log_files``: ``None`` where none are kept."""
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 import enum
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hem_provider.config import DeviceConfig
 from hem_provider.device.hem import Hem
 from hem_provider.errors import HemProtocolError
+from hem_provider.records import frozen
 from hem_provider.rest import peer, system
 from hem_provider.rest.call import Call
 from hem_provider.rest.encoding import parse_json
@@ -71,7 +71,7 @@ _CODES: Mapping[int, Trust] = {
 _SHOWN, _MOST_NAMES = 100, 20
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Certificate:
     """What a device presents. Times are Unix seconds; ``names``: hosts that it is for; ``pin``: SHA-256 of
     its public key in lower-case hex. All ``None`` or empty where none is shown."""
@@ -155,7 +155,7 @@ class MisshapenError(HemProtocolError):
     name = "answer-untrue"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Glance:
     """A status, the ``seconds`` that it took, and how many seconds the device's clock is ahead of this
     machine's; ``None`` while it is unset."""

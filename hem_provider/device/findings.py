@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from hem_provider.device.contact import Trust
 from hem_provider.errors import (
@@ -26,6 +25,7 @@ from hem_provider.errors import (
     HemTLSError,
     HemUnreachable,
 )
+from hem_provider.records import frozen
 
 __all__ = [
     "ERRORS",
@@ -53,7 +53,7 @@ class Level(enum.StrEnum):
     FAULT = "fault"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """``cause``: what is the matter, in a sentence; ``advice``: the next command, or what else to do;
     ``fix``: what ``hem doctor --fix`` can do about it, as it calls that."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from hem_provider.device.contact import Certificate, MisshapenError, Trust
 from hem_provider.device.findings import (
@@ -24,6 +23,7 @@ from hem_provider.device.findings import (
     Level,
 )
 from hem_provider.errors import HemDeviceFault, HemError
+from hem_provider.records import frozen
 from hem_provider.rest.configuration import Attestation
 from hem_provider.rest.system import SelfTest, Status, Version
 from hem_provider.rest.wire import ConnectionLostError
@@ -50,7 +50,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Threshold:
     """A measured value is well within the warnings, a warning within the faults, else a fault; ``None``
     bounds nothing. ``source``: why just there."""

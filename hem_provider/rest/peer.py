@@ -7,11 +7,11 @@ from __future__ import annotations
 import ssl
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from hem_provider.config import DeviceConfig
 from hem_provider.errors import HemUnreachable
+from hem_provider.records import frozen, replace
 from hem_provider.rest.deadline import Deadline
 from hem_provider.rest.resolve import look_up
 from hem_provider.rest.sockets import TimedSocket, open_socket
@@ -23,7 +23,7 @@ __all__ = ["Presented", "addresses", "connected", "place_of", "presented"]
 _PORTS = {"https": 443, "http": 80}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Presented:
     """``certificate``: DER, ``None`` where TLS ended before one came. ``code``: OpenSSL's reason why it is
     not accepted (its X509_V_ERR_…), 0 where it is; ``reason``: what does not please, in words, empty where

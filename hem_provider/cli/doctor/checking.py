@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from hem_provider.device.contact import Glance
 from hem_provider.device.health import Finding, Level, of_error
 from hem_provider.device.hem import Hem
 from hem_provider.errors import HemConfigError, HemError
+from hem_provider.records import field, frozen, replace
 
 __all__ = ["Check", "Outcome", "Patient", "Result", "State", "run_all"]
 
@@ -31,7 +31,7 @@ class State(enum.StrEnum):
 _STATES = {Level.OK: State.OK, Level.WARNING: State.WARNING, Level.FAULT: State.FAULT}
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Result:
     """What a check tells. ``told``: in a line; ``usable``: whether what depends on it may be tried, ``None``:
     where it found no fault; ``state``: in the place of that of the worst finding."""
@@ -92,7 +92,7 @@ class Patient:
             self._hem.close()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """``needs``: checks without which it cannot be made. ``reaching``: it fails where the device is not
     reached."""
@@ -103,7 +103,7 @@ class Check:
     reaching: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Outcome:
     """How a check ended; ``usable``: whether what depends on it was tried."""
 

@@ -9,15 +9,16 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
+
+from hem_provider.records import frozen
 
 __all__ = ["Loaded", "load_module"]
 
 _SECONDS = 120.0
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Loaded:
     """``slots``: label of the token, ``None`` where there is none, and why. ``problem``: why it does not
     load."""

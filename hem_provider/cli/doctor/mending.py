@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from hem_provider.cli.confirming import confirm
@@ -12,11 +11,12 @@ from hem_provider.cli.statuses import Declined
 from hem_provider.device.cache import DiskCache
 from hem_provider.device.watching import BACK
 from hem_provider.errors import HemError, HemOperationFailed
+from hem_provider.records import frozen
 
 __all__ = ["MENDINGS", "Mended", "mend"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Mending:
     """``question``: what is asked before; ``do``: does it, and tells what was done."""
 
@@ -24,7 +24,7 @@ class _Mending:
     do: Callable[[Patient], str]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Mended:
     """What became of one: ``done``, or why not."""
 

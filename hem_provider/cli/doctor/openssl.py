@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 from hem_provider.cli.built import module_path
@@ -15,6 +14,7 @@ from hem_provider.cli.commands.openssl import configuration, engine_path, provid
 from hem_provider.cli.doctor.checking import Patient, Result, State
 from hem_provider.device.health import Finding, Level, release_of
 from hem_provider.errors import HemConfigError
+from hem_provider.records import frozen
 
 __all__ = ["openssl", "ways_of"]
 
@@ -34,7 +34,7 @@ def ways_of(version: tuple[int, ...]) -> tuple[str, ...]:
     return ("provider", "engine") if version >= (3, 2) else ("engine",)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class _Tried:
     there: bool
     works: bool

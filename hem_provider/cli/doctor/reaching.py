@@ -7,7 +7,6 @@ import os
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 from hem_provider.cli.doctor.checking import Patient, Result, State
@@ -19,6 +18,7 @@ from hem_provider.device.cache import DiskCache
 from hem_provider.device.contact import Trust
 from hem_provider.device.health import Finding, Level
 from hem_provider.errors import HemConfigError, HemConnectionError, HemError, HemUnreachable
+from hem_provider.records import replace
 from hem_provider.trust import check_not_writable_by_others
 
 __all__ = ["certificate", "clock", "cloud", "configuration", "connection", "name", "state", "status"]
