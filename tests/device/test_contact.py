@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import ipaddress
+import ssl
 
 import pytest
 from cryptography import x509
@@ -11,6 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+from device.test_tls import self_signed, server
 from support.emulator import ServedEmulator, client_of
 
 from hem_provider.config import device_from_url
@@ -103,3 +105,43 @@ def test_an_address_of_an_ipv6_host_is_one():
     assert contact.addresses(config) == ("::1",)
     with pytest.raises(HemUnreachable, match="port 1"):
         contact.connect(config)
+
+
+def idle(connection):
+    connection.recv(1)
+
+
+@pytest.mark.parametrize(
+    ("days", "settings", "trust"),
+    [
+        (90, {"ca_file": True}, Trust.GOOD),
+        (90, {}, Trust.FOREIGN_CA),
+        (-1, {"ca_file": True}, Trust.EXPIRED),
+        (90, {"pin_sha256": True}, Trust.GOOD),
+        (90, {"pin_sha256": "0" * 64}, Trust.OTHER_KEY),
+        (90, {"insecure": True}, Trust.GOOD),
+    ],
+)
+def test_a_certificate_is_judged_as_the_settings_say(tmp_path, days, settings, trust):
+    context, pin, file = self_signed(tmp_path, days=days)
+    given = {
+        name: {"ca_file": file, "pin_sha256": pin}.get(name, True) if value is True else value
+        for name, value in settings.items()
+    }
+    with server(idle, tls=context) as address:
+        seen = contact.certificate(device_from_url(f"https://{address}", **given))
+    assert (seen.trust, seen.pin) == (trust, pin), seen
+
+
+def test_a_peer_that_speaks_no_newer_tls_is_told_as_such(tmp_path):
+    context, pin, _ = self_signed(tmp_path, days=1)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    with server(idle, tls=context) as address:
+        assert (
+            contact.certificate(device_from_url(f"https://{address}", pin_sha256=pin)).trust is Trust.OLD_TLS
+        )
+
+
+def test_a_peer_that_speaks_no_tls_shows_no_certificate():
+    with server(lambda connection: connection.sendall(b"HTTP/1.1 400 \r\n\r\n")) as address:
+        assert contact.certificate(device_from_url(f"https://{address}")).trust is Trust.NONE
