@@ -132,7 +132,7 @@ TRUSTS: Mapping[Trust, tuple[str, str, str, str]] = {
     ),
     Trust.NONE: (
         "certificate-lost",
-        "a connection is taken, but TLS ends before a certificate is shown: the device has none",
+        "a connection is taken, but no certificate is shown: the device has lost it, or it is another server",
         "put one in by its plain HTTP port: docs/owner/status.md",
         "",
     ),
