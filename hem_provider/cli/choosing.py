@@ -1,23 +1,53 @@
-"""Which key a person means."""
+"""Which key a person means, and on which device."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 
+from hem_provider.cli.statuses import UsageFault
 from hem_provider.device.hem import Hem, Key
-from hem_provider.errors import HemKeyNotFound
+from hem_provider.device.keyuri import KeyUri, is_uri, parse_uri
+from hem_provider.errors import HemKeyAmbiguous, HemKeyNotFound
 
-__all__ = ["named_key"]
+__all__ = ["device_of", "named_key"]
 
 #: Most guesses at what is meant.
 _MOST = 3
 
 
-def named_key(hem: Hem, name: str) -> Key:
-    """The key with this KID, else with this label.
+def device_of(device: str | None, *names: str | None) -> str | None:
+    """The device for ``login.logged_in``: that of ``--device``; without it, the one that a PKCS#11 URI among
+    ``names`` of keys tells by its token. No I/O but the configuration's.
 
-    ``HemKeyNotFound`` says which label may be meant, ``HemKeyAmbiguous`` names the KIDs.
+    ``UsageFault`` for a URI that is none, and for one that names another device.
     """
+    uris = [_parsed(name) for name in names if name is not None and is_uri(name)]
+    if not any(each.token for each in uris):
+        return device
+    from hem_provider.config import load_config
+
+    config = load_config()
+    known = [each.name for each in config.devices] if device is None else [config.device(device).name]
+    for uri in uris:
+        fitting = [name for name in known if uri.may_mean(name)]
+        if not fitting:
+            of_all = "" if device is None else f", and --device is {device!r}"
+            raise UsageFault(
+                f"the URI's token {uri.token!r} is none of the devices here{of_all}; "
+                f"there are: {', '.join(known)}"
+            )
+        known = fitting
+    return known[0] if len(known) == 1 else device
+
+
+def named_key(hem: Hem, name: str) -> Key:
+    """The key with this KID, else with this label; or the one that a PKCS#11 URI means.
+
+    ``HemKeyNotFound`` says which label may be meant, ``HemKeyAmbiguous`` names the KIDs. ``UsageFault`` for
+    a URI that is none, or of another device's key.
+    """
+    if is_uri(name):
+        return _of_uri(hem, _parsed(name), name)
     with suppress(ValueError):  # it is no KID
         try:
             return hem.keys.get(name)
@@ -26,12 +56,38 @@ def named_key(hem: Hem, name: str) -> Key:
     try:
         return hem.keys.find(label=name)
     except HemKeyNotFound as error:
-        from difflib import get_close_matches
+        raise HemKeyNotFound(f"{error}{_guess(hem, name)}") from None
 
-        labels = sorted({each.label for each in hem.keys})
-        meant = [each for each in labels if name and name.casefold() in each.casefold()]
-        meant = meant[:_MOST] or get_close_matches(name, labels)
-        if not meant:
-            raise
-        guess = " or ".join(map(repr, meant))
-        raise HemKeyNotFound(f"{error}; did you mean {guess}?") from None
+
+def _parsed(name: str) -> KeyUri:
+    try:
+        return parse_uri(name)
+    except ValueError as error:
+        raise UsageFault(str(error)) from None
+
+
+def _of_uri(hem: Hem, uri: KeyUri, text: str) -> Key:
+    misfit = uri.misfit(hem)
+    if misfit is not None:
+        raise UsageFault(f"{text}: it has {misfit}")
+    if uri.object is None and uri.id is None:
+        raise UsageFault(f"{text}: it names no key; add object=LABEL or id=…")
+    if uri.type in ("cert", "data"):
+        raise UsageFault(f"{text}: it names no key; accepted: type=public, private or secret-key")
+    found = [each for each in hem.keys if uri.fits(each)]
+    if not found:
+        guess = "" if uri.object is None else _guess(hem, uri.object)
+        raise HemKeyNotFound(f"{hem.config.name}: no key is {text}{guess}")
+    if len(found) > 1:
+        kids = ", ".join(each.kid for each in found)
+        raise HemKeyAmbiguous(f"{hem.config.name}: {len(found)} keys are {text}: {kids}")
+    return found[0]
+
+
+def _guess(hem: Hem, name: str) -> str:
+    from difflib import get_close_matches
+
+    labels = sorted({each.label for each in hem.keys})
+    meant = [each for each in labels if name and name.casefold() in each.casefold()]
+    meant = meant[:_MOST] or get_close_matches(name, labels)
+    return f"; did you mean {' or '.join(map(repr, meant))}?" if meant else ""

@@ -5,7 +5,14 @@ from __future__ import annotations
 from hem_provider.cli.statuses import Declined, UsageFault
 from hem_provider.config.login_source import can_ask
 
-__all__ = ["ask", "confirm", "confirm_by_name"]
+__all__ = ["ask", "check_can_ask", "confirm", "confirm_by_name"]
+
+
+def check_can_ask(*, yes: bool) -> None:
+    """Refuse, before a device is asked for anything, what a person would have to be asked about later:
+    ``UsageFault`` where there is neither a terminal nor ``--yes``."""
+    if not yes and not can_ask():
+        raise UsageFault("there is no terminal to ask on whether it is meant; give --yes")
 
 
 def ask(question: str, *, instead: str) -> str:

@@ -1,58 +1,49 @@
-"""What the actions of ``hem keys`` do."""
+"""What the actions of ``hem keys`` do that change nothing."""
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Iterator
-from datetime import UTC, datetime
-from typing import Any
+from fnmatch import fnmatchcase
 
-from hem_provider.cli.choosing import named_key
+from hem_provider.cli.choosing import device_of, named_key
+from hem_provider.cli.keys_telling import print_all, print_one
 from hem_provider.cli.login import logged_in
-from hem_provider.cli.output import check_target, print_json, write
+from hem_provider.cli.output import check_target, write
 from hem_provider.cli.shape import Given
-from hem_provider.device.description import maker_of
+from hem_provider.cli.statuses import UsageFault
+from hem_provider.config import load_config
+from hem_provider.device.description import MAKERS, maker_of
+from hem_provider.device.hem import Hem
 from hem_provider.device.key import Key
-from hem_provider.device.usage import usages_of
-from hem_provider.errors import HemOperationFailed
-from hem_provider.keys.publicforms import FORMS, pem
+from hem_provider.keys.publicforms import FORMS
 
-__all__ = ["public", "show", "show_all"]
+__all__ = ["public", "search", "show", "show_all"]
 
-#: Seconds → what an age is told in, the largest that fits.
-_AGES = ((31_557_600, "year"), (2_629_800, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute"))
+#: What makes a word a pattern of whole labels.
+_JOKERS = frozenset("*?[")
 
 
 def show_all(options: Given) -> int:
     """``hem keys list``: its exit status."""
-    with logged_in(options.device, mobile=options.mobile) as hem:
-        keys = sorted(hem.keys, key=lambda each: (each.label.casefold(), each.kid))
-        if options.json:
-            print_json({"device": hem.config.name, "keys": [_document(each) for each in keys]})
-            return 0
-        rows = [_row(each) for each in keys]
-    if rows:
-        from hem_provider.cli.drawing import draw
+    name, keys = _listed(options)
+    print_all(name, keys, as_json=options.json, none=f"{name} has no keys.")
+    return 0
 
-        draw(("label", "type", "use", "made by", "age", "KID"), rows, spare=("made by", "age", "use", "type"))
-    else:
-        print(f"{hem.config.name} has no keys.", file=sys.stderr)
+
+def search(options: Given) -> int:
+    """``hem keys search``: its exit status."""
+    descr = None if options.descr is None else options.descr.encode("utf-8", "surrogateescape")
+    if options.pattern is None and not any((descr, options.type, options.made_by, options.id)):
+        raise UsageFault("say what to look for: part of a label, --type, --made-by, --id or --descr")
+    name, keys = _listed(options, descr)
+    found = [each for each in keys if _fits(each, options, descr)]
+    print_all(name, found, as_json=options.json, none=f"{name} has no such key.")
     return 0
 
 
 def show(options: Given) -> int:
     """``hem keys show``: its exit status."""
-    with logged_in(options.device, mobile=options.mobile) as hem:
-        key = named_key(hem, options.key)
-        document = {"device": hem.config.name, **_document(key), "public_key": _pem_or_none(key)}
-    if options.json:
-        print_json(document)
-        return 0
-    for name, value in _described(key, document):
-        print(f"{name:10}{value}")
-    if document["public_key"] is not None:
-        print(document["public_key"], end="")
+    with logged_in(device_of(options.device, options.key), mobile=options.mobile) as hem:
+        print_one(hem.config.name, named_key(hem, options.key), as_json=options.json)
     return 0
 
 
@@ -60,59 +51,41 @@ def public(options: Given) -> int:
     """``hem keys public``: its exit status."""
     form = FORMS[options.format]
     check_target(options.output, force=options.force, binary=form.binary, what=f"--format {options.format}")
-    with logged_in(options.device, mobile=options.mobile) as hem:
+    with logged_in(device_of(options.device, options.key), mobile=options.mobile) as hem:
         data = form.make(named_key(hem, options.key))
     write(data, options.output)
     return 0
 
 
-def _document(key: Key) -> dict[str, Any]:
-    """As the schemas in ``docs/schemas`` say."""
-    return {
-        "label": key.label,
-        "kid": key.kid,
-        "type": key.type.name,
-        "usages": _usages(key),
-        "private": key.attributes.usable,
-        "made_by": maker_of(key.descr),
-        "created": _moment(key.created),
-        "updated": _moment(key.updated),
-    }
+def _listed(options: Given, descr: bytes | None = None) -> tuple[str, list[Key]]:
+    """The name of the device and its keys: as this user's programs listed them within 30 s, which costs
+    neither call nor login, unless ``--fresh``; else those that the device finds, as far as it can look for
+    what is wanted."""
+    config = load_config().device(options.device)
+    if not options.fresh:
+        with Hem(config) as hem:
+            known = hem.keys.recent()
+            if known is not None:
+                return config.name, known
+    with logged_in(options.device, mobile=options.mobile) as hem:
+        if options.fresh:
+            hem.keys.refresh()
+        starts = descr or MAKERS.get(getattr(options, "made_by", None) or "", b"")
+        ends = b"" if starts else getattr(options, "id", None) or b""
+        if starts or ends:
+            return config.name, hem.keys.search_described(starts=starts, ends=ends)
+        return config.name, list(hem.keys)
 
 
-def _usages(key: Key) -> list[str]:
-    return sorted(usages_of(key.type, key.attributes, key.family_mark))
+def _fits(key: Key, options: Given, descr: bytes | None) -> bool:
+    return (
+        (options.pattern is None or _is_called(key.label.casefold(), options.pattern.casefold()))
+        and (options.type is None or key.type.name == options.type)
+        and (options.made_by is None or maker_of(key.descr) == options.made_by)
+        and (options.id is None or key.application_id == options.id)
+        and (descr is None or key.descr.startswith(descr))
+    )
 
 
-def _moment(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _age(seconds: float) -> str:
-    for size, name in _AGES:
-        number = int(seconds // size)
-        if number >= 1:
-            return f"{number} {name}{'s' if number > 1 else ''}"
-    return "now"
-
-
-def _row(key: Key) -> tuple[str, ...]:
-    use = ", ".join(_usages(key)) or "public half"
-    return key.label, key.type.name, use, maker_of(key.descr) or "?", _age(time.time() - key.created), key.kid
-
-
-def _pem_or_none(key: Key) -> str | None:
-    try:
-        return pem(key).decode()
-    except HemOperationFailed:  # it has none
-        return None
-
-
-def _described(key: Key, document: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    yield "label", key.label
-    yield "KID", key.kid
-    yield "type", document["type"]
-    yield "use", ", ".join(document["usages"]) or "none here: only the public half is on the device"
-    yield "made by", document["made_by"] or "an unknown application"
-    yield "created", document["created"]
-    yield "changed", document["updated"]
+def _is_called(label: str, pattern: str) -> bool:
+    return fnmatchcase(label, pattern) if _JOKERS & set(pattern) else pattern in label

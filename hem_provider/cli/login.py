@@ -14,8 +14,13 @@ __all__ = ["logged_in"]
 
 
 @contextmanager
-def logged_in(name: str | None, *, mobile: bool = False, agent: bool = True) -> Iterator[Hem]:
+def logged_in(
+    name: str | None, *, mobile: bool = False, agent: bool = True, scope: str = "keymgmt:list"
+) -> Iterator[Hem]:
     """The device called ``name``, or the only one, as long as the block lasts.
+
+    ``scope``: what the command needs first; a passphrase that is typed is proven with it, which saves a
+    login.
 
     The login comes from where ``config.login_source`` says, a person at the terminal being asked last;
     with ``mobile`` from a phone alone, past agent, file and command; without ``agent`` it goes its own way.
@@ -27,5 +32,5 @@ def logged_in(name: str | None, *, mobile: bool = False, agent: bool = True) -> 
     if mobile:
         config = replace(config, auth="mobile")
     with Hem(config) as hem:
-        log_in(hem)
+        log_in(hem, scope=scope)
         yield hem

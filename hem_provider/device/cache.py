@@ -36,10 +36,19 @@ _MAX_FILE = 16 * 1024 * 1024
 
 @frozen
 class CachedList:
-    """A complete listing, and the identity of the device it is of."""
+    """A complete listing, and the identity of the device it is of.
+
+    ``listed``: when the device itself was asked for it, in Unix seconds of this machine's clock; 0 where that
+    is not known.
+    """
 
     eid: str
     records: tuple[KeyRecord, ...]
+    listed: float = 0.0
+
+    def is_recent(self, seconds: float) -> bool:
+        """Whether it is younger than that."""
+        return 0 <= time.time() - self.listed < seconds
 
 
 class DiskCache:
@@ -89,7 +98,7 @@ class DiskCache:
                 )
                 for each in document["records"]
             )
-            return CachedList(_text(document["eid"]), records)
+            return CachedList(_text(document["eid"]), records, float(_time(document.get("listed", 0))))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
 
@@ -99,10 +108,10 @@ class DiskCache:
         path = self._path("list")
         return path is not None and path.is_file()
 
-    def keep_listing(self, eid: str, records: Iterable[KeyRecord]) -> None:
-        """Replace the list, whole or not at all."""
+    def keep_listing(self, eid: str, records: Iterable[KeyRecord], *, listed: float = 0.0) -> None:
+        """Replace the list, whole or not at all. ``listed``: as ``CachedList`` has it."""
         entries = [{**asdict(each), "descr": b64(each.descr)} for each in records]
-        self._replace("list", {"format": _FORMAT, "eid": eid, "records": entries})
+        self._replace("list", {"format": _FORMAT, "eid": eid, "listed": int(listed), "records": entries})
 
     def forget_listing(self) -> None:
         """The list is known to be wrong."""

@@ -23,7 +23,7 @@ from hem_provider.rest.keyfields import check_label
 from hem_provider.rest.keymgmt import KeyRecord, Page
 from hem_provider.rest.settle import NOT_MADE, Change, NotMade
 
-__all__ = ["KeyMaker", "NewKey", "key_type_named", "kid_of"]
+__all__ = ["KeyMaker", "NewKey", "check_label", "check_wish", "key_type_named", "kid_of"]
 
 
 @frozen
@@ -60,6 +60,21 @@ def key_type_named(name: str) -> KeyType:
         raise ValueError(f"type: {name!r}; accepted: {', '.join(KEY_TYPES)}") from None
 
 
+def check_wish(
+    type: str, label: str, usage: Iterable[str] | None, application_id: bytes = b"", *, derived: bool = False
+) -> None:
+    """What ``KeyMaker`` checks before any request: ``ValueError`` for what no key can be made of, ``derived``
+    or not. No I/O."""
+    wish = _wish(key_type_named(type), label, usage, application_id, NO_LIMITS)
+    if derived:
+        _check_derivable(wish.key_type)
+
+
+def _check_derivable(key_type: KeyType) -> None:
+    if key_type.family in (Family.MLKEM, Family.MLDSA):
+        raise ValueError(f"type: {key_type.name!r} cannot be derived; accepted: all but ML-KEM and ML-DSA")
+
+
 class KeyMaker:
     """One method per way. All values are checked before any request."""
 
@@ -94,9 +109,7 @@ class KeyMaker:
     ) -> NewKey:
         """See ``KeyInventory.derive``."""
         wish = _wish(key_type_named(type), label, usage, application_id, limits)
-        if wish.key_type.family in (Family.MLKEM, Family.MLDSA):
-            raise ValueError(f"type: {type!r} cannot be derived; accepted: all but ML-KEM and ML-DSA")
-
+        _check_derivable(wish.key_type)
         call = keymgmt.derive(
             kid, type=type, label=label, peer=peer, mode=wish.mode, descr=wish.descr, limits=self._limits
         )

@@ -23,6 +23,7 @@ from hem_provider.records import field, frozen
 
 __all__ = [
     "DENIABLE",
+    "MAKERS",
     "MAX_APPLICATION_ID",
     "MECHANISMS",
     "MODE_FAMILIES",
@@ -36,14 +37,14 @@ __all__ = [
 ]
 
 PREFIX = b"PKCS11:h:"
-#: How a record's ``descr`` begins → who made it: this software, and the vendor's applications.
-_MAKERS = (
-    (PREFIX, "hem-provider"),
-    (b"ETSPGP:", "mail"),
-    (b"ETSEIC:", "chat"),
-    (b"ETSOIDC", "OIDC"),
-    (b"EXTAID", "authenticator"),
-)
+#: Who makes keys, this software and the vendor's applications → how the ``descr`` of theirs begins.
+MAKERS: Mapping[str, bytes] = {
+    "hem-provider": PREFIX,
+    "mail": b"ETSPGP:",
+    "chat": b"ETSEIC:",
+    "OIDC": b"ETSOIDC",
+    "authenticator": b"EXTAID",
+}
 #: Longest id an application can choose, in bytes.
 MAX_APPLICATION_ID = 40
 #: Families of symmetric modes a key may be kept to; bit values of the format byte.
@@ -68,7 +69,7 @@ _LIMITS = 2
 
 def maker_of(descr: bytes) -> str | None:
     """Who made a key with this ``descr``: this software, one of the vendor's applications, or ``None``."""
-    return next((maker for prefix, maker in _MAKERS if descr.startswith(prefix)), None)
+    return next((maker for maker, prefix in MAKERS.items() if descr.startswith(prefix)), None)
 
 
 def new_mark() -> bytes:

@@ -26,6 +26,7 @@ from hem_provider.errors import (
     HemKeyNotFound,
     HemOperationFailed,
 )
+from hem_provider.keytypes import MAX_DESCR
 from hem_provider.publickeys import device_form, type_of
 from hem_provider.records import replace
 from hem_provider.rest import keymgmt
@@ -234,6 +235,35 @@ class KeyInventory:
         """All keys that match all that is given; values as for ``find``. No key is no error."""
         _criteria(label, type, application_id)
         return [each for each in self if _matches(each, label, type, application_id)]
+
+    def search_described(self, *, starts: bytes = b"", ends: bytes = b"") -> list[Key]:
+        """Keys whose ``descr`` begins, or ends, with these bytes, which the device itself looks for: one call
+        per 15 keys found, however many there are.
+
+        Give one of the two, of 1 to 64 bytes: ``ValueError`` otherwise.
+        """
+        needle = as_bytes("starts", starts) or as_bytes("ends", ends)
+        if bool(starts) == bool(ends) or len(needle) > MAX_DESCR:
+            raise ValueError(
+                f"starts: {len(starts)} bytes, ends: {len(ends)}; accepted: one of them, of 1 to {MAX_DESCR}"
+            )
+        found: list[Key] = []
+        offset: int | None = 0
+        while offset is not None:
+            call = keymgmt.search(needle, starts=bool(starts), ends=bool(ends), offset=offset)
+            page = self._listing.ask(call)
+            found += self._listing.absorb(page)
+            offset = page.next
+        return [each for each in found if self._shown(each)]
+
+    def recent(self) -> list[Key] | None:
+        """All keys as the device listed them within the last 30 s, to whatever process of this user, none of
+        which has changed a key since; ``None`` where that is not remembered.
+
+        No I/O but the disk's: no login is needed, nor a device.
+        """
+        found = self._listing.recent()
+        return None if found is None else [each for each in found if self._shown(each)]
 
     def remembered(
         self, *, label: str | None = None, kid: str | None = None, application_id: bytes | None = None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from hem_provider.device.cache import DiskCache
+from hem_provider.device.cache import CachedList, DiskCache
 from hem_provider.device.creation import NewKey
 from hem_provider.device.key import Key
 from hem_provider.device.login import LoginSession
@@ -19,11 +20,11 @@ from hem_provider.rest.call import Call
 from hem_provider.rest.keymgmt import KeyRecord, Page
 from hem_provider.rest.perprocess import PerProcess
 
-__all__ = ["Listing"]
+__all__ = ["REMEMBERED_FOR", "Listing"]
 
 _LIST = ("keymgmt:list",)
-#: For so long, in seconds, an agent remembers what was listed through it.
-_REMEMBERED_FOR = 30.0
+#: For so long, in seconds, an agent remembers what was listed through it, and a list on disk is as good.
+REMEMBERED_FOR = 30.0
 
 
 class Listing:
@@ -43,6 +44,7 @@ class Listing:
         self._order: list[str] = []
         self._placed: set[str] = set()  # the same, to ask
         self._next: int | None = 0  # where the listing goes on; None when it is complete
+        self._begun = 0.0  # when its first page was asked for, in Unix seconds
         self._anew = False  # no agent's memory will do
         self.aged = False  #: whether some of it came from an agent's memory
         self.cache = DiskCache(self._config.url)
@@ -88,6 +90,8 @@ class Listing:
                 if place >= len(self._order):
                     if self._next is None:
                         return
+                    if self._next == 0:
+                        self._begun = time.time()
                     page = self.ask(keymgmt.list_keys(self._next))
                     self.absorb(page, listed=True)
                     self._next = page.next
@@ -102,7 +106,7 @@ class Listing:
         """What the device lists or finds; as an agent remembers it, where that will do."""
         statistics = self._session.rest.channel.statistics
         before = statistics.remembered
-        anew = self._anew or self.cache.changed_within(_REMEMBERED_FOR)
+        anew = self._anew or self.cache.changed_within(REMEMBERED_FOR)
         page = self._session.run(call.kept(not anew))
         self.aged = self.aged or statistics.remembered != before
         return page
@@ -241,11 +245,23 @@ class Listing:
         """All keys of the last complete listing, as ``remembered``; also before the device was met, when
         it is not known yet whether they are its own."""
         with self._lock.get():
-            listing = self.cache.listing()
-            seen = self._session.identity
-            if listing is None or (seen is not None and seen.eid != listing.eid):
-                return []
+            listing = self._last_listing()
+            return [] if listing is None else [self._learn(record) for record in listing.records]
+
+    def recent(self) -> list[Key] | None:
+        """All keys as a process of this user had them from the device within ``REMEMBERED_FOR`` seconds,
+        where none has changed a key since; ``None`` where there is no such list, or better is at hand. No
+        I/O but the disk's."""
+        with self._lock.get():
+            listing = self._last_listing()
+            if listing is None or self._anew or not listing.is_recent(REMEMBERED_FOR):
+                return None
             return [self._learn(record) for record in listing.records]
+
+    def _last_listing(self) -> CachedList | None:
+        """The last complete one on disk, unless it is known to be another device's."""
+        listing, seen = self.cache.listing(), self._session.identity
+        return listing if listing is None or seen is None or seen.eid == listing.eid else None
 
     def confirm(self, key: Key) -> bool:
         """Ask the device (one call as a rule) whether ``key`` is there and is still called so."""
@@ -293,4 +309,5 @@ class Listing:
         if self._next is not None or seen is None:
             return
         records = [self._keys[kid].record() for kid in self._order if kid in self._keys]
-        self.cache.keep_listing(seen.eid, [each for each in records if each is not None])
+        kept = [each for each in records if each is not None]
+        self.cache.keep_listing(seen.eid, kept, listed=0.0 if self.aged else self._begun)

@@ -12,10 +12,10 @@ from hem_provider.errors import HemOperationFailed
 from hem_provider.publickeys import SSH_NAMES, ssh_blob
 from hem_provider.records import frozen
 
-__all__ = ["FORMS", "Form", "jwk", "pem", "readable", "ssh_line"]
+__all__ = ["FORMS", "JOSE_CURVES", "Form", "jwk", "pem", "readable", "ssh_line"]
 
 #: Device type → ``kty`` and ``crv`` (RFC 7518 §6.2, RFC 8037 §2, RFC 8812 §3.1).
-_CURVES: Mapping[str, tuple[str, str]] = {
+JOSE_CURVES: Mapping[str, tuple[str, str]] = {
     "SECP256R1": ("EC", "P-256"),
     "SECP384R1": ("EC", "P-384"),
     "SECP521R1": ("EC", "P-521"),
@@ -43,7 +43,7 @@ def pem(key: Key) -> bytes:
 
 def jwk(key: Key) -> dict[str, str]:
     """A JSON Web Key (RFC 7517) with the KID as ``kid``. ``HemOperationFailed`` for a type without one."""
-    kty, crv = _known(_CURVES, key, "JWK")
+    kty, crv = _known(JOSE_CURVES, key, "JWK")
     data = key.public_bytes()
     if kty == "EC":
         public: Any = key.public_key()

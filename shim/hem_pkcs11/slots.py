@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from hem_pkcs11.presence import Presence
 from hem_pkcs11.values import SlotInfo, TokenInfo
 from hem_provider.config import Config, DeviceConfig
 from hem_provider.config.login_source import login_source
+from hem_provider.device.token import MANUFACTURER, label_of, model_of, serial_of
 from hem_provider.errors import (
     HemLoginRequired,
 )
@@ -36,7 +36,6 @@ __all__ = ["OpenDevice", "Slot", "make_slots"]
 
 OpenDevice = Callable[[DeviceConfig], "Hem"]
 
-MANUFACTURER = "Encedo"
 #: Age in seconds from which an open search, and a search that finds nothing, ask the device again.
 LIST_FOR = 30.0
 MISS_FOR = 2.0
@@ -119,7 +118,7 @@ class Slot:
         if self._store_directory is None:
             return None
         identity = self.hem.identity or self.hem.probe()
-        return self._store_directory / _serial(identity.eid)
+        return self._store_directory / serial_of(identity.eid)
 
     def info(self) -> SlotInfo:
         """What C_GetSlotInfo says; asks the device whether it is there."""
@@ -142,10 +141,10 @@ class Slot:
             if user in self.login.refused:
                 flags |= low
         return TokenInfo(
-            label=f"{self.name[:21]} (EMULATOR)" if emulated else self.name,
+            label=label_of(self.name, emulator=emulated),
             manufacturer=MANUFACTURER,
-            model="HEM EMULATOR" if emulated else "HEM",
-            serial=_serial(identity.eid) if identity else "",
+            model=model_of(emulator=emulated),
+            serial=serial_of(identity.eid) if identity else "",
             flags=int(flags),
             sessions=sessions,
             rw_sessions=rw_sessions,
@@ -266,11 +265,6 @@ class Slot:
             self._expiry.stop()
             self.objects.clear()
             self.states.clear()
-
-
-def _serial(eid: str) -> str:
-    """16 characters that change with the device's identity."""
-    return hashlib.sha256(eid.encode()).hexdigest()[:16]
 
 
 def make_slots(config: Config, open_device: OpenDevice) -> dict[int, Slot]:

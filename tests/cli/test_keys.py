@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from support.passphrases import PASSPHRASE
 
-from hem_provider.cli import keys_actions
+from hem_provider.cli import keys_telling
 from hem_provider.cli import main as cli
 from hem_provider.cli.commands.keys import command
 from hem_provider.device.usage import usages_of
@@ -293,7 +293,7 @@ def test_a_device_that_is_away_and_a_wrong_passphrase_have_their_statuses(keys, 
     ],
 )
 def test_ages_are_told_in_the_largest_unit(seconds, told):
-    assert keys_actions._age(seconds) == told
+    assert keys_telling.age(seconds) == told
 
 
 def test_every_type_has_its_usages(hem, keys):
