@@ -15,12 +15,14 @@ __all__ = ["ASKED", "OTHERS", "names", "page", "place", "summary", "summary_of"]
 ASKED = "_HEM_COMPLETE"
 #: Job → its commands, in the order in which they are shown.
 _JOBS = (
-    ("Looking after a device", ("status", "doctor")),
+    ("Looking after the device", ("status", "doctor", "checkin", "log", "device")),
+    ("A new device, and who may use it", ("init", "passphrase", "phones")),
     ("Keys", ("keys",)),
-    ("Files and secrets", ("encrypt", "decrypt", "seal", "open")),
+    ("Files and secrets", ("sign", "verify", "encrypt", "decrypt", "seal", "open")),
+    ("Certificates", ("csr", "certificate")),
     ("Keys for programs", ("agent", "ssh", "keyring", "openssl", "pkcs11")),
-    ("Looking, trying and measuring", ("demo", "emulator", "bench")),
-    ("The command itself", ("completion",)),
+    ("Trying and measuring", ("demo", "emulator", "bench")),
+    ("This computer", ("config", "completion")),
 )
 #: The job of commands that stand at none.
 OTHERS = "More"

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hem_provider.config import load_config
+from hem_provider.config import DeviceConfig, load_config
+from hem_provider.config.login_source import LoginSource, ask_passphrase, login_source
 from hem_provider.device.asking import log_in
 from hem_provider.device.hem import Hem
 from hem_provider.records import replace
 
-__all__ = ["logged_in"]
+__all__ = ["logged_in", "login_at_hand"]
 
 
 @contextmanager
@@ -26,11 +27,24 @@ def logged_in(
     with ``mobile`` from a phone alone, past agent, file and command; without ``agent`` it goes its own way.
     ``HemConfigError``, ``HemLoginRequired``, and what a login raises.
     """
+    with Hem(_configured(name, mobile=mobile, agent=agent)) as hem:
+        log_in(hem, scope=scope)
+        yield hem
+
+
+@contextmanager
+def login_at_hand(name: str | None, *, mobile: bool = False) -> Iterator[Hem]:
+    """As ``logged_in`` without the agent, but nothing is proven to the device yet: for what has to come
+    before that, as with a device whose certificate has expired. ``HemConfigError``, ``HemLoginRequired``."""
+    config = _configured(name, mobile=mobile, agent=False)
+    source = login_source(config, may_ask=True)
+    ask = source in (None, LoginSource.PROMPT)
+    with Hem(config, passphrase=ask_passphrase(config) if ask else None) as hem:
+        yield hem
+
+
+def _configured(name: str | None, *, mobile: bool, agent: bool) -> DeviceConfig:
     config = load_config().device(name)
     if mobile or not agent:
         config = replace(config, agent="never")
-    if mobile:
-        config = replace(config, auth="mobile")
-    with Hem(config) as hem:
-        log_in(hem, scope=scope)
-        yield hem
+    return replace(config, auth="mobile") if mobile else config

@@ -5,11 +5,14 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+from hem_provider.device.keyuri import parse_uri
 
 HERE = Path(__file__).parent
 ENGINE = HERE.parents[1] / "shim" / "openssl"
@@ -192,3 +195,28 @@ def test_a_wrong_name_is_refused_with_attribute_and_place(parser, text, problem)
 )
 def test_no_problem_shows_the_pin(parser, text):
     assert "hidden" not in parser.problem(text)
+
+
+PIECES = st.sampled_from(
+    (
+        "object", "id", "token", "serial", "type", "object-type", "label", "x-v", "module-path", "=", "=",
+        ";", ";", "?", "&", "a", "b", " ", "%41", "%c3%b3", "%4", "private", "public", "cert",
+    )
+)  # fmt: skip
+
+
+@given(st.lists(PIECES, max_size=12).map("".join))
+def test_commands_read_what_the_engine_reads_and_refuse_what_it_refuses(parser, text):
+    text = f"pkcs11:{text}"
+    answer = parser.answer(text.encode())
+    try:
+        read = asdict(parse_uri(text))
+    except ValueError:
+        assert answer.startswith("problem "), (text, answer)
+        return
+    parts = parser.parse(text.encode())[1]
+    parts.pop("module-path", None)
+    given = {name: value for name, value in read.items() if value is not None}
+    assert {
+        name: value.encode() if isinstance(value, str) else value for name, value in given.items()
+    } == parts

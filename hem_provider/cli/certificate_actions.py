@@ -1,0 +1,227 @@
+"""What ``hem csr`` and ``hem certificate`` do."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cryptography import x509
+
+from hem_provider.adapters.x509.making import Wish, issue, request, self_signed
+from hem_provider.adapters.x509.names import read_name, read_subject
+from hem_provider.adapters.x509.telling import Told, names_of, pem_of, read_certificate, read_request, tell
+from hem_provider.cli.choosing import device_of, named_key
+from hem_provider.cli.confirming import check_can_ask, confirm
+from hem_provider.cli.login import logged_in, login_at_hand
+from hem_provider.cli.output import check_target, print_json, write
+from hem_provider.cli.shape import Given
+from hem_provider.cli.statuses import UsageFault
+from hem_provider.config import load_config
+from hem_provider.device.shown import shown_certificate
+from hem_provider.errors import HemConfigError, HemTLSError
+from hem_provider.files import read_file
+
+__all__ = ["make_request", "make_self_signed", "renew", "show", "sign_request"]
+
+T = TypeVar("T")
+
+#: Largest file that is read, in bytes.
+_MOST = 256 * 1024
+
+
+def make_request(options: Given) -> int:
+    """``hem csr``: its exit status."""
+    subject, names = _subject(options) or x509.Name([]), _names(options.san)
+    if not subject.rdns and not names:
+        raise UsageFault("a request is for a subject or a name: give --subject or --san")
+    check_target(options.output, force=options.force)
+    with logged_in(device_of(options.device, options.key), mobile=options.mobile) as hem:
+        key = named_key(hem, options.key)
+        made = request(key, subject, names)
+        document = {
+            "device": hem.config.name,
+            "kid": key.kid,
+            "subject": made.subject.rfc4514_string(),
+            "names": list(names_of(made)),
+        }
+    _hand_over(options, pem_of(made), document)
+    return 0
+
+
+def make_self_signed(options: Given) -> int:
+    """``hem certificate self-signed``: its exit status."""
+    wish = _wish(options)
+    check_target(options.output, force=options.force)
+    with logged_in(device_of(options.device, options.key), mobile=options.mobile) as hem:
+        key = named_key(hem, options.key)
+        made = self_signed(key, wish)
+        document = {"device": hem.config.name, "kid": key.kid}
+    _hand_over(options, pem_of(made), document, tell(made))
+    return 0
+
+
+def sign_request(options: Given) -> int:
+    """``hem certificate issue``: its exit status."""
+    wish = _wish(options)
+    asked = _read(options.request, "certificate request", read_request)
+    issuer = _read(options.issuer, "certificate", read_certificate)
+    check_target(options.output, force=options.force)
+    with logged_in(device_of(options.device, options.key), mobile=options.mobile) as hem:
+        key = named_key(hem, options.key)
+        made = issue(key, issuer, asked, wish)
+        document = {"device": hem.config.name, "kid": key.kid}
+    _hand_over(options, pem_of(made), document, tell(made))
+    return 0
+
+
+def show(options: Given) -> int:
+    """``hem certificate show``: its exit status. No login."""
+    config = load_config().device(options.device)
+    shown = shown_certificate(config)
+    try:
+        told = tell(shown.der)
+    except ValueError as error:
+        raise HemTLSError(
+            f"{config.name}: what it shows is no certificate that can be read: {error}"
+        ) from None
+    if options.json:
+        document = {"device": config.name, "url": config.url, **_document(told)}
+        print_json(
+            {
+                **document,
+                "days_left": told.days_left(),
+                "accepted": shown.problem is None if shown.verified else None,
+                "problem": shown.problem,
+            }
+        )
+        return 0
+    accepted = "yes" if shown.verified else "it is not verified: insecure = true"
+    _print_lines(
+        ("device", f"{config.name} ({config.url})"),
+        *_lines(told),
+        ("accepted", accepted if shown.problem is None else f"no: {shown.problem}"),
+    )
+    return 0
+
+
+def renew(options: Given) -> int:
+    """``hem certificate renew``: its exit status."""
+    restarts = not options.no_restart
+    if restarts:
+        check_can_ask(yes=options.yes)
+        confirm(
+            "A new certificate is in force after the device has restarted, which ends all logins. Go on?",
+            yes=options.yes,
+        )
+    with login_at_hand(options.device, mobile=options.mobile) as hem:
+        new = hem.certificate.renew(reboot=restarts)
+        name = hem.config.name
+    until = None if new is None else _moment(new.not_after)
+    if options.json:
+        done = new is not None
+        pin = None if new is None else new.pin
+        print_json(
+            {
+                "device": name,
+                "renewed": done,
+                "restarted": done and restarts,
+                "not_after": until,
+                "pin_sha256": pin,
+            }
+        )
+    elif new is None:
+        print(f"{name}: the cloud offers no new certificate yet, as long before the end of this one.")
+    else:
+        when = "in force now" if restarts else "in force when the device restarts: hem device reboot"
+        print(f"{name}: a certificate until {until} is installed, {when}.")
+    return 0
+
+
+def _wish(options: Given) -> Wish:
+    return Wish(
+        options.profile,
+        _subject(options),
+        tuple(_names(options.san)),
+        options.days,
+        options.path_length,
+    )
+
+
+def _subject(options: Given) -> x509.Name | None:
+    return None if options.subject is None else _typed("--subject", read_subject, options.subject)
+
+
+def _names(typed: Sequence[str]) -> list[x509.GeneralName]:
+    return [_typed("--san", read_name, each) for each in typed]
+
+
+def _typed(option: str, read: Callable[[str], T], text: str) -> T:
+    try:
+        return read(text)
+    except ValueError as error:
+        raise UsageFault(f"{option}: {error}") from None
+
+
+def _read(path: Path, what: str, read: Callable[[bytes], T]) -> T:
+    data = read_file(path, f"the {what}", limit=_MOST, trusted=False)
+    if len(data) > _MOST:
+        raise HemConfigError(f"{path}: it has more than {_MOST} bytes, and is no {what}")
+    try:
+        return read(data)
+    except ValueError as error:
+        raise HemConfigError(f"{path}: {error}") from None
+
+
+def _hand_over(options: Given, pem: bytes, document: dict[str, Any], told: Told | None = None) -> None:
+    """Write the result to where it is wanted; what it says goes to standard error, or is the document."""
+    if options.output is not None:
+        write(pem, options.output)
+    if options.json:
+        more = {} if told is None else {"profile": options.profile, **_document(told)}
+        output = None if options.output is None else str(options.output)
+        print_json({**document, **more, "output": output, "pem": pem.decode("ascii")})
+        return
+    if options.output is None:
+        write(pem, None)
+    elif told is not None:
+        _print_lines(("file", str(options.output)), *_lines(told))
+
+
+def _document(told: Told) -> dict[str, Any]:
+    return {
+        "subject": told.subject,
+        "issuer": told.issuer,
+        "names": list(told.names),
+        "serial": told.serial,
+        "not_before": _moment(told.not_before),
+        "not_after": _moment(told.not_after),
+        "ca": told.ca,
+        "path_length": told.path_length,
+        "sha256": told.sha256,
+    }
+
+
+def _lines(told: Told) -> Iterable[tuple[str, str]]:
+    yield "subject", told.subject or "none"
+    if told.names:
+        yield "names", ", ".join(told.names)
+    yield "issuer", told.issuer
+    left = told.days_left()
+    yield "until", f"{_moment(told.not_after)}, {f'{left} days' if left >= 0 else 'which is over'}"
+    if told.ca:
+        below = "any number of" if told.path_length is None else str(told.path_length)
+        yield "authority", f"yes, with {below} others below it"
+    yield "serial", told.serial
+    yield "SHA-256", told.sha256
+
+
+def _print_lines(*lines: tuple[str, str]) -> None:
+    for name, value in lines:
+        print(f"{name:11}{value}", file=sys.stdout)
+
+
+def _moment(moment: datetime) -> str:
+    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
