@@ -135,7 +135,7 @@ def renew(options: Given) -> int:
     elif new is None:
         print(f"{name}: the cloud offers no new certificate yet, as long before the end of this one.")
     else:
-        when = "in force now" if restarts else "in force when the device restarts: hem device reboot"
+        when = "in force now" if restarts else "in force when the device restarts: 'hem device reboot'"
         print(f"{name}: a certificate until {until} is installed, {when}.")
     return 0
 

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import click
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ed25519
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from support.agent import RunningAgent
 from support.emulator import ServedEmulator, client_of
 
@@ -26,6 +28,8 @@ def device(tmp_path_factory):
             hem.keys.create("ED25519", label="for ssh", usage={"sign"})
             hem.keys.create("CURVE25519", label="for age")
             hem.keys.create("AES256", label="for secrets", usage={"aead"})
+            for kind, label in CHANGED:
+                hem.keys.create(kind, label=label)
         yield emulator
 
 
@@ -47,6 +51,11 @@ def test_a_stream_that_is_closed_from_the_start_is_no_traceback(closed):
     assert bool(done.stdout) == (1 not in closed)
 
 
+#: Keys that commands change; each is tried ``closed`` and ``full``.
+CHANGED = (
+    ("ED25519", "delete closed"), ("ED25519", "delete full"), ("ED25519", "rename"), ("CURVE25519", "mine"),
+    ("CURVE25519", "peer closed"), ("CURVE25519", "peer full"),
+)  # fmt: skip
 #: Every command → arguments with which it does something, and whether it prints then.
 EVERY = {
     (): ([], True),
@@ -61,8 +70,16 @@ EVERY = {
     ("agent", "units"): (["--directory", "{folder}/units"], True),
     ("agent", "unlock"): ([], False),
     ("bench",): (["--rounds", "1"], True),
+    ("certificate", "issue"): (
+        ["{made}/web.csr", "--key", "for ssh", "--issuer", "{made}/ca.pem", "--profile", "client"],
+        True,
+    ),
+    ("certificate", "renew"): (["--yes"], True),
+    ("certificate", "self-signed"): (["for ssh", "--profile", "client", "--subject", "CN=a"], True),
+    ("certificate", "show"): ([], True),
     ("completion",): (["bash"], True),
     ("decrypt",): (["{age}"], True),
+    ("csr",): (["for ssh", "--subject", "CN=a"], True),
     ("demo",): ([], True),
     ("doctor",): ([], True),
     ("emulator", "backend"): (["--state", "{state}"], True),
@@ -81,8 +98,14 @@ EVERY = {
     ("keyring", "init"): (["--vault", "{folder}/vault"], False),
     ("keyring", "list"): (["--vault", "{vault}"], True),
     ("keyring", "rewrap"): (["--vault", "{vault}"], True),
+    ("keys", "create"): (["ED25519", "--label", "more"], True),
+    ("keys", "delete"): (["delete {how}", "--yes"], True),
+    ("keys", "derive"): (["mine", "--peer", "peer {how}", "--type", "AES256", "--label", "shared"], True),
+    ("keys", "import-public"): (["{made}/{how}.pub", "--label", "theirs"], True),
     ("keys", "list"): ([], True),
     ("keys", "public"): (["for ssh"], True),
+    ("keys", "rename"): (["rename", "rename"], True),
+    ("keys", "search"): (["ssh"], True),
     ("keys", "show"): (["for ssh"], True),
     ("open",): (["for secrets", "{sealed}"], True),
     ("openssl", "config"): ([], True),
@@ -124,12 +147,15 @@ def places(device, tmp_path_factory):
         "vault": folder / "a" / "vault",
         "age": folder / "file.age",
         "sealed": folder / "sealed",
+        "made": folder,
     }
     environment = {
         **{name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
         "HEM_URL": device.https,
         "HEM_CA_FILE": str(device.ca_file),
         "HEM_PASSPHRASE_FILE": str(secret),
+        "HEM_CLOUD_URL": device.cloud,
+        "HEM_CLOUD_CA_FILE": str(device.ca_file),
         "KEYRING_PROPERTY_VAULT": str(found["vault"]),
     }
     files = ("--passphrase-file", str(secret), "--admin-passphrase-file", str(secret))
@@ -138,11 +164,30 @@ def places(device, tmp_path_factory):
         ([*HEM, "keyring", "init"], ""),
         ([*HEM, "encrypt", "for age", str(secret), "-o", str(found["age"])], ""),
         ([*HEM, "seal", "for secrets", str(secret), "-o", str(found["sealed"])], ""),
+        ([*HEM, "csr", "for ssh", "--subject", "CN=a", "--output", str(folder / "web.csr")], ""),
+        (
+            [
+                *HEM,
+                "certificate",
+                "self-signed",
+                "for ssh",
+                "--profile",
+                "ca",
+                "--subject",
+                "CN=ca",
+                "--output",
+                str(folder / "ca.pem"),
+            ],
+            "",
+        ),
         ([sys.executable, "-m", "keyring", "-b", BACKEND, "set", "mail", "ada"], "a password"),
     ):
         subprocess.run(
             command, env=environment, input=typed_in, text=True, capture_output=True, check=True, timeout=60
         )
+    for how in ("closed", "full"):
+        public = ed25519.Ed25519PrivateKey.generate().public_key()
+        (folder / f"{how}.pub").write_bytes(public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH))
     return found, environment
 
 
@@ -171,7 +216,7 @@ def test_a_command_that_cannot_print_what_it_has_to_print_fails(
 ):
     arguments, prints = EVERY[words]
     found, environment = places
-    arguments = [each.format(**found | {"folder": tmp_path}) for each in arguments]
+    arguments = [each.format(**found | {"folder": tmp_path, "how": output.__name__}) for each in arguments]
     with RunningAgent(device) if words[:1] in (("agent",), ("ssh",)) else nullcontext() as agent:
         status, said = output([*HEM, *words, *arguments], agent.environment if agent else environment)
     assert "Traceback" not in said
