@@ -71,7 +71,7 @@ def _of_uri(hem: Hem, uri: KeyUri, text: str) -> Key:
     if misfit is not None:
         raise UsageFault(f"{text}: it has {misfit}")
     if uri.object is None and uri.id is None:
-        raise UsageFault(f"{text}: it names no key; add object=LABEL or id=…")
+        raise UsageFault(f"{text}: it names no key; add object=LABEL or id=%XX")
     if uri.type in ("cert", "data"):
         raise UsageFault(f"{text}: it names no key; accepted: type=public, private or secret-key")
     found = [each for each in hem.keys if uri.fits(each)]

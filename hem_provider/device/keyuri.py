@@ -112,7 +112,7 @@ def parse_uri(text: str) -> KeyUri:
             raise ValueError(f"the URI has {name!r}; a command takes no PIN from its command line")
         if name in _OF_MODULE:
             raise ValueError(
-                f"the URI has {name!r}, which only the PKCS#11 module knows; token=… names a device"
+                f"the URI has {name!r}, which only the PKCS#11 module knows; token=NAME names a device"
             )
     values = {name: value for name, value in found.items() if name in _ATTRIBUTES and name != "id"}
     texts = {name: _text(name, value) for name, value in values.items()}

@@ -29,7 +29,7 @@ def shown_certificate(config: DeviceConfig) -> ShownCertificate:
     from hem_provider.rest.tls import PinMismatchError
 
     if urlsplit(config.url).scheme != "https":
-        raise HemConfigError(f"{config.name}: {config.url} shows no certificate; a device at https://… does")
+        raise HemConfigError(f"{config.name}: {config.url} shows no certificate; one at https://HOST does")
     try:
         return ShownCertificate(_handshake(config), None, not config.insecure)
     except PinMismatchError as error:

@@ -265,7 +265,7 @@ def test_a_certificate_that_is_not_accepted_is_shown_with_the_reason(run, served
 def test_a_device_that_shows_no_certificate_says_so(run, served, monkeypatch, rig):
     plain = served.https.replace("https://", "http://")
     for url, status, told in (
-        (f"emulator:{rig.path}", 1, "shows no certificate; a device at https://… does"),
+        (f"emulator:{rig.path}", 1, "shows no certificate; one at https://HOST does"),
         ("https://127.0.0.1:1", 3, "cannot reach the device: Connection refused"),
         ("https://no.such.invalid", 3, "cannot reach the device: "),
         (plain, 1, "shows no certificate"),

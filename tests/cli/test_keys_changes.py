@@ -404,7 +404,7 @@ def test_a_key_is_named_by_a_uri(run, owned, hem, action):
         ("object=twin", 1, "2 keys are pkcs11:object=twin: "),
         ("token=office;object=web", 2, "token 'office' is none of the devices here; there are: hem"),
         ("serial=00;object=web", 2, "it has serial '00', and that of hem is"),
-        ("token=hem", 2, "it names no key; add object=LABEL or id=…"),
+        ("token=hem", 2, "it names no key; add object=LABEL or id=%XX"),
         ("object=web;type=cert", 2, "it names no key; accepted: type=public, private or secret-key"),
         ("object=web?pin-value=1", 2, "takes no PIN"),
     ],

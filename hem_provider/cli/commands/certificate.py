@@ -37,7 +37,7 @@ def _made(callback: F) -> F:
             "--san",
             multiple=True,
             metavar="NAME",
-            help="who it is for: DNS:…, IP:…, email:… or URI:…; may be given several times",
+            help="who it is for: DNS:, IP:, email: or URI: and the name; may be given several times",
         ),
         click.option(
             "--days",

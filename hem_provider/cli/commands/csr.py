@@ -23,7 +23,7 @@ __all__ = ["command"]
     "--san",
     multiple=True,
     metavar="NAME",
-    help="who it is for: DNS:…, IP:…, email:… or URI:…; may be given several times",
+    help="who it is for: DNS:, IP:, email: or URI: and the name; may be given several times",
 )
 @click.option("--output", type=FILE, metavar="FILE", help="write it there, whole or not at all")
 @click.option("--force", is_flag=True, help="replace a file that is there already")

@@ -81,7 +81,8 @@ def _list(options: Given) -> int:
 @click.option(
     "--made-by",
     type=click.Choice(("hem-provider", "mail", "chat", "OIDC"), case_sensitive=False),
-    help="made by this software, or by an application of the vendor",
+    metavar="WHO",
+    help="made by hem-provider, or by an application of the vendor: mail, chat, OIDC",
 )
 @click.option("--id", type=IDENTIFIER, metavar="HEX", help="with this id of an application")
 @click.option("--descr", metavar="TEXT", help="whose free field (descr) begins so")
