@@ -5,6 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 
 from hem_provider.cli.choosing import device_of, named_key
+from hem_provider.cli.keys_forms import FORMS
 from hem_provider.cli.keys_telling import print_all, print_one
 from hem_provider.cli.login import logged_in
 from hem_provider.cli.output import check_target, write
@@ -14,7 +15,6 @@ from hem_provider.config import load_config
 from hem_provider.device.description import MAKERS, maker_of
 from hem_provider.device.hem import Hem
 from hem_provider.device.key import Key
-from hem_provider.keys.publicforms import FORMS
 
 __all__ = ["public", "search", "show", "show_all"]
 

@@ -15,11 +15,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from support.passphrases import PASSPHRASE
 
+from hem_provider.adapters.age import bech32
 from hem_provider.cli import keys_telling
 from hem_provider.cli import main as cli
 from hem_provider.cli.commands.keys import command
+from hem_provider.cli.keys_forms import FORMS
 from hem_provider.device.usage import usages_of
-from hem_provider.keys.publicforms import FORMS
 from hem_provider.keytypes import KEY_TYPES
 from hem_provider.rest import keymgmt
 
@@ -208,6 +209,27 @@ def test_a_form_that_there_is_not_is_told(keys, run, form):
         status, out, said = run("public", "post", "--format", form)
         assert (status, out) == (1, b"")
         assert "has no form for MLKEM768; it has one for" in said
+
+
+@pytest.mark.parametrize(("kind", "prefix"), [("CURVE25519", "age"), ("SECP256R1", "age1tag")])
+def test_a_recipient_of_age_is_the_public_half(hem, keys, run, kind, prefix):
+    key = hem.keys.create(kind, label="for age")
+    status, out, said = run("public", "for age", "--format", "age")
+    assert (status, said) == (0, "")
+    assert bech32.decode(out.decode().rstrip("\n")) == (prefix, key.public_bytes())
+    if kind == "CURVE25519" and shutil.which("age") is not None:
+        recipient = out.decode().strip()
+        subprocess.run(["age", "-r", recipient], input=b"x", capture_output=True, check=True, timeout=60)
+
+
+def test_a_key_that_could_not_read_what_age_encrypts_to_it_is_told(hem, keys, run):
+    hem.keys.create("SECP256R1", label="signer", usage={"sign"})
+    status, out, said = run("public", "signer", "--format", "age")
+    assert (status, out) == (1, b"")
+    assert "was not made for 'derive'" in said
+    status, out, said = run("public", keys["ada"].kid, "--format", "age")
+    assert (status, out) == (1, b"")
+    assert "age has no recipients of ED25519; it has them of CURVE25519, SECP256R1" in said
 
 
 def test_the_command_offers_every_form():

@@ -117,9 +117,9 @@ def _show(options: Given) -> int:
 @_to_the_device
 @click.option(
     "--format",
-    type=click.Choice(("pem", "der", "ssh", "jwk", "raw")),
+    type=click.Choice(("pem", "der", "ssh", "jwk", "raw", "age")),
     default="pem",
-    help="default: pem; raw is a compressed point, or the bytes of the standard",
+    help="default: pem; raw is a compressed point, or the bytes of the standard; age a recipient",
 )
 @click.option("--output", type=FILE, metavar="FILE", help="write it there, whole or not at all")
 @click.option("--force", is_flag=True, help="replace a file that is there already")
