@@ -12,7 +12,8 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from hem_provider.arguments import as_bytes, as_text
-from hem_provider.device.creation import KeyMaker, key_type_named
+from hem_provider.device.creation import KeyMaker
+from hem_provider.device.criteria import criteria, matches
 from hem_provider.device.description import NO_LIMITS, PREFIX, Description, Limits, parse_description
 from hem_provider.device.key import Key, is_own
 from hem_provider.device.listing import Listing
@@ -209,18 +210,16 @@ class KeyInventory:
         earlier process has listed the device, an anonymous search of the keys made by this package
         takes the place of a login and a listing.
         """
-        criteria = _criteria(label, type, application_id)
-        if not any(value is not None for value in criteria.values()):
-            raise TypeError(
-                f"find: give at least one of {', '.join(criteria)}; list(hem.keys) gives all keys"
-            )
+        given = criteria(label, type, application_id)
+        if not any(value is not None for value in given.values()):
+            raise TypeError(f"find: give at least one of {', '.join(given)}; list(hem.keys) gives all keys")
         found = self._find_anonymously(label, type, application_id)
         if len(found) != 1:
             found = self.search(label=label, type=type, application_id=application_id)
         if len(found) != 1 and self._listing.renew():
             found = self.search(label=label, type=type, application_id=application_id)
         wanted = ", ".join(
-            f"{name.replace('_', ' ')} {value!r}" for name, value in criteria.items() if value is not None
+            f"{name.replace('_', ' ')} {value!r}" for name, value in given.items() if value is not None
         )
         if not found:
             raise HemKeyNotFound(f"{self._name}: no key with {wanted}")
@@ -233,8 +232,8 @@ class KeyInventory:
         self, *, label: str | None = None, type: str | None = None, application_id: bytes | None = None
     ) -> list[Key]:
         """All keys that match all that is given; values as for ``find``. No key is no error."""
-        _criteria(label, type, application_id)
-        return [each for each in self if _matches(each, label, type, application_id)]
+        criteria(label, type, application_id)
+        return [each for each in self if matches(each, label, type, application_id)]
 
     def search_described(self, *, starts: bytes = b"", ends: bytes = b"") -> list[Key]:
         """Keys whose ``descr`` begins, or ends, with these bytes, which the device itself looks for: one call
@@ -405,7 +404,7 @@ class KeyInventory:
             found = self.search_anonymous()
         except (HemAuthenticationError, HemOperationFailed, HemDeviceFault):
             return []
-        ours = [each for each in found if _matches(each, label, type, application_id) and self._shown(each)]
+        ours = [each for each in found if matches(each, label, type, application_id) and self._shown(each)]
         if application_id is not None:  # only our own keys have one
             return ours
         return ours + [
@@ -423,17 +422,6 @@ def _kid(key: Key | str) -> str:
     return key.kid if isinstance(key, Key) else check_kid(key)
 
 
-def _criteria(label: str | None, type: str | None, application_id: bytes | None) -> dict[str, object]:
-    """What to look for, checked."""
-    if label is not None:
-        as_text("label", label)
-    if type is not None:
-        key_type_named(type)
-    if application_id is not None:
-        as_bytes("application_id", application_id)
-    return {"label": label, "type": type, "application_id": application_id}
-
-
 def _device_form(public: object) -> tuple[str, bytes]:
     if hasattr(public, "public_key"):  # private keys, certificates, requests, keys of a device
         raise TypeError(
@@ -441,11 +429,3 @@ def _device_form(public: object) -> tuple[str, bytes]:
             "takes no private keys; give public_key() of it"
         )
     return type_of(public).name, device_form(public)
-
-
-def _matches(key: Key, label: str | None, type: str | None, application_id: bytes | None) -> bool:
-    return (
-        (label is None or key.label == label)
-        and (type is None or (key.attributes.key_type is not None and key.type.name == type))
-        and (application_id is None or key.application_id == application_id)
-    )

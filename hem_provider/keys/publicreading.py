@@ -22,10 +22,10 @@ _FORMS = "PEM, DER, an SSH line and JWK"
 def read_public(data: bytes, key_type: KeyType | None = None) -> tuple[KeyType, bytes]:
     """The type of a public key, and the key in the device's form.
 
-    PEM and DER (SubjectPublicKeyInfo, RFC 5280 §4.1.2.7; in PEM a certificate, too), a line of SSH (RFC
-    4253 §6.6) and JWK (RFC 7517) are told from each other; with ``key_type`` the bytes are the key itself: a
-    point, compressed or not (SEC 1 §2.3.3), or as its standard has it. ``ValueError`` for what is no such
-    key, is one of a kind that devices have not, or a private one.
+    PEM and DER (RFC 5280 §4.1.2.7; in PEM a certificate, too), a line of SSH (RFC 4253 §6.6) and JWK (RFC
+    7517) are told from each other; with ``key_type`` the bytes are the key itself: a point of SEC 1,
+    compressed or not, or as its standard has it. ``ValueError`` for what is no such key, is one of a kind
+    that devices have not, or a private one.
     """
     if key_type is not None:
         return _checked(key_type, _compressed(key_type, data))

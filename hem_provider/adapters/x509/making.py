@@ -27,7 +27,7 @@ MOST_DAYS = 36_500
 #: Certificates are good from a little before they are made: other clocks are behind ours.
 _BEFORE = timedelta(minutes=5)
 _SIGNING = (Family.EC, Family.EDWARDS, Family.MLDSA)
-_LEAST_RSA = 2048
+_LEAST_RSA = 2 * 1024
 
 
 class CertificateRefused(HemError):

@@ -13,9 +13,9 @@ __all__ = ["PROFILES", "Profile"]
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """``usages``: of the key (RFC 5280 §4.2.1.3), ``extended``: its one purpose (§4.2.1.12); ``days``: how
-    long it is good by default; ``names``: whether it needs a DNS name or an address; ``ca``: of an
-    authority."""
+    """``usages``: of the key (RFC 5280 §4.2.1.3), ``extended``: its one purpose (RFC 5280 §4.2.1.12);
+    ``days``: how long it is good by default; ``names``: whether it needs a DNS name or an address; ``ca``: of
+    an authority."""
 
     usages: frozenset[str]
     extended: ObjectIdentifier | None
