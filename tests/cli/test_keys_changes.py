@@ -508,3 +508,24 @@ def test_a_list_on_disk_without_a_time_is_as_good_as_before_but_not_new(hem, man
     assert len(cache.listing().records) >= len(many)
     path.write_text(json.dumps({**document, "listed": "today"}))
     assert cache.listing() is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "logins"),
+    [
+        (("list", "--fresh"), 1),
+        (("search", "--made-by", "mail", "--fresh"), 1),
+        (("create", "AES256", "--label", "a"), 1),
+        (("rename", "web two", "b"), 2),
+        (("delete", "web two", "--yes"), 2),
+        (("derive", "mine", "--peer", "theirs", "--type", "AES256", "--label", "a"), 2),
+        (("show", "web two"), 2),
+    ],
+    ids=lambda value: value[0] if isinstance(value, tuple) else None,
+)
+def test_commands_cost_the_logins_that_the_page_tells(run, many, hem, owned, arguments, logins):
+    for label in ("mine", "theirs"):
+        hem.keys.create("CURVE25519", label=label)
+    owned.requests.clear()
+    assert run(*arguments)[0] == 0
+    assert owned.count("POST /api/auth/token") == logins, owned.requests
