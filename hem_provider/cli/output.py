@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,12 +18,35 @@ __all__ = ["check_target", "print_json", "write"]
 
 def check_target(output: Path | None, *, force: bool, binary: bool = False, what: str = "the result") -> None:
     """Refuse, before anything is done, what ``write`` could not do: ``HemConfigError`` for a file that is
-    there already without ``force``, ``UsageFault`` for what is ``binary`` on a terminal."""
+    there already without ``force``, ``OSError`` for a folder that is not there or takes no files,
+    ``UsageFault`` for what is ``binary`` on a terminal."""
     if output is None:
         if binary and sys.stdout.isatty():
             raise UsageFault(f"{what} is not text: give --output FILE, or send it elsewhere")
-    elif output.exists() and not force:
+        return
+    if output.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(output))
+    if _is_special(output):
+        raise HemConfigError(
+            f"{output}: it is no regular file, and is not replaced; give another one, or none"
+        )
+    if output.exists() and not force:
         raise HemConfigError(f"{output}: there is such a file already; --force replaces it")
+    folder = output.parent
+    for missing, code in (
+        (not folder.is_dir(), errno.ENOENT),
+        (not os.access(folder, os.W_OK), errno.EACCES),
+    ):
+        if missing:
+            raise OSError(code, os.strerror(code), str(folder))
+
+
+def _is_special(output: Path) -> bool:
+    """Whether it is more than a file, and would be gone when a file took its place: a FIFO, ``/dev/stdout``
+    (which leads to whatever standard output is, a regular file, too)."""
+    place = output.absolute().parts[:3]
+    among_devices = place[:2] in (("/", "dev"), ("/", "proc")) and place != ("/", "dev", "shm")
+    return among_devices or (output.exists() and not output.is_file())
 
 
 def write(data: bytes, output: Path | None, *, mode: int = 0o644) -> None:

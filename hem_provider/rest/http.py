@@ -140,7 +140,7 @@ class HttpTransport:
             if isinstance(cause, ssl.SSLCertVerificationError) and cause.verify_code == _EXPIRED:
                 raise HemTLSError(
                     f"{where}: the certificate has expired. Check this machine's clock; "
-                    "hem.certificate.renew() renews a device's"
+                    "'hem certificate renew' renews a device's (in Python hem.certificate.renew())"
                 ) from None
             if isinstance(cause, ssl.SSLCertVerificationError):
                 raise HemTLSError(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import ssl
 import subprocess
 import time
@@ -141,6 +142,20 @@ def test_a_file_that_is_there_stays(run, chain, owned, tmp_path):
     assert owned.requests == []
     assert run(*CSR, "--output", file, "--force")[0] == 0
     assert file.read_text().startswith("-----BEGIN CERTIFICATE REQUEST-----")
+
+
+def test_a_folder_that_takes_no_file_is_told_before_a_device_is_asked(run, owned, tmp_path, monkeypatch):
+    nowhere = tmp_path / "nowhere"
+    assert run(*CSR, "--output", nowhere / "x") == (1, "", f"hem: {nowhere}: No such file or directory\n")
+    assert run(*CSR, "--output", tmp_path, "--force") == (1, "", f"hem: {tmp_path}: Is a directory\n")
+    os.mkfifo(tmp_path / "fifo")
+    monkeypatch.setattr("hem_provider.cli.output.replace_file", lambda *_, **__: pytest.fail("was replaced"))
+    for special in (tmp_path / "fifo", "/dev/full", "/dev/stdout", "/proc/self/fd/1"):
+        status, _, said = run(*CSR, "--output", special, "--force")
+        assert (status, "it is no regular file, and is not replaced" in said) == (1, True)
+    monkeypatch.setattr("os.access", lambda *_: False)  # as for others than root
+    assert run(*CSR, "--output", tmp_path / "x") == (1, "", f"hem: {tmp_path}: Permission denied\n")
+    assert owned.requests == []
 
 
 @pytest.mark.parametrize(
