@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -23,6 +22,7 @@ from hem_provider.config import load_config
 from hem_provider.device.shown import shown_certificate
 from hem_provider.errors import HemConfigError, HemTLSError
 from hem_provider.files import read_file
+from hem_provider.keys.publicforms import readable
 
 __all__ = ["make_request", "make_self_signed", "renew", "show", "sign_request"]
 
@@ -212,7 +212,7 @@ def _lines(told: Told) -> Iterable[tuple[str, str]]:
     left = told.days_left()
     yield "until", f"{_moment(told.not_after)}, {f'{left} days' if left >= 0 else 'which is over'}"
     if told.ca:
-        below = "any number of" if told.path_length is None else str(told.path_length)
+        below = "any number of" if told.path_length is None else (str(told.path_length or "no"))
         yield "authority", f"yes, with {below} others below it"
     yield "serial", told.serial
     yield "SHA-256", told.sha256
@@ -220,7 +220,7 @@ def _lines(told: Told) -> Iterable[tuple[str, str]]:
 
 def _print_lines(*lines: tuple[str, str]) -> None:
     for name, value in lines:
-        print(f"{name:11}{value}", file=sys.stdout)
+        print(f"{name:11}{readable(value)}")  # names are others', and may act on a terminal
 
 
 def _moment(moment: datetime) -> str:

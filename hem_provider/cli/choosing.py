@@ -75,6 +75,9 @@ def _of_uri(hem: Hem, uri: KeyUri, text: str) -> Key:
     if uri.type in ("cert", "data"):
         raise UsageFault(f"{text}: it names no key; accepted: type=public, private or secret-key")
     found = [each for each in hem.keys if uri.fits(each)]
+    if not found and hem.keys.aged:  # it may have been made since the agent listed the device
+        hem.keys.refresh()
+        found = [each for each in hem.keys if uri.fits(each)]
     if not found:
         guess = "" if uri.object is None else _guess(hem, uri.object)
         raise HemKeyNotFound(f"{hem.config.name}: no key is {text}{guess}")

@@ -18,6 +18,7 @@ from hem_provider.device.hem import Hem
 from hem_provider.device.key import Key
 from hem_provider.errors import HemConfigError, HemDuplicateKey, HemOperationFailed
 from hem_provider.files import read_file
+from hem_provider.keys.publicforms import readable
 from hem_provider.keys.publicreading import MOST, read_public
 from hem_provider.keytypes import KEY_TYPES, KeyType
 
@@ -118,7 +119,7 @@ def delete(options: Given) -> int:
         document = {"change": "deleted", "label": label, "label_before": label, "kid": key.kid, "type": kind}
         print_json({"device": hem.config.name, **document, "usages": []})
     else:
-        print(f"deleted {label} ({kind}, KID {key.kid})")
+        print(f"deleted {readable(label)} ({kind}, KID {key.kid})")
     return 0
 
 

@@ -13,7 +13,7 @@ from hem_provider.device.description import maker_of
 from hem_provider.device.key import Key
 from hem_provider.device.usage import usages_of
 from hem_provider.errors import HemOperationFailed
-from hem_provider.keys.publicforms import pem
+from hem_provider.keys.publicforms import pem, readable
 
 __all__ = ["age", "lines_of", "maker", "print_all", "print_changed", "print_one"]
 
@@ -70,7 +70,7 @@ def print_changed(device: str, key: Key, change: str, *, as_json: bool, before: 
 
 def lines_of(key: Key) -> Iterator[tuple[str, str]]:
     """What a key is, without what would have to be asked for after it was made."""
-    yield "label", key.label
+    yield "label", readable(key.label)
     yield "KID", key.kid
     yield "type", key.type.name
     yield "use", ", ".join(_usages(key)) or "none here: only the public half is on the device"

@@ -14,6 +14,9 @@ from pathlib import Path
 import jsonschema
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 from support.emulator import ServedEmulator
 from support.passphrases import PASSPHRASE
 
@@ -121,6 +124,21 @@ def test_results_as_json_are_as_the_schemas_say(run, chain, tmp_path):
     document = valid(json.loads(run(*issuing(chain, "--json", "--output", file))[1]), "certificate-made")
     assert (document["profile"], document["output"], document["ca"]) == ("server", str(file), False)
     assert file.read_text() == document["pem"]
+
+
+def test_names_of_others_do_not_act_on_a_terminal(run, chain, tmp_path):
+    asked = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a\x1b[2Jb")]))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("a\x1b[31m.example")]), critical=False)
+        .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    )
+    file = tmp_path / "evil.csr"
+    file.write_bytes(asked.public_bytes(Encoding.PEM))
+    status, out, _ = run(*issuing((chain[0], file), "--output", tmp_path / "evil.pem"))
+    assert status == 0
+    assert "subject    CN=a\\x1b[2Jb\n" in out
+    assert "names      DNS:a\\x1b[31m.example\n" in out
 
 
 def test_a_csr_costs_one_signature(run, owned):

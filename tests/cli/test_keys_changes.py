@@ -18,6 +18,8 @@ from support.rig import ROUNDS
 
 from hem_provider.cli import confirming, keywords
 from hem_provider.cli import main as cli
+from hem_provider.cli.choosing import named_key
+from hem_provider.device import connect
 from hem_provider.device.cache import DiskCache
 from hem_provider.device.token import serial_of
 from hem_provider.keytypes import KEY_TYPES
@@ -529,3 +531,13 @@ def test_commands_cost_the_logins_that_the_page_tells(run, many, hem, owned, arg
     owned.requests.clear()
     assert run(*arguments)[0] == 0
     assert owned.count("POST /api/auth/token") == logins, owned.requests
+
+
+def test_a_uri_finds_a_key_that_was_made_since_the_agent_listed_the_device(office, rig):
+    assert [each.label for each in office.keys] == []
+    with rig.connect() as other:  # behind the agent's back
+        other.keys.create("ED25519", label="new")
+    with connect(office.config.url, name="office") as later:
+        assert [each.label for each in later.keys] == []
+        assert later.keys.aged
+        assert named_key(later, "pkcs11:object=new").label == "new"

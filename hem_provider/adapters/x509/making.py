@@ -16,6 +16,7 @@ from hem_provider.adapters.x509.names import alternative_names
 from hem_provider.adapters.x509.profiles import PROFILES, Profile
 from hem_provider.device.key import Key
 from hem_provider.errors import HemAnswerFault, HemError, MessageTooLong
+from hem_provider.keys.publicforms import readable
 from hem_provider.keytypes import ECDSA, Family
 
 __all__ = ["MOST_DAYS", "CertificateRefused", "Wish", "issue", "request", "self_signed"]
@@ -206,7 +207,7 @@ def _check_request(asked: x509.CertificateSigningRequest) -> None:
 
 
 def _check_issuer(key: Key, private: Any, issuer: x509.Certificate) -> None:
-    who = issuer.subject.rfc4514_string()
+    who = readable(issuer.subject.rfc4514_string())
     if issuer.public_key() != private.public_key():
         raise CertificateRefused(
             f"the certificate of {who} is for another key than {key.kid} ({key.label!r})"
@@ -227,7 +228,9 @@ def _length_below(issuer: x509.Certificate, wanted: int | None) -> int:
     most = None if constraints is None or constraints.path_length is None else constraints.path_length - 1
     if most is not None and (most < 0 or (wanted or 0) > most):
         may = "no authority" if most < 0 else f"authorities of a path length up to {most}"
-        raise CertificateRefused(f"{issuer.subject.rfc4514_string()} may issue {may} (its own is {most + 1})")
+        raise CertificateRefused(
+            f"{readable(issuer.subject.rfc4514_string())} may issue {may} (its own is {most + 1})"
+        )
     return wanted or 0
 
 
