@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hem_provider.device.token import MANUFACTURER, label_of, model_of, serial_of
+from hem_provider.records import frozen
 
 if TYPE_CHECKING:
     from hem_provider.device.hem import Hem
@@ -42,7 +42,7 @@ _BROKEN = re.compile(rb"%(?![0-9A-Fa-f]{2})")
 _ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class KeyUri:
     """What a URI says of a key and of its token; ``None`` for what it does not say."""
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from hem_provider.config import DeviceConfig
 from hem_provider.errors import HemConfigError, HemTLSError, HemUnreachable
+from hem_provider.records import frozen, replace
 
 __all__ = ["ShownCertificate", "shown_certificate"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class ShownCertificate:
     """``der``: the device's certificate, without those above it. ``problem``: why it is not accepted, in
     words; ``None`` where it is. ``verified``: whether the configuration has it verified at all."""

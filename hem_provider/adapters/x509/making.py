@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
@@ -18,6 +17,7 @@ from hem_provider.device.key import Key
 from hem_provider.errors import HemAnswerFault, HemError, MessageTooLong
 from hem_provider.keys.publicforms import readable
 from hem_provider.keytypes import ECDSA, Family
+from hem_provider.records import frozen
 
 __all__ = ["MOST_DAYS", "CertificateRefused", "Wish", "issue", "request", "self_signed"]
 
@@ -35,7 +35,7 @@ class CertificateRefused(HemError):
     """What is asked for would be no good certificate, or the key is none for certificates."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wish:
     """What a certificate is to say. ``days``: of validity; where ``None``, the profile's, and no longer than
     the issuer's. ``path_length``: how many authorities may stand below this one, 0 where ``None``.

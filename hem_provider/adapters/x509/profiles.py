@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, ObjectIdentifier
 
+from hem_provider.records import frozen
+
 __all__ = ["PROFILES", "Profile"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Profile:
     """``usages``: of the key (RFC 5280 §4.2.1.3), ``extended``: its one purpose (RFC 5280 §4.2.1.12);
     ``days``: how long it is good by default; ``names``: whether it needs a DNS name or an address; ``ca``: of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from cryptography import x509
@@ -10,11 +9,12 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from hem_provider.adapters.x509.names import told
+from hem_provider.records import frozen
 
 __all__ = ["Told", "names_of", "pem_of", "read_certificate", "read_request", "tell"]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Told:
     """``subject`` and ``issuer`` as RFC 4514 has them; ``names`` as ``names.read_name`` takes them;
     ``serial`` in hex; times in UTC; ``sha256``: of the whole certificate, in hex; ``path_length``: of an
