@@ -299,8 +299,8 @@ def test_a_device_that_shows_no_certificate_says_so(run, served, monkeypatch, ri
     plain = served.https.replace("https://", "http://")
     for url, status, told in (
         (f"emulator:{rig.path}", 1, "shows no certificate; one at https://HOST does"),
-        ("https://127.0.0.1:1", 3, "cannot reach the device: Connection refused"),
-        ("https://no.such.invalid", 3, "cannot reach the device: "),
+        ("https://127.0.0.1:1", 3, "no connection: Connection refused"),
+        ("https://no.such.invalid", 3, "no connection: "),
         (plain, 1, "shows no certificate"),
     ):
         monkeypatch.setenv("HEM_URL", url)
