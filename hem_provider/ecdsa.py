@@ -1,10 +1,11 @@
-"""ECDSA signatures as DER: the one strict reader (X.690 §8.3, RFC 3279 §2.2.3), and the curves' orders."""
+"""ECDSA signatures as DER (X.690 §8.3, RFC 3279 §2.2.3), of which this is the one strict reader, and as two
+numbers of one size (IEEE P1363, RFC 7518 §3.4); the curves' orders."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-__all__ = ["ORDERS", "numbers"]
+__all__ = ["ORDERS", "der", "fixed", "from_fixed", "numbers"]
 
 #: Device type → number of points on the curve (SEC 2): ``r`` and ``s`` are from 1 to one less.
 ORDERS: Mapping[str, int] = {
@@ -34,6 +35,40 @@ def numbers(signature: bytes) -> tuple[int, int]:
     if rest or end:
         raise ValueError("bytes after the end")
     return _positive(r), _positive(s)
+
+
+def der(r: int, s: int) -> bytes:
+    """Two positive numbers as DER; sizes are those of a signature.
+
+    >>> der(1, 128).hex()
+    '300702010102020080'
+    """
+    body = b"".join(_encoded(0x02, n.to_bytes(n.bit_length() // 8 + 1, "big")) for n in (r, s))
+    return _encoded(0x30, body)
+
+
+def fixed(signature: bytes, size: int) -> bytes:
+    """A signature in DER as ``r`` and ``s`` of ``size`` bytes each. ``ValueError`` for what is no DER, and
+    for numbers that are larger."""
+    try:
+        return b"".join(number.to_bytes(size, "big") for number in numbers(signature))
+    except OverflowError:
+        raise ValueError(f"a number of more than {size} bytes") from None
+
+
+def from_fixed(signature: bytes, size: int) -> bytes:
+    """``fixed`` the other way. ``ValueError`` for another size, and for the number 0."""
+    if len(signature) != 2 * size:
+        raise ValueError(f"{len(signature)} bytes; accepted: {2 * size}")
+    r, s = (int.from_bytes(half, "big") for half in (signature[:size], signature[size:]))
+    if not r or not s:
+        raise ValueError("the number 0")
+    return der(r, s)
+
+
+def _encoded(tag: int, content: bytes) -> bytes:
+    size = len(content)
+    return bytes([tag, size] if size < 0x80 else [tag, 0x81, size]) + content
 
 
 def _element(data: bytes, tag: int) -> tuple[bytes, bytes]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from hem_provider.adapters.minisign import public_file
 from hem_provider.device.key import Key
 from hem_provider.keys.publicforms import FORMS as OF_KEYS
 from hem_provider.keys.publicforms import Form
@@ -18,4 +19,4 @@ def _age(key: Key) -> bytes:
 
 
 #: Name of a form → how it is made.
-FORMS: Mapping[str, Form] = {**OF_KEYS, "age": Form(_age)}
+FORMS: Mapping[str, Form] = {**OF_KEYS, "age": Form(_age), "minisign": Form(public_file)}

@@ -15,7 +15,7 @@ from hem_provider.keytypes import ECDSA, KEY_TYPES, Family, KeyAttributes, KeyTy
 from hem_provider.publickeys import load_public
 from hem_provider.records import frozen
 
-__all__ = ["ML_DSA", "KnownKey", "accepts"]
+__all__ = ["ML_DSA", "KnownKey", "accepts", "checker"]
 
 #: What stands for ML-DSA where others have the device's ``alg``.
 ML_DSA = "ML-DSA"
@@ -42,7 +42,7 @@ def accepts(key: KnownKey, signature: bytes, message: bytes, algorithm: str, con
 
     tried = False
     for public in _natives(key, algorithm):
-        check = _check(public, algorithm, context)
+        check = checker(public, algorithm, context)
         if check is None:
             return True
         tried = True
@@ -81,8 +81,11 @@ def _native(name: str, public: bytes) -> Any:
         return None
 
 
-def _check(public: Any, algorithm: str, context: bytes | None) -> Callable[[bytes, bytes], None] | None:
-    """What verifies a signature of a message; ``None`` where nothing here does."""
+def checker(
+    public: Any, algorithm: str, context: bytes | None = None
+) -> Callable[[bytes, bytes], None] | None:
+    """What verifies a signature of a message under a native public key, by ``cryptography``'s
+    ``InvalidSignature``; ``None`` where nothing here does."""
     if algorithm in _HASHES:
         from cryptography.hazmat.primitives import hashes
         from cryptography.hazmat.primitives.asymmetric import ec

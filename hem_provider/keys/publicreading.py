@@ -145,10 +145,11 @@ def _member(document: dict[str, Any], name: str) -> bytes:
 
 def _loaded(load: Callable[[], Any], what: str) -> Any:
     from cryptography.exceptions import UnsupportedAlgorithm
+    from cryptography.x509 import InvalidVersion
 
     try:
         return load()
     except UnsupportedAlgorithm as error:
         raise ValueError(f"its kind of key is not known here: {error}") from None
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, NotImplementedError, InvalidVersion):
         raise ValueError(f"it is no {what}") from None

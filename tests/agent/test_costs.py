@@ -148,3 +148,20 @@ def test_commands_cost_what_the_readme_says(device, agent, home):
     commit = ("git", "commit", "-S", "-q", "--allow-empty", "-m", "a commit")
     measured["`git commit -S`"] = [None, cost(device, lambda: desk.run(*commit))]
     assert measured == rows()
+
+
+def test_signing_costs_what_its_page_says(device, agent, home):
+    page = (ROOT / "docs" / "owner" / "signing.md").read_text()
+    hem = Path(sys.executable).with_name("hem")
+    alone, desk = Desk(home, device, None), Desk(home, device, agent)
+    for words, told in (
+        (("sign", "--force"), "| `hem sign FILE --key KEY` | 4 calls, 1 login | 1 call |"),
+        (("verify",), "| `hem verify FILE --key KEY` | 1 call, no login | none |"),
+    ):
+        command = (hem, *words, "message", "--key", "letters")
+        counts = [cost(device, lambda: each.run(*command))[:2] for each in (alone, desk)]  # noqa: B023
+        numbers = re.findall(r"\d+|no(?=ne| login)", told.partition("| ")[2])
+        assert [int(each) for count in counts for each in count] == [
+            int(each) if each != "no" else 0 for each in numbers
+        ] + [0] * (4 - len(numbers))
+        assert told in page

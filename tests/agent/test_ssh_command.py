@@ -19,8 +19,9 @@ from support.sshkeys import PRIVATE, certificate, yes
 from hem_provider.agent.ssh.client import ssh_socket
 from hem_provider.agent.ssh.identities import ssh_key
 from hem_provider.agent.ssh.numbers import Number
-from hem_provider.agent.ssh.wire import frame, string
+from hem_provider.agent.ssh.wire import frame
 from hem_provider.cli import main as cli
+from hem_provider.sshwire import string
 
 KEYS = {"ada": "ED25519", "web server": "SECP256R1", "twin": "SECP384R1"}
 

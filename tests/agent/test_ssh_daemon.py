@@ -14,8 +14,9 @@ from hem_provider.agent.ssh.client import add_keys
 from hem_provider.agent.ssh.constraints import Constraints
 from hem_provider.agent.ssh.identities import ssh_key
 from hem_provider.agent.ssh.numbers import Number
-from hem_provider.agent.ssh.wire import LARGEST_FRAME, Reader, frame, string, uint32
+from hem_provider.agent.ssh.wire import LARGEST_FRAME, frame
 from hem_provider.errors import HemOperationFailed
+from hem_provider.sshwire import Reader, string, uint32
 
 LIST = bytes([Number.REQUEST_IDENTITIES])
 

@@ -18,9 +18,10 @@ from hem_provider.agent.ssh.identities import SshKey
 from hem_provider.agent.ssh.numbers import Number
 from hem_provider.agent.ssh.peers import SshPeer
 from hem_provider.agent.ssh.protocol import SshAgent
-from hem_provider.agent.ssh.wire import LARGEST_FRAME, Reader, string, uint32
+from hem_provider.agent.ssh.wire import LARGEST_FRAME
 from hem_provider.errors import HemKeyNotFound, HemLoginRequired, MessageTooLong
 from hem_provider.publickeys import device_form, kid_of
+from hem_provider.sshwire import Reader, string, uint32
 
 ALL = [each.lower() for each in PRIVATE]
 FAILURE, SUCCESS, EXTENSION_FAILURE = b"\x05", b"\x06", b"\x1c"

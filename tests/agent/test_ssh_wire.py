@@ -26,18 +26,10 @@ from hem_provider.agent.ssh.numbers import Number
 from hem_provider.agent.ssh.peers import SshPeer
 from hem_provider.agent.ssh.protocol import SshAgent
 from hem_provider.agent.ssh.purpose import purpose
-from hem_provider.agent.ssh.wire import (
-    LARGEST_FRAME,
-    FrameSplitter,
-    Reader,
-    WireError,
-    frame,
-    mpint,
-    string,
-    uint32,
-)
+from hem_provider.agent.ssh.wire import LARGEST_FRAME, FrameSplitter, frame
 from hem_provider.errors import HemAnswerFault
 from hem_provider.publickeys import SSH_NAMES, device_form
+from hem_provider.sshwire import Reader, WireError, mpint, string, uint32
 
 
 @pytest.mark.parametrize(

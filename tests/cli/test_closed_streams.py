@@ -116,10 +116,12 @@ EVERY = {
     ("pkcs11", "path"): ([], True),
     ("pkcs11", "test"): ([], True),
     ("seal",): (["for secrets", "{secret}"], True),
+    ("sign",): (["{secret}", "--key", "for ssh", "--output", "{folder}/sig"], False),
     ("ssh", "add"): ([], True),
     ("ssh", "config"): ([], True),
     ("ssh", "keys"): ([], True),
     ("status",): ([], True),
+    ("verify",): (["{secret}", "--signature", "{signature}", "--key", "for ssh"], True),
 }
 
 
@@ -143,6 +145,7 @@ def places(device, tmp_path_factory):
     found = {
         "folder": folder,
         "secret": secret,
+        "signature": folder / "signature",
         "state": folder / "state.hem",
         "vault": folder / "a" / "vault",
         "age": folder / "file.age",
@@ -180,6 +183,7 @@ def places(device, tmp_path_factory):
             ],
             "",
         ),
+        ([*HEM, "sign", str(secret), "--key", "for ssh", "--output", str(found["signature"])], ""),
         ([sys.executable, "-m", "keyring", "-b", BACKEND, "set", "mail", "ada"], "a password"),
     ):
         subprocess.run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import datetime
 import json
 
@@ -17,6 +18,7 @@ from hem_provider.keys.publicforms import FORMS
 from hem_provider.keys.publicreading import read_public
 from hem_provider.keytypes import KEY_TYPES
 from hem_provider.publickeys import device_form, type_of
+from hem_provider.sshwire import string
 
 PRIVATE = {
     "SECP256R1": lambda: ec.generate_private_key(ec.SECP256R1()),
@@ -135,3 +137,10 @@ def test_nothing_makes_the_reader_stumble(data):
 def test_the_types_that_are_read_are_those_of_the_keys():
     for kind, make in PRIVATE.items():
         assert type_of(make().public_key()) is KEY_TYPES[kind]
+
+
+def test_a_compressed_point_of_ssh_is_refused():
+    public = PRIVATE["SECP256R1"]().public_key()
+    blob = string("ecdsa-sha2-nistp256") + string("nistp256") + string(device_form(public))
+    with pytest.raises(ValueError, match="no public key of SSH"):
+        read_public(b"ecdsa-sha2-nistp256 " + base64.b64encode(blob))

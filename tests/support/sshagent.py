@@ -14,8 +14,9 @@ from typing import Any
 from hem_provider.agent.ssh.identities import SshKey, ssh_key
 from hem_provider.agent.ssh.peers import SshPeer
 from hem_provider.agent.ssh.protocol import SshAgent
-from hem_provider.agent.ssh.wire import FrameSplitter, WireError, frame
+from hem_provider.agent.ssh.wire import FrameSplitter, frame
 from hem_provider.device import Hem
+from hem_provider.sshwire import WireError
 
 __all__ = ["AgentServer", "HemSource", "exchange"]
 

@@ -15,8 +15,8 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from hem_provider.agent.ssh.identities import SshKey
-from hem_provider.agent.ssh.wire import string
 from hem_provider.publickeys import device_form, kid_of
+from hem_provider.sshwire import string
 
 __all__ = ["PRIVATE", "Source", "blob_of", "certificate", "key_of", "login", "signed", "yes"]
 

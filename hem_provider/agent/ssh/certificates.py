@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from hem_provider.agent.ssh.wire import Reader, WireError, string
 from hem_provider.records import frozen
+from hem_provider.sshwire import Reader, WireError, string
 
 __all__ = ["FIELDS", "Certificate", "is_certificate", "read_certificate"]
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from hem_provider.agent.ssh.constraints import Constraints
 from hem_provider.agent.ssh.numbers import ADD, TOKEN, Number
-from hem_provider.agent.ssh.wire import FrameSplitter, Reader, WireError, frame, string
+from hem_provider.agent.ssh.wire import FrameSplitter, frame
 from hem_provider.config.agentplace import SOCKET_VARIABLE, SSH_SOCKET, ssh_socket_of
 from hem_provider.errors import HemConfigError, HemOperationFailed, HemProtocolError, HemUnreachable
 from hem_provider.files import runtime_folder
+from hem_provider.sshwire import Reader, WireError, string
 
 __all__ = ["add_keys", "ssh_socket"]
 

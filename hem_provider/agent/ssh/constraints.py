@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hem_provider.agent.ssh.wire import Reader, WireError, string, uint32
 from hem_provider.records import frozen
+from hem_provider.sshwire import Reader, WireError, string, uint32
 
 __all__ = ["Constraints", "read_constraints"]
 

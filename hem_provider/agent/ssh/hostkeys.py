@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 from hem_provider.agent.ssh.certificates import is_certificate, read_certificate
-from hem_provider.agent.ssh.wire import Reader, WireError
+from hem_provider.sshwire import Reader, WireError
 
 __all__ = ["verifies"]
 

@@ -6,15 +6,14 @@ import base64
 import hashlib
 from functools import lru_cache
 
-from hem_provider.agent.ssh.wire import mpint, string
 from hem_provider.device.hem import Key
 from hem_provider.device.verification import KnownKey, accepts
-from hem_provider.ecdsa import numbers
 from hem_provider.errors import HemAnswerFault
 from hem_provider.keys.publicforms import readable, ssh_line
 from hem_provider.keytypes import KEY_TYPES, Family, KeyType
 from hem_provider.publickeys import SSH_NAMES, load_public, ssh_blob
 from hem_provider.records import frozen
+from hem_provider.sshwire import ssh_from_der, string
 
 __all__ = ["SshKey", "fingerprint", "is_for_ssh", "public_blob", "ssh_key"]
 
@@ -77,7 +76,7 @@ class SshKey:
         """A signature of the device over ``data``, in SSH's form. ``HemAnswerFault`` unless it verifies."""
         known = KnownKey(self.key_type, None, self.public)
         try:
-            inner = _points(made) if self.key_type.family is Family.EC else made
+            inner = ssh_from_der(made) if self.key_type.family is Family.EC else made
         except ValueError as error:
             raise HemAnswerFault(f"key {self.kid}: a signature of {len(made)} bytes: {error}") from None
         if not accepts(known, made, data, self.algorithm, None):
@@ -117,8 +116,3 @@ def fingerprint(blob: bytes) -> str:
     'SHA256:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU'
     """
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
-
-
-def _points(signature: bytes) -> bytes:
-    r, s = numbers(signature)
-    return mpint(r) + mpint(s)

@@ -16,8 +16,9 @@ from hem_provider.agent.ssh.passlock import PassphraseLock
 from hem_provider.agent.ssh.peers import SshPeer
 from hem_provider.agent.ssh.purpose import purpose
 from hem_provider.agent.ssh.shelf import Shelf, Shown
-from hem_provider.agent.ssh.wire import LARGEST_FRAME, Reader, WireError, string, uint32
+from hem_provider.agent.ssh.wire import LARGEST_FRAME
 from hem_provider.errors import HemError, HemOperationFailed
+from hem_provider.sshwire import Reader, WireError, string, uint32
 
 __all__ = ["KeySource", "SshAgent"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 from hem_provider.agent.ssh.certificates import is_certificate, read_certificate
 from hem_provider.agent.ssh.identities import fingerprint
 from hem_provider.agent.ssh.peers import SshPeer
-from hem_provider.agent.ssh.wire import Reader, WireError
 from hem_provider.keys.publicforms import readable
+from hem_provider.sshwire import Reader, WireError
 
 __all__ = ["purpose"]
 

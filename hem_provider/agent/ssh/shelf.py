@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Sequence
 from hem_provider.agent.ssh.certificates import read_certificate
 from hem_provider.agent.ssh.constraints import Constraints
 from hem_provider.agent.ssh.identities import SshKey
-from hem_provider.agent.ssh.wire import WireError
 from hem_provider.records import frozen, replace
+from hem_provider.sshwire import WireError
 
 __all__ = ["Shelf", "Shown"]
 

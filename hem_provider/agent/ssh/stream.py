@@ -10,8 +10,9 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 
 from hem_provider.agent.ssh.peers import SshPeer
-from hem_provider.agent.ssh.wire import LARGEST_FRAME, FrameSplitter, WireError, frame
+from hem_provider.agent.ssh.wire import LARGEST_FRAME, FrameSplitter, frame
 from hem_provider.agent.streams import Stream
+from hem_provider.sshwire import WireError
 
 __all__ = ["SshStream"]
 

@@ -117,9 +117,11 @@ def _show(options: Given) -> int:
 @_to_the_device
 @click.option(
     "--format",
-    type=click.Choice(("pem", "der", "ssh", "jwk", "raw", "age")),
+    type=click.Choice(("pem", "der", "ssh", "jwk", "raw", "age", "minisign")),
     default="pem",
-    help="default: pem; raw is a compressed point, or the bytes of the standard; age a recipient",
+    metavar="FORMAT",
+    help="pem (default), der, ssh, jwk, age (a recipient), minisign, or raw: a compressed point, or the "
+    "standard's bytes",
 )
 @click.option("--output", type=FILE, metavar="FILE", help="write it there, whole or not at all")
 @click.option("--force", is_flag=True, help="replace a file that is there already")

@@ -1,0 +1,77 @@
+"""What is read for a signature: a file or standard input, and its digest, in constant memory."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hem_provider.cli.progress import progress
+from hem_provider.errors import HemConfigError
+from hem_provider.files import named_path, read_file
+from hem_provider.files.input import BLOCK, Input
+from hem_provider.records import frozen
+
+__all__ = ["STANDARD_INPUT", "Taken", "open_input", "read_bounded", "read_certificates", "take", "take_whole"]
+
+STANDARD_INPUT = "-"
+
+
+@frozen
+class Taken:
+    """``digest``: by the digest that was asked for. ``content``: of what was taken whole."""
+
+    size: int
+    digest: bytes = b""
+    content: bytes = b""
+
+
+def open_input(name: str) -> Input:
+    """The file called ``name``, or standard input for ``-``. Raises ``OSError``."""
+    if name == STANDARD_INPUT:
+        return Input(None, sys.stdin.buffer)
+    return Input(named_path(name))
+
+
+def take(source: Input, digest_name: str) -> Taken:
+    """Read all of it for its digest, and show how far it is. Raises ``OSError``."""
+    digest = hashlib.new(digest_name)
+    size = 0
+    for block in _shown(source):
+        digest.update(block)
+        size += len(block)
+    return Taken(size, digest.digest())
+
+
+def take_whole(source: Input, most: int, digest_name: str | None = None) -> Taken:
+    """All of it, if it has ``most`` bytes at most: else more than these. Raises ``OSError``."""
+    content = source.content(most)
+    digest = hashlib.new(digest_name, content).digest() if digest_name is not None else b""
+    return Taken(max(len(content), source.size or 0), digest, content)
+
+
+def read_bounded(path: Path, what: str, most: int = 1 << 20) -> bytes:
+    """A small file: a signature, keys, certificates. ``HemConfigError`` for one of more than ``most`` bytes;
+    raises ``OSError``."""
+    data = read_file(path, what, limit=most, trusted=False)
+    if len(data) > most:
+        raise HemConfigError(f"{path}: {what}: more than {most} bytes")
+    return data
+
+
+def read_certificates(path: Path) -> tuple[Any, ...]:
+    """All in a file, in PEM or DER. ``HemConfigError`` where there is none; raises ``OSError``."""
+    from hem_provider.adapters.cms.certificates import load_certificates
+
+    try:
+        return load_certificates(read_bounded(path, "certificate"))
+    except ValueError:
+        raise HemConfigError(f"{path}: no certificate in PEM or DER") from None
+
+
+def _shown(source: Input) -> Iterator[memoryview]:
+    if source.size is None:
+        return source.blocks()
+    return progress(source.blocks(), -(-source.size // BLOCK), f"reading {source.name}, MiB", first=1.0)
