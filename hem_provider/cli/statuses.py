@@ -26,6 +26,7 @@ __all__ = [
     "USAGE",
     "Declined",
     "Manner",
+    "NotThere",
     "UsageFault",
     "end",
 ]
@@ -43,6 +44,10 @@ class Declined(HemError):
     """A person was asked whether it is meant, and it is not."""
 
 
+class NotThere(HemError):
+    """What was named is not there; the text says where one sees what is."""
+
+
 #: Error → exit status; the first row that fits counts, and any other error is ``FAILED``.
 STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (KeyboardInterrupt, INTERRUPTED),
@@ -55,6 +60,7 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (HemAuthenticationError, REFUSED),
     (HemScopeDenied, REFUSED),
     (HemKeyNotFound, NOT_FOUND),
+    (NotThere, NOT_FOUND),
 )
 #: Commands whose pages and tests say 1 for every failure: they are older than the table.
 _ONE_FOR_ALL = frozenset({"agent", "emulator", "keyring", "pkcs11", "ssh"})
@@ -75,11 +81,11 @@ def end(error: BaseException, manner: Manner) -> int:
     status = next((status for kind, status in STATUSES if isinstance(error, kind)), FAILED)
     if status > USAGE and status != INTERRUPTED and manner.command in _ONE_FOR_ALL:
         status = FAILED
+    if not isinstance(error, (KeyboardInterrupt, BrokenPipeError)):  # nobody is there to be told
+        _tell(error, status, manner)
     if isinstance(error, OSError):
         # What could not be written lies in the buffer still.
         terminal.let_go(sys.stdout)
-    if not isinstance(error, (KeyboardInterrupt, BrokenPipeError)):  # nobody is there to be told
-        _tell(error, status, manner)
     return status
 
 

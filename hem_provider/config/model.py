@@ -94,4 +94,8 @@ class Config:
         for each in self.devices:
             if each.name == name:
                 return each
-        raise HemConfigError(f"{self.source}: no device is called {name!r}; there are: {names}")
+        from difflib import get_close_matches  # for this error only
+
+        meant = get_close_matches(name, [each.name for each in self.devices])
+        guess = f"; did you mean {' or '.join(map(repr, meant))}? There" if meant else "; there"
+        raise HemConfigError(f"{self.source}: no device is called {name!r}{guess} are: {names}")

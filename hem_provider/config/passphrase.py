@@ -16,7 +16,7 @@ from hem_provider.trust import check_not_writable_by_others, privileges_raised
 if TYPE_CHECKING:
     from subprocess import Popen
 
-__all__ = ["MAX_BYTES", "doubt", "passphrase_from_command", "passphrase_from_file"]
+__all__ = ["MAX_BYTES", "checked_command", "doubt", "passphrase_from_command", "passphrase_from_file"]
 
 #: Longest passphrase that is read from a file or command, in bytes, its line end included.
 MAX_BYTES = 4096
@@ -83,17 +83,10 @@ def _read_file(path: Path) -> bytes:
 
 
 def _run(command: tuple[str, ...]) -> bytes:
-    import shutil  # most passphrases come without a command, and these take a tenth of the module's start
-    import subprocess
+    import subprocess  # most passphrases come without a command, and it takes a tenth of the module's start
 
-    program = shutil.which(command[0]) if not privileges_raised() else command[0]
-    if program is None or not Path(program).is_absolute():
-        raise HemConfigError(f"passphrase_command: there is no program {command[0]!r}")
+    program = checked_command(command)
     try:
-        check_not_writable_by_others(Path(program), "the passphrase command")
-        for each in command[1:]:
-            if os.path.isfile(each):  # noqa: PTH113 - what is no path is no file either
-                check_not_writable_by_others(Path(each), "a file that the passphrase command names")
         with subprocess.Popen(
             [program, *command[1:]], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
         ) as running:
@@ -111,6 +104,24 @@ def _run(command: tuple[str, ...]) -> bytes:
     if status != 0:
         raise HemConfigError(f"passphrase_command: {program} ended with status {status}")
     return output
+
+
+def checked_command(command: tuple[str, ...]) -> str:
+    """The program's path. ``HemConfigError`` where there is none, or others may write it or a file that an
+    argument names. Nothing is run."""
+    import shutil
+
+    program = shutil.which(command[0]) if not privileges_raised() else command[0]
+    if program is None or not Path(program).is_absolute():
+        raise HemConfigError(f"passphrase_command: there is no program {command[0]!r}")
+    try:
+        check_not_writable_by_others(Path(program), "the passphrase command")
+        for each in command[1:]:
+            if os.path.isfile(each):  # noqa: PTH113 - what is no path is no file either
+                check_not_writable_by_others(Path(each), "a file that the passphrase command names")
+    except OSError as error:
+        raise HemConfigError(f"passphrase_command: cannot run {program}: {error.strerror}") from None
+    return program
 
 
 def _output(running: Popen[bytes]) -> tuple[bytes, int]:

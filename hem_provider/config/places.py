@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 from hem_provider.files import config_home, named_path
+from hem_provider.records import frozen
 from hem_provider.trust import privileges_raised
 
-__all__ = ["SYSTEM_FILE", "config_path", "is_there", "passed_over"]
+__all__ = ["SYSTEM_FILE", "Place", "config_path", "is_there", "passed_over", "places"]
 
 SYSTEM_FILE = Path("/etc/hem/config.toml")
 
@@ -64,3 +65,39 @@ def passed_over() -> str:
         given = os.environ.get("HOME", "")
         return f"HOME={given!r} is no directory that user id {os.geteuid()} may search"
     return f"{personal} may not be read by user id {os.geteuid()}" if _closed(personal) else ""
+
+
+@frozen
+class Place:
+    """Where a configuration may be: what the place is called, the file (``None``: there is none), how it is
+    with it in words, and whether it is the one that counts."""
+
+    called: str
+    path: Path | None
+    state: str
+    counts: bool
+
+
+def places() -> tuple[Place, ...]:
+    """Every place, in the order in which they are looked at; one counts."""
+    raised, personal = privileges_raised(), _personal_file()
+    explicit, url = os.environ.get("HEM_CONFIG"), os.environ.get("HEM_URL")
+    chosen = config_path()
+    named = None if raised or not explicit else named_path(explicit)
+    ignored = "ignored, since privileges are raised"
+    system = "there" if is_there(SYSTEM_FILE) else "not there"
+    rows = (
+        ("$HEM_CONFIG", named, ignored if raised else _state(named) if explicit else "not set"),
+        ("$HEM_URL", None, ignored if raised else "names the device; no file is read" if url else "not set"),
+        ("personal", personal, ignored if raised else passed_over() or _state(personal)),
+        ("system", SYSTEM_FILE, system),
+    )
+    wanted = {"$HEM_CONFIG": named is not None, "$HEM_URL": chosen is None}
+    counting = next((called for called, here in wanted.items() if here), None)
+    if counting is None:
+        counting = "personal" if personal is not None and chosen == personal else "system"
+    return tuple(Place(called, path, state, called == counting) for called, path, state in rows)
+
+
+def _state(path: Path | None) -> str:
+    return "there" if path is not None and is_there(path) else "not there"

@@ -48,12 +48,21 @@ def parse_table(
     values: dict[str, Any] = {}
     for setting, value in table.items():
         if setting not in kinds:
-            raise HemConfigError(f"{where(setting)}: unknown setting; accepted: {', '.join(kinds)}")
+            raise HemConfigError(
+                f"{where(setting)}: unknown setting; accepted: {', '.join(kinds)}{_meant(setting, kinds)}"
+            )
         try:
             values[setting] = kinds[setting].parse(value)
         except RejectedValueError as rejected:
             raise HemConfigError(f"{where(setting)}: {_shown(value)}; accepted: {rejected}") from None
     return values
+
+
+def _meant(setting: str, kinds: Mapping[str, Kind]) -> str:
+    from difflib import get_close_matches  # for this error only
+
+    meant = get_close_matches(setting, kinds, n=1)
+    return f"; did you mean {meant[0]!r}?" if meant else ""
 
 
 def _shown(value: object) -> str:

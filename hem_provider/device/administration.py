@@ -12,20 +12,21 @@ from typing import Literal, TypeVar
 from hem_provider.arguments import as_member, as_text
 from hem_provider.device.checkin import check_in
 from hem_provider.device.login import LoginSession
-from hem_provider.device.watching import Watch
+from hem_provider.device.upgrading import Upgrading
+from hem_provider.device.watching import Looked, Watch
 from hem_provider.errors import (
     HemAuthenticationError,
     HemClockError,
     HemConnectionError,
-    HemDeviceFault,
     HemError,
     HemNotInitialized,
+    HemOperationFailed,
     HemOutcomeUnknown,
     HemRequestRefused,
     HemTimeout,
 )
 from hem_provider.logs import Logger
-from hem_provider.rest import configuration, initialisation, storage, system, upgrade
+from hem_provider.rest import configuration, initialisation, storage, system
 from hem_provider.rest.auth import bearer_from
 from hem_provider.rest.call import Call
 from hem_provider.rest.configuration import Attestation, Configuration, ConfigurationChange
@@ -34,7 +35,7 @@ from hem_provider.rest.initialisation import Initialised, NewDevice
 from hem_provider.rest.kdf import Kdf, initial_master_kdf, seed_from
 from hem_provider.rest.settle import NOT_MADE, Change, NotMade
 from hem_provider.rest.system import SelfTest, Status
-from hem_provider.rest.upgrade import Image, Progress, UpgradeState
+from hem_provider.rest.upgrade import Image, Progress
 from hem_provider.waiting import CLOCK
 
 __all__ = ["SETTINGS", "Administration", "NewDevice"]
@@ -207,20 +208,24 @@ class Administration:
             raise HemAuthenticationError(f"{self._name}: neither the new passphrase nor the old is accepted")
         return NOT_MADE
 
-    def wipe(self, *, confirm: str) -> None:
+    def wipe(self, *, confirm: str, wait: float = 0.0, looked: Looked | None = None) -> bool:
         """Destroy every key and all settings; the device restarts factory-fresh.
 
-        ``confirm`` must be the device's ``eid``, so that no other device is meant: ``ValueError``.
+        ``confirm`` must be the device's ``eid``, so that no other device is meant: ``ValueError``. With
+        ``wait`` (s), until it answers: whether it was seen to be fresh. It may not answer by then, since its
+        TLS certificate may be gone with the rest; ``HemOperationFailed`` when it goes on as before.
+        ``looked(seconds)`` is called meanwhile.
         """
 
         present = self._session.run(configuration.read().by(*_CONFIG))
         if confirm != present.eid:
             raise ValueError(f"confirm: {confirm!r} is not the eid of {self._name}, {present.eid!r}")
+        watch = Watch(self._session, self._clock, looked)
         change: Change[bool | None] = Change(
             made="the device was wiped",
             undone="the device was not wiped",
             see="ask for its status when it is back: a wiped device is not initialised",
-            look=Watch(self._session, self._clock).wiped,
+            look=watch.wiped,
         )
         try:
             self._session.run(configuration.wipe(), change)
@@ -228,6 +233,13 @@ class Administration:
             self._session.forget()
             raise
         self._session.forget()
+        try:
+            fresh = bool(wait) and watch.wiped(wait)
+        except HemTimeout:
+            return False
+        if fresh is NOT_MADE:
+            raise HemOperationFailed(f"{self._name}: the device said yes, but was not wiped")
+        return fresh
 
     def selftest(self) -> SelfTest:
         """Run all self-tests (device API §17.3); some 5 s. Takes a login, and none on a factory-fresh
@@ -239,10 +251,12 @@ class Administration:
         factory-fresh one."""
         return self._either(configuration.attestation())
 
-    def reboot(self, *, wait: float = 0.0) -> Status | None:
-        """Restart (device API §17.4); all logins end and the clock is lost. With ``wait`` (s), until it
-        answers again: its status; ``HemTimeout`` when it does not. A device takes 8 to 90 s."""
-        watch = Watch(self._session, self._clock)
+    def reboot(self, *, wait: float = 0.0, looked: Looked | None = None) -> Status | None:
+        """Restart (device API §17.4); all logins end and the clock is lost. With ``wait`` (s), until it has
+        restarted and answers again: its status; ``HemTimeout`` when it does not, ``HemOperationFailed``
+        when it goes on without a restart. A device takes 8 to 90 s. ``looked(seconds)`` is called
+        meanwhile."""
+        watch = Watch(self._session, self._clock, looked)
         change: Change[bool | None] = Change(
             made="the device has restarted",
             undone="the device has not restarted",
@@ -250,7 +264,7 @@ class Administration:
             look=watch.restarted,
         )
         self._either(system.reboot(), change)
-        return self.await_device(wait) if wait else None
+        return watch.back(wait) if wait else None
 
     def await_device(self, seconds: float) -> Status:
         """Ask until the device answers, at most for ``seconds``; ``HemTimeout`` otherwise."""
@@ -302,48 +316,32 @@ class Administration:
         ``image.limit`` bytes, ``HemDeviceFault`` when the image is not accepted, ``HemTimeout`` when
         verifying takes longer than ``timeout`` seconds.
         """
-        arrived: Change[None] = Change(
-            made="the image arrived whole",
-            undone="the image did not arrive",
-            see="nothing is installed; upload it again",
-            look=None,
-            repeat=True,
-        )
+        self.stage(image, data, progress=progress, timeout=timeout)
+        self.install(image)
 
-        self._either(upgrade.upload(image, data, progress=progress), arrived)
-        asked_again: Change[UpgradeState] = Change(
-            made="the check goes on",
-            undone="the check does not go on",
-            see="nothing is installed; upload it again",
-            look=lambda: UpgradeState.RUNNING,
-        )
-        for _ in self._clock.looks(timeout, 4.0):
-            state = self._either(upgrade.check(image), asked_again)
-            if state is UpgradeState.VERIFIED:
-                break
-            if state in (UpgradeState.BAD, UpgradeState.NOTHING):
-                raise HemDeviceFault(f"{self._name}: the device does not accept the image ({state.name})")
-        else:
-            raise HemTimeout(f"{self._name}: the image was not verified within {timeout:g} s")
-        firmware = image is Image.FIRMWARE
-        watch = Watch(self._session, self._clock)
-        installed: Change[bool | None] = Change(
-            made="the image was installed",
-            undone="the image was not installed",
-            see="compare the version it tells with the former one",
-            look=watch.upgraded if firmware else self._dashboard_installed,
-            repeat=not firmware,
-        )
-        self._either(upgrade.install(image), installed)
+    def stage(
+        self,
+        image: Image,
+        data: bytes,
+        *,
+        progress: Progress | None = None,
+        timeout: float = 300.0,
+        looked: Looked | None = None,
+    ) -> None:
+        """The first half of ``upgrade``: upload an image and have its signature verified; nothing is
+        installed yet. ``looked(seconds)`` is called while the device verifies."""
+        self._upgrading.stage(image, data, progress=progress, timeout=timeout, looked=looked)
 
-    def _dashboard_installed(self) -> Literal[True, NotMade.NOT_MADE]:
-        """A verified image waits until it is installed, and is gone then."""
-        state = self._either(upgrade.check(Image.DASHBOARD))
-        if state is UpgradeState.NOTHING:
-            return True
-        if state is UpgradeState.VERIFIED:
-            return NOT_MADE
-        raise HemDeviceFault(f"{self._name}: the state of the image is {state.name}")
+    def install(self, image: Image, *, wait: float = 0.0, looked: Looked | None = None) -> Status | None:
+        """The other half: install what ``stage`` had verified. With ``wait`` (s) until the device has
+        restarted with new firmware: its status; ``HemTimeout`` when it is not back by then,
+        ``HemOperationFailed`` when it goes on without a restart. ``looked(seconds)`` is called meanwhile.
+        """
+        return self._upgrading.install(image, wait=wait, looked=looked)
+
+    @property
+    def _upgrading(self) -> Upgrading:
+        return Upgrading(self._session, self._clock, self._either)
 
     def _either(self, call: Call[T], change: Change[T] | None = None) -> T:
         """With a login on an initialised device, without one on a factory-fresh one."""

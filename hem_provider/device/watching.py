@@ -3,17 +3,23 @@ answer did not tell (device API §6, §7.4, §15, §16, §17.4)."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, Literal
 
 from hem_provider.device.login import LoginSession
-from hem_provider.errors import HemClockError, HemConnectionError, HemDeviceFault, HemTimeout
+from hem_provider.errors import (
+    HemClockError,
+    HemConnectionError,
+    HemDeviceFault,
+    HemOperationFailed,
+    HemTimeout,
+)
 from hem_provider.rest import auth, system
 from hem_provider.rest.settle import NOT_MADE, NotMade
 from hem_provider.rest.system import Status
 from hem_provider.waiting import Clock
 
-__all__ = ["BACK", "Watch"]
+__all__ = ["BACK", "Looked", "Watch"]
 
 #: Longest restart of a device, in seconds.
 BACK: Final = 90.0
@@ -24,26 +30,41 @@ _PAUSE: Final = 1.0
 _SLACK: Final = 3.0
 
 Seen = Literal[True, NotMade.NOT_MADE]
+#: Called at each look with the seconds since the request, for people who wait.
+Looked = Callable[[float], None]
 
 
 class Watch:
-    """To be made before the request. ``clock`` is the caller's, who may replace it."""
+    """To be made before the request. ``clock`` is the caller's, who may replace it; ``looked`` is called at
+    each look."""
 
-    def __init__(self, session: LoginSession, clock: Clock) -> None:
+    def __init__(self, session: LoginSession, clock: Clock, looked: Looked | None = None) -> None:
         self._session = session
         self._clock = clock
+        self._looked = looked
         self._boot = None if session.challenge is None else session.challenge.spk
         self._began = clock.now()
 
     def restarted(self) -> Seen:
         """Whether it has started since; waits until it answers. ``HemTimeout`` when it does not."""
-        for status in self._looks(BACK):
+        return NOT_MADE if self._restart(BACK) is None else True
+
+    def back(self, seconds: float) -> Status:
+        """Its status once it has restarted; ``HemTimeout`` when it is not back within ``seconds``,
+        ``HemOperationFailed`` when it goes on as before."""
+        status = self._restart(seconds)
+        if status is None:
+            raise HemOperationFailed(f"{self._name}: it has not restarted within {self._elapsed:.0f} s")
+        return status
+
+    def _restart(self, seconds: float) -> Status | None:
+        for status in self._looks(seconds):
             if status is None:
                 continue
             if self._another_boot(status):
-                return True
+                return status
             if self._elapsed >= _BEGINS:
-                return NOT_MADE
+                return None
         raise self._away()
 
     def upgraded(self) -> Seen:
@@ -58,9 +79,9 @@ class Watch:
                 raise HemDeviceFault(f"{self._name}: it has restarted, and does not say with what firmware")
         raise self._away()
 
-    def wiped(self) -> Seen:
-        """Whether it is factory-fresh; waits until it answers."""
-        for status in self._looks(BACK):
+    def wiped(self, seconds: float = BACK) -> Seen:
+        """Whether it is factory-fresh; waits until it answers. ``HemTimeout`` when it does not."""
+        for status in self._looks(seconds):
             if status is not None and not status.initialized:
                 return True
             if status is not None and self._elapsed >= _BEGINS:
@@ -103,6 +124,8 @@ class Watch:
         """What it says again and again, ``None`` while it does not answer; the last time after
         ``seconds``."""
         for _ in self._clock.looks(seconds - self._elapsed, _PAUSE):
+            if self._looked is not None:
+                self._looked(self._elapsed)
             try:
                 yield self._session.run(system.status())
             except (HemConnectionError, HemDeviceFault):

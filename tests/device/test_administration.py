@@ -146,6 +146,54 @@ def test_a_dropped_connection_is_the_success_of_a_reboot(hem, rig):
     assert rig.count("GET /api/system/reboot") == 1
 
 
+def test_a_device_that_only_says_yes_to_a_reboot_is_not_back(hem, rig, monkeypatch):
+    """It acts 2 s after its answer, and answers until then: that is the boot that was."""
+    monkeypatch.setattr(hem.admin, "_clock", quick_clock())
+    seen = []
+    rig.fault("GET /api/system/reboot", 200)
+    with pytest.raises(HemOperationFailed, match="has not restarted within 6 s"):
+        hem.admin.reboot(wait=60, looked=seen.append)
+    assert seen == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_a_wipe_is_seen_or_said_not_to_be(hem, rig, monkeypatch):
+    monkeypatch.setattr(hem.admin, "_clock", quick_clock())
+    eid = hem.admin.configuration().eid
+    rig.fault("POST /api/system/config", 200)
+    with pytest.raises(HemOperationFailed, match="said yes, but was not wiped"):
+        hem.admin.wipe(confirm=eid, wait=60)
+    other = rig.connect()
+    monkeypatch.setattr(other.admin, "_clock", quick_clock())
+    assert other.admin.wipe(confirm=eid) is False  # nobody has looked
+    with rig.connect(None) as fresh:
+        assert not fresh.status().initialized
+
+
+def test_a_wiped_device_that_lost_its_certificate_is_away(hem, monkeypatch):
+    monkeypatch.setattr(hem.admin, "_clock", quick_clock())
+    eid = hem.admin.configuration().eid
+    run = hem.session.run
+
+    def without_tls(call, change=None):
+        if call.path.endswith("/status"):
+            raise HemUnreachable("no TLS any more")
+        return run(call, change)
+
+    monkeypatch.setattr(hem.session, "run", without_tls)
+    assert hem.admin.wipe(confirm=eid, wait=60) is False
+
+
+def test_what_is_staged_waits_until_it_is_installed(hem, rig, monkeypatch):
+    monkeypatch.setattr(hem.admin, "_clock", quick_clock())
+    seen = []
+    hem.admin.stage(Image.FIRMWARE, IMAGE, looked=seen.append)
+    assert seen
+    assert hem.version().firmware.endswith("v1.2.2")
+    status = hem.admin.install(Image.FIRMWARE, wait=60)
+    assert status.upgraded
+    assert hem.version().firmware.endswith("v1.2.3")
+
+
 def test_waiting_for_a_device_that_stays_away_ends(hem, rig, monkeypatch):
     def away(_):
         raise HemUnreachable("the cable")
