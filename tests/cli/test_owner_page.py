@@ -40,7 +40,13 @@ def test_the_commands_of_a_page_work_as_printed(page, owned, tmp_path):
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "LC_ALL": "C.UTF-8",
     }
-    run_page(page, environment=clean | settings, folder=tmp_path)
+    (tmp_path / "firmware.bin").write_bytes(b"hem-provider emulator image 1.2.3\n")
+    run_page(
+        page,
+        environment=clean | settings,
+        folder=tmp_path,
+        replacements={"https://my.ence.do ": f"{owned.https} "},
+    )
 
 
 def test_the_page_tells_of_every_exit_status():
