@@ -34,8 +34,11 @@ class Marks:
 
     def sign(self, state: str) -> str:
         """The sign of a state, all of one width; a weak one for what was not looked at."""
-        sign, word, colour = _SIGNS.get(state, _NO_SIGN)
-        return self.paint((sign if self.unicode else word).ljust(self.width), colour)
+        return self.paint(self.plain(state).ljust(self.width), _SIGNS.get(state, _NO_SIGN)[2])
+
+    def plain(self, state: str) -> str:
+        """The same without colour or width, for cells of tables."""
+        return _SIGNS.get(state, _NO_SIGN)[0 if self.unicode else 1]
 
     def paint(self, text: str, colour: str) -> str:
         """In an ANSI colour, where that is welcome."""

@@ -1,15 +1,14 @@
-"""Signs for well, badly and unknown, in the characters that standard output has."""
+"""The sign of a result in a table on standard output."""
 
 from __future__ import annotations
 
 import sys
 
-__all__ = ["mark"]
+from hem_provider.cli.marks import Marks
 
-_SIGNS = {True: ("✔", "ok"), False: ("✘", "FAILED"), None: ("…", "?")}
+__all__ = ["mark"]
 
 
 def mark(well: bool | None) -> str:
-    """The sign of a result."""
-    encoding = (sys.stdout.encoding or "ascii").lower().replace("-", "")
-    return _SIGNS[well][0 if encoding.startswith("utf") else 1]
+    """Of what is well, is not, or is not known yet."""
+    return Marks(sys.stdout).plain({True: "ok", False: "fault", None: ""}[well])
