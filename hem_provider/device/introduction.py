@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import ssl
 from datetime import datetime
 from hashlib import sha256
-from urllib.parse import urlsplit
 
 from hem_provider.config import DeviceConfig
-from hem_provider.errors import HemTLSError, HemUnreachable
-from hem_provider.records import frozen
+from hem_provider.device.shown import shown_certificate
+from hem_provider.errors import HemTLSError
+from hem_provider.records import frozen, replace
 
 __all__ = ["Presented", "presented"]
 
@@ -32,22 +31,10 @@ def presented(config: DeviceConfig) -> Presented:
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
 
-    from hem_provider.rest.deadline import Deadline
-    from hem_provider.rest.sockets import open_socket
-    from hem_provider.rest.tls import client_context, spki_sha256
-    from hem_provider.rest.wire import Limit
+    from hem_provider.rest.tls import spki_sha256
 
-    parts, who = urlsplit(config.url), f"{config.name} ({config.url})"
-    host = parts.hostname or ""
-    deadline = Deadline(Limit(config.timeout, "timeout"), Limit(config.connect_timeout, "connect_timeout"))
-    try:
-        with open_socket(host, parts.port or 443, deadline, None) as connection:
-            with client_context(insecure=True).wrap_socket(connection, server_hostname=host) as wrapped:
-                certificate = wrapped.getpeercert(binary_form=True) or b""
-    except ssl.SSLError as error:
-        raise HemTLSError(f"{who}: no TLS could be agreed: {error.reason or error}") from None
-    except OSError as error:
-        raise HemUnreachable(f"{who}: not reached: {error.strerror or error}") from None
+    who = f"{config.name} ({config.url})"
+    certificate = shown_certificate(replace(config, insecure=True, ca_file=None, pin_sha256=None)).der
     try:
         found = x509.load_der_x509_certificate(certificate)
         return Presented(
