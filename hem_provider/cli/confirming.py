@@ -5,7 +5,7 @@ from __future__ import annotations
 from hem_provider.cli.statuses import Declined, UsageFault
 from hem_provider.config.login_source import can_ask
 
-__all__ = ["ask", "check_can_ask", "confirm", "confirm_by_name"]
+__all__ = ["ask", "check_can_ask", "confirm", "confirm_by_name", "show"]
 
 
 def check_can_ask(*, yes: bool) -> None:
@@ -30,6 +30,13 @@ def ask(question: str, *, instead: str) -> str:
     if not line:
         raise EOFError
     return line.strip()
+
+
+def show(line: str = "") -> None:
+    """Print a line of a conversation: on standard error, since standard output is for results."""
+    import sys
+
+    print(line, file=sys.stderr, flush=True)
 
 
 def confirm(question: str, *, yes: bool) -> None:

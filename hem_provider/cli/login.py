@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hem_provider.config import DeviceConfig, load_config
+from hem_provider.config import DeviceConfig, load_config, read_passphrase
 from hem_provider.config.login_source import LoginSource, ask_passphrase, login_source
 from hem_provider.device.asking import log_in
 from hem_provider.device.hem import Hem
 from hem_provider.records import replace
 
-__all__ = ["logged_in", "login_at_hand"]
+__all__ = ["logged_in", "login_at_hand", "prove_owner"]
 
 
 @contextmanager
@@ -48,3 +48,18 @@ def _configured(name: str | None, *, mobile: bool, agent: bool) -> DeviceConfig:
     if mobile or not agent:
         config = replace(config, agent="never")
     return replace(config, auth="mobile") if mobile else config
+
+
+def prove_owner(hem: Hem, scope: str) -> str:
+    """Log in to the device itself by the passphrase, for what it lets neither a phone nor an agent do; the
+    passphrase.
+
+    It is the configured one, else a person at the terminal is asked. Raises what a login raises.
+    """
+    config = replace(hem.config, auth="passphrase")
+    there = login_source(config) in (LoginSource.FILE, LoginSource.COMMAND)
+    passphrase = read_passphrase(config) if there else None
+    if passphrase is None:
+        passphrase = ask_passphrase(config)
+    hem.login(passphrase, scope=scope, by_device=True)
+    return passphrase

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hem_provider.config.limits import FIRMWARE_1_2_2, FirmwareLimits
-from hem_provider.config.load import device_from_url, load_config
+from hem_provider.config.load import device_from_url, load_config, new_device
 from hem_provider.config.login_source import read_passphrase
 from hem_provider.config.model import DEFAULT_CLOUD_URL, Config, DeviceConfig, Pkcs11Config
 from hem_provider.config.places import config_path
@@ -18,5 +18,6 @@ __all__ = [
     "config_path",
     "device_from_url",
     "load_config",
+    "new_device",
     "read_passphrase",
 ]

@@ -33,7 +33,7 @@ from hem_provider.logs import WARNING, Logger
 from hem_provider.records import fields, replace
 from hem_provider.trust import ignored_variables, privileges_raised
 
-__all__ = ["ENVIRONMENT", "device_from_url", "load_config"]
+__all__ = ["ENVIRONMENT", "device_from_url", "load_config", "new_device"]
 
 #: Environment variable → setting of the one device that ``HEM_URL`` names.
 ENVIRONMENT: Mapping[str, str] = variables_of(DeviceConfig)
@@ -96,6 +96,20 @@ def device_from_url(url: str, **settings: object) -> DeviceConfig:
     url = device_of({"url": url}, where).url  # one that is none is told before anything else
     values = _over(_known_of(url), given)
     return device_of(_plain({**values, "url": url}), where)
+
+
+def new_device(url: str, **settings: object) -> DeviceConfig:
+    """A device that no file knows: as ``device_from_url``, from what is given and the environment alone."""
+    given = {name: value for name, value in settings.items() if value is not None}
+    named = None if privileges_raised() else os.environ.get("HEM_URL")
+    applies = not privileges_raised() and (not named or same_url(named, url))
+    known: dict[str, object] = _variables(os.environ) if applies else {}
+    known.pop("name", None)
+
+    def where(setting: str) -> str:
+        return f"setting {setting!r}" if setting in {"url", *given} else _where_variable(setting)
+
+    return device_of(_plain({**_over(known, given), "url": url}), where)
 
 
 #: Given in a call → what it stands in the place of.

@@ -26,7 +26,7 @@ from hem_provider.errors import (
     HemTimeout,
 )
 from hem_provider.logs import Logger
-from hem_provider.rest import configuration, initialisation, storage, system
+from hem_provider.rest import bip39, configuration, initialisation, storage, system
 from hem_provider.rest.auth import bearer_from
 from hem_provider.rest.call import Call
 from hem_provider.rest.configuration import Attestation, Configuration, ConfigurationChange
@@ -38,7 +38,7 @@ from hem_provider.rest.system import SelfTest, Status
 from hem_provider.rest.upgrade import Image, Progress
 from hem_provider.waiting import CLOCK
 
-__all__ = ["SETTINGS", "Administration", "NewDevice"]
+__all__ = ["SETTINGS", "Administration", "Image", "NewDevice", "check_master", "new_master_words"]
 
 _log = Logger("hem_provider.device")
 
@@ -64,6 +64,20 @@ SETTINGS = {
 }
 
 
+def new_master_words() -> str:
+    """A new master secret: 24 words, of 256 random bits (BIP39, English)."""
+    return bip39.new_phrase()
+
+
+def check_master(secret: str) -> bool:
+    """Whether a master secret is 24 words, otherwise it is a passphrase. ``ValueError`` for 24 words that
+    are no BIP39 mnemonic; it names wrong ones by their place only."""
+    if not bip39.looks_like_words(secret):
+        return False
+    bip39.entropy_of(secret)
+    return True
+
+
 class Administration:
     """``hem.admin``. Methods that change the device take a login with ``system:config``."""
 
@@ -72,6 +86,13 @@ class Administration:
         self._config = session.rest.channel.config
         self._name = self._config.name
         self._clock = CLOCK
+
+    def fresh_identity(self) -> str:
+        """The ``eid`` of a factory-fresh device, which stays when it is brought into use. One call, no login.
+
+        ``HemClockError``: check in first. ``HemOperationFailed``: initialised already.
+        """
+        return self._session.run(initialisation.challenge()).eid
 
     def initialize(
         self, new: NewDevice, *, passphrase: str, master: str, master_kdf: Kdf | None = None

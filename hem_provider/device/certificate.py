@@ -7,9 +7,9 @@ at check-in has to be installed by the client.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from hem_provider.config import DeviceConfig
 from hem_provider.device.checkin import check_in
@@ -25,13 +25,17 @@ from hem_provider.rest.encoding import b64, unb64
 from hem_provider.rest.settle import NOT_MADE, Change, NotMade
 from hem_provider.waiting import CLOCK
 
-__all__ = ["DeviceCertificate", "NewCertificate"]
+__all__ = ["ADDRESS", "DeviceCertificate", "NewCertificate", "Order", "prefix_of"]
 
 _log = Logger("hem_provider.device")
 
 _CONFIG = ("system:config",)
 
 
+#: Where USB devices are, unless they were initialised otherwise (device API §1.1).
+ADDRESS: Final = "192.168.7.1"
+#: The vendor's zone.
+_ZONE: Final = ".ence.do"
 #: Between two looks whether the certificate is issued, in seconds.
 _LOOK_EVERY = 2.0
 
@@ -42,6 +46,14 @@ class NewCertificate:
     the SHA-256 of the public key in lower-case hex, as for ``pin_sha256``."""
 
     not_after: datetime
+    pin: str
+
+
+@frozen
+class Order:
+    """A certificate that the service makes: the order's ``number``, and the ``pin`` that it will have."""
+
+    number: str
     pin: str
 
 
@@ -92,6 +104,10 @@ class DeviceCertificate:
             raise HemOperationFailed(f"{self._name}: the device cannot prove itself to the service")
         return self._install(self._session.rest.domain.default_bundle(genuine), reboot)
 
+    def is_free(self, prefix: str) -> bool:
+        """Whether nobody has the name ``prefix`` in the vendor's zone. ``ValueError`` as ``obtain``."""
+        return self._session.rest.domain.is_free(prefix)
+
     def obtain(
         self,
         prefix: str,
@@ -100,13 +116,19 @@ class DeviceCertificate:
         cname: str | None = None,
         reboot: bool = True,
         timeout: float = 300.0,
+        order: Order | None = None,
+        ordered: Callable[[Order], None] | None = None,
     ) -> NewCertificate:
         """A certificate for ``prefix`` in the vendor's zone, over a key the device makes now.
 
-        ``address`` or ``cname``: what the name is to lead to. ``HemOperationFailed`` when the service
+        ``address`` or ``cname``: what the name is to lead to. A service that takes its time is told of by
+        ``ordered``; a later call with that ``order`` waits for the same, since a name is given once.
+        ``HemOperationFailed`` when the service
         refuses, ``HemTimeout`` when it takes longer than ``timeout`` seconds. ``ValueError`` unless
         ``prefix`` is one label of letters, digits and hyphens.
         """
+        if order is not None:
+            return self._install(self._issued(prefix, order, timeout), reboot, order.pin)
         asked: Change[ConfigurationChange] = Change(
             made="the device made a TLS key for the request",
             undone="it made none",
@@ -122,17 +144,19 @@ class DeviceCertificate:
         answer = self._session.rest.domain.request(
             prefix, {name: value for name, value in wanted.items() if value is not None}
         )
-        bundle = self._issued(answer, timeout) if isinstance(answer, str) else answer
-        if bundle is None:
-            raise HemTimeout(f"no certificate for {prefix!r} within {timeout:g} s")
-        return self._install(bundle, reboot, requested)
+        if not isinstance(answer, str):
+            return self._install(answer, reboot, requested)
+        order = Order(answer, requested)
+        if ordered is not None:
+            ordered(order)
+        return self._install(self._issued(prefix, order, timeout), reboot, requested)
 
-    def _issued(self, request_id: str, timeout: float) -> Mapping[str, Any] | None:
+    def _issued(self, prefix: str, order: Order, timeout: float) -> Mapping[str, Any]:
         for left in self._clock.looks(timeout, _LOOK_EVERY):
-            bundle = self._session.rest.domain.result(request_id, within=left)
+            bundle = self._session.rest.domain.result(order.number, within=left)
             if bundle is not None:
                 return bundle
-        return None
+        raise HemTimeout(f"no certificate for {prefix!r} within {timeout:g} s")
 
     @property
     def _name(self) -> str:
@@ -173,6 +197,16 @@ class DeviceCertificate:
 
     def __repr__(self) -> str:
         return f"<DeviceCertificate of {self._name}>"
+
+
+def prefix_of(hostname: str) -> str | None:
+    """The one label before the vendor's zone, by which a certificate is obtained; ``None`` for other names.
+
+    >>> prefix_of("ada.ence.do"), prefix_of("my.example.org")
+    ('ada', None)
+    """
+    prefix = hostname.removesuffix(_ZONE)
+    return prefix if hostname.endswith(_ZONE) and prefix and "." not in prefix else None
 
 
 def _stored(session: LoginSession, leaf: bytes) -> ConfigurationChange | Literal[NotMade.NOT_MADE]:

@@ -1,27 +1,38 @@
-"""Check-in: the device's clock is set by way of its cloud service (device API §9.1)."""
+"""Check-in: the device's clock is set by way of its cloud service (device API §9.1).
+
+At once, or in three parts where no computer sees both: ``begin`` and ``finish`` one that sees the device,
+``carry`` one that is online. What passes between them is text in files, which is no secret.
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
-from hem_provider.errors import HemClockError, HemUnreachable
+from hem_provider.errors import HemAnswerFault, HemClockError, HemConfigError, HemUnreachable
 from hem_provider.records import replace
 from hem_provider.rest import system
 from hem_provider.rest.agreements import offered
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.api import RestApi
 from hem_provider.rest.call import Call
-from hem_provider.rest.fields import Field, Shape, jwt
+from hem_provider.rest.encoding import parse_json
+from hem_provider.rest.fields import NOTHING, Field, Jwt, Shape, jwt, read_fields, text
 from hem_provider.rest.settle import Change
 from hem_provider.rest.system import CheckInResult
 
-__all__ = ["Runs", "ask_cloud", "check_in", "prove"]
+__all__ = ["LARGEST", "Runs", "ask_cloud", "begin", "carry", "check_in", "finish", "prove"]
 
 T = TypeVar("T")
 
-#: What the cloud answers.
+#: Largest file that is carried, in bytes.
+LARGEST = 64 * 1024
+_NONCE = Field("jti", text(1, 64))
+#: What the device says, and what the cloud answers.
+_CHALLENGE = Shape((Field("check", jwt(Shape((_NONCE,)))),))
 _CHECKED = Shape((Field("checked", jwt(Shape((Field("newcrt", offered, needed=False),)))),))
+_ANSWER = Shape((Field("checked", jwt(Shape((_NONCE, Field("newcrt", offered, needed=False))))),))
 
 
 class Runs(Protocol):
@@ -75,7 +86,11 @@ def ask_cloud(session: Runs, check: Mapping[str, Any]) -> Answer:
 
     ``HemUnreachable`` names the cloud; ``HemClockError`` when it rejects what the device says.
     """
-    channel = session.rest.channel
+    return _told(session.rest, check)
+
+
+def _told(rest: RestApi, check: Mapping[str, Any]) -> Answer:
+    channel = rest.channel
     try:
         reply, checked = channel.cloud("POST", "/checkin", answer=_CHECKED, body=check)
     except HemUnreachable as error:
@@ -85,3 +100,65 @@ def ask_cloud(session: Runs, check: Mapping[str, Any]) -> Answer:
             f"check-in: the cloud service {channel.config.cloud_url} answers HTTP {reply.status}"
         )
     return checked
+
+
+def begin(session: Runs) -> bytes:
+    """What the cloud is to be told, as a line of JSON. One call, no login. The device takes an answer to it
+    for a minute."""
+    return _line(prove(session))
+
+
+def carry(rest: RestApi, challenge: bytes) -> bytes:
+    """What the cloud answers to ``begin``'s ``challenge``, as a line of JSON. The device is not asked.
+
+    ``HemConfigError`` for what is no challenge; ``HemAnswerFault`` when the answer is to another one;
+    ``HemUnreachable`` and ``HemClockError`` as ``check_in``.
+    """
+    raw, asked = _parsed(challenge, _CHALLENGE, "a challenge")
+    answer = _told(rest, raw)
+    line = _line(answer.raw)
+    _, answered = _parsed(line, _ANSWER, "an answer")
+    if answered.claims["jti"] != asked.claims["jti"]:
+        raise HemAnswerFault(f"{rest.channel.config.cloud_url}: the answer is to another challenge")
+    return line
+
+
+def finish(session: Runs, answer: bytes) -> CheckInResult:
+    """Give the device ``carry``'s ``answer``, which sets its clock. One call, no login.
+
+    ``HemConfigError`` for what is no answer; ``HemClockError`` when the device rejects it: it is to
+    another challenge, or came late.
+    """
+    raw, checked = _parsed(answer, _ANSWER, "an answer")
+    change: Change[CheckInResult] = Change(
+        made="the device has checked in",
+        undone="the device has not checked in",
+        see="look at the clock in its status",
+        look=None,
+    )
+    done = session.run(system.finish_check_in(raw), change)
+    return replace(done, new_certificate=checked.claims["newcrt"])
+
+
+def _line(value: Mapping[str, Any]) -> bytes:
+    return json.dumps(dict(value), separators=(",", ":"), ensure_ascii=False).encode("utf-8") + b"\n"
+
+
+def _parsed(data: bytes, shape: Shape, what: str) -> tuple[Mapping[str, Any], Jwt]:
+    """The object as it came, and its one JWT."""
+    if len(data) > LARGEST:
+        raise HemConfigError(f"this is not {what} of a check-in: it has over {LARGEST} bytes")
+    try:
+        raw = parse_json(data)
+    except ValueError:
+        raise HemConfigError(
+            f"this is not {what} of a check-in: {len(data)} bytes that are not JSON"
+        ) from None
+    if not isinstance(raw, dict):
+        raise HemConfigError(f"this is not {what} of a check-in: no JSON object")
+    try:
+        (found,) = read_fields(raw, shape, NOTHING).values()
+    except ValueError as error:
+        raise HemConfigError(f"this is not {what} of a check-in: {error}") from None
+    assert isinstance(found, Jwt)  # noqa: S101 - its shape says so
+    return raw, found

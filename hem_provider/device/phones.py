@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Literal
 
 from hem_provider.device.login import LoginSession
@@ -56,13 +57,22 @@ class Pairing:
     def __repr__(self) -> str:
         return f"<Pairing with {self._phones.rest.channel.config.name}>"
 
-    def wait(self, seconds: float = 300.0, *, poll: float = 2.0) -> str:
-        """Until the phone has answered: the KID of its record. ``poll``: seconds between two looks.
+    def wait(
+        self,
+        seconds: float = 300.0,
+        *,
+        poll: float = 2.0,
+        waiting: Callable[[float], None] | None = None,
+    ) -> str:
+        """Until the phone has answered: the KID of its record. ``poll``: seconds between two looks;
+        ``waiting`` is told before each how many are left. Broken off, it leaves nothing on the device.
 
         ``HemOperationFailed`` when it was refused, has expired, or the phone is paired already;
         ``HemApprovalTimeout`` after ``seconds``.
         """
         for left in self._phones.clock.looks(seconds, poll):
+            if waiting is not None:
+                waiting(left)
             answer = self._phones.rest.broker.registration(self._registration.rid, within=left)
             if answer is not None:
                 return self._phones.finish(self._registration, answer)
@@ -105,7 +115,16 @@ class Phones:
             look=lambda: self._taken_back(answer.pid),
         )
         validate = external.validate(pid=answer.pid, reply=answer.reply).by(*_PAIR)
-        validation = self._session.run(validate, stored)
+        try:
+            validation = self._session.run(validate, stored)
+            self._tell(registration, validation)
+        except KeyboardInterrupt:  # a phone that may not know of it is not to open the device
+            self._taken_back(answer.pid)
+            raise
+        return validation.kid
+
+    def _tell(self, registration: Registration, validation: Validation) -> None:
+        """Let the phone know that the device has stored it."""
         told: Change[bool] = Change(
             made="the phone was told that it is paired",
             undone="the phone was not told",
@@ -119,7 +138,6 @@ class Phones:
             return True
 
         settle(tell, told)
-        return validation.kid
 
     def _taken_back(self, pid: str) -> Validation | Literal[NotMade.NOT_MADE]:
         for phone in self.list():
@@ -133,11 +151,18 @@ class Phones:
         page = self._session.run(search.by(*_PAIR, *search.scopes))
         return [_phone(record) for record in page.records]
 
-    def remove(self, kid: str) -> None:
-        """Unpair: at the broker, then on the device. ``HemOperationFailed`` for another record."""
+    def remove(self, kid: str, *, broker: bool = True) -> None:
+        """Unpair: at the broker, then on the device, which alone decides who may log in; without ``broker``
+        there only. ``HemOperationFailed`` for another record."""
         phone = next((each for each in self.list() if each.kid == kid), None)
         if phone is None:
             raise HemOperationFailed(f"record {kid} is not a paired phone")
+        if broker:
+            self._unsubscribe(phone)
+        self._forget(kid)
+
+    def _unsubscribe(self, phone: Phone) -> None:
+        """The broker's half."""
         settings = self._session.run(configuration.read().by(*_PAIR))
         epk = self.rest.broker.session(settings.eid)
         proof = self._session.run(external.prove(epk).by(*_PAIR))
@@ -154,7 +179,6 @@ class Phones:
             repeat=True,
         )
         settle(unsubscribe, gone)
-        self._forget(kid)
 
     def _forget(self, kid: str) -> None:
         """Delete a phone's record."""

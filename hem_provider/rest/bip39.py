@@ -6,13 +6,14 @@ The words are the secret: errors name a word by its place only.
 from __future__ import annotations
 
 import functools
+import os
 import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mnemonic import Mnemonic
 
-__all__ = ["WORDS", "entropy_of", "load", "looks_like_words", "phrase_of"]
+__all__ = ["WORDS", "entropy_of", "load", "looks_like_words", "new_phrase", "phrase_of"]
 
 #: Words of 256 bits of entropy and 8 of checksum.
 WORDS = 24
@@ -24,6 +25,11 @@ def load() -> Mnemonic:
     from mnemonic import Mnemonic
 
     return Mnemonic("english")
+
+
+def new_phrase() -> str:
+    """24 words for 32 bytes from the system's random numbers."""
+    return str(load().to_mnemonic(os.urandom(32)))
 
 
 def looks_like_words(secret: str) -> bool:

@@ -17,6 +17,8 @@ from support.agent import RunningAgent
 from support.emulator import ServedEmulator, client_of
 
 from hem_provider.cli.root import ROOT
+from hem_provider.device import connect
+from hem_provider.emulator import EmulatedDevice, control
 
 HEM = [sys.executable, "-m", "hem_provider.cli.main"]
 BACKEND = "hem_provider.adapters.keyring.HemKeyring"
@@ -78,6 +80,7 @@ EVERY = {
     ("certificate", "renew"): (["--yes"], True),
     ("certificate", "self-signed"): (["for ssh", "--profile", "client", "--subject", "CN=a"], True),
     ("certificate", "show"): ([], True),
+    ("checkin",): (["--challenge"], True),
     ("completion",): (["bash"], True),
     ("decrypt",): (["{age}"], True),
     ("csr",): (["for ssh", "--subject", "CN=a"], True),
@@ -109,6 +112,20 @@ EVERY = {
     ("emulator", "reset"): (["--reboot", "--state", "{state}"], False),
     ("emulator", "serve"): (["--state", "{state}"], True),
     ("encrypt",): (["for age", "{secret}"], True),
+    ("init",): (
+        [
+            "--address",
+            "emulator:{folder}/d.hem",
+            "--owner",
+            "Ada",
+            "--yes",
+            "--passphrase-file",
+            "{secret}",
+            "--master-file",
+            "{other}",
+        ],
+        True,
+    ),
     ("keyring", "check"): (["--vault", "{vault}"], True),
     ("keyring", "import"): (["--vault", "{vault}", "--from-vault", "{vault}"], True),
     ("keyring", "init"): (["--vault", "{folder}/vault"], False),
@@ -130,6 +147,10 @@ EVERY = {
     ("openssl", "config"): ([], True),
     ("openssl", "path"): ([], True),
     ("openssl", "pem"): (["web"], True),
+    ("passphrase",): (["--new-file", "{other}"], False),
+    ("phones", "list"): ([], True),
+    ("phones", "pair"): ([], True),
+    ("phones", "remove"): (["Emulated phone", "--yes"], False),
     ("pkcs11", "info"): ([], True),
     ("pkcs11", "install"): (["--directory", "{folder}/modules"], True),
     ("pkcs11", "path"): ([], True),
@@ -161,10 +182,14 @@ def places(device, tmp_path_factory):
     secret = folder / "passphrase"
     secret.write_text(f"{device.passphrase}\n")
     secret.chmod(0o600)
+    other = folder / "other"
+    other.touch(mode=0o600)
+    other.write_text("kite-lamp-ocean-9\n")
     found = {
         "folder": folder,
         "secret": secret,
         "signature": folder / "signature",
+        "other": other,
         "state": folder / "state.hem",
         "vault": folder / "a" / "vault",
         "age": folder / "file.age",
@@ -236,6 +261,22 @@ def of_its_own(found, environment, folder):
     return {**kept, "HEM_CONFIG": str(config)}
 
 
+#: Commands that get a device of their own, since they change who may use it.
+OF_USERS = {("passphrase",), ("phones", "list"), ("phones", "pair"), ("phones", "remove")}
+
+
+def with_own_device(found, environment, folder):
+    """The environment that leads to a copy of the device in ``state``, with a phone."""
+    path = folder / "own.hem"
+    shutil.copy(found["state"], path)
+    with connect(f"emulator:{path}", passphrase=found["secret"].read_text().strip()) as hem:
+        pairing = hem.phones.begin()
+        with EmulatedDevice(path) as device:
+            control.run(device, "pair", {"link": pairing.link})
+        pairing.wait(5)
+    return {**environment, "HEM_URL": f"emulator:{path}"}
+
+
 def closed(command, environment):
     done = run_with_closed((1,), program=command, env=environment)
     return done.returncode, done.stderr
@@ -264,6 +305,8 @@ def test_a_command_that_cannot_print_what_it_has_to_print_fails(
     arguments = [each.format(**found | {"folder": tmp_path, "how": output.__name__}) for each in arguments]
     if words[:1] and words[0] in OWN:
         environment = of_its_own(found, environment, tmp_path)
+    if words in OF_USERS:
+        environment = with_own_device(found, environment, tmp_path)
     with RunningAgent(device) if words[:1] in (("agent",), ("ssh",)) else nullcontext() as agent:
         status, said = output([*HEM, *words, *arguments], agent.environment if agent else environment)
     assert "Traceback" not in said

@@ -29,9 +29,13 @@ def owned(tmp_path_factory):
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_the_commands_of_a_page_work_as_printed(page, owned, tmp_path):
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("HEM_", "PYTHON"))}
+    personal = tmp_path / ".config" / "hem" / "config.toml"  # for pages that write it
+    personal.parent.mkdir(parents=True)
+    personal.touch(mode=0o600)
     settings = {
         "HOME": str(tmp_path),
         "XDG_CONFIG_HOME": str(tmp_path / ".config"),
+        "XDG_DATA_HOME": str(tmp_path / ".local" / "share"),
         "HEM_URL": owned.https,
         "HEM_CA_FILE": str(owned.ca_file),
         "HEM_PASSPHRASE_FILE": str(owned.passphrase_file),

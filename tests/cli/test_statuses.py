@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -110,3 +112,24 @@ def test_an_error_that_cannot_be_printed_as_json_is_told_in_a_line():
     assert done.returncode == 2
     assert done.stderr.startswith("hem: hem ssh keys has no option")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("where", "out", "said"),
+    [(None, '{"error": "FileNotFoundError", "message": "x: gone", "status": 1}\n', ""),
+     ("/dev/full", None, "hem: x: gone\n")],
+)  # fmt: skip
+def test_an_error_of_the_system_is_told_where_somebody_reads(where, out, said):
+    script = (
+        "import sys\nfrom hem_provider.cli import statuses\nmanner = statuses.Manner()\n"
+        "manner.as_json = True\nprint('the result')\n"
+        "sys.exit(statuses.end(FileNotFoundError(2, 'gone', 'x'), manner))"
+    )
+    with open(where, "w") if where else nullcontext(subprocess.PIPE) as stream:  # noqa: PTH123
+        done = subprocess.run(
+            [sys.executable, "-c", script],
+            env={name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
+            stdout=stream, stderr=subprocess.PIPE, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stderr) == (1, said)
+    assert done.stdout == (None if out is None else f"the result\n{out}")

@@ -53,6 +53,24 @@ def test_a_name_of_ones_own_is_obtained(hem, rig, monkeypatch):
     assert rig.count("GET /api/system/reboot") == 1
 
 
+def test_a_certificate_that_was_ordered_is_waited_for_again(hem, rig, monkeypatch):
+    monkeypatch.setattr(hem.certificate, "_clock", quick_clock())
+    orders = []
+
+    def broken_off(order):
+        orders.append(order)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        hem.certificate.obtain("office-hem", address="192.168.7.1", ordered=broken_off)
+    assert not hem.certificate.is_free("office-hem")
+    rig.requests.clear()
+    new = hem.certificate.obtain("office-hem", address="192.168.7.1", reboot=False, order=orders[0])
+    assert new.pin == orders[0].pin
+    assert rig.count("CLOUD POST") == 0
+    assert rig.count("POST /api/system/config") == 1
+
+
 def another_certificate():
     """Self-signed, base64 DER."""
     key = ec.generate_private_key(ec.SECP256R1())
