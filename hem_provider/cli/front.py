@@ -13,7 +13,7 @@ __all__ = ["ASKED", "OTHERS", "names", "page", "place", "summary", "summary_of"]
 
 #: Variable that the scripts of ``hem completion`` set: what the shell wants to know.
 ASKED = "_HEM_COMPLETE"
-#: Job → its commands, in the order in which they are shown.
+#: Job → its commands, in the order in which they are shown, as far as they are there.
 _JOBS = (
     ("Looking after the device", ("status", "doctor", "checkin", "log", "device")),
     ("A new device, and who may use it", ("init", "passphrase", "phones")),

@@ -1,11 +1,16 @@
 """What commands of ``hem`` are made of: ``click``'s commands, groups and arguments, as they look here.
 
-Usage errors are one line, help fits a narrow terminal and tells of arguments, too, and what is mistyped
-is answered with what is meant.
+Usage errors are one line, help fits a narrow terminal, tells of arguments, too, and shows how a command is
+typed, and what is mistyped is answered with what is meant.
+
+Paragraphs of a help text that begin with ``Example:`` are commands, one a line (a backslash at the end goes
+on with the next): pages of help and of the manual show them as such.
 """
 
 from __future__ import annotations
 
+import inspect
+import re
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from types import SimpleNamespace
@@ -16,11 +21,23 @@ from click.core import ParameterSource
 
 from hem_provider.cli import front, terminal
 
-__all__ = ["Command", "Given", "Group", "argument", "exclusive", "given", "print_help", "similar"]
+__all__ = [
+    "Command",
+    "Given",
+    "Group",
+    "argument",
+    "examples_of",
+    "exclusive",
+    "given",
+    "print_help",
+    "similar",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 #: Columns that a page of help takes at most, and the most of them that options take.
 _WIDEST, _OPTIONS = 100, 30
+#: What begins a paragraph of examples, and how the line after a broken one begins.
+_EXAMPLE, _GOES_ON = "Example:", "    "
 
 
 class Given(SimpleNamespace):
@@ -56,12 +73,13 @@ class _Context(click.Context):
 
 
 class Command(click.Command):
-    """A command. ``help`` may be the docstring of its module."""
+    """A command. ``help`` may be the docstring of its module; ``example`` adds to the examples of that."""
 
     context_class = _Context
 
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
-        super().__init__(*arguments, **_told(settings))
+    def __init__(self, *arguments: Any, example: str = "", **settings: Any) -> None:
+        settings, self.examples = _told(settings, example)
+        super().__init__(*arguments, **settings)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """As ``click``'s, with this command in every error."""
@@ -77,16 +95,20 @@ class Command(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         _write_parameters(self, ctx, formatter)
 
+    def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        _write_examples(self, formatter)
+
 
 class Group(click.Group):
-    """A command that has actions."""
+    """A command that has actions; its examples are those of the first of them where it has none."""
 
     context_class = _Context
     command_class = Command
 
-    def __init__(self, *arguments: Any, **settings: Any) -> None:
+    def __init__(self, *arguments: Any, example: str = "", **settings: Any) -> None:
         settings = {"subcommand_metavar": "ACTION ...", "no_args_is_help": False, **settings}
-        super().__init__(*arguments, **_told(settings))
+        settings, self.examples = _told(settings, example)
+        super().__init__(*arguments, **settings)
 
     def list_commands(self, _: click.Context) -> list[str]:
         return list(self.commands)  # as written
@@ -114,6 +136,9 @@ class Group(click.Group):
         rows = [(name, each.short_help or "") for name, each in self.commands.items() if not each.hidden]
         with formatter.section("Actions"):
             formatter.write_dl(rows)
+
+    def format_epilog(self, _: click.Context, formatter: click.HelpFormatter) -> None:
+        _write_examples(self, formatter)
 
 
 class _Argument(click.Argument):
@@ -179,13 +204,61 @@ def _printing(option: click.Option | None) -> click.Option | None:
     return option
 
 
-def _told(settings: dict[str, Any]) -> dict[str, Any]:
-    """With its help as a sentence on its page, and as it is in lists."""
+def _told(settings: dict[str, Any], example: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """With its help as a sentence on its page, and as it is in lists; and its examples."""
     text = settings.get("help") or ""
     first, _, rest = text.partition("\n")
     short = front.summary(text) or first
-    page = f"{short[:1].upper()}{short[1:]}.\n{rest.replace('``', '')}" if short else ""
-    return {"short_help": short, **settings, "help": page}
+    kept, examples = _parted(rest)
+    page = f"{short[:1].upper()}{short[1:]}.\n{kept.replace('``', '')}" if short else ""
+    return {"short_help": short, **settings, "help": page}, (*examples, *_lines(example))
+
+
+def _parted(text: str) -> tuple[str, list[str]]:
+    """A text without its paragraphs of examples, and those."""
+    paragraphs = inspect.cleandoc(f"\n{text}").split("\n\n")
+    examples = [each for each in paragraphs if each.lstrip().startswith(_EXAMPLE)]
+    kept = "\n\n".join(each for each in paragraphs if each not in examples)
+    return kept and f"\n{kept}", [
+        line for each in examples for line in _lines(each.strip().removeprefix(_EXAMPLE))
+    ]
+
+
+def _lines(text: str) -> list[str]:
+    whole = re.sub(r"\s*\\\n\s*", " ", text).replace("``", "")
+    return [line.strip() for line in whole.splitlines() if line.strip()]
+
+
+def examples_of(command: click.Command) -> tuple[str, ...]:
+    """Commands as they are typed, each of which shows what ``command`` is for."""
+    own: tuple[str, ...] = getattr(command, "examples", ())
+    if own or not isinstance(command, click.Group):
+        return own
+    return next((found for each in command.commands.values() if (found := examples_of(each))), ())
+
+
+def _write_examples(command: click.Command, formatter: click.HelpFormatter) -> None:
+    examples = examples_of(command)
+    if not examples:
+        return
+    with formatter.section("Example" if len(examples) == 1 else "Examples"):
+        room = formatter.width - formatter.current_indent
+        for each in examples:
+            for line in _broken(each, room):
+                formatter.write(f"{'':{formatter.current_indent}}{line}\n")
+
+
+def _broken(example: str, room: int) -> list[str]:
+    """A command in lines of ``room`` characters, as a shell reads them; no word is broken."""
+    words = re.findall(r"""(?:[^\s"']|"[^"]*"|'[^']*')+""", example)
+    lines = [words[0]]
+    for number, word in enumerate(words[1:], 2):
+        last = "" if number == len(words) else " \\"
+        if len(f"{lines[-1]} {word}{last}") <= room:
+            lines[-1] += f" {word}"
+        else:
+            lines.append(f"{_GOES_ON}{word}")
+    return [f"{line} \\" for line in lines[:-1]] + lines[-1:]
 
 
 def _write_parameters(command: click.Command, ctx: click.Context, formatter: click.HelpFormatter) -> None:

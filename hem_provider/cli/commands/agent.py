@@ -13,7 +13,9 @@ __all__ = ["command"]
 command = Group("agent", help=__doc__)
 
 
-@command.command("start", help="start it for this user, and unlock it")
+@command.command(
+    "start", help="start it for this user, and unlock it", example="hem agent start --idle 28800"
+)
 @add_options
 @click.option("--foreground", is_flag=True, help="stay, and log to standard error")
 @click.option("--locked", is_flag=True, help="do not ask for a passphrase now")
@@ -24,7 +26,7 @@ def _start(options: Given) -> int:
     return agent_actions.start(options)
 
 
-@command.command("stop", help="end the agent; it forgets everything")
+@command.command("stop", help="end the agent; it forgets everything", example="hem agent stop")
 @given
 def _stop(options: Given) -> int:
     from hem_provider.cli import agent_actions
@@ -32,7 +34,7 @@ def _stop(options: Given) -> int:
     return agent_actions.stop(options)
 
 
-@command.command("lock", help="make it forget everything until it is unlocked")
+@command.command("lock", help="make it forget everything until it is unlocked", example="hem agent lock")
 @given
 def _lock(options: Given) -> int:
     from hem_provider.cli import agent_actions
@@ -40,7 +42,9 @@ def _lock(options: Given) -> int:
     return agent_actions.lock(options)
 
 
-@command.command("status", help="show what it serves and what it allows; 1 where none runs")
+@command.command(
+    "status", help="show what it serves and what it allows; 1 where none runs", example="hem agent status"
+)
 @json_option("for programs")
 @given
 def _status(options: Given) -> int:
@@ -49,7 +53,11 @@ def _status(options: Given) -> int:
     return agent_actions.status(options)
 
 
-@command.command("unlock", help="give it the passphrase, by prompt, file, command or phone")
+@command.command(
+    "unlock",
+    help="give it the passphrase, by prompt, file, command or phone",
+    example="hem agent unlock --device office",
+)
 @device_option("this device; default: all that are locked")
 @click.option(
     "--kdf",
@@ -64,7 +72,7 @@ def _unlock(options: Given) -> int:
     return agent_actions.unlock(options)
 
 
-@command.command("env", help='lines for a shell: eval "$(hem agent env)"')
+@command.command("env", help='lines for a shell: eval "$(hem agent env)"', example='eval "$(hem agent env)"')
 @click.option("--shell", type=click.Choice(("sh", "csh", "fish")), help="default: as $SHELL says")
 @given
 def _env(options: Given) -> int:
@@ -73,7 +81,7 @@ def _env(options: Given) -> int:
     return agent_actions.env(options)
 
 
-@command.command("units", help="write units for systemd's user manager")
+@command.command("units", help="write units for systemd's user manager", example="hem agent units")
 @click.option(
     "--directory",
     type=FILE_TEXT,
@@ -87,7 +95,11 @@ def _units(options: Given) -> int:
     return agent_actions.units(options)
 
 
-@command.command("run", help="an agent of its own for one command: hem agent run -- COMMAND")
+@command.command(
+    "run",
+    help="an agent of its own for one command: hem agent run -- COMMAND",
+    example="hem agent run -- make release",
+)
 @add_options
 @argument("command", nargs=-1, required=True, metavar="COMMAND...", help="with its arguments, after --")
 @given

@@ -2,6 +2,8 @@
 
 By default it only looks: status, login, listing. With ``--key`` it signs with a key of yours; with
 ``--make-keys`` it makes keys of its own, labelled ``hem-bench ...``, uses them and deletes them.
+
+Example: hem bench --rounds 50 --key web
 """
 
 from __future__ import annotations

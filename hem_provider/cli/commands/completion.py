@@ -3,6 +3,8 @@
 For bash 'eval "$(hem completion bash)"' in ~/.bashrc, for zsh the same of zsh in ~/.zshrc after compinit,
 for fish 'hem completion fish > ~/.config/fish/completions/hem.fish'. Labels of keys are those that
 this computer remembers; no device is asked.
+
+Example: eval "$(hem completion bash)"
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 An emulator is started over HTTPS, keys are made in it with pkcs11-tool, files and a certificate
 request are signed, OpenSSL verifies. Everything happens in a temporary directory and ends with
 the command.
+
+Example: hem demo
 """
 
 from __future__ import annotations

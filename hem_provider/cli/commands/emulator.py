@@ -62,7 +62,11 @@ def _passphrases(*, required: bool) -> Callable[[F], F]:
     return lambda callback: user(master(callback))
 
 
-@command.command("serve", help="give an emulated device network ports")
+@command.command(
+    "serve",
+    help="give an emulated device network ports",
+    example="hem emulator serve --state device.hem --init --https-port 8443",
+)
 @_state
 @_model
 @_ports
@@ -87,7 +91,11 @@ def _serve(options: Given) -> int:
     return actions.guarded(actions.serve)(options)
 
 
-@command.command("init", help="initialise an emulated device and set its clock")
+@command.command(
+    "init",
+    help="initialise an emulated device and set its clock",
+    example="hem emulator init --state device.hem --passphrase-file user --admin-passphrase-file master",
+)
 @_state
 @_model
 @_passphrases(required=True)
@@ -96,7 +104,11 @@ def _init(options: Given) -> int:
     return actions.guarded(actions.init)(options)
 
 
-@command.command("quirks", help="list the switches, or set some in a state file")
+@command.command(
+    "quirks",
+    help="list the switches, or set some in a state file",
+    example="hem emulator quirks --state device.hem Q23=404",
+)
 @_state_or_none
 @argument("settings", nargs=-1, metavar="[NAME=VALUE]...", help="such as Q23=404 or Q11=off")
 @given
@@ -104,7 +116,11 @@ def _quirks(options: Given) -> int:
     return actions.guarded(actions.quirks)(options)
 
 
-@command.command("faults", help="list the faults, order one, or clear them")
+@command.command(
+    "faults",
+    help="list the faults, order one, or clear them",
+    example="hem emulator faults --state device.hem stall --count 1",
+)
 @_state_or_none
 @argument("name", required=False, metavar="[NAME]", help="the fault to order, or 'clear'")
 @click.option("--endpoint", metavar="'METHOD PATH'", help="only requests that start so")
@@ -117,7 +133,11 @@ def _faults(options: Given) -> int:
     return actions.guarded(actions.faults)(options)
 
 
-@command.command("backend", help="tell the check-in backend what to order")
+@command.command(
+    "backend",
+    help="tell the check-in backend what to order",
+    example="hem emulator backend --state device.hem --newcrt",
+)
 @_state
 @click.option(
     "--action",
@@ -131,7 +151,11 @@ def _backend(options: Given) -> int:
     return actions.guarded(actions.backend)(options)
 
 
-@command.command("phone", help="tell the simulated phone what to do")
+@command.command(
+    "phone",
+    help="tell the simulated phone what to do",
+    example="hem emulator phone --state device.hem --answer approve --after 2",
+)
 @_state
 @click.option("--answer", type=click.Choice(("approve", "refuse", "ignore")), help="to login requests")
 @click.option("--after", type=float, metavar="S", help="answer S seconds late")
@@ -151,7 +175,11 @@ def _resets(callback: F) -> F:
     return callback
 
 
-@command.command("reset", help="restart the device or take it back to the factory")
+@command.command(
+    "reset",
+    help="restart the device or take it back to the factory",
+    example="hem emulator reset --state device.hem --power-cycle",
+)
 @_state
 @_resets
 @exclusive(*_RESETS, required=True)

@@ -28,12 +28,12 @@ _label = click.option(
 )
 
 
-def _action(name: str, text: str) -> Callable[[Callable[..., Any]], click.Command]:
+def _action(name: str, text: str, example: str) -> Callable[[Callable[..., Any]], click.Command]:
     """An action of this name, with what all have."""
-    return lambda callback: command.command(name, help=text)(_vault(_device(callback)))
+    return lambda callback: command.command(name, help=text, example=example)(_vault(_device(callback)))
 
 
-@_action("init", "make a key on the device, and a vault that it opens")
+@_action("init", "make a key on the device, and a vault that it opens", "hem keyring init --hide-names")
 @_key
 @_label
 @click.option("--hide-names", is_flag=True, help="hide service and user names as well")
@@ -44,14 +44,18 @@ def _init(options: Given) -> int:
     return _run("init", options)
 
 
-@_action("list", "print the names of all entries, never a password")
+@_action("list", "print the names of all entries, never a password", "hem keyring list")
 @json_option("one JSON array [service, user] a line")
 @given
 def _list(options: Given) -> int:
     return _run("list", options)
 
 
-@_action("import", "bring in entries of another backend, which keeps them")
+@_action(
+    "import",
+    "bring in entries of another backend, which keeps them",
+    "hem keyring import keyrings.alt.file.PlaintextKeyring",
+)
 @argument(
     "backend",
     required=False,
@@ -73,7 +77,11 @@ def _import(options: Given) -> int:
     return _run("import", options)
 
 
-@_action("rewrap", "move the vault to another key; passwords are not touched")
+@_action(
+    "rewrap",
+    "move the vault to another key; passwords are not touched",
+    "hem keyring rewrap --delete-old-key",
+)
 @_key
 @_label
 @click.option("--delete-old-key", is_flag=True, help="destroy the former key: older copies never open again")
@@ -83,7 +91,7 @@ def _rewrap(options: Given) -> int:
     return _run("rewrap", options)
 
 
-@_action("check", "open every entry, and tell which do not")
+@_action("check", "open every entry, and tell which do not", "hem keyring check")
 @given
 def _check(options: Given) -> int:
     return _run("check", options)

@@ -168,13 +168,19 @@ def _arc(number: int) -> bytes:
 _ALGORITHM = _arc(2 * 40 + 25) + _arc(UUID("5c1b2f0e-7d8a-4b43-9c5e-2f6f6b0d91a7").int)
 
 
-@command.command("path", help=f"print the path of {LIBRARY}")
+@command.command(
+    "path", help=f"print the path of {LIBRARY}", example='openssl engine -t "$(hem openssl path)"'
+)
 def _path() -> int:
     print(engine_path())
     return 0
 
 
-@command.command("config", help="print an openssl.cnf that loads the engine, or a provider")
+@command.command(
+    "config",
+    help="print an openssl.cnf that loads the engine, or a provider",
+    example="hem openssl config > hem.cnf",
+)
 @click.option(
     "--id",
     type=click.Choice(ENGINE_IDS),
@@ -191,7 +197,11 @@ def _config(options: Given) -> int:
     return 0
 
 
-@command.command("pem", help="print a key file that names a key, for programs that read files")
+@command.command(
+    "pem",
+    help="print a key file that names a key, for programs that read files",
+    example="hem openssl pem web > web.key",
+)
 @click.option("--provider", is_flag=True, help="for pkcs11-provider, not for the engine")
 @argument(
     "name", metavar="NAME", shell_complete=key_labels, help="pkcs11: URI; for the engine also KID or label"

@@ -13,20 +13,28 @@ __all__ = ["command"]
 command = Group("pkcs11", help=__doc__)
 
 
-@command.command("path", help=f"print the path of {MODULE}")
+@command.command(
+    "path",
+    help=f"print the path of {MODULE}",
+    example='pkcs11-tool --module "$(hem pkcs11 path)" --list-slots',
+)
 def _path() -> int:
     print(module_path())
     return 0
 
 
-@command.command("info", help="print versions, slots, and whether each device answers")
+@command.command(
+    "info", help="print versions, slots, and whether each device answers", example="hem pkcs11 info"
+)
 def _info() -> int:
     from hem_provider.cli.pkcs11_info import print_info
 
     return print_info(module_path())
 
 
-@command.command("install", help="tell p11-kit, and so GnuTLS and others, of the module")
+@command.command(
+    "install", help="tell p11-kit, and so GnuTLS and others, of the module", example="hem pkcs11 install"
+)
 @click.option(
     "--directory",
     type=FILE,
@@ -43,7 +51,11 @@ def _install(options: Given) -> int:
     return 0
 
 
-@command.command("test", help="make a key through the module, use it, and delete it")
+@command.command(
+    "test",
+    help="make a key through the module, use it, and delete it",
+    example="hem pkcs11 test --device office",
+)
 @device_option()
 @given
 def _test(options: Given) -> int:

@@ -24,7 +24,11 @@ _socket = click.option(
 )
 
 
-@command.command("keys", help="print public keys, as authorized_keys has them; no agent is needed")
+@command.command(
+    "keys",
+    help="print public keys, as authorized_keys has them; no agent is needed",
+    example="hem ssh keys deploy >> authorized_keys",
+)
 @_names
 @device_option()
 @mobile_option()
@@ -38,7 +42,11 @@ def _keys(options: Given) -> int:
     return ssh_actions.keys(options)
 
 
-@command.command("add", help="let the agent show keys again that it was told to forget, or on conditions")
+@command.command(
+    "add",
+    help="let the agent show keys again that it was told to forget, or on conditions",
+    example="hem ssh add deploy --lifetime 8h --confirm",
+)
 @_names
 @click.option("--confirm", is_flag=True, help="ask a person before each signature (SSH_ASKPASS)")
 @click.option("--lifetime", metavar="TIME", help="forget them after that: 600, 90m, 8h, 1h30m, 2d")
@@ -58,7 +66,11 @@ def _add(options: Given) -> int:
     return ssh_actions.add(options)
 
 
-@command.command("config", help="print lines for ~/.ssh/config, or for sshd_config")
+@command.command(
+    "config",
+    help="print lines for ~/.ssh/config, or for sshd_config",
+    example="hem ssh config deploy --host 'git.*' >> ~/.ssh/config",
+)
 @argument(
     "names",
     nargs=-1,
