@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from hem_provider.cli.shape import Given
+from hem_provider.cli.statuses import DONE, NOT_REACHED, status_of
 from hem_provider.config import device_from_url
 from hem_provider.config.agentplace import SOCKET_VARIABLE
 from hem_provider.config.login_source import ask_passphrase, read_passphrase
@@ -93,7 +94,7 @@ def status(arguments: Given) -> int:
     except HemUnreachable as error:
         if arguments.json:
             print(json.dumps({"running": False, "message": str(error)}))
-            return 1
+            return NOT_REACHED
         raise
     if arguments.json:
         print(json.dumps({"running": True, **told}, indent=2, ensure_ascii=False))
@@ -194,8 +195,8 @@ def _running() -> dict[str, Any] | None:
 
 
 def _unlock_all(devices: Iterable[dict[str, Any]], kdf: str = "pbkdf2") -> int:
-    """Unlock each that is not; the exit status."""
-    problems = 0
+    """Unlock each that is not; the exit status, of the first that could not be."""
+    statuses = []
     for told in devices:
         if told["state"] == "unlocked" and told["login"] != "mobile":
             continue
@@ -203,10 +204,10 @@ def _unlock_all(devices: Iterable[dict[str, Any]], kdf: str = "pbkdf2") -> int:
             how = _unlock(told, kdf)
             print(f"{told['name']}: unlocked{how}.", file=sys.stderr)
         except HemError as error:
-            problems += 1
+            statuses.append(status_of(error))
             name = f"{told['name']}: "
             print(f"hem: {name}{str(error).removeprefix(name)}", file=sys.stderr)
-    return 1 if problems else 0
+    return statuses[0] if statuses else DONE
 
 
 def _unlock(told: dict[str, Any], kdf: str) -> str:

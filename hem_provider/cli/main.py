@@ -31,7 +31,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _answer(arguments: list[str], manner: statuses.Manner) -> int:
     at_once = None if front.ASKED in os.environ else _AT_ONCE.get(tuple(arguments))
     if at_once is not None:
-        manner.command = arguments[0] if arguments else None
         print(at_once())
         return statuses.DONE
     from hem_provider.cli.root import run

@@ -11,6 +11,7 @@ from hem_pkcs11.functions.general import CRYPTOKI_VERSION
 from hem_pkcs11.slots import make_slots
 
 from hem_provider._version import __version__
+from hem_provider.cli.statuses import DONE, FAILED, NOT_REACHED
 from hem_provider.config import DeviceConfig, load_config
 from hem_provider.device.hem import Hem
 from hem_provider.errors import HemConfigError, HemConnectionError, HemError, HemNotInitialized
@@ -19,8 +20,6 @@ from hem_provider.measuring.table import table
 __all__ = ["print_info"]
 
 _AT_ONCE = 16
-#: Exit status: a device was not reached.
-_NOT_REACHED = 3
 
 
 def print_info(module: Path) -> int:
@@ -40,7 +39,7 @@ def print_info(module: Path) -> int:
             "\nNo device is configured, so the module has no slots. Set HEM_URL, or write [[device]] with\n"
             'url = "https://…" into the configuration file (docs/configuration.md).'
         )
-        return 1
+        return FAILED
     slots = [(number, slot.config) for number, slot in make_slots(config, Hem).items()]
     with ThreadPoolExecutor(max_workers=_AT_ONCE) as pool:
         answers = list(pool.map(_answer, (device for _, device in slots)))
@@ -50,7 +49,7 @@ def print_info(module: Path) -> int:
     ]
     print()
     print(table(("slot", "token", "device", "answer"), rows, right=(0,)))
-    return 0 if all(there for there, _ in answers) else _NOT_REACHED
+    return DONE if all(there for there, _ in answers) else NOT_REACHED
 
 
 def _answer(device: DeviceConfig) -> tuple[bool, str]:

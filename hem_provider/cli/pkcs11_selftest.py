@@ -13,6 +13,7 @@ from hem_pkcs11.slots import make_slots
 from hem_pkcs11.values import pack_bool
 
 from hem_provider.cli.cryptoki import CryptokiError, Library
+from hem_provider.cli.statuses import DONE, FAILED, NOT_REACHED, REFUSED
 from hem_provider.cli.steps import StepFailedError, Steps
 from hem_provider.config import DeviceConfig, load_config
 from hem_provider.config.login_source import ask_passphrase, login_source
@@ -22,6 +23,15 @@ __all__ = ["self_test"]
 
 _KIND = KINDS["SECP256R1"]
 _MESSAGE = b"hem pkcs11 test"
+#: What a function of the module answers → exit status; any other is ``FAILED``.
+_STATUSES: dict[int, int] = {
+    CKR.TOKEN_NOT_PRESENT: NOT_REACHED,
+    CKR.DEVICE_REMOVED: NOT_REACHED,
+    CKR.PIN_INCORRECT: REFUSED,
+    CKR.PIN_LOCKED: REFUSED,
+    CKR.USER_NOT_LOGGED_IN: REFUSED,
+    CKR.ACTION_PROHIBITED: REFUSED,
+}
 
 
 def self_test(module: Path, name: str | None) -> int:
@@ -41,9 +51,13 @@ def self_test(module: Path, name: str | None) -> int:
         _with_module(steps, module, slot, pin)
     except (StepFailedError, CryptokiError) as error:
         print(f"hem pkcs11 test: {error}", file=sys.stderr)
-        return 1
+        return _status(error)
     steps.say(f"The module works with {device.name} at {device.url}. Nothing was left on the device.")
-    return 0
+    return DONE
+
+
+def _status(error: Exception) -> int:
+    return _STATUSES.get(error.rv, FAILED) if isinstance(error, CryptokiError) else FAILED
 
 
 def _pin(device: DeviceConfig) -> str | None:

@@ -75,7 +75,6 @@ def run(arguments: list[str], manner: statuses.Manner) -> int:
         meta = {AS_JSON: _asked_json(error.ctx, arguments)}
         raise statuses.UsageFault(_line(error)) from None
     finally:
-        manner.command = next((each for each in arguments if not each.startswith("-")), None)
         manner.as_json = bool(meta.get(AS_JSON))
 
 

@@ -22,6 +22,10 @@ __all__ = [
     "ENDINGS",
     "FAILED",
     "INTERRUPTED",
+    "MEANINGS",
+    "NOT_FOUND",
+    "NOT_REACHED",
+    "REFUSED",
     "STATUSES",
     "USAGE",
     "Declined",
@@ -29,6 +33,7 @@ __all__ = [
     "NotThere",
     "UsageFault",
     "end",
+    "status_of",
 ]
 
 DONE, FAILED, USAGE, NOT_REACHED, REFUSED, NOT_FOUND = range(6)
@@ -62,25 +67,35 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (HemKeyNotFound, NOT_FOUND),
     (NotThere, NOT_FOUND),
 )
-#: Commands whose pages and tests say 1 for every failure: they are older than the table.
-_ONE_FOR_ALL = frozenset({"agent", "emulator", "keyring", "pkcs11", "ssh"})
+#: Exit status → what it means, for pages; it is the same for every command.
+MEANINGS = {
+    DONE: "done",
+    FAILED: "failed",
+    USAGE: "what was typed is no command; the line says what is accepted",
+    NOT_REACHED: "the device, or the agent, was not reached",
+    REFUSED: "refused: login, scope, or approval",
+    NOT_FOUND: "there is no such key",
+    INTERRUPTED: "interrupted",
+}
 #: What can end a command with a line instead of a traceback.
 ENDINGS = (HemError, OSError, EOFError, KeyboardInterrupt, UsageFault)
 
 
 class Manner:
-    """How the running command wants its errors told: which command it is, and whether as JSON."""
+    """How the running command wants its errors told: whether as JSON."""
 
     def __init__(self) -> None:
-        self.command: str | None = None
         self.as_json = False
+
+
+def status_of(error: BaseException) -> int:
+    """Which exit status it is."""
+    return next((status for kind, status in STATUSES if isinstance(error, kind)), FAILED)
 
 
 def end(error: BaseException, manner: Manner) -> int:
     """Tell one of ``ENDINGS``; the exit status."""
-    status = next((status for kind, status in STATUSES if isinstance(error, kind)), FAILED)
-    if status > USAGE and status != INTERRUPTED and manner.command in _ONE_FOR_ALL:
-        status = FAILED
+    status = status_of(error)
     if not isinstance(error, (KeyboardInterrupt, BrokenPipeError)):  # nobody is there to be told
         _tell(error, status, manner)
     if isinstance(error, OSError):

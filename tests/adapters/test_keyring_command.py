@@ -113,20 +113,22 @@ def test_init_that_cannot_write_says_how_to_go_on_with_the_key_it_made(hem_keyri
 
 
 @pytest.mark.parametrize(
-    ("arguments", "reason"),
+    ("arguments", "status", "reason"),
     [
-        (["--key", "xyz"], "32 hex digits"),
-        (["--key", KID], f"{KID}.*no such key"),
-        (["--label", "x" * 33], "33 characters.*1 to 32"),
-        (["--device", "nowhere"], "no device is called 'nowhere'"),
-        (["--hide-names", "--names-key", KID], f"{KID}.*no such key"),
+        (["--key", "xyz"], 1, "32 hex digits"),
+        (["--key", KID], 5, f"{KID}.*no such key"),
+        (["--label", "x" * 33], 1, "33 characters.*1 to 32"),
+        (["--device", "nowhere"], 1, "no device is called 'nowhere'"),
+        (["--hide-names", "--names-key", KID], 5, f"{KID}.*no such key"),
     ],
 )
-def test_init_refuses_what_cannot_be_with_the_reason_and_makes_nothing(hem_keyring, hem, arguments, reason):
+def test_init_refuses_what_cannot_be_with_the_reason_and_makes_nothing(
+    hem_keyring, hem, arguments, status, reason
+):
     import re
 
-    status, _, said = hem_keyring("init", *arguments)
-    assert status == 1
+    found, _, said = hem_keyring("init", *arguments)
+    assert found == status
     assert re.search(reason, said)
     assert said.startswith("hem: ")
     assert not default_path().exists()
@@ -431,7 +433,7 @@ def test_a_missing_device_ends_each_command_with_one_line(hem_keyring, monkeypat
     monkeypatch.setenv("HEM_URL", "https://127.0.0.1:1")
     for action in ("check", "rewrap"):
         status, out, said = hem_keyring(action)
-        assert (status, out) == (1, "")
+        assert (status, out) == (3, "")
         assert said.startswith("hem: ")
         assert said.count("\n") == 1
     assert default_path().read_bytes() == before

@@ -62,7 +62,7 @@ def started(running, script, **options):
 def test_start_status_lock_unlock_and_stop_by_the_command(device, keys):
     with RunningAgent(device).made() as running:
         done = hem(running, "status")
-        assert done.returncode == 1
+        assert done.returncode == 3
         assert "no agent runs" in done.stderr
         assert "hem agent start" in done.stderr
         done = hem(running, "start", "--idle", "100")
@@ -129,7 +129,7 @@ def test_start_where_the_passphrase_is_wrong(device, tmp_path):
     with RunningAgent(device, source=False, settings=f'passphrase_file = "{wrong}"').made() as running:
         done = hem(running, "start")
         try:
-            assert done.returncode == 1
+            assert done.returncode == 4
             assert "does not accept the passphrase" in done.stderr
             assert running.device["state"] == "waiting"
         finally:
@@ -140,7 +140,7 @@ def test_without_a_terminal_nobody_is_asked(device):
     with RunningAgent(device, source=False).made() as running:
         done = hem(running, "start")
         try:
-            assert done.returncode == 1
+            assert done.returncode == 4
             assert "no terminal" in done.stderr
         finally:
             hem(running, "stop")
@@ -182,7 +182,7 @@ def test_only_the_device_that_the_agent_serves_is_unlocked(device, tmp_path):
         text = running.config.read_text()
         running.config.write_text(text.replace(device.https, "https://127.0.0.1:9"))
         done = hem(running, "unlock")
-        assert done.returncode == 1
+        assert done.returncode == 4
         assert "no terminal" in done.stderr
         running.config.write_text(f'{text}passphrase_file = "{device.passphrase_file}"\n')
         done = hem(running, "unlock")  # the agent has no source of its own: the caller's

@@ -72,7 +72,7 @@ def test_an_error_of_ours_is_one_line_for_people(monkeypatch, capsys):
         raise HemUnreachable("https://my.ence.do: connection refused")
 
     monkeypatch.setattr("hem_provider.cli.built.module_file", fail)
-    assert cli.main(["pkcs11", "path"]) == 1
+    assert cli.main(["pkcs11", "path"]) == 3
     assert capsys.readouterr().err == "hem: https://my.ence.do: connection refused\n"
 
 

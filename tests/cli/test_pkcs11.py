@@ -123,7 +123,7 @@ def test_a_wrong_passphrase_fails_at_the_login_in_words(own_served, tmp_path):
     wrong.touch(mode=0o600)
     wrong.write_text("not this one\n")
     done = hem_pkcs11("test", HEM_PASSPHRASE_FILE=str(wrong), **reachable(own_served))
-    assert done.returncode == 1
+    assert done.returncode == 4
     assert "✘ log in" in done.stdout
     assert "CKR_PIN_INCORRECT" in done.stderr
     assert "not this one" not in done.stdout + done.stderr
@@ -131,7 +131,7 @@ def test_a_wrong_passphrase_fails_at_the_login_in_words(own_served, tmp_path):
 
 def test_a_device_that_does_not_answer_fails_in_words(own_served, tmp_path):
     done = hem_pkcs11("test", HEM_URL=NOBODY_THERE, HEM_PASSPHRASE_FILE=str(own_served.passphrase_file))
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "✘ find slot 0" in done.stdout
     assert "does not answer" in done.stderr
 
@@ -157,7 +157,7 @@ def test_a_failure_after_the_key_was_made_still_deletes_it(own_served, monkeypat
 
 def test_without_a_passphrase_and_a_terminal_the_self_test_says_what_to_configure(own_served):
     done = hem_pkcs11("test", **reachable(own_served))
-    assert done.returncode == 1
+    assert done.returncode == 4
     assert "HEM_PASSPHRASE_FILE" in done.stderr
 
 

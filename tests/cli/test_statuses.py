@@ -52,15 +52,6 @@ def test_a_command_that_prints_json_prints_its_error_so(name, capsys):
     assert told.err == ""
 
 
-@pytest.mark.parametrize("command", sorted(statuses._ONE_FOR_ALL))
-def test_commands_that_are_older_than_the_table_end_with_1(command):
-    manner = statuses.Manner()
-    manner.command = command
-    assert statuses.end(errors.HemUnreachable("so"), manner) == 1
-    assert statuses.end(statuses.UsageFault("so"), manner) == 2
-    assert statuses.end(KeyboardInterrupt(), manner) == 130
-
-
 @pytest.mark.parametrize(
     ("error", "status", "told"),
     [

@@ -123,7 +123,7 @@ def test_the_end_of_input_at_the_passphrase_prompt_is_told_in_one_line(own_serve
     environment = {**os.environ, "HEM_URL": own_served.https, "HEM_CA_FILE": str(own_served.ca_file)}
     for text in (b"\x04", b"\n"):
         status, shown = typed(["pkcs11", "test"], text, environment)
-        assert status == 1
+        assert status == 4
         assert "hem: hem: no passphrase was typed" in shown
         assert "Traceback" not in shown
 

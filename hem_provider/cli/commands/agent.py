@@ -43,7 +43,9 @@ def _lock(options: Given) -> int:
 
 
 @command.command(
-    "status", help="show what it serves and what it allows; 1 where none runs", example="hem agent status"
+    "status",
+    help="show what it serves and what it allows; exit status 3 where none runs",
+    example="hem agent status",
 )
 @json_option("for programs")
 @given
