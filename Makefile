@@ -3,6 +3,7 @@
 #   make test        every fast test, with linting, types and layers
 #   make test-long   longer campaigns;   make test-asan  the C layer under sanitizers
 #   make bench       every figure;       make bench-gate whether one has become worse
+#   make docs        reference, manual pages and pictures anew, from the code
 #   make setup       what all of them need, in .venv;    make clean  removes it again
 # PYTHON=… chooses the interpreter (3.11 or newer with a shared libpython).
 
@@ -21,7 +22,7 @@ $(READY): again
 endif
 endif
 
-.PHONY: help setup tools demo test test-long test-asan lint bench bench-gate clean again
+.PHONY: help setup tools demo test test-long test-asan lint bench bench-gate docs clean again
 .DEFAULT_GOAL := help
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -71,6 +72,12 @@ bench: setup
 
 bench-gate: setup
 	@$(BIN)/python -m benchmarks --gate
+
+# What is written by the code itself; build/man1 has the pages that a wheel brings as "man hem".
+docs: setup
+	$(BIN)/python tools/make_reference.py
+	$(BIN)/python tools/draw_layers.py
+	$(BIN)/python tools/make_manual.py build/man1
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

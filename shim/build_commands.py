@@ -1,4 +1,5 @@
-"""Makes the compiled PKCS#11 module (named in ``pyproject.toml``) and OpenSSL engine part of the wheel."""
+"""Makes the compiled PKCS#11 module (named in ``pyproject.toml``), the OpenSSL engine and the manual pages
+part of the wheel."""
 
 from __future__ import annotations
 
@@ -6,14 +7,34 @@ import sys
 from pathlib import Path
 
 from setuptools import Extension
+from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
 
+sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
 
 import build_module
 from openssl import build_engine
 
-__all__ = ["BuildModule"]
+__all__ = ["BuildManual", "BuildModule"]
+
+#: Where manual pages are below the prefix of an installation.
+_MANUAL = "share/man/man1"
+
+
+class BuildManual(build):
+    """Builds all, and then the pages of ``man hem``, from the commands that are built."""
+
+    def run(self) -> None:
+        """As setuptools' own; what is installed as data is said only now, when it is there."""
+        super().run()
+        from tools.make_manual import write
+
+        files = write(Path(self.build_base) / "man1")
+        self.distribution.data_files = [
+            *(self.distribution.data_files or ()),
+            (_MANUAL, [str(each) for each in files]),
+        ]
 
 
 class BuildModule(build_ext):

@@ -9,7 +9,7 @@ import os
 
 from hem_provider.cli import commands
 
-__all__ = ["ASKED", "OTHERS", "names", "page", "place", "summary", "summary_of"]
+__all__ = ["ASKED", "OTHERS", "jobs", "names", "page", "place", "summary", "summary_of"]
 
 #: Variable that the scripts of ``hem completion`` set: what the shell wants to know.
 ASKED = "_HEM_COMPLETE"
@@ -53,16 +53,21 @@ def place(name: str) -> str:
     return next((job for job, those in _JOBS if name in those), OTHERS)
 
 
-def page(columns: int) -> str:
-    """The whole page, for a terminal of so many columns."""
+def jobs() -> list[tuple[str, list[str]]]:
+    """The jobs for which there are commands, and these."""
     there = names()
     listed = [name for _, those in _JOBS for name in those if name in there]
-    jobs = [(job, [name for name in listed if place(name) == job]) for job, _ in _JOBS]
-    jobs.append((OTHERS, [name for name in there if name not in listed]))
-    first = max(map(len, there)) + 4
+    found = [(job, [name for name in listed if place(name) == job]) for job, _ in _JOBS]
+    found.append((OTHERS, [name for name in there if name not in listed]))
+    return [(job, those) for job, those in found if those]
+
+
+def page(columns: int) -> str:
+    """The whole page, for a terminal of so many columns."""
+    first = max(map(len, names())) + 4
     lines = [part for line in _HEAD for part in _wrapped(line, columns)]
-    for job, those in jobs:
-        lines += ["", f"{job}:"] if those else []
+    for job, those in jobs():
+        lines += ["", f"{job}:"]
         for name in those:
             parts = _wrapped(summary_of(name), max(columns - first, 16))
             lines += [f"  {name:{first - 2}}{parts[0]}", *(" " * first + part for part in parts[1:])]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -11,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from hem_provider.emulator.process import ServedEmulator
+from tools import make_manual
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,6 +58,21 @@ def test_every_package_of_the_source_is_in_the_wheel(wheel):
         cwd=ROOT, capture_output=True, text=True, check=True,
     ).stdout.split()  # fmt: skip
     assert {path.removeprefix("shim/") for path in listed} <= names
+
+
+def test_the_wheel_brings_the_manual_pages_of_its_commands(wheel):
+    place = ".data/data/share/man/man1/"
+    with zipfile.ZipFile(wheel) as archive:
+        found = {
+            name.rpartition("/")[2]: archive.read(name).decode()
+            for name in archive.namelist()
+            if place in name
+        }
+    made = make_manual.pages()
+    dated = re.compile(r"^(\.TH \S+ 1) \S+", re.M)
+    assert {name: dated.sub(r"\1", text) for name, text in found.items()} == {
+        name: dated.sub(r"\1", text) for name, text in made.items()
+    }
 
 
 @pytest.mark.long
