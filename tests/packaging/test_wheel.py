@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -97,3 +98,20 @@ def test_an_installed_wheel_signs_from_its_own_place(wheel, tmp_path):
         sign = [*tool, "--sign", "-m", "EDDSA", "--id", "01", "-i", str(message), "-o", str(signature)]
         subprocess.run(sign, env=environment, check=True, capture_output=True, timeout=60)
     assert signature.stat().st_size == 64
+
+
+def test_a_source_release_has_what_building_a_wheel_needs(tmp_path):
+    source = tmp_path / "source"
+    subprocess.run(["git", "clone", "-q", str(ROOT), str(source)], check=True, timeout=60)
+    program = "import sys, setuptools.build_meta as backend; backend.build_sdist(sys.argv[1])"
+    command = [sys.executable, "-W", "ignore", "-c", program, str(tmp_path)]
+    subprocess.run(command, cwd=source, check=True, timeout=120, capture_output=True)
+    (built,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(built) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    listed = subprocess.run(
+        ["git", "ls-files", "hem_provider", "shim", "tools", "packaging"],
+        cwd=source, capture_output=True, text=True, check=True,
+    ).stdout.split()  # fmt: skip
+    assert set(listed) <= names
+    assert [name for name in names if name.startswith(("tests/", "docs/")) or name.endswith(".so")] == []
