@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from hem_provider.config import DeviceConfig, load_config, read_passphrase
-from hem_provider.config.login_source import LoginSource, ask_passphrase, login_source
+from hem_provider.config.login_source import CONFIGURABLE, LoginSource, ask_passphrase, login_source
 from hem_provider.device.asking import log_in
 from hem_provider.device.hem import Hem
+from hem_provider.errors import HemLoginRequired
 from hem_provider.records import replace
 
 __all__ = ["logged_in", "login_at_hand", "prove_owner"]
@@ -25,11 +26,13 @@ def logged_in(
 
     The login comes from where ``config.login_source`` says, a person at the terminal being asked last;
     with ``mobile`` from a phone alone, past agent, file and command; without ``agent`` it goes its own way.
-    ``HemConfigError``, ``HemLoginRequired``, and what a login raises.
+    ``HemConfigError``, what a login raises, and ``HemLoginRequired``, which says what a person can do about
+    it where there is no terminal.
     """
     with Hem(_configured(name, mobile=mobile, agent=agent)) as hem:
         log_in(hem, scope=scope)
-        yield hem
+        with _told_to_people(hem):
+            yield hem
 
 
 @contextmanager
@@ -63,3 +66,17 @@ def prove_owner(hem: Hem, scope: str) -> str:
         passphrase = ask_passphrase(config)
     hem.login(passphrase, scope=scope, by_device=True)
     return passphrase
+
+
+@contextmanager
+def _told_to_people(hem: Hem) -> Iterator[None]:
+    """Of a login that has no source the library tells what a program can do about it; here, a person."""
+    try:
+        yield
+    except HemLoginRequired:
+        if login_source(hem.config, agent=hem.agent_ready, may_ask=True) is not None:
+            raise
+        raise HemLoginRequired(
+            f"{hem.config.name}: a login is needed, and there is no terminal to ask on; give --mobile, "
+            f"run 'hem agent unlock', or configure a source (HEM_PASSPHRASE_FILE; {CONFIGURABLE})"
+        ) from None
