@@ -15,8 +15,8 @@ from hem_provider.cli import statuses
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "owner.md"
-#: The page of all, and a page a job.
-PAGES = [PAGE, *sorted((DOCS / "owner").glob("*.md"))]
+#: The page of all, that of JSON, and a page a job.
+PAGES = [PAGE, DOCS / "schemas" / "README.md", *sorted((DOCS / "owner").glob("*.md"))]
 
 
 @pytest.fixture
