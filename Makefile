@@ -78,6 +78,7 @@ docs: setup
 	$(BIN)/python tools/make_reference.py
 	$(BIN)/python tools/draw_layers.py
 	$(BIN)/python tools/make_manual.py build/man1
+	$(BIN)/python tools/make_screenshots.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
