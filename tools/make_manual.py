@@ -137,20 +137,21 @@ def _command(name: str) -> Iterator[str]:
     command = HEM.get_command(click.Context(HEM), name)
     assert command is not None  # noqa: S101
     yield from _head(f"hem-{name}", command.short_help or "")
-    leaves = list(_leaves(command, ("hem", name)))
+    below = list(_below(command, ("hem", name)))
     yield ".SH SYNOPSIS"
-    for number, (words, leaf) in enumerate(leaves):
+    for number, (words, leaf) in enumerate(each for each in below if not isinstance(each[1], click.Group)):
         yield from (".br",) if number else ()
         yield _usage(words, leaf)
     yield ".SH DESCRIPTION"
     yield from _paragraphs(command.help or "")
     if isinstance(command, click.Group):
         yield ".SH ACTIONS"
-        for words, leaf in leaves:
+        for words, each in below[1:]:
             yield f".SS {_text(' '.join(words))}"
-            yield from _paragraphs(leaf.help or "")
-            yield from _listed(_parameters(leaf, words))
-            yield from _shown(examples_of(leaf), ".PP", "For example:", ".RS")
+            yield from _paragraphs(each.help or "")
+            yield from _listed(_parameters(each, words))
+            if not isinstance(each, click.Group):
+                yield from _shown(examples_of(each), ".PP", "For example:", ".RS")
     else:
         for title, arguments in (("ARGUMENTS", True), ("OPTIONS", False)):
             rows = list(_parameters(command, ("hem", name), arguments=arguments))
@@ -163,15 +164,12 @@ def _command(name: str) -> Iterator[str]:
     yield from _see(["hem"])
 
 
-def _leaves(
-    command: click.Command, words: tuple[str, ...]
-) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    if not isinstance(command, click.Group):
-        yield words, command
-        return
-    for name, each in command.commands.items():
+def _below(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    """A command and all its actions, each after those above it."""
+    yield words, command
+    for name, each in command.commands.items() if isinstance(command, click.Group) else ():
         if not each.hidden:
-            yield from _leaves(each, (*words, name))
+            yield from _below(each, (*words, name))
 
 
 def _head(name: str, summary: str) -> Iterator[str]:
@@ -180,7 +178,7 @@ def _head(name: str, summary: str) -> Iterator[str]:
     yield f'.TH {_text(name.upper())} 1 {date} "hem\\-provider {__version__}" "{_text(_TITLE)}"'
     yield from (".nh", ".ad l")  # commands and paths are copied from here
     yield ".SH NAME"
-    yield rf"{_text(name)} \- {_text(summary)}"
+    yield from _filled(f"{name} - {summary}")
 
 
 def _usage(words: tuple[str, ...], command: click.Command) -> str:
@@ -249,7 +247,7 @@ _ESCAPES = {"\\": r"\e", "-": r"\-", "~": r"\(ti", "^": r"\(ha", "`": r"\(ga", "
 
 def _text(text: str) -> str:
     """A line that is shown as it is."""
-    shown = "".join(_ESCAPES.get(each, each) for each in text)
+    shown = "".join(_ESCAPES.get(each, each) if each.isascii() else rf"\[u{ord(each):04X}]" for each in text)
     return rf"\&{shown}" if shown.startswith(".") else shown
 
 

@@ -65,7 +65,19 @@ class _Formatter(click.HelpFormatter):
     def write_dl(
         self, rows: Iterable[tuple[str, str]], col_max: int = _OPTIONS, col_spacing: int = 2
     ) -> None:
-        super().write_dl(rows, min(col_max, self.width // 2), col_spacing)
+        room = self.width - self.current_indent
+        fitting = [(_in_lines(term, room, self.current_indent), told) for term, told in rows]
+        super().write_dl(fitting, min(col_max, self.width // 2), col_spacing)
+
+
+def _in_lines(term: str, room: int, indent: int) -> str:
+    """What is typed, in lines of ``room`` characters, broken where one of several values ends."""
+    lines = [""]
+    for part in re.findall(r"[^|]+\|?", term):
+        if lines[-1] and len(lines[-1]) + len(part) > room:
+            lines.append("")
+        lines[-1] += part
+    return f"\n{'':{indent + len(_GOES_ON)}}".join(lines)
 
 
 class _Context(click.Context):

@@ -16,6 +16,7 @@ import hem_provider
 from hem_provider.cli import front, statuses
 from hem_provider.cli import main as cli
 from hem_provider.cli.root import ROOT, run
+from hem_provider.cli.shape import Command
 
 AT_ONCE = sorted(cli._AT_ONCE)
 
@@ -129,6 +130,17 @@ def test_every_option_and_argument_is_told_of(words):
             assert shown
             assert told, parameter.name
     assert command.short_help
+
+
+def test_one_of_several_values_is_broken_between_them(monkeypatch, capsys):
+    values = click.Choice([f"value-{number}" for number in range(6)])
+    monkeypatch.setenv("COLUMNS", "40")
+    command = Command("do", params=[click.Option(["--one"], type=values, help="it")])
+    with click.Context(command, info_name="do") as context:
+        context.formatter_class = command.context_class.formatter_class
+        page = command.get_help(context)
+    assert max(map(len, page.splitlines())) <= 40
+    assert "".join(page.split()).count("[value-0|value-1|value-2|value-3|value-4|value-5]it") == 1
 
 
 def test_columns_are_those_of_the_variable_the_terminal_or_80(monkeypatch):

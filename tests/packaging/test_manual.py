@@ -127,6 +127,7 @@ def test_pages_are_made_where_little_is_installed(tmp_path):
 
 def test_what_a_formatter_would_take_for_something_else_is_shown_as_it_is():
     assert make_manual._text(".x -a 'b' ~^`\\") == r"\&.x \-a \(aqb\(aq \(ti\(ha\(ga\e"
+    assert make_manual._text("DNS:…") == r"DNS:\[u2026]"
     assert make_manual._option("--name [A|B] / -n") == r"\fB\-\-name\fR [\fIA|B\fR] / \fB\-n\fR"
     assert list(make_manual._paragraphs("One.\n\n\b\ntwo  words\n  more")) == [
         "One.", ".PP", ".nf", "two  words", "  more", ".fi",
