@@ -74,7 +74,7 @@ MEANINGS = {
     USAGE: "what was typed is no command; the line says what is accepted",
     NOT_REACHED: "the device, or the agent, was not reached",
     REFUSED: "refused: login, scope, or approval",
-    NOT_FOUND: "there is no such key",
+    NOT_FOUND: "what was named is not there: a key, or the like",
     INTERRUPTED: "interrupted",
 }
 #: What can end a command with a line instead of a traceback.
