@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
@@ -31,7 +30,8 @@ def test_a_picture_shows_what_is_printed_now(name, now):
     """If not: make docs."""
     picture = (IMAGES / f"{name}.svg").read_text("utf-8")
     lines = make_screenshots.text_of(picture)
-    assert lines == make_screenshots.text_of(make_screenshots.drawn(name, now[name]))
+    drawn = make_screenshots.text_of(make_screenshots.drawn(name, now[name]))
+    assert lines == drawn if SCENES[name].same else lines[:3] == drawn[:3]
     assert lines[0] == f"${re.sub(r'[ ]', '', SCENES[name].typed[0])}"
     assert len(lines) > 5
 
@@ -49,7 +49,8 @@ def test_a_picture_is_small_and_fetches_nothing(name):
 def test_nothing_in_a_scene_is_of_one_run(name, now):
     assert "127.0.0.1" not in now[name]
     assert "Traceback" not in now[name]
-    assert str(Path.home()) not in now[name]
+    assert "/tmp" not in now[name]
+    assert str(make_screenshots.ROOT) not in now[name]
 
 
 def test_a_page_has_each_picture():
@@ -63,6 +64,10 @@ def test_what_differs_from_run_to_run_is_replaced():
     same = text.replace("0123456789abcdef", "f" * 16).replace("45678", "39999").replace("05:06", "23:59")
     assert make_screenshots.normal(text) == make_screenshots.normal(same)
     assert len(make_screenshots.normal(text)) == len(text)
+    shown = "/tmp/hem1a2b3c4d/lib/x.so port 12345 answers after 0.07 s, up for 13 s"
+    assert make_screenshots.normal(shown) == (
+        "/home/ada/.local/lib/x.so port 18443 answers after 0.25 s, up for 9 s"
+    )
     two = "a" * 32 + " " + "b" * 32
     first, second = make_screenshots.normal(two).split()
     assert first != second
