@@ -73,12 +73,12 @@ def test_a_schema_says_what_it_is_of_and_knows_every_field(name):
         assert each["type"] == "array" or each["additionalProperties"] is False
 
 
-@pytest.mark.parametrize("words", [each for each in TELLING if each not in SEEN], ids=" ".join)
-def test_the_output_of_an_action_that_changes_something_is_held_against_its_schema(words):
+def test_the_output_of_an_action_that_changes_something_is_held_against_its_schema():
     """In the tests of its own, which name the schema."""
-    called = re.compile(rf"""["']{name_of(words)}(\.json)?["']""")
-    tests = [path.read_text("utf-8") for path in (ROOT / "tests" / "cli").glob("test_*.py")]
-    assert any("jsonschema" in text and called.search(text) for text in tests)
+    texts = [path.read_text("utf-8") for path in (ROOT / "tests" / "cli").glob("test_*.py")]
+    tests = "".join(text for text in texts if "jsonschema" in text)
+    names = {name_of(words) for words in TELLING if words not in SEEN}
+    assert [name for name in names if not re.search(rf"""["']{name}(\.json)?["']""", tests)] == []
 
 
 @pytest.mark.parametrize("words", SEEN, ids=" ".join)
