@@ -59,6 +59,8 @@ class Scene:
 SCENES = {
     "hem": Scene(("hem",)),
     "keys": Scene(("hem keys list", "hem keys show web"), columns=90),
+    "status": Scene(("hem status",)),
+    "doctor": Scene(("hem doctor",), columns=100, same=False),
     "narrow": Scene(("hem keys public --help",), columns=40),
 }
 #: What differs → what is shown instead.
