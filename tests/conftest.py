@@ -22,6 +22,9 @@ settings.register_profile(
 settings.register_profile(
     "search", deadline=None, max_examples=2000, suppress_health_check=[HealthCheck.too_slow]
 )
+#: Beginnings of variables that say something to what is tested.
+_FROM_OUTSIDE = ("HEM_", "XDG_", "OPENSSL_", "KEYRING_", "PYTHON_KEYRING_")
+
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
@@ -32,13 +35,21 @@ def _runtime_folder():
         yield folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _home_of_nobody(tmp_path_factory):
+    """A home without files, for all that the tests start: what is this user's is not met, nor changed."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HOME", str(tmp_path_factory.mktemp("home")))
+        for name in list(os.environ):
+            if name.startswith(_FROM_OUTSIDE):
+                patch.delenv(name)
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _no_configuration_from_outside(monkeypatch, tmp_path_factory, _runtime_folder):
     for name in list(os.environ):
-        if name.startswith(("HEM_", "XDG_", "OPENSSL_", "KEYRING_", "PYTHON_KEYRING_")) or name in (
-            "NO_COLOR",
-            "TERM",
-        ):
+        if name.startswith(_FROM_OUTSIDE) or name in ("NO_COLOR", "TERM"):
             monkeypatch.delenv(name)
     # A personal file without devices keeps the machine's /etc/hem/config.toml out, in subprocesses too.
     personal = tmp_path_factory.getbasetemp() / "no-config" / "hem" / "config.toml"

@@ -71,7 +71,8 @@ _DIFFERENT = (
     (re.compile(r"\bup for \d+ s\b"), "up for 9 s"),
     (re.compile(r"\bafter \d\.\d\d s\b"), "after 0.25 s"),
     (re.compile(r"/tmp/hem\w{8}\b"), "/home/ada/.local"),  # noqa: S108
-    (re.compile(r"\d{4}-\d\d-\d\d"), "2026-01-31"),
+    (re.compile(r"\buntil \d{4}-\d\d-\d\d"), "until 2026-05-01"),
+    (re.compile(r"(?<!until )\d{4}-\d\d-\d\d"), "2026-01-31"),
     (re.compile(r"(?<!\d)\d\d:\d\d:\d\d(?!\d)"), "12:00:00"),
     (re.compile(r"12:00:00 UTC, \d+ s (behind|ahead of) this machine"), "12:00:00 UTC, as this machine"),
 )
