@@ -3,12 +3,16 @@
 ``python -m pytest -p tools.coverage_floor`` traces this process while modules are imported and while tests
 of the folders below run, and fails the run below ``fail_under`` of ``[tool.coverage.report]`` in
 ``pyproject.toml``. Tracing doubles the time of Python code: other folders test processes of their own, or
-the emulator, which is not the product.
+the emulator, which is not the product. With ``-n`` (pytest-xdist) each worker traces its own tests, and what
+they passed is put together.
 """
 
 from __future__ import annotations
 
 import io
+import os
+import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -19,7 +23,18 @@ ROOT = Path(__file__).parents[1]
 _NAMES = ("adapters", "agent", "base", "cli", "device", "keys", "rest", "symmetric")
 FOLDERS = tuple(ROOT / "tests" / each for each in _NAMES)
 
-_coverage = Coverage(config_file=str(ROOT / "pyproject.toml"), data_file=None)
+#: Variable that tells workers in which folder their data is gathered, and the name of such a process.
+_GATHERED, _WORKER = "COVERAGE_FLOOR_DATA", os.environ.get("PYTEST_XDIST_WORKER", "")
+
+
+def _data_file() -> str:
+    """Of this process; whoever comes first makes the folder."""
+    folder = os.environ.setdefault(_GATHERED, "") or tempfile.mkdtemp(prefix="hem-coverage-")
+    os.environ[_GATHERED] = folder
+    return f"{folder}/{_WORKER or 'main'}.data"
+
+
+_coverage = Coverage(config_file=str(ROOT / "pyproject.toml"), data_file=_data_file())
 _coverage.start()  # at once: the lines of a module itself run when it is imported
 
 
@@ -41,17 +56,37 @@ def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
         _coverage.stop()
 
 
-@pytest.hookimpl(wrapper=True)
+@pytest.hookimpl(wrapper=True, trylast=True)  # after the workers' end, before the summary
 def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
     """Fail a run that passed otherwise."""
+    result = yield
+    if _WORKER:
+        _coverage.save()
+        return result
+    _gather()
     share, least = _share()
     if session.exitstatus == pytest.ExitCode.OK and share < least:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
-    return (yield)
+    return result
+
+
+def _gather() -> None:
+    """Put together what workers passed with what this process did."""
+    others = [str(each) for each in Path(os.environ[_GATHERED]).iterdir() if each.name != "main.data"]
+    if others:
+        _coverage.combine(others)
+
+
+def pytest_unconfigure() -> None:
+    """Leave nothing."""
+    if not _WORKER:
+        shutil.rmtree(os.environ[_GATHERED], ignore_errors=True)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say the share, and when it is too small the modules with most that no test has passed."""
+    if _WORKER:
+        return
     share, least = _share()
     terminalreporter.write_line(
         f"coverage of lines and branches: {share:.2f} %; at least {least:g} % is wanted"

@@ -184,6 +184,7 @@ KEY = signer("ED25519").public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenS
         (f'ada@example.org valid-after="202607010000Z" {KEY}', False),
         (f'"ada@example.org" namespaces="fi*" {KEY}', True),
     ],
+    ids=range(12),
 )
 def test_a_line_says_who_may_sign_for_what_and_when(line, permits):
     (signer_line,) = read_allowed(f"# a comment\n\n{line}\n")
@@ -213,6 +214,7 @@ def test_the_time_of_a_line_is_this_machines_unless_it_says_utc():
         f'ada valid-after="20261399" {KEY}',
         f'ada cert-authority="x" {KEY}',
     ],
+    ids=range(9),
 )
 def test_a_line_that_is_none_is_named(line):
     with pytest.raises(ValueError, match="^line 2: "):

@@ -36,8 +36,19 @@ def test_each_hook_looks_at_the_whole_tree_whatever_was_changed():
 
 
 def test_make_test_has_a_floor_that_fails_a_run_below_it_and_says_where():
-    assert recipe("test") == ["python -m pytest -p tools.coverage_floor"]
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tools.coverage_floor"]
+    assert recipe("test") == ["python -m pytest -p tools.coverage_floor -n 2 --dist loadfile"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "tools.coverage_floor",
+        "-n",
+        "2",
+    ]
     done = subprocess.run(
         [*command, "tests/base/test_waiting.py"],
         cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,

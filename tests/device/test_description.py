@@ -62,6 +62,7 @@ def test_what_is_read_packs_to_the_same_bytes(tail):
         PREFIX + b"\x20" + bytes(8) + b"\x80\x00\x00\x00\x00",  # a limit of a later format
         PREFIX + b"\x10" + bytes(8) + b"\x29" + bytes(41),  # an id of 41 bytes
     ],
+    ids=range(10),
 )
 def test_what_is_not_ours_is_none(descr):
     assert parse_description(descr) is None
