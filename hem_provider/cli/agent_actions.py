@@ -18,8 +18,8 @@ from hem_provider.cli.shape import Given
 from hem_provider.cli.statuses import DONE, NOT_REACHED, status_of
 from hem_provider.config import device_from_url
 from hem_provider.config.agentplace import SOCKET_VARIABLE
-from hem_provider.config.login_source import ask_passphrase, read_passphrase
-from hem_provider.errors import HemConfigError, HemError, HemTimeout, HemUnreachable
+from hem_provider.config.login_source import ask_passphrase, can_ask, read_passphrase
+from hem_provider.errors import HemAuthenticationError, HemConfigError, HemError, HemTimeout, HemUnreachable
 from hem_provider.waiting import CLOCK
 
 __all__ = ["env", "lock", "run", "start", "status", "stop", "units", "unlock"]
@@ -220,12 +220,25 @@ def _unlock(told: dict[str, Any], kdf: str) -> str:
         print(f"{name}: approve the login on the phone.", file=sys.stderr)
         calls.unlock_by_phone(name)
         return " by phone"
-    if told["source"] and kdf == "pbkdf2":
-        calls.unlock_by_source(name)
-        return ""
     device = device_from_url(told["url"], name=name)
+    if told["source"] and kdf == "pbkdf2":
+        try:
+            calls.unlock_by_source(name)
+        except HemAuthenticationError as refused:
+            # The passphrase was changed, or is in another file by now, which the agent learns when it starts.
+            print(f"{name}: the agent's own source does not unlock it: {refused}", file=sys.stderr)
+        else:
+            return ""
     passphrase = read_passphrase(device)
-    calls.unlock(name, ask_passphrase(device) if passphrase is None else passphrase, kdf_called(kdf))
+    if passphrase is not None:
+        try:
+            calls.unlock(name, passphrase, kdf_called(kdf))
+        except HemAuthenticationError:
+            if not can_ask():
+                raise
+        else:
+            return ""
+    calls.unlock(name, ask_passphrase(device), kdf_called(kdf))
     return ""
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Literal, TypeVar
 
 from hem_provider.arguments import as_member, as_text
+from hem_provider.device.cache import DiskCache
 from hem_provider.device.checkin import check_in
 from hem_provider.device.login import LoginSession
 from hem_provider.device.upgrading import Upgrading
@@ -251,9 +252,9 @@ class Administration:
         try:
             self._session.run(configuration.wipe(), change)
         except HemOutcomeUnknown:
-            self._session.forget()
+            self._forget_all()
             raise
-        self._session.forget()
+        self._forget_all()
         try:
             fresh = bool(wait) and watch.wiped(wait)
         except HemTimeout:
@@ -261,6 +262,11 @@ class Administration:
         if fresh is NOT_MADE:
             raise HemOperationFailed(f"{self._name}: the device said yes, but was not wiped")
         return fresh
+
+    def _forget_all(self) -> None:
+        """Login, and the keys that were listed: nobody is to encrypt for one that is destroyed."""
+        self._session.forget()
+        DiskCache(self._session.rest.channel.config.url).forget_listing()
 
     def selftest(self) -> SelfTest:
         """Run all self-tests (device API §17.3); some 5 s. Takes a login, and none on a factory-fresh

@@ -10,6 +10,7 @@ from __future__ import annotations
 import enum
 import hashlib
 import hmac
+import re
 from collections.abc import Iterator
 
 from hem_provider.device.login import LoginSession
@@ -22,6 +23,7 @@ __all__ = ["AuditLog", "Event", "LogRecord", "LogReport", "Result", "verify_log"
 
 _FIELDS = 7
 _MAC = 16
+_NUMBER = re.compile(r"[0-9A-Fa-f]{1,16}")
 
 
 class Event(enum.IntEnum):
@@ -96,7 +98,8 @@ class LogRecord:
 @frozen
 class LogReport:
     """A file's records and what is wrong with it, in words; no problems: complete and genuine, as
-    far as a file without its successor can tell."""
+    far as a file without its successor can tell. ``firmware`` is what the file's head says, which no MAC
+    covers."""
 
     firmware: str
     records: tuple[LogRecord, ...]
@@ -155,6 +158,7 @@ def verify_log(content: bytes, key: bytes) -> LogReport:
     records: list[LogRecord] = []
     firmware = ""
     mac_key: bytes | None = None
+    first_unknown = 0
     for line, text in _lines(content):
         if text.startswith("#"):
             firmware = firmware or text[1:].strip()
@@ -164,11 +168,10 @@ def verify_log(content: bytes, key: bytes) -> LogReport:
             if text.strip():
                 problems.append(f"line {line}: not a record")
             continue
-        try:
-            number, time, kind, outcome = (int(each, 16) for each in fields[:4])
-        except ValueError:
+        if not all(map(_NUMBER.fullmatch, fields[:4])):
             problems.append(f"line {line}: not a record")
             continue
+        number, time, kind, outcome = (int(each, 16) for each in fields[:4])
         if kind == Event.KEY_INIT and outcome == Result.OK:
             mac_key = _signed_key(fields[4], fields[5], key)
             if mac_key is None:
@@ -176,6 +179,8 @@ def verify_log(content: bytes, key: bytes) -> LogReport:
         genuine = mac_key is not None and _mac_is_right(mac_key, text)
         if mac_key is not None and not genuine:
             problems.append(f"line {line}: changed after it was written")
+        elif mac_key is None and not first_unknown and (kind, outcome) != (Event.KEY_INIT, Result.OK):
+            first_unknown = line
         if records and number != records[-1].number + 1:
             problems.append(f"line {line}: number {number} follows {records[-1].number}")
         elif not records and number > 1:
@@ -194,8 +199,10 @@ def verify_log(content: bytes, key: bytes) -> LogReport:
         )
     if not records:
         problems.append("no records")
-    elif mac_key is None and not problems:
+    elif mac_key is None:
         problems.append("no MAC key: nothing could be verified")
+    elif first_unknown:
+        problems.insert(0, f"line {first_unknown}: stands before the MAC key, so that nothing vouches for it")
     return LogReport(firmware, tuple(records), tuple(problems))
 
 

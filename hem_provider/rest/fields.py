@@ -23,6 +23,7 @@ __all__ = [
     "MissingFieldError",
     "Reader",
     "Shape",
+    "any_text",
     "data",
     "data_text",
     "flag",
@@ -149,6 +150,22 @@ def text(
         if any(_is_control(each) and not (lines and each in "\r\n") for each in value):
             raise ValueError(f"{len(value)} characters, some of them control characters; accepted: none")
         return value
+
+    return read
+
+
+def any_text(most: int) -> Reader:
+    """A string of at most ``most`` characters that somebody else has chosen: its control characters read as
+    their escapes (``\\x1b``), so that one of them neither acts on whoever shows it nor hides all others."""
+
+    def read(value: Any, _: Asked) -> str:
+        if not isinstance(value, str):
+            raise _wrong_type(value, "text")
+        if len(value) > most:
+            raise ValueError(f"{len(value)} characters; accepted: 0 to {most}")
+        return "".join(
+            each.encode("unicode_escape").decode() if _is_control(each) else each for each in value
+        )
 
     return read
 

@@ -17,7 +17,18 @@ from hem_provider.rest.agreements import MAX_CERTIFICATE, kid_of_sent, material,
 from hem_provider.rest.answer import Answer, Values
 from hem_provider.rest.call import Call, done, the_text
 from hem_provider.rest.encoding import b64
-from hem_provider.rest.fields import NOTHING, Asked, Field, Shape, data, integer, kid, objects, text
+from hem_provider.rest.fields import (
+    NOTHING,
+    Asked,
+    Field,
+    Shape,
+    any_text,
+    data,
+    integer,
+    kid,
+    objects,
+    text,
+)
 from hem_provider.rest.keyfields import check_kid, check_label, peer_field, use_of
 from hem_provider.rest.sharedfields import MOST_RECORDS, TIME
 from hem_provider.rest.status import Meanings
@@ -61,7 +72,7 @@ _RECORD = Shape(
     (
         Field("kid", kid),
         Field("type", _TYPE),
-        Field("label", text(0, MAX_LABEL)),
+        Field("label", any_text(MAX_LABEL)),
         Field("descr", data(most=128), needed=False),  # the longest of any firmware (device API §24)
         Field("created", TIME),
         Field("updated", TIME),

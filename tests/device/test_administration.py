@@ -133,6 +133,15 @@ def test_wiping_takes_the_identity_of_the_device_meant(hem, rig):
     assert not hem.status().initialized
 
 
+def test_what_was_listed_of_a_wiped_device_is_not_remembered(rig):
+    hem = rig.connect()
+    hem.keys.create("ED25519", label="k")
+    assert [each.label for each in hem.keys] == ["k"]
+    assert [each.label for each in rig.connect().keys.recalled()] == ["k"]
+    hem.admin.wipe(confirm=hem.admin.configuration().eid)
+    assert rig.connect().keys.recalled() == []
+
+
 def test_reboot_ends_logins_and_work_goes_on(hem, rig):
     key = hem.keys.create("ED25519", label="k")
     status = hem.admin.reboot(wait=5)

@@ -58,9 +58,29 @@ def test_a_removed_line_shows_as_a_gap():
 def test_a_file_without_its_beginning_cannot_be_verified():
     report = verify_log(b"\r\n".join(LINES[3:]), KEY)
     assert not any(record.genuine for record in report.records)
-    assert report.problems == ("line 1: the file begins with number 2",)
+    assert report.problems == (
+        "line 1: the file begins with number 2",
+        "no MAC key: nothing could be verified",
+    )
     assert verify_log(b"\r\n".join(LINES[2:]), KEY).problems == ("no MAC key: nothing could be verified",)
     assert verify_log(b"", KEY).problems == ("no records",)
+
+
+@pytest.mark.parametrize("number", [b"-1", b"0", b"+0", b"0_0", b" 0", b"0" * 17, "٠".encode()])
+def test_a_line_before_the_mac_key_is_vouched_for_by_nothing(number):
+    forged = number + b"|6b09d4e1|d|0|U|forged|AAAA"
+    report = verify_log(b"\r\n".join([LINES[0], forged, *LINES[1:]]), KEY)
+    first = "stands before the MAC key, so that nothing vouches for it" if number == b"0" else "not a record"
+    assert report.problems[0] == f"line 2: {first}"
+    assert all(each.genuine for each in report.records if each.line != 2)
+
+
+@pytest.mark.parametrize("field", range(4))
+def test_numbers_without_end_are_no_record(field):
+    fields = LINES[3].split(b"|")
+    fields[field] = b"f" * 5000
+    report = verify_log(b"\r\n".join([*LINES[:3], b"|".join(fields), *LINES[4:]]), KEY)
+    assert "line 4: not a record" in report.problems
 
 
 @given(place=st.integers(len(LINES[0]) + 2, len(SAMPLE) - 3), value=st.integers(0, 255))
