@@ -322,3 +322,21 @@ def test_every_type_has_its_usages(hem, keys):
     for kind in KEY_TYPES:
         key = hem.keys.create(kind, label=kind.replace("_", " "))
         assert usages_of(key.type, key.attributes, key.family_mark), kind
+
+
+def test_a_label_of_another_application_hides_no_key_and_does_not_act_on_a_terminal(keys, run, rig):
+    with rig.device.model.transaction():
+        repository = rig.device.model.repository
+        record = next(each for each in repository.read(repository.slots()) if each.label == "ada")
+        repository.rewrite(record, label="a\x1b[31m\nda", descr=record.descr, now=record.updated)
+    shown = r"a\x1b[31m\nda"
+    status, out, said = run("list", "--fresh")
+    assert (status, said) == (0, "")
+    assert shown in out.decode()
+    assert b"\x1b" not in out
+    assert {"web [1]", "vault"} <= {line.partition("  ")[0] for line in out.decode().splitlines()}
+    kid = keys["ada"].kid
+    status, out, _ = run("public", kid, "--format", "ssh")
+    assert status == 0
+    assert out.decode().count("\n") == 1
+    assert out.decode().endswith(f" {shown}\n")
