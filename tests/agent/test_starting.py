@@ -190,6 +190,23 @@ def test_only_the_device_that_the_agent_serves_is_unlocked(device, tmp_path):
         assert running.device["state"] == "unlocked"
 
 
+def test_an_agent_whose_own_source_is_out_of_date_takes_the_callers(device, tmp_path):
+    old = tmp_path / "old"
+    old.write_text("what it was before\n")
+    old.chmod(0o600)
+    with RunningAgent(device, source=False).made() as running:
+        text = running.config.read_text()
+        running.config.write_text(f'{text}passphrase_file = "{old}"\n')
+        running.start()
+        done = hem(running, "unlock")
+        assert done.returncode == 4
+        assert "the agent's own source does not unlock it" in done.stderr
+        running.config.write_text(f'{text}passphrase_file = "{device.passphrase_file}"\n')
+        done = hem(running, "unlock")
+        assert done.returncode == 0, done.stderr
+        assert running.device["state"] == "unlocked"
+
+
 def test_an_agent_ends_with_who_runs_it(device, keys):
     with RunningAgent(device).made() as running:
         script = "import os; from hem_provider.agent.calls import AgentCalls;"
