@@ -58,7 +58,7 @@ tools:
 	@command -v dpkg-query >/dev/null || exit 0; sh .ci/packages $$(grep -v '^#' .ci/debian-packages-test)
 
 test: lint tools
-	$(BIN)/python -m pytest -p tools.coverage_floor -n 2 --dist loadfile
+	$(BIN)/python -m pytest -p tools.coverage_floor -n 2
 
 test-long: setup tools
 	HYPOTHESIS_PROFILE=search $(BIN)/pytest -m long --timeout 3600

@@ -28,6 +28,18 @@ _FROM_OUTSIDE = ("HEM_", "XDG_", "OPENSSL_", "KEYRING_", "PYTHON_KEYRING_")
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With ``-n`` the tests of a folder go to one process, in order, since they share devices."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFolder(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return "/".join(nodeid.split("/")[:2])
+
+    return ByFolder(config, log)
+
+
 @pytest.fixture(scope="session")
 def _runtime_folder():
     """For lines and agents of the tests alone; short, since a socket's path is at most 107 bytes."""
@@ -49,7 +61,7 @@ def _home_of_nobody(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _no_configuration_from_outside(monkeypatch, tmp_path_factory, _runtime_folder):
     for name in list(os.environ):
-        if name.startswith(_FROM_OUTSIDE) or name in ("NO_COLOR", "TERM"):
+        if name.startswith(_FROM_OUTSIDE) or name in ("NO_COLOR", "TERM", "COLUMNS", "LINES"):
             monkeypatch.delenv(name)
     # A personal file without devices keeps the machine's /etc/hem/config.toml out, in subprocesses too.
     personal = tmp_path_factory.getbasetemp() / "no-config" / "hem" / "config.toml"
