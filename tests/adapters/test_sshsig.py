@@ -192,6 +192,87 @@ def test_a_line_says_who_may_sign_for_what_and_when(line, permits):
     assert not signer_line.permits(BLOB + b"x", "file", NOW, "ada@example.org")
 
 
+def asked(line, folder, *, identity="bob@x"):
+    """What ssh-keygen says of a signature by ``KEY``: whether it is good, and whom it finds."""
+    (folder / "allowed").write_bytes(line.encode())
+    (folder / "sig").write_bytes(made("ED25519"))
+    verify = keygen("-Y", "verify", "-f", "allowed", "-I", identity, "-n", "file", "-s", "sig", folder=folder)
+    found = keygen("-Y", "find-principals", "-f", "allowed", "-s", "sig", folder=folder)
+    return verify.returncode == 0, found.stdout.decode().splitlines()
+
+
+@pytest.mark.parametrize("hidden", "\v\f\x1c\x1d\x1e\x85\u2028\u2029\r")
+@pytest.mark.parametrize("place", ["comment", "note", "before"])
+def test_nobody_hides_in_a_line(hidden, place, tmp_path):
+    other = signer("ED25519", 1).public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
+    line = {
+        "comment": f"alice {other} a comment{hidden}bob@x {KEY}\n",
+        "note": f"# a note{hidden}bob@x {KEY}\n",
+        "before": f"{hidden}bob@x {KEY}\n",
+    }[place]
+    lines = []
+    with suppress(ValueError):
+        lines += read_allowed(line)
+    assert not any(each.permits(BLOB, "file", NOW, "bob@x") for each in lines)
+    assert not asked(line, tmp_path)[0]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"bob@x {KEY}",
+        f"bob@x\t{KEY}\tcomment\r",
+        f'"bob@x" {KEY}',
+        f'b"ob@x" {KEY}',
+        f'"bob@x"{KEY}',
+        f'"alice x,bob@x" namespaces="file" {KEY}',
+        f'bob@x namespaces="a\\"b,file" {KEY}',
+        f'bob@x namespaces="a\\" b,file",valid-after="20200101" {KEY}',
+        f'bob@x namespaces="a\\b,file" {KEY}',
+        f'bob@x NAMESPACES="file" {KEY}',
+        f'bob@x namespaces="" {KEY}',
+        f'bob@x namespaces="file\\"" {KEY}',
+        f"*@x,!alice@x {KEY}",
+        f"*@x,!bob@x {KEY}",
+        f"{'*' * 1023},bob@x {KEY}",
+    ],
+    ids=range(15),
+)
+def test_a_line_is_taken_as_ssh_keygen_takes_it(line, tmp_path):
+    (found,) = read_allowed(line)
+    assert found.permits(BLOB, "file", NOW, "bob@x") is asked(f"{line}\n", tmp_path)[0]
+
+
+@pytest.mark.parametrize(
+    ("principals", "names"),
+    [
+        ("bob@x", ["bob@x"]),
+        ("bob@x,alice@x", ["bob@x", "alice@x"]),
+        ("*@x,!bob@x", ["*@x"]),
+        ("?ob@x,!bob@x", ["?ob@x"]),
+        ("!bob@x", []),
+        ('""', []),
+        ('","', []),
+        ("!*,*", []),
+        ("bob@x,!bob@*", []),
+        ("bob@x,alice@x,!?ob@x", ["alice@x"]),
+        ("bob@?,!bob@*", []),
+        ("b*@x,!*@x", []),
+        ("a[b],!a[b]", []),
+    ],
+)
+def test_who_is_named_is_permitted(principals, names, tmp_path):
+    line = f"{principals} {KEY}"
+    (found,) = read_allowed(line)
+    assert list(found.names) == names
+    assert found.permits(BLOB, "file", NOW, None) is bool(names)
+    told = asked(f"{line}\n", tmp_path)[1]  # which also tells those that are excluded
+    assert set(names) <= set(told)
+    for each in told:
+        if not set("*?!") & set(each):
+            assert asked(f"{line}\n", tmp_path, identity=each)[0] is (each in names)
+
+
 def test_the_time_of_a_line_is_this_machines_unless_it_says_utc():
     (line,) = read_allowed(f'ada valid-after="20260501120000Z" {KEY}')
     moment = datetime(2026, 5, 1, 12, tzinfo=UTC)
@@ -213,8 +294,16 @@ def test_the_time_of_a_line_is_this_machines_unless_it_says_utc():
         f'ada valid-after="2026" {KEY}',
         f'ada valid-after="20261399" {KEY}',
         f'ada cert-authority="x" {KEY}',
+        f'ada namespaces="file", {KEY}',
+        f'ada namespaces="file" , {KEY}',
+        f'ada namespaces="file {KEY}',
+        f'ada valid-after="20260101",valid-before="20250101" {KEY}',
+        f"ada ecdsa-sha2-nistp256 {KEY.split()[1]}",
+        f"ada {KEY}\0",
+        "ada ssh-ed25519 AAAA",
+        f"ada {KEY.replace(' ', chr(0x2028))}",
     ],
-    ids=range(9),
+    ids=range(17),
 )
 def test_a_line_that_is_none_is_named(line):
     with pytest.raises(ValueError, match="^line 2: "):

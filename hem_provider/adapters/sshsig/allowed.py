@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from fnmatch import translate
 
 from hem_provider.records import frozen
+from hem_provider.sshwire import Reader, WireError
 
 __all__ = ["AllowedSigner", "matches", "read_allowed"]
 
-_OPTION = re.compile(r'([A-Za-z-]+)(?:="([^"]*)")?(?:,|$)')
+#: Its first word, in quotes in whole or in part, as ``strdelimw`` of OpenSSH takes it.
+_PRINCIPALS = re.compile(r'[ \t]*([^ \t\r"]*)(?:"([^"]*)"|[ \t\r])[ \t\r]*')
+#: Options, with blanks in quotes alone, where \\" is no end of them, and one of these.
+_OPTIONS = re.compile(r'((?:\\"|[^ \t"]|"(?:\\"|[^"])*")+)[ \t]+')
+_OPTION = re.compile(r'([A-Za-z-]+)(?:="((?:\\"|[^"])*)")?(?:,(?=.)|$)')
 _TYPES = ("ssh-", "ecdsa-", "sk-")
+#: Characters of a longer pattern, with which OpenSSH ends a list.
+_LONGEST_PATTERN = 1022
+#: In the place of a character that a pattern leaves open; in no file.
+_ANY = "\0"
 _TIME = re.compile(r"(\d{8})(\d{4})?(\d{2})?(Z?)")
 
 
@@ -38,18 +46,27 @@ class AllowedSigner:
             and (self.namespaces is None or matches(namespace, self.namespaces))
             and (begin is None or moment >= begin)
             and (end is None or moment <= end)
-            and (identity is None or matches(identity, self.principals))
+            and (bool(self.names) if identity is None else matches(identity, self.principals))
+        )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The patterns of those whom the line permits: none is empty, excludes, or is excluded in whole."""
+        return tuple(
+            each
+            for each in self.principals.split(",")
+            if each and not each.startswith("!") and any(matches(one, self.principals) for one in _some(each))
         )
 
 
 def read_allowed(text: str) -> Iterator[AllowedSigner]:
-    """The lines of a file. ``ValueError`` names the first that is none."""
-    for number, line in enumerate(text.splitlines(), 1):
-        line = line.strip()
+    """The lines of a file, which end with ``\\n`` alone. ``ValueError`` names the first that is none."""
+    for number, line in enumerate(text.split("\n"), 1):
+        line = line.removesuffix("\r").lstrip(" \t")
         if line and not line.startswith("#"):
             try:
                 yield _read(line)
-            except (ValueError, binascii.Error) as error:
+            except (ValueError, WireError) as error:  # that of base64 is a ValueError
                 raise ValueError(f"line {number}: {error}") from None
 
 
@@ -57,9 +74,11 @@ def matches(text: str, patterns: str) -> bool:
     """As ``match_pattern_list`` of OpenSSH: patterns with ``*`` and ``?`` between commas, of which one with
     ``!`` before it excludes."""
     found = False
-    for pattern in patterns.split(","):
+    for pattern in patterns.split(",") if patterns else ():
         excluded = pattern.startswith("!")
         plain = pattern.removeprefix("!").replace("[", "[[]")  # which OpenSSH takes as it is
+        if len(pattern) > _LONGEST_PATTERN:
+            return False
         if re.match(translate(plain), text):
             if excluded:
                 return False
@@ -67,34 +86,42 @@ def matches(text: str, patterns: str) -> bool:
     return found
 
 
+def _some(pattern: str) -> Iterator[str]:
+    """Two that it matches: with nothing in the place of each ``*``, and with more than another pattern has
+    characters. What excludes all that it matches excludes both."""
+    for more in ("", _ANY * (_LONGEST_PATTERN + 1)):
+        yield pattern.replace("?", _ANY).replace("*", more)
+
+
 def _read(line: str) -> AllowedSigner:
-    found = re.match(r'("[^"]*"|\S+)\s+(.*)', line)
+    if _ANY in line:
+        raise ValueError("a character of code 0")
+    found = _PRINCIPALS.match(line)
     if found is None:
         raise ValueError("a principal and a key are needed")
-    principals, rest = found[1].strip('"'), found[2]
+    principals, rest = found[1] + (found[2] or ""), line[found.end() :]
     options: Mapping[str, str | None] = {}
     if not rest.startswith(_TYPES):
-        text, rest = _split(rest)
-        options = _options(text)
-    words = rest.split()
-    if len(words) < 2 or not words[0].startswith(_TYPES):
-        raise ValueError("there is no public key")
-    valid = tuple(_moment(options.get(name)) for name in ("valid-after", "valid-before"))
+        between = _OPTIONS.match(rest)
+        if between is None:
+            raise ValueError("there is no public key")
+        options, rest = _options(between[1]), rest[between.end() :]
+    begin, end = (_moment(options.get(name)) for name in ("valid-after", "valid-before"))
+    if begin is not None and end is not None and end <= begin:
+        raise ValueError("its valid-before is not after its valid-after")
     return AllowedSigner(
-        principals,
-        base64.b64decode(words[1], validate=True),
-        options.get("namespaces"),
-        (valid[0], valid[1]),
-        "cert-authority" in options,
+        principals, _blob(rest), options.get("namespaces"), (begin, end), "cert-authority" in options
     )
 
 
-def _split(rest: str) -> tuple[str, str]:
-    """Options, which may have blanks in quotes, and what follows them."""
-    found = re.match(r'((?:[^\s"]|"[^"]*")+)\s+(.*)', rest)
-    if found is None:
+def _blob(rest: str) -> bytes:
+    kind, *more = re.split(r"[ \t]+", rest, maxsplit=2)
+    if not more or not more[0] or not kind.startswith(_TYPES):
         raise ValueError("there is no public key")
-    return found[1], found[2]
+    blob = base64.b64decode(more[0], validate=True)
+    if Reader(blob, "public key").text("type") != kind:
+        raise ValueError("a public key of another type than it says")
+    return blob
 
 
 def _options(text: str) -> dict[str, str | None]:
@@ -106,7 +133,7 @@ def _options(text: str) -> dict[str, str | None]:
         name = found[1].lower() if found else ""
         if found is None or known.get(name) is not (found[2] is not None) or name in options:
             raise ValueError(f"option {text[at:]!r:.60}; accepted, once each: {', '.join(known)}")
-        options[name] = found[2]
+        options[name] = None if found[2] is None else found[2].replace('\\"', '"')
         at = found.end()
     return options
 

@@ -105,6 +105,8 @@ def _signature_path(options: Given) -> Path:
 def _check_options(form: str, options: Given) -> None:
     if options.identity is not None and options.allowed_signers is None:
         raise UsageFault("--identity goes with --allowed-signers: nothing else says whose a key is")
+    if options.identity == "":
+        raise UsageFault("--identity: it is empty; accepted: a name as in the file of allowed signers")
     for name, fitting in _OPTIONS.items():
         if getattr(options, name) is not None and form not in fitting:
             typed = f"--{name.replace('_', '-')}"
