@@ -26,6 +26,7 @@ __all__ = [
     "TYPES",
     "Draft",
     "Minisignature",
+    "is_message",
     "is_minisign",
     "key_number",
     "public_file",
@@ -37,7 +38,7 @@ __all__ = [
 DIGEST, TYPES, ALGORITHM = "blake2b", ("ED25519",), "Ed25519"
 _UNTRUSTED, _TRUSTED = "untrusted comment: ", "trusted comment: "
 _HASHED, _LEGACY = b"ED", b"Ed"
-_SIGNATURE = 64
+_SIGNATURE, _DIGEST = 64, 64
 #: Bytes of a key's number.
 _NUMBER = 8
 
@@ -146,11 +147,18 @@ def read_public_file(data: bytes) -> tuple[Any, bytes] | None:
     is another file. ``ValueError``."""
     if not data.startswith((_UNTRUSTED.rstrip().encode(), b"RW")):
         return None
-    *_, line = data.decode("ascii", "replace").strip().splitlines()
+    *comment, line = data.decode("ascii", "replace").strip().split("\n")
+    if len(comment) != data.startswith(_UNTRUSTED.rstrip().encode()):
+        raise ValueError("no key of minisign: it is a line, or a comment and a line")
     found = base64.b64decode(line, validate=True)
     if len(found) != 2 + _NUMBER + 32 or not found.startswith(_LEGACY):
         raise ValueError(f"{len(found)} bytes that are no key of minisign")
     return load_public(KEY_TYPES["ED25519"], found[2 + _NUMBER :]), found[2 : 2 + _NUMBER]
+
+
+def is_message(message: bytes) -> bool:
+    """Whether these bytes may be a file's digest, which is the first of the two that are signed."""
+    return len(message) == _DIGEST
 
 
 def is_minisign(data: bytes) -> bool:

@@ -50,7 +50,7 @@ def _named(file: Path) -> Iterator[Path]:
         text = read_file(file, "the file", limit=_MAX_FILE, trusted=False).decode("utf-8", "surrogateescape")
     except (OSError, HemConfigError):
         return
-    for line in text.splitlines():
+    for line in text.split("\n"):
         word, colon, value = line.partition(":")
         if colon and word.strip() == "module" and value.strip():
             yield Path(value.strip())

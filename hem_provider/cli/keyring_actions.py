@@ -243,7 +243,8 @@ def _wanted(options: Given) -> list[tuple[str, str]] | None:
         raise HemConfigError(f"import: --names {options.file}: {error.strerror or error}") from error
     except UnicodeError as error:
         raise HemConfigError(f"import: --names {options.file}: {error}") from error
-    return [_pair(line, number) for number, line in enumerate(text.splitlines(), 1) if line]
+    lines = [line.removesuffix("\r") for line in text.split("\n")]  # others' ends of lines may be in a name
+    return [_pair(line, number) for number, line in enumerate(lines, 1) if line]
 
 
 def _names_file(file: Path) -> str:

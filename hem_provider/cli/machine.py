@@ -167,7 +167,7 @@ def _configured(socket: Path) -> bool:
             text = file.read(_MOST_CONFIG)
     except OSError:
         return False
-    words = [line.strip().partition(" ") for line in text.splitlines()]
+    words = [line.strip().partition(" ") for line in text.split("\n")]
     return any(
         word.lower() == "identityagent" and value.strip().strip('"').replace("%%", "%") == str(socket)
         for word, _, value in words

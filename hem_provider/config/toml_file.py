@@ -140,7 +140,7 @@ def _line_of(text: str, table: str | None, number: int, setting: str) -> int:
     header = re.compile(r"^\s*\[\[?\s*([^\]\s]+)\s*\]\]?")
     wanted = re.compile(rf"^\s*(?:\[\[?\s*)?[\"']?{re.escape(setting)}[\"']?\s*[=.\]]")
     current, seen, best = None, -1, 1
-    for position, line in enumerate(text.splitlines(), 1):
+    for position, line in enumerate(text.split("\n"), 1):
         if found := header.match(line):
             current = found.group(1)
             if current == table:

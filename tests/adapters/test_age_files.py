@@ -233,6 +233,9 @@ def test_a_file_of_recipients_is_read_line_by_line():
         recipients.parse_lines(f"{SPECIFIED[0]}\nssh-rsa AAAA\n", "f")
     with pytest.raises(HemConfigError, match="no recipient is in it"):
         recipients.parse_lines("# none\n", "f")
+    for hidden in "\v\f\x1c\x1d\x1e\x85\u2028\u2029":  # no editor ends a line there
+        text = f"# mine{hidden}{SPECIFIED[1]}\n{SPECIFIED[0]}\r\n"
+        assert [str(each) for each in recipients.parse_lines(text, "f")] == [SPECIFIED[0]]
 
 
 def test_recipients_that_go_together():

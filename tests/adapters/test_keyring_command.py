@@ -361,6 +361,10 @@ def test_import_from_a_backend_that_does_not_list_takes_the_names_given(
     names.write_text("mail\tOtto\n\nmail\tanna\n")
     assert hem_keyring("import", FOREIGN, "--names", names)[1].startswith("1 imported, 1 there already")
     assert keyring().get_password("mail", "Otto") == "two"
+    names.write_bytes(
+        "mail\u2028\tOtto\x85\r\nmail\tanna\r\n".encode()
+    )  # a name may have what ends lines elsewhere
+    assert "1 there already" in hem_keyring("import", FOREIGN, "--names", names)[1]
     monkeypatch.setattr("sys.stdin", io.StringIO("mail\tOtto\n"))
     assert hem_keyring("import", FOREIGN, "--names", "-")[1].startswith("0 imported, 1 there already")
 

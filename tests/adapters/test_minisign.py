@@ -161,6 +161,18 @@ def test_a_public_key_that_is_none_is_refused(data):
     assert read_public_file(b"-----BEGIN") is None
 
 
+def test_the_key_is_the_one_that_people_see(hem):
+    shown, other = (public_line(bytes(32), bytes([n]) * 8).encode() for n in (1, 2))
+    for comment in (b"x", b"x\x0b", b"x\x1c" + other, b"x\x85" + other, b"x\xe2\x80\xa8" + other):
+        for end in (b"\n", b"\r\n"):
+            _, number = read_public_file(b"untrusted comment: " + comment + end + shown + end)
+            assert number == bytes([1]) * 8
+    for several in (b"\n".join((shown, other)), b"\n".join((b"untrusted comment: x", shown, other)),
+                    b"untrusted comment: x\x1c" + other):  # fmt: skip
+        with pytest.raises(ValueError):
+            read_public_file(several)
+
+
 def test_a_key_of_the_device_is_handed_out_as_it_is_read(hem):
     key = hem.keys.create("ED25519", label="ada")
     assert read_public_file(public_file(key)) == (key.public_key(), key_number(key.kid))

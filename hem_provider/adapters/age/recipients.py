@@ -108,7 +108,7 @@ def parse_lines(text: str, name: str) -> list[Recipient]:
 
 
 def _lines(text: str, name: str) -> Iterator[Recipient]:
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):  # splitlines() ends a comment at what shows no end
         word = line.strip()
         if word and not word.startswith("#"):
             try:
