@@ -21,7 +21,7 @@ from hem_provider.keys.signing import algorithm_of, verify
 from hem_provider.keytypes import Family, KeyType
 from hem_provider.records import frozen
 
-__all__ = ["ALGORITHMS", "Draft", "Jws", "is_jws"]
+__all__ = ["ALGORITHMS", "Draft", "Jws", "is_jws", "is_message"]
 
 #: Device type → ``alg`` (RFC 7518 §3.4, RFC 8812 §3.2, RFC 8037 §3.1); what is read may also have RFC 9864's.
 ALGORITHMS: Mapping[str, str] = MappingProxyType(
@@ -136,6 +136,16 @@ class Jws:
 def is_jws(data: bytes) -> bool:
     """Whether a file has the compact form."""
     return _FORM.fullmatch(data.strip(_BLANKS)) is not None
+
+
+def is_message(message: bytes) -> bool:
+    """Whether these bytes may be a signing input: a header with an algorithm, a dot, and any payload."""
+    head, dot, _ = message.partition(b".")
+    try:
+        header = json.loads(base64.b64decode(head + b"=" * (-len(head) % 4), altchars=b"-_"))
+    except (UnicodeDecodeError, RecursionError, ValueError):
+        return False
+    return bool(dot) and isinstance(header, dict) and "alg" in header
 
 
 def _check_critical(header: Mapping[str, Any]) -> None:

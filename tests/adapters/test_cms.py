@@ -19,7 +19,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from hypothesis import given, strategies
 from support.signing import flipped, signer
 
-from hem_provider.adapters.cms import DIGESTS, TYPES, der
+from hem_provider.adapters.cms import BEGINNING, DIGESTS, TYPES, der, is_attributes
 from hem_provider.adapters.cms.certificates import load_certificates
 from hem_provider.adapters.cms.reading import Cms, is_cms
 from hem_provider.adapters.cms.trust import check_authority, check_dates
@@ -66,7 +66,7 @@ def made(kind="SECP256R1", digest_name="sha256", certificates=(), content=CONTEN
 
 def checked(data, kind="SECP256R1", content=CONTENT):
     read = Cms.read(data)
-    read.check(signer(kind).public, hashlib.new(read.digest_name, content).digest())
+    read.check(signer(kind).public, hashlib.new(read.digest_name, content).digest(), content[:BEGINNING])
     return read
 
 
@@ -252,6 +252,40 @@ def test_what_has_no_signer_or_several_is_refused():
             Cms.read(info.dump(force=True))
 
 
+@pytest.mark.parametrize("kind", ["SECP256R1", "SECP521R1"])
+@pytest.mark.parametrize("attached", [True, False])
+def test_a_signature_without_its_attributes_is_none_of_the_file_that_they_are(attached, kind):
+    info = asn1.ContentInfo.load(made(kind, by_key_id=True))
+    one = info["content"]["signer_infos"][0]
+    content = b"\x31" + one["signed_attrs"].dump()[1:]
+    one["signed_attrs"] = None
+    if attached:
+        info["content"]["encap_content_info"]["content"] = content
+    data = info.dump(force=True)
+    read = Cms.read(data)
+    assert (read.attributes, read.content) == (None, content if attached else None)
+    public, digest = signer(kind).public, hashlib.sha256(content).digest()
+    for beginning in (content[:BEGINNING], None):
+        with pytest.raises(InvalidSignature, match="signed attributes of another"):
+            read.check(public, digest, beginning)
+    read.check(public, digest, b"as if it were another file")
+
+
+def test_attributes_are_told_from_other_files():
+    attributes = [
+        der.sequence(der.oid("1.2.840.113549.1.9.4"), der.set_of(der.octets(bytes(n)))) for n in (1, 300)
+    ]
+    long = der.sequence(der.oid("1.2.840.113549.1.9.4"), der.set_of(der.octets(bytes(70_000))))
+    for parts in (attributes[:1], attributes[1:], attributes, [long], [long] * 300):
+        whole = der.set_of(*parts)
+        assert is_attributes(whole)
+        assert is_attributes(whole[:BEGINNING])
+    assert is_attributes(b"\x31\x80" + attributes[0] + b"\0\0")
+    name = der.set_of(der.sequence(der.oid("2.5.4.3"), der.element(12, b"Ada")))
+    others = (b"", b"1", b"10 letters", b"1" * 200, der.set_of(), der.set_of(der.octets(b"x")), name)
+    assert not any(map(is_attributes, (*others, der.sequence(*attributes))))
+
+
 @pytest.mark.parametrize(
     "change",
     [
@@ -380,6 +414,72 @@ def test_an_authority_on_a_curve_that_is_not_taken_is_told():
     root = signer("SECP256R1", 1)
     own = certificate(signer("SECP256K1"), "Ada", root, "root")
     check_authority(own, (), (certificate(root, "root", ca=True),), datetime.now(UTC))
+
+
+EMAIL, CODE, SERVER, ANY = (
+    ExtendedKeyUsageOID.EMAIL_PROTECTION,
+    ExtendedKeyUsageOID.CODE_SIGNING,
+    ExtendedKeyUsageOID.SERVER_AUTH,
+    ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE,
+)
+
+
+@pytest.mark.parametrize("which", ["root", "middle"])
+@pytest.mark.parametrize(
+    ("above", "of_signer", "believed"),
+    [
+        (None, None, True),
+        ([SERVER], None, False),
+        ([SERVER], [EMAIL], False),
+        ([EMAIL], None, True),
+        ([EMAIL, SERVER], [EMAIL], True),
+        ([CODE], [EMAIL], False),
+        ([CODE], [ANY], True),
+        ([ANY], [CODE], True),
+        ([CODE], [CODE], True),
+    ],
+)
+def test_the_purposes_of_authorities_bound_those_of_a_signer(which, above, of_signer, believed, tmp_path):
+    def usage(purposes):
+        return [] if purposes is None else [x509.ExtendedKeyUsage(purposes)]
+
+    root, middle, by = signer("SECP256R1", 1), signer("SECP256R1", 2), signer("SECP256R1")
+    of = {which: usage(above)}
+    chain = (
+        certificate(by, "Ada", middle, "middle", extensions=usage(of_signer)),
+        certificate(middle, "middle", root, "root", ca=True, extensions=of.get("middle", ())),
+        certificate(root, "root", ca=True, extensions=of.get("root", ())),
+    )
+    own, *between, authority = chain
+    if believed:
+        check_authority(own, between, (authority,), datetime.now(UTC))
+    else:
+        with pytest.raises(ValueError, match="extended key usage|purpose"):
+            check_authority(own, between, (authority,), datetime.now(UTC))
+    if CODE in (above or []) + (of_signer or []) or ANY in (above or []) + (of_signer or []):
+        return  # openssl is asked about mail alone
+    (tmp_path / "sig").write_bytes(made(certificates=chain[:2], attached=True))
+    (tmp_path / "root.pem").write_bytes(authority.public_bytes(Encoding.PEM))
+    done = openssl("-verify", "-binary", "-inform", "der", "-in", "sig", "-CAfile", "root.pem", "-out", "out",
+                   folder=tmp_path)  # fmt: skip
+    assert (done.returncode == 0) is believed, done.stderr
+    assert believed or "unsuitable certificate purpose" in done.stderr
+
+
+def test_purposes_that_a_chain_has_two_by_two_and_not_in_common_are_none():
+    root, middle, by = signer("SECP256R1", 1), signer("SECP256R1", 2), signer("SECP256R1")
+    now = datetime.now(UTC)
+    for of_middle, believed in ((EMAIL, False), (CODE, True)):
+        above = certificate(root, "root", ca=True, extensions=[x509.ExtendedKeyUsage([CODE])])
+        between = certificate(
+            middle, "middle", root, "root", ca=True, extensions=[x509.ExtendedKeyUsage([of_middle])]
+        )
+        own = certificate(by, "Ada", middle, "middle", extensions=[x509.ExtendedKeyUsage([CODE, EMAIL])])
+        if believed:
+            check_authority(own, (between,), (above,), now)
+        else:
+            with pytest.raises(ValueError, match="in common"):
+                check_authority(own, (between,), (above,), now)
 
 
 def test_certificates_are_read_in_both_encodings():

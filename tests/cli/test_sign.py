@@ -385,6 +385,85 @@ def test_allowed_signers_say_who_it_was(keys, letter, run, tmp_path):
     assert "bad signature by ada@example.org" in run(*verify, "--namespace", "letters")[2]
 
 
+@pytest.mark.parametrize("principals", ["!bob@x", '""', "bob@x,!bob@x"])
+def test_a_line_that_permits_nobody_makes_no_signature_good(keys, letter, run, tmp_path, principals):
+    line = run("keys", "public", "web", "--format", "ssh")[1].decode()
+    allowed = tmp_path / "allowed"
+    allowed.write_text(f"{principals} {line}")
+    assert run("sign", letter, "--key", "web")[0] == 0
+    for identity in ([], ["--identity", "bob@x"], ["--identity", "!bob@x"]):
+        status, out, said = run("verify", letter, "--allowed-signers", allowed, *identity)
+        assert (status, out, "does not let the key that made it sign" in said) == (1, b"", True)
+    status, _, said = run("verify", letter, "--allowed-signers", allowed, "--identity", "")
+    assert (status, "--identity: it is empty" in said) == (2, True)
+    allowed.write_text(f"*@x,carol@x,!carol@x {line}")
+    assert b"good signature by *@x (" in run("verify", letter, "--allowed-signers", allowed)[1]
+
+
+def test_a_chain_of_certificates_is_not_trusted_for_its_authoritys_signatures(keys, letter, run, tmp_path):
+    leaf, root = certificate(keys["web"], issuer=keys["p384"]), certificate(keys["p384"], name="CA")
+    for name, chain in (
+        ("leaf", leaf),
+        ("chain", leaf + root),
+        ("root", root + leaf),
+        ("two", root + root + leaf),
+    ):
+        (tmp_path / name).write_bytes(chain)
+    assert run("sign", letter, "--key", "p384", "--certificate", tmp_path / "root")[0] == 0
+    status, out, said = run("verify", letter, "--certificate", tmp_path / "chain")
+    assert (status, out, "of which the first may sign" in said) == (1, b"", True)
+    assert run("verify", letter, "--certificate", tmp_path / "root")[0] == 0
+    assert run("sign", letter, "--key", "web", "--certificate", tmp_path / "leaf", "--force")[0] == 0
+    for file in ("leaf", "chain", "root"):
+        assert run("verify", letter, "--certificate", tmp_path / file)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("label", "form", "content"),
+    [
+        ("ada", "ssh", b"SSHSIG" + bytes(20)),
+        ("web", "ssh", b"SSHSIG"),
+        ("ada", "minisign", bytes(64)),
+        ("web", "cms", bytes.fromhex("3110300e06092a864886f70d01090431010400")),
+        ("web", "jws", b"eyJhbGciOiJFUzI1NiJ9.e30"),
+        ("ed448", "jws", b"eyJhbGciOiJFUzI1NiIsImI2NCI6ZmFsc2V9.\0\n"),
+        ("web", None, bytes(64)),
+        ("ada", None, bytes(65)),
+        ("lattice", None, b"SSHSIG" + bytes(20)),
+        ("ada", None, bytes.fromhex("3110300e06092a864886f70d01090431010400")),
+        ("web", None, b"eyJhbGciOiJFUzI1NiJ9"),
+        ("web", None, b"e30.e30"),
+        ("web", None, b"Dear Ada. \xff"),
+    ],
+    ids=str,
+)
+def test_what_another_format_signs_has_no_raw_signature(keys, letter, run, rig, label, form, content):
+    letter.write_bytes(content)
+    rig.requests.clear()
+    status, _, said = run("sign", letter, "--key", label, "--format", "raw")
+    if form is None:
+        assert (status, said.count("signed by key")) == (0, 1)
+        return
+    assert (status, f"it is what --format {form} signs: " in said, said.count("\n")) == (1, True, 1)
+    assert not any("sign" in each for each in rig.requests)
+
+
+def test_a_file_that_another_signature_signs_has_no_signature_without_attributes(keys, letter, run, tmp_path):
+    from asn1crypto import cms
+
+    (tmp_path / "web.pem").write_bytes(certificate(keys["web"]))
+    assert run("sign", letter, "--key", "web", "--certificate", tmp_path / "web.pem")[0] == 0
+    info = cms.ContentInfo.load(Path(f"{letter}.p7s").read_bytes())
+    one = info["content"]["signer_infos"][0]
+    forged = tmp_path / "forged"
+    forged.write_bytes(b"\x31" + one["signed_attrs"].dump()[1:])
+    one["signed_attrs"] = None
+    Path(f"{forged}.p7s").write_bytes(info.dump(force=True))
+    for option in (("--certificate", tmp_path / "web.pem"), ("--key", "web")):
+        status, out, said = run("verify", forged, *option)
+        assert (status, out, "the signed attributes of another signature" in said) == (1, b"", True)
+
+
 def test_an_authority_says_who_it_was(keys, letter, run, tmp_path):
     (tmp_path / "ca.pem").write_bytes(certificate(keys["p384"], name="CA"))
     own = certificate(keys["web"], issuer=keys["p384"])

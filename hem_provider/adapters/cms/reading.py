@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from hem_provider.adapters.cms import is_attributes
 from hem_provider.adapters.cms.certificates import load_certificate, subject_key_id
 from hem_provider.adapters.cms.der import OCTETS, OID, SEQUENCE, SET, Element, integer, oid, oid_text, read
 from hem_provider.adapters.cms.names import (
@@ -100,13 +101,21 @@ class Cms:
         except (ValueError, UnsupportedAlgorithm):  # nobody's whom we know
             return False
 
-    def check(self, public: Any, digest: bytes) -> None:
-        """``InvalidSignature`` unless it is of a file with this digest, by this native key."""
+    def check(self, public: Any, digest: bytes, beginning: bytes | None = None) -> None:
+        """``InvalidSignature`` unless it is of a file with this digest, by this native key.
+
+        ``beginning``: the file's first ``cms.BEGINNING`` bytes; a signature without signed attributes is good
+        only where they are known, and not those of such attributes.
+        """
         if not isinstance(public, ec.EllipticCurvePublicKey):
             raise InvalidSignature("it is by an EC key, and this is another")
         if self.content is not None and hashlib.new(self.digest_name, self.content).digest() != digest:
             raise InvalidSignature("the file in it is another")
         if self.attributes is None:
+            if beginning is None or is_attributes(beginning):
+                raise InvalidSignature(
+                    "the file may be the signed attributes of another signature, and this one has none"
+                )
             verify_digest(public, self.signature, self._for_signing(digest), self.signed_by)
             return
         _check_attributes(read(self.attributes), digest)

@@ -19,7 +19,7 @@ from hem_provider.publickeys import SSH_NAMES, ssh_blob
 from hem_provider.records import frozen
 from hem_provider.sshwire import Reader, WireError, ssh_from_der, ssh_to_der, string, uint32
 
-__all__ = ["DEFAULT_NAMESPACE", "DIGESTS", "TYPES", "Draft", "SshSignature", "is_sshsig"]
+__all__ = ["DEFAULT_NAMESPACE", "DIGESTS", "TYPES", "Draft", "SshSignature", "is_message", "is_sshsig"]
 
 #: Digests, by ``hashlib``'s names which are the protocol's, the one that OpenSSH takes first; device types.
 DIGESTS, TYPES = ("sha512", "sha256"), tuple(SSH_NAMES)
@@ -141,6 +141,11 @@ class SshSignature:
         if ssh_blob(public) != self.blob:
             raise InvalidSignature("it says that another key made it")
         verify(public, self.signature, _message(namespace, self.digest_name, digest), algorithm_of(self.kind))
+
+
+def is_message(message: bytes) -> bool:
+    """Whether the signature of these bytes may pass as one of a file."""
+    return message.startswith(_MAGIC)
 
 
 def is_sshsig(data: bytes) -> bool:

@@ -52,7 +52,7 @@ class Format:
     """``types``: of keys, by the device's names. ``options``: of those that some formats have. ``encodings``:
     what ``--encoding`` may be, the first by default. ``digest_name``: what is taken of a file by a key of a
     type, ``None`` if it goes to the device whole. ``algorithm``: what the device signs with. ``draft``: may
-    raise ``ValueError``."""
+    raise ``ValueError``. ``is_message``: whether a signature of these bytes passes as one of this format."""
 
     name: str
     suffix: str
@@ -64,6 +64,7 @@ class Format:
     encodings: tuple[str, ...] = ()
     digests: tuple[str, ...] = ()
     binary: bool = False
+    is_message: Callable[[bytes], bool] = lambda _message: False
 
 
 def default_format(kind: KeyType, options: Given) -> Format:
@@ -118,6 +119,12 @@ def _jws(task: Task) -> Draft:
 def _raw(task: Task) -> Draft:
     if task.options.encoding is not None and not digests_of(task.key.type):
         raise ValueError(f"--encoding: signatures by {task.key.type.name} have one form")
+    for each in FORMATS.values():
+        if task.key.type.name in each.types and each.is_message(task.taken.content):
+            raise ValueError(
+                f"it is what --format {each.name} signs: a raw signature of it would pass as one of that "
+                "format, of another file; it is not made"
+            )
     return rawsig.Draft(task.key.type, task.taken.content, task.options.encoding or rawsig.DER)
 
 
@@ -133,6 +140,7 @@ _ALL = (
         ("der", "pem"),
         tuple(cms.DIGESTS),
         binary=True,
+        is_message=cms.is_attributes,
     ),
     Format(
         "ssh",
@@ -142,6 +150,7 @@ _ALL = (
         _ssh,
         lambda _, options: options.digest or sshsig.DIGESTS[0],
         digests=sshsig.DIGESTS,
+        is_message=sshsig.is_message,
     ),
     Format(
         "minisign",
@@ -150,8 +159,9 @@ _ALL = (
         frozenset({"comment"}),
         _minisign,
         lambda _kind, _options: minisign.DIGEST,
+        is_message=minisign.is_message,
     ),
-    Format("jws", ".jws", tuple(jws.ALGORITHMS), frozenset({"attached"}), _jws),
+    Format("jws", ".jws", tuple(jws.ALGORITHMS), frozenset({"attached"}), _jws, is_message=jws.is_message),
     Format(
         "raw",
         ".sig",

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from hem_provider.adapters.cms import BEGINNING
 from hem_provider.cli.progress import progress
 from hem_provider.errors import HemConfigError
 from hem_provider.files import named_path, read_file
@@ -21,11 +22,13 @@ STANDARD_INPUT = "-"
 
 @frozen
 class Taken:
-    """``digest``: by the digest that was asked for. ``content``: of what was taken whole."""
+    """``digest``: by the digest that was asked for. ``content``: of what was taken whole. ``beginning``: the
+    first ``cms.BEGINNING`` bytes."""
 
     size: int
     digest: bytes = b""
     content: bytes = b""
+    beginning: bytes = b""
 
 
 def open_input(name: str) -> Input:
@@ -38,18 +41,19 @@ def open_input(name: str) -> Input:
 def take(source: Input, digest_name: str) -> Taken:
     """Read all of it for its digest, and show how far it is. Raises ``OSError``."""
     digest = hashlib.new(digest_name)
-    size = 0
+    size, beginning = 0, b""
     for block in _shown(source):
         digest.update(block)
+        beginning += bytes(block[: BEGINNING - len(beginning)])
         size += len(block)
-    return Taken(size, digest.digest())
+    return Taken(size, digest.digest(), beginning=beginning)
 
 
 def take_whole(source: Input, most: int, digest_name: str | None = None) -> Taken:
     """All of it, if it has ``most`` bytes at most: else more than these. Raises ``OSError``."""
     content = source.content(most)
     digest = hashlib.new(digest_name, content).digest() if digest_name is not None else b""
-    return Taken(max(len(content), source.size or 0), digest, content)
+    return Taken(max(len(content), source.size or 0), digest, content, content[:BEGINNING])
 
 
 def read_bounded(path: Path, what: str, most: int = 1 << 20) -> bytes:

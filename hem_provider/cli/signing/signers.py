@@ -103,7 +103,7 @@ def _of_allowed(read: Any, options: Given) -> Signer:
     now = datetime.now(UTC)
     found = [each for each in lines if each.permits(read.blob, namespace, now, options.identity)]
     if not found:
-        wanted = f" for {options.identity!r}" if options.identity else ""
+        wanted = f" for {options.identity!r}" if options.identity is not None else ""
         raise BadSignature(
             f"{readable(options.file)}: bad signature: {options.allowed_signers} does not let the key "
             f"that made it sign{wanted} now, in namespace {namespace!r}"
@@ -112,20 +112,23 @@ def _of_allowed(read: Any, options: Given) -> Signer:
         public = read.public
     except ValueError as error:
         raise BadSignature(f"{readable(options.file)}: bad signature: {error}") from None
-    names = tuple(
-        dict.fromkeys([options.identity] if options.identity else [each.principals for each in found])
+    named = (
+        [options.identity] if options.identity is not None else [one for each in found for one in each.names]
     )
+    names = tuple(dict.fromkeys(named))
     kid = kid_of(device_form(public))
     return Signer(public, f"{readable(', '.join(names))} ({type_of(public).name}, KID {kid})", names=names)
 
 
 def _of_certificate(read: Any, options: Given) -> Signer:
-    from hem_provider.adapters.cms.trust import check_dates
+    from hem_provider.adapters.cms.trust import check_dates, may_sign
 
-    certificate = read.find_signer(read_certificates(options.certificate))
+    first, *others = read_certificates(options.certificate)
+    certificate = read.find_signer((first, *filter(may_sign, others)))  # an authority may be among the others
     if certificate is None:
         raise BadSignature(
-            f"{readable(options.file)}: bad signature: its signer is none of {options.certificate}"
+            f"{readable(options.file)}: bad signature: its signer is none of {options.certificate}, "
+            "of which the first may sign, and others that are for signatures"
         )
     return _certified(certificate, options, lambda: check_dates(certificate, datetime.now(UTC)))
 

@@ -56,7 +56,7 @@ class Verifier:
 
 
 def _cms(check: Check) -> str:
-    check.read.check(check.public, check.taken.digest)
+    check.read.check(check.public, check.taken.digest, check.taken.beginning)
     return str(check.read.told)
 
 
