@@ -9,11 +9,12 @@ from typing import Any, TypeVar
 
 from cryptography import x509
 
-from hem_provider.adapters.x509.making import Wish, issue, request, self_signed
-from hem_provider.adapters.x509.names import read_name, read_subject
+from hem_provider.adapters.x509.making import Wish, issue, named, request, self_signed
+from hem_provider.adapters.x509.names import read_name, read_subject, told
 from hem_provider.adapters.x509.telling import Told, names_of, pem_of, read_certificate, read_request, tell
 from hem_provider.cli.choosing import device_of, named_key
 from hem_provider.cli.confirming import check_can_ask, confirm
+from hem_provider.cli.confirming import show as say
 from hem_provider.cli.login import logged_in, login_at_hand
 from hem_provider.cli.output import check_target, print_json, write
 from hem_provider.cli.shape import Given
@@ -64,11 +65,21 @@ def make_self_signed(options: Given) -> int:
 
 
 def sign_request(options: Given) -> int:
-    """``hem certificate issue``: its exit status."""
+    """``hem certificate issue``: its exit status. What a request asks for is shown before it is signed."""
     wish = _wish(options)
+    check_can_ask(yes=options.yes)
     asked = _read(options.request, "certificate request", read_request)
     issuer = _read(options.issuer, "certificate", read_certificate)
     check_target(options.output, force=options.force)
+    subject, names = named(asked, wish)
+    if not options.yes:
+        say(f"A certificate of profile {options.profile} for:")
+        for name, value in (
+            ("subject", subject.rfc4514_string() or "none"),
+            *(("name", told(n)) for n in names),
+        ):
+            say(_line(name, value))
+        confirm("Is it to be signed?", yes=False)
     with logged_in(device_of(options.device, options.key), mobile=options.mobile) as hem:
         key = named_key(hem, options.key)
         made = issue(key, issuer, asked, wish)
@@ -220,7 +231,11 @@ def _lines(told: Told) -> Iterable[tuple[str, str]]:
 
 def _print_lines(*lines: tuple[str, str]) -> None:
     for name, value in lines:
-        print(f"{name:11}{readable(value)}")  # names are others', and may act on a terminal
+        print(_line(name, value))
+
+
+def _line(name: str, value: str) -> str:
+    return f"{name:11}{readable(value)}"  # names are others', and may act on a terminal
 
 
 def _moment(moment: datetime) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import ipaddress
 import json
 import os
 import ssl
@@ -79,9 +80,9 @@ def chain(run, owned, tmp_path):
     return root, asked
 
 
-def issuing(chain, *more, profile="server"):
+def issuing(chain, *more, profile="server", yes=("--yes",)):
     root, asked = chain
-    return "certificate", "issue", asked, "--key", "root", "--issuer", root, "--profile", profile, *more
+    return "certificate", "issue", asked, "--key", "root", "--issuer", root, "--profile", profile, *yes, *more
 
 
 def test_a_certificate_of_ones_own_authority_is_verified_by_openssl(run, chain, tmp_path):
@@ -139,6 +140,96 @@ def test_names_of_others_do_not_act_on_a_terminal(run, chain, tmp_path):
     assert status == 0
     assert "subject    CN=a\\x1b[2Jb\n" in out
     assert "names      DNS:a\\x1b[31m.example\n" in out
+
+
+def asking(folder, *names, subject="web.example"):
+    """A file with a request for these names."""
+    made = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, subject)]))
+        .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    )
+    (folder / "asked.csr").write_bytes(made.public_bytes(Encoding.PEM))
+    return folder / "asked.csr"
+
+
+def test_what_a_request_asks_for_is_shown_before_it_is_signed(run, chain, owned, tmp_path, monkeypatch):
+    asked = asking(
+        tmp_path,
+        x509.DNSName("*.com"),
+        x509.DNSName("a.example, DNS:b.example\nname"),
+        x509.IPAddress(ipaddress.ip_address(0)),
+        x509.UniformResourceIdentifier("javascript:alert(1)"),
+        x509.RFC822Name("root@example.com"),
+        subject="web\n\x1b[2J",
+    )
+    owned.requests.clear()
+    arguments = issuing((chain[0], asked), yes=())
+    status, out, said = run(*arguments)
+    assert (status, out) == (2, "")
+    assert said == "hem: there is no terminal to ask on whether it is meant; give --yes\n"
+    monkeypatch.setattr(confirming, "can_ask", lambda: True)
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\ny\n"))
+    status, out, said = run(*arguments)
+    assert (status, out, owned.requests) == (1, "", [])
+    assert said.splitlines()[:7] == [
+        "A certificate of profile server for:",
+        "subject    CN=web\\n\\x1b[2J",
+        "name       DNS:*.com",
+        "name       DNS:a.example, DNS:b.example\\nname",
+        "name       IP:0.0.0.0",
+        "name       URI:javascript:alert(1)",
+        "name       email:root@example.com",
+    ]
+    assert said.splitlines()[7].startswith("Is it to be signed? [y/N] ")
+    status, out, _ = run(*arguments)
+    assert (status, out.startswith("-----BEGIN CERTIFICATE-----")) == (0, True)
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    said = run(*arguments, "--san", "DNS:mine.example", "--subject", "CN=mine")[2]
+    assert said.splitlines()[1:3] == ["subject    CN=mine", "name       DNS:mine.example"]
+
+
+@pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        (x509.OtherName(x509.ObjectIdentifier("1.3.6.1.4.1.311.20.2.3"), b"\x0c\x05admin"),
+         "otherName:1.3.6.1.4.1.311.20.2.3=0c0561646d696e"),
+        (x509.RegisteredID(x509.ObjectIdentifier("1.2.3")), "RID:1.2.3"),
+        (x509.DirectoryName(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "x\n")])),
+         "dirName:CN=x\\n"),
+    ],
+)  # fmt: skip
+def test_names_that_san_does_not_have_are_refused_unless_it_gives_others(
+    run, chain, owned, tmp_path, name, told
+):
+    asked = asking(tmp_path, x509.DNSName("web.example"), name)
+    owned.requests.clear()
+    status, out, said = run(*issuing((chain[0], asked)))
+    assert (status, out, said.count("\n"), owned.requests) == (1, "", 1, [])
+    assert said.startswith(f"hem: the request is for {told}; accepted: DNS names")
+    status, out, _ = run(*issuing((chain[0], asked), "--san", "DNS:web.example"))
+    made = x509.load_pem_x509_certificate(out.encode())
+    names = made.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    assert (status, list(names)) == (0, [x509.DNSName("web.example")])
+
+
+@pytest.mark.parametrize(
+    "names", ["3002a300", "3002a500", "3000aa"], ids=["x400Address", "ediPartyName", "none"]
+)
+def test_names_that_cannot_be_read_are_refused(run, chain, tmp_path, names):
+    extension = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, bytes.fromhex(names))
+    made = (
+        x509.CertificateSigningRequestBuilder()
+        .subject_name(x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "a")]))
+        .add_extension(extension, critical=False)
+        .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+    )
+    file = tmp_path / "asked.csr"
+    file.write_bytes(made.public_bytes(Encoding.PEM))
+    status, out, said = run(*issuing((chain[0], file)))
+    assert (status, out, said.count("\n")) == (1, "", 1)
+    assert "the request has extensions that cannot be read: " in said
 
 
 def test_a_csr_costs_one_signature(run, owned):

@@ -11,7 +11,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from hem_provider.adapters.x509.names import alternative_names
+from hem_provider.adapters.x509.names import alternative_names, is_typed, told
 from hem_provider.adapters.x509.profiles import PROFILES, Profile
 from hem_provider.device.key import Key
 from hem_provider.errors import HemAnswerFault, HemError, MessageTooLong
@@ -19,7 +19,7 @@ from hem_provider.keys.publicforms import readable
 from hem_provider.keytypes import ECDSA, Family
 from hem_provider.records import frozen
 
-__all__ = ["MOST_DAYS", "CertificateRefused", "Wish", "issue", "request", "self_signed"]
+__all__ = ["MOST_DAYS", "CertificateRefused", "Wish", "issue", "named", "request", "self_signed"]
 
 T = TypeVar("T")
 
@@ -29,6 +29,7 @@ MOST_DAYS = 36_500
 _BEFORE = timedelta(minutes=5)
 _SIGNING = (Family.EC, Family.EDWARDS, Family.MLDSA)
 _LEAST_RSA = 2 * 1024
+_UNREADABLE = (ValueError, x509.UnsupportedGeneralNameType, x509.DuplicateExtension)
 
 
 class CertificateRefused(HemError):
@@ -81,20 +82,37 @@ def self_signed(key: Key, wish: Wish) -> x509.Certificate:
     return _verified(key, _signed(key, lambda: builder.sign(private, algorithm)), None)
 
 
+def named(
+    asked: x509.CertificateSigningRequest, wish: Wish
+) -> tuple[x509.Name, tuple[x509.GeneralName, ...]]:
+    """Subject and names of a certificate on a request: those wished, or else those asked for.
+
+    ``CertificateRefused`` for names of kinds that ``names.read_name`` does not read, which few can judge.
+    """
+    names = wish.names or tuple(_names_of(asked))
+    others = [told(each) for each in names if not is_typed(each)]
+    if others:
+        raise CertificateRefused(
+            f"the request is for {readable(', '.join(others)):.300}; accepted: DNS names, addresses, mail "
+            "addresses and URIs; --san gives others in the place of all that it asks for"
+        )
+    return asked.subject if wish.subject is None else wish.subject, names
+
+
 def issue(
     key: Key, issuer: x509.Certificate, asked: x509.CertificateSigningRequest, wish: Wish
 ) -> x509.Certificate:
     """A certificate on a request, signed by a key of the device, which ``issuer`` is the certificate of.
 
     Of the request, its key, and where ``wish`` has none its subject and names, are taken over; what else it
-    asks for is not. Errors as for ``request``.
+    asks for is not. Errors as for ``request`` and ``named``.
     """
     private, algorithm = _signer(key)
     profile = PROFILES[wish.profile]
     _check_request(asked)
     _check_issuer(key, private, issuer)
-    subject = asked.subject if wish.subject is None else wish.subject
-    builder = _begun(profile, wish, asked.public_key(), subject, wish.names or _names_of(asked))
+    subject, names = named(asked, wish)
+    builder = _begun(profile, wish, asked.public_key(), subject, names)
     begin, last = max(_now() - _BEFORE, issuer.not_valid_before_utc), issuer.not_valid_after_utc
     end = begin + _days(wish, profile)
     if end > last and wish.days is not None:
@@ -247,7 +265,7 @@ def _names_of(asked: x509.CertificateSigningRequest) -> Iterable[x509.GeneralNam
         return asked.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return ()
-    except ValueError as error:
+    except _UNREADABLE as error:
         raise CertificateRefused(f"the request has extensions that cannot be read: {error}") from None
 
 
@@ -256,7 +274,7 @@ def _extension(certificate: x509.Certificate, kind: type[T]) -> T | None:
         return certificate.extensions.get_extension_for_class(kind).value  # type: ignore[type-var]
     except x509.ExtensionNotFound:
         return None
-    except ValueError as error:
+    except _UNREADABLE as error:
         raise CertificateRefused(f"the issuer's certificate cannot be read: {error}") from None
 
 

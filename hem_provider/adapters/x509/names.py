@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from cryptography import x509
 from cryptography.x509.oid import NameOID, ObjectIdentifier
 
-__all__ = ["alternative_names", "read_name", "read_subject", "told"]
+__all__ = ["alternative_names", "is_typed", "read_name", "read_subject", "told"]
 
 #: Attributes beside those of RFC 4514 §3, as OpenSSL writes them.
 _ATTRIBUTES: Mapping[str, ObjectIdentifier] = {
@@ -58,8 +58,13 @@ def alternative_names(names: Iterable[x509.GeneralName]) -> x509.SubjectAlternat
     return x509.SubjectAlternativeName(once) if once else None
 
 
+def is_typed(name: x509.GeneralName) -> bool:
+    """Whether it is of a kind that ``read_name`` reads."""
+    return isinstance(name, _TYPED)
+
+
 def told(name: x509.GeneralName) -> str:
-    """A name as ``read_name`` takes it; kinds that it does not take by their class."""
+    """A name as ``read_name`` takes it; kinds that it does not take with their values, too."""
     if isinstance(name, x509.DNSName):
         return f"DNS:{name.value}"
     if isinstance(name, x509.IPAddress):
@@ -68,6 +73,12 @@ def told(name: x509.GeneralName) -> str:
         return f"email:{name.value}"
     if isinstance(name, x509.UniformResourceIdentifier):
         return f"URI:{name.value}"
+    if isinstance(name, x509.DirectoryName):
+        return f"dirName:{name.value.rfc4514_string()}"
+    if isinstance(name, x509.RegisteredID):
+        return f"RID:{name.value.dotted_string}"
+    if isinstance(name, x509.OtherName):
+        return f"otherName:{name.type_id.dotted_string}={name.value.hex()}"
     return type(name).__name__
 
 
@@ -105,6 +116,7 @@ def _uri(value: str) -> x509.GeneralName:
     return x509.UniformResourceIdentifier(value)
 
 
+_TYPED = (x509.DNSName, x509.IPAddress, x509.RFC822Name, x509.UniformResourceIdentifier)
 _KINDS: Mapping[str, Callable[[str], x509.GeneralName]] = {
     "DNS": _dns, "IP": _ip, "EMAIL": _email, "URI": _uri,
 }  # fmt: skip

@@ -43,6 +43,8 @@ def tell(certificate: x509.Certificate | bytes) -> Told:
         constraints = certificate.extensions.get_extension_for_class(x509.BasicConstraints).value
     except x509.ExtensionNotFound:
         constraints = x509.BasicConstraints(ca=False, path_length=None)
+    except (x509.UnsupportedGeneralNameType, x509.DuplicateExtension) as error:
+        raise ValueError(str(error)) from None
     return Told(
         subject=certificate.subject.rfc4514_string(),
         issuer=certificate.issuer.rfc4514_string(),

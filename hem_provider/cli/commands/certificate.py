@@ -79,13 +79,14 @@ def _self_signed(options: Given) -> int:
 @command.command(
     "issue",
     help="a certificate on a request, signed by a key of an authority\n\n"
-    "Subject and names are those of the request, unless others are given; nothing else of it is taken "
-    "over.\n\n"
+    "Subject and names are those of the request, unless others are given; they are shown, and you are asked. "
+    "Nothing else of it is taken over.\n\n"
     "Example: hem certificate issue web.csr --key root --issuer root.pem --profile server --output web.pem",
 )
 @argument("request", type=FILE, metavar="REQUEST", help="file with the request, PEM or DER")
 @click.option("--key", required=True, metavar="KEY", shell_complete=key_labels, help="the authority's key")
 @click.option("--issuer", type=FILE, required=True, metavar="FILE", help="the authority's certificate")
+@yes_option("sign without asking whether these names are meant")
 @_made
 @given
 def _issue(options: Given) -> int:
