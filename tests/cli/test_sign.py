@@ -462,6 +462,15 @@ def test_a_file_that_another_signature_signs_has_no_signature_without_attributes
     for option in (("--certificate", tmp_path / "web.pem"), ("--key", "web")):
         status, out, said = run("verify", forged, *option)
         assert (status, out, "the signed attributes of another signature" in said) == (1, b"", True)
+    assert run("sign", letter, "--key", "web", "--format", "raw", "--output", tmp_path / "raw")[0] == 0
+    one["signature"] = (tmp_path / "raw").read_bytes()
+    one["digest_algorithm"] = {"algorithm": "sha256"}
+    info["content"]["digest_algorithms"] = [{"algorithm": "sha256"}]
+    Path(f"{letter}.p7s").write_bytes(info.dump(force=True))  # as of openssl cms -noattr
+    status, out, said = run(
+        "verify", letter, "--certificate", tmp_path / "web.pem", "--signature", f"{letter}.p7s"
+    )
+    assert (status, b"good signature by CN=Ada" in out) == (0, True), said
 
 
 def test_an_authority_says_who_it_was(keys, letter, run, tmp_path):
