@@ -189,14 +189,14 @@ def _read(path: Path, what: str, read: Callable[[bytes], T]) -> T:
 def _hand_over(options: Given, pem: bytes, document: dict[str, Any], told: Told | None = None) -> None:
     """Write the result to where it is wanted; what it says goes to standard error, or is the document."""
     if options.output is not None:
-        write(pem, options.output)
+        write(pem, options.output, force=options.force)
     if options.json:
         more = {} if told is None else {"profile": options.profile, **_document(told)}
         output = None if options.output is None else str(options.output)
         print_json({**document, **more, "output": output, "pem": pem.decode("ascii")})
         return
     if options.output is None:
-        write(pem, None)
+        write(pem, None, force=False)
     elif told is not None:
         _print_lines(("file", str(options.output)), *_lines(told))
 

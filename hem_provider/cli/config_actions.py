@@ -17,8 +17,8 @@ from hem_provider.config.checking import environment_faults, file_faults
 from hem_provider.config.effective import Section, Shown, effective
 from hem_provider.config.model import DeviceConfig, Pkcs11Config
 from hem_provider.config.places import is_there, places
-from hem_provider.config.settings import Kind, RejectedValueError, kinds_of
-from hem_provider.config.tables import DEFAULTS
+from hem_provider.config.settings import COMMAND, Kind, RejectedValueError, kinds_of
+from hem_provider.config.tables import DEFAULTS, shown
 from hem_provider.errors import HemConfigError, HemError
 
 __all__ = ["change", "check", "path", "settable", "show", "written"]
@@ -197,21 +197,27 @@ def _kind(setting: str, kinds: Mapping[str, Kind], whose: str) -> Kind:
 
 
 def _parsed(word: str, kind: Kind, text: str) -> object:
-    """The value as TOML has it: typed as variables of the environment are, or else as in TOML."""
+    """The value as TOML has it: typed as variables of the environment are, or else as in TOML.
+    ``UsageFault`` for what the setting does not accept."""
     value = kind.from_text(text)
     if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if _accepts(kind, value):
+        value = int(value)
+    composed = text.lstrip()[:1] in ("[", "{")
+    if _accepts(kind, value) and not (composed and kind is COMMAND):  # which takes any text as a command line
         return value
     import tomllib
 
     try:
         literal = tomllib.loads(f"value = {text}")["value"]
-    except ValueError as error:
-        if text[:1] in ("[", "{"):
-            raise HemConfigError(f"{word}: {text!r} is not TOML: {error}") from None
-        return value  # which is refused with what is accepted
-    return literal if _accepts(kind, literal) else value
+    except (ValueError, RecursionError) as error:
+        if composed:
+            raise UsageFault(f"{word}: {text!r} is not TOML: {error}") from None
+        literal = value
+    try:
+        kind.parse(literal)
+    except RejectedValueError as rejected:
+        raise UsageFault(f"{word}: {shown(text)}; accepted: {rejected}") from None
+    return literal
 
 
 def _accepts(kind: Kind, value: object) -> bool:

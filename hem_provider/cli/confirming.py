@@ -26,7 +26,10 @@ def ask(question: str, *, instead: str) -> str:
     import sys
 
     print(question, end="", file=sys.stderr, flush=True)
-    line = sys.stdin.readline()
+    try:
+        line = sys.stdin.readline()
+    except UnicodeDecodeError:
+        raise UsageFault("what was typed is no text in the encoding of this terminal") from None
     if not line:
         raise EOFError
     return line.strip()

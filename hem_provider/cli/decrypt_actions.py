@@ -32,7 +32,7 @@ def decrypt(options: Given) -> int:
     devices = _candidates(options.device)
     with input_from(options.file) as source:
         try:
-            with output_to(options.output, mode=_MODE) as output:
+            with output_to(options.output, force=options.force, mode=_MODE) as output:
                 file = EncryptedFile(source.stream)
                 device, opened = _open(Finder(file.header), devices, options)
                 size = source.size if source.size is None or not file.armor else source.size * 3 // 4

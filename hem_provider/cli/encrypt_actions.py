@@ -48,7 +48,7 @@ def encrypt(options: Given) -> int:
     if options.print_recipients:
         print_json({"recipients": shown}) if options.json else print(*shown, sep="\n")
         return 0
-    with input_from(file) as source, output_to(options.output, mode=_MODE) as output:
+    with input_from(file) as source, output_to(options.output, force=options.force, mode=_MODE) as output:
         pieces = encrypted(source.stream.read, recipients, armor=options.armor)
         output.take(pieces, f"encrypting {source.name}", source.size)
     if options.json:

@@ -53,7 +53,7 @@ def public(options: Given) -> int:
     check_target(options.output, force=options.force, binary=form.binary, what=f"--format {options.format}")
     with logged_in(device_of(options.device, options.key), mobile=options.mobile) as hem:
         data = form.make(named_key(hem, options.key))
-    write(data, options.output)
+    write(data, options.output, force=options.force)
     return 0
 
 

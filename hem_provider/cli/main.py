@@ -25,6 +25,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except statuses.ENDINGS as error:
         return statuses.end(error, manner)
+    except Exception as error:  # a fault of ours
+        if os.environ.get(statuses.DEBUG):
+            raise
+        return statuses.end(error, manner)
     return status
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from hem_provider.cli.confirming import ask, show
 from hem_provider.cli.statuses import Declined, UsageFault
-from hem_provider.config.login_source import can_ask
+from hem_provider.config.login_source import ask_hidden, can_ask
 from hem_provider.config.passphrase import MAX_BYTES, passphrase_from_file
 from hem_provider.errors import HemConfigError
 from hem_provider.records import frozen
@@ -103,14 +103,20 @@ def _from_file(what: str, option: str, file: Path, about: Sequence[str], *, weak
 
 
 def _typed_twice(what: str) -> str | None:
-    import getpass
-
-    typed = getpass.getpass(f"{what[:1].upper()}{what[1:]}: ")
+    try:
+        typed = ask_hidden(f"{what[:1].upper()}{what[1:]}: ")
+    except HemConfigError as error:
+        show(f"That cannot be: {error}.")
+        return None
     wrong = fault(typed)
     if wrong is not None:
         show(f"That cannot be: {wrong}.")
         return None
-    if getpass.getpass("The same again: ") != typed:
+    try:
+        same = ask_hidden("The same again: ") == typed
+    except HemConfigError:
+        same = False
+    if not same:
         show("The two differ.")
         return None
     return typed

@@ -11,9 +11,9 @@ from typing import Any
 
 from hem_provider.cli.statuses import UsageFault
 from hem_provider.errors import HemConfigError
-from hem_provider.files import replace_file
+from hem_provider.files import replace_file, sweep
 
-__all__ = ["check_target", "print_json", "write"]
+__all__ = ["check_target", "is_taken", "print_json", "write"]
 
 
 def check_target(output: Path | None, *, force: bool, binary: bool = False, what: str = "the result") -> None:
@@ -31,7 +31,7 @@ def check_target(output: Path | None, *, force: bool, binary: bool = False, what
             f"{output}: it is no regular file, and is not replaced; give another one, or none"
         )
     if output.exists() and not force:
-        raise HemConfigError(f"{output}: there is such a file already; --force replaces it")
+        raise is_taken(output)
     folder = output.parent
     for missing, code in (
         (not folder.is_dir(), errno.ENOENT),
@@ -39,6 +39,11 @@ def check_target(output: Path | None, *, force: bool, binary: bool = False, what
     ):
         if missing:
             raise OSError(code, os.strerror(code), str(folder))
+
+
+def is_taken(output: Path) -> HemConfigError:
+    """The refusal of a file that is there already, before it is written and while it is."""
+    return HemConfigError(f"{output}: there is such a file already; --force replaces it")
 
 
 def _is_special(output: Path) -> bool:
@@ -49,10 +54,15 @@ def _is_special(output: Path) -> bool:
     return among_devices or (output.exists() and not output.is_file())
 
 
-def write(data: bytes, output: Path | None, *, mode: int = 0o644) -> None:
-    """Put ``data`` in the place of ``output``, or print it as it is. Raises ``OSError``."""
+def write(data: bytes, output: Path | None, *, force: bool, mode: int = 0o644) -> None:
+    """Put ``data`` in the place of ``output``, or print it as it is. ``HemConfigError`` for a file that has
+    come there since ``check_target`` looked, without ``force``; ``OSError``."""
     if output is not None:
-        replace_file(output, data, mode=mode)
+        sweep(output.parent, output.name)
+        try:
+            replace_file(output, data, mode=mode, replace=force)
+        except FileExistsError:
+            raise is_taken(output) from None
         return
     sys.stdout.flush()
     sys.stdout.buffer.write(data)

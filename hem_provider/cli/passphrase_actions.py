@@ -12,7 +12,7 @@ from hem_provider.cli.output import print_json
 from hem_provider.cli.shape import Given
 from hem_provider.cli.statuses import UsageFault
 from hem_provider.config import DeviceConfig, load_config
-from hem_provider.config.login_source import can_ask
+from hem_provider.config.login_source import ask_hidden, can_ask
 from hem_provider.config.passphrase import passphrase_from_file
 from hem_provider.device.hem import Hem, Role
 from hem_provider.errors import HemConfigError, HemError, HemLoginRequired
@@ -58,9 +58,7 @@ def _prove_master(hem: Hem, file: Path | None) -> None:
     if file is not None:
         secret = passphrase_from_file(file)
     elif can_ask():
-        import getpass
-
-        secret = getpass.getpass(f"Master secret of HEM {hem.config.name} (24 words or a passphrase): ")
+        secret = ask_hidden(f"Master secret of HEM {hem.config.name} (24 words or a passphrase): ")
     else:
         raise UsageFault("there is no terminal to ask for the master secret on: give --master-file FILE")
     if not secret.strip():

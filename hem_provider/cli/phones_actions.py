@@ -37,7 +37,7 @@ def pair(options: Given) -> int:
     with Hem(load_config().device(options.device)) as hem:
         prove_owner(hem, _PAIR)
         tell = show if options.json else _print
-        phone = pair_now(hem, image=image, seconds=options.wait, tell=tell)
+        phone = pair_now(hem, image=image, force=options.force, seconds=options.wait, tell=tell)
     if options.json:
         print_json({"device": hem.config.name, "phone": _document(phone)})
     else:
@@ -53,6 +53,7 @@ def pair_now(
     hem: Hem,
     *,
     image: Path | None = None,
+    force: bool = False,
     seconds: float = 300.0,
     tell: Callable[[str], None] = show,
 ) -> Phone:
@@ -67,7 +68,7 @@ def pair_now(
     pairing = hem.phones.begin()
     line = _Waiting()
     try:
-        _display(pairing.qr_text, image)
+        _display(pairing.qr_text, image, force=force)
         tell(f"Its link: {pairing.link}")
         kid = pairing.wait(seconds, waiting=line.left)
     except BaseException:
@@ -78,11 +79,11 @@ def pair_now(
     return next(each for each in hem.phones.list() if each.kid == kid)
 
 
-def _display(text: str, image: Path | None) -> None:
+def _display(text: str, image: Path | None, *, force: bool) -> None:
     code = qr.made(text)
     lines = qr.shown(code, sys.stderr)
     if image is not None:
-        qr.save(code, image)
+        qr.save(code, image, force=force)
         show(f"Scan the code in {image} with the application on the phone, and delete the file then.")
     elif lines is not None:
         show("Scan this with the application on the phone:")

@@ -15,10 +15,10 @@ from pathlib import Path
 from types import FrameType
 from typing import BinaryIO, NoReturn
 
-from hem_provider.cli.output import check_target
+from hem_provider.cli.output import check_target, is_taken
 from hem_provider.cli.progress import progress
 from hem_provider.errors import HemConfigError
-from hem_provider.files import replacing
+from hem_provider.files import replacing, sweep
 from hem_provider.records import frozen
 
 __all__ = ["STANDARD", "Input", "Output", "check_output", "input_from", "output_to"]
@@ -119,9 +119,10 @@ def check_output(output: str | None, *, force: bool, what: str, binary: bool) ->
 
 
 @contextmanager
-def output_to(output: str | None, *, mode: int) -> Iterator[Output]:
+def output_to(output: str | None, *, force: bool, mode: int) -> Iterator[Output]:
     """The file ``output``, which is replaced when the block is done and stays as it was after an exception;
-    or standard output for ``None`` and "-". ``OSError`` names the file."""
+    or standard output for ``None`` and "-". ``HemConfigError`` for a file that has come there meanwhile,
+    without ``force``; ``OSError`` names the file."""
     path = _path(output)
     if path is None:
         sys.stdout.flush()
@@ -139,11 +140,14 @@ def output_to(output: str | None, *, mode: int) -> Iterator[Output]:
             raise
 
     with _ending_is_an_exception():
+        sweep(path.parent, path.name)
         try:
-            with replacing(path, mode=mode) as handle:
+            with replacing(path, mode=mode, replace=force) as handle:
                 within = True
                 yield Output(str(path), write)
                 within = False
+        except FileExistsError:
+            raise is_taken(path) from None
         except OSError as error:
             if not within:  # it tells of the temporary file
                 error.filename = str(path)

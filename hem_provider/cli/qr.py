@@ -32,11 +32,12 @@ def made(text: str) -> QRCode:
     return segno.make(text, error="l", micro=False)
 
 
-def save(code: QRCode, path: Path) -> None:
-    """Write it as an image of the kind that the name says, PNG or SVG, for the owner alone."""
+def save(code: QRCode, path: Path, *, force: bool) -> None:
+    """Write it as an image of the kind that the name says, PNG or SVG, for the owner alone; ``force``
+    replaces a file."""
     image = io.BytesIO()
     code.save(image, kind="svg" if path.suffix.lower() == ".svg" else "png", scale=_SCALE)
-    write(image.getvalue(), path, mode=_MODE)
+    write(image.getvalue(), path, force=force, mode=_MODE)
 
 
 def shown(code: QRCode, stream: TextIO) -> list[str] | None:

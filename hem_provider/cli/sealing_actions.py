@@ -20,7 +20,7 @@ from hem_provider.cli.piping import STANDARD, check_output, input_from
 from hem_provider.cli.shape import Given
 from hem_provider.cli.statuses import UsageFault
 from hem_provider.config import load_config
-from hem_provider.config.login_source import can_ask
+from hem_provider.config.login_source import ask_hidden, can_ask
 from hem_provider.device.hem import Key
 from hem_provider.errors import HemOperationFailed, MessageTooLong
 
@@ -51,7 +51,7 @@ def seal(options: Given) -> int:
             limit=limit,
         )
     sealed = _with_key(options, lambda key: symmetric.seal(key, clear, context))
-    _put(sealed if options.binary else base64.b64encode(sealed) + b"\n", options.output, _SEALED_MODE)
+    _put(sealed if options.binary else base64.b64encode(sealed) + b"\n", options, _SEALED_MODE)
     return 0
 
 
@@ -69,7 +69,7 @@ def unseal(options: Given) -> int:
         ) from None
     if options.output is None and sys.stdout.isatty() and not _is_text(clear):
         raise UsageFault("the secret is not text: give --output FILE, or send it elsewhere")
-    _put(clear, options.output, _CLEAR_MODE)
+    _put(clear, options, _CLEAR_MODE)
     return 0
 
 
@@ -85,9 +85,7 @@ def _context(options: Given) -> bytes | None:
 def _secret(file: str | None, limit: int) -> tuple[bytes, str]:
     """At most one byte more than ``limit``, and the name of where they come from."""
     if file is None and can_ask():
-        import getpass
-
-        return getpass.getpass("The secret to seal (it is not shown): ").encode("utf-8"), "what was typed"
+        return ask_hidden("The secret to seal (it is not shown): ").encode("utf-8"), "what was typed"
     with input_from(file) as source:
         return source.stream.read(limit + 1), source.name
 
@@ -128,5 +126,6 @@ def _is_text(data: bytes) -> bool:
         return False
 
 
-def _put(data: bytes, output: str | None, mode: int) -> None:
-    write(data, None if output in (None, STANDARD) else Path(str(output)), mode=mode)
+def _put(data: bytes, options: Given, mode: int) -> None:
+    output = options.output
+    write(data, None if output in (None, STANDARD) else Path(output), force=options.force, mode=mode)

@@ -18,6 +18,7 @@ from hem_provider.errors import (
 )
 
 __all__ = [
+    "DEBUG",
     "DONE",
     "ENDINGS",
     "FAILED",
@@ -37,6 +38,8 @@ __all__ = [
 ]
 
 DONE, FAILED, USAGE, NOT_REACHED, REFUSED, NOT_FOUND = range(6)
+#: Variable of the environment by which faults of this program end it with a traceback.
+DEBUG = "HEM_DEBUG"
 #: 128 + SIGINT, as shells have it.
 INTERRUPTED = 130
 
@@ -78,6 +81,7 @@ MEANINGS = {
     INTERRUPTED: "interrupted",
 }
 #: What can end a command with a line instead of a traceback.
+#: Every other error is a fault of this program, told as one line, too, unless ``DEBUG`` is set.
 ENDINGS = (HemError, OSError, EOFError, KeyboardInterrupt, UsageFault)
 
 
@@ -94,7 +98,7 @@ def status_of(error: BaseException) -> int:
 
 
 def end(error: BaseException, manner: Manner) -> int:
-    """Tell one of ``ENDINGS``; the exit status."""
+    """Tell one of ``ENDINGS``, or a fault of this program; the exit status."""
     status = status_of(error)
     if not isinstance(error, (KeyboardInterrupt, BrokenPipeError)):  # nobody is there to be told
         _tell(error, status, manner)
@@ -129,4 +133,17 @@ def _text(error: BaseException) -> str:
     if isinstance(error, OSError) and not isinstance(error, HemError):
         place = f"{error.filename}: " if error.filename is not None else ""
         return f"{place}{error.strerror or error}"
-    return str(error)
+    return str(error) if isinstance(error, (HemError, UsageFault)) else _fault(error)
+
+
+def _fault(error: BaseException) -> str:
+    """What kind of fault it is, and where; its own text is not told, since it may have anything in it."""
+    at = error.__traceback__
+    place = "nowhere"
+    while at is not None:
+        name = at.tb_frame.f_globals.get("__name__", "")
+        if name.partition(".")[0] == "hem_provider":
+            place = f"{name}, line {at.tb_lineno}"
+        at = at.tb_next
+    kind = type(error).__name__
+    return f"a fault of hem itself: {kind} in {place}; {DEBUG}=1 shows where from, please report it"

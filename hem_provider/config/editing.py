@@ -25,13 +25,15 @@ from hem_provider.config.places import is_there
 from hem_provider.config.tables import DEFAULTS
 from hem_provider.config.toml_file import parse_config, read_bytes
 from hem_provider.errors import HemConfigError
-from hem_provider.files import make_folders, replace_file, sweep
+from hem_provider.files import folder_lock, make_folders, replace_file, sweep
 from hem_provider.records import frozen
 
 __all__ = ["Change", "edit"]
 
 #: Of a file that is made: where secrets are found is told to nobody.
 _MODE = 0o600
+#: Seconds that other changes may take.
+_PATIENCE = 10.0
 _HEADER = re.compile(r"^[ \t]*\[", re.MULTILINE)
 #: The end of a table that is left alone: what stands there is on the next one, or nothing.
 _TAIL = re.compile(r"(?:^[ \t]*(?:#[^\n]*)?(?:\n|\Z))+\Z", re.MULTILINE)
@@ -53,11 +55,18 @@ def edit(path: Path, changes: Sequence[Change]) -> Config:
 
     A file that is there keeps its permissions, a link leads where it led. ``HemConfigError``: the file
     cannot be used, or could not be with these changes, or another program has changed it meanwhile; it is
-    as it was then. ``OSError``.
+    as it was then. ``OSError``, also ``TimeoutError``: others have changed it for long.
     """
+    place = path.resolve() if is_there(path) else path
+    make_folders(place.parent)
+    with folder_lock(place.parent, _PATIENCE):
+        return _edit(path, place, changes)
+
+
+def _edit(path: Path, place: Path, changes: Sequence[Change]) -> Config:
+    """What ``edit`` does where no other of its kind is at work."""
     import tomllib
 
-    place = path.resolve() if is_there(path) else path
     former = read_bytes(place) if is_there(place) else None
     if former is not None:
         parse_config(path, former)
@@ -166,7 +175,6 @@ def _tables(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _put(path: Path, place: Path, data: bytes, former: bytes | None) -> None:
-    make_folders(place.parent)
     seen = place.stat() if former is not None else None
     if (read_bytes(place) if is_there(place) else None) != former:
         raise HemConfigError(f"{path}: was changed by another program meanwhile; nothing was written")

@@ -20,9 +20,9 @@ from enum import Enum
 
 from hem_provider.config.model import DeviceConfig
 from hem_provider.config.passphrase import passphrase_from_command, passphrase_from_file
-from hem_provider.errors import HemLoginRequired
+from hem_provider.errors import HemConfigError, HemLoginRequired
 
-__all__ = ["CONFIGURABLE", "LoginSource", "ask_passphrase", "can_ask", "login_source", "read_passphrase"]
+__all__ = ["CONFIGURABLE", "LoginSource", "ask_passphrase", "ask_hidden", "can_ask", "login_source", "read_passphrase"]
 
 #: What a configuration can name, for messages; the engine's C code says the same.
 CONFIGURABLE = 'passphrase_file, passphrase_command or auth = "mobile"'
@@ -84,15 +84,28 @@ def ask_passphrase(device: DeviceConfig) -> str:
             f"{device.name}: no source of a login is configured (HEM_PASSPHRASE_FILE; {CONFIGURABLE}), "
             "and there is no terminal to ask on"
         )
-    import getpass
-
     try:
-        passphrase = getpass.getpass(f"Passphrase of HEM {device.name} ({device.url}): ")
+        passphrase = ask_hidden(f"Passphrase of HEM {device.name} ({device.url}): ")
     except EOFError:
         passphrase = ""
     if not passphrase:
         raise HemLoginRequired(f"{device.name}: no passphrase was typed")
     return passphrase
+
+
+def ask_hidden(prompt: str) -> str:
+    """The line that a person types after ``prompt``, without echo. ``EOFError``; ``HemConfigError`` where it
+    is no text in the terminal's encoding: nothing of it is told."""
+    import getpass
+
+    try:
+        typed = getpass.getpass(prompt)
+        typed.encode("utf-8")
+    except UnicodeError:
+        raise HemConfigError(
+            "what was typed is no text in the encoding of this terminal; nothing was done with it"
+        ) from None
+    return typed
 
 
 def can_ask() -> bool:

@@ -11,7 +11,7 @@ from hem_provider.config.settings import Kind, RejectedValueError, kinds_of
 from hem_provider.errors import HemConfigError
 from hem_provider.records import MISSING, fields
 
-__all__ = ["DEFAULTS", "device_of", "parse_table"]
+__all__ = ["DEFAULTS", "device_of", "parse_table", "shown"]
 
 #: Characters of a refused value that a message shows.
 _SHOWN = 80
@@ -54,7 +54,7 @@ def parse_table(
         try:
             values[setting] = kinds[setting].parse(value)
         except RejectedValueError as rejected:
-            raise HemConfigError(f"{where(setting)}: {_shown(value)}; accepted: {rejected}") from None
+            raise HemConfigError(f"{where(setting)}: {shown(value)}; accepted: {rejected}") from None
     return values
 
 
@@ -65,7 +65,7 @@ def _meant(setting: str, kinds: Mapping[str, Kind]) -> str:
     return f"; did you mean {meant[0]!r}?" if meant else ""
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """A refused value for messages: not at any length, and without the password of a URL."""
     text = re.sub(r"//[^/@]*@", "//…@", repr(value))
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"

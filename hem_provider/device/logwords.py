@@ -86,14 +86,26 @@ def tell(record: LogRecord, names: Mapping[str, str]) -> Told:
         who = f"phone {names.get(phone, phone)}"
     else:
         who = _WHO.get(record.actor, _printable(record.actor))
-    what = _WHAT.get(record.event, f"event {int(record.event)}")
+    what = _WHAT.get(record.event, f"event {_number(record.event)}")
     return Told(
-        time=datetime.fromtimestamp(record.time, UTC).strftime("%Y-%m-%d %H:%M:%S"),
+        time=_moment(record.time),
         who=_printable(who),
         what=f"{what}{_detail(record)}",
         key=_printable(names.get(key, key)) if key is not None else "",
-        result=_HOW.get(record.result, f"result {int(record.result)}"),
+        result=_HOW.get(record.result, f"result {_number(record.result)}"),
     )
+
+
+def _moment(seconds: int) -> str:
+    """A clock has 32 bits; anything else is told as what it is."""
+    if not 0 <= seconds < 1 << 32:
+        return f"time {_number(seconds)}"
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _number(number: int) -> str:
+    """A number that the device wrote, not at any length."""
+    return str(int(number)) if abs(number) < 1 << 64 else "out of range"
 
 
 def actor_kid(record: LogRecord) -> str | None:

@@ -6,7 +6,7 @@ The only place that knows XDG variables (``places``) and locks of the kernel (``
 from __future__ import annotations
 
 from hem_provider.files.folders import make_folders, make_private
-from hem_provider.files.locks import ByteLock, is_same_file, release_lock, take_lock
+from hem_provider.files.locks import ByteLock, folder_lock, is_same_file, release_lock, take_lock
 from hem_provider.files.places import (
     cache_home,
     config_home,
@@ -25,6 +25,7 @@ __all__ = [
     "cache_home",
     "config_home",
     "data_home",
+    "folder_lock",
     "home",
     "is_same_file",
     "make_folders",

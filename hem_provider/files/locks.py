@@ -9,13 +9,14 @@ import errno
 import fcntl
 import os
 import struct
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from hem_provider.trust import check_not_writable_by_others
 from hem_provider.waiting import CLOCK
 
-__all__ = ["ByteLock", "is_same_file", "release_lock", "take_lock"]
+__all__ = ["ByteLock", "folder_lock", "is_same_file", "release_lock", "take_lock"]
 
 #: Pauses between two tries, in seconds: the first and the longest, for files and for bytes.
 _FILE_PAUSES, _BYTE_PAUSES = (0.001, 0.05), (0.0002, 0.005)
@@ -82,6 +83,27 @@ def take_lock(lock: Path, what: str, patience: float) -> int:
             raise
         os.close(handle)
     raise TimeoutError(errno.ETIMEDOUT, f"another process has held it for {patience:g} s", str(lock))
+
+
+@contextmanager
+def folder_lock(folder: Path, patience: float) -> Iterator[None]:
+    """Hold the lock on a directory itself: for changes of files in it, without a file of their own.
+
+    Raises ``TimeoutError`` when others hold it for ``patience`` seconds, ``OSError``.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        for _ in CLOCK.looks(patience, *_FILE_PAUSES):
+            with suppress(BlockingIOError):
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+        else:
+            raise TimeoutError(errno.ETIMEDOUT, f"another process has held it for {patience:g} s", str(folder))
+        yield
+    except BaseException:
+        os.close(handle)
+        raise
+    release_lock(handle)
 
 
 def release_lock(handle: int) -> None:

@@ -23,12 +23,12 @@ _LEFT_BEHIND = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.tmp|\.[0-9a-f]{32}\.ne
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-def replace_file(path: Path, data: bytes, *, mode: int = 0o600) -> os.stat_result:
+def replace_file(path: Path, data: bytes, *, mode: int = 0o600, replace: bool = True) -> os.stat_result:
     """Put ``data`` in the place of the file: whole and lasting, or the file is as it was.
 
-    Returns the new file's status. Raises ``OSError``.
+    Returns the new file's status. Raises ``OSError``, without ``replace`` ``FileExistsError``.
     """
-    with replacing(path, mode=mode) as handle:
+    with replacing(path, mode=mode, replace=replace) as handle:
         view = memoryview(data)
         while view:
             view = view[os.write(handle, view) :]
@@ -36,26 +36,77 @@ def replace_file(path: Path, data: bytes, *, mode: int = 0o600) -> os.stat_resul
 
 
 @contextmanager
-def replacing(path: Path, *, mode: int = 0o600) -> Iterator[int]:
+def replacing(path: Path, *, mode: int = 0o600, replace: bool = True) -> Iterator[int]:
     """A file handle to write to, whose file takes the place of ``path`` when the block is done: whole and
     lasting, or, after any exception, the file is as it was. For what does not fit into memory.
 
-    Raises ``OSError``.
+    Where the file system can (``O_TMPFILE`` of open(2)), the file has no name before it is whole, so that
+    nothing of it is left when the process is killed. Without ``replace`` a file that has come to ``path``
+    by then stays, and that is a ``FileExistsError``. Raises ``OSError``.
     """
     temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
-    handle = os.open(temporary, _NEW, mode)
+    handle = _without_name(path.parent, mode)
+    named = handle is None
+    if handle is None:
+        handle = os.open(temporary, _NEW, mode)
     try:
         try:
             yield handle
             os.fsync(handle)
+            if not named:
+                _give_name(handle, temporary if replace else path)
         finally:
             os.close(handle)
-        temporary.replace(path)
+        if replace:
+            temporary.replace(path)
+        elif named:
+            _rename_to_free(temporary, path)
     except BaseException:
-        with suppress(OSError):
-            temporary.unlink()
+        if named or replace:
+            with suppress(OSError):
+                temporary.unlink()
         raise
     _sync_folder(path.parent)
+
+
+def _without_name(folder: Path, mode: int) -> int | None:
+    """A new file of the folder's file system that has no name; ``None`` where there are none such, or none
+    could be given a name later."""
+    try:
+        handle = os.open(folder, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, mode)
+    except OSError:  # told by the file that has a name, if it is another fault
+        return None
+    if os.path.exists(_opened(handle)):  # noqa: PTH110 - no /proc in some containers
+        return handle
+    os.close(handle)
+    return None
+
+
+def _opened(handle: int) -> str:
+    return f"/proc/self/fd/{handle}"
+
+
+def _give_name(handle: int, path: Path) -> None:
+    # With a descriptor of a directory, which an absolute path does not need, it is linkat(2): link(2) would
+    # make a link to the link in /proc.
+    os.link(_opened(handle), path, src_dir_fd=handle, follow_symlinks=True)
+
+
+def _rename_to_free(temporary: Path, path: Path) -> None:
+    """As renaming, but for a name that is taken: ``FileExistsError``."""
+    try:
+        os.link(temporary, path, follow_symlinks=False)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links: the name is taken first
+        os.close(os.open(path, _NEW, 0o600))
+        try:
+            temporary.replace(path)
+        except BaseException:
+            path.unlink()
+            raise
+    else:
+        temporary.unlink()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -175,10 +177,16 @@ def test_a_full_disk_leaves_the_file_as_it_was(path, monkeypatch):
 def test_a_change_by_another_program_meanwhile_is_not_lost(path, monkeypatch):
     from hem_provider.config import editing
 
-    def other(_):
-        path.write_text(FILE + "# theirs\n")
+    read = editing.read_bytes
+    looks = []
 
-    monkeypatch.setattr(editing, "make_folders", other)
+    def other(place):
+        looks.append(place)
+        if len(looks) == 2:  # an editor, which knows no lock
+            path.write_text(FILE + "# theirs\n")
+        return read(place)
+
+    monkeypatch.setattr(editing, "read_bytes", other)
     with pytest.raises(HemConfigError, match="changed by another program"):
         edit(path, [Change("url", "https://new.example", device="office")])
     assert path.read_text() == FILE + "# theirs\n"
@@ -188,3 +196,32 @@ def test_a_change_that_changes_nothing_writes_nothing(path):
     before = path.stat()
     edit(path, [Change("url", "https://one.example", device="office")])
     assert path.stat().st_ino == before.st_ino
+
+
+def test_changes_at_once_are_all_made(path):
+    names = ["timeout", "connect_timeout", "spacing", "slot"]
+    program = (
+        "import pathlib, sys\nfrom hem_provider.config.editing import Change, edit\n"
+        "sys.stdin.readline()\n"
+        "edit(pathlib.Path(sys.argv[1]), [Change(sys.argv[2], 7, device='office')])\n"
+    )
+    at_work = [
+        subprocess.Popen([sys.executable, "-c", program, str(path), each], stdin=subprocess.PIPE)
+        for each in names
+    ]
+    for each in at_work:
+        each.stdin.write(b"\n")
+        each.stdin.close()
+    assert [each.wait() for each in at_work] == [0] * len(names)
+    office = read_config(path).device("office")
+    assert [getattr(office, each) for each in names] == [7] * len(names)
+
+
+def test_who_waits_for_others_in_vain_is_told(path, monkeypatch):
+    from hem_provider.config import editing
+    from hem_provider.files import folder_lock
+
+    monkeypatch.setattr(editing, "_PATIENCE", 0.05)
+    with folder_lock(path.parent, 1.0), pytest.raises(TimeoutError, match="another process has held it"):
+        edit(path, [Change("url", "https://new.example", device="office")])
+    assert path.read_text() == FILE

@@ -650,3 +650,68 @@ def test_a_file_stays_as_it_was_when_writing_its_parts_fails(tmp_path):
         pass
     assert place.read_text() == "before"
     assert [each.name for each in tmp_path.iterdir()] == ["file"]
+
+
+@pytest.fixture(params=["without a name", "named"])
+def way(request, monkeypatch):
+    """Both ways that a file is written: file systems differ."""
+    if request.param == "named":
+        opened = os.open
+
+        def without(path, flags, *rest, **named):
+            if flags & os.O_TMPFILE == os.O_TMPFILE:
+                raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP), str(path))
+            return opened(path, flags, *rest, **named)
+
+        monkeypatch.setattr(os, "open", without)
+    return request.param
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
+def test_a_file_that_comes_meanwhile_is_not_replaced_unless_it_may_be(tmp_path, monkeypatch, way, links):
+    if not links:
+        if way != "named":
+            pytest.skip("a file system without hard links has no files without a name")
+        monkeypatch.setattr(os, "link", lambda *_, **__: os.stat("/none/such"))
+    place = tmp_path / "file"
+    for replace, kept in ((False, "theirs"), (True, "ours")):
+        place.unlink(missing_ok=True)
+
+        def put(replace=replace):
+            with files.replacing(place, replace=replace) as handle:
+                os.write(handle, b"ours")
+                place.write_text("theirs")
+
+        if replace:
+            put()
+        else:
+            with pytest.raises(FileExistsError):
+                put()
+        assert place.read_text() == kept
+        assert list(tmp_path.iterdir()) == [place]
+    place.unlink()
+    files.replace_file(place, b"first", mode=0o640, replace=False)
+    assert (place.read_text(), list(tmp_path.iterdir())) == ("first", [place])
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("replace", [True, False])
+def test_a_new_file_has_its_mode_less_the_umask(tmp_path, replace):
+    umask = os.umask(0o027)
+    try:
+        files.replace_file(tmp_path / "file", b"x", mode=0o644, replace=replace)
+    finally:
+        os.umask(umask)
+    assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+
+
+def test_nothing_is_left_of_a_writer_that_is_killed(tmp_path):
+    program = (
+        "import os, pathlib, signal\nfrom hem_provider import files\n"
+        f"with files.replacing(pathlib.Path({str(tmp_path / 'file')!r})) as handle:\n"
+        "    os.write(handle, b'secret')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=False)
+    assert done.returncode == -9
+    assert list(tmp_path.iterdir()) == []

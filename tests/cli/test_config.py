@@ -375,15 +375,19 @@ def test_a_variable_that_holds_instead_is_told(run, file, monkeypatch):
 @pytest.mark.parametrize(
     ("arguments", "status", "told"),
     [
-        (["office.timeout", "soon"], 1, "'timeout': 'soon'; accepted: seconds from 1 to 3600"),
+        (["office.timeout", "soon"], 2, "office.timeout: 'soon'; accepted: seconds from 1 to 3600"),
+        (["office.timeout", "nan"], 2, "office.timeout: 'nan'; accepted: seconds from 1 to 3600"),
+        (["office.timeout", "inf"], 2, "office.timeout: 'inf'; accepted: seconds from 1 to 3600"),
+        (["office.passphrase_command", '["sh"'], 2, "is not TOML"),
+        (["office.passphrase_command", "[1]"], 2, "a non-empty line of text"),
         (["office.timeot", "1"], 1, "no setting 'timeot' of a device; did you mean timeout"),
         (["pkcs11.login", "1"], 1, "no setting 'login' of the PKCS#11 module; did you mean login_cache?"),
         (["ofice.timeout", "1"], 1, "did you mean 'office'?"),
         (["timeout", "1"], 1, "say which device by its name: office, spare"),
         (["office.url", "--unset"], 1, "'url': missing"),
         (["office.name", "spare"], 1, "two devices have name = 'spare'"),
-        (["office.ca_file", "ca.pem"], 1, "an absolute path"),
-        (["office.key_filter", "[1"], 1, "is not TOML"),
+        (["office.ca_file", "ca.pem"], 2, "an absolute path"),
+        (["office.key_filter", "[1"], 2, "is not TOML"),
         (["office.timeout"], 2, "give a value, or --unset"),
         (["office.timeout", "1", "--unset"], 2, "give a value, or --unset"),
     ],
@@ -585,3 +589,10 @@ def test_a_target_that_cannot_be_written_is_told(run, tmp_path, monkeypatch):
 
 def test_faults_of_a_file_do_not_depend_on_who_asks(file):
     assert file_faults(file) == text_faults(file, file.read_bytes()) == []
+
+
+def test_a_command_is_a_list_as_toml_has_it(run, file):
+    assert run("set", "office.passphrase_command", '["sh", "-c", "echo hi"]')[0] == 0
+    assert 'passphrase_command = ["sh", "-c", "echo hi"]' in file.read_text()
+    assert run("set", "office.passphrase_command", "pass show hem")[0] == 0
+    assert 'passphrase_command = "pass show hem"' in file.read_text()

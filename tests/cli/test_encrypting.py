@@ -312,6 +312,38 @@ def test_a_target_that_cannot_be_written_is_refused_before_anything_is_done(devi
     assert (folder / "there").read_bytes() != b"mine"
 
 
+@pytest.mark.parametrize(
+    "command", [("encrypt", "box", "-"), ("decrypt", "-"), ("seal", "-k", "vault"), ("open",)]
+)
+def test_a_file_that_comes_while_a_command_runs_is_not_replaced(device, run, folder, monkeypatch, command):
+    given = b"text"
+    if command[0] in ("decrypt", "open"):
+        given = run(
+            *(("encrypt", "box") if command[0] == "decrypt" else ("seal", "-k", "vault")), stdin=given
+        )[1]
+    place = folder / "there"
+
+    class Slow(io.BytesIO):
+        """Another program writes the file before the input has ended."""
+
+        def read(self, *most):
+            place.write_text("theirs")
+            return super().read(*most)
+
+        def readinto(self, *buffers):
+            place.write_text("theirs")
+            return super().readinto(*buffers)
+
+    for force in ([], ["--force"]):
+        place.unlink(missing_ok=True)
+        with monkeypatch.context() as patch:
+            patch.setattr(io, "BytesIO", Slow)
+            status, _, said = run(*command, "-o", place, *force, stdin=given)
+        assert (status, place.read_bytes() == b"theirs") == ((0, False) if force else (1, True)), said
+        assert bool(force) or said == f"hem: {place}: there is such a file already; --force replaces it\n"
+        assert list(folder.iterdir()) == [place]
+
+
 def test_no_plaintext_of_a_file_that_fails_later_is_left(device, run, folder):
     (folder / "f").write_bytes(b"x" * (40 * CHUNK))
     assert run("encrypt", "box", "f", "-o", "f.age")[0] == 0

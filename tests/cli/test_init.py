@@ -256,7 +256,7 @@ def test_firmware_is_installed_first_and_once(fresh, run, tmp_path, monkeypatch)
 
 
 def test_a_phone_is_paired_where_it_is_wanted(fresh, run, monkeypatch):
-    def display(text, _image):
+    def display(text, _image, **_):
         with fresh.phone() as phone:
             phone.pair(json.loads(text)["link"])
 

@@ -6,17 +6,18 @@ nothing is left to scroll back to.
 
 from __future__ import annotations
 
-import getpass
 import secrets
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NoReturn
 
 from hem_provider.cli.confirming import ask, show
 from hem_provider.cli.statuses import Declined
 from hem_provider.cli.terminal import columns, moving
+from hem_provider.config.login_source import ask_hidden
+from hem_provider.errors import HemConfigError
 
 __all__ = ["ask_back", "show_once", "table"]
 
@@ -67,8 +68,9 @@ def ask_back(phrase: str) -> None:
     show("Now type some of them, so that it is sure that they can be read. Nothing is shown.")
     for place in sorted(secrets.SystemRandom().sample(range(len(words)), _ASKED)):
         for _ in range(_TRIES):
-            if getpass.getpass(f"Word {place + 1}: ").strip().casefold() == words[place]:
-                break
+            with suppress(HemConfigError):  # no text: another word, too
+                if ask_hidden(f"Word {place + 1}: ").strip().casefold() == words[place]:
+                    break
             show("That is another word.")
         else:
             raise Declined("nothing was done: these words are not written down; begin again, with new ones")

@@ -76,7 +76,7 @@ def make(options: Given) -> int:
             return 0
         if source.changed():
             raise InputChanged(f"{job.file}: it was changed while it was signed: nothing was written")
-        write(made, output)
+        write(made, output, force=options.force)
     if options.json:
         print_json(document | {"signature": str(output)})
     elif output is not None:
