@@ -4,6 +4,7 @@
 
     HemError
      ├─ HemConfigError               a setting is missing, malformed or not to be trusted
+     │   └─ HemDeviceNotConfigured   no device is configured under the name that was given
      ├─ HemConnectionError           no usable answer arrived
      │   ├─ HemUnreachable           name, route or connection failed: nothing was processed
      │   ├─ HemTimeout               connected, but no answer in time
@@ -48,6 +49,7 @@ __all__ = [
     "HemConfigError",
     "HemConnectionError",
     "HemDeviceFault",
+    "HemDeviceNotConfigured",
     "HemDuplicateKey",
     "HemError",
     "HemKeyAmbiguous",
@@ -90,6 +92,10 @@ def _made_again(kind: type[HemError], args: tuple[object, ...], state: dict[str,
 
 class HemConfigError(HemError):
     """A setting is missing, malformed, or kept where others may change it."""
+
+
+class HemDeviceNotConfigured(HemConfigError):
+    """No device is configured under the name that was given."""
 
 
 class HemConnectionError(HemError):

@@ -32,9 +32,14 @@ def key_labels(ctx: click.Context, _param: click.Parameter, incomplete: str) -> 
     except (HemError, OSError):
         return []
     records = () if listing is None else listing.records
-    labels = {each.label: each.type for each in records if each.label.isprintable()}
+    labels = {each.label: each.type for each in records if _typable(each.label)}
     return [
         CompletionItem(label, help=kind)
         for label, kind in sorted(labels.items())
         if label.startswith(incomplete)
     ]
+
+
+def _typable(label: str) -> bool:
+    """Whether the label names the key where it is typed: it is no option, and acts on no terminal."""
+    return label.isprintable() and not label.startswith("-")

@@ -198,7 +198,7 @@ def _hand_over(options: Given, pem: bytes, document: dict[str, Any], told: Told 
     if options.output is None:
         write(pem, None, force=False)
     elif told is not None:
-        _print_lines(("file", str(options.output)), *_lines(told))
+        _print_lines(("file", readable(str(options.output))), *_lines(told))
 
 
 def _document(told: Told) -> dict[str, Any]:

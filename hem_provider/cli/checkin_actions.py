@@ -38,11 +38,11 @@ def check_in(options: Given) -> int:
     if options.relay is not None:
         data = _read(options.relay, "challenge")
         with Hem(_with_cloud(options.device)) as hem:
-            write(checkin.carry(hem.rest, data), None)
+            write(checkin.carry(hem.rest, data), None, force=False)
         return DONE
     with Hem(load_config().device(options.device)) as hem:
         if options.challenge:
-            write(checkin.begin(hem.session), None)
+            write(checkin.begin(hem.session), None, force=False)
             return DONE
         if options.answer is None:
             before = _drift(hem)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 
 from hem_provider.cli.statuses import UsageFault
 from hem_provider.device.hem import Hem, Key
 from hem_provider.device.keyuri import KeyUri, is_uri, parse_uri
 from hem_provider.errors import HemKeyAmbiguous, HemKeyNotFound
+from hem_provider.keytypes import KID_FORM
 
-__all__ = ["device_of", "named_key"]
+__all__ = ["check_label", "device_of", "named_key"]
 
 #: Most guesses at what is meant.
 _MOST = 3
@@ -38,6 +40,14 @@ def device_of(device: str | None, *names: str | None) -> str | None:
             )
         known = fitting
     return known[0] if len(known) == 1 else device
+
+
+def check_label(label: str) -> None:
+    """``UsageFault`` for a label that would never name its key: it reads as a URI, or as a KID."""
+    if is_uri(label):
+        raise UsageFault(f"{label!r} cannot be a label: it reads as a URI, and would name no key")
+    if re.fullmatch(KID_FORM, label.lower()):
+        raise UsageFault(f"{label!r} cannot be a label: it reads as a KID, and would not name its key")
 
 
 def named_key(hem: Hem, name: str) -> Key:

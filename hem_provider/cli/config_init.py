@@ -10,6 +10,7 @@ from hem_provider.cli.output import print_json
 from hem_provider.cli.saying import say
 from hem_provider.cli.shape import Given
 from hem_provider.cli.statuses import DONE, Declined, UsageFault
+from hem_provider.cli.terminal import printable
 from hem_provider.config import DeviceConfig, config_path, load_config
 from hem_provider.config.login_source import can_ask
 from hem_provider.config.passphrase import checked_command, passphrase_from_file
@@ -46,11 +47,11 @@ def init(options: Given) -> int:
     if not options.offline:
         _introduce(settings, found)
     _choose_login(options, settings)
-    config = device_of(settings, _option)
+    config = _typed(settings)
     _check_login(config)
-    say(f"This goes into {target}:")
+    say(printable(f"This goes into {target}:"))
     for name, value in settings.items():
-        say(f"  {name} = {value}")
+        say(printable(f"  {name} = {value}"))
     if can_ask():
         confirm(f"Write {target}?", yes=options.yes)
     _write(target, config.name, settings)
@@ -58,7 +59,7 @@ def init(options: Given) -> int:
         document = {"path": str(target), "device": config.name, "settings": settings}
         print_json({**document, "reached": found.reached, "initialized": found.initialized})
         return DONE
-    print(f"{config.name} is configured in {target}.")
+    print(printable(f"{config.name} is configured in {target}."))
     if found.initialized is False:
         print("It is factory-fresh: hem init brings it into use.")
     else:
@@ -79,7 +80,7 @@ def _settings(options: Given, known: tuple[DeviceConfig, ...]) -> dict[str, obje
     url = options.url or _ask("Where is the device?", _USUAL_URL, "--url URL")
     if not url.startswith(_SCHEMES):
         url = f"https://{url}"
-    url = device_of({"url": url}, _option).url
+    url = _typed({"url": url}).url
     same = next((each for each in known if same_url(each.url, url)), None)
     if same is not None:
         raise HemConfigError(f"{url} is configured already, as {same.name}; hem config set changes it")
@@ -94,8 +95,16 @@ def _settings(options: Given, known: tuple[DeviceConfig, ...]) -> dict[str, obje
         settings["ca_file"] = str(options.ca_file.absolute())
     if options.pin is not None:
         settings["pin_sha256"] = options.pin
-    device_of(settings, _option)
+    _typed(settings)
     return settings
+
+
+def _typed(settings: dict[str, object]) -> DeviceConfig:
+    """The device; ``UsageFault`` for what was typed and is not accepted."""
+    try:
+        return device_of(settings, _option)
+    except HemConfigError as error:
+        raise UsageFault(str(error)) from None
 
 
 def _ask(question: str, usual: str, instead: str) -> str:

@@ -14,7 +14,7 @@ from hem_provider.cli.statuses import DONE, UsageFault
 from hem_provider.config.login_source import can_ask
 from hem_provider.device.hem import Hem
 from hem_provider.device.ownsettings import ROWS, Row, named_row, parse, unmet, words
-from hem_provider.errors import HemOperationFailed
+from hem_provider.errors import HemConfigError, HemOperationFailed
 from hem_provider.waiting import CLOCK
 
 __all__ = ["change", "show"]
@@ -104,7 +104,10 @@ def _wanted(typed: tuple[str, ...]) -> dict[str, object]:
         row = named_row(name)
         if row.name in wanted:
             raise UsageFault(f"{row.name} is given twice")
-        wanted[row.name] = parse(row, text)
+        try:
+            wanted[row.name] = parse(row, text)
+        except HemConfigError as error:
+            raise UsageFault(str(error)) from None
     return wanted
 
 

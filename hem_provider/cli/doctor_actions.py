@@ -25,13 +25,13 @@ __all__ = ["diagnose"]
 
 def diagnose(options: Given) -> int:
     """``hem doctor``: its exit status."""
-    if options.fix and not options.yes and not can_ask():
+    if options.fix and not options.yes and not options.json and not can_ask():
         raise UsageFault("there is no terminal to ask on before each repair; give --yes")
     patient = Patient(options)
     mended: list[Mended] = []
     try:
         outcomes = _look(patient, options, {})
-        if options.fix:
+        if options.fix and (options.yes or can_ask()):  # else the diagnosis alone is told
             mended = mend(outcomes, patient, yes=options.yes)
     finally:
         patient.close()

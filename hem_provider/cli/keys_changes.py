@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hem_provider.cli.choosing import device_of, named_key
+from hem_provider.cli.choosing import check_label, device_of, named_key
 from hem_provider.cli.confirming import check_can_ask, confirm, confirm_by_name
 from hem_provider.cli.keys_telling import maker, print_changed
 from hem_provider.cli.login import logged_in
@@ -86,6 +86,7 @@ def import_public(options: Given) -> int:
 
 def rename(options: Given) -> int:
     """``hem keys rename``: its exit status."""
+    check_label(options.new)
     with logged_in(device_of(options.device, options.key), mobile=options.mobile) as hem:
         key = _owned(hem, options.key)
         before = key.label
@@ -125,6 +126,7 @@ def delete(options: Given) -> int:
 
 def _wish(options: Given, kind: str, *, derived: bool = False) -> dict[str, Any]:
     """What a new key is to be, checked before anything is asked of a device."""
+    check_label(options.label)
     usage = frozenset[str]().union(*options.use) if options.use else None
     own = options.id or b""
     try:

@@ -14,7 +14,7 @@ from hem_provider.cli.confirming import confirm, show
 from hem_provider.cli.login import logged_in, prove_owner
 from hem_provider.cli.output import check_target, print_json
 from hem_provider.cli.shape import Given
-from hem_provider.cli.terminal import columns, moving
+from hem_provider.cli.terminal import columns, moving, printable
 from hem_provider.config import load_config
 from hem_provider.device.hem import Hem
 from hem_provider.device.phones import Phone
@@ -84,7 +84,8 @@ def _display(text: str, image: Path | None, *, force: bool) -> None:
     lines = qr.shown(code, sys.stderr)
     if image is not None:
         qr.save(code, image, force=force)
-        show(f"Scan the code in {image} with the application on the phone, and delete the file then.")
+        place = printable(str(image))
+        show(f"Scan the code in {place} with the application on the phone, and delete the file then.")
     elif lines is not None:
         show("Scan this with the application on the phone:")
         for line in lines:

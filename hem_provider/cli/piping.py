@@ -19,6 +19,7 @@ from hem_provider.cli.output import check_target, is_taken
 from hem_provider.cli.progress import progress
 from hem_provider.errors import HemConfigError
 from hem_provider.files import replacing, sweep
+from hem_provider.files.input import refuse_fifo
 from hem_provider.records import frozen
 
 __all__ = ["STANDARD", "Input", "Output", "check_output", "input_from", "output_to"]
@@ -50,6 +51,7 @@ def input_from(path: str | None) -> Iterator[Input]:
         yield Input("standard input", sys.stdin.buffer, _size(sys.stdin))
         return
     assert path is not None  # noqa: S101
+    refuse_fifo(Path(path))
     with Path(path).open("rb", buffering=_BUFFER) as file:
         yield Input(path, file, _size(file))
 

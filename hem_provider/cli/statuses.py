@@ -8,6 +8,7 @@ from hem_provider.cli import terminal
 from hem_provider.errors import (
     HemApprovalTimeout,
     HemAuthenticationError,
+    HemDeviceNotConfigured,
     HemError,
     HemKeyNotFound,
     HemOutcomeUnknown,
@@ -68,6 +69,7 @@ STATUSES: tuple[tuple[type[BaseException], int], ...] = (
     (HemAuthenticationError, REFUSED),
     (HemScopeDenied, REFUSED),
     (HemKeyNotFound, NOT_FOUND),
+    (HemDeviceNotConfigured, NOT_FOUND),
     (NotThere, NOT_FOUND),
 )
 #: Exit status → what it means, for pages; it is the same for every command.
@@ -77,7 +79,7 @@ MEANINGS = {
     USAGE: "what was typed is no command; the line says what is accepted",
     NOT_REACHED: "the device, or the agent, was not reached",
     REFUSED: "refused: login, scope, or approval",
-    NOT_FOUND: "what was named is not there: a key, or the like",
+    NOT_FOUND: "what was named is not there: a key, a configured device, or the like",
     INTERRUPTED: "interrupted",
 }
 #: What can end a command with a line instead of a traceback.
@@ -128,6 +130,10 @@ def _tell(error: BaseException, status: int, manner: Manner) -> None:
 
 
 def _text(error: BaseException) -> str:
+    return terminal.printable(_told(error))  # names of files may have anything in them
+
+
+def _told(error: BaseException) -> str:
     if isinstance(error, EOFError):
         return "the input ended before an answer was typed"
     if isinstance(error, OSError) and not isinstance(error, HemError):

@@ -22,7 +22,15 @@ from hem_provider.config.model import DeviceConfig
 from hem_provider.config.passphrase import passphrase_from_command, passphrase_from_file
 from hem_provider.errors import HemConfigError, HemLoginRequired
 
-__all__ = ["CONFIGURABLE", "LoginSource", "ask_passphrase", "ask_hidden", "can_ask", "login_source", "read_passphrase"]
+__all__ = [
+    "CONFIGURABLE",
+    "LoginSource",
+    "ask_hidden",
+    "ask_passphrase",
+    "can_ask",
+    "login_source",
+    "read_passphrase",
+]
 
 #: What a configuration can name, for messages; the engine's C code says the same.
 CONFIGURABLE = 'passphrase_file, passphrase_command or auth = "mobile"'

@@ -8,7 +8,7 @@ from hem_provider.config import settings as as_
 from hem_provider.config.limits import FIRMWARE_1_2_2, FirmwareLimits
 from hem_provider.config.places import SYSTEM_FILE, config_path
 from hem_provider.config.settings import seconds, setting
-from hem_provider.errors import HemConfigError
+from hem_provider.errors import HemConfigError, HemDeviceNotConfigured
 from hem_provider.records import frozen
 
 __all__ = ["DEFAULT_CLOUD_URL", "Config", "DeviceConfig", "Pkcs11Config"]
@@ -79,7 +79,8 @@ class Config:
     passed_over: str = ""
 
     def device(self, name: str | None = None) -> DeviceConfig:
-        """The device called ``name``, or the only one. Raises ``HemConfigError`` otherwise."""
+        """The device called ``name``, or the only one. Raises ``HemConfigError`` otherwise, of a name
+        that none has ``HemDeviceNotConfigured``."""
         if not self.devices:
             raise HemConfigError(
                 "no HEM is configured: set HEM_URL (for example https://my.ence.do), or write "
@@ -98,4 +99,4 @@ class Config:
 
         meant = get_close_matches(name, [each.name for each in self.devices])
         guess = f"; did you mean {' or '.join(map(repr, meant))}? There" if meant else "; there"
-        raise HemConfigError(f"{self.source}: no device is called {name!r}{guess} are: {names}")
+        raise HemDeviceNotConfigured(f"{self.source}: no device is called {name!r}{guess} are: {names}")

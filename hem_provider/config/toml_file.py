@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from collections.abc import Iterator, Mapping
 from functools import partial
@@ -78,6 +79,10 @@ def parse_document(path: Path, data: bytes) -> Document:
     """A file with this content; ``HemConfigError`` where it is no TOML."""
     import tomllib  # a device given by the environment needs no file
 
+    if data.startswith(codecs.BOM_UTF8):
+        raise HemConfigError(
+            f"{path}: begins with a byte order mark, which an editor put there; save it as UTF-8 without one"
+        )
     try:
         text = data.decode("utf-8").replace("\r\n", "\n")
         return Document(path, text, tomllib.loads(text))
@@ -131,6 +136,17 @@ def doubled(path: Path, devices: tuple[DeviceConfig, ...]) -> Iterator[str]:
             yield f"{path}: two devices have {setting} = {twice!r}; give each its own"
 
 
+def _is_whole(lines: list[str]) -> bool:
+    """Whether a line after these is none of a text that began before it."""
+    import tomllib
+
+    try:
+        tomllib.loads("\n".join(lines))
+    except ValueError:
+        return False
+    return True
+
+
 def _line_of(text: str, table: str | None, number: int, setting: str) -> int:
     """The 1-based line of a setting, or of its table's header, for messages.
 
@@ -140,8 +156,13 @@ def _line_of(text: str, table: str | None, number: int, setting: str) -> int:
     header = re.compile(r"^\s*\[\[?\s*([^\]\s]+)\s*\]\]?")
     wanted = re.compile(rf"^\s*(?:\[\[?\s*)?[\"']?{re.escape(setting)}[\"']?\s*[=.\]]")
     current, seen, best = None, -1, 1
-    for position, line in enumerate(text.split("\n"), 1):
-        if found := header.match(line):
+    lines = text.split("\n")
+    odd = '"""' in text or "'''" in text  # texts of several lines, in which anything may stand
+    for position, line in enumerate(lines, 1):
+        found = header.match(line)
+        if odd and (found or wanted.match(line)) and not _is_whole(lines[: position - 1]):
+            continue
+        if found:
             current = found.group(1)
             if current == table:
                 seen += 1

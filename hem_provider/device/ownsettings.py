@@ -57,6 +57,8 @@ def _line(least: int, most: int) -> _Kind:
 
 def _origin(text: str) -> str:
     exact = re.fullmatch(r"https?://[A-Za-z0-9.-]+(:\d{1,5})?", text)
+    if exact and exact[1] and not 0 < int(exact[1][1:]) < 1 << 16:
+        raise _RejectedError("a port from 1 to 65535")
     if text != "*" and not exact and not re.fullmatch(r"\*(\.[A-Za-z0-9-]+)+", text):
         raise _RejectedError("* for all, https://HOST[:PORT] for one, or *.DOMAIN")
     return text

@@ -8,10 +8,19 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["BLOCK", "Input"]
+from hem_provider.errors import HemConfigError
+
+__all__ = ["BLOCK", "Input", "refuse_fifo"]
 
 #: Bytes that are read at a time.
 BLOCK = 1 << 20
+
+
+def refuse_fifo(path: Path) -> None:
+    """``HemConfigError`` for a FIFO that has a name: opening it waits, unseen, until somebody writes to it.
+    A pipe of a shell (``/dev/fd/63``) is open already, and is none. ``OSError``."""
+    if stat.S_ISFIFO(path.stat().st_mode) and path.resolve().exists():
+        raise HemConfigError(f"{path}: it is a FIFO; it can be given as standard input")
 
 
 class Input:

@@ -98,7 +98,9 @@ def folder_lock(folder: Path, patience: float) -> Iterator[None]:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
         else:
-            raise TimeoutError(errno.ETIMEDOUT, f"another process has held it for {patience:g} s", str(folder))
+            raise TimeoutError(
+                errno.ETIMEDOUT, f"another process has held it for {patience:g} s", str(folder)
+            )
         yield
     except BaseException:
         os.close(handle)

@@ -118,7 +118,7 @@ def test_init_that_cannot_write_says_how_to_go_on_with_the_key_it_made(hem_keyri
         (["--key", "xyz"], 1, "32 hex digits"),
         (["--key", KID], 5, f"{KID}.*no such key"),
         (["--label", "x" * 33], 1, "33 characters.*1 to 32"),
-        (["--device", "nowhere"], 1, "no device is called 'nowhere'"),
+        (["--device", "nowhere"], 5, "no device is called 'nowhere'"),
         (["--hide-names", "--names-key", KID], 5, f"{KID}.*no such key"),
     ],
 )

@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hem_provider.config import DeviceConfig, config_path, device_from_url, load_config, read_passphrase
+from hem_provider.config import (
+    DeviceConfig,
+    config_path,
+    device_from_url,
+    load_config,
+    read_passphrase,
+    toml_file,
+)
 from hem_provider.errors import HemConfigError
 
 GOOD = """
@@ -309,3 +316,20 @@ def test_a_file_that_is_named_in_a_call_is_not_overridden_in_a_process_with_rais
     monkeypatch.setenv("HEM_AGENT", "never")
     monkeypatch.setattr("hem_provider.config.load.privileges_raised", lambda: True)
     assert [each.agent for each in load_config(path).devices] == ["always", "auto"]
+
+
+@pytest.mark.parametrize("quotes", ['"' * 3, "'" * 3])
+def test_a_line_is_that_of_the_setting_and_not_of_a_text_like_it(tmp_path, quotes):
+    path = tmp_path / "config.toml"
+    name = f"{quotes}\n[[device]]\ntimeout = 3\n{quotes}"
+    text = f"[[device]]\nurl = 'https://a.example'\nname = {name}\ntimeout = 'soon'\n"
+    path.write_text(text)
+    path.chmod(0o600)
+    with pytest.raises(HemConfigError, match="'name'|line 7: 'timeout'") as refused:
+        load_config(path)
+    assert toml_file.parse_document(path, text.encode()).line("device", 0, "timeout") == 7, refused
+
+
+def test_a_byte_order_mark_is_told(tmp_path):
+    with pytest.raises(HemConfigError, match="begins with a byte order mark"):
+        toml_file.parse_config(tmp_path / "c.toml", b"\xef\xbb\xbf[pkcs11]\n")

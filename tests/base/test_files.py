@@ -673,7 +673,7 @@ def test_a_file_that_comes_meanwhile_is_not_replaced_unless_it_may_be(tmp_path, 
     if not links:
         if way != "named":
             pytest.skip("a file system without hard links has no files without a name")
-        monkeypatch.setattr(os, "link", lambda *_, **__: os.stat("/none/such"))
+        monkeypatch.setattr(os, "link", lambda *_, **__: Path("/none/such").stat())
     place = tmp_path / "file"
     for replace, kept in ((False, "theirs"), (True, "ours")):
         place.unlink(missing_ok=True)

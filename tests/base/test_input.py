@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import os
 import threading
+from pathlib import Path
 
 import pytest
 
-from hem_provider.files.input import BLOCK, Input
+from hem_provider.errors import HemConfigError
+from hem_provider.files.input import BLOCK, Input, refuse_fifo
 
 
 @pytest.mark.parametrize("size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 3 * BLOCK])
@@ -76,3 +78,17 @@ def test_what_is_not_there_and_folders_are_no_input(tmp_path):
     for path in (tmp_path / "away", tmp_path):
         with pytest.raises(OSError, match=str(path)):
             Input(path)
+
+
+def test_a_fifo_is_refused_and_a_pipe_of_a_shell_is_read(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(HemConfigError, match="it is a FIFO"):
+        refuse_fifo(tmp_path / "fifo")
+    reading, writing = os.pipe()
+    os.write(writing, b"text")
+    os.close(writing)
+    pipe = Path(f"/dev/fd/{reading}")
+    refuse_fifo(pipe)
+    with Input(pipe) as source:
+        assert source.content(10) == b"text"
+    os.close(reading)

@@ -14,10 +14,10 @@ from hem_provider.adapters.keyring.vault.opening import Opener
 from hem_provider.cli import main as cli
 from hem_provider.cli import pkcs11_selftest
 from hem_provider.config import DeviceConfig, load_config, login_source, passphrase
-from hem_provider.config.login_source import CONFIGURABLE, LoginSource
+from hem_provider.config.login_source import CONFIGURABLE, LoginSource, ask_hidden
 from hem_provider.device import Hem
 from hem_provider.device.mobile import MobileLogin
-from hem_provider.errors import HemApprovalDenied, HemError, HemLoginRequired
+from hem_provider.errors import HemApprovalDenied, HemConfigError, HemError, HemLoginRequired
 
 GIVEN, AGENT, PHONE, FILE, COMMAND, PROMPT = LoginSource
 
@@ -194,3 +194,25 @@ def test_bench_asks_only_where_nothing_is_configured(configured, touched, termin
     assert (status == 0) == (touched != {PHONE} and touched != set()), said
     if not touched:
         assert CONFIGURABLE in said
+
+
+@pytest.mark.parametrize("typed", [None, "\udce9"])
+def test_what_is_typed_and_is_no_text_is_refused_without_telling_it(monkeypatch, typed):
+    def get(_):
+        return b"\xe9".decode("utf-8") if typed is None else typed
+
+    monkeypatch.setattr("getpass.getpass", get)
+    with pytest.raises(HemConfigError, match="no text in the encoding of this terminal") as refused:
+        ask_hidden("Passphrase: ")
+    assert "e9" not in str(refused.value)
+    assert refused.value.__suppress_context__
+
+
+def test_there_is_one_place_that_asks_without_echo():
+    package = Path(passphrase.__file__).parents[1]
+    found = {
+        str(each.relative_to(package))
+        for each in package.rglob("*.py")
+        if "getpass.getpass" in each.read_text()
+    }
+    assert found == {"config/login_source.py"}

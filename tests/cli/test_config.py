@@ -158,7 +158,7 @@ def test_what_is_shown_is_what_is_loaded(file):
 
 def test_another_name_is_guessed(run, file):
     status, out, said = run("show", "ofice")
-    assert (status, out) == (1, "")
+    assert (status, out) == (5, "")
     assert "no device is called 'ofice'; did you mean 'office'? There are: office, spare" in said
 
 
@@ -382,7 +382,7 @@ def test_a_variable_that_holds_instead_is_told(run, file, monkeypatch):
         (["office.passphrase_command", "[1]"], 2, "a non-empty line of text"),
         (["office.timeot", "1"], 1, "no setting 'timeot' of a device; did you mean timeout"),
         (["pkcs11.login", "1"], 1, "no setting 'login' of the PKCS#11 module; did you mean login_cache?"),
-        (["ofice.timeout", "1"], 1, "did you mean 'office'?"),
+        (["ofice.timeout", "1"], 5, "did you mean 'office'?"),
         (["timeout", "1"], 1, "say which device by its name: office, spare"),
         (["office.url", "--unset"], 1, "'url': missing"),
         (["office.name", "spare"], 1, "two devices have name = 'spare'"),

@@ -541,3 +541,12 @@ def test_a_uri_finds_a_key_that_was_made_since_the_agent_listed_the_device(offic
         assert [each.label for each in later.keys] == []
         assert later.keys.aged
         assert named_key(later, "pkcs11:object=new").label == "new"
+
+
+@pytest.mark.parametrize("label", ["pkcs11:object=x", "0123456789abcdef0123456789ABCDEF"])
+def test_a_label_that_would_not_name_its_key_is_refused(run, label):
+    made(run, "create", "ED25519", "--label", "ada")
+    for typed in (["create", "ED25519", "--label", label], ["rename", "ada", label]):
+        status, out, said = run(*typed)
+        assert (status, out) == (2, ""), typed
+        assert "cannot be a label: it reads as a" in said

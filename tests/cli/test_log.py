@@ -143,6 +143,15 @@ def test_what_a_real_device_writes_by_mistake_is_told_and_moves_no_cursor():
     assert logwords.tell(odd, {}).what == "clock set (x)"
 
 
+@pytest.mark.parametrize(
+    "time", [int("f" * 18, 16), -int("f" * 18, 16), -1, 1 << 32, 10**5000], ids=lambda n: f"{n:x}"[:20]
+)
+def test_a_number_that_no_device_means_is_told_in_words(time):
+    told = logwords.tell(LogRecord(2, 1, time, time, time, "", "", genuine=True), {})
+    assert told.time.startswith("time ")
+    assert max(map(len, (told.time, told.what, told.result))) < 40
+
+
 def test_files_that_are_whole_are_intact(run, rig):
     rig.reboot()
     status, out, said = run("verify")

@@ -895,3 +895,12 @@ def test_both_commands_offer_every_format_and_sources_of_all():
         assert list(option.type.choices) == list(FORMATS) == list(VERIFIERS)
     kinds = {name for name, kind in KEY_TYPES.items() if kind.family in signing.SIGNING}
     assert {kind for each in FORMATS.values() for kind in each.types} == kinds
+
+
+@pytest.mark.parametrize("typed", [["sign", "fifo", "--key", "x"], ["encrypt", "-r", "age1", "fifo"]])
+def test_a_fifo_makes_nobody_wait(tmp_path, monkeypatch, capsys, typed):
+    monkeypatch.chdir(tmp_path)
+    os.mkfifo("fifo")
+    monkeypatch.setenv("HEM_URL", "emulator:/nowhere")
+    assert cli.main(typed) == 1
+    assert "fifo: it is a FIFO; it can be given as standard input" in capsys.readouterr().err

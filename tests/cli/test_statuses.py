@@ -27,6 +27,7 @@ STATUSES = {
     errors.HemApprovalTimeout: 4,
     errors.HemScopeDenied: 4,
     errors.HemKeyNotFound: 5,
+    errors.HemDeviceNotConfigured: 5,
 }
 
 
@@ -71,6 +72,31 @@ def test_what_ends_a_command_is_told(error, status, told, monkeypatch, capfd):
     monkeypatch.setattr("hem_provider.cli.terminal.let_go", lambda _: None)
     assert cli.main(["bench"]) == status
     assert capfd.readouterr().err == told
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_fault_of_the_program_is_told_in_a_line_without_values(as_json, monkeypatch, capsys):
+    def fail(*_):
+        raise ValueError("secret")
+
+    monkeypatch.delenv("HEM_DEBUG", raising=False)
+    monkeypatch.setattr("hem_provider.cli.config_actions.effective", fail)
+    assert cli.main(["config", "show", *(["--json"] if as_json else [])]) == 1
+    told = capsys.readouterr()
+    said = json.loads(told.out)["message"] if as_json else told.err
+    assert "a fault of hem itself: ValueError in hem_provider.cli.config_actions, line" in said
+    assert "secret" not in told.out + told.err
+    assert (told.out if as_json else told.err).count("\n") == 1
+    monkeypatch.setenv("HEM_DEBUG", "1")
+    with pytest.raises(ValueError, match="secret"):
+        cli.main(["config", "show"])
+
+
+@pytest.mark.parametrize("sign", ["\x1b[2J", "\x9b", "\u202e", "\n", "\udcff"])
+def test_names_of_files_act_on_no_terminal(sign, capsys):
+    assert statuses.end(FileNotFoundError(2, "No such file", f"a{sign}b"), statuses.Manner()) == 1
+    said = capsys.readouterr().err
+    assert said == f"hem: a{ascii(sign)[1:-1]}b: No such file\n"
 
 
 def test_errors_of_usage_and_of_settings_are_json_where_that_is_asked_for(monkeypatch, capsys):

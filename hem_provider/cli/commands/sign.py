@@ -29,6 +29,7 @@ __all__ = ["command"]
     help="default: cms with --certificate or --signer-key-id, else ssh where SSH has such keys, else raw",
 )
 @click.option(
+    "-o",
     "--output",
     type=FILE,
     metavar="FILE",

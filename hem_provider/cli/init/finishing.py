@@ -6,10 +6,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from hem_provider.cli.choosing import check_label
 from hem_provider.cli.confirming import ask, show
 from hem_provider.cli.init.answers import question
 from hem_provider.cli.init.setup import Setup
 from hem_provider.cli.output import print_json
+from hem_provider.cli.statuses import UsageFault
 from hem_provider.config import DeviceConfig
 from hem_provider.config.login_source import can_ask
 from hem_provider.device.certificate import ADDRESS, NewCertificate, Order, prefix_of
@@ -190,4 +192,8 @@ def _found(hem: Hem, label: str) -> Key | None:
 def _label(text: str) -> str:
     if len(text) > 32 or not text.isascii() or not text.isprintable():
         raise ValueError(f"{len(text)} characters; accepted: up to 32 printable ASCII characters")
+    try:
+        check_label(text)
+    except UsageFault as error:
+        raise ValueError(str(error)) from None
     return text

@@ -26,6 +26,7 @@ from hem_provider.cli.signing.reading import (
 )
 from hem_provider.cli.signing.verifiers import VERIFIERS, Check
 from hem_provider.cli.statuses import UsageFault
+from hem_provider.cli.terminal import printable
 from hem_provider.device.hem import Hem, Key
 from hem_provider.errors import HemOperationFailed, MessageTooLong
 from hem_provider.files.input import Input
@@ -80,7 +81,7 @@ def make(options: Given) -> int:
     if options.json:
         print_json(document | {"signature": str(output)})
     elif output is not None:
-        print(f"{job.file}: signed by key {job.key.label!r}: {output}", file=sys.stderr)
+        print(f"{job.file}: signed by key {job.key.label!r}: {printable(str(output))}", file=sys.stderr)
     return 0
 
 

@@ -12,7 +12,7 @@ from hem_provider.adapters.cms import BEGINNING
 from hem_provider.cli.progress import progress
 from hem_provider.errors import HemConfigError
 from hem_provider.files import named_path, read_file
-from hem_provider.files.input import BLOCK, Input
+from hem_provider.files.input import BLOCK, Input, refuse_fifo
 from hem_provider.records import frozen
 
 __all__ = ["STANDARD_INPUT", "Taken", "open_input", "read_bounded", "read_certificates", "take", "take_whole"]
@@ -32,10 +32,12 @@ class Taken:
 
 
 def open_input(name: str) -> Input:
-    """The file called ``name``, or standard input for ``-``. Raises ``OSError``."""
+    """The file called ``name``, or standard input for ``-``. ``HemConfigError`` for a FIFO; ``OSError``."""
     if name == STANDARD_INPUT:
         return Input(None, sys.stdin.buffer)
-    return Input(named_path(name))
+    path = named_path(name)
+    refuse_fifo(path)
+    return Input(path)
 
 
 def take(source: Input, digest_name: str) -> Taken:
