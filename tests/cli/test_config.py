@@ -566,7 +566,7 @@ def test_without_a_terminal_the_option_is_named(run, target):
 )
 def test_a_bad_option_is_told_and_nothing_is_written(run, target, arguments, told):
     status, out, said = run("init", "--offline", *arguments)
-    assert (status, out) == (1, "")
+    assert (status, out) == (2, "")
     assert told in said.splitlines()[-1]
     assert not target.exists()
 

@@ -567,7 +567,7 @@ EVERY = [
 @pytest.mark.parametrize("arguments", EVERY, ids=" ".join)
 def test_a_device_that_is_away_and_one_that_there_is_not_have_their_statuses(run, monkeypatch, arguments):
     status, out, _ = run(*arguments, "--device", "ofice", "--json")
-    assert (status, valid(out, "error")["error"]) == (1, "HemConfigError")
+    assert (status, valid(out, "error")["error"]) == (5, "HemDeviceNotConfigured")
     assert "did you mean 'office'? There are: office" in out
     monkeypatch.delenv("HEM_CONFIG")
     monkeypatch.setenv("HEM_URL", "https://127.0.0.1:1")

@@ -173,6 +173,9 @@ def test_files_that_others_may_change_are_mended(rig, passphrase, quick, run, mo
     monkeypatch.setenv("HEM_CONFIG", str(path))
     assert run()[1]["configuration"] == ("fault", ["files-unsafe"])
     assert path.stat().st_mode & 0o777 == 0o666, "nothing is changed without --fix"
+    assert run("--fix")[1]["configuration"] == ("fault", ["files-unsafe"])
+    assert path.stat().st_mode & 0o777 == 0o666, "nor where nobody can be asked"
+    assert run.document["fixed"] == []
     status, checks = run("--fix", "--yes")  # the settings name what else is to be looked at
     assert path.stat().st_mode & 0o777 == 0o644
     assert (status, checks["configuration"]) == (1, ("fault", ["files-unsafe"]))
