@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TextIO, TypeVar
 
-from hem_provider.cli.terminal import moving
+from hem_provider.cli.terminal import moving, printable
 
 __all__ = ["progress"]
 
@@ -51,7 +51,7 @@ def progress(
 
 def _line(done: int, total: int, what: str, seconds: float, *, bar: bool) -> str:
     left = seconds / done * (total - done)
-    text = f"{what}: {done} of {total}, {_duration(left)} left"
+    text = f"{printable(what)}: {done} of {total}, {_duration(left)} left"
     if not bar:
         return text
     full = min(_WIDTH, _WIDTH * done // max(total, 1))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from hem_provider.cli import front
+from hem_provider.cli import candidates, front
 
 #: Shell → a program that prints the candidates for the words ``$1 …``, of which the last is being typed.
 PROGRAMS = {
@@ -127,3 +127,7 @@ def test_a_script_is_printed_without_the_shell(tmp_path):
         )
         assert front.ASKED in done.stdout
         assert done.stderr == ""
+
+
+def test_a_label_that_looks_like_an_option_is_not_offered():
+    assert [each for each in ("web", "-rf", "--yes", "a\x1bb") if candidates._typable(each)] == ["web"]
