@@ -555,18 +555,18 @@ def test_without_a_terminal_the_option_is_named(run, target):
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "status", "told"),
     [
-        (["--url", "https://u:p@h"], "--url"),
-        (["--url", "h", "--name", "ü"], "--name"),
-        (["--url", "h", "--pin", "abc"], "--pin"),
-        (["--url", "h", "--passphrase-file", "/nowhere/p"], "/nowhere/p"),
-        (["--url", "h", "--passphrase-command", "no-such-program"], "no-such-program"),
+        (["--url", "https://u:p@h"], 2, "--url"),
+        (["--url", "h", "--name", "ü"], 2, "--name"),
+        (["--url", "h", "--pin", "abc"], 2, "--pin"),
+        (["--url", "h", "--passphrase-file", "/nowhere/p"], 1, "/nowhere/p"),
+        (["--url", "h", "--passphrase-command", "no-such-program"], 1, "no-such-program"),
     ],
 )
-def test_a_bad_option_is_told_and_nothing_is_written(run, target, arguments, told):
-    status, out, said = run("init", "--offline", *arguments)
-    assert (status, out) == (2, "")
+def test_a_bad_option_is_told_and_nothing_is_written(run, target, arguments, status, told):
+    found, out, said = run("init", "--offline", *arguments)
+    assert (found, out) == (status, "")
     assert told in said.splitlines()[-1]
     assert not target.exists()
 
