@@ -25,7 +25,9 @@ worker_processes 2;
 {user}
 {engine}
 env HEM_URL;
+env HEM_NAME;
 env HEM_CA_FILE;
+env HEM_AGENT_SOCK;
 env HEM_PASSPHRASE_FILE;
 env XDG_CACHE_HOME;
 env XDG_DATA_HOME;

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import getpass
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -29,9 +28,9 @@ def newer_p11_kit() -> Path | None:
     given = os.environ.get("HEM_TEST_P11_KIT")
     if given:
         return Path(given)
-    said = subprocess.run(["p11-kit", "--version"], capture_output=True, text=True, check=False).stdout
-    found = re.search(r"(\d+)\.(\d+)", said)
-    return Path("/usr") if found and (int(found[1]), int(found[2])) >= (0, 25) else None
+    # It does not tell its version; 0.25 has this command more.
+    said = subprocess.run(["p11-kit", "--help"], capture_output=True, text=True, check=False)
+    return Path("/usr") if "list-objects" in said.stdout + said.stderr else None
 
 
 PREFIX = newer_p11_kit()  # before the tests' environment is emptied
@@ -45,6 +44,7 @@ def test_ec_signatures_pass_through_newer_p11_kit(bare_environment, tmp_path):
         environment=environment,
         folder=tmp_path,
         newer=True,
+        ordinary=True,
         replacements={"/usr/lib/": f"{PREFIX}/lib/"},
     )
 

@@ -12,6 +12,8 @@ from tools.test_nginx import handshakes_through_a_reload, nginx
 from hem_provider.cli.commands.openssl import provider_configuration, provider_key_file
 
 PAGE = Path(__file__).parents[2] / "docs" / "recipes" / "openssl-provider.md"
+#: Where the pages have it.
+PLACE = "/usr/lib/x86_64-linux-gnu/ossl-modules/pkcs11.so"
 
 
 def installed() -> Path | None:
@@ -28,9 +30,8 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_the_commands_of_the_page_work_as_printed(bare_environment, engine, tmp_path):
-    place = "/usr/lib/x86_64-linux-gnu/ossl-modules/pkcs11.so"
     run_page(
-        PAGE, environment=bare_environment, folder=tmp_path, newer=True, replacements={place: str(PROVIDER)}
+        PAGE, environment=bare_environment, folder=tmp_path, newer=True, replacements={PLACE: str(PROVIDER)}
     )
 
 
