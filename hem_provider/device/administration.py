@@ -71,8 +71,14 @@ def new_master_words() -> str:
 
 
 def check_master(secret: str) -> bool:
-    """Whether a master secret is 24 words, otherwise it is a passphrase. ``ValueError`` for 24 words that
-    are no BIP39 mnemonic; it names wrong ones by their place only."""
+    """Whether a new master secret is 24 words, otherwise it is a passphrase. ``ValueError`` for 24 words that
+    are no BIP39 mnemonic, naming wrong ones by their place only; and for four or more such words that are
+    not 24, as those of a file that was cut short."""
+    if bip39.looks_torn(secret):
+        raise ValueError(
+            f"mnemonic: {len(secret.split())} words of the BIP39 word list; accepted: {bip39.WORDS}, or a "
+            "passphrase of other words"
+        )
     if not bip39.looks_like_words(secret):
         return False
     bip39.entropy_of(secret)

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from mnemonic import Mnemonic
 
-__all__ = ["WORDS", "entropy_of", "load", "looks_like_words", "new_phrase", "phrase_of"]
+__all__ = ["WORDS", "entropy_of", "load", "looks_like_words", "looks_torn", "new_phrase", "phrase_of"]
 
 #: Words of 256 bits of entropy and 8 of checksum.
 WORDS = 24
+#: So few may be a passphrase by chance.
+_SOME = 4
 
 
 @functools.cache
@@ -35,6 +37,14 @@ def new_phrase() -> str:
 def looks_like_words(secret: str) -> bool:
     """Whether a secret is meant as a mnemonic: it is 24 words, good or not."""
     return len(secret.split()) == WORDS
+
+
+def looks_torn(secret: str) -> bool:
+    """Whether a secret seems to be a part of a mnemonic, or one of another size: some words that are in the
+    list, but one at most, which may be cut or misspelt."""
+    given = _split(secret)
+    known = set(load().wordlist)
+    return len(given) >= _SOME and len(given) != WORDS and sum(word not in known for word in given) <= 1
 
 
 def phrase_of(words: str) -> str:

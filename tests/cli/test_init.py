@@ -171,6 +171,11 @@ def test_what_is_missing_or_wrong_is_told_before_anything_is_done(fresh, run, ch
         (PASSPHRASE, "abandon " * 24, "mnemonic: the checksum is wrong"),
         (PASSPHRASE, "abandon " * 23 + "abandonn", "not in the BIP39 word list: word 24 of 24"),
         (PASSPHRASE, f"{PASSPHRASE}! ", "it begins or ends with a blank"),
+        (PASSPHRASE, "abc", "master passphrase of the device is weak: it is guessed in"),
+        (PASSPHRASE, f"{PASSPHRASE}9", "is weak"),
+        (PASSPHRASE, "zoo ocean garlic lamp kite", "mnemonic: 5 words of the BIP39 word list; accepted: 24"),
+        (PASSPHRASE, "zoo ocean garlic lamp ki", "mnemonic: 5 words of the BIP39 word list; accepted: 24"),
+        (PASSPHRASE, "abandon " * 22 + "art", "mnemonic: 23 words of the BIP39 word list; accepted: 24"),
     ],
 )
 def test_secrets_that_are_not_fit_are_told_before_anything_is_done(
@@ -182,6 +187,12 @@ def test_secrets_that_are_not_fit_are_told_before_anything_is_done(
     assert (status, out) == (1, "")
     assert told in said.splitlines()[-1]
     assert fresh.count("POST /api/auth/init") == 0
+
+
+def test_a_weak_master_passphrase_is_taken_where_that_is_said(fresh, run, secret):
+    assert run("--weak", master_file=secret("words", "abc"))[0] == 0
+    with fresh.connect(None) as hem:
+        hem.login("abc", role=Role.MASTER, scope="system:config")
 
 
 def test_without_yes_nobody_waits(fresh, capsys, secret):

@@ -278,14 +278,53 @@ def test_a_device_may_go_without_a_certificate(by_options, device):
     assert load_config().device("office").url == device.http
 
 
-def test_a_name_that_no_certificate_is_for_is_told_and_can_be_gone_on_with(by_options, device):
+def test_a_name_that_no_certificate_is_for_is_told_before_the_device_has_it(by_options, device):
     steer(device, "fault", name="lost-certificate")
     status, said = ended(by_options("--hostname", "hem.example.org"))
-    assert status == 1
-    assert "there is no certificate for hem.example.org, which is not in ence.do" in said
-    assert "The same command goes on from here: hem init" in said
-    status, said = ended(by_options("--no-certificate"))
+    assert status == 2
+    assert "hem: --hostname: 'hem.example.org' has no certificate, and gets none, since it is not in" in said
+    assert not steer(device, "state")["initialised"]
+    status, said = ended(by_options("--hostname", "hem.example.org", "--no-certificate"))
     assert status == 0, said
+
+
+def test_a_name_that_has_a_certificate_needs_none(by_options, device):
+    status, said = ended(by_options("--hostname", "hem.example.org"))
+    assert status == 0, said
+    assert load_config().device("office").url == device.https
+
+
+def test_a_person_is_asked_for_another_name_where_no_certificate_is_for_one(device, environment):
+    steer(device, "fault", name="lost-certificate")
+    with Terminal(["init", "--address", device.http], environment) as terminal:
+        terminal.type("Ada", after="Whose device is it")
+        terminal.type("", after="E-mail address")
+        terminal.type("office", after="Name of the device here")
+        terminal.type("hem.example.org", after="Host name on the network")
+        terminal.expect("That cannot be: 'hem.example.org' has no certificate")
+        terminal.expect("Host name on the network")
+
+
+@pytest.mark.parametrize("url", ["https://nowhere.invalid", "https://127.0.0.1:1"])
+def test_a_place_where_the_device_is_not_is_told_before_it_has_its_owner(by_options, device, url):
+    steer(device, "fault", name="lost-certificate")
+    status, said = ended(by_options("--url", url))
+    assert status == 3
+    assert f"hem: {url}: the device would not be reached there" in said
+    assert "say where it will be by --url https://HOST" in said
+    assert not steer(device, "state")["initialised"]
+
+
+def test_a_setup_that_ends_at_the_certificate_leaves_no_address_without_tls(by_options, device, tmp_path):
+    steer(device, "fault", name="lost-certificate")
+    steer(device, "fault", name="status", endpoint="POST /api/system/config", status=406)
+    status, said = ended(by_options())
+    assert status == 1, said
+    assert "Not all is done" in said
+    assert not (tmp_path / "hem.toml").exists()
+    steer(device, "clear")
+    assert ended(by_options())[0] == 0
+    assert load_config().device("office").url == device.https
 
 
 STEPS = [

@@ -68,10 +68,20 @@ def question(
 
 
 def answers(
-    options: Given, former: dict[str, Any], status: Status, version: Version, taken: Collection[str]
+    options: Given,
+    former: dict[str, Any],
+    status: Status,
+    version: Version,
+    taken: Collection[str],
+    check_hostname: Callable[[str], None],
 ) -> Answers:
     """Ask what is not given. ``former``: answers of a conversation that was broken off; ``taken``: names of
-    other devices."""
+    other devices; ``check_hostname``: raises ``ValueError`` for a name that the device cannot have."""
+
+    def hostname(text: str) -> str:
+        chosen = _hostname(text)
+        check_hostname(chosen)
+        return chosen
 
     def name(text: str) -> str:
         if not 1 <= len(text) <= 32 or not text.isascii() or not text.isprintable():
@@ -100,7 +110,7 @@ def answers(
         ("owner", "Whose device is it (shown at logins)", "--owner", _owner),
         ("email", "E-mail address (may be empty)", "--email", _email),
         ("name", "Name of the device here", "--name", name),
-        ("hostname", "Host name on the network", "--hostname", _hostname),
+        ("hostname", "Host name on the network", "--hostname", hostname),
     )
     if version.model == "PPA":
         asked += (

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from hem_provider.cli.confirming import confirm, show
 from hem_provider.cli.init.answers import STORAGE, Answers, answers
 from hem_provider.cli.init.journal import Journal
+from hem_provider.cli.init.reaching import check_hostname, check_place
 from hem_provider.cli.init.setup import Setup, set_clock
-from hem_provider.cli.newpassphrase import fault, new_passphrase
+from hem_provider.cli.newpassphrase import new_passphrase
 from hem_provider.cli.statuses import UsageFault
 from hem_provider.cli.terminal import moving
 from hem_provider.config.login_source import ask_passphrase, can_ask
@@ -74,6 +76,10 @@ def go_on(setup: Setup) -> None:
         )
     show(f"Its setup was begun here as {journal.answers['name']!r}; going on.")
     setup.journal = journal
+    if setup.options.url is not None and setup.options.url != journal.url:
+        journal.url = setup.options.url
+        setup.config()  # an address that is none is refused now
+        journal.save()
     file: Path | None = setup.options.passphrase_file
     config = replace(setup.hem.config, name=journal.answers["name"])
     setup.passphrase = ask_passphrase(config) if file is None else passphrase_from_file(file)
@@ -111,12 +117,20 @@ def _new_journal(setup: Setup) -> Journal:
 def _ask(setup: Setup, journal: Journal) -> Answers:
     """What the owner chooses; kept, so that it is typed once."""
     options = setup.options
-    chosen = answers(options, journal.answers, setup.hem.status(), setup.found.version, setup.where.names)
+    chosen = answers(
+        options,
+        journal.answers,
+        setup.hem.status(),
+        setup.found.version,
+        setup.where.names,
+        lambda hostname: check_hostname(setup, hostname),
+    )
     plain = setup.found.address.startswith("http:")
     journal.url = options.url or (f"https://{chosen.hostname}" if plain else setup.found.address)
     journal.answers = asdict(chosen)
     setup.config()  # an address that is none is refused now
     journal.save()
+    check_place(setup)
     prefix = prefix_of(chosen.hostname)
     wanted = plain and not options.no_certificate and prefix not in (None, "my")
     if wanted and not setup.hem.certificate.is_free(str(prefix)):
@@ -127,25 +141,22 @@ def _ask(setup: Setup, journal: Journal) -> Answers:
 def _master(setup: Setup, chosen: Answers, passphrase: str) -> str:
     """The master secret: of a file, or 24 words that are made now, or a passphrase of the owner's."""
     file: Path | None = setup.options.master_file
+    about = (chosen.owner, chosen.email, chosen.name, chosen.hostname, passphrase)
     if file is not None:
-        secret = passphrase_from_file(file)
-        try:
-            words = check_master(secret)
-        except ValueError as error:
-            raise HemConfigError(f"--master-file {file}: {error}") from None
-        wrong = None if words else fault(secret)
-        if wrong is not None:
-            raise HemConfigError(f"--master-file {file}: {wrong}")
+        secret = _of_file(file, about, weak=setup.options.weak)
     elif not can_ask():
         raise UsageFault("there is no terminal to show the master secret's words on: give --master-file FILE")
     elif setup.options.master_passphrase:
-        about = (chosen.owner, chosen.email, chosen.name, chosen.hostname, passphrase)
         secret = new_passphrase(
             "master passphrase of the device",
             option="--master-file",
             about=about,
             weak=setup.options.weak,
         )
+        try:
+            check_master(secret)
+        except ValueError as error:
+            raise HemConfigError(f"the master passphrase: {error}; nothing was done") from None
     else:
         from hem_provider.cli.init.words import ask_back, show_once
 
@@ -155,6 +166,19 @@ def _master(setup: Setup, chosen: Answers, passphrase: str) -> str:
     if secret == passphrase:
         raise HemConfigError("the master secret is the passphrase: choose another; nothing was done")
     return secret
+
+
+def _of_file(file: Path, about: Sequence[str], *, weak: bool) -> str:
+    """24 words, or a passphrase that is judged as every other."""
+    try:
+        secret = passphrase_from_file(file)
+        if check_master(secret) or secret == about[-1]:  # the user's passphrase, which is refused as such
+            return secret
+    except ValueError as error:
+        raise HemConfigError(f"--master-file {file}: {error}") from None
+    return new_passphrase(
+        "master passphrase of the device", file=file, option="--master-file", about=about, weak=weak
+    )
 
 
 def _agree(setup: Setup, chosen: Answers) -> None:

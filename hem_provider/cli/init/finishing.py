@@ -9,6 +9,7 @@ from typing import Any
 from hem_provider.cli.choosing import check_label
 from hem_provider.cli.confirming import ask, show
 from hem_provider.cli.init.answers import question
+from hem_provider.cli.init.reaching import answers_there, check_place
 from hem_provider.cli.init.setup import Setup
 from hem_provider.cli.output import print_json
 from hem_provider.cli.statuses import UsageFault
@@ -17,7 +18,7 @@ from hem_provider.config.login_source import can_ask
 from hem_provider.device.certificate import ADDRESS, NewCertificate, Order, prefix_of
 from hem_provider.device.hem import Hem, Key
 from hem_provider.device.phones import Phone
-from hem_provider.errors import HemConnectionError, HemKeyNotFound, HemOperationFailed, HemTimeout
+from hem_provider.errors import HemKeyNotFound, HemOperationFailed, HemTimeout
 from hem_provider.records import replace
 from hem_provider.waiting import CLOCK
 
@@ -31,12 +32,11 @@ def finish(setup: Setup) -> None:
     """All that a device with an owner needs to be used."""
     journal = setup.present()
     final = setup.config()
-    setup.where.write(replace(final, url=setup.found.address))
     _await_storage(setup)
     secure = _secured(setup, final)
-    if secure:
-        setup.where.write(final)
-    with Hem(final if secure else replace(final, url=setup.found.address)) as hem:
+    used = final if secure else replace(final, url=setup.found.address)
+    setup.where.write(used)  # not before: by an address without TLS no keys are used
+    with Hem(used) as hem:
         hem.login(setup.passphrase, scope="system:config", by_device=True)
         if journal.restart:
             hem.admin.reboot(wait=_BACK)
@@ -64,31 +64,43 @@ def _await_storage(setup: Setup) -> None:
 
 def _secured(setup: Setup, final: DeviceConfig) -> bool:
     """Whether the device is reached over HTTPS, for which it gets a certificate where it has none."""
+    if final.url.startswith("emulator:"):
+        return True
     if not final.url.startswith("https:"):
-        return final.url.startswith("emulator:")
-    if _answers(final):
+        show(f"By {final.url}, without TLS, the device does not work with keys or phones.")
+        return False
+    if answers_there(final):
         return True
     if setup.options.no_certificate:
-        show(f"Without a certificate for {final.url} the device does not work with keys or phones.")
+        show(
+            f"Without a certificate for {final.url} the device does not work with keys or phones. It is "
+            f"configured by {setup.found.address}."
+        )
         return False
     hostname = setup.present().answers["hostname"]
     if setup.found.version.model != "PPA":
         raise HemOperationFailed(f"{final.url} is not reached: a rack device brings its own certificate")
-    show("Getting a certificate from the vendor's service; the device restarts then.")
     prefix = prefix_of(hostname)
     if prefix is None:
         raise HemOperationFailed(
             f"there is no certificate for {hostname}, which is not in ence.do: --no-certificate ends "
             "without one"
         )
+    check_place(setup)
+    show("Getting a certificate from the vendor's service; the device restarts then.")
     got = setup.hem.certificate.obtain_default() if prefix == "my" else _obtain(setup, prefix)
     setup.hem.admin.await_device(_BACK)
     setup.present().restart = False
+    if not answers_there(final):
+        show(f"Waiting until {final.url} answers, up to {_BACK / 60:g} minutes.")
     for _ in CLOCK.looks(_BACK, _LOOK):
-        if _answers(final):
+        if answers_there(final):
             show(f"Its certificate is good until {got.not_after:%Y-%m-%d}.")
             return True
-    raise HemTimeout(f"{final.url}: the device does not answer there, although it has a certificate")
+    raise HemTimeout(
+        f"{final.url}: the device does not answer there, although it has a certificate for {hostname}; if it "
+        "is reached by another URL: hem init --url https://HOST"
+    )
 
 
 def _obtain(setup: Setup, prefix: str) -> NewCertificate:
@@ -169,16 +181,6 @@ def _tell(setup: Setup, hem: Hem, phone: Phone | None, key: Key | None) -> None:
         print(f"It is configured in {setup.where.path}. See hem keys list.")
     else:
         print(f"To use it: export HEM_URL={hem.config.url}")
-
-
-def _answers(config: DeviceConfig) -> bool:
-    """Whether a device answers there with a certificate that is verified."""
-    with Hem(config) as hem:
-        try:
-            hem.status()
-        except HemConnectionError:
-            return False
-    return True
 
 
 def _found(hem: Hem, label: str) -> Key | None:
