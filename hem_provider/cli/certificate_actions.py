@@ -15,6 +15,7 @@ from hem_provider.adapters.x509.telling import Told, names_of, pem_of, read_cert
 from hem_provider.cli.choosing import device_of, named_key
 from hem_provider.cli.confirming import check_can_ask, confirm
 from hem_provider.cli.confirming import show as say
+from hem_provider.cli.itself import check_not_itself
 from hem_provider.cli.login import logged_in, login_at_hand
 from hem_provider.cli.output import check_target, print_json, write
 from hem_provider.cli.shape import Given
@@ -71,6 +72,8 @@ def sign_request(options: Given) -> int:
     asked = _read(options.request, "certificate request", read_request)
     issuer = _read(options.issuer, "certificate", read_certificate)
     check_target(options.output, force=options.force)
+    check_not_itself(options.output, options.request, "signed")
+    check_not_itself(options.output, options.issuer, "signed with")
     subject, names = named(asked, wish)
     if not options.yes:
         say(f"A certificate of profile {options.profile} for:")

@@ -9,6 +9,7 @@ from hem_provider.adapters.age.errors import DamagedFile, NotForThisKey, TooMany
 from hem_provider.adapters.age.files import EncryptedFile
 from hem_provider.adapters.age.opening import Finder, Opened
 from hem_provider.cli.choosing import named_key
+from hem_provider.cli.itself import check_not_itself
 from hem_provider.cli.login import logged_in
 from hem_provider.cli.output import print_json
 from hem_provider.cli.piping import STANDARD, check_output, input_from, output_to
@@ -29,6 +30,7 @@ def decrypt(options: Given) -> int:
     if options.json and options.output in (None, STANDARD):
         raise UsageFault("--json tells of a file: give --output FILE, since standard output has the JSON")
     check_output(options.output, force=options.force, what="what was encrypted", binary=True)
+    check_not_itself(options.output, options.file, "decrypted")
     devices = _candidates(options.device)
     with input_from(options.file) as source:
         try:

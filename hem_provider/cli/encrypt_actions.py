@@ -10,6 +10,7 @@ from hem_provider.adapters.age.devicekeys import recipient_of
 from hem_provider.adapters.age.files import encrypt as encrypted
 from hem_provider.adapters.age.recipients import Recipient, check_together, parse, parse_lines
 from hem_provider.cli.choosing import named_key
+from hem_provider.cli.itself import check_not_itself
 from hem_provider.cli.login import logged_in
 from hem_provider.cli.output import print_json
 from hem_provider.cli.piping import STANDARD, check_output, input_from, output_to
@@ -40,6 +41,9 @@ def encrypt(options: Given) -> int:
     if not options.print_recipients:
         what = "an encrypted file without --armor"
         check_output(options.output, force=options.force, what=what, binary=not options.armor)
+        check_not_itself(options.output, file, "encrypted")
+        for each in options.recipients_file:
+            check_not_itself(options.output, each, "read for recipients")
     try:
         recipients = check_together([*_of_device(names, options), *given])
     except ValueError as error:

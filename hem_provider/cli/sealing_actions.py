@@ -14,6 +14,7 @@ from cryptography.exceptions import InvalidTag
 
 from hem_provider import symmetric
 from hem_provider.cli.choosing import named_key
+from hem_provider.cli.itself import check_not_itself
 from hem_provider.cli.login import logged_in
 from hem_provider.cli.output import write
 from hem_provider.cli.piping import STANDARD, check_output, input_from
@@ -37,6 +38,7 @@ def seal(options: Given) -> int:
     """``hem seal``: its exit status."""
     what = "what is sealed with --binary"
     check_output(options.output, force=options.force, what=what, binary=options.binary)
+    check_not_itself(options.output, options.file, "sealed")
     context = _context(options)
     limit = load_config().device(options.device).firmware_limits.message
     if len(context or b"") >= _LONG_CONTEXT:
@@ -58,6 +60,7 @@ def seal(options: Given) -> int:
 def unseal(options: Given) -> int:
     """``hem open``: its exit status."""
     check_output(options.output, force=options.force, what="the secret", binary=False)
+    check_not_itself(options.output, options.file, "opened")
     context = _context(options)
     sealed, name = _sealed(options)
     try:

@@ -342,6 +342,43 @@ def test_a_file_that_comes_while_a_command_runs_is_not_replaced(device, run, fol
         assert list(folder.iterdir()) == [place]
 
 
+@pytest.mark.parametrize("name", ["f", "./f", "link", "hard"])
+@pytest.mark.parametrize(
+    ("command", "done"),
+    [
+        (["encrypt", "box", "f"], "encrypted"),
+        (["encrypt", "box", "-R", "f", "other"], "read for recipients"),
+        (["decrypt", "f"], "decrypted"),
+        (["seal", "vault", "f"], "sealed"),
+        (["open", "vault", "f"], "opened"),
+        (["sign", "f", "--key", "ada"], "signed"),
+    ],
+)
+def test_a_file_does_not_take_the_place_of_what_it_is_made_from(device, run, folder, command, done, name):
+    (folder / "f").write_text("# the only copy\n")
+    (folder / "other").touch()
+    (folder / "link").symlink_to("f")
+    (folder / "hard").hardlink_to(folder / "f")
+    status, _, said = run(*command, "--output", name, "--force")
+    assert (status, said) == (2, f"hem: --output {name}: it is the file that is to be {done}\n")
+    assert (folder / "f").read_text() == "# the only copy\n"
+    assert device.requests == []
+
+
+def test_neither_does_it_where_that_is_standard_input(environment, folder):
+    (folder / "f").write_text("the only copy")
+    with (folder / "f").open("rb") as file:
+        ended = subprocess.run(
+            [*HEM, "encrypt", "box", "-o", "f", "--force"],
+            stdin=file, env=environment, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (
+        2,
+        "hem: --output f: it is the file that is to be encrypted\n",
+    )
+    assert (folder / "f").read_text() == "the only copy"
+
+
 def test_no_plaintext_of_a_file_that_fails_later_is_left(device, run, folder):
     (folder / "f").write_bytes(b"x" * (40 * CHUNK))
     assert run("encrypt", "box", "f", "-o", "f.age")[0] == 0

@@ -35,8 +35,8 @@ def check_hostname(setup: Setup, hostname: str) -> None:
         return
     if not answers_there(_used(setup, url)):
         raise ValueError(
-            f"{hostname!r} has no certificate, and gets none, since it is not in ence.do; accepted: my.ence.do, "
-            "NAME.ence.do, and with --no-certificate any"
+            f"{hostname!r} has no certificate, and gets none, since it is not in ence.do; accepted: "
+            "my.ence.do, NAME.ence.do, and with --no-certificate any"
         )
 
 
@@ -64,7 +64,7 @@ def check_place(setup: Setup) -> None:
 
 
 def _is_needed(setup: Setup, url: str) -> bool:
-    """Whether it is to get a certificate: one that was found over HTTPS has one, a rack device brings its own."""
+    """Whether it is to get a certificate: what is found over HTTPS has one, a rack device brings its own."""
     plain = setup.found.address.startswith("http:")
     wanted = not setup.options.no_certificate and url.startswith("https:")
     return plain and wanted and setup.found.version.model == "PPA"

@@ -11,6 +11,7 @@ from typing import Any
 from cryptography.exceptions import InvalidSignature
 
 from hem_provider.cli.choosing import named_key
+from hem_provider.cli.itself import check_not_itself
 from hem_provider.cli.login import logged_in
 from hem_provider.cli.output import check_target, print_json, write
 from hem_provider.cli.shape import Given
@@ -129,9 +130,9 @@ def _check_output(options: Given, output: Path | None) -> None:
         return
     binary = options.format is not None and FORMATS[options.format].binary and options.encoding != "pem"
     check_target(output, force=options.force, binary=binary, what=f"--format {options.format}")
-    is_there = output is not None and options.file != STANDARD_INPUT and output.exists()
-    if output is not None and is_there and output.samefile(options.file):
-        raise UsageFault(f"--output {output}: it is the file that is to be signed")
+    check_not_itself(output, options.file, "signed")
+    if options.certificate is not None:
+        check_not_itself(output, options.certificate, "put into the signature")
 
 
 def _job(options: Given, hem: Hem, source: Input, certificates: tuple[Any, ...]) -> _Job:
