@@ -37,13 +37,13 @@ def encrypt(options: Given) -> int:
     names, file = _split(options)
     if options.json and options.output in (None, STANDARD) and not options.print_recipients:
         raise UsageFault("--json tells of a file: give --output FILE, since standard output has the JSON")
+    for each in () if options.print_recipients else options.recipients_file:
+        check_not_itself(options.output, each, "read for recipients")
     given = [*_typed(options.recipient), *_in_files(options.recipients_file)]
     if not options.print_recipients:
         what = "an encrypted file without --armor"
         check_output(options.output, force=options.force, what=what, binary=not options.armor)
         check_not_itself(options.output, file, "encrypted")
-        for each in options.recipients_file:
-            check_not_itself(options.output, each, "read for recipients")
     try:
         recipients = check_together([*_of_device(names, options), *given])
     except ValueError as error:

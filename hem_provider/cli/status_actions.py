@@ -56,7 +56,8 @@ def show(options: Given) -> int:
         with logged_in(options.device, mobile=options.mobile, agent=False) as hem:
             inside = look_inside(hem)
             calls, logins = calls + hem.statistics.calls, logins + hem.statistics.logins
-    status = statuses.DONE if facts.away is None else statuses.NOT_REACHED
+    away = statuses.FAILED if facts.reached else statuses.NOT_REACHED
+    status = statuses.DONE if facts.away is None else away
     if options.json:
         print_json(document(facts, inside, status, calls, logins))
     else:
@@ -111,7 +112,7 @@ def _of_device(facts: Facts) -> Iterator[Line]:
     if seen is not None:
         yield "certificate", certificate_line(seen, now), _state_of(facts, "certificate")
     if facts.away is not None or facts.glance is None:
-        yield "reached", "no", "fault"
+        yield "reached", "yes, but it does not answer as a HEM" if facts.reached else "no", "fault"
         return
     status = facts.glance.status
     if facts.version is not None:

@@ -16,7 +16,7 @@ def document(facts: Facts, inside: Inside | None, status: int, calls: int, login
         "device": facts.config.name,
         "url": facts.config.url,
         "status": status,
-        "reached": facts.away is None,
+        "reached": facts.reached,
         "emulator": facts.emulator,
         "addresses": list(facts.address),
         "certificate": _certificate_document(facts),

@@ -11,7 +11,7 @@ from hem_provider.cli import machine
 from hem_provider.config import DeviceConfig
 from hem_provider.device import contact, health
 from hem_provider.device.contact import Certificate, Glance
-from hem_provider.device.health import Finding, of_error
+from hem_provider.device.health import ANSWERED, Finding, of_error
 from hem_provider.device.hem import Hem, Identity, Version
 from hem_provider.errors import HemClockError, HemError, HemNotInitialized, HemRequestRefused
 from hem_provider.records import field, frozen, mutable
@@ -24,7 +24,7 @@ T = TypeVar("T")
 @mutable
 class Facts:
     """Of one device and this machine; ``None`` where it is not known. ``away``: why the device was not
-    reached."""
+    reached, or what it answered in the place of a status."""
 
     config: DeviceConfig
     machine: machine.Machine
@@ -36,6 +36,11 @@ class Facts:
     identity: Identity | None = None
     away: HemError | None = None
     findings: list[Finding] = field(default_factory=list)
+
+    @property
+    def reached(self) -> bool:
+        """Whether it answers, be it wrongly."""
+        return self.away is None or of_error(self.away).name in ANSWERED
 
 
 @frozen
@@ -67,7 +72,7 @@ def _ask(hem: Hem, facts: Facts) -> None:
         facts.glance = contact.glance(hem)
     except HemError as error:
         facts.away = error
-        if not facts.findings:
+        if not facts.findings or facts.reached:
             facts.findings.append(of_error(error))
         return
     facts.findings += health.of_status(facts.glance.status)

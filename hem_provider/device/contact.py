@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hem_provider.config import DeviceConfig
 from hem_provider.device.hem import Hem
-from hem_provider.errors import HemProtocolError
+from hem_provider.errors import HemError, HemProtocolError
 from hem_provider.records import frozen
 from hem_provider.rest import peer, system
 from hem_provider.rest.call import Call
@@ -149,8 +149,12 @@ def _shown(text: str) -> str:
     return plain if len(plain) <= _SHOWN else f"{plain[:_SHOWN]}…"
 
 
+#: HTTP status of an answer to what each device tells everybody → the name of what is found.
+_REFUSED = {409: "device-busy"}
+
+
 class MisshapenError(HemProtocolError):
-    """The status came in an answer that cannot be one; ``name`` says what kind."""
+    """The status came in an answer that cannot be one, or was refused; ``name`` says what kind."""
 
     name = "answer-untrue"
 
@@ -175,7 +179,7 @@ def glance(hem: Hem) -> Glance:
     seconds = time.monotonic() - began
     try:
         status = hem.rest.channel.read(asked, reply)
-    except HemProtocolError as error:
+    except HemError as error:
         name, told = _misshapen(reply)
         misshapen = MisshapenError(f"{hem.rest.channel.name}: {told}" if told else str(error))
         misshapen.name = name
@@ -192,7 +196,8 @@ def _never_read(_: object) -> Reply:
 def _misshapen(reply: Reply) -> tuple[str, str]:
     """A name for what is wrong with an answer, and words where the error has not the right ones."""
     if not 200 <= reply.status < 300:
-        return "answer-untrue", ""
+        name = "device-error" if reply.status >= 500 else _REFUSED.get(reply.status, "status-refused")
+        return name, f"it answers HTTP {reply.status} to what needs no login (GET /api/system/status)"
     if not reply.body.strip():
         return "answer-empty", "the answer is empty"
     try:

@@ -28,11 +28,14 @@ from hem_provider.errors import (
 from hem_provider.records import frozen
 
 __all__ = [
+    "ANSWERED",
     "ERRORS",
     "FAIL_STATES",
     "KNOWN_DEFECTS",
     "LOST",
+    "MISSHAPEN",
     "REPAIR",
+    "REPLUG",
     "RESTART",
     "TRUSTS",
     "WORKED_AROUND",
@@ -43,6 +46,8 @@ __all__ = [
 #: What is advised where a restart may help, and where the command itself does.
 RESTART = "hem device reboot; if it comes back, no key of this device is to be relied on: ask the vendor"
 REPAIR = "hem doctor --fix"
+#: What helps where no command reaches it.
+REPLUG = "unplug the device and plug it in again"
 
 
 class Level(enum.StrEnum):
@@ -154,16 +159,36 @@ ERRORS: tuple[tuple[type[HemError], str, str], ...] = (
     (HemClockError, "clock-unset", f"hem checkin, or: {REPAIR}"),
     (HemNotInitialized, "not-initialised", "hem init"),
     (HemUnreachable, "unreachable", "is it plugged in and switched on?"),
-    (HemTimeout, "no-answer", "if it stays so, unplug the device and plug it in again"),
+    (HemTimeout, "no-answer", f"is the network slow or a firewall between? If it stays so, {REPLUG}"),
     (HemTLSError, "certificate-refused", "hem certificate show"),
     (
         HemProtocolError,
         "answer-untrue",
-        "what answers is no HEM, or it is damaged: look at the address, and restart the device",
+        f"what answers is no HEM, or it is damaged: look at the address; if it is right, {REPLUG}",
     ),
     (HemDeviceFault, "device-error", "if it stays so: hem device reboot"),
     (HemConfigError, "not-usable", "hem config check"),
     (HemError, "failed", ""),
+)
+#: What came in the place of a status → what to do. It is told without a login, so that neither passphrase nor
+#: phone is the matter.
+MISSHAPEN: Mapping[str, str] = {
+    "device-busy": f"wait, and try again: it may be formatting or upgrading; if it stays so, {REPLUG}",
+    "device-error": f"if it stays so: hem device reboot; where that fails, {REPLUG}",
+    "status-refused": "look what is at this address: another server, or a proxy before the device; if it is "
+    f"the device, {REPLUG}",
+}
+#: Findings of a device that answers, though not as it should. Without an answer it was not reached.
+ANSWERED = frozenset(
+    {
+        "answer-cut-short",
+        "answer-empty",
+        "answer-not-json",
+        "answer-of-wrong-types",
+        "answer-untrue",
+        "answer-without-fields",
+        *MISSHAPEN,
+    }
 )
 #: What is amiss with an answer → name.
 LOST = {False: "connection-reset", True: "answer-cut-short"}

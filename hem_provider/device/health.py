@@ -11,11 +11,14 @@ from collections.abc import Mapping
 
 from hem_provider.device.contact import Certificate, MisshapenError, Trust
 from hem_provider.device.findings import (
+    ANSWERED,
     ERRORS,
     FAIL_STATES,
     KNOWN_DEFECTS,
     LOST,
+    MISSHAPEN,
     REPAIR,
+    REPLUG,
     RESTART,
     TRUSTS,
     WORKED_AROUND,
@@ -29,6 +32,7 @@ from hem_provider.rest.system import SelfTest, Status, Version
 from hem_provider.rest.wire import ConnectionLostError
 
 __all__ = [
+    "ANSWERED",
     "FAIL_STATES",
     "KNOWN_DEFECTS",
     "THRESHOLDS",
@@ -304,13 +308,14 @@ def of_error(error: HemError, *, level: Level = Level.FAULT) -> Finding:
             level,
             LOST[error.begun],
             str(error),
-            "look at cable, hub and network; if it stays so: hem device reboot",
+            f"look at cable, hub and network, and what stands between; if it stays so, {REPLUG}",
         )
     if isinstance(error, HemDeviceFault) and error.status == 409:
         return Finding(level, "device-busy", str(error), "hem status tells why")
     name, advice = next((name, advice) for kind, name, advice in ERRORS if isinstance(error, kind))
     if isinstance(error, MisshapenError):
         name = error.name
+        advice = MISSHAPEN.get(name, advice)
     return Finding(level, name, str(error), advice, fix="check-in" if name == "clock-unset" else "")
 
 

@@ -12,7 +12,8 @@ from hem_provider.cli import doctor_actions
 from hem_provider.cli import main as cli
 from hem_provider.cli.doctor.checking import Patient, run_all
 from hem_provider.cli.doctor.order import CHECKS
-from hem_provider.device.health import FAIL_STATES, Level
+from hem_provider.cli.doctor.report import exit_status
+from hem_provider.device.health import ANSWERED, FAIL_STATES, Level
 from hem_provider.emulator import EmulatedDevice, control
 from hem_provider.emulator.faults import FAULTS, FaultKind
 from hem_provider.emulator.setup import check_in
@@ -112,6 +113,9 @@ def test_a_fault_is_diagnosed_by_name_where_it_is(sick, fault):
     (found,) = [each for each in outcomes[check].findings if each.name == name]
     assert found.cause
     assert found.advice
+    if check == "status" and found.level is Level.FAULT:
+        assert exit_status(list(outcomes.values())) == (1 if name in ANSWERED else 3)
+        assert name in ANSWERED or "hem device" not in found.advice
     earlier = [outcome for outcome in outcomes.values() if outcome.check.name != check and outcome.findings]
     assert earlier == [], "the first cause alone is told"
 

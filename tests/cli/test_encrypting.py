@@ -342,7 +342,7 @@ def test_a_file_that_comes_while_a_command_runs_is_not_replaced(device, run, fol
         assert list(folder.iterdir()) == [place]
 
 
-@pytest.mark.parametrize("name", ["f", "./f", "link", "hard"])
+@pytest.mark.parametrize("name", ["f", "link", "hard"])
 @pytest.mark.parametrize(
     ("command", "done"),
     [

@@ -142,6 +142,33 @@ def test_a_device_that_is_away_is_told_with_what_is_known_here(device, look, run
     assert "✘ it is away\n" in out
 
 
+@pytest.mark.parametrize(
+    ("fault", "name", "advice"),
+    [
+        (401, "status-refused", "look what is at this address"),
+        (403, "status-refused", "look what is at this address"),
+        (404, "status-refused", "look what is at this address"),
+        (429, "status-refused", "look what is at this address"),
+        (409, "device-busy", "wait, and try again"),
+        (500, "device-error", "unplug the device"),
+    ],
+)
+def test_a_device_that_refuses_its_status_is_reached(device, look, run, fault, name, advice):
+    for _ in range(3):
+        device.fault("GET /api/system/status", fault)
+    status, document = look()
+    assert (status, document["status"], document["reached"]) == (1, 1, True)
+    (found,) = document["findings"]
+    assert found["name"] == name
+    assert f"it answers HTTP {fault} to what needs no login" in found["cause"]
+    assert advice in found["advice"]
+    for word in ("passphrase", "phone", "hem status"):
+        assert word not in found["advice"]
+    status, out = run()
+    assert status == 1
+    assert "✘ reached      yes, but it does not answer as a HEM\n" in out
+
+
 def _away(*_):
     raise HemUnreachable("it is away")
 

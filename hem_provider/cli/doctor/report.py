@@ -12,7 +12,7 @@ from hem_provider.cli.doctor.mending import Mended
 from hem_provider.cli.doctor.order import CHECKS
 from hem_provider.cli.marks import Marks, folded
 from hem_provider.cli.terminal import moving
-from hem_provider.device.health import Finding, Level
+from hem_provider.device.health import ANSWERED, Finding, Level
 
 __all__ = ["Waiting", "document", "exit_status", "print_mended", "print_outcome", "print_summary"]
 
@@ -109,7 +109,7 @@ def exit_status(outcomes: Sequence[Outcome]) -> int:
         for finding in outcome.findings:
             if finding.level is not Level.FAULT:
                 continue
-            if outcome.check.reaching and not outcome.usable:
+            if outcome.check.reaching and not outcome.usable and finding.name not in ANSWERED:
                 return statuses.NOT_REACHED
             return statuses.REFUSED if finding.name in _REFUSALS else statuses.FAILED
     return statuses.DONE

@@ -1,5 +1,5 @@
-"""Whether a new device will be reached over HTTPS: found out before it has its owner, since its host name stays,
-and before a certificate is ordered."""
+"""Whether a new device will be reached over HTTPS: found out before it has its owner, since its host name
+stays, and before a certificate is ordered."""
 
 from __future__ import annotations
 
