@@ -16,6 +16,7 @@ from typing import Any
 
 from hem_provider.cli.shape import Given
 from hem_provider.cli.statuses import DONE, NOT_REACHED, status_of
+from hem_provider.cli.wording import counted
 from hem_provider.config import device_from_url
 from hem_provider.config.agentplace import SOCKET_VARIABLE
 from hem_provider.config.login_source import ask_passphrase, can_ask, read_passphrase
@@ -206,7 +207,8 @@ def _unlock_all(devices: Iterable[dict[str, Any]], kdf: str = "pbkdf2") -> int:
         except HemError as error:
             statuses.append(status_of(error))
             name = f"{told['name']}: "
-            print(f"hem: {name}{str(error).removeprefix(name)}", file=sys.stderr)
+            text = f"{name}{str(error).removeprefix(name)}"
+            print(f"hem: {text.removeprefix('hem: ')}", file=sys.stderr)
     return statuses[0] if statuses else DONE
 
 
@@ -279,7 +281,8 @@ def _described(told: dict[str, Any]) -> Iterable[str]:
         )
         if device["label"] is not None:
             yield f"  device of {device['label']}, identity {device['eid']}"
-        yield f"  {device['calls']} calls, {device['logins']} logins, {device['waiting']} requests wait"
+        costs = (counted(device["calls"], "call"), counted(device["logins"], "login"))
+        yield f"  {', '.join(costs)}, waiting: {counted(device['waiting'], 'request')}"
         if device["memory_locked"] is not None:
             yield f"  its key is in memory that {'is' if device['memory_locked'] else 'COULD NOT be'} locked"
         if device["wrong_pins"]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,7 @@ from hem_provider.cli.login import logged_in, login_at_hand
 from hem_provider.cli.output import check_target, print_json, write
 from hem_provider.cli.shape import Given
 from hem_provider.cli.statuses import UsageFault
+from hem_provider.cli.wording import until
 from hem_provider.config import load_config
 from hem_provider.device.shown import shown_certificate
 from hem_provider.errors import HemConfigError, HemTLSError
@@ -223,8 +225,7 @@ def _lines(told: Told) -> Iterable[tuple[str, str]]:
     if told.names:
         yield "names", ", ".join(told.names)
     yield "issuer", told.issuer
-    left = told.days_left()
-    yield "until", f"{_moment(told.not_after)}, {f'{left} days' if left >= 0 else 'which is over'}"
+    yield "until", f"{_moment(told.not_after)}, {until(told.not_after.timestamp() - time.time())}"
     if told.ca:
         below = "any number of" if told.path_length is None else (str(told.path_length or "no"))
         yield "authority", f"yes, with {below} others below it"

@@ -93,7 +93,7 @@ def _of_uri(hem: Hem, uri: KeyUri, text: str) -> Key:
         raise HemKeyNotFound(f"{hem.config.name}: no key is {text}{guess}")
     if len(found) > 1:
         kids = ", ".join(each.kid for each in found)
-        raise HemKeyAmbiguous(f"{hem.config.name}: {len(found)} keys are {text}: {kids}")
+        raise HemKeyAmbiguous(f"{hem.config.name}: {len(found)} keys are {text}; name one by its KID: {kids}")
     return found[0]
 
 

@@ -172,8 +172,8 @@ def _compared(config: DeviceConfig, error: HemError) -> dict[str, object]:
 def _told(seen: Presented) -> list[str]:
     return [
         "Compare this with what the device's owner has, or with what you see on a line that nobody else has:",
-        f"  subject      {seen.subject}",
-        f"  issuer       {seen.issuer}",
+        f"  subject      {seen.subject or 'no name'}",
+        f"  issuer       {seen.issuer or 'no name'}",
         f"  valid until  {seen.not_after:%Y-%m-%d}",
         f"  certificate  {_colons(seen.fingerprint)}",
         f"  public key   {seen.pin}",

@@ -30,7 +30,11 @@ def ask(question: str, *, instead: str) -> str:
         line = sys.stdin.readline()
     except UnicodeDecodeError:
         raise UsageFault("what was typed is no text in the encoding of this terminal") from None
+    except KeyboardInterrupt:
+        print(file=sys.stderr, flush=True)  # what comes next begins a line
+        raise
     if not line:
+        print(file=sys.stderr, flush=True)
         raise EOFError
     return line.strip()
 

@@ -132,7 +132,10 @@ def _wish(options: Given, kind: str, *, derived: bool = False) -> dict[str, Any]
     try:
         check_wish(kind, options.label, usage, own, derived=derived)
     except ValueError as error:
-        raise UsageFault(str(error)) from None
+        text = str(error)
+        raise UsageFault(
+            f"--use{text.removeprefix('usage')}" if text.startswith("usage:") else text
+        ) from None
     return {"label": options.label, "usage": usage, "application_id": own}
 
 

@@ -74,7 +74,7 @@ def new_passphrase(
     if file is not None:
         return _from_file(what, option, file, about, weak=weak)
     if not can_ask():
-        raise UsageFault(f"there is no terminal to ask for {what} on: give {option} FILE")
+        raise UsageFault(f"there is no terminal to ask on for the {what}: give {option} FILE")
     for _ in range(_TRIES):
         typed = _typed_twice(what)
         if typed is None:

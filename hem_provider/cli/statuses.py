@@ -124,7 +124,7 @@ def _tell(error: BaseException, status: int, manner: Manner) -> None:
         else:
             return
     try:
-        print(f"hem: {text}", file=sys.stderr, flush=True)
+        print(f"hem: {text.removeprefix('hem: ')}", file=sys.stderr, flush=True)  # a device may be called hem
     except OSError:  # it may take nothing either
         terminal.let_go(sys.stderr)
 

@@ -6,22 +6,26 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from hem_provider.device.contact import Certificate, Glance, Trust
-from hem_provider.device.health import duration
+from hem_provider.device.health import duration, left
 from hem_provider.device.hem import Status, Version
 
 __all__ = [
     "ago",
     "certificate_line",
     "clock_line",
+    "counted",
     "day",
     "disks",
     "moment",
     "size",
     "state_line",
+    "until",
     "version_line",
 ]
 
 _SECTOR = 512
+#: Seconds that whole seconds, and the way of an answer, may make of clocks that agree.
+_AS_OURS = 2
 _MODES = {"rw": "to read and write", "ro": "to read only", "-": "not shown"}
 
 
@@ -57,14 +61,22 @@ def disks(storage: Iterable[str]) -> str:
 
 def certificate_line(seen: Certificate, now: float) -> str:
     """For whom, by whom, until when."""
-    days = seen.days_left(now)
-    if days is None or seen.not_after is None:
+    if seen.not_after is None:
         return f"none is shown: {seen.reason}"
-    names = ", ".join(seen.names) or seen.subject
-    apart = duration(abs(days) * 86_400)
-    left = f"{apart} left" if days >= 0 else f"ended {apart} ago"
+    names = ", ".join(seen.names) or seen.subject or "no name"
     doubt = f"; {seen.reason}" if seen.reason and seen.trust is Trust.GOOD else ""
-    return f"for {names}, by {seen.issuer}, until {day(seen.not_after)} ({left}){doubt}"
+    time_left = until(seen.not_after - now)
+    return f"for {names}, by {seen.issuer or 'no name'}, until {day(seen.not_after)} ({time_left}){doubt}"
+
+
+def until(seconds: float) -> str:
+    """How long something lasts yet, or is over; the same wherever a certificate is told of."""
+    return f"{left(seconds)} left" if seconds >= 0 else f"ended {left(-seconds)} ago"
+
+
+def counted(number: int, what: str) -> str:
+    """As "1 call", "2 calls"."""
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def clock_line(glance: Glance) -> str:
@@ -72,7 +84,7 @@ def clock_line(glance: Glance) -> str:
     if glance.drift is None or glance.status.time is None:
         return "not set"
     apart = abs(glance.drift)
-    drift = f"{duration(apart)} {'ahead of' if glance.drift > 0 else 'behind'}" if apart >= 1 else "as"
+    drift = f"{duration(apart)} {'ahead of' if glance.drift > 0 else 'behind'}" if apart > _AS_OURS else "as"
     return f"{moment(glance.status.time)}, {drift} this machine"
 
 

@@ -94,7 +94,7 @@ class Limits:
             object.__setattr__(self, name, words)  # frozen, and any collection of words will do
             unknown = words - set(known)
             if unknown:
-                raise ValueError(f"{name}: {sorted(unknown)}; accepted: {', '.join(known)}")
+                raise ValueError(f"{name}: {', '.join(sorted(unknown))}; accepted: {', '.join(known)}")
 
     def __bool__(self) -> bool:
         return bool(self.denied or self.mechanisms)
@@ -134,7 +134,9 @@ class Description:
             raise ValueError(f"creation mark: {len(self.mark)} bytes; accepted: {_MARK}")
         unknown = self.families - set(MODE_FAMILIES)
         if unknown:
-            raise ValueError(f"mode family {sorted(unknown)}; accepted: {', '.join(MODE_FAMILIES)}")
+            raise ValueError(
+                f"mode family {', '.join(sorted(unknown))}; accepted: {', '.join(MODE_FAMILIES)}"
+            )
 
     def pack(self) -> bytes:
         """At most 63 bytes."""

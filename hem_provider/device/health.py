@@ -42,6 +42,7 @@ __all__ = [
     "Level",
     "Threshold",
     "duration",
+    "left",
     "of_answer_time",
     "of_attestation",
     "of_certificate",
@@ -215,7 +216,7 @@ def of_certificate(seen: Certificate, now: float) -> list[Finding]:
             level = Level.WARNING if seen.trust is Trust.GOOD else Level.FAULT  # pinned: dates do not count
             found.append(Finding(level, name, cause, advice, fix))
         return found
-    told = f"the certificate ends in {duration(days * 86_400)}"
+    told = f"the certificate ends in {left(days * 86_400)}"
     return found + _measured(
         "certificate", days, told, f"{REPAIR} renews it", name="certificate-ends-soon", fix="renew"
     )
@@ -330,6 +331,18 @@ def _measured(
 
 #: Seconds → unit that a duration is told in, the largest that fits twice.
 _UNITS = ((86_400, "days"), (3_600, "hours"), (60, "minutes"))
+
+
+def left(seconds: float) -> str:
+    """What is left of a time, or over since, in whole units that are full.
+
+    >>> left(29.9 * 86_400)
+    '29 days'
+    """
+    for size, unit in _UNITS:
+        if seconds >= 2 * size:
+            return f"{int(seconds // size)} {unit}"
+    return f"{int(seconds)} s"
 
 
 def duration(seconds: float) -> str:

@@ -225,7 +225,9 @@ class KeyInventory:
             raise HemKeyNotFound(f"{self._name}: no key with {wanted}")
         if len(found) > 1:
             kids = ", ".join(each.kid for each in found)
-            raise HemKeyAmbiguous(f"{self._name}: {len(found)} keys with {wanted}: {kids}")
+            raise HemKeyAmbiguous(
+                f"{self._name}: {len(found)} keys with {wanted}; name one by its KID: {kids}"
+            )
         return found[0]
 
     def search(

@@ -244,6 +244,7 @@ def named_row(name: str) -> Row:
     row = ROWS.get(word)
     if row is None:
         close = [word] if word in _OTHER_NAMES else get_close_matches(word, [*ROWS, *_OTHER_NAMES])
+        close = close or [each for each in ROWS if word and (word in each or each in word)]
         meant = dict.fromkeys(_OTHER_NAMES.get(each, each) for each in close)
         guess = f"; did you mean {' or '.join(meant)}?" if meant else f"; there are: {', '.join(ROWS)}"
         raise HemConfigError(f"the device has no setting {name!r}{guess}")

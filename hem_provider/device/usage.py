@@ -31,7 +31,8 @@ def device_mode(key_type: KeyType, usage: frozenset[str]) -> str | None:
     possible = USAGES[key_type.family]
     if not usage or not usage <= possible:
         raise ValueError(
-            f"usage: {sorted(usage)} for {key_type.name}; accepted: one or more of {sorted(possible)}"
+            f"usage: {', '.join(sorted(usage)) or 'none'} for {key_type.name}; accepted: one or more of "
+            f"{', '.join(sorted(possible))}"
         )
     if key_type.family is not Family.EC:
         return None

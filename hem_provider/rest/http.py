@@ -54,9 +54,11 @@ class HttpTransport:
         *,
         connect_timeout: float,
         proxy: str | None = None,
+        peer: str = "the device",
         loudly_unverified: bool = False,
     ) -> None:
         self._url = url.rstrip("/")
+        self._peer = peer  # in words, for errors
         self._connecting = Limit(connect_timeout, "connect_timeout")
         self._proxies = {"https": proxy, "http": proxy} if proxy else {}
         self._context = context
@@ -155,14 +157,14 @@ class HttpTransport:
             raise HemTLSError(f"{where}: TLS failed: {_quoted(causes[-1])}") from None
         if deadline.connecting:
             # A name without an address, a refused connection and a proxy that says no are OSErrors.
-            found = [_quoted(cause) for cause in causes if isinstance(cause, OSError)]
+            found = [_reason(cause) for cause in causes if isinstance(cause, OSError)]
             reason = f"no {deadline.stage} within {deadline.limit}" if late else found[-1]
-            raise HemUnreachable(f"{self._url}: cannot reach the device: {reason}") from None
+            raise HemUnreachable(f"{self._url}: cannot reach {self._peer}: {reason}") from None
         if late:
             begun = deadline.stage == _WHOLE_ANSWER
             what = "the answer was not complete in time, which is" if begun else "no answer within"
             raise HemTimeout(f"{where}: {what} {deadline.limit}") from None
-        lost = "" if cut else f" before the answer: {_quoted(causes[-1])}"
+        lost = "" if cut else f" before the answer: {_reason(causes[-1])}"
         told = ConnectionLostError(f"{where}: the connection was lost{lost}")
         told.begun = deadline.stage == _WHOLE_ANSWER
         raise told from None
@@ -193,6 +195,12 @@ def _quoted(cause: BaseException) -> str:
     """Its text, which may be the peer's: on one line, without control characters, not at any length."""
     text = "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(cause).strip())
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
+
+
+def _reason(cause: BaseException) -> str:
+    """Why the system could not do it, in its words alone."""
+    plain = isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.strerror
+    return str(plain) if plain else _quoted(cause)
 
 
 def _any(causes: list[BaseException], classes: tuple[type[BaseException], ...]) -> bool:

@@ -73,6 +73,7 @@ class _Https:
             client_context(ca_file=config.cloud_ca_file),
             connect_timeout=config.connect_timeout,
             proxy=config.cloud_proxy,
+            peer="the cloud service",
         )
 
     def close(self) -> None:

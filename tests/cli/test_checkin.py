@@ -201,3 +201,18 @@ def test_parts_do_not_go_together(run):
 def test_a_device_that_is_away_is_told(run, monkeypatch):
     monkeypatch.setenv("HEM_URL", "https://127.0.0.1:1")
     assert [run(*each)[0] for each in ((), ("--challenge",))] == [3, 3]
+
+
+def test_a_cloud_that_is_away_is_told_as_the_cloud_in_words(served, monkeypatch, capsys):
+    for name, value in {
+        "URL": served.https,
+        "CA_FILE": served.ca_file,
+        "CLOUD_URL": "https://127.0.0.1:1",
+        "CLOUD_CA_FILE": served.ca_file,
+    }.items():
+        monkeypatch.setenv(f"HEM_{name}", str(value))
+    assert cli.main(["checkin"]) == 3
+    assert capsys.readouterr().err == (
+        "hem: check-in needs the cloud service: https://127.0.0.1:1: cannot reach the cloud service: "
+        "Connection refused\n"
+    )

@@ -63,3 +63,18 @@ def test_without_a_terminal_the_option_is_named(monkeypatch):
     monkeypatch.setattr(sys, "stdin", io.StringIO("y\n"))
     with pytest.raises(statuses.UsageFault, match="no terminal.*Sure.*--yes"):
         confirm("Sure?", yes=False)
+
+
+def test_a_prompt_that_is_left_ends_its_line(types, monkeypatch, capsys):
+    types("")
+    with pytest.raises(EOFError):
+        ask("Sure? ", instead="--yes")
+    assert capsys.readouterr().err == "Sure? \n"
+
+    def interrupt():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(sys.stdin, "readline", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        ask("Sure? ", instead="--yes")
+    assert capsys.readouterr().err == "Sure? \n"

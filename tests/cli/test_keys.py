@@ -277,7 +277,7 @@ def test_bytes_are_not_sent_to_a_terminal(keys, monkeypatch, capsys):
         ("EB", 5, "HemKeyNotFound", "no key with label 'EB'; did you mean 'web [1]'?"),
         ("nobody at all", 5, "HemKeyNotFound", "no key with label 'nobody at all'"),
         ("0" * 32, 5, "HemKeyNotFound", "no key " + "0" * 32),
-        ("twin", 1, "HemKeyAmbiguous", "2 keys with label 'twin'"),
+        ("twin", 1, "HemKeyAmbiguous", "2 keys with label 'twin'; name one by its KID: "),
         ("x" * 33, 5, "HemKeyNotFound", f"no key with label '{'x' * 33}'"),
         ("ключ", 5, "HemKeyNotFound", "no key with label"),
     ],

@@ -200,7 +200,7 @@ def test_a_file_that_there_is_not_and_one_that_is_written_are_told(run, rig, hem
         for name in ("nope", "00000000", "../../etc"):
             status, out, said = run(action, name)
             assert (status, out) == (5, "")
-            assert said == f"hem: hem: no log file {name!r}; hem log list tells which there are\n"
+            assert said == f"hem: no log file {name!r}; hem log list tells which there are\n"
         status, _, said = run(action, current)
         assert (status, "is being written; hem device reboot closes it" in said) == (1, True)
 

@@ -127,7 +127,7 @@ def test_without_a_terminal_nobody_waits(rig, configured, run):
     status, _, said = run()
     assert status == 2
     assert said == (
-        "hem: there is no terminal to ask for new passphrase of HEM hem on: give --new-file FILE\n"
+        "hem: there is no terminal to ask on for the new passphrase of HEM hem: give --new-file FILE\n"
     )
 
 

@@ -89,7 +89,7 @@ def test_what_is_told_as_json_is_as_the_schemas_say(run, scanned):
 
 def test_a_phone_that_is_not_there_is_told_with_those_that_are(run, scanned):
     status, out, said = run("remove", "mine", "--yes")
-    assert (status, said) == (5, "hem: hem: no phone 'mine'; none is paired\n")
+    assert (status, said) == (5, "hem: no phone 'mine'; none is paired\n")
     run("pair")
     status, out, said = run("remove", "mine", "--yes", "--json")
     error = valid(out, "error")

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from cli.test_keys import valid
@@ -18,6 +19,9 @@ from hem_provider.adapters import p11kit
 from hem_provider.cli import machine
 from hem_provider.cli import main as cli
 from hem_provider.cli.built import module_path
+from hem_provider.cli.wording import certificate_line, clock_line, until
+from hem_provider.device.contact import Certificate, Glance, Trust
+from hem_provider.device.health import of_certificate
 from hem_provider.errors import HemUnreachable
 
 
@@ -324,3 +328,26 @@ def test_a_module_is_registered_where_p11_kit_is_told_of_this_very_one(tmp_path)
     (tmp_path / "modules").mkdir()
     (tmp_path / "modules" / "hem.module").write_text(f"module: {module_path()}\n")
     assert machine.module().is_registered is True
+
+
+@pytest.mark.parametrize(
+    ("drift", "told"),
+    [(0.4, "as this"), (-2, "as this"), (2, "as this"), (3, "3 s ahead of this"), (-3, "3 s behind this")],
+)
+def test_two_seconds_are_no_drift(drift, told):
+    status = SimpleNamespace(time=0)
+    assert clock_line(Glance(status, 0.1, drift)) == f"1970-01-01 00:00:00 UTC, {told} machine"
+
+
+@pytest.mark.parametrize(
+    ("days", "told"),
+    [(89.99, "89 days left"), (2.0, "2 days left"), (-3.5, "ended 3 days ago"), (1.99, "47 hours left")],
+)
+def test_what_is_left_of_a_certificate_is_told_in_full_units_everywhere(days, told):
+    assert until(days * 86_400) == told
+    line = certificate_line(Certificate(Trust.GOOD, not_after=days * 86_400 + 9), 9)
+    assert line.startswith("for no name, by no name, until ")
+    assert f"({told})" in line
+    if 0 < days < 7:
+        (found,) = of_certificate(Certificate(Trust.GOOD, not_after=days * 86_400), 0)
+        assert found.cause == f"the certificate ends in {told.removesuffix(' left')}"

@@ -56,7 +56,7 @@ def test_a_command_that_prints_json_prints_its_error_so(name, capsys):
 @pytest.mark.parametrize(
     ("error", "status", "told"),
     [
-        (errors.HemKeyNotFound("hem: no key 'x'"), 5, "hem: hem: no key 'x'\n"),
+        (errors.HemKeyNotFound("hem: no key 'x'"), 5, "hem: no key 'x'\n"),
         (PermissionError(13, "Permission denied", "/a/file"), 1, "hem: /a/file: Permission denied\n"),
         (OSError("odd"), 1, "hem: odd\n"),
         (EOFError(), 1, "hem: the input ended before an answer was typed\n"),

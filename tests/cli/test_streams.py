@@ -124,7 +124,7 @@ def test_the_end_of_input_at_the_passphrase_prompt_is_told_in_one_line(own_serve
     for text in (b"\x04", b"\n"):
         status, shown = typed(["pkcs11", "test"], text, environment)
         assert status == 4
-        assert "hem: hem: no passphrase was typed" in shown
+        assert "hem: no passphrase was typed" in shown
         assert "Traceback" not in shown
 
 

@@ -12,6 +12,7 @@ from hem_provider.cli.doctor.mending import Mended
 from hem_provider.cli.doctor.order import CHECKS
 from hem_provider.cli.marks import Marks, folded
 from hem_provider.cli.terminal import moving
+from hem_provider.cli.wording import counted
 from hem_provider.device.health import ANSWERED, Finding, Level
 
 __all__ = ["Waiting", "document", "exit_status", "print_mended", "print_outcome", "print_summary"]
@@ -92,7 +93,7 @@ def print_summary(outcomes: Sequence[Outcome], calls: int, logins: int) -> None:
     told = ", ".join(filter(None, (_counted(found, Level.FAULT), _counted(found, Level.WARNING))))
     left = sum(outcome.state is State.NOT_TRIED for outcome in outcomes)
     told = (told or "Nothing wrong was found") + (f"; {left} not tried" if left else "")
-    words = f"{told}. {calls} calls, {logins} logins."
+    words = f"{told}. {counted(calls, 'call')}, {counted(logins, 'login')}."
     print("\n" + "\n".join(folded(words, "", marks.columns, 0)))
 
 

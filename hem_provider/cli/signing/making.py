@@ -203,13 +203,22 @@ def _too_long(job: _Job, size: int, most: int) -> MessageTooLong:
     if job.digest_name is None:
         what = (
             f"--format {job.form.name} sends it to the device whole: {size} bytes at least, and the device "
-            f"takes {most}; cms, ssh and minisign sign files of any size"
+            f"takes {most}; {_for_any_size(job)}"
         )
     elif most == MOST_ATTACHED:
         what = f"--attached takes {most} bytes at most; without it a file may have any size"
     else:
         what = f"{size} bytes are to be signed, and the device takes {most}: shorten comment or namespace"
     return MessageTooLong(f"{job.file}: {what}", size=size, limit=most)
+
+
+def _for_any_size(job: _Job) -> str:
+    """What this key can do with a large file."""
+    kind = job.key.type.name
+    fitting = [each for each in ("cms", "ssh", "minisign") if kind in FORMATS[each].types]
+    if not fitting:
+        return f"a key of type {kind} signs nothing larger: sign a file with its digest"
+    return f"--format {' or '.join(fitting)} goes with a file of any size"
 
 
 @contextmanager
