@@ -68,6 +68,14 @@ def test_what_differs_from_run_to_run_is_replaced():
     assert make_screenshots.normal(shown) == (
         "/home/ada/.local/lib/x.so port 18443 answers after 0.25 s, up for 9 s"
     )
+    assert make_screenshots.normal("/tmp/hem1a2b3c4d/.cache/hem") == "/home/ada/.cache/hem"
+    cloud = make_screenshots.normal("https://127.0.0.1:45678 answers the device; https://127.0.0.1:45679")
+    assert cloud == "https://api.encedo.com answers the device; https://localhost:18443"
+    pem = make_screenshots._P256 + "a" * 28 + "\n" + "b" * 58 + "==\n"
+    first, second = make_screenshots.normal(pem).split()
+    assert (len(first), len(second), second[-2:]) == (64, 60, "==")
+    assert first.startswith(make_screenshots._P256)
+    assert re.search(r"[G-Zg-z]", second) is not None, "it is base64, and no hex"
     two = "a" * 32 + " " + "b" * 32
     first, second = make_screenshots.normal(two).split()
     assert first != second
