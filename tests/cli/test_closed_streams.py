@@ -74,7 +74,7 @@ EVERY = {
     ("agent", "unlock"): ([], False),
     ("bench",): (["--rounds", "1"], True),
     ("certificate", "issue"): (
-        ["{made}/web.csr", "--key", "for ssh", "--issuer", "{made}/ca.pem", "--profile", "client"],
+        ["{made}/web.csr", "--key", "for ssh", "--issuer", "{made}/ca.pem", "--profile", "client", "--yes"],
         True,
     ),
     ("certificate", "renew"): (["--yes"], True),
