@@ -40,6 +40,7 @@ _TITLE = "hem-provider manual"
 VARIABLES = {
     "HEM_CONFIG": "the configuration file, instead of the usual places",
     "HEM_URL": "where the only device is; no file is read then",
+    "HEM_DEBUG": "1: show where in the code a fault of hem itself is",
     "HEM_NAME": "what you call it",
     "HEM_CA_FILE": "PEM file of authorities to trust instead of the system's",
     "HEM_PIN_SHA256": "SHA-256 of the public key of the device's certificate",

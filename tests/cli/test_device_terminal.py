@@ -181,7 +181,7 @@ def test_two_devices_are_told_apart(environment, tmp_path, own_served, monkeypat
     assert "say which device by its name: office, spare" in capsys.readouterr().err
     assert cli.main(["device", "disks", "list", "--device", "office"]) == 0
     assert cli.main(["device", "disks", "list", "--device", "spare"]) == 3
-    assert cli.main(["device", "disks", "list", "--device", "spar"]) == 1
+    assert cli.main(["device", "disks", "list", "--device", "spar"]) == 5
     assert "did you mean 'spare'?" in capsys.readouterr().err
 
 

@@ -176,7 +176,7 @@ def test_the_self_test_asks_the_terminal_for_the_passphrase(own_served, monkeypa
 
 def test_an_unknown_device_is_told_with_those_there_are(own_served):
     done = hem_pkcs11("test", "--device", "other", **reachable(own_served))
-    assert done.returncode == 1
+    assert done.returncode == 5
     assert "'other'" in done.stderr
 
 
