@@ -14,9 +14,9 @@ from cryptography.exceptions import InvalidSignature
 
 from hem_provider.device.key import Key
 from hem_provider.errors import HemOperationFailed
-from hem_provider.keys.publicforms import readable
 from hem_provider.keys.signing import verify
 from hem_provider.keytypes import KEY_TYPES
+from hem_provider.printable import printable
 from hem_provider.publickeys import load_public
 from hem_provider.records import frozen
 
@@ -139,7 +139,7 @@ def public_file(key: Key) -> bytes:
     number = key_number(key.kid)
     shown = f"{int.from_bytes(number, 'little'):016X}"
     line = public_line(key.public_bytes(), number)
-    return f"{_UNTRUSTED}minisign public key {shown}, {readable(key.label)}\n{line}\n".encode()
+    return f"{_UNTRUSTED}minisign public key {shown}, {printable(key.label)}\n{line}\n".encode()
 
 
 def read_public_file(data: bytes) -> tuple[Any, bytes] | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +17,7 @@ from hem_provider.cli.confirming import check_can_ask, confirm
 from hem_provider.cli.confirming import show as say
 from hem_provider.cli.itself import check_not_itself
 from hem_provider.cli.login import logged_in, login_at_hand
-from hem_provider.cli.output import check_target, print_json, write
+from hem_provider.cli.output import check_target, print_json, timestamp, write
 from hem_provider.cli.shape import Given
 from hem_provider.cli.statuses import UsageFault
 from hem_provider.cli.wording import until
@@ -26,7 +25,7 @@ from hem_provider.config import load_config
 from hem_provider.device.shown import shown_certificate
 from hem_provider.errors import HemConfigError, HemTLSError
 from hem_provider.files import read_file
-from hem_provider.keys.publicforms import readable
+from hem_provider.printable import printable
 
 __all__ = ["make_request", "make_self_signed", "renew", "show", "sign_request"]
 
@@ -135,7 +134,7 @@ def renew(options: Given) -> int:
     with login_at_hand(options.device, mobile=options.mobile) as hem:
         new = hem.certificate.renew(reboot=restarts)
         name = hem.config.name
-    until = None if new is None else _moment(new.not_after)
+    until = None if new is None else timestamp(new.not_after.timestamp())
     if options.json:
         done = new is not None
         pin = None if new is None else new.pin
@@ -203,7 +202,7 @@ def _hand_over(options: Given, pem: bytes, document: dict[str, Any], told: Told 
     if options.output is None:
         write(pem, None, force=False)
     elif told is not None:
-        _print_lines(("file", readable(str(options.output))), *_lines(told))
+        _print_lines(("file", printable(str(options.output))), *_lines(told))
 
 
 def _document(told: Told) -> dict[str, Any]:
@@ -212,8 +211,8 @@ def _document(told: Told) -> dict[str, Any]:
         "issuer": told.issuer,
         "names": list(told.names),
         "serial": told.serial,
-        "not_before": _moment(told.not_before),
-        "not_after": _moment(told.not_after),
+        "not_before": timestamp(told.not_before.timestamp()),
+        "not_after": timestamp(told.not_after.timestamp()),
         "ca": told.ca,
         "path_length": told.path_length,
         "sha256": told.sha256,
@@ -225,7 +224,8 @@ def _lines(told: Told) -> Iterable[tuple[str, str]]:
     if told.names:
         yield "names", ", ".join(told.names)
     yield "issuer", told.issuer
-    yield "until", f"{_moment(told.not_after)}, {until(told.not_after.timestamp() - time.time())}"
+    ends = told.not_after.timestamp()
+    yield "until", f"{timestamp(ends)}, {until(ends - time.time())}"
     if told.ca:
         below = "any number of" if told.path_length is None else (str(told.path_length or "no"))
         yield "authority", f"yes, with {below} others below it"
@@ -239,8 +239,4 @@ def _print_lines(*lines: tuple[str, str]) -> None:
 
 
 def _line(name: str, value: str) -> str:
-    return f"{name:11}{readable(value)}"  # names are others', and may act on a terminal
-
-
-def _moment(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return f"{name:11}{printable(value)}"  # names are others', and may act on a terminal

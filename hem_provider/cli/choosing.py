@@ -11,7 +11,7 @@ from hem_provider.device.keyuri import KeyUri, is_uri, parse_uri
 from hem_provider.errors import HemKeyAmbiguous, HemKeyNotFound
 from hem_provider.keytypes import KID_FORM
 
-__all__ = ["check_label", "device_of", "named_key"]
+__all__ = ["check_nameable", "device_of", "named_key"]
 
 #: Most guesses at what is meant.
 _MOST = 3
@@ -42,7 +42,7 @@ def device_of(device: str | None, *names: str | None) -> str | None:
     return known[0] if len(known) == 1 else device
 
 
-def check_label(label: str) -> None:
+def check_nameable(label: str) -> None:
     """``UsageFault`` for a label that would never name its key: it reads as a URI, or as a KID."""
     if is_uri(label):
         raise UsageFault(f"{label!r} cannot be a label: it reads as a URI, and would name no key")

@@ -10,7 +10,6 @@ from hem_provider.cli.output import print_json
 from hem_provider.cli.saying import say
 from hem_provider.cli.shape import Given
 from hem_provider.cli.statuses import DONE, Declined, UsageFault
-from hem_provider.cli.terminal import printable
 from hem_provider.config import DeviceConfig, config_path, load_config
 from hem_provider.config.login_source import can_ask
 from hem_provider.config.passphrase import checked_command, passphrase_from_file
@@ -19,10 +18,11 @@ from hem_provider.config.settings import same_url
 from hem_provider.config.tables import device_of
 from hem_provider.errors import HemConfigError, HemError, HemTLSError, HemUnreachable
 from hem_provider.files import named_path
+from hem_provider.printable import printable
 from hem_provider.records import mutable, replace
 
 if TYPE_CHECKING:
-    from hem_provider.device.introduction import Presented
+    from hem_provider.device.introduction import Introduction
 
 __all__ = ["init"]
 
@@ -147,9 +147,9 @@ def _introduce(settings: dict[str, object], found: _Found) -> None:
 def _compared(config: DeviceConfig, error: HemError) -> dict[str, object]:
     """What to trust, once a person has said that what is presented is the device's, or by which authority it
     is told. ``Declined`` otherwise."""
-    from hem_provider.device.introduction import presented
+    from hem_provider.device.introduction import introduced
 
-    seen = presented(config)
+    seen = introduced(config)
     if not can_ask():
         raise HemTLSError(
             f"{config.url}: no authority of this machine vouches for its certificate. Compare the SHA-256 of "
@@ -169,7 +169,7 @@ def _compared(config: DeviceConfig, error: HemError) -> dict[str, object]:
     raise Declined("nothing was written, as you say")
 
 
-def _told(seen: Presented) -> list[str]:
+def _told(seen: Introduction) -> list[str]:
     return [
         "Compare this with what the device's owner has, or with what you see on a line that nobody else has:",
         f"  subject      {seen.subject or 'no name'}",

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from hem_provider.cli.terminal import coloured, columns
+from hem_provider.printable import printable
 
 __all__ = ["draw"]
 
@@ -24,10 +25,7 @@ def draw(head: Sequence[str], rows: Sequence[Sequence[str]], spare: Sequence[str
     On a terminal that is too narrow the columns ``spare`` are left out, the first of them first, and then
     cells are broken; a cell is never cut off.
     """
-    if not all(each.isprintable() for row in rows for each in row):
-        from hem_provider.keys.publicforms import readable  # labels are others', and may act on a terminal
-
-        rows = [[readable(each) for each in row] for row in rows]
+    rows = [[printable(each) for each in row] for row in rows]  # labels are others'
     wide = columns(sys.stdout) if sys.stdout.isatty() else _UNBROKEN
     shown = _fitting(head, rows, spare, wide)
     lines = _plain(head, rows, shown, wide) or _drawn(head, rows, shown, wide)

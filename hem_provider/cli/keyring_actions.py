@@ -25,6 +25,7 @@ from hem_provider.cli.shape import Given
 from hem_provider.device.hem import Hem, Key
 from hem_provider.errors import HemConfigError, HemError
 from hem_provider.files import read_file
+from hem_provider.printable import printable
 
 __all__ = ["ACTIONS", "keyring_uses_us"]
 
@@ -87,7 +88,7 @@ def _list(options: Given) -> int:
         names = here.vault.names()
         found = sorted(progress(names, len(contents), "opening names") if hidden else names)
         for service, user in found:
-            print(json.dumps([service, user]) if options.json else f"{_line(service)}\t{_line(user)}")
+            print(json.dumps([service, user]) if options.json else f"{printable(service)}\t{printable(user)}")
     return 0
 
 
@@ -307,11 +308,6 @@ def keyring_uses_us() -> bool:
     except Exception:  # whatever another backend, or what somebody configured, raises
         return False
     return isinstance(first, HemKeyring)
-
-
-def _line(name: str) -> str:
-    """A name without anything that could act on a terminal, or look like another line."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in name)
 
 
 def _say(text: str) -> None:

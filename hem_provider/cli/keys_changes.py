@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from hem_provider.cli.choosing import check_label, device_of, named_key
+from hem_provider.cli.choosing import check_nameable, device_of, named_key
 from hem_provider.cli.confirming import check_can_ask, confirm, confirm_by_name
 from hem_provider.cli.keys_telling import maker, print_changed
 from hem_provider.cli.login import logged_in
@@ -18,9 +18,9 @@ from hem_provider.device.hem import Hem
 from hem_provider.device.key import Key
 from hem_provider.errors import HemConfigError, HemDuplicateKey, HemOperationFailed
 from hem_provider.files import read_file
-from hem_provider.keys.publicforms import readable
 from hem_provider.keys.publicreading import MOST, read_public
 from hem_provider.keytypes import KEY_TYPES, KeyType
+from hem_provider.printable import printable
 
 __all__ = ["create", "delete", "derive", "import_public", "rename"]
 
@@ -86,7 +86,7 @@ def import_public(options: Given) -> int:
 
 def rename(options: Given) -> int:
     """``hem keys rename``: its exit status."""
-    check_label(options.new)
+    check_nameable(options.new)
     with logged_in(device_of(options.device, options.key), mobile=options.mobile) as hem:
         key = _owned(hem, options.key)
         before = key.label
@@ -120,13 +120,13 @@ def delete(options: Given) -> int:
         document = {"change": "deleted", "label": label, "label_before": label, "kid": key.kid, "type": kind}
         print_json({"device": hem.config.name, **document, "usages": []})
     else:
-        print(f"deleted {readable(label)} ({kind}, KID {key.kid})")
+        print(f"deleted {printable(label)} ({kind}, KID {key.kid})")
     return 0
 
 
 def _wish(options: Given, kind: str, *, derived: bool = False) -> dict[str, Any]:
     """What a new key is to be, checked before anything is asked of a device."""
-    check_label(options.label)
+    check_nameable(options.label)
     usage = frozenset[str]().union(*options.use) if options.use else None
     own = options.id or b""
     try:

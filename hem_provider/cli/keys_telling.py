@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
 from typing import Any
 
-from hem_provider.cli.output import print_json
+from hem_provider.cli.output import print_json, timestamp
 from hem_provider.device.description import maker_of
 from hem_provider.device.key import Key
 from hem_provider.device.usage import usages_of
 from hem_provider.errors import HemOperationFailed
-from hem_provider.keys.publicforms import pem, readable
+from hem_provider.keys.publicforms import pem
+from hem_provider.printable import printable
 
 __all__ = ["age", "lines_of", "maker", "print_all", "print_changed", "print_one"]
 
@@ -70,7 +70,7 @@ def print_changed(device: str, key: Key, change: str, *, as_json: bool, before: 
 
 def lines_of(key: Key) -> Iterator[tuple[str, str]]:
     """What a key is, without what would have to be asked for after it was made."""
-    yield "label", readable(key.label)
+    yield "label", printable(key.label)
     yield "KID", key.kid
     yield "type", key.type.name
     yield "use", ", ".join(_usages(key)) or "none here: only the public half is on the device"
@@ -100,17 +100,13 @@ def _document(key: Key) -> dict[str, Any]:
         "usages": _usages(key),
         "private": key.attributes.usable,
         "made_by": maker_of(key.descr),
-        "created": _moment(key.created),
-        "updated": _moment(key.updated),
+        "created": timestamp(key.created),
+        "updated": timestamp(key.updated),
     }
 
 
 def _usages(key: Key) -> list[str]:
     return sorted(usages_of(key.type, key.attributes, key.family_mark))
-
-
-def _moment(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _row(key: Key) -> tuple[str, ...]:

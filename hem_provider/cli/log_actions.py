@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Any
 
 from hem_provider.cli.login import logged_in
-from hem_provider.cli.output import print_json
+from hem_provider.cli.output import print_json, timestamp
 from hem_provider.cli.progress import progress
 from hem_provider.cli.saying import say
 from hem_provider.cli.shape import Given
@@ -192,7 +191,7 @@ def _kept_key(options: Given) -> bytes | None:
 
 
 def _began(file: str) -> str:
-    return datetime.fromtimestamp(int(file, 16), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return timestamp(int(file, 16))
 
 
 def _spaced(moment: Any) -> str:

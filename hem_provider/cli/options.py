@@ -20,6 +20,7 @@ __all__ = [
     "device_option",
     "json_option",
     "mobile_option",
+    "output_options",
     "yes_option",
 ]
 
@@ -98,6 +99,17 @@ def _remember(ctx: click.Context, _: click.Parameter, value: bool) -> bool:
 def yes_option(text: str = "do not ask whether it is meant") -> Callable[[F], F]:
     """``--yes``, of commands that destroy."""
     return click.option("--yes", is_flag=True, help=text)
+
+
+def output_options(*, as_text: bool = False) -> Callable[[F], F]:
+    """``-o``, ``--output`` and ``--force``, for ``cli.output`` or, ``as_text``, ``cli.piping``."""
+
+    def decorate(command: F) -> F:
+        command = click.option("--force", is_flag=True, help="replace a file that is there already")(command)
+        kind, text = FILE_TEXT if as_text else FILE, "write it there, whole or not at all"
+        return click.option("-o", "--output", type=kind, metavar="FILE", help=text)(command)
+
+    return decorate
 
 
 def mobile_option(

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from hem_provider.cli.statuses import UsageFault
 from hem_provider.errors import HemConfigError
 from hem_provider.files import replace_file, sweep
 
-__all__ = ["check_target", "is_taken", "print_json", "write"]
+__all__ = ["check_target", "is_taken", "print_json", "timestamp", "write"]
 
 
 def check_target(output: Path | None, *, force: bool, binary: bool = False, what: str = "the result") -> None:
@@ -67,6 +68,11 @@ def write(data: bytes, output: Path | None, *, force: bool, mode: int = 0o644) -
     sys.stdout.flush()
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
+
+
+def timestamp(seconds: float) -> str:
+    """A moment as documents have it (RFC 3339, UTC), from Unix seconds."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def print_json(document: dict[str, Any]) -> None:

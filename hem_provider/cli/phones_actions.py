@@ -14,11 +14,12 @@ from hem_provider.cli.confirming import confirm, show
 from hem_provider.cli.login import logged_in, prove_owner
 from hem_provider.cli.output import check_target, print_json
 from hem_provider.cli.shape import Given
-from hem_provider.cli.terminal import columns, moving, printable
+from hem_provider.cli.terminal import columns, moving
 from hem_provider.config import load_config
 from hem_provider.device.hem import Hem
 from hem_provider.device.phones import Phone
 from hem_provider.errors import HemKeyAmbiguous, HemKeyNotFound, HemOperationFailed
+from hem_provider.printable import printable
 
 __all__ = ["pair", "pair_now", "remove", "show_all"]
 

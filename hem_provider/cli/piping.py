@@ -22,7 +22,7 @@ from hem_provider.files import replacing, sweep
 from hem_provider.files.input import refuse_fifo
 from hem_provider.records import frozen
 
-__all__ = ["STANDARD", "Input", "Output", "check_output", "input_from", "output_to"]
+__all__ = ["STANDARD", "Output", "Source", "check_output", "input_from", "output_to"]
 
 #: What means standard input or output in the place of a file.
 STANDARD = "-"
@@ -34,7 +34,7 @@ _QUICK = 1.0
 
 
 @frozen
-class Input:
+class Source:
     """``name``: for messages. ``size``: bytes, ``None`` where that is not known before the end."""
 
     name: str
@@ -43,17 +43,17 @@ class Input:
 
 
 @contextmanager
-def input_from(path: str | None) -> Iterator[Input]:
+def input_from(path: str | None) -> Iterator[Source]:
     """The file at ``path``, or standard input for ``None`` and "-". ``OSError``."""
     if path in (None, STANDARD):
         if sys.stdin.isatty():
             print("reading what you type, up to Ctrl-D on a line of its own", file=sys.stderr, flush=True)
-        yield Input("standard input", sys.stdin.buffer, _size(sys.stdin))
+        yield Source("standard input", sys.stdin.buffer, _size(sys.stdin))
         return
     assert path is not None  # noqa: S101
     refuse_fifo(Path(path))
     with Path(path).open("rb", buffering=_BUFFER) as file:
-        yield Input(path, file, _size(file))
+        yield Source(path, file, _size(file))
 
 
 def _size(file: object) -> int | None:

@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TextIO, TypeVar
 
-from hem_provider.cli.terminal import moving, printable
+from hem_provider.cli.terminal import moving
+from hem_provider.printable import printable
 
 __all__ = ["progress"]
 

@@ -17,6 +17,7 @@ from hem_provider.errors import (
     HemTLSError,
     HemUnreachable,
 )
+from hem_provider.printable import printable
 
 __all__ = [
     "DEBUG",
@@ -130,7 +131,7 @@ def _tell(error: BaseException, status: int, manner: Manner) -> None:
 
 
 def _text(error: BaseException) -> str:
-    return terminal.printable(_told(error))  # names of files may have anything in them
+    return printable(_told(error))  # names of files may have anything in them
 
 
 def _told(error: BaseException) -> str:

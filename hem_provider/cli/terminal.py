@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, NoReturn, TextIO
 
-__all__ = ["coloured", "columns", "let_go", "moving", "prepare", "printable"]
+__all__ = ["coloured", "columns", "let_go", "moving", "prepare"]
 
 #: Where nobody says how wide lines may be.
 _COLUMNS = 80
@@ -40,15 +40,6 @@ def columns(stream: TextIO) -> int:
         return os.get_terminal_size(stream.fileno()).columns or _COLUMNS
     except (OSError, ValueError, AttributeError):  # no terminal, closed, or not a file
         return _COLUMNS
-
-
-def printable(text: str) -> str:
-    """``text`` with escapes for what is not printable and would act on a terminal: of one line."""
-    return (
-        text
-        if text.isprintable()
-        else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
-    )
 
 
 class _Closed(io.RawIOBase):

@@ -37,6 +37,7 @@ __all__ = [
     "URL",
     "Kind",
     "RejectedValueError",
+    "check_name",
     "kinds_of",
     "same_url",
     "seconds",
@@ -77,6 +78,12 @@ def _name(value: object) -> str:
 
 def _is_name(text: str) -> bool:
     return text.isascii() and text.isprintable() and len(text) <= 32
+
+
+def check_name(text: str) -> None:
+    """``ValueError``, which says what is accepted, for what no device can be called."""
+    if not text or not _is_name(text):
+        raise ValueError(f"{len(text)} characters; accepted: 1 to 32 printable ASCII characters")
 
 
 def _url(value: object) -> str:

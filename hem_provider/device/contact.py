@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from hem_provider.config import DeviceConfig
 from hem_provider.device.hem import Hem
 from hem_provider.errors import HemError, HemProtocolError
+from hem_provider.printable import printable
 from hem_provider.records import frozen
 from hem_provider.rest import peer, system
 from hem_provider.rest.call import Call
@@ -145,7 +146,7 @@ def _names(found: x509.Certificate) -> tuple[str, ...]:
 
 def _shown(text: str) -> str:
     """On one line, without control characters, not at any length."""
-    plain = "".join(each if each.isprintable() else "?" for each in text)
+    plain = printable(text, "?")
     return plain if len(plain) <= _SHOWN else f"{plain[:_SHOWN]}…"
 
 

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 
 from hem_provider.device.auditlog import Event, LogRecord, Result
 from hem_provider.keytypes import KID_FORM
+from hem_provider.printable import printable
 from hem_provider.records import frozen
 from hem_provider.rest.encoding import unb64
 
@@ -85,13 +86,13 @@ def tell(record: LogRecord, names: Mapping[str, str]) -> Told:
     elif phone is not None:
         who = f"phone {names.get(phone, phone)}"
     else:
-        who = _WHO.get(record.actor, _printable(record.actor))
+        who = _WHO.get(record.actor, record.actor)
     what = _WHAT.get(record.event, f"event {_number(record.event)}")
     return Told(
         time=_moment(record.time),
-        who=_printable(who),
+        who=printable(who, "?"),
         what=f"{what}{_detail(record)}",
-        key=_printable(names.get(key, key)) if key is not None else "",
+        key=printable(names.get(key, key), "?") if key is not None else "",
         result=_HOW.get(record.result, f"result {_number(record.result)}"),
     )
 
@@ -141,8 +142,4 @@ def _detail(record: LogRecord) -> str:
         if len(data) == 4:
             moment = datetime.fromtimestamp(int.from_bytes(data, "little"), UTC)
             return f" to {moment:%Y-%m-%d %H:%M:%S}"
-    return f" ({_printable(record.data)})"
-
-
-def _printable(text: str) -> str:
-    return "".join(each if each.isprintable() else "?" for each in text)
+    return f" ({printable(record.data, '?')})"

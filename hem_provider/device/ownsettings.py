@@ -14,7 +14,7 @@ from hem_provider.errors import HemConfigError
 from hem_provider.records import frozen
 from hem_provider.rest.configuration import Configuration
 
-__all__ = ["ROWS", "SECTOR", "Row", "named_row", "parse", "unmet", "words"]
+__all__ = ["ROWS", "SECTOR", "Row", "named_row", "parse", "unmet", "value_of", "words"]
 
 #: Bytes of a sector.
 SECTOR = 512
@@ -249,6 +249,17 @@ def named_row(name: str) -> Row:
         guess = f"; did you mean {' or '.join(meant)}?" if meant else f"; there are: {', '.join(ROWS)}"
         raise HemConfigError(f"the device has no setting {name!r}{guess}")
     return row
+
+
+def value_of(name: str, text: str) -> object:
+    """The value of a setting that can be changed, from ``text``. ``ValueError`` says what is accepted."""
+    kind = ROWS[name].kind
+    if kind is None:
+        raise ValueError(f"{name} cannot be changed")
+    try:
+        return kind.parse(text)
+    except _RejectedError as rejected:
+        raise ValueError(f"{len(text)} characters; accepted: {rejected}") from None
 
 
 def parse(row: Row, text: str) -> object:

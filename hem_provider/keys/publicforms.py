@@ -9,10 +9,11 @@ from typing import Any
 
 from hem_provider.device.key import Key
 from hem_provider.errors import HemOperationFailed
+from hem_provider.printable import printable
 from hem_provider.publickeys import SSH_NAMES, ssh_blob
 from hem_provider.records import frozen
 
-__all__ = ["FORMS", "JOSE_CURVES", "Form", "jwk", "pem", "readable", "ssh_line"]
+__all__ = ["FORMS", "JOSE_CURVES", "Form", "jwk", "pem", "ssh_line"]
 
 #: Device type → ``kty`` and ``crv`` (RFC 7518 §6.2, RFC 8037 §2, RFC 8812 §3.1).
 JOSE_CURVES: Mapping[str, tuple[str, str]] = {
@@ -72,12 +73,7 @@ def _spki(key: Key, encoding: str) -> bytes:
 def ssh_line(name: str, blob: bytes, label: str) -> str:
     """As in ``authorized_keys`` and ``.pub`` files: SSH's name of the type, the key, and the label without
     what could act on a terminal or end a line."""
-    return f"{name} {base64.b64encode(blob).decode()} {readable(label)}"
-
-
-def readable(text: str) -> str:
-    """Text of others, with escapes for what is not printable."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
+    return f"{name} {base64.b64encode(blob).decode()} {printable(label)}"
 
 
 def _ssh(key: Key) -> bytes:

@@ -19,6 +19,7 @@ from urllib3.exceptions import SSLError as PoolSSLError
 
 from hem_provider.errors import HemProtocolError, HemTimeout, HemTLSError, HemUnreachable
 from hem_provider.logs import WARNING, Logger
+from hem_provider.printable import printable
 from hem_provider.rest.adapter import Adapter, within
 from hem_provider.rest.deadline import AnswerTooLargeError, Deadline
 from hem_provider.rest.tls import PinMismatchError
@@ -193,7 +194,7 @@ def _causes(error: BaseException) -> Any:
 
 def _quoted(cause: BaseException) -> str:
     """Its text, which may be the peer's: on one line, without control characters, not at any length."""
-    text = "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(cause).strip())
+    text = printable(str(cause).strip())
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
 
 

@@ -10,47 +10,33 @@ import ssl
 import subprocess
 import time
 from dataclasses import replace
-from pathlib import Path
 
-import jsonschema
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from support.emulator import ServedEmulator
+from support.owner import valid
 from support.passphrases import PASSPHRASE
 
 from hem_provider.adapters.x509.making import MOST_DAYS
 from hem_provider.adapters.x509.profiles import PROFILES
 from hem_provider.cli import confirming
-from hem_provider.cli import main as cli
 from hem_provider.cli.commands import certificate as shape
 from hem_provider.emulator.inprocess import EmulatedDevice
 from hem_provider.rest.tls import spki_sha256
 
-SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
-
-
-def valid(document, name):
-    """``document``, which is as the schema in ``docs/schemas`` says."""
-    schema = json.loads((SCHEMAS / f"{name}.json").read_text())
-    jsonschema.validators.validator_for(schema).check_schema(schema)
-    jsonschema.validate(document, schema)
-    return document
-
 
 @pytest.fixture
-def run(capfdbinary):
-    """Runs ``hem …``: its status, output and what it said."""
+def run(run):
+    """The same, whose output is text."""
 
-    def run(*arguments):
-        capfdbinary.readouterr()
-        status = cli.main([*map(str, arguments)])
-        told = capfdbinary.readouterr()
-        return status, told.out.decode(), told.err.decode()
+    def as_text(*arguments):
+        status, out, said = run(*arguments)
+        return status, out.decode(), said
 
-    return run
+    return as_text
 
 
 @pytest.fixture

@@ -11,22 +11,21 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
-import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.emulator import ServedEmulator, client_of
+from support.owner import valid
 from support.passphrases import PASSPHRASE
 from support.rig import connected
 
-from hem_provider.cli import main as cli
 from hem_provider.cli.piping import Output
 from hem_provider.rest import keymgmt
 
-SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 HEM = [sys.executable, "-m", "hem_provider.cli.main"]
 CHUNK = 64 * 1024
 #: What is typed for whom → the stanza, and the device's calls to decrypt.
@@ -49,6 +48,12 @@ def make_keys(hem):
         "vault": ("AES256", {"aead"}),
     }.items():
         hem.keys.create(kind, label=label, usage=usage)
+
+
+@pytest.fixture
+def run(run):
+    """The same, with nothing on standard input unless it is given."""
+    return partial(run, stdin=b"")
 
 
 @pytest.fixture
@@ -85,25 +90,6 @@ def folder(tmp_path, monkeypatch):
     place.mkdir()
     monkeypatch.chdir(place)
     return place
-
-
-@pytest.fixture
-def run(capfdbinary, monkeypatch):
-    """Runs ``hem …``: its status, output and what it said."""
-
-    def run(*arguments, stdin=b""):
-        capfdbinary.readouterr()
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        status = cli.main([*map(str, arguments)])
-        told = capfdbinary.readouterr()
-        return status, told.out, told.err.decode()
-
-    return run
-
-
-def valid(document, name):
-    jsonschema.validate(document, json.loads((SCHEMAS / f"{name}.json").read_text()))
-    return document
 
 
 def crypto(rig):

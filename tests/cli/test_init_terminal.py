@@ -200,7 +200,8 @@ def test_words_that_are_not_known_end_it_before_anything_is_done(start, device):
 def test_what_cannot_be_is_asked_again(start):
     with start() as terminal:
         terminal.type("", after="Whose device is it (shown at logins): ")
-        terminal.type("Ada", after="That cannot be: 0 characters; accepted: 1 to 64 that can be seen.\nWhose")
+        refusal = "That cannot be: 0 characters; accepted: 1 to 64 printable characters."
+        terminal.type("Ada", after=f"{refusal}\nWhose")
         terminal.type("ada", after="E-mail")
         terminal.expect("That cannot be: 3 characters; accepted: an address")
         terminal.press(b"\x04", after="E-mail")

@@ -6,13 +6,14 @@ import json
 import re
 import shutil
 import subprocess
-from pathlib import Path
+from functools import partial
 
 import click
 import jsonschema
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
+from support.owner import valid
 from support.passphrases import PASSPHRASE
 
 from hem_provider.adapters.age import bech32
@@ -24,7 +25,6 @@ from hem_provider.device.usage import usages_of
 from hem_provider.keytypes import KEY_TYPES
 from hem_provider.rest import keymgmt
 
-SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 #: Label → type and usages of the keys on the device.
 KEYS = {
     "ada": ("ED25519", {"sign"}),
@@ -48,24 +48,9 @@ def keys(rig, hem, monkeypatch, tmp_path):
 
 
 @pytest.fixture
-def run(capfdbinary):
-    """Runs ``hem keys …``: its status, output and what it said."""
-
-    def run(*arguments):
-        capfdbinary.readouterr()
-        status = cli.main(["keys", *map(str, arguments)])
-        told = capfdbinary.readouterr()
-        return status, told.out, told.err.decode()
-
-    return run
-
-
-def valid(document, name):
-    """``document``, which is as the schema in ``docs/schemas`` says."""
-    schema = json.loads((SCHEMAS / f"{name}.json").read_text())
-    jsonschema.validators.validator_for(schema).check_schema(schema)
-    jsonschema.validate(document, schema)
-    return document
+def run(run):
+    """Runs ``hem keys …``."""
+    return partial(run, "keys")
 
 
 def test_keys_are_listed_by_label_one_a_line(keys, run):

@@ -7,12 +7,11 @@ import json
 import os
 import shutil
 import time
-from pathlib import Path
 
-import jsonschema
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from support.owner import valid
 from support.passphrases import PASSPHRASE
 from support.rig import ROUNDS
 
@@ -24,16 +23,6 @@ from hem_provider.device.cache import DiskCache
 from hem_provider.device.token import serial_of
 from hem_provider.keytypes import KEY_TYPES
 from hem_provider.rest import credential, keymgmt
-
-SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
-
-
-def valid(document, name):
-    """``document``, which is as the schema in ``docs/schemas`` says."""
-    schema = json.loads((SCHEMAS / f"{name}.json").read_text())
-    jsonschema.validators.validator_for(schema).check_schema(schema)
-    jsonschema.validate(document, schema)
-    return document
 
 
 @pytest.fixture

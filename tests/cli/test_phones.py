@@ -7,16 +7,14 @@ import json
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
-import jsonschema
 import pytest
+from support.owner import valid
 from support.passphrases import PASSPHRASE
 
 from hem_provider.cli import main as cli
 from hem_provider.cli import phones_actions, qr
 
-SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 TEXT = json.dumps({"link": f"https://api.encedo.com/notify/register/challenge/{'a0' * 32}", "user": "Ada"})
 
 
@@ -39,12 +37,6 @@ def run(passphrase, capsys):
         return status, *capsys.readouterr()
 
     return run
-
-
-def valid(text, name):
-    document = json.loads(text)
-    jsonschema.validate(document, json.loads((SCHEMAS / f"{name}.json").read_text()))
-    return document
 
 
 @pytest.fixture

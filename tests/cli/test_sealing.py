@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
-import io
 import os
 import pty
 import stat
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,11 +15,16 @@ from support.emulator import ServedEmulator, client_of
 from support.passphrases import PASSPHRASE
 
 from hem_provider import symmetric
-from hem_provider.cli import main as cli
 from hem_provider.rest import keymgmt
 
 HEM = ["-m", "hem_provider.cli.main"]
 SHORT, LONG = "shop", "the database of the shop"
+
+
+@pytest.fixture
+def run(run):
+    """The same, with nothing on standard input unless it is given."""
+    return partial(run, stdin=b"")
 
 
 @pytest.fixture
@@ -35,20 +40,6 @@ def device(rig, hem, monkeypatch, tmp_path):
     hem.keys.create("CURVE25519", label="box")
     rig.requests.clear()
     return rig
-
-
-@pytest.fixture
-def run(capfdbinary, monkeypatch):
-    """Runs ``hem …``: its status, output and what it said."""
-
-    def run(*arguments, stdin=b""):
-        capfdbinary.readouterr()
-        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin)))
-        status = cli.main([*map(str, arguments)])
-        told = capfdbinary.readouterr()
-        return status, told.out, told.err.decode()
-
-    return run
 
 
 @pytest.fixture

@@ -12,13 +12,13 @@ import tracemalloc
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import jsonschema
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import NameOID
+from support.owner import SCHEMAS, valid
 from support.passphrases import PASSPHRASE
 from support.signing import flipped
 
@@ -33,7 +33,6 @@ from hem_provider.errors import HemUnreachable
 from hem_provider.keys import signing
 from hem_provider.keytypes import KEY_TYPES
 
-SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 #: Label → type of the keys on the device.
 KEYS = {
     "web": "SECP256R1",
@@ -82,27 +81,6 @@ def letter(tmp_path):
     path = tmp_path / "letter.txt"
     path.write_bytes(b"hello\n")
     return path
-
-
-@pytest.fixture
-def run(capfdbinary):
-    """Runs ``hem …``: its status, output and what it said."""
-
-    def run(*arguments):
-        capfdbinary.readouterr()
-        status = cli.main([*map(str, arguments)])
-        told = capfdbinary.readouterr()
-        return status, told.out, told.err.decode()
-
-    return run
-
-
-def valid(document, name):
-    """``document``, which is as the schema in ``docs/schemas`` says."""
-    schema = json.loads((SCHEMAS / f"{name}.json").read_text())
-    jsonschema.validators.validator_for(schema).check_schema(schema)
-    jsonschema.validate(document, schema)
-    return document
 
 
 def certificate(key, *, issuer=None, name="Ada", days=365):

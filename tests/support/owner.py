@@ -15,9 +15,9 @@ __all__ = ["SCHEMAS", "types_at_terminal", "valid"]
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 
 
-def valid(text: str | bytes, name: str) -> Any:
-    """The document, which is as the schema in ``docs/schemas`` says."""
-    document = json.loads(text)
+def valid(text: Any, name: str) -> Any:
+    """The document, or what its text says, which is as the schema in ``docs/schemas`` says."""
+    document = json.loads(text) if isinstance(text, str | bytes) else text
     schema = json.loads((SCHEMAS / f"{name}.json").read_text())
     jsonschema.validators.validator_for(schema).check_schema(schema)
     jsonschema.validate(document, schema)

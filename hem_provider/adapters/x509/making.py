@@ -15,8 +15,8 @@ from hem_provider.adapters.x509.names import alternative_names, is_typed, told
 from hem_provider.adapters.x509.profiles import PROFILES, Profile
 from hem_provider.device.key import Key
 from hem_provider.errors import HemAnswerFault, HemError, MessageTooLong
-from hem_provider.keys.publicforms import readable
 from hem_provider.keytypes import ECDSA, Family
+from hem_provider.printable import printable
 from hem_provider.records import frozen
 
 __all__ = ["MOST_DAYS", "CertificateRefused", "Wish", "issue", "named", "request", "self_signed"]
@@ -93,7 +93,7 @@ def named(
     others = [told(each) for each in names if not is_typed(each)]
     if others:
         raise CertificateRefused(
-            f"the request is for {readable(', '.join(others)):.300}; accepted: DNS names, addresses, mail "
+            f"the request is for {printable(', '.join(others)):.300}; accepted: DNS names, addresses, mail "
             "addresses and URIs; --san gives others in the place of all that it asks for"
         )
     return asked.subject if wish.subject is None else wish.subject, names
@@ -225,7 +225,7 @@ def _check_request(asked: x509.CertificateSigningRequest) -> None:
 
 
 def _check_issuer(key: Key, private: Any, issuer: x509.Certificate) -> None:
-    who = readable(issuer.subject.rfc4514_string())
+    who = printable(issuer.subject.rfc4514_string())
     if issuer.public_key() != private.public_key():
         raise CertificateRefused(
             f"the certificate of {who} is for another key than {key.kid} ({key.label!r})"
@@ -247,7 +247,7 @@ def _length_below(issuer: x509.Certificate, wanted: int | None) -> int:
     if most is not None and (most < 0 or (wanted or 0) > most):
         may = "no authority" if most < 0 else f"authorities of a path length up to {most}"
         raise CertificateRefused(
-            f"{readable(issuer.subject.rfc4514_string())} may issue {may} (its own is {most + 1})"
+            f"{printable(issuer.subject.rfc4514_string())} may issue {may} (its own is {most + 1})"
         )
     return wanted or 0
 

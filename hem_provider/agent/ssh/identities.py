@@ -9,8 +9,9 @@ from functools import lru_cache
 from hem_provider.device.hem import Key
 from hem_provider.device.verification import KnownKey, accepts
 from hem_provider.errors import HemAnswerFault
-from hem_provider.keys.publicforms import readable, ssh_line
+from hem_provider.keys.publicforms import ssh_line
 from hem_provider.keytypes import KEY_TYPES, Family, KeyType
+from hem_provider.printable import printable
 from hem_provider.publickeys import SSH_NAMES, load_public, ssh_blob
 from hem_provider.records import frozen
 from hem_provider.sshwire import ssh_from_der, string
@@ -60,7 +61,7 @@ class SshKey:
     @property
     def comment(self) -> str:
         """The label, without what could act on a terminal or end a line."""
-        return readable(self.label)
+        return printable(self.label)
 
     @property
     def line(self) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from hem_provider.agent.ssh.certificates import is_certificate, read_certificate
 from hem_provider.agent.ssh.identities import fingerprint
 from hem_provider.agent.ssh.peers import SshPeer
-from hem_provider.keys.publicforms import readable
+from hem_provider.printable import printable
 from hem_provider.sshwire import Reader, WireError
 
 __all__ = ["purpose"]
@@ -29,7 +29,7 @@ def purpose(data: bytes, blob: bytes, peer: SshPeer) -> str:
         except WireError:
             continue
         if found is not None:
-            return readable(found)
+            return printable(found)
     return f"sign {len(data)} bytes of no kind that is known here"
 
 

@@ -8,7 +8,15 @@ from typing import Any, TypeVar
 import click
 
 from hem_provider.cli.candidates import key_labels
-from hem_provider.cli.options import FILE, Whole, device_option, json_option, mobile_option, yes_option
+from hem_provider.cli.options import (
+    FILE,
+    Whole,
+    device_option,
+    json_option,
+    mobile_option,
+    output_options,
+    yes_option,
+)
 from hem_provider.cli.shape import Given, Group, argument, given
 
 __all__ = ["command"]
@@ -51,8 +59,7 @@ def _made(callback: F) -> F:
             metavar="N",
             help="of an authority: how many others may stand below it; default: 0",
         ),
-        click.option("--output", type=FILE, metavar="FILE", help="write it there, whole or not at all"),
-        click.option("--force", is_flag=True, help="replace a file that is there already"),
+        output_options(),
         device_option(),
         mobile_option(),
         json_option(),

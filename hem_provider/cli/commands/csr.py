@@ -10,7 +10,7 @@ from __future__ import annotations
 import click
 
 from hem_provider.cli.candidates import key_labels
-from hem_provider.cli.options import FILE, device_option, json_option, mobile_option
+from hem_provider.cli.options import device_option, json_option, mobile_option, output_options
 from hem_provider.cli.shape import Command, Given, argument, given
 
 __all__ = ["command"]
@@ -25,8 +25,7 @@ __all__ = ["command"]
     metavar="NAME",
     help="who it is for: DNS:, IP:, email: or URI: and the name; may be given several times",
 )
-@click.option("--output", type=FILE, metavar="FILE", help="write it there, whole or not at all")
-@click.option("--force", is_flag=True, help="replace a file that is there already")
+@output_options()
 @device_option()
 @mobile_option()
 @json_option()

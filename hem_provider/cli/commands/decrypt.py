@@ -15,7 +15,7 @@ from __future__ import annotations
 import click
 
 from hem_provider.cli.candidates import key_labels
-from hem_provider.cli.options import FILE_TEXT, device_option, json_option, mobile_option
+from hem_provider.cli.options import FILE_TEXT, device_option, json_option, mobile_option, output_options
 from hem_provider.cli.shape import Command, Given, argument, given
 
 __all__ = ["command"]
@@ -29,8 +29,7 @@ __all__ = ["command"]
     metavar="[FILE]",
     help="what to decrypt; without it, and for -, standard input",
 )
-@click.option("-o", "--output", type=FILE_TEXT, metavar="FILE", help="write it there, whole or not at all")
-@click.option("--force", is_flag=True, help="replace a file that is there already")
+@output_options(as_text=True)
 @click.option(
     "--key",
     multiple=True,

@@ -16,7 +16,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from hem_provider.cli.candidates import key_labels
-from hem_provider.cli.options import FILE_TEXT, device_option, json_option, mobile_option
+from hem_provider.cli.options import FILE_TEXT, device_option, json_option, mobile_option, output_options
 from hem_provider.cli.shape import Command, Given, argument, given
 
 __all__ = ["command"]
@@ -45,9 +45,8 @@ def _keys_and_files(ctx: click.Context, param: click.Parameter, incomplete: str)
     metavar="FILE",
     help="a file of such keys, one a line",
 )
-@click.option("-o", "--output", type=FILE_TEXT, metavar="FILE", help="write it there, whole or not at all")
+@output_options(as_text=True)
 @click.option("-a", "--armor", is_flag=True, help="as text")
-@click.option("--force", is_flag=True, help="replace a file that is there already")
 @click.option("--print-recipients", is_flag=True, help="print the keys as age has them, and encrypt nothing")
 @device_option()
 @mobile_option()

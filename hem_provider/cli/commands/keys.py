@@ -9,7 +9,14 @@ import click
 
 from hem_provider.cli.candidates import key_labels
 from hem_provider.cli.keywords import IDENTIFIER, LABEL, TYPE, USES
-from hem_provider.cli.options import FILE, device_option, json_option, mobile_option, yes_option
+from hem_provider.cli.options import (
+    FILE,
+    device_option,
+    json_option,
+    mobile_option,
+    output_options,
+    yes_option,
+)
 from hem_provider.cli.shape import Given, Group, argument, exclusive, given
 
 __all__ = ["command"]
@@ -123,8 +130,7 @@ def _show(options: Given) -> int:
     help="pem (default), der, ssh, jwk, age (a recipient), minisign, or raw: a compressed point, or the "
     "standard's bytes",
 )
-@click.option("--output", type=FILE, metavar="FILE", help="write it there, whole or not at all")
-@click.option("--force", is_flag=True, help="replace a file that is there already")
+@output_options()
 @given
 def _public(options: Given) -> int:
     from hem_provider.cli import keys_actions

@@ -11,7 +11,7 @@ from __future__ import annotations
 import click
 
 from hem_provider.cli.candidates import key_labels
-from hem_provider.cli.options import FILE_TEXT, device_option, mobile_option
+from hem_provider.cli.options import FILE_TEXT, device_option, mobile_option, output_options
 from hem_provider.cli.shape import Command, Given, argument, given
 
 __all__ = ["command"]
@@ -24,8 +24,7 @@ __all__ = ["command"]
 )
 @click.option("--context", metavar="TEXT", help="what it was sealed for")
 @click.option("--binary", is_flag=True, help="it was sealed with --binary")
-@click.option("-o", "--output", type=FILE_TEXT, metavar="FILE", help="write it there, whole or not at all")
-@click.option("--force", is_flag=True, help="replace a file that is there already")
+@output_options(as_text=True)
 @device_option()
 @mobile_option()
 @given

@@ -10,7 +10,9 @@ from hem_provider.cli.confirming import ask, show
 from hem_provider.cli.shape import Given
 from hem_provider.cli.statuses import UsageFault
 from hem_provider.config.login_source import can_ask
+from hem_provider.config.settings import check_name
 from hem_provider.device.hem import Status, Version
+from hem_provider.device.ownsettings import SECTOR, value_of
 from hem_provider.records import frozen
 
 __all__ = ["STORAGE", "Answers", "answers", "question"]
@@ -19,7 +21,7 @@ T = TypeVar("T")
 
 #: How the open disk is shown when the device starts → the device's number (device API §8.2).
 STORAGE = {"ro": 0x51, "rw": 0x53, "hidden": 0x50}
-_DISK_MIB, _SECTORS_A_MIB = 4096, 2**20 // 512
+_DISK_MIB, _SECTORS_A_MIB = 4096, 2**20 // SECTOR
 _HOST = re.compile(r"(?=.{1,253}\Z)[a-z0-9-]{1,63}(\.[a-z0-9-]{1,63})+")
 
 
@@ -84,8 +86,7 @@ def answers(
         return chosen
 
     def name(text: str) -> str:
-        if not 1 <= len(text) <= 32 or not text.isascii() or not text.isprintable():
-            raise ValueError(f"{len(text)} characters; accepted: 1 to 32 printable ASCII characters")
+        check_name(text)
         if text in taken:
             raise ValueError(f"a device is called {text!r} already; there are: {', '.join(sorted(taken))}")
         return text
@@ -131,15 +132,13 @@ def _capacity(status: Status) -> int:
 
 
 def _owner(text: str) -> str:
-    if not 1 <= len(text) <= 64 or not text.isprintable():
-        raise ValueError(f"{len(text)} characters; accepted: 1 to 64 that can be seen")
-    return text
+    return str(value_of("user", text))
 
 
 def _email(text: str) -> str:
-    if len(text) > 128 or not text.isprintable() or (text and "@" not in text):
-        raise ValueError(f"{len(text)} characters; accepted: an address with '@' of up to 128, or nothing")
-    return text
+    if text and "@" not in text:
+        raise ValueError(f"{len(text)} characters; accepted: an address with '@', or nothing")
+    return str(value_of("email", text))
 
 
 def _hostname(text: str) -> str:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hem_provider.cli.choosing import check_label
+from hem_provider.cli.choosing import check_nameable
 from hem_provider.cli.confirming import ask, show
 from hem_provider.cli.init.answers import question
 from hem_provider.cli.init.reaching import answers_there, check_place
@@ -16,6 +16,7 @@ from hem_provider.cli.statuses import UsageFault
 from hem_provider.config import DeviceConfig
 from hem_provider.config.login_source import can_ask
 from hem_provider.device.certificate import ADDRESS, NewCertificate, Order, prefix_of
+from hem_provider.device.creation import check_label
 from hem_provider.device.hem import Hem, Key
 from hem_provider.device.phones import Phone
 from hem_provider.errors import HemKeyNotFound, HemOperationFailed, HemTimeout
@@ -192,10 +193,10 @@ def _found(hem: Hem, label: str) -> Key | None:
 
 
 def _label(text: str) -> str:
-    if len(text) > 32 or not text.isascii() or not text.isprintable():
-        raise ValueError(f"{len(text)} characters; accepted: up to 32 printable ASCII characters")
     try:
-        check_label(text)
+        if text:
+            check_label(text)
+        check_nameable(text)
     except UsageFault as error:
         raise ValueError(str(error)) from None
     return text

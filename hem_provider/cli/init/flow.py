@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hem_provider.cli.choosing import check_label
+from hem_provider.cli.choosing import check_nameable
 from hem_provider.cli.confirming import show
 from hem_provider.cli.init.beginning import begin, go_on
 from hem_provider.cli.init.finding import find
@@ -25,7 +25,7 @@ def initialise(options: Given) -> int:
         except ValueError as error:
             raise UsageFault(f"--key-type: {error}") from None
     if options.key:
-        check_label(options.key)
+        check_nameable(options.key)
     if options.png is not None and options.png.exists():
         raise HemConfigError(f"{options.png}: there is such a file already; name another")
     where = place()

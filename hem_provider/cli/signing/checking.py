@@ -17,7 +17,7 @@ from hem_provider.cli.signing.verifiers import VERIFIERS, Check
 from hem_provider.cli.statuses import UsageFault
 from hem_provider.errors import HemConfigError, MessageTooLong
 from hem_provider.files.input import Input
-from hem_provider.keys.publicforms import readable
+from hem_provider.printable import printable
 
 __all__ = ["verify"]
 
@@ -36,7 +36,7 @@ def verify(options: Given) -> int:
         try:
             read = verifier.read(data)
         except ValueError as error:
-            raise BadSignature(f"{readable(str(path))}: {error}") from None
+            raise BadSignature(f"{printable(str(path))}: {error}") from None
         signer = find_signer(form, read, options)
         told = _judged(form, read, signer, source, options)
     document = {
@@ -50,7 +50,7 @@ def verify(options: Given) -> int:
     if options.json:
         print_json(document)
     else:
-        print(f"{readable(options.file)}: good signature by {signer.name}: {form}, {told}")
+        print(f"{printable(options.file)}: good signature by {signer.name}: {form}, {told}")
     return 0
 
 
@@ -68,11 +68,11 @@ def _judged(form: str, read: Any, signer: Signer, source: Input, options: Given)
         raise
     except UnsupportedAlgorithm as error:
         raise BadSignature(
-            f"{readable(options.file)}: signature by {signer.name} cannot be verified: {error}"
+            f"{printable(options.file)}: signature by {signer.name} cannot be verified: {error}"
         ) from None
     except (InvalidSignature, ValueError) as error:
         reason = str(error) or "it is of another file or key, or one of them was changed"
-        raise BadSignature(f"{readable(options.file)}: bad signature by {signer.name}: {reason}") from None
+        raise BadSignature(f"{printable(options.file)}: bad signature by {signer.name}: {reason}") from None
 
 
 def _whole(source: Input, form: str) -> Taken:
@@ -98,7 +98,7 @@ def _signature_path(options: Given) -> Path:
         return there[0]
     found = " and ".join(map(str, there)) or f"none of {', '.join(map(str, candidates))}"
     raise HemConfigError(
-        f"{readable(options.file)}: which signature? there is {found}; give --signature FILE"
+        f"{printable(options.file)}: which signature? there is {found}; give --signature FILE"
     )
 
 

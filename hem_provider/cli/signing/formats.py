@@ -11,9 +11,9 @@ from hem_provider.adapters import cms, jws, minisign, rawsig, sshsig
 from hem_provider.cli.shape import Given
 from hem_provider.cli.signing.reading import Taken
 from hem_provider.device.key import Key
-from hem_provider.keys.publicforms import readable
 from hem_provider.keys.signing import algorithm_of, digests_of
 from hem_provider.keytypes import KeyType
+from hem_provider.printable import printable
 from hem_provider.records import frozen
 
 __all__ = ["FORMATS", "MOST_ATTACHED", "Draft", "Format", "Task", "default_format"]
@@ -104,11 +104,11 @@ def _minisign(task: Task) -> Draft:
     if comment is None:
         parts = (
             f"timestamp:{int(time.time())}",
-            f"file:{readable(task.name)}" if task.name else "",
+            f"file:{printable(task.name)}" if task.name else "",
             "hashed",
         )
         comment = "\t".join(filter(None, parts))
-    untrusted = f"signature by the key {readable(task.key.label)} of a HEM"
+    untrusted = f"signature by the key {printable(task.key.label)} of a HEM"
     return minisign.Draft(minisign.key_number(task.key.kid), task.taken.digest, comment, untrusted)
 
 

@@ -27,12 +27,11 @@ from hem_provider.cli.signing.reading import (
 )
 from hem_provider.cli.signing.verifiers import VERIFIERS, Check
 from hem_provider.cli.statuses import UsageFault
-from hem_provider.cli.terminal import printable
 from hem_provider.device.hem import Hem, Key
 from hem_provider.errors import HemOperationFailed, MessageTooLong
 from hem_provider.files.input import Input
-from hem_provider.keys.publicforms import readable
 from hem_provider.keys.signing import check_signs, native, sign
+from hem_provider.printable import printable
 from hem_provider.publickeys import device_form, kid_of
 from hem_provider.records import frozen
 
@@ -58,7 +57,7 @@ class _Job:
     @property
     def file(self) -> str:
         """For people."""
-        return readable(self.source.name) if self.source.name is not None else "standard input"
+        return printable(self.source.name) if self.source.name is not None else "standard input"
 
 
 def make(options: Given) -> int:

@@ -13,7 +13,7 @@ from hem_provider.cli.signing.outcomes import BadSignature
 from hem_provider.cli.signing.reading import read_bounded, read_certificates
 from hem_provider.cli.statuses import UsageFault
 from hem_provider.errors import HemConfigError
-from hem_provider.keys.publicforms import readable
+from hem_provider.printable import printable
 from hem_provider.publickeys import device_form, kid_of, type_of
 from hem_provider.records import frozen
 
@@ -86,7 +86,7 @@ def _of_file(_: Any, options: Given) -> Signer:
     except (ValueError, UnsupportedAlgorithm) as error:
         raise HemConfigError(f"{options.public}: {error}") from None
     kid = kid_of(device_form(public))
-    name = f"the {type_of(public).name} key of {readable(str(options.public))} (KID {kid})"
+    name = f"the {type_of(public).name} key of {printable(str(options.public))} (KID {kid})"
     return Signer(public, name, number=number)
 
 
@@ -105,19 +105,19 @@ def _of_allowed(read: Any, options: Given) -> Signer:
     if not found:
         wanted = f" for {options.identity!r}" if options.identity is not None else ""
         raise BadSignature(
-            f"{readable(options.file)}: bad signature: {options.allowed_signers} does not let the key "
+            f"{printable(options.file)}: bad signature: {options.allowed_signers} does not let the key "
             f"that made it sign{wanted} now, in namespace {namespace!r}"
         )
     try:
         public = read.public
     except ValueError as error:
-        raise BadSignature(f"{readable(options.file)}: bad signature: {error}") from None
+        raise BadSignature(f"{printable(options.file)}: bad signature: {error}") from None
     named = (
         [options.identity] if options.identity is not None else [one for each in found for one in each.names]
     )
     names = tuple(dict.fromkeys(named))
     kid = kid_of(device_form(public))
-    return Signer(public, f"{readable(', '.join(names))} ({type_of(public).name}, KID {kid})", names=names)
+    return Signer(public, f"{printable(', '.join(names))} ({type_of(public).name}, KID {kid})", names=names)
 
 
 def _of_certificate(read: Any, options: Given) -> Signer:
@@ -127,7 +127,7 @@ def _of_certificate(read: Any, options: Given) -> Signer:
     certificate = read.find_signer((first, *filter(may_sign, others)))  # an authority may be among the others
     if certificate is None:
         raise BadSignature(
-            f"{readable(options.file)}: bad signature: its signer is none of {options.certificate}, "
+            f"{printable(options.file)}: bad signature: its signer is none of {options.certificate}, "
             "of which the first may sign, and others that are for signatures"
         )
     return _certified(certificate, options, lambda: check_dates(certificate, datetime.now(UTC)))
@@ -140,7 +140,7 @@ def _of_authority(read: Any, options: Given) -> Signer:
     certificate = read.find_signer((*read.certificates, *authorities))
     if certificate is None:
         raise BadSignature(
-            f"{readable(options.file)}: bad signature: no certificate of its signer in it: use --certificate"
+            f"{printable(options.file)}: bad signature: no certificate of its signer in it: use --certificate"
         )
     moment = datetime.now(UTC)
     return _certified(
@@ -149,13 +149,13 @@ def _of_authority(read: Any, options: Given) -> Signer:
 
 
 def _certified(certificate: Any, options: Given, check: Callable[[], None]) -> Signer:
-    name = readable(certificate.subject.rfc4514_string())
+    name = printable(certificate.subject.rfc4514_string())
     try:
         check()
         public = certificate.public_key()
         kind = type_of(public).name
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise BadSignature(f"{readable(options.file)}: bad signature by {name}: {error}") from None
+        raise BadSignature(f"{printable(options.file)}: bad signature by {name}: {error}") from None
     return Signer(public, f"{name} ({kind}, KID {kid_of(device_form(public))})", names=(name,))
 
 
