@@ -10,12 +10,11 @@ from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, TypeVar
 
-from hem_provider.config.login_source import CONFIGURABLE, LoginSource, login_source, read_passphrase
+from hem_provider.config.login_source import LoginSource, login_source, read_passphrase
 from hem_provider.config.passphrase import doubt
 from hem_provider.device.faults import explained
-from hem_provider.device.proving import Prover
 from hem_provider.device.recoveries import Authorised, Cures, Sending
-from hem_provider.device.reliance import Reliance
+from hem_provider.device.reliance import Reliance, login_needed
 from hem_provider.device.tokens import TokenCache
 from hem_provider.errors import (
     HemAnswerFault,
@@ -44,6 +43,7 @@ from hem_provider.rest.wire import ConnectionLostError, NoTurnError
 
 if TYPE_CHECKING:
     from hem_provider.device.mobile import MobileLogin
+    from hem_provider.device.proving import Prover
 
 __all__ = ["LoginSession"]
 
@@ -64,7 +64,6 @@ class LoginSession:
         self._credential: Credential | None = None
         self._seen: tuple[Identity, Challenge | None] | None = None  # by the agent, with the challenge before
         self._tokens = TokenCache()
-        self._prover = Prover(self, self._tokens, kdf, self.derive)
         self._logouts = 0
         self._logged_in_ahead = False
         #: Told the scope that is needed first after a login made ahead of any need, and then the
@@ -79,18 +78,25 @@ class LoginSession:
 
         return MobileLogin(self)
 
+    @cached_property
+    def _prover(self) -> Prover:
+        from hem_provider.device.proving import Prover  # with an agent nothing is proven
+
+        return Prover(self, self._tokens, self._kdf, self.derive)
+
     def __reduce__(self) -> str:
         raise TypeError("a login is not pickled: connect() in the other process, or fork")
 
     @property
     def challenge(self) -> Challenge | None:
         """The last one seen, for identity and clock. No I/O."""
-        return self._prover.challenge
+        prover: Prover | None = self.__dict__.get("_prover")
+        return None if prover is None else prover.challenge
 
     @property
     def identity(self) -> Identity | None:
         """Which device it is, as it was seen last. No I/O."""
-        challenge = self._prover.challenge
+        challenge = self.challenge
         if self._seen is not None and self._seen[1] is challenge:
             return self._seen[0]
         return None if challenge is None else Identity(challenge.eid, challenge.label)
@@ -124,7 +130,7 @@ class LoginSession:
     def probe(self) -> Identity:
         """Ask who the device is: the agent, which may remember it, else the device (one call), whose
         challenge is kept for the next login."""
-        agent, call, before = self._reliance.agent, auth.identity(), self._prover.challenge
+        agent, call, before = self._reliance.agent, auth.identity(), self.challenge
         try:
             if agent is not None and self._reliance.leaves(call, own=self._credential is not None):
                 reply = self._channel.relayed(agent.send(call, None, self._channel.limit(call)))
@@ -377,16 +383,7 @@ class LoginSession:
         if passphrase is None:
             passphrase = read_passphrase(self._config)
         if passphrase is None:
-            raise HemLoginRequired(
-                f"{self._config.name} ({self._config.url}): "
-                + (
-                    "the device's identity has changed (wiped or replaced): log in again"
-                    if known is not None
-                    else "a login is needed: give passphrase=, call login(), set HEM_PASSPHRASE_FILE, "
-                    f"or configure {CONFIGURABLE}"
-                )
-                + (f" ({agent.reason})" if agent is not None and agent.reason else "")
-            )
+            raise login_needed(self._config, agent, changed=known is not None)
         if known is not None:
             known.wipe()
         self._credential = self.derive(passphrase, eid, Role.USER)

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import threading
 
-from hem_provider.errors import HemError
+from hem_provider.config.login_source import CONFIGURABLE
+from hem_provider.config.model import DeviceConfig
+from hem_provider.errors import HemError, HemLoginRequired
 from hem_provider.rest.agentlink import Agent, AgentAside
 from hem_provider.rest.call import Call
 from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.settle import UnsentError
 from hem_provider.secret import Lease, hold
 
-__all__ = ["Reliance"]
+__all__ = ["Reliance", "login_needed"]
 
 
 class Reliance:
@@ -106,3 +108,16 @@ class Reliance:
             if self._same is None and self.given is not None:
                 self._same = agent.accepts(self.given.read().decode("utf-8"))
             return self._same is True or not (own or self.given is not None)
+
+
+def login_needed(config: DeviceConfig, agent: Agent | None, *, changed: bool) -> HemLoginRequired:
+    """What to raise where nothing is at hand to log in with. ``changed``: there was a credential, but the
+    device is another one now."""
+    wanted = (
+        "the device's identity has changed (wiped or replaced): log in again"
+        if changed
+        else "a login is needed: give passphrase=, call login(), set HEM_PASSPHRASE_FILE, "
+        f"or configure {CONFIGURABLE}"
+    )
+    reason = f" ({agent.reason})" if agent is not None and agent.reason else ""
+    return HemLoginRequired(f"{config.name} ({config.url}): {wanted}{reason}")

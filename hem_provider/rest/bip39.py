@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import functools
 import os
-import unicodedata
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -63,6 +62,8 @@ def entropy_of(words: str) -> bytes:
 
 
 def _split(words: str) -> list[str]:
+    import unicodedata  # a library of a megabyte, for master secrets of words alone
+
     return unicodedata.normalize("NFKD", words).lower().split()
 
 

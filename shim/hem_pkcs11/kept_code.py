@@ -207,8 +207,7 @@ class _Finder:
 
     def read_our_own(self) -> None:
         """Read our modules, and those of the standard library."""
-        self._read(_in_packages(OURS))
-        self._read(_standard())
+        self._read([*_in_packages(OURS), *_standard()])
         self._begun = True
 
     def read_the_rest(self) -> None:
@@ -219,27 +218,25 @@ class _Finder:
             self.read_our_own()
         self._complete = True
         others = list(_in_packages(OF_OTHERS))
-        self._read(each for each in others if not each.in_c)
-        self._load([*_standard_in_c(), *(each for each in others if each.in_c)])
+        self._read(
+            [each for each in others if not each.in_c],
+            [*_standard_in_c(), *(each for each in others if each.in_c)],
+        )
 
-    def _read(self, modules: Iterable[_Module]) -> None:
+    def _read(self, modules: Iterable[_Module], libraries: Iterable[_Module] = ()) -> None:
         from _hem_code import read
 
         wanted = [each for each in modules if each.name not in sys.modules]
-        codes = read([(each.file, _cached(each.file)) for each in wanted])
+        in_c = {each.file: each for each in libraries if each.name not in sys.modules}
+        codes, failed = read([(each.file, _cached(each.file)) for each in wanted], list(in_c))
         for each, code in zip(wanted, codes, strict=True):
             if code is not None:
-                self._kept[each.name] = each, code, code or _content(each.file)
-
-    def _load(self, modules: Iterable[_Module]) -> None:
-        from _hem_code import load
-
-        wanted = {each.file: each for each in modules if each.name not in sys.modules}
-        for each in load(list(wanted)):
+                self._kept[each.name] = each, code, b"" if code else _content(each.file)
+        for path in failed:
             from hem_pkcs11.log import log
 
-            log.info(f"{wanted.pop(each).name} cannot be loaded")
-        self._kept |= {each.name: (each, b"", b"") for each in wanted.values() if each.name not in self._kept}
+            log.info(f"{in_c.pop(path).name} cannot be loaded")
+        self._kept |= {each.name: (each, b"", b"") for each in in_c.values() if each.name not in self._kept}
 
     def forget(self) -> None:
         """Nothing of it is needed now."""

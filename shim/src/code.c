@@ -1,32 +1,37 @@
-/* Reading the compiled modules that Python code names, many at a time.
+/* Reading the compiled modules that Python code names, many at a time, and loading libraries.
  *
  * The import system takes a tenth of a millisecond to find, check and read one file; the module reads
  * some hundred when it starts. What is read here is checked as there: the byte code is that of this Python
- * and of the source as it is (PEP 552, by time and size). */
+ * and of the source as it is (PEP 552, by time and size). Two threads share the work, without Python's
+ * lock: this one and, where the host lets us have threads, one that ends before this one goes on. */
 #define _GNU_SOURCE
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
 #include <dlfcn.h>
 #include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "code.h"
 
-enum { HEADER = 16, LARGEST = 16 << 20 };
+enum { HEADER = 16, LARGEST = 16 << 20, WORTH_A_THREAD = 32, STACK = 256 * 1024 };
 
 static uint32_t number_at(const unsigned char *place)
 {
     return (uint32_t)place[0] | (uint32_t)place[1] << 8 | (uint32_t)place[2] << 16 | (uint32_t)place[3] << 24;
 }
 
-static bool belongs_to(const unsigned char header[HEADER], const struct stat *source)
+static bool belongs_to(const unsigned char header[HEADER], const struct stat *source, uint32_t magic)
 {
-    return number_at(header) == (uint32_t)PyImport_GetMagicNumber() && number_at(header + 4) == 0 &&
+    return number_at(header) == magic && number_at(header + 4) == 0 &&
            number_at(header + 8) == (uint32_t)source->st_mtime &&
            number_at(header + 12) == (uint32_t)source->st_size;
 }
@@ -43,81 +48,268 @@ static bool read_all(int file, char *into, size_t size)
     return true;
 }
 
-/* The byte code of an open file; NULL without an exception when it is not that of the source. */
-static PyObject *byte_code_in(int file, const struct stat *source)
+/* --- byte code as Python sees it ---------------------------------------------------------- */
+
+/* Read-only memory that is freed with it: what was read is not copied. */
+struct code {
+    PyObject_HEAD
+    char *bytes;
+    Py_ssize_t size;
+};
+
+static int get_buffer(PyObject *self, Py_buffer *view, int flags)
+{
+    struct code *code = (struct code *)self;
+
+    return PyBuffer_FillInfo(view, self, code->bytes, code->size, 1, flags);
+}
+
+static void free_code(PyObject *self)
+{
+    free(((struct code *)self)->bytes);
+    Py_TYPE(self)->tp_free(self);
+}
+
+static PyBufferProcs buffer_of_code = {.bf_getbuffer = get_buffer};
+
+static PyTypeObject code_type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "_hem_code.Code",
+    .tp_doc = "Byte code that was read; a buffer.",
+    .tp_basicsize = sizeof(struct code),
+    .tp_dealloc = free_code,
+    .tp_as_buffer = &buffer_of_code,
+    .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+};
+
+/* --- the work ------------------------------------------------------------------------------- */
+
+struct file {
+    const char *source, *cached; /* of Python strings, which `work` outlives */
+    enum { NO_SOURCE, NOT_GOOD, GOOD, NO_MEMORY } found;
+    char *bytes; /* of GOOD: ours to free, or to give away */
+    size_t size;
+};
+
+struct library {
+    const char *path;
+    bool loaded;
+};
+
+struct work {
+    struct file *files;
+    struct library *libraries;
+    size_t file_count, library_count;
+    atomic_size_t next_file, next_library;
+    uint32_t magic; /* of this Python's byte code */
+};
+
+/* The byte code of an open file. */
+static void read_open(struct file *wanted, int file, const struct stat *source, uint32_t magic)
 {
     unsigned char header[HEADER];
     struct stat status;
 
     if (fstat(file, &status) != 0 || !S_ISREG(status.st_mode) || status.st_size <= HEADER ||
-        status.st_size > LARGEST || !read_all(file, (char *)header, HEADER) || !belongs_to(header, source))
-        return NULL;
-    PyObject *code = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)status.st_size - HEADER);
-    if (code != NULL && !read_all(file, PyBytes_AS_STRING(code), (size_t)status.st_size - HEADER))
-        Py_CLEAR(code);
-    return code;
+        status.st_size > LARGEST || !read_all(file, (char *)header, HEADER) ||
+        !belongs_to(header, source, magic))
+        return;
+    wanted->size = (size_t)status.st_size - HEADER;
+    wanted->bytes = malloc(wanted->size);
+    if (wanted->bytes == NULL) {
+        wanted->found = NO_MEMORY;
+    } else if (read_all(file, wanted->bytes, wanted->size)) {
+        wanted->found = GOOD;
+    } else {
+        free(wanted->bytes);
+        wanted->bytes = NULL;
+    }
 }
 
-/* None: there is no such source. Empty: its byte code is not good. */
-static PyObject *byte_code(const char *source, const char *cached)
+static void read_file(struct file *wanted, uint32_t magic)
 {
-    struct stat status;
+    struct stat source;
 
-    if (stat(source, &status) != 0 || !S_ISREG(status.st_mode))
-        Py_RETURN_NONE;
-    int file = open(cached, O_RDONLY | O_CLOEXEC);
+    wanted->found = NO_SOURCE;
+    if (stat(wanted->source, &source) != 0 || !S_ISREG(source.st_mode))
+        return;
+    wanted->found = NOT_GOOD;
+    int file = open(wanted->cached, O_RDONLY | O_CLOEXEC);
     if (file < 0)
-        return PyBytes_FromStringAndSize(NULL, 0);
-    PyObject *code = byte_code_in(file, &status);
+        return;
+    read_open(wanted, file, &source, magic);
     close(file);
-    return code != NULL || PyErr_Occurred() ? code : PyBytes_FromStringAndSize(NULL, 0);
 }
 
-static PyObject *read_code(PyObject *self, PyObject *pairs)
-{
-    PyObject *each, *all = PySequence_Fast(pairs, "pairs of paths");
-    PyObject *found = all == NULL ? NULL : PyList_New(0);
-
-    (void)self;
-    for (Py_ssize_t i = 0; found != NULL && i < PySequence_Fast_GET_SIZE(all); i++) {
-        const char *source, *cached;
-        PyObject *code = NULL;
-        each = PySequence_Fast_GET_ITEM(all, i);
-        if (!PyTuple_Check(each))
-            PyErr_SetString(PyExc_TypeError, "pairs of paths");
-        else if (PyArg_ParseTuple(each, "ss", &source, &cached))
-            code = byte_code(source, cached);
-        if (code == NULL || PyList_Append(found, code) != 0)
-            Py_CLEAR(found);
-        Py_XDECREF(code);
-    }
-    Py_XDECREF(all);
-    return found;
-}
-
-/* A library that is loaded needs its file no more: the linker finds it by its path among those that are
+/* Each takes what nobody has taken. Libraries first: they take longest, and the linker loads one at a time.
+ * A library that is loaded needs its file no more: the linker finds it by its path among those that are
  * there. What it has for Python is not made before somebody imports it. */
-static PyObject *load_code(PyObject *self, PyObject *paths)
+static void do_work(struct work *work, bool libraries)
 {
-    PyObject *all = PySequence_Fast(paths, "paths");
-    PyObject *failed = all == NULL ? NULL : PyList_New(0);
+    size_t i;
 
-    (void)self;
-    for (Py_ssize_t i = 0; failed != NULL && i < PySequence_Fast_GET_SIZE(all); i++) {
-        PyObject *each = PySequence_Fast_GET_ITEM(all, i);
-        const char *path = PyUnicode_AsUTF8(each);
-        if (path == NULL || (dlopen(path, RTLD_NOW | RTLD_LOCAL) == NULL && PyList_Append(failed, each) != 0))
-            Py_CLEAR(failed);
+    while (libraries && (i = atomic_fetch_add(&work->next_library, 1)) < work->library_count)
+        work->libraries[i].loaded = dlopen(work->libraries[i].path, RTLD_NOW | RTLD_LOCAL) != NULL;
+    while ((i = atomic_fetch_add(&work->next_file, 1)) < work->file_count)
+        read_file(&work->files[i], work->magic);
+}
+
+static void *help(void *work)
+{
+    do_work(work, false);
+    return NULL;
+}
+
+static atomic_bool alone; /* the host forbids threads */
+
+void hem_code_works_alone(bool yes)
+{
+    atomic_store(&alone, yes);
+}
+
+/* A thread of ours takes none of the host's signals. */
+static bool start_helper(pthread_t *helper, struct work *work)
+{
+    pthread_attr_t attributes;
+    sigset_t all, before;
+
+    if (atomic_load(&alone) || work->file_count < WORTH_A_THREAD || pthread_attr_init(&attributes) != 0)
+        return false;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool started = pthread_attr_setstacksize(&attributes, STACK) == 0 &&
+                   pthread_create(helper, &attributes, help, work) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    return started;
+}
+
+static void work_together(struct work *work)
+{
+    pthread_t helper;
+    int cancelling;
+
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelling); /* the helper works with our memory */
+    bool helped = start_helper(&helper, work);
+    do_work(work, true);
+    if (helped)
+        pthread_join(helper, NULL);
+    pthread_setcancelstate(cancelling, NULL);
+}
+
+/* --- for Python ------------------------------------------------------------------------------ */
+
+/* Takes the memory over. None: there is no such source. Empty: its byte code is not good. */
+static PyObject *code_of(struct file *file)
+{
+    if (file->found == NO_SOURCE)
+        Py_RETURN_NONE;
+    if (file->found == NO_MEMORY)
+        return PyErr_NoMemory();
+    if (file->found == NOT_GOOD)
+        return PyBytes_FromStringAndSize(NULL, 0);
+    struct code *code = PyObject_New(struct code, &code_type);
+    if (code != NULL) {
+        code->bytes = file->bytes;
+        code->size = (Py_ssize_t)file->size;
+        file->bytes = NULL;
     }
-    Py_XDECREF(all);
+    return (PyObject *)code;
+}
+
+static bool note_files(struct work *work, PyObject *pairs)
+{
+    work->file_count = (size_t)PySequence_Fast_GET_SIZE(pairs);
+    work->files = PyMem_Calloc(work->file_count + 1, sizeof *work->files);
+    if (work->files == NULL)
+        return PyErr_NoMemory() != NULL;
+    for (size_t i = 0; i < work->file_count; i++) {
+        PyObject *pair = PySequence_Fast_GET_ITEM(pairs, (Py_ssize_t)i);
+        if (!PyTuple_Check(pair)) {
+            PyErr_SetString(PyExc_TypeError, "pairs of paths");
+            return false;
+        }
+        if (!PyArg_ParseTuple(pair, "ss", &work->files[i].source, &work->files[i].cached))
+            return false;
+    }
+    return true;
+}
+
+static bool note_libraries(struct work *work, PyObject *paths)
+{
+    work->library_count = (size_t)PySequence_Fast_GET_SIZE(paths);
+    work->libraries = PyMem_Calloc(work->library_count + 1, sizeof *work->libraries);
+    if (work->libraries == NULL)
+        return PyErr_NoMemory() != NULL;
+    for (size_t i = 0; i < work->library_count; i++) {
+        work->libraries[i].path = PyUnicode_AsUTF8(PySequence_Fast_GET_ITEM(paths, (Py_ssize_t)i));
+        if (work->libraries[i].path == NULL)
+            return false;
+    }
+    return true;
+}
+
+static PyObject *codes_of(struct work *work)
+{
+    PyObject *codes = PyList_New((Py_ssize_t)work->file_count);
+
+    for (size_t i = 0; codes != NULL && i < work->file_count; i++) {
+        PyObject *code = code_of(&work->files[i]);
+        if (code == NULL)
+            Py_CLEAR(codes);
+        else
+            PyList_SET_ITEM(codes, (Py_ssize_t)i, code);
+    }
+    return codes;
+}
+
+static PyObject *not_loaded(struct work *work, PyObject *paths)
+{
+    PyObject *failed = PyList_New(0);
+
+    for (size_t i = 0; failed != NULL && i < work->library_count; i++)
+        if (!work->libraries[i].loaded && PyList_Append(failed, PySequence_Fast_GET_ITEM(paths, (Py_ssize_t)i)) != 0)
+            Py_CLEAR(failed);
     return failed;
 }
 
+static PyObject *run(struct work *work, PyObject *pairs, PyObject *paths)
+{
+    if (!note_files(work, pairs) || !note_libraries(work, paths))
+        return NULL;
+    Py_BEGIN_ALLOW_THREADS
+    work_together(work);
+    Py_END_ALLOW_THREADS
+    PyObject *codes = codes_of(work);
+    PyObject *failed = codes == NULL ? NULL : not_loaded(work, paths);
+    for (size_t i = 0; i < work->file_count; i++)
+        free(work->files[i].bytes); /* what was not given away */
+    return failed == NULL ? (Py_XDECREF(codes), NULL) : Py_BuildValue("NN", codes, failed);
+}
+
+static PyObject *read_code(PyObject *self, PyObject *arguments)
+{
+    PyObject *pairs, *paths;
+    struct work work = {.magic = (uint32_t)PyImport_GetMagicNumber()};
+
+    (void)self;
+    if (!PyArg_ParseTuple(arguments, "OO:read", &pairs, &paths))
+        return NULL;
+    pairs = PySequence_Fast(pairs, "pairs of paths");
+    paths = pairs == NULL ? NULL : PySequence_Fast(paths, "paths");
+    PyObject *found = paths == NULL ? NULL : run(&work, pairs, paths);
+    PyMem_Free(work.files);
+    PyMem_Free(work.libraries);
+    Py_XDECREF(pairs);
+    Py_XDECREF(paths);
+    return found;
+}
+
 static PyMethodDef functions[] = {
-    {"read", read_code, METH_O,
-     "read(pairs) -> list: the byte code for each pair of source and cached file; empty where that is not "
-     "good, None where there is no such source."},
-    {"load", load_code, METH_O, "load(paths) -> list: load libraries for good; those that cannot be."},
+    {"read", read_code, METH_VARARGS,
+     "read(pairs, libraries) -> (list, list): the byte code for each pair of source and cached file; empty "
+     "where that is not good, None where there is no such source. And of the libraries, which stay loaded, "
+     "those that cannot be."},
     {NULL, NULL, 0, NULL},
 };
 
@@ -126,5 +318,5 @@ static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_hem_code", NULL
 
 PyMODINIT_FUNC PyInit__hem_code(void)
 {
-    return PyModule_Create(&definition);
+    return PyType_Ready(&code_type) != 0 ? NULL : PyModule_Create(&definition);
 }

@@ -4,6 +4,11 @@
 
 #include <Python.h>
 
+#include <stdbool.h>
+
+/* Whether reading makes no thread, as hosts can demand. */
+void hem_code_works_alone(bool yes);
+
 PyMODINIT_FUNC PyInit__hem_code(void);
 
 #endif

@@ -110,25 +110,6 @@ struct call {
     CK_RV rv;
 };
 
-static void serve(void *argument)
-{
-    struct call *call = argument;
-    sigset_t before, ours;
-    void *openssl_before;
-    set_context leave_own_openssl = enter_own_openssl(&openssl_before);
-
-    hold_write_signals(&before, &ours);
-    if (call->initializes && !hem_python_start())
-        call->rv = CKR_GENERAL_ERROR;
-    else if (!hem_python_ready())
-        call->rv = CKR_CRYPTOKI_NOT_INITIALIZED;
-    else
-        hem_python_call(&call->rv, call->function, call->words);
-    release_write_signals(&before, &ours);
-    if (leave_own_openssl != NULL)
-        leave_own_openssl(openssl_before);
-}
-
 static atomic_bool threads_forbidden; /* by the last C_Initialize that was served */
 
 /* Whether the host has said, or says with this call, that a library can make no threads. */
@@ -139,6 +120,25 @@ static bool forbids_threads(const struct call *call)
     if (!call->initializes)
         return atomic_load(&threads_forbidden);
     return arguments != NULL && (arguments->flags & CKF_LIBRARY_CANT_CREATE_OS_THREADS) != 0;
+}
+
+static void serve(void *argument)
+{
+    struct call *call = argument;
+    sigset_t before, ours;
+    void *openssl_before;
+    set_context leave_own_openssl = enter_own_openssl(&openssl_before);
+
+    hold_write_signals(&before, &ours);
+    if (call->initializes && !hem_python_start(forbids_threads(call)))
+        call->rv = CKR_GENERAL_ERROR;
+    else if (!hem_python_ready())
+        call->rv = CKR_CRYPTOKI_NOT_INITIALIZED;
+    else
+        hem_python_call(&call->rv, call->function, call->words);
+    release_write_signals(&before, &ours);
+    if (leave_own_openssl != NULL)
+        leave_own_openssl(openssl_before);
 }
 
 /* The call of a thread whose stack is too small, on one of ours. */

@@ -142,7 +142,7 @@ static const struct hem_python *load_other_half(void)
     return table();
 }
 
-bool hem_python_start(void)
+bool hem_python_start(bool alone)
 {
     /* Without a lock: whoever is second finds the same interpreter and the same library. */
     if (atomic_load(&python) == NULL && !atomic_load(&refused)) {
@@ -153,7 +153,7 @@ bool hem_python_start(void)
             atomic_store(&python, found);
     }
     const struct hem_python *found = atomic_load(&python);
-    return found != NULL && found->start();
+    return found != NULL && found->start(alone);
 }
 
 const char *hem_python_keeps_thread(void)

@@ -339,8 +339,9 @@ static bool is_ready(void)
     return atomic_load(&ready) && !atomic_load(&ended);
 }
 
-static bool start_once(void)
+static bool start_once(bool alone)
 {
+    hem_code_works_alone(alone);
     if (!may_start())
         return false;
     if (is_ready())

@@ -10,8 +10,9 @@
 /* --- of interpreter.c: finds Python and loads the other half ------------------------------- */
 
 /* Starts Python and loads our package once per process; later calls answer at once what the
- * first one did. Returns false, having said why, when Python cannot serve. Any thread. */
-bool hem_python_start(void);
+ * first one did. Returns false, having said why, when Python cannot serve. Any thread.
+ * `alone`: the host forbids that we make threads. */
+bool hem_python_start(bool alone);
 
 /* Whether hem_python_start() has succeeded and Python has not ended since. Never starts anything. */
 bool hem_python_ready(void);
@@ -36,7 +37,7 @@ bool hem_run_on_own_stack(void (*function)(void *), void *argument);
 /* --- of python.c, the half that is written for Python ---------------------------------------- */
 
 struct hem_python {
-    bool (*start)(void);
+    bool (*start)(bool alone);
     bool (*ready)(void);
     bool (*running_here)(void); /* whether this thread runs Python now, holding its lock */
     void (*call)(CK_RV *rv, const char *function, const uintptr_t *words);

@@ -667,12 +667,13 @@ def way(request, monkeypatch):
     return request.param
 
 
-@pytest.mark.usefixtures("way")
-@pytest.mark.parametrize("links", [True, False], ids=["hard links", "no hard links"])
+@pytest.mark.parametrize(
+    ("way", "links"),
+    [("without a name", True), ("named", True), ("named", False)],  # what has no name yet is linked
+    indirect=["way"],
+)
 def test_a_file_that_comes_meanwhile_is_not_replaced_unless_it_may_be(tmp_path, monkeypatch, way, links):
     if not links:
-        if way != "named":
-            pytest.skip("a file system without hard links has no files without a name")
         monkeypatch.setattr(os, "link", lambda *_, **__: Path("/none/such").stat())
     place = tmp_path / "file"
     for replace, kept in ((False, "theirs"), (True, "ours")):

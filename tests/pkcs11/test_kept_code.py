@@ -17,6 +17,8 @@ import pytest
 SOURCES = Path(__file__).parents[2] / "shim" / "src"
 SEARCH_PATH = Path(__file__).parents[2] / "shim" / "hem_pkcs11" / "search-path"
 
+#: Files in a call, before and after: so many that a thread helps.
+MANY = 40
 #: In an interpreter as the module starts it: everything that is kept is executed, without the file system.
 SCRIPT = """
 import sys
@@ -134,12 +136,12 @@ def compiled(tmp_path: Path) -> tuple[Path, Path]:
 
 
 def read_one(code: ModuleType, source: Path, cached: Path) -> bytes | None:
-    """What is read of one module, among others."""
-    others = ("/none.py", "/none.pyc")
-    found = code.read([others, (str(source), str(cached)), others])
-    assert found[0] is found[2] is None
-    one: bytes | None = found[1]
-    return one
+    """What is read of one module, among others that are not there."""
+    others = [("/none.py", "/none.pyc")] * MANY
+    found, failed = code.read([*others, (str(source), str(cached)), *others], [])
+    assert [each for place, each in enumerate(found) if place != MANY] == [None] * 2 * MANY
+    assert failed == []
+    return None if found[MANY] is None else bytes(found[MANY])
 
 
 def test_good_byte_code_is_read(code: ModuleType, compiled: tuple[Path, Path]) -> None:
@@ -182,4 +184,46 @@ def test_without_byte_code_there_is_the_source_and_without_that_nothing(
 def test_what_is_no_pair_of_paths_is_refused(code: ModuleType) -> None:
     for wrong in (5, [5], ["ab"], [("a",)], [("a", b"b")], [("a\0", "b")]):
         with pytest.raises((TypeError, ValueError)):
-            code.read(wrong)
+            code.read(wrong, [])
+    for wrong in (5, [5], [b"a"], [None]):
+        with pytest.raises(TypeError):
+            code.read([], wrong)
+    with pytest.raises(TypeError):
+        code.read([])
+
+
+def test_many_files_are_read_each_in_its_place(code: ModuleType, tmp_path: Path) -> None:
+    pairs = []
+    for number in range(200):
+        source = tmp_path / f"m{number}.py"
+        source.write_text(f"answer = {number}" + "#" * number * 50)
+        status = source.stat()
+        stamp = b"".join(n.to_bytes(4, "little") for n in (0, int(status.st_mtime), status.st_size))
+        compiled = marshal.dumps(compile(source.read_text(), str(source), "exec"))
+        (tmp_path / f"m{number}.pyc").write_bytes(importlib.util.MAGIC_NUMBER + stamp + compiled)
+        pairs.append((str(source), f"{source}c"))
+    found, _ = code.read(pairs, [])
+    for number, each in enumerate(found):
+        names: dict[str, int] = {}
+        exec(marshal.loads(each), names)  # noqa: S102, S302 - our own
+        assert names["answer"] == number
+        with pytest.raises(TypeError):
+            memoryview(each)[0] = 0
+
+
+def test_libraries_are_loaded_and_those_that_cannot_be_are_told(
+    code: ModuleType, reader: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy.so"
+    copy.write_bytes((reader / "_hem_code.so").read_bytes())
+    wrong = tmp_path / "wrong.so"
+    wrong.write_bytes(b"no library")
+    assert code.read([], [str(copy), str(wrong), "/none.so"]) == ([], [str(wrong), "/none.so"])
+    assert str(copy) in Path("/proc/self/maps").read_text()
+
+
+def test_byte_code_is_made_by_reading_alone(code: ModuleType, compiled: tuple[Path, Path]) -> None:
+    source, cached = map(str, compiled)
+    (found,), _ = code.read([(source, cached)], [])
+    with pytest.raises(TypeError):
+        type(found)()

@@ -270,8 +270,8 @@ def test_slots_are_asked_one_after_another_in_a_sandbox_without_threads(two: Hos
 )
 def test_a_host_that_forbids_threads_gets_none(two: Host, pin: str, flags: int) -> None:
     commands = (
-        f"init-flags:{int(flags)}",
         "count-threads",
+        f"init-flags:{int(flags)}",
         "tokens:2",
         "open",
         f"login:{pin}",
