@@ -15,14 +15,14 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "code.h"
 
-enum { HEADER = 16, LARGEST = 16 << 20, WORTH_A_THREAD = 32, STACK = 256 * 1024 };
+enum { HEADER = 16, LARGEST = 16 << 20, WORTH_A_THREAD = 32, STACK = 256 * 1024, BLOCK = 1 << 20 };
 
 static uint32_t number_at(const unsigned char *place)
 {
@@ -48,11 +48,61 @@ static bool read_all(int file, char *into, size_t size)
     return true;
 }
 
+/* --- memory --------------------------------------------------------------------------------- */
+
+/* What a thread has read lies in blocks of its own, each given back when nothing in it is used any more:
+ * the C library's heaps grow by a page at a time where a thread is not the first, and keep the other waiting. */
+struct block {
+    size_t size;
+    atomic_size_t users;
+    char bytes[];
+};
+
+/* A thread's newest block, which it is one of the users of. */
+struct space {
+    struct block *block;
+    size_t used;
+};
+
+static void let_go(struct block *block)
+{
+    if (atomic_fetch_sub(&block->users, 1) == 1)
+        munmap(block, block->size);
+}
+
+static bool new_block(struct space *space, size_t at_least)
+{
+    size_t size = at_least + sizeof *space->block > BLOCK ? at_least + sizeof *space->block : BLOCK;
+    struct block *block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    if (block == MAP_FAILED)
+        return false;
+    if (space->block != NULL)
+        let_go(space->block);
+    block->size = size;
+    atomic_init(&block->users, 1);
+    *space = (struct space){block, 0};
+    return true;
+}
+
+/* NULL: no memory. The caller becomes a user of the space's block. */
+static char *take(struct space *space, size_t size)
+{
+    if ((space->block == NULL || space->block->size - sizeof *space->block - space->used < size) &&
+        !new_block(space, size))
+        return NULL;
+    char *bytes = space->block->bytes + space->used;
+    space->used += size;
+    atomic_fetch_add(&space->block->users, 1);
+    return bytes;
+}
+
 /* --- byte code as Python sees it ---------------------------------------------------------- */
 
-/* Read-only memory that is freed with it: what was read is not copied. */
+/* Read-only memory of a block: what was read is not copied. */
 struct code {
     PyObject_HEAD
+    struct block *block;
     char *bytes;
     Py_ssize_t size;
 };
@@ -66,7 +116,7 @@ static int get_buffer(PyObject *self, Py_buffer *view, int flags)
 
 static void free_code(PyObject *self)
 {
-    free(((struct code *)self)->bytes);
+    let_go(((struct code *)self)->block);
     Py_TYPE(self)->tp_free(self);
 }
 
@@ -86,8 +136,9 @@ static PyTypeObject code_type = {
 
 struct file {
     const char *source, *cached; /* of Python strings, which `work` outlives */
-    enum { NO_SOURCE, NOT_GOOD, GOOD, NO_MEMORY } found;
-    char *bytes; /* of GOOD: ours to free, or to give away */
+    enum { NO_SOURCE, NOT_GOOD, GOOD, NO_MEMORY, GIVEN } found;
+    struct block *block; /* of GOOD, as what follows; the file is one of its users */
+    char *bytes;
     size_t size;
 };
 
@@ -105,7 +156,8 @@ struct work {
 };
 
 /* The byte code of an open file. */
-static void read_open(struct file *wanted, int file, const struct stat *source, uint32_t magic)
+static void read_open(struct file *wanted, int file, const struct stat *source, uint32_t magic,
+                      struct space *space)
 {
     unsigned char header[HEADER];
     struct stat status;
@@ -115,18 +167,18 @@ static void read_open(struct file *wanted, int file, const struct stat *source, 
         !belongs_to(header, source, magic))
         return;
     wanted->size = (size_t)status.st_size - HEADER;
-    wanted->bytes = malloc(wanted->size);
-    if (wanted->bytes == NULL) {
-        wanted->found = NO_MEMORY;
-    } else if (read_all(file, wanted->bytes, wanted->size)) {
-        wanted->found = GOOD;
-    } else {
-        free(wanted->bytes);
-        wanted->bytes = NULL;
+    wanted->bytes = take(space, wanted->size);
+    wanted->found = wanted->bytes == NULL ? NO_MEMORY : GOOD;
+    if (wanted->bytes == NULL)
+        return;
+    wanted->block = space->block;
+    if (!read_all(file, wanted->bytes, wanted->size)) {
+        wanted->found = NOT_GOOD;
+        let_go(wanted->block);
     }
 }
 
-static void read_file(struct file *wanted, uint32_t magic)
+static void read_file(struct file *wanted, uint32_t magic, struct space *space)
 {
     struct stat source;
 
@@ -137,7 +189,7 @@ static void read_file(struct file *wanted, uint32_t magic)
     int file = open(wanted->cached, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return;
-    read_open(wanted, file, &source, magic);
+    read_open(wanted, file, &source, magic, space);
     close(file);
 }
 
@@ -146,12 +198,15 @@ static void read_file(struct file *wanted, uint32_t magic)
  * there. What it has for Python is not made before somebody imports it. */
 static void do_work(struct work *work, bool libraries)
 {
+    struct space space = {NULL, 0};
     size_t i;
 
     while (libraries && (i = atomic_fetch_add(&work->next_library, 1)) < work->library_count)
         work->libraries[i].loaded = dlopen(work->libraries[i].path, RTLD_NOW | RTLD_LOCAL) != NULL;
     while ((i = atomic_fetch_add(&work->next_file, 1)) < work->file_count)
-        read_file(&work->files[i], work->magic);
+        read_file(&work->files[i], work->magic, &space);
+    if (space.block != NULL)
+        let_go(space.block);
 }
 
 static void *help(void *work)
@@ -199,7 +254,7 @@ static void work_together(struct work *work)
 
 /* --- for Python ------------------------------------------------------------------------------ */
 
-/* Takes the memory over. None: there is no such source. Empty: its byte code is not good. */
+/* Takes its use of the block over. None: there is no such source. Empty: its byte code is not good. */
 static PyObject *code_of(struct file *file)
 {
     if (file->found == NO_SOURCE)
@@ -210,9 +265,10 @@ static PyObject *code_of(struct file *file)
         return PyBytes_FromStringAndSize(NULL, 0);
     struct code *code = PyObject_New(struct code, &code_type);
     if (code != NULL) {
+        code->block = file->block;
         code->bytes = file->bytes;
         code->size = (Py_ssize_t)file->size;
-        file->bytes = NULL;
+        file->found = GIVEN;
     }
     return (PyObject *)code;
 }
@@ -283,7 +339,8 @@ static PyObject *run(struct work *work, PyObject *pairs, PyObject *paths)
     PyObject *codes = codes_of(work);
     PyObject *failed = codes == NULL ? NULL : not_loaded(work, paths);
     for (size_t i = 0; i < work->file_count; i++)
-        free(work->files[i].bytes); /* what was not given away */
+        if (work->files[i].found == GOOD)
+            let_go(work->files[i].block);
     return failed == NULL ? (Py_XDECREF(codes), NULL) : Py_BuildValue("NN", codes, failed);
 }
 
