@@ -21,9 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "backend",
+    "climate",
     "faults",
     "guarded",
     "init",
+    "log",
     "phone",
     "prepare",
     "quirks",
@@ -246,6 +248,30 @@ def faults(arguments: Given) -> int:
     else:
         active = _run(arguments, "faults", {})
     print(json.dumps(active, indent=2))
+    return 0
+
+
+def climate(arguments: Given) -> int:
+    """``hem emulator climate``: its exit status."""
+    names = ("temperature", "humidity", "temperature_drift", "humidity_drift")
+    found = _run(arguments, "climate", {name: getattr(arguments, name) for name in names})
+    print(json.dumps(found, indent=2))
+    return 0
+
+
+def log(arguments: Given) -> int:
+    """``hem emulator log``: its exit status."""
+    from hem_provider.emulator.logdamage import DAMAGES
+
+    if arguments.name is None:
+        for row in DAMAGES.values():
+            print(f"{row.name:8} {row.summary}")
+        return 0
+    if arguments.state is None:
+        raise _Failure("damaging a log needs --state")
+    names = ("name", "file", "line", "count", "text")
+    found = _run(arguments, "log", {name: getattr(arguments, name) for name in names})
+    print(json.dumps(found, indent=2))
     return 0
 
 

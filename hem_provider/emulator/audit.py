@@ -6,6 +6,7 @@ import enum
 import hashlib
 import hmac
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -13,11 +14,12 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from hem_provider.emulator.encodings import to_b64url
 from hem_provider.emulator.store import Store
 
-__all__ = ["AuditLog", "Event", "LogKey", "Result", "format_record"]
+__all__ = ["AuditLog", "Event", "LogKey", "Result", "format_record", "whole"]
 
 
 class Event(enum.IntEnum):
-    """Event numbers of device API §14.5; 10, 16, 17, 23, 24, 27 and 28 never occur here."""
+    """Event numbers of device API §14.5; 10, 16, 17, 23, 27 and 28 never occur here,
+    24 only where odd lines are ordered."""
 
     KEY_INIT = 0
     STARTUP = 1
@@ -39,6 +41,7 @@ class Event(enum.IntEnum):
     KEY_GENERATION = 20
     KEY_DELETE = 21
     KEY_IMPORT = 22
+    KEY_INTEGRITY_CHECK = 24
     KEY_ATTRIBUTES_CHANGED = 25
     KEY_DERIVE = 26
     DEVICE_INITED = 29
@@ -80,6 +83,11 @@ def format_record(key: bytes, fields: tuple[str, str, str, str, str, str]) -> st
     return text + to_b64url(hmac.digest(key, text.encode(), hashlib.sha256)[:16])
 
 
+def whole(line: str | bytes) -> bytes:
+    """A stored line as it stands in the file: text with its CRLF, bytes as they are."""
+    return line if isinstance(line, bytes) else f"{line}\r\n".encode()
+
+
 class AuditLog:
     """The log files in the state file; every method runs inside a transaction of the store."""
 
@@ -105,7 +113,7 @@ class AuditLog:
         file: str,
         key: bytes,
         now: int,
-        event: Event,
+        event: Event | int,
         result: Result,
         actor: str,
         data: str,
@@ -127,11 +135,21 @@ class AuditLog:
         return [row[0] for row in self._store.database.execute("SELECT DISTINCT file FROM log ORDER BY file")]
 
     def read(self, file: str) -> bytes | None:
-        """The whole text of a file with CRLF line ends; ``None`` when there is no such file."""
-        rows = self._store.database.execute(
-            "SELECT line FROM log WHERE file = ? ORDER BY seq", (file,)
-        ).fetchall()
-        return "".join(f"{row[0]}\r\n" for row in rows).encode() if rows else None
+        """The whole text of a file; ``None`` when there is no such file."""
+        rows = self.rows(file)
+        return b"".join(whole(line) for _, line in rows) if rows else None
+
+    def rows(self, file: str) -> list[tuple[int, str | bytes]]:
+        """The lines of a file, each with its number, the first with -1. Text is a line of the device, bytes
+        stand in the file as they are: they were ordered (``logdamage``)."""
+        found = self._store.database.execute("SELECT seq, line FROM log WHERE file = ? ORDER BY seq", (file,))
+        return found.fetchall()
+
+    def put(self, file: str, rows: Iterable[tuple[int, str | bytes]]) -> None:
+        """Let these be the lines of a file; none: there is no such file."""
+        database = self._store.database
+        database.execute("DELETE FROM log WHERE file = ?", (file,))
+        database.executemany("INSERT INTO log VALUES (?, ?, ?)", ((file, *row) for row in rows))
 
     def erase(self) -> None:
         """Drop every file."""

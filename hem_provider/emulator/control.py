@@ -16,7 +16,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Final
 
-from hem_provider.emulator import faults, knobs, lifecycle
+from hem_provider.emulator import climate, faults, knobs, lifecycle, logdamage
 from hem_provider.emulator.cloud.phone import PhoneError, Settings, settings_of, store_settings
 from hem_provider.emulator.inprocess import EmulatedDevice
 from hem_provider.emulator.quirks import QUIRKS
@@ -58,6 +58,14 @@ def _clear(device: EmulatedDevice, parameters: Mapping[str, Any]) -> object:
 def _latency(device: EmulatedDevice, parameters: Mapping[str, Any]) -> object:
     knobs.set_latency(device.model, str(parameters["profile"]))
     return device.model.state.knobs.latency
+
+
+def _climate(device: EmulatedDevice, parameters: Mapping[str, Any]) -> object:
+    return climate.set_climate(device.model, parameters)
+
+
+def _log(device: EmulatedDevice, parameters: Mapping[str, Any]) -> object:
+    return logdamage.damage(device.model, parameters)
 
 
 def _phone(device: EmulatedDevice, parameters: Mapping[str, Any]) -> object:
@@ -126,6 +134,8 @@ def _state(device: EmulatedDevice, _parameters: Mapping[str, Any]) -> object:
         "powered": state.powered and not state.bricked,
         "clock_set": state.boot.rtc_set,
         "fls": state.boot.fls,
+        "temperature": climate.temperature(device.model),
+        "humidity": climate.humidity(device.model),
         "keys": len(device.model.repository.slots()),
         "boots": state.boot.number,
     }
@@ -138,6 +148,8 @@ COMMANDS: Final[Mapping[str, Callable[[EmulatedDevice, Mapping[str, Any]], objec
     "faults": _faults,
     "clear": _clear,
     "latency": _latency,
+    "climate": _climate,
+    "log": _log,
     "phone": _phone,
     "pair": _pair,
     "refuse": _refuse,

@@ -148,14 +148,18 @@ class Device:
         self.nonces.use(nonce, until=self.now() + seconds)
         return True
 
-    def log(self, event: Event, result: Result = Result.OK, *, actor: str = "", data: str = "") -> None:
+    def log(self, event: Event | int, result: Result = Result.OK, *, actor: str = "", data: str = "") -> None:
         """Add an audit record to the current file."""
         boot = self.boot
-        base = self.switches.number(Q.LOG_SEQUENCE_BASE)
         if boot.log_file:
             self.log_files.append(
-                boot.log_file, boot.log_mac_key, self.now(), event, result, actor, data, base=base
+                boot.log_file, boot.log_mac_key, self.now(), event, result, actor, data, base=self.log_base
             )
+
+    @property
+    def log_base(self) -> int:
+        """The number base of the log's numbers."""
+        return self.switches.number(Q.LOG_SEQUENCE_BASE)
 
     def task(self, name: str) -> bool:
         """``True`` while the background task ``name`` runs."""

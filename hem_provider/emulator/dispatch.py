@@ -7,6 +7,7 @@ from typing import Any
 
 from hem_provider.emulator.audit import Event, Result
 from hem_provider.emulator.call import Access, Bearer, Call, Endpoint, Life, Rtc
+from hem_provider.emulator.climate import watch
 from hem_provider.emulator.device import Device
 from hem_provider.emulator.encodings import compact_json, parse_json_object
 from hem_provider.emulator.endpoints import ENDPOINTS
@@ -58,6 +59,7 @@ class Dispatcher:
         device = self.device
         with device.transaction():
             self._reachable(request)
+            watch(device)
             try:
                 if framing is not None:
                     raise framing

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import enum
 import random
+import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from hem_provider.emulator import lifecycle, tls
-from hem_provider.emulator.audit import Event
+from hem_provider.emulator.climate import latch
 from hem_provider.emulator.device import Device
 from hem_provider.emulator.state import Fault, Tls
 
@@ -71,11 +72,15 @@ FAULTS: Final[Mapping[str, FaultRow]] = {
         FaultRow("repository-full", FaultKind.CONDITION, "no key can be stored (406), no slot is free"),
         FaultRow("fls", FaultKind.ACTION, "the fail state bits STATUS are latched until a restart", status=2),
         FaultRow(
+            "fls-clear", FaultKind.ACTION, "the fail state bits STATUS go without a restart", status=255
+        ),
+        FaultRow(
             "clock-error", FaultKind.ACTION, "the clock jumps by SECONDS (also negative)", seconds=3600.0
         ),
         FaultRow("clock-unset", FaultKind.ACTION, "the clock counts as unset until the next check-in"),
         FaultRow("expired-certificate", FaultKind.ACTION, "the device's TLS certificate expired yesterday"),
         FaultRow("lost-certificate", FaultKind.ACTION, "the device has lost its TLS key and certificate"),
+        FaultRow("new-log-key", FaultKind.ACTION, "the device signs its log with another key from now on"),
         FaultRow("unprovisioned", FaultKind.ACTION, "the secure element has no certificate yet"),
     )
 }
@@ -147,11 +152,17 @@ def _strikes(fault: Fault, method: str, path: str) -> bool:
 
 
 def _latch(device: Device, fault: Fault) -> None:
-    bits = fault.status & 0xFF
-    device.change_boot(fls=device.boot.fls | bits)
-    if bits & 0x02:
-        device.log(Event.TRNG_FAILED)
-    device.log(Event.NON_SECURE_STATE)
+    latch(device, fault.status & 0xFF)
+
+
+def _let_go(device: Device, fault: Fault) -> None:
+    device.change_boot(fls=device.boot.fls & ~fault.status, heated=False)
+
+
+def _change_log_key(device: Device, _fault: Fault) -> None:
+    identity = replace(device.state.identity, log_key=secrets.token_bytes(32))
+    device.state = replace(device.state, identity=identity)
+    lifecycle.start_log(device)
 
 
 def _shift_clock(device: Device, fault: Fault) -> None:
@@ -191,9 +202,11 @@ def _unprovision(device: Device, _fault: Fault) -> None:
 
 _ACTIONS: Final[dict[str, Callable[[Device, Fault], None]]] = {
     "fls": _latch,
+    "fls-clear": _let_go,
     "clock-error": _shift_clock,
     "clock-unset": _unset_clock,
     "expired-certificate": _expire,
     "lost-certificate": _lose,
+    "new-log-key": _change_log_key,
     "unprovisioned": _unprovision,
 }

@@ -28,6 +28,7 @@ __all__ = [
     "power_off",
     "reboot",
     "renew",
+    "start_log",
     "start_task",
     "store_tls_records",
     "wipe",
@@ -90,15 +91,20 @@ def _start(device: Device, *, clear_clock: bool) -> None:
     if old.rtc_set and not clear_clock:
         boot = replace(boot, rtc_set=True)
     device.state = replace(state, boot=boot, powered=True, rtc_device=now, rtc_host=host, upgraded=False)
-    file, key = device.log_files.start_file(
-        now=device.now(),
-        firmware=state.firmware,
-        signing_key=state.identity.log_key,
-        base=switches.number(Q.LOG_SEQUENCE_BASE),
-    )
-    device.change_boot(log_file=file, log_mac_key=key)
+    start_log(device)
     device.log(Event.STARTUP)
     device.log(Event.SELFTEST_PASSED)
+
+
+def start_log(device: Device) -> None:
+    """Begin a log file under the device's log key; the one before it is finished."""
+    file, key = device.log_files.start_file(
+        now=device.now(),
+        firmware=device.state.firmware,
+        signing_key=device.state.identity.log_key,
+        base=device.switches.number(Q.LOG_SEQUENCE_BASE),
+    )
+    device.change_boot(log_file=file, log_mac_key=key)
 
 
 def disks_at_boot(device: Device) -> tuple[str, ...]:

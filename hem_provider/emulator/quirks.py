@@ -89,6 +89,7 @@ class Q(enum.StrEnum):
     MODE_IS_TYPE = "U27"
     BARE_UPGRADE_STATUS = "U28"
     DESCR_LIMIT = "U29"
+    COOLING_CLEARS = "U30"
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +200,7 @@ _TABLE = (
         Q.BARE_UPGRADE_STATUS, 200, "status of a bare GET upgrade with a token; 401 without", (200, 403, 404)
     ),
     Quirk(Q.DESCR_LIMIT, 64, "bytes of descr that are kept and searched; 128 from 2026-08 on"),
+    Quirk(Q.COOLING_CLEARS, True, "the temperature bit goes when a PPA has cooled; off: with a restart only"),
 )
 
 QUIRKS: Final[Mapping[str, Quirk]] = {row.name.value: row for row in _TABLE}

@@ -16,6 +16,7 @@ from hem_provider.emulator.firmware import FIRMWARE_1_2_2, Firmware
 
 __all__ = [
     "Boot",
+    "Climate",
     "Config",
     "Factory",
     "Fault",
@@ -109,6 +110,8 @@ class Boot:
     log_mac_key: bytes = b""
     rtc_set: bool = False
     fls: int = 0
+    heated: bool = False
+    """The temperature bit of ``fls`` comes from heat, so that it may go when the device cools."""
     last_fls: int = 0
     failures: int = 0
     slow_until: float = 0.0
@@ -133,6 +136,18 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True)
+class Climate:
+    """What the sensors show at host time ``since``: °C and per cent of relative humidity (``None``: the
+    device has no such sensor), and how much more an hour."""
+
+    temperature: float = 41.5
+    humidity: float | None = None
+    temperature_drift: float = 0.0
+    humidity_drift: float = 0.0
+    since: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Knobs:
     """The knobs of the emulator: nothing here exists on hardware."""
 
@@ -145,6 +160,7 @@ class Knobs:
     """Seconds by which the backend's time is wrong."""
     checkin_newcrt: bool = False
     """The backend offers a fresh certificate."""
+    climate: Climate = Climate()
     ca: Tls | None = None
     """The emulator's own certification authority, and who issued the factory TLS certificate."""
 

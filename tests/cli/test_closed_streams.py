@@ -102,6 +102,8 @@ EVERY = {
     ("device", "upgrade"): (["{folder}/image", "--yes"], True),
     ("device", "wipe"): (["--yes"], True),
     ("emulator", "backend"): (["--state", "{state}"], True),
+    ("emulator", "climate"): (["--state", "{state}"], True),
+    ("emulator", "log"): (["odd", "--state", "{state}"], True),
     ("emulator", "faults"): (["--state", "{state}"], True),
     ("emulator", "init"): (
         ["--state", "{folder}/d.hem", "--passphrase-file", "{secret}", "--admin-passphrase-file", "{secret}"],

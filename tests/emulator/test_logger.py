@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-
 import pytest
-from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric import ed25519
+from support.logs import BadLog, verify
 
 from hem_provider.emulator import control
-from hem_provider.emulator.encodings import from_b64, from_b64url, to_b64, to_b64url
+from hem_provider.emulator.encodings import from_b64, to_b64, to_b64url
 
 SAMPLE_KEY = "T61jY1AgV5XUW++eAcQibRDFOl5KjKwLGdo+U0def8A="
 SAMPLE = """\
@@ -22,31 +19,6 @@ SAMPLE = """\
 5|62310bdd|12|0|U||Rhwgm9ZQx-RGfrjESNxhDQ
 6|62310c0c|2|0|U||IhCfo8F_OHBLhgOGXE5vPA
 """
-
-
-class BadLog(AssertionError):
-    pass
-
-
-def verify(text, public):
-    """The records of a log as (event, result, actor, data); BadLog unless every key and MAC is right."""
-    records, key = [], None
-    for line in text.splitlines():
-        fields = line.split("|")
-        if len(fields) != 7:
-            continue
-        event, result = int(fields[2], 16), int(fields[3], 16)
-        if event == 0 and result == 0:
-            key = from_b64url(fields[4])
-            try:
-                ed25519.Ed25519PublicKey.from_public_bytes(public).verify(from_b64url(fields[5]), key)
-            except InvalidSignature:
-                raise BadLog("key record") from None
-        signed = line[: line.rindex("|") + 1].encode()
-        if key is None or hmac.digest(key, signed, hashlib.sha256)[:16] != from_b64url(fields[6]):
-            raise BadLog(f"record {fields[0]}")
-        records.append((event, result, fields[4], fields[5]))
-    return records
 
 
 def test_the_published_sample_verifies_and_a_changed_one_does_not():

@@ -1,4 +1,4 @@
-"""Each switch, on and off: Q1–Q42 of device API §19, and the unknowns of §21 as U1–U29.
+"""Each switch, on and off: Q1–Q42 of device API §19, and the unknowns of §21 as U1–U30.
 
 A test's name starts with the switch it covers; ``docs/emulator.md`` lists them.
 """
@@ -749,6 +749,21 @@ def test_u29_the_limit_of_descr(rig, limit):
     for size, status in ((limit, 200), (limit + 1, 400)):
         body = {"label": "x", "type": "AES128", "descr": to_b64(long[:size])}
         assert post(rig, "/api/keymgmt/create", body, "keymgmt:gen").status == status
+
+
+def test_u30_a_device_that_cooled(make_rig):
+    def bits(rig, degrees):
+        control.run(rig.device, "climate", {"temperature": degrees})
+        return rig.call("GET", "/api/system/status").json()["fls_state"]
+
+    rig = make_rig()
+    assert [bits(rig, each) for each in (86.9, 87, 85.1, 85)] == [0, 4, 4, 0]
+    rig.quirk("U30", "off")
+    assert [bits(rig, each) for each in (87, 20)] == [4, 4]
+    epa = make_rig(model="epa")
+    assert [bits(epa, each) for each in (87, 20)] == [4, 4]
+    reboot(epa)
+    assert bits(epa, 20) == 0
 
 
 def test_u25_lists_beyond_the_end(rig):

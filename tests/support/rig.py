@@ -128,6 +128,15 @@ class Rig(Traffic):
         """A fault of the emulator's own, until ``clear``."""
         control.run(self.device, "fault", fault)
 
+    def climate(self, **parameters: Any) -> None:
+        """Temperature and humidity, and their drift by the hour."""
+        control.run(self.device, "climate", parameters)
+
+    def damage(self, name: str, **parameters: Any) -> dict[str, Any]:
+        """Damage a log file; what was done, and where."""
+        done: dict[str, Any] = control.run(self.device, "log", {"name": name, **parameters})
+        return done
+
     def clear(self) -> None:
         """No faults any more."""
         control.run(self.device, "clear", {})

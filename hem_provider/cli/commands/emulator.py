@@ -134,6 +134,37 @@ def _faults(options: Given) -> int:
 
 
 @command.command(
+    "climate",
+    help="set temperature and humidity of the device, or let them drift",
+    example="hem emulator climate --state device.hem --temperature 80 --temperature-drift 10",
+)
+@_state
+@click.option("--temperature", metavar="C", help="in degrees Celsius")
+@click.option("--humidity", metavar="P|none", help="relative, in per cent; none: no such field")
+@click.option("--temperature-drift", metavar="C", help="degrees Celsius an hour")
+@click.option("--humidity-drift", metavar="P", help="per cent an hour")
+@given
+def _climate(options: Given) -> int:
+    return actions.guarded(actions.climate)(options)
+
+
+@command.command(
+    "log",
+    help="list what can become of a log, or damage a file of it",
+    example="hem emulator log --state device.hem alter --line 3",
+)
+@_state_or_none
+@argument("name", required=False, metavar="[DAMAGE]", help="what becomes of it")
+@click.option("--file", metavar="ID", help="8 hex digits; the newest finished one unless told")
+@click.option("--line", type=int, metavar="N", help="from 1, the head of the file")
+@click.option("--count", type=int, metavar="N", help="bytes of a long line, or how many files")
+@click.option("--text", metavar="TEXT", help="of an altered or a foreign line")
+@given
+def _log(options: Given) -> int:
+    return actions.guarded(actions.log)(options)
+
+
+@command.command(
     "backend",
     help="tell the check-in backend what to order",
     example="hem emulator backend --state device.hem --newcrt",

@@ -6,7 +6,7 @@ import datetime
 from dataclasses import replace
 from typing import Any
 
-from hem_provider.emulator import lifecycle
+from hem_provider.emulator import climate, lifecycle
 from hem_provider.emulator.audit import Event
 from hem_provider.emulator.call import Call
 from hem_provider.emulator.device import Device
@@ -17,7 +17,6 @@ from hem_provider.emulator.quirks import Q
 __all__ = ["CARD_SECTORS", "reboot", "selftest", "shutdown", "status", "version"]
 
 CARD_SECTORS = 15523840
-_TEMPERATURE = 41.5
 
 
 def _disk_texts(device: Device) -> list[str]:
@@ -57,7 +56,10 @@ def status(call: Call) -> Response:
             body["format"] = "status0"
         elif not omits:
             body["format"] = "done"
-    body["temp"] = _TEMPERATURE
+    body["temp"] = climate.temperature(device)
+    humidity = climate.humidity(device)
+    if humidity is not None:
+        body["humidity"] = humidity
     body["fls_state"] = boot.fls
     if boot.upgraded or not omits:
         body["fw_upgrade"] = boot.upgraded
