@@ -11,6 +11,7 @@ import json
 import os
 import socket
 import threading
+import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -97,17 +98,43 @@ def _link(text: str) -> str:
 def _backend(device: EmulatedDevice, parameters: Mapping[str, Any]) -> object:
     model = device.model
     chosen = model.state.knobs
-    action = parameters.get("action", chosen.checkin_action)
-    if action not in _ACTIONS:
+    action = parameters.get("action")
+    if action is not None and action not in _ACTIONS:
         raise ControlError(f"a backend orders one of {', '.join(_ACTIONS)}, not {action!r}")
+    if (instance := parameters.get("instance")) is not None:
+        chosen = replace(chosen, orders=_ordered(chosen.orders, instance, action))
+    elif action is not None:
+        chosen = replace(chosen, checkin_action=action)
     chosen = replace(
         chosen,
-        checkin_action=str(action),
         checkin_offset=int(parameters.get("offset", chosen.checkin_offset)),
         checkin_newcrt=bool(parameters.get("newcrt", chosen.checkin_newcrt)),
+        checkin_newfw=bool(parameters.get("newfw", chosen.checkin_newfw)),
+        checkin_newui=bool(parameters.get("newui", chosen.checkin_newui)),
     )
     model.state = replace(model.state, knobs=chosen)
-    return {"action": chosen.checkin_action, "offset": chosen.checkin_offset, "newcrt": chosen.checkin_newcrt}
+    return {
+        "action": chosen.checkin_action,
+        "offset": chosen.checkin_offset,
+        "newcrt": chosen.checkin_newcrt,
+        "newfw": chosen.checkin_newfw,
+        "newui": chosen.checkin_newui,
+        "orders": chosen.orders,
+    }
+
+
+def _ordered(orders: Mapping[str, str], instance: object, action: str | None) -> dict[str, str]:
+    """The orders with this one for the device of that instance id; ``OK`` takes its order back."""
+    try:
+        name = str(uuid.UUID(str(instance)))
+    except ValueError:
+        raise ControlError(
+            f"instance is the UUID that the device's settings show, not {instance!r}"
+        ) from None
+    if action is None:
+        raise ControlError("an order for one instance needs an action")
+    others = {key: value for key, value in orders.items() if key != name}
+    return others if action == "OK" else {**others, name: action}
 
 
 def _reset(device: EmulatedDevice, parameters: Mapping[str, Any]) -> object:
@@ -138,6 +165,7 @@ def _state(device: EmulatedDevice, _parameters: Mapping[str, Any]) -> object:
         "humidity": climate.humidity(device.model),
         "keys": len(device.model.repository.slots()),
         "boots": state.boot.number,
+        "instance": state.config.instance_id if state.config else None,
     }
 
 

@@ -15,6 +15,7 @@ from hem_provider.emulator.dispatch import Dispatcher
 from hem_provider.emulator.knobs import set_firmware
 from hem_provider.emulator.lifecycle import create, power_cycle
 from hem_provider.emulator.nonces import Nonces
+from hem_provider.emulator.state import Knobs, Tls
 from hem_provider.emulator.store import Store
 from hem_provider.emulator.wsgi import Application
 
@@ -68,6 +69,7 @@ class EmulatedDevice:
         *,
         model: str = "ppa",
         firmware: str | os.PathLike[str] | None = None,
+        authority: Tls | None = None,
         clock: Callable[[], float] = time.time,
         nonces: Callable[[Store], Nonces] = Nonces,
     ) -> None:
@@ -76,6 +78,9 @@ class EmulatedDevice:
 
         ``firmware`` is a TOML file that describes another firmware than 1.2.2, or than the one the state file
         has; it is kept there. ``ValueError`` says what is wrong with it.
+
+        ``authority`` issues the certificate of a state file that does not exist yet; without it that device
+        has one of its own.
 
         ``clock`` (host time in Unix seconds) and ``nonces`` exist for tests that replay published vectors.
         """
@@ -86,7 +91,7 @@ class EmulatedDevice:
         self.model = Device(self.store, clock=clock, nonces=nonces(self.store))
         with self.model.transaction():
             if not self.model.exists:
-                create(self.model, model, firmware=described)
+                create(self.model, model, knobs=Knobs(ca=authority), firmware=described)
             elif described is not None:
                 set_firmware(self.model, described)
         self.device = Application(Dispatcher(self.model), self.model, latency=True)

@@ -92,22 +92,29 @@ class EmulatorServer:
         names: Sequence[str] = tls.DEFAULT_NAMES,
         access_log: IO[str] | None = None,
         host: str = "127.0.0.1",
+        called: str = "",
     ) -> None:
+        """``names``: of the device's certificate; the cloud's has them too, beside its own. ``called``: the
+        device's host name where it is one of several, which log and ready line tell then."""
+        self.called = called
         self.device = device
         self.ca_file = Path(f"{device.store.path}.ca.pem")
         self._contexts: tuple[tuple[Tls, bool], ssl.SSLContext] | None = None
         self._prepare(names)
         log = AccessLog(access_log).wrap if access_log else _unlogged
+        of = f"{called} " if called else ""
         self._listeners = [
             Listener(
-                log(device.device, "https"),
+                log(device.device, f"{of}https"),
                 host=host,
                 port=ports.https,
                 context=self._device_context,
                 admission=self._admission,
             ),
-            Listener(log(device.device, "http"), host=host, port=ports.http, admission=self._admission),
-            Listener(log(device.cloud, "cloud"), host=host, port=ports.cloud, context=self._cloud_context),
+            Listener(log(device.device, f"{of}http"), host=host, port=ports.http, admission=self._admission),
+            Listener(
+                log(device.cloud, f"{of}cloud"), host=host, port=ports.cloud, context=self._cloud_context
+            ),
         ]
         self.https, self.http, self.cloud = (
             f"{scheme}://{host}:{listener.port}"
@@ -127,7 +134,9 @@ class EmulatorServer:
                 renewed = tls.issue(authority, names, key=current.key)
                 lifecycle.install_tls(model, renewed)
                 model.change_boot(tls=renewed)
-        self._cloud = load_context(tls.issue(authority, names), ssl.TLSVersion.TLSv1_2)
+        self._cloud = load_context(
+            tls.issue(authority, tuple(dict.fromkeys((*names, *tls.DEFAULT_NAMES)))), ssl.TLSVersion.TLSv1_2
+        )
         _replace(Path(self.ca_file), authority.chain)
 
     def _admission(self) -> float | None:
@@ -158,7 +167,9 @@ class EmulatorServer:
     def ready_line(self) -> str:
         """The line for programs on standard output."""
         state = self.device.store.path
-        return f"ready https={self.https} http={self.http} cloud={self.cloud} ca={self.ca_file} state={state}"
+        name = f"name={self.called} " if self.called else ""
+        places = f"https={self.https} http={self.http} cloud={self.cloud} ca={self.ca_file} state={state}"
+        return f"ready {name}{places}"
 
     def start(self) -> None:
         """Begin to accept connections on every port."""

@@ -160,6 +160,12 @@ class Knobs:
     """Seconds by which the backend's time is wrong."""
     checkin_newcrt: bool = False
     """The backend offers a fresh certificate."""
+    checkin_newfw: bool = False
+    checkin_newui: bool = False
+    """The backend tells of newer firmware, of a newer dashboard."""
+    orders: dict[str, str] = field(default_factory=dict)
+    """Remote management: what the backend orders one device, by its instance id; it goes before
+    ``checkin_action``."""
     climate: Climate = Climate()
     ca: Tls | None = None
     """The emulator's own certification authority, and who issued the factory TLS certificate."""

@@ -6,7 +6,7 @@ import pytest
 from support.passphrases import PASSPHRASE
 from support.secretfiles import READINGS, REFUSED
 
-from hem_provider.cli.emulator_actions import read_secret
+from hem_provider.cli.emulator_serving import read_secret
 from hem_provider.config import DeviceConfig, read_passphrase
 from hem_provider.config.passphrase import doubt
 from hem_provider.errors import HemAuthenticationError, HemConfigError

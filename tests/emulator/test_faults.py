@@ -406,10 +406,11 @@ def test_phone_is_told_what_to_do(rig, capsys):
 def test_backend_is_told_what_to_order(rig, capsys):
     path = rig.device.store.path
     assert hem("backend", "--state", path, "--action", "L", "--offset", "-5", "--newcrt") == 0
-    assert json.loads(capsys.readouterr().out) == {"action": "L", "offset": -5, "newcrt": True}
+    expected = {"action": "L", "offset": -5, "newcrt": True, "newfw": False, "newui": False, "orders": {}}
+    assert json.loads(capsys.readouterr().out) == expected
     assert rig.check_in() == "L"
     assert hem("backend", "--state", path, "--action", "OK", "--no-newcrt") == 0
-    assert json.loads(capsys.readouterr().out) == {"action": "OK", "offset": -5, "newcrt": False}
+    assert json.loads(capsys.readouterr().out) == expected | {"action": "OK", "newcrt": False}
 
 
 def test_reset_restarts_wipes_or_renews(rig, capsys):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+import time
 import urllib.request
 
 import pytest
 from support.emulator import ServedEmulator
+
+from hem_provider.emulator import EmulatedDevice, control, setup
 
 
 @pytest.fixture(scope="module")
@@ -58,10 +61,9 @@ def test_a_client_of_older_tls_is_alerted_and_the_reason_is_told_once(own_served
 
 
 def test_a_served_device_is_slow_at_logins_as_hardware_is_unless_told_otherwise(tmp_path):
-    from hem_provider.cli import emulator_actions as actions
+    from hem_provider.cli import emulator_serving as actions
     from hem_provider.cli.commands.emulator import command
     from hem_provider.cli.shape import Given
-    from hem_provider.emulator import EmulatedDevice, control
 
     for arguments, throttled in (
         ([], True),
@@ -74,6 +76,23 @@ def test_a_served_device_is_slow_at_logins_as_hardware_is_unless_told_otherwise(
         with EmulatedDevice(tmp_path / "s") as device:
             actions.prepare(device, options)
             assert control.run(device, "quirks")["Q21"] is throttled
+
+
+def test_a_clock_that_runs_fast_does_so_served_and_in_the_process(own_served):
+    def ahead(answer):
+        return json.loads(answer.partition(b"\r\n\r\n")[2])["time"] - time.time()
+
+    request = b"GET /api/system/status HTTP/1.1\r\nHost: x\r\n\r\n"
+    with EmulatedDevice(own_served.state) as device:
+        control.run(device, "quirk", {"name": "Q19", "value": "3600"})
+        time.sleep(0.2)
+        served = ahead(exchange(own_served.http, request))
+        with device.model.transaction():
+            inside = device.model.now() - time.time()
+        control.run(device, "quirk", {"name": "Q19", "value": "0"})
+        setup.check_in(device)
+    assert 600 < served <= inside
+    assert abs(ahead(exchange(own_served.http, request))) < 5
 
 
 def test_the_418_status_line_has_an_empty_reason(own_served):

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import click
 
 from hem_provider.cli import emulator_actions as actions
+from hem_provider.cli import emulator_serving as serving
 from hem_provider.cli.options import FILE_TEXT, Whole
 from hem_provider.cli.shape import Given, Group, argument, exclusive, given
 
@@ -33,7 +34,12 @@ _state_or_none = click.option("--state", type=FILE_TEXT, metavar="FILE", help=_S
 def _model(callback: F) -> F:
     """The options that say what a new state file is of."""
     model = click.option(
-        "--model", type=click.Choice(("ppa", "epa")), default="ppa", help="model of a new state file"
+        "--model", type=click.Choice(("ppa", "epa")), help="model of a new state file; ppa unless told"
+    )
+    epa = click.option(
+        "--epa",
+        metavar="NODE:CHIPS",
+        help="the chips of an EPA, each with the host name cN.NODE.cloud.ence.do; --state is a folder then",
     )
     firmware = click.option(
         "--firmware",
@@ -41,7 +47,7 @@ def _model(callback: F) -> F:
         metavar="FILE",
         help="TOML file that describes another firmware than 1.2.2; kept in the state file",
     )
-    return model(firmware(callback))
+    return model(epa(firmware(callback)))
 
 
 def _ports(callback: F) -> F:
@@ -88,7 +94,7 @@ def _passphrases(*, required: bool) -> Callable[[F], F]:
 @click.option("--access-log", type=FILE_TEXT, metavar="FILE", help="append one JSON line per request")
 @given
 def _serve(options: Given) -> int:
-    return actions.guarded(actions.serve)(options)
+    return actions.guarded(serving.serve)(options)
 
 
 @command.command(
@@ -101,7 +107,7 @@ def _serve(options: Given) -> int:
 @_passphrases(required=True)
 @given
 def _init(options: Given) -> int:
-    return actions.guarded(actions.init)(options)
+    return actions.guarded(serving.init)(options)
 
 
 @command.command(
@@ -175,8 +181,11 @@ def _log(options: Given) -> int:
     type=click.Choice(("OK", "L", "W", "R", "B", "U", "???")),
     help="lock, wipe, report, stop, upgrade; OK is nothing",
 )
+@click.option("--instance", metavar="UUID", help="order it for the device with this instance id alone")
 @click.option("--offset", type=int, metavar="S", help="its clock is S seconds wrong")
 @click.option("--newcrt/--no-newcrt", default=None, help="offer a fresh certificate")
+@click.option("--newfw/--no-newfw", default=None, help="tell of newer firmware")
+@click.option("--newui/--no-newui", default=None, help="tell of a newer dashboard")
 @given
 def _backend(options: Given) -> int:
     return actions.guarded(actions.backend)(options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hem_provider.emulator.cloud.records import Records
@@ -26,6 +26,9 @@ class CloudCall:
     """Push a login event to the phones of these pairings."""
     phone_checked: Callable[[str], None]
     """Give the phone the chance to answer an event by now."""
+
+    orders: Mapping[str, str] = field(default_factory=dict)
+    """Remote management: instance id → action."""
 
     def text(self, name: str) -> str:
         """A body field that must be a string; 400 otherwise."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from hem_provider.emulator.cloud import events, pairing, register, sessions
-from hem_provider.emulator.cloud.backend import checkin
+from hem_provider.emulator.cloud.backend import checkin, knows
 from hem_provider.emulator.cloud.call import CloudCall
 from hem_provider.emulator.cloud.phone import Phone
 from hem_provider.emulator.cloud.records import Records
@@ -54,6 +54,8 @@ class Cloud:
 
     def __init__(self, device: Device) -> None:
         self.device = device
+        self.others: tuple[Cloud, ...] = ()
+        """Those of the same backend: each answers the check-ins of all, with the orders of all."""
         self.records = Records(device)
         self._router: Router[_Handler] = Router(_ROUTES)
 
@@ -67,15 +69,31 @@ class Cloud:
 
     def respond(self, request: Request, *, framing: Refusal | None = None) -> Response:
         """Answer one request: 404 for unknown paths, 400 for a body that is no JSON object."""
+        whose, orders = self._whose(request)
+        return whose._answer(request, framing, orders)
+
+    def _whose(self, request: Request) -> tuple[Cloud, dict[str, str]]:
+        """Who answers, and what is ordered by instance id. One device is looked at after the other, so that
+        nobody waits for a second while it holds a first."""
+        whose: Cloud = self
+        orders: dict[str, str] = {}
+        for cloud in (self, *self.others) if request.path == "/checkin" else ():
+            with cloud.device.transaction():
+                orders.update(cloud.device.state.knobs.orders)
+                if self.others and whose is self and knows(cloud.device, request.body):
+                    whose = cloud
+        return whose, orders
+
+    def _answer(self, request: Request, framing: Refusal | None, orders: dict[str, str]) -> Response:
         with self.device.transaction():
             try:
                 if framing is not None:
                     raise framing
-                return self._handle(request)
+                return self._handle(request, orders)
             except Refusal as refusal:
                 return refusal.response
 
-    def _handle(self, request: Request) -> Response:
+    def _handle(self, request: Request, orders: dict[str, str]) -> Response:
         if self.device.has_condition("cloud-down"):
             raise ConnectionRefusedError("the emulated cloud does not answer")
         found = self._router.find(request.method, request.path)
@@ -89,7 +107,9 @@ class Cloud:
             except ValueError:
                 raise Refusal(400) from None
         phone = self.phone()
-        return handler(CloudCall(self.device, request, path, body, self.records, phone.pushed, phone.act))
+        return handler(
+            CloudCall(self.device, request, path, body, self.records, phone.pushed, phone.act, orders)
+        )
 
     def phone(self) -> Phone:
         """The simulated phone, which reaches this cloud; inside a transaction of the device."""

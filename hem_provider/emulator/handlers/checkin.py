@@ -22,7 +22,7 @@ from hem_provider.emulator.jwt import DEVICE_HEADER, encode_jwt
 from hem_provider.emulator.nonces import LIFETIME
 from hem_provider.emulator.quirks import Q
 
-__all__ = ["ACTIONS", "TRUSTED_BACKENDS", "accept", "blind_action", "prove"]
+__all__ = ["ACTIONS", "TRUSTED_BACKENDS", "accept", "blind_action", "blinded_serial", "prove"]
 
 # The private half is public knowledge: the emulated backend protects nothing.
 TRUSTED_BACKENDS: Final = (x25519_public(hashlib.sha256(b"hem-provider emulated check-in backend").digest()),)
@@ -36,6 +36,11 @@ def blind_action(secret: bytes, nonce: bytes, action: str) -> bytes:
     return hmac.digest(secret, nonce + action.encode(), hashlib.sha256)
 
 
+def blinded_serial(secret: bytes, device: Device) -> bytes:
+    """``qid``, 32 bytes: the device as only a backend that knows it can recognise it (§9.2)."""
+    return hmac.digest(secret, device.state.factory.serial, hashlib.sha256)
+
+
 def prove(call: Call) -> Response:
     """GET system/checkin."""
     device = call.device
@@ -44,7 +49,7 @@ def prove(call: Call) -> Response:
     claims: dict[str, Any] = {
         "jti": to_b64(device.new_nonce()),
         "iss": to_b64(device.session_public),
-        "qid": to_b64(hmac.digest(secret, device.state.factory.serial, hashlib.sha256)),
+        "qid": to_b64(blinded_serial(secret, device)),
         "aud": to_b64(backend),
         "fws": identity.firmware_signature(device.state.firmware),
         "bls": identity.bootloader_signature(),
