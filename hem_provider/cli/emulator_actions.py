@@ -125,7 +125,7 @@ def faults(arguments: Given) -> int:
 
 def climate(arguments: Given) -> int:
     """``hem emulator climate``: its exit status."""
-    names = ("temperature", "humidity", "temperature_drift", "humidity_drift")
+    names = ("temperature", "humidity", "temperature_drift", "humidity_drift", "fail_state")
     found = _run(arguments, "climate", {name: getattr(arguments, name) for name in names})
     print(json.dumps(found, indent=2))
     return 0

@@ -26,7 +26,7 @@ _HEAT: Final = 0x04
 _ENTROPY: Final = 0x02
 #: What the sensors can tell, in their units; drifting ends there.
 _RANGES: Final = {"temperature": (-40.0, 125.0), "humidity": (0.0, 100.0)}
-_SETTINGS: Final = ("temperature", "humidity", "temperature_drift", "humidity_drift")
+_SETTINGS: Final = ("temperature", "humidity", "temperature_drift", "humidity_drift", "fail_state")
 _MOST_DRIFT: Final = 10_000.0
 
 
@@ -52,7 +52,9 @@ def _drifted(device: Device, name: str, value: float, drift: float) -> float:
 
 def set_climate(device: Device, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Set ``temperature`` (°C), ``humidity`` (per cent, or ``none``: no such field), ``temperature_drift``
-    and ``humidity_drift`` (units an hour); what is not given stays as it is now. What is set then.
+    and ``humidity_drift`` (units an hour), and ``fail_state`` (the bits of ``fls_state``, of which those that
+    are new are latched and the others go without a restart); what is not given stays as it is now. What is
+    set then.
 
     ``ValueError`` names the one that is unknown or out of range.
     """
@@ -61,15 +63,35 @@ def set_climate(device: Device, parameters: Mapping[str, Any]) -> dict[str, Any]
         "humidity": humidity(device),
         "since": device.host_time(),
     }
+    bits = None
     for name, value in parameters.items():
         if name not in _SETTINGS:
             raise ValueError(f"a climate has no {name!r}; it has {', '.join(_SETTINGS)}")
-        if value is not None:
+        if value is None:
+            continue
+        if name == "fail_state":
+            bits = _bits(value)
+        else:
             values[name] = None if (name, value) == ("humidity", "none") else _number(name, value)
     climate = Climate(**values)
     device.state = replace(device.state, knobs=replace(device.state.knobs, climate=climate))
+    if bits is not None:
+        _set_bits(device, bits)
     watch(device)
-    return {name: getattr(climate, name) for name in _SETTINGS}
+    return {name: getattr(climate, name, device.boot.fls) for name in _SETTINGS}
+
+
+def _bits(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 0xFF:
+        raise ValueError(f"fail_state is a whole number from 0 to 255, not {value!r}")
+    return value
+
+
+def _set_bits(device: Device, bits: int) -> None:
+    new = bits & ~device.boot.fls
+    device.change_boot(fls=device.boot.fls & bits, heated=False)
+    if new:
+        latch(device, new)
 
 
 def _number(name: str, value: object) -> float:

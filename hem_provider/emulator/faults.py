@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import enum
 import random
-import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
@@ -72,15 +71,11 @@ FAULTS: Final[Mapping[str, FaultRow]] = {
         FaultRow("repository-full", FaultKind.CONDITION, "no key can be stored (406), no slot is free"),
         FaultRow("fls", FaultKind.ACTION, "the fail state bits STATUS are latched until a restart", status=2),
         FaultRow(
-            "fls-clear", FaultKind.ACTION, "the fail state bits STATUS go without a restart", status=255
-        ),
-        FaultRow(
             "clock-error", FaultKind.ACTION, "the clock jumps by SECONDS (also negative)", seconds=3600.0
         ),
         FaultRow("clock-unset", FaultKind.ACTION, "the clock counts as unset until the next check-in"),
         FaultRow("expired-certificate", FaultKind.ACTION, "the device's TLS certificate expired yesterday"),
         FaultRow("lost-certificate", FaultKind.ACTION, "the device has lost its TLS key and certificate"),
-        FaultRow("new-log-key", FaultKind.ACTION, "the device signs its log with another key from now on"),
         FaultRow("unprovisioned", FaultKind.ACTION, "the secure element has no certificate yet"),
     )
 }
@@ -155,16 +150,6 @@ def _latch(device: Device, fault: Fault) -> None:
     latch(device, fault.status & 0xFF)
 
 
-def _let_go(device: Device, fault: Fault) -> None:
-    device.change_boot(fls=device.boot.fls & ~fault.status, heated=False)
-
-
-def _change_log_key(device: Device, _fault: Fault) -> None:
-    identity = replace(device.state.identity, log_key=secrets.token_bytes(32))
-    device.state = replace(device.state, identity=identity)
-    lifecycle.start_log(device)
-
-
 def _shift_clock(device: Device, fault: Fault) -> None:
     device.state = replace(device.state, rtc_device=device.state.rtc_device + fault.seconds)
 
@@ -202,11 +187,9 @@ def _unprovision(device: Device, _fault: Fault) -> None:
 
 _ACTIONS: Final[dict[str, Callable[[Device, Fault], None]]] = {
     "fls": _latch,
-    "fls-clear": _let_go,
     "clock-error": _shift_clock,
     "clock-unset": _unset_clock,
     "expired-certificate": _expire,
     "lost-certificate": _lose,
-    "new-log-key": _change_log_key,
     "unprovisioned": _unprovision,
 }

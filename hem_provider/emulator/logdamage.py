@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
 
+from hem_provider.emulator import lifecycle
 from hem_provider.emulator.audit import Event, Result, format_record, whole
 from hem_provider.emulator.device import Device
 from hem_provider.emulator.encodings import to_b64url
@@ -66,6 +67,7 @@ DAMAGES: Final[Mapping[str, DamageRow]] = {
         DamageRow("long", "a line of COUNT bytes stands before LINE", count=1 << 20, most=_MOST_BYTES),
         DamageRow("binary", "a line of NUL and of bytes that are not UTF-8 stands before LINE"),
         DamageRow("odd", "the current file has records as odd as real devices write them"),
+        DamageRow("new-key", "the device signs its log with another key from now on, in a new file"),
         DamageRow("many", "COUNT good files, older than all that are there", count=10_000, most=_MOST_FILES),
     )
 }
@@ -222,4 +224,15 @@ def _many(device: Device, order: _Order) -> dict[str, Any]:
     return {"files": order.count, "file": f"{oldest - order.count * _APART:08x}"}
 
 
-_OF_DEVICES: Final[dict[str, Callable[[Device, _Order], dict[str, Any]]]] = {"odd": _odd, "many": _many}
+def _new_key(device: Device, _order: _Order) -> dict[str, Any]:
+    identity = replace(device.state.identity, log_key=secrets.token_bytes(32))
+    device.state = replace(device.state, identity=identity)
+    lifecycle.start_log(device)
+    return {"file": device.boot.log_file}
+
+
+_OF_DEVICES: Final[dict[str, Callable[[Device, _Order], dict[str, Any]]]] = {
+    "odd": _odd,
+    "many": _many,
+    "new-key": _new_key,
+}

@@ -32,7 +32,8 @@ def test_what_is_not_given_stays_as_it_is_by_now(rig):
     set_climate(rig, temperature=20, temperature_drift=6)
     rig.clock.now += 3600
     found = set_climate(rig, humidity=40)
-    assert found == {"temperature": 26.0, "humidity": 40.0, "temperature_drift": 6.0, "humidity_drift": 0.0}
+    expected = {"temperature": 26.0, "humidity": 40.0, "temperature_drift": 6.0, "humidity_drift": 0.0}
+    assert found == expected | {"fail_state": 0}
     rig.clock.now += 3600
     assert status(rig)["temp"] == 32.0
     set_climate(rig, humidity="none")
@@ -83,12 +84,19 @@ def test_a_bit_that_was_ordered_does_not_go_by_cooling(rig):
 
 
 def test_fail_state_bits_are_set_and_cleared_one_by_one(rig):
-    control.run(rig.device, "fault", {"name": "fls", "status": 0x0B})
-    assert status(rig)["fls_state"] == 0x0B
-    control.run(rig.device, "fault", {"name": "fls-clear", "status": 2})
-    assert status(rig)["fls_state"] == 0x09
-    control.run(rig.device, "fault", {"name": "fls-clear"})
-    assert status(rig)["fls_state"] == 0
+    def events():
+        with rig.device.model.transaction():
+            rows = rig.device.model.log_files.rows(rig.device.model.boot.log_file)
+        return [line.split("|")[2] for _, line in rows[1:]]
+
+    before = len(events())
+    for bits in (0x0B, 0x09, 0xFF, 0):
+        assert set_climate(rig, fail_state=bits)["fail_state"] == bits
+        assert status(rig)["fls_state"] == bits
+    assert events()[before:] == ["5", "8", "5", "8"]
+    for bits in (-1, 256, "2", True):
+        with pytest.raises(control.ControlError, match="fail_state is a whole number from 0 to 255"):
+            set_climate(rig, fail_state=bits)
 
 
 def create(rig, token):

@@ -152,7 +152,7 @@ def test_ten_thousand_files_are_made_in_seconds_and_are_good(rig):
 
 def test_another_log_key_signs_a_new_file_and_the_old_ones_stay(logged):
     before, old = files(logged), key(logged)
-    control.run(logged.device, "fault", {"name": "new-log-key"})
+    damage(logged, "new-key")
     assert key(logged) != old
     after = files(logged)
     assert after[:-1] == before
@@ -194,5 +194,5 @@ def test_the_last_line_has_no_next_to_swap_with_and_a_fresh_device_no_finished_f
 def test_every_damage_is_tried_here():
     assert set(DAMAGES) == {
         "cut", "alter", "swap", "remove", "double", "empty", "gone", "foreign", "long", "binary", "odd",
-        "many",
+        "many", "new-key",
     }  # fmt: skip

@@ -141,7 +141,7 @@ def _faults(options: Given) -> int:
 
 @command.command(
     "climate",
-    help="set temperature and humidity of the device, or let them drift",
+    help="set temperature, humidity and fail state of the device, or let it drift",
     example="hem emulator climate --state device.hem --temperature 80 --temperature-drift 10",
 )
 @_state
@@ -149,6 +149,7 @@ def _faults(options: Given) -> int:
 @click.option("--humidity", metavar="P|none", help="relative, in per cent; none: no such field")
 @click.option("--temperature-drift", metavar="C", help="degrees Celsius an hour")
 @click.option("--humidity-drift", metavar="P", help="per cent an hour")
+@click.option("--fail-state", type=int, metavar="BITS", help="all bits of fls_state; 0 is healthy")
 @given
 def _climate(options: Given) -> int:
     return actions.guarded(actions.climate)(options)

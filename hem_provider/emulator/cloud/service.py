@@ -16,13 +16,13 @@ from hem_provider.emulator.http import Refusal, Request, Response
 from hem_provider.emulator.router import Router
 from hem_provider.emulator.wsgiclient import Reply
 
-__all__ = ["Cloud"]
+__all__ = ["ROUTES", "Cloud"]
 
 _BODY_LIMIT: Final = 1 << 16
 
 _Handler = Callable[[CloudCall], Response]
 
-_ROUTES: Final[tuple[tuple[str, str, _Handler], ...]] = (
+ROUTES: Final[tuple[tuple[str, str, _Handler], ...]] = (
     ("POST", "/checkin", checkin),
     ("POST", "/domain/register/{prefix}", register.register_prefix),
     ("POST", "/domain/register/{prefix}/{authkey}", register.register_prefix),
@@ -57,7 +57,7 @@ class Cloud:
         self.others: tuple[Cloud, ...] = ()
         """Those of the same backend: each answers the check-ins of all, with the orders of all."""
         self.records = Records(device)
-        self._router: Router[_Handler] = Router(_ROUTES)
+        self._router: Router[_Handler] = Router(ROUTES)
 
     def body_limit(self, method: str, path: str) -> int:  # noqa: ARG002 - one limit for all
         """64 KiB for every endpoint."""
