@@ -16,23 +16,24 @@ from hem_provider.cli.choosing import device_of, named_key
 from hem_provider.cli.confirming import check_can_ask, confirm
 from hem_provider.cli.confirming import show as say
 from hem_provider.cli.itself import check_not_itself
-from hem_provider.cli.login import logged_in, login_at_hand
+from hem_provider.cli.login import logged_in
 from hem_provider.cli.output import check_target, print_json, timestamp, write
 from hem_provider.cli.shape import Given
 from hem_provider.cli.statuses import UsageFault
 from hem_provider.cli.wording import until
 from hem_provider.config import load_config
+from hem_provider.device.certificate import pin_of
 from hem_provider.device.shown import shown_certificate
 from hem_provider.errors import HemConfigError, HemTLSError
 from hem_provider.files import read_file
 from hem_provider.printable import printable
 
-__all__ = ["make_request", "make_self_signed", "renew", "show", "sign_request"]
+__all__ = ["MOST", "line_of", "lines_of", "make_request", "make_self_signed", "show", "sign_request"]
 
 T = TypeVar("T")
 
 #: Largest file that is read, in bytes.
-_MOST = 256 * 1024
+MOST = 256 * 1024
 
 
 def make_request(options: Given) -> int:
@@ -82,7 +83,7 @@ def sign_request(options: Given) -> int:
             ("subject", subject.rfc4514_string() or "none"),
             *(("name", told(n)) for n in names),
         ):
-            say(_line(name, value))
+            say(line_of(name, value))
         confirm("Is it to be signed?", yes=False)
     with logged_in(device_of(options.device, options.key), mobile=options.mobile) as hem:
         key = named_key(hem, options.key)
@@ -102,11 +103,13 @@ def show(options: Given) -> int:
         raise HemTLSError(
             f"{config.name}: what it shows is no certificate that can be read: {error}"
         ) from None
+    pin = pin_of(shown.der)
     if options.json:
         document = {"device": config.name, "url": config.url, **_document(told)}
         print_json(
             {
                 **document,
+                "pin_sha256": pin,
                 "days_left": told.days_left(),
                 "accepted": shown.problem is None if shown.verified else None,
                 "problem": shown.problem,
@@ -116,42 +119,10 @@ def show(options: Given) -> int:
     accepted = "yes" if shown.verified else "it is not verified: insecure = true"
     _print_lines(
         ("device", f"{config.name} ({config.url})"),
-        *_lines(told),
+        *lines_of(told),
+        ("pin", pin),
         ("accepted", accepted if shown.problem is None else f"no: {shown.problem}"),
     )
-    return 0
-
-
-def renew(options: Given) -> int:
-    """``hem certificate renew``: its exit status."""
-    restarts = not options.no_restart
-    if restarts:
-        check_can_ask(yes=options.yes)
-        confirm(
-            "A new certificate is in force after the device has restarted, which ends all logins. Go on?",
-            yes=options.yes,
-        )
-    with login_at_hand(options.device, mobile=options.mobile) as hem:
-        new = hem.certificate.renew(reboot=restarts)
-        name = hem.config.name
-    until = None if new is None else timestamp(new.not_after.timestamp())
-    if options.json:
-        done = new is not None
-        pin = None if new is None else new.pin
-        print_json(
-            {
-                "device": name,
-                "renewed": done,
-                "restarted": done and restarts,
-                "not_after": until,
-                "pin_sha256": pin,
-            }
-        )
-    elif new is None:
-        print(f"{name}: the cloud offers no new certificate yet, as long before the end of this one.")
-    else:
-        when = "in force now" if restarts else "in force when the device restarts: 'hem device reboot'"
-        print(f"{name}: a certificate until {until} is installed, {when}.")
     return 0
 
 
@@ -181,9 +152,9 @@ def _typed(option: str, read: Callable[[str], T], text: str) -> T:
 
 
 def _read(path: Path, what: str, read: Callable[[bytes], T]) -> T:
-    data = read_file(path, f"the {what}", limit=_MOST, trusted=False)
-    if len(data) > _MOST:
-        raise HemConfigError(f"{path}: it has more than {_MOST} bytes, and is no {what}")
+    data = read_file(path, f"the {what}", limit=MOST, trusted=False)
+    if len(data) > MOST:
+        raise HemConfigError(f"{path}: it has more than {MOST} bytes, and is no {what}")
     try:
         return read(data)
     except ValueError as error:
@@ -202,7 +173,7 @@ def _hand_over(options: Given, pem: bytes, document: dict[str, Any], told: Told 
     if options.output is None:
         write(pem, None, force=False)
     elif told is not None:
-        _print_lines(("file", printable(str(options.output))), *_lines(told))
+        _print_lines(("file", printable(str(options.output))), *lines_of(told))
 
 
 def _document(told: Told) -> dict[str, Any]:
@@ -219,7 +190,8 @@ def _document(told: Told) -> dict[str, Any]:
     }
 
 
-def _lines(told: Told) -> Iterable[tuple[str, str]]:
+def lines_of(told: Told) -> Iterable[tuple[str, str]]:
+    """What a certificate says, as pairs of a word and text."""
     yield "subject", told.subject or "none"
     if told.names:
         yield "names", ", ".join(told.names)
@@ -235,8 +207,9 @@ def _lines(told: Told) -> Iterable[tuple[str, str]]:
 
 def _print_lines(*lines: tuple[str, str]) -> None:
     for name, value in lines:
-        print(_line(name, value))
+        print(line_of(name, value))
 
 
-def _line(name: str, value: str) -> str:
+def line_of(name: str, value: str) -> str:
+    """A pair of ``lines_of`` as people read it."""
     return f"{name:11}{printable(value)}"  # names are others', and may act on a terminal

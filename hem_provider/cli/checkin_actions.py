@@ -51,7 +51,8 @@ def check_in(options: Given) -> int:
             data = _read(options.answer, "answer")
             before = _drift(hem)
             result = _answered(hem, data)
-        return _end(hem.config.name, before, result, as_json=options.json)
+        carried = options.answer is not None
+        return _end(hem.config.name, before, result, carried=carried, as_json=options.json)
 
 
 def _answered(hem: Hem, data: bytes) -> CheckInResult:
@@ -69,7 +70,7 @@ def _drift(hem: Hem) -> int | None:
     return None if now is None else now - round(time.time())
 
 
-def _end(name: str, before: int | None, result: CheckInResult, *, as_json: bool) -> int:
+def _end(name: str, before: int | None, result: CheckInResult, *, carried: bool, as_json: bool) -> int:
     well = _ORDERS.get(result.action, _UNKNOWN)[1]
     if as_json:
         print_json(
@@ -84,7 +85,7 @@ def _end(name: str, before: int | None, result: CheckInResult, *, as_json: bool)
         )
     else:
         print(f"{name}: checked in; its clock is set{_was(before)}.")
-        for line in told(result):
+        for line in told(result, carried=carried):
             print(line)
     return DONE if well else FAILED
 
@@ -97,13 +98,14 @@ def _was(before: int | None) -> str:
     return f", it was {abs(before)} s {'ahead' if before > 0 else 'behind'}"
 
 
-def told(result: CheckInResult) -> Iterator[str]:
-    """What comes with a check-in, a sentence each."""
+def told(result: CheckInResult, *, carried: bool = False) -> Iterator[str]:
+    """What comes with a check-in, a sentence each. ``carried``: its answer is in a file."""
     order = _ORDERS.get(result.action, _UNKNOWN)[0]
     if order:
         yield f"{order[:1].upper()}{order[1:]}."
     if result.new_certificate is not None:
-        yield "The cloud offers a new certificate: hem certificate renew"
+        how = "install ANSWER" if carried else "renew"
+        yield f"The cloud offers a new certificate: hem certificate {how}"
     if result.firmware_offered:
         yield "The cloud offers newer firmware: get it from the vendor, then hem device upgrade FILE"
     if result.dashboard_offered:

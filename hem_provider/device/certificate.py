@@ -9,13 +9,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from hem_provider.config import DeviceConfig
 from hem_provider.device.checkin import check_in
 from hem_provider.device.login import LoginSession
 from hem_provider.device.watching import Watch
-from hem_provider.errors import HemAnswerFault, HemOperationFailed, HemTimeout, HemTLSError
+from hem_provider.errors import HemAnswerFault, HemOperationFailed, HemRequestRefused, HemTimeout, HemTLSError
 from hem_provider.logs import INFO, Logger
 from hem_provider.records import frozen, replace
 from hem_provider.rest import configuration, keymgmt, system
@@ -25,7 +25,10 @@ from hem_provider.rest.encoding import b64, unb64
 from hem_provider.rest.settle import NOT_MADE, Change, NotMade
 from hem_provider.waiting import CLOCK
 
-__all__ = ["ADDRESS", "DeviceCertificate", "NewCertificate", "Order", "prefix_of"]
+if TYPE_CHECKING:
+    from cryptography.x509 import Certificate, CertificateSigningRequest
+
+__all__ = ["ADDRESS", "DeviceCertificate", "NewCertificate", "Order", "der_chain", "pin_of", "prefix_of"]
 
 _log = Logger("hem_provider.device")
 
@@ -129,6 +132,51 @@ class DeviceCertificate:
         """
         if order is not None:
             return self._install(self._issued(prefix, order, timeout), reboot, order.pin)
+        csr, genuine = self._asked()
+        requested = _requested(csr)
+        wanted = {"csr": csr, "genuine": genuine, "ip": address, "cname": cname}
+        answer = self._session.rest.domain.request(
+            prefix, {name: value for name, value in wanted.items() if value is not None}
+        )
+        if not isinstance(answer, str):
+            return self._install(answer, reboot, requested)
+        order = Order(answer, requested)
+        if ordered is not None:
+            ordered(order)
+        return self._install(self._issued(prefix, order, timeout), reboot, requested)
+
+    def request(self) -> bytes:
+        """A certificate request in PEM, for the device's host name, over a key the device makes now: for an
+        authority of one's own, whose chain ``install`` takes. Only the last request counts."""
+        from cryptography.hazmat.primitives.serialization import Encoding
+
+        return _request_of(self._asked()[0]).public_bytes(Encoding.PEM)
+
+    def install(self, chain: bytes, *, reboot: bool = True) -> NewCertificate:
+        """Bring in a chain (concatenated DER, leaf first) that did not come from the cloud: of a check-in
+        that was carried, or of an authority of one's own.
+
+        It has to be for the key that the device uses, or for that of its last ``request``; the device refuses
+        any other (``HemOperationFailed``). The login goes to the device as it is configured: that a chain is
+        the cloud's cannot be seen. ``HemAnswerFault`` for what is no chain.
+        """
+        new = _read(chain)
+        after = RestApi(_pinned_to(self._session.rest.channel.config, new.pin))
+        try:
+            self._bring_in(
+                self._session, {"crt": b64(chain)}, chain, reboot=reboot, after=LoginSession(after)
+            )
+        except HemRequestRefused as refused:
+            raise HemOperationFailed(
+                f"{self._name}: the device does not take this chain, as where it has no key that the "
+                f"certificate is for"
+            ) from refused
+        finally:
+            after.channel.close()
+        return new
+
+    def _asked(self) -> tuple[str, str | None]:
+        """The device's request, and what proves that the device is genuine."""
         asked: Change[ConfigurationChange] = Change(
             made="the device made a TLS key for the request",
             undone="it made none",
@@ -139,17 +187,7 @@ class DeviceCertificate:
         made = self._session.run(configuration.write({"gen_csr": True}), asked)
         if made.csr is None:
             raise HemOperationFailed(f"{self._name}: the device gave no certificate request")
-        requested = _requested(made.csr)
-        wanted = {"csr": made.csr, "genuine": made.genuine, "ip": address, "cname": cname}
-        answer = self._session.rest.domain.request(
-            prefix, {name: value for name, value in wanted.items() if value is not None}
-        )
-        if not isinstance(answer, str):
-            return self._install(answer, reboot, requested)
-        order = Order(answer, requested)
-        if ordered is not None:
-            ordered(order)
-        return self._install(self._issued(prefix, order, timeout), reboot, requested)
+        return made.csr, made.genuine
 
     def _issued(self, prefix: str, order: Order, timeout: float) -> Mapping[str, Any]:
         for left in self._clock.looks(timeout, _LOOK_EVERY):
@@ -174,8 +212,15 @@ class DeviceCertificate:
         return new
 
     def _bring_in(
-        self, session: LoginSession, bundle: Mapping[str, Any], chain: bytes, *, reboot: bool
+        self,
+        session: LoginSession,
+        bundle: Mapping[str, Any],
+        chain: bytes,
+        *,
+        reboot: bool,
+        after: LoginSession | None = None,
     ) -> None:
+        """``after``: the way to the device once it shows its new certificate, if that is another one."""
         stored: Change[ConfigurationChange] = Change(
             made="the certificate was stored",
             undone="the certificate was not stored",
@@ -186,7 +231,7 @@ class DeviceCertificate:
         session.run(configuration.write({"tls": bundle}), stored)
         if not reboot:
             return
-        watch = Watch(session, self._clock)
+        watch = Watch(after or session, self._clock)
         restarted: Change[bool | None] = Change(
             made="the device has restarted",
             undone="the new certificate is stored, but the device has not restarted",
@@ -227,6 +272,19 @@ def _pinned_to(config: DeviceConfig, pin: str) -> DeviceConfig:
     return replace(config, pin_sha256=pin, ca_file=None, insecure=False)
 
 
+def der_chain(data: bytes) -> list[Certificate]:
+    """Certificates that stand one after the other in DER. ``ValueError`` or ``IndexError`` for what are
+    none."""
+    from cryptography import x509
+
+    found: list[Certificate] = []
+    while data or not found:
+        length = _der_length(data)
+        found.append(x509.load_der_x509_certificate(data[:length]))
+        data = data[length:]
+    return found
+
+
 def _read(chain: bytes) -> NewCertificate:
     """The leaf of a chain of concatenated DER certificates."""
     from cryptography import x509
@@ -238,30 +296,38 @@ def _read(chain: bytes) -> NewCertificate:
     except (ValueError, IndexError):
         raise HemAnswerFault(f"the offered certificate chain ({len(chain)} bytes) is not DER") from None
     try:
-        return NewCertificate(certificate.not_valid_after_utc, _pin_of(leaf))
+        return NewCertificate(certificate.not_valid_after_utc, pin_of(leaf))
     except (ValueError, UnsupportedAlgorithm):
         raise HemAnswerFault(f"the offered certificate ({len(leaf)} bytes) is for no usable key") from None
 
 
-def _pin_of(certificate: bytes) -> str:
+def pin_of(certificate: bytes) -> str:
+    """SHA-256 of a DER certificate's public key in lower-case hex, as for ``pin_sha256``."""
     from hem_provider.rest.tls import spki_sha256  # loads TLS, which a program with an agent does without
 
     return spki_sha256(certificate)
 
 
 def _requested(csr: str) -> str:
-    """SHA-256 of the public key in a request: PEM, or base64 DER."""
+    """SHA-256 of the public key in a request."""
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+    public = _request_of(csr).public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(public).hexdigest()
+
+
+def _request_of(csr: str) -> CertificateSigningRequest:
+    """The device's request: PEM, or base64 DER."""
     from cryptography import x509
     from cryptography.exceptions import UnsupportedAlgorithm
-    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     try:
         pem = csr.startswith("-----")
         found = x509.load_pem_x509_csr(csr.encode()) if pem else x509.load_der_x509_csr(unb64(csr))
-        public = found.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        found.public_key()  # which may be of a kind that nobody knows
     except (ValueError, UnsupportedAlgorithm):
         raise HemAnswerFault(f"the device's certificate request ({len(csr)} characters) is none") from None
-    return hashlib.sha256(public).hexdigest()
+    return found
 
 
 def _der_length(data: bytes) -> int:

@@ -22,7 +22,7 @@ from hem_provider.rest.fields import NOTHING, Field, Jwt, Shape, jwt, read_field
 from hem_provider.rest.settle import Change
 from hem_provider.rest.system import CheckInResult
 
-__all__ = ["LARGEST", "Runs", "ask_cloud", "begin", "carry", "check_in", "finish", "prove"]
+__all__ = ["LARGEST", "Runs", "ask_cloud", "begin", "carry", "check_in", "finish", "offered_in", "prove"]
 
 T = TypeVar("T")
 
@@ -138,6 +138,15 @@ def finish(session: Runs, answer: bytes) -> CheckInResult:
     )
     done = session.run(system.finish_check_in(raw), change)
     return replace(done, new_certificate=checked.claims["newcrt"])
+
+
+def offered_in(answer: bytes) -> bytes | None:
+    """The certificate chain (concatenated DER, leaf first) that ``carry``'s ``answer`` holds, if any.
+
+    Whether it is the cloud's only the device can tell. ``HemConfigError`` for what is no answer.
+    """
+    chain: bytes | None = _parsed(answer, _ANSWER, "an answer")[1].claims["newcrt"]
+    return chain
 
 
 def _line(value: Mapping[str, Any]) -> bytes:

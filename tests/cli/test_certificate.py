@@ -417,7 +417,7 @@ def test_one_that_no_longer_verifies_is_renewed_by_a_person_who_types_the_passph
     monkeypatch.setattr(confirming, "can_ask", lambda: True)
     monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
     monkeypatch.setattr("getpass.getpass", lambda _: served.passphrase)
-    assert run("keys", "list")[0] == 3
+    assert run("keys", "list") == 3
     status, out, said = run("certificate", "renew")
     assert status == 0, said
     assert "is installed, in force now." in out
@@ -435,3 +435,111 @@ def test_a_renewal_is_asked_about_unless_the_device_goes_on(run, served, monkeyp
     offer(served)
     status, out, _ = run("certificate", "renew", "--no-restart")
     assert (status, out.endswith("in force when the device restarts: 'hem device reboot'.\n")) == (0, True)
+
+
+def test_the_device_asks_for_a_certificate_and_an_authority_of_ones_own_gives_it(run, served, tmp_path):
+    csr, root, made, chain = (tmp_path / name for name in ("device.csr", "ca.pem", "device.pem", "chain.pem"))
+    run("keys", "create", "P-256", "--label", "root", "--use", "sign")
+    assert run(*ROOT, "--output", root)[0] == 0
+    document = valid(run("certificate", "request", "--output", csr, "--json")[1], "certificate-request")
+    assert (document["subject"], document["names"]) == ("CN=my.ence.do", ["DNS:my.ence.do"])
+    assert document["pem"] == csr.read_text()
+    status, _, said = run("certificate", "request", "--output", csr)
+    assert (status, said) == (1, f"hem: {csr}: there is such a file already; --force replaces it\n")
+    issue = ("certificate", "issue", csr, "--key", "root", "--issuer", root, "--profile", "server", "--yes")
+    assert run(*issue, "--san", "DNS:my.ence.do", "--san", "IP:127.0.0.1", "--output", made)[0] == 0
+    chain.write_bytes(made.read_bytes() + root.read_bytes())
+    old = presented(served.https)
+    status, out, said = run("certificate", "install", chain, "--yes", "--json")
+    document = valid(out, "certificate-install")
+    assert said == ""
+    new = presented(served.https)
+    assert new == x509.load_pem_x509_certificate(made.read_bytes()).public_bytes(Encoding.DER) != old
+    assert (document["restarted"], document["pin_sha256"]) == (True, spki_sha256(new))
+
+
+def test_an_answer_that_was_carried_brings_the_certificate_in(run, served, tmp_path, monkeypatch):
+    offer(served)
+    challenge, answer = tmp_path / "challenge", tmp_path / "answer"
+    challenge.write_text(run("checkin", "--challenge")[1])
+    answer.write_text(run("checkin", "--relay", challenge)[1])
+    status, out, _ = run("checkin", "--answer", answer)
+    assert status == 0
+    assert "The cloud offers a new certificate: hem certificate install ANSWER" in out
+    monkeypatch.setenv("HEM_CLOUD_URL", "https://127.0.0.1:1")
+    before = presented(served.https)
+    status, out, _ = run("certificate", "install", answer, "--yes", "--no-restart")
+    assert status == 0
+    assert "in force when the device restarts: 'hem device reboot'.\n" in out
+    assert presented(served.https) == before
+    assert run("device", "reboot")[0] == 0
+    assert presented(served.https) != before
+
+
+def test_a_pin_that_another_key_makes_stale_is_told_with_the_new_one(run, served, tmp_path, monkeypatch):
+    monkeypatch.delenv("HEM_CA_FILE")
+    monkeypatch.setenv("HEM_PIN_SHA256", spki_sha256(presented(served.https)))
+    csr, root, made = (tmp_path / name for name in ("device.csr", "ca.pem", "device.pem"))
+    run("keys", "create", "P-256", "--label", "root", "--use", "sign")
+    run(*ROOT, "--output", root)
+    csr.write_text(run("certificate", "request")[1])
+    issue = ("certificate", "issue", csr, "--key", "root", "--issuer", root, "--profile", "server", "--yes")
+    run(*issue, "--output", made)
+    status, out, _ = run("certificate", "install", made, "--yes")
+    assert status == 0
+    pin = spki_sha256(presented(served.https))
+    assert f"another key than the configured pin_sha256: set that to {pin}\n" in out
+    assert run("device", "config", "show")[0] == 3
+    monkeypatch.setenv("HEM_PIN_SHA256", pin)
+    assert run("device", "config", "show")[0] == 0
+
+
+def test_what_is_no_certificate_for_the_device_is_refused(run, served, tmp_path):
+    file = tmp_path / "file"
+    before = len(served.calls())
+    for content, told in (
+        (b"", "0 bytes that are no certificate in PEM or DER"),
+        (b"\x30\x03abc", "5 bytes that are no certificate in PEM or DER"),
+        (
+            b"-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n",
+            "that are no certificate in PEM or DER",
+        ),
+        (b'{"checked": 3}', "this is not an answer of a check-in"),
+        (b"x" * 300_000, "it has more than 262144 bytes, and is no certificate"),
+    ):
+        file.write_bytes(content)
+        status, out, said = run("certificate", "install", file, "--yes")
+        assert (status, out) == (1, ""), content
+        assert said.startswith(f"hem: {file}: ")
+        assert told in said
+    answer = tmp_path / "answer"
+    answer.write_text(run("checkin", "--relay", challenge_in(run, tmp_path))[1])
+    status, _, said = run("certificate", "install", answer, "--yes")
+    assert (status, said) == (1, f"hem: {answer}: the cloud offers no certificate in this answer\n")
+    assert {call["path"] for call in served.calls(before)} <= {"/api/system/checkin", "/checkin"}
+    run("keys", "create", "P-256", "--label", "root", "--use", "sign")
+    run(*ROOT, "--output", file, "--force")
+    status, _, said = run("certificate", "install", file, "--yes")
+    assert status == 1
+    assert "as where it has no key that the certificate is for" in said
+    assert run("certificate", "install", file)[0] == 2
+
+
+def test_a_certificate_is_shown_before_it_is_installed(run, served, tmp_path, monkeypatch):
+    file = tmp_path / "own.pem"
+    file.write_text(ssl.DER_cert_to_PEM_cert(presented(served.https)))
+    monkeypatch.setattr(confirming, "can_ask", lambda: True)
+    for typed, status in (("n\n", 1), ("y\n", 0)):
+        monkeypatch.setattr("sys.stdin", io.StringIO(typed))
+        before = len(served.calls())
+        found, _, said = run("certificate", "install", file, "--no-restart")
+        assert found == status
+        assert "names      DNS:my.ence.do, " in said
+        assert "Is it to be installed? [y/N] " in said
+        assert bool(served.calls(before)) is (status == 0)
+
+
+def challenge_in(run, folder):
+    file = folder / "challenge"
+    file.write_text(run("checkin", "--challenge")[1])
+    return file

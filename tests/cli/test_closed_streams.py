@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import ssl
 import subprocess
 import sys
 from contextlib import nullcontext
@@ -77,7 +78,9 @@ EVERY = {
         ["{made}/web.csr", "--key", "for ssh", "--issuer", "{made}/ca.pem", "--profile", "client", "--yes"],
         True,
     ),
+    ("certificate", "install"): (["{made}/own.pem", "--no-restart", "--yes"], True),
     ("certificate", "renew"): (["--yes"], True),
+    ("certificate", "request"): ([], True),
     ("certificate", "self-signed"): (["for ssh", "--profile", "client", "--subject", "CN=a"], True),
     ("certificate", "show"): ([], True),
     ("checkin",): (["--challenge"], True),
@@ -235,6 +238,8 @@ def places(device, tmp_path_factory):
         subprocess.run(
             command, env=environment, input=typed_in, text=True, capture_output=True, check=True, timeout=60
         )
+    host, port = device.https.removeprefix("https://").split(":")
+    (folder / "own.pem").write_text(ssl.get_server_certificate((host, int(port))))
     for how in ("closed", "full"):
         public = ed25519.Ed25519PrivateKey.generate().public_key()
         (folder / f"{how}.pub").write_bytes(public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH))

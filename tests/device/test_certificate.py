@@ -16,7 +16,7 @@ from support.altering import altered
 from support.clocks import quick_clock
 from support.traffic import LostRequest
 
-from hem_provider.device import connect
+from hem_provider.device import checkin, connect
 from hem_provider.device.certificate import _der_length
 from hem_provider.errors import (
     HemAnswerFault,
@@ -200,3 +200,63 @@ def test_the_login_goes_only_to_the_key_that_the_new_certificate_is_for(own_serv
     with pytest.raises(HemTLSError, match="is pinned"):
         hem.certificate.renew()
     assert {call["path"] for call in own_served.calls(before)} <= {"/api/system/checkin", "/checkin"}
+
+
+def authority():
+    """A key, its certificate, and what it issues for a request."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "ours")])
+    now = datetime.datetime.now(datetime.UTC)
+    ends = now + datetime.timedelta(days=700)
+    root = x509.CertificateBuilder(name, name, key.public_key(), 1, now, ends).sign(key, hashes.SHA256())
+
+    def issued(request):
+        asked = x509.load_pem_x509_csr(request)
+        made = x509.CertificateBuilder(name, asked.subject, asked.public_key(), 2, now, ends)
+        leaf = made.sign(key, hashes.SHA256())
+        return leaf.public_bytes(Encoding.DER) + root.public_bytes(Encoding.DER)
+
+    return issued
+
+
+def served_chain(rig):
+    with rig.device.model.transaction():
+        return x509.load_pem_x509_certificates(rig.device.model.state.tls.chain.encode())
+
+
+def test_a_chain_of_an_authority_of_ones_own_is_installed_without_the_cloud(hem, rig):
+    rig.order(name="cloud-down")
+    chain = authority()(hem.certificate.request())
+    rig.requests.clear()
+    new = hem.certificate.install(chain)
+    assert rig.count("CLOUD") == 0
+    assert rig.count("GET /api/system/reboot") == 1
+    assert b"".join(each.public_bytes(Encoding.DER) for each in served_chain(rig)) == chain
+    assert new.pin == spki_sha256(served_chain(rig)[0].public_bytes(Encoding.DER))
+
+
+def test_a_chain_that_a_check_in_brought_is_installed_from_its_answer(hem, rig):
+    rig.backend(checkin_newcrt=True)
+    before = served_chain(rig)[0]
+    answer = checkin.carry(hem.rest, checkin.begin(hem.session))
+    rig.order(name="cloud-down")
+    new = hem.certificate.install(checkin.offered_in(answer), reboot=False)
+    assert served_chain(rig)[0] != before
+    assert served_chain(rig)[0].not_valid_after_utc == new.not_after
+    assert rig.count("GET /api/system/reboot") == 0
+
+
+def test_an_answer_without_a_chain_offers_none(hem):
+    assert checkin.offered_in(checkin.carry(hem.rest, checkin.begin(hem.session))) is None
+
+
+def test_a_chain_for_a_key_that_the_device_does_not_have_is_refused(hem, rig):
+    hem.certificate.request()
+    before = served_chain(rig)
+    with pytest.raises(HemOperationFailed, match="as where it has no key that the certificate is for"):
+        hem.certificate.install(base64.b64decode(another_certificate()))
+    assert served_chain(rig) == before
+    assert rig.count("GET /api/system/reboot") == 0
+    for chain in (b"", b"\x30\x03abc", b"x" * 99):
+        with pytest.raises(HemAnswerFault):
+            hem.certificate.install(chain)

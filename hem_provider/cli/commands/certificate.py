@@ -116,6 +116,42 @@ def _show(options: Given) -> int:
 
 
 @command.command(
+    "request",
+    help="a certificate request for the device's own certificate, for an authority of yours\n\n"
+    "The device makes a new key for it; 'hem certificate install' brings in what the authority made.\n\n"
+    "Example: hem certificate request --output device.csr",
+)
+@output_options()
+@device_option()
+@mobile_option()
+@json_option()
+@given
+def _request(options: Given) -> int:
+    from hem_provider.cli import certificate_own
+
+    return certificate_own.request(options)
+
+
+@command.command(
+    "install",
+    help="install a certificate of the device's own that did not come from the cloud\n\n"
+    "FILE is a chain in PEM or DER, the device's first, or the answer of a check-in that was carried. It is "
+    "shown before it is installed. The device restarts.\n\nExample: hem certificate install device.pem",
+)
+@argument("file", type=FILE, metavar="FILE", help="chain, or answer of 'hem checkin --relay'")
+@click.option("--no-restart", is_flag=True, help="leave the device running with the former one")
+@device_option()
+@mobile_option()
+@yes_option("install without asking whether this certificate is meant")
+@json_option()
+@given
+def _install(options: Given) -> int:
+    from hem_provider.cli import certificate_own
+
+    return certificate_own.install(options)
+
+
+@command.command(
     "renew",
     help="install the certificate that the vendor's cloud offers for the device\n\n"
     "It works with one that has expired, too. The device restarts.\n\nExample: hem certificate renew",
@@ -127,6 +163,6 @@ def _show(options: Given) -> int:
 @json_option()
 @given
 def _renew(options: Given) -> int:
-    from hem_provider.cli import certificate_actions
+    from hem_provider.cli import certificate_own
 
-    return certificate_actions.renew(options)
+    return certificate_own.renew(options)
