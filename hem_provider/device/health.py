@@ -167,10 +167,11 @@ _FRESH = Finding(Level.FAULT, "not-initialised", "the device is factory-fresh or
 
 
 def _clock_unset(level: Level) -> Finding:
+    taken = "no login is taken" if level is Level.FAULT else "logins by phone are not taken, others are"
     return Finding(
         level,
         "clock-unset",
-        "the device's clock is not set, as after each restart: no login is taken",
+        f"the device's clock is not set, as after each restart: {taken}",
         f"hem checkin, or: {REPAIR}",
         fix="check-in",
     )

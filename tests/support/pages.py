@@ -76,9 +76,11 @@ def run_page(
     newer: bool = False,
     ordinary: bool = False,
     replacements: Mapping[str, str] | None = None,
+    seconds: float = _SECONDS,
 ) -> None:
     """Run the page in ``folder``, with texts of it replaced; raises ``AssertionError`` with the output where
-    it differs from the page. ``ordinary``: the page means readers who are not root."""
+    it differs from the page. ``ordinary``: the page means readers who are not root; ``seconds``: what it may
+    take."""
     steps = steps_of(page, newer=newer)
     assert steps, f"{page.name} has no commands"
     port = str(free_port())
@@ -97,11 +99,11 @@ def run_page(
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         try:
-            output, _ = shell.communicate("\n".join(script) + "\n", timeout=_SECONDS)
+            output, _ = shell.communicate("\n".join(script) + "\n", timeout=seconds)
         except subprocess.TimeoutExpired as late:
             shell.kill()
             printed = (late.stdout or b"").decode(errors="replace")
-            raise AssertionError(f"{page.name} takes more than {_SECONDS:.0f} s:\n{printed}") from None
+            raise AssertionError(f"{page.name} takes more than {seconds:.0f} s:\n{printed}") from None
     _check(page.name, steps, output.replace(port, "8443"))
 
 
