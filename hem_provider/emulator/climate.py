@@ -23,6 +23,7 @@ __all__ = ["COOL", "HOT", "humidity", "latch", "set_climate", "temperature", "wa
 HOT: Final = 87.0
 COOL: Final = 85.0
 _HEAT: Final = 0x04
+_ALL: Final = 0xFF
 _ENTROPY: Final = 0x02
 #: What the sensors can tell, in their units; drifting ends there.
 _RANGES: Final = {"temperature": (-40.0, 125.0), "humidity": (0.0, 100.0)}
@@ -82,8 +83,8 @@ def set_climate(device: Device, parameters: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _bits(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= 0xFF:
-        raise ValueError(f"fail_state is a whole number from 0 to 255, not {value!r}")
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= _ALL:
+        raise ValueError(f"fail_state is a whole number from 0 to {_ALL}, not {value!r}")
     return value
 
 

@@ -195,7 +195,7 @@ def test_the_login_goes_only_to_the_key_that_the_new_certificate_is_for(own_serv
         cloud_url=own_served.cloud,
         cloud_ca_file=own_served.ca_file,
     )
-    monkeypatch.setattr(certificate, "_pin_of", lambda _: "00" * 32)  # somebody else's
+    monkeypatch.setattr(certificate, "pin_of", lambda _: "00" * 32)  # somebody else's
     before = len(own_served.calls())
     with pytest.raises(HemTLSError, match="is pinned"):
         hem.certificate.renew()
