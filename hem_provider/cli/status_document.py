@@ -66,6 +66,7 @@ def _device_document(facts: Facts) -> dict[str, Any]:
         "host_time": int(time.time()),
         "drift": None if glance is None or glance.drift is None else round(glance.drift, 1),
         "temperature": None if status is None else status.temperature,
+        "humidity": None if status is None else status.humidity,
         "storage": [] if status is None else list(status.storage),
     }
 

@@ -92,7 +92,8 @@ def state_line(status: Status) -> str:
     """What is latched, and for how long it is up."""
     words = "; ".join(status.faults) or ("healthy" if status.initialized else "factory-fresh")
     heat = "" if status.temperature is None else f", {status.temperature:g} °C"
-    return f"{words}; up for {duration(status.uptime)}{heat}"
+    damp = "" if status.humidity is None else f", {status.humidity:g} % humidity"
+    return f"{words}; up for {duration(status.uptime)}{heat}{damp}"
 
 
 def version_line(version: Version) -> str:

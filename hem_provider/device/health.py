@@ -1,13 +1,14 @@
 """What is well with a device and what is not, asked by ``hem status``, ``hem doctor`` and whoever watches
-devices: thresholds as one table, and facts that become findings.
+devices: facts that become findings.
 
-All functions are pure. Names and advice are those of ``device/findings.py``.
+All functions are pure. Bounds are those of ``device/thresholds.py``, names and advice those of
+``device/findings.py``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from hem_provider.device.contact import Certificate, MisshapenError, Trust
 from hem_provider.device.findings import (
@@ -25,8 +26,8 @@ from hem_provider.device.findings import (
     Finding,
     Level,
 )
+from hem_provider.device.thresholds import THRESHOLDS, Threshold
 from hem_provider.errors import HemDeviceFault, HemError
-from hem_provider.records import frozen
 from hem_provider.rest.configuration import Attestation
 from hem_provider.rest.system import SelfTest, Status, Version
 from hem_provider.rest.wire import ConnectionLostError
@@ -43,11 +44,13 @@ __all__ = [
     "Threshold",
     "duration",
     "left",
+    "missing_records",
     "of_answer_time",
     "of_attestation",
     "of_certificate",
     "of_drift",
     "of_error",
+    "of_log",
     "of_selftest",
     "of_status",
     "of_version",
@@ -55,84 +58,14 @@ __all__ = [
 ]
 
 
-@frozen
-class Threshold:
-    """A measured value is well within the warnings, a warning within the faults, else a fault; ``None``
-    bounds nothing. ``source``: why just there."""
-
-    name: str
-    unit: str
-    source: str
-    fault_below: float | None = None
-    warning_below: float | None = None
-    warning_above: float | None = None
-    fault_above: float | None = None
-
-    def level(self, value: float) -> Level:
-        """What the value is.
-
-        >>> THRESHOLDS["certificate"].level(12)
-        <Level.WARNING: 'warning'>
-        """
-        if _beyond(value, self.fault_below, self.fault_above):
-            return Level.FAULT
-        if _beyond(value, self.warning_below, self.warning_above):
-            return Level.WARNING
-        return Level.OK
-
-
-def _beyond(value: float, least: float | None, most: float | None) -> bool:
-    return (least is not None and value < least) or (most is not None and value > most)
-
-
-#: Everything that is measured.
-THRESHOLDS: Mapping[str, Threshold] = {
-    row.name: row
-    for row in (
-        Threshold(
-            "temperature",
-            "°C",
-            "the device works from 0 to 85 °C and latches a fault at 87 °C (device API §1.1)",
-            fault_below=0,
-            warning_above=75,
-            fault_above=85,
-        ),
-        Threshold(
-            "certificate",
-            "days",
-            "a device's certificate runs 90 days and is offered anew weeks before (device API §1.3)",
-            fault_below=7,
-            warning_below=21,
-        ),
-        Threshold(
-            "drift",
-            "s",
-            "from 60 s on a refused login is taken for a wrong clock; an hour is what a token lasts "
-            "(device API §9.5, §20.3)",
-            warning_above=60,
-            fault_above=3600,
-        ),
-        Threshold(
-            "answer",
-            "s",
-            "a bare call takes 0.25 to 0.6 s (device API §18); stalls are known (§1.4)",
-            warning_above=2.5,
-        ),
-        Threshold(
-            "free-slots",
-            "slots",
-            "a key takes a slot; deleted ones are free again after compaction (device API §17.3)",
-            fault_below=1,
-            warning_below=32,
-        ),
-    )
-}
+#: Bit of the fail state latch → its row of the table; the others are ``fail-state``.
+_ROWS: Mapping[int, str] = {0x01: "self-test", 0x02: "entropy"}
 
 
 def of_status(status: Status) -> list[Finding]:
     """What a device's status tells."""
     found = [
-        Finding(Level.FAULT, name, f"fail state: {text}", advice)
+        Finding(_latched(bit), name, f"fail state: {text}", advice)
         for (bit, (name, advice)), text in zip(
             ((bit, row) for bit, row in FAIL_STATES.items() if status.fls_state & bit),
             status.faults,
@@ -142,7 +75,7 @@ def of_status(status: Status) -> list[Finding]:
     if status.fls_state & ~sum(FAIL_STATES):
         found.append(
             Finding(
-                Level.FAULT, "fail-state-unknown", f"fail state {status.fls_state:#x} is not known", RESTART
+                _latched(0), "fail-state-unknown", f"fail state {status.fls_state:#x} is not known", RESTART
             )
         )
     if not status.initialized:
@@ -160,7 +93,18 @@ def of_status(status: Status) -> list[Finding]:
         )
     if status.temperature is not None:
         found += _measured("temperature", status.temperature, "the device has {:g} °C", "give it air around")
+    if status.humidity is not None:
+        found += _measured(
+            "humidity",
+            status.humidity,
+            "the air at the device has {:g} % humidity",
+            "dry or moisten the air of the room; where water may have condensed, let it dry before it is used",
+        )
     return found
+
+
+def _latched(bit: int) -> Level:
+    return THRESHOLDS[_ROWS.get(bit, "fail-state")].level(1)
 
 
 _FRESH = Finding(Level.FAULT, "not-initialised", "the device is factory-fresh or was wiped", "hem init")
@@ -255,30 +199,22 @@ def release_of(text: str) -> tuple[int, ...]:
 def of_selftest(test: SelfTest) -> list[Finding]:
     """What a self-test found."""
     found = [
-        Finding(Level.FAULT, name, "the self-test failed", advice)
+        Finding(_latched(bit), name, "the self-test failed", advice)
         for bit, (name, advice) in FAIL_STATES.items()
         if test.fls_state & bit
     ]
     if test.secure_element:
-        found.append(
-            Finding(
-                Level.FAULT,
-                "secure-element-failed",
-                f"the secure element is in state {test.secure_element}",
-                RESTART,
-            )
-        )
+        told = f"the secure element is in state {test.secure_element}"
+        found.append(Finding(THRESHOLDS["self-test"].level(1), "secure-element-failed", told, RESTART))
     stats = test.repository
     if stats is not None:
-        if stats.invalid:
-            found.append(
-                Finding(
-                    Level.FAULT,
-                    "repository-damaged",
-                    f"{stats.invalid} records of the key repository are damaged",
-                    "look for keys that are missing: hem keys list",
-                )
-            )
+        found += _measured(
+            "damaged-records",
+            stats.invalid,
+            "{:.0f} records of the key repository are damaged",
+            "look for keys that are missing: hem keys list",
+            name="repository-damaged",
+        )
         found += _measured(
             "free-slots",
             stats.free,
@@ -287,6 +223,23 @@ def of_selftest(test: SelfTest) -> list[Finding]:
             name="repository-nearly-full" if stats.free else "repository-full",
         )
     return found
+
+
+def of_log(file: str, problems: Iterable[str], numbers: Sequence[int]) -> list[Finding]:
+    """What verifying a file of the log found; ``numbers``: of its records, in order."""
+    advice = f"hem log verify {file}"
+    found = [Finding(Level.FAULT, "log-altered", f"log {file}: {each}", advice) for each in problems]
+    told = f"log {file}: {{:.0f}} records are missing"
+    return found + _measured("log-gap", missing_records(numbers), told, advice, name="log-gap")
+
+
+def missing_records(numbers: Sequence[int]) -> int:
+    """How many records lack among those with these numbers. The first has number 0 or 1.
+
+    >>> missing_records([1, 2, 5])
+    2
+    """
+    return sum(max(after - before - 1, 0) for before, after in zip((0, *numbers), numbers, strict=False))
 
 
 def of_attestation(attestation: Attestation) -> list[Finding]:

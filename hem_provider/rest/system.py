@@ -59,6 +59,7 @@ _STATUS = Shape(
         Field("uptime", SIZE),
         Field("time", TIME, needed=False),
         Field("temp", number(-273.15, 1000), needed=False),
+        Field("humidity", number(0, 100), needed=False),
         Field("hostname", text(0, 255), needed=False),
         Field("ctx", NUMBER),
         Field("tts", flag, needed=False),
@@ -99,7 +100,8 @@ _SELFTESTED = Shape(
 @frozen
 class Status:
     """What ``GET /api/system/status`` says. ``time`` (Unix seconds) is ``None`` while the clock
-    is unset; ``uptime`` in seconds; ``temperature`` in °C; ``storage`` as ``SECTORS:MODE``."""
+    is unset; ``uptime`` in seconds; ``temperature`` in °C; ``storage`` as ``SECTORS:MODE``. ``humidity`` of
+    the air in %, from devices that tell it; firmware up to 1.2.2 does not."""
 
     initialized: bool
     fls_state: int
@@ -112,6 +114,7 @@ class Status:
     storage: tuple[str, ...]
     format: str | None
     upgraded: bool
+    humidity: float | None = None
 
     @property
     def faults(self) -> tuple[str, ...]:
@@ -191,6 +194,7 @@ def _status(answer: Answer) -> Status:
         storage=answer.texts("storage"),
         format=answer.optional_text("format"),
         upgraded=bool(answer.optional_flag("fw_upgrade")),
+        humidity=answer.optional_number("humidity"),
     )
 
 

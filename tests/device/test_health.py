@@ -41,6 +41,11 @@ def test_a_healthy_device_has_no_findings():
         ("temperature", 75.1, "warning"),
         ("temperature", 85, "warning"),
         ("temperature", 85.1, "fault"),
+        ("humidity", 4.9, "warning"),
+        ("humidity", 5, "ok"),
+        ("humidity", 85, "ok"),
+        ("humidity", 85.1, "warning"),
+        ("humidity", 95.1, "fault"),
         ("certificate", 21, "ok"),
         ("certificate", 20.9, "warning"),
         ("certificate", 6.9, "fault"),
@@ -51,6 +56,14 @@ def test_a_healthy_device_has_no_findings():
         ("free-slots", 32, "ok"),
         ("free-slots", 31, "warning"),
         ("free-slots", 0, "fault"),
+        ("damaged-records", 0, "ok"),
+        ("damaged-records", 1, "fault"),
+        ("fail-state", 0, "ok"),
+        ("fail-state", 1, "fault"),
+        ("entropy", 1, "fault"),
+        ("self-test", 1, "fault"),
+        ("log-gap", 0, "ok"),
+        ("log-gap", 1, "fault"),
     ],
 )
 def test_thresholds_are_met_where_the_table_says(name, value, level):
@@ -71,6 +84,9 @@ def test_every_bit_has_a_name_of_its_own():
         ({"fls_state": 0x100}, [("fault", "fail-state-unknown")]),
         ({"fls_state": 0x104}, [("fault", "too-hot"), ("fault", "fail-state-unknown")]),
         ({"initialized": False}, [("fault", "not-initialised")]),
+        ({"humidity": 50}, []),
+        ({"humidity": 2}, [("warning", "humidity-out-of-range")]),
+        ({"humidity": 99.5}, [("fault", "humidity-out-of-range")]),
         ({"time": None}, [("fault", "clock-unset")]),
         ({"time": None, "trusted_time": False}, [("warning", "clock-unset")]),
         ({"format": "status0"}, [("warning", "formatting")]),
@@ -218,3 +234,43 @@ def test_the_table_says_why_its_bounds_are_there():
         bounds = [row.fault_below, row.warning_below, row.warning_above, row.fault_above]
         given = [each for each in bounds if each is not None]
         assert given == sorted(given)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "missing"),
+    [([], 0), ([0, 1, 2], 0), ([1, 2], 0), ([1, 2, 5], 2), ([4, 5], 3), ([1, 3, 5], 2), ([5, 3, 4], 4)],
+)
+def test_missing_records_of_the_log_are_counted(numbers, missing):
+    assert health.missing_records(numbers) == missing
+    found = names(health.of_log("0001", [], numbers))
+    assert found == ([("fault", "log-gap")] if missing else [])
+
+
+def test_what_was_altered_in_the_log_is_told_beside_what_is_missing():
+    found = health.of_log("0001", ["line 3: changed after it was written"], [1, 3])
+    assert names(found) == [("fault", "log-altered"), ("fault", "log-gap")]
+    assert found[1].cause == "log 0001: 1 records are missing"
+
+
+def test_every_threshold_is_what_a_finding_is_made_by():
+    """No row stands there for nothing: with its bounds taken away, something is found no more."""
+    from hem_provider.device.thresholds import Threshold
+
+    hot = replace(GOOD, temperature=99, humidity=99, fls_state=0xFF)
+    failed = SelfTest(3, 0, busy=False, secure_element=1, repository=Repository(1, 1, 1, 1, 0))
+    ending = Certificate(Trust.GOOD, not_after=5 * DAY)
+
+    def everything():
+        return names(
+            [
+                *health.of_status(hot), *health.of_drift(9999), *health.of_answer_time(99),
+                *health.of_certificate(ending, 0), *health.of_selftest(failed),
+                *health.of_log("1", [], [1, 3]),
+            ]
+        )  # fmt: skip
+
+    before = everything()
+    for name in THRESHOLDS:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setitem(THRESHOLDS, name, Threshold(name, "", "unbounded"))
+            assert everything() != before, name

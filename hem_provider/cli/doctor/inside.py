@@ -122,10 +122,7 @@ def log(patient: Patient) -> Result:
         return Result("no file is finished yet: the first is being written", state=State.NOT_USED)
     newest = files[-2]
     report = audit.verify(newest)
-    findings = tuple(
-        Finding(Level.FAULT, "log-altered", f"log {newest}: {problem}", f"hem log verify {newest}")
-        for problem in report.problems
-    )
+    findings = tuple(health.of_log(newest, report.problems, [each.number for each in report.records]))
     return Result(
         f"{len(files)} files; {newest} has {len(report.records)} records, all genuine"
         if not findings
