@@ -134,6 +134,7 @@ class _Agent:
             lock=self._lock_on_request,
             stop=self._stop,
             touched=self._touched,
+            watched=self._look_for_sleep,
         )
         self.ssh = SshAgent(
             DoorKeys(self._doors, self._options.keys),
@@ -213,6 +214,9 @@ class _Agent:
 
     def _touched(self) -> None:
         self._heard = time.monotonic()
+        self._look_for_sleep()
+
+    def _look_for_sleep(self) -> None:
         if self._slept.slept():
             self._lock("the machine slept")
 

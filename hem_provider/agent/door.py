@@ -23,6 +23,7 @@ from hem_provider.config import DeviceConfig
 from hem_provider.config.agentplace import Field
 from hem_provider.device.hem import Hem
 from hem_provider.device.relay import FIRST_SCOPE, Relay, Reply, parse_json
+from hem_provider.device.tally import tally_of
 from hem_provider.errors import (
     HemApprovalDenied,
     HemAuthenticationError,
@@ -90,6 +91,7 @@ class Door:
         # The passphrase is read by a process of its own, never by this one.
         self.hem = Hem(replace(config, **_OWN_WAY))
         self.relay = Relay(self.hem)
+        self.tally = tally_of(self.hem)
         self.answers = Answers()
         self.pins: PinCheck | None = None
         self.reason = "it was not unlocked yet"  #: why it is locked, where it is
@@ -351,6 +353,7 @@ class Door:
             "waiting": self.waiting,
             "calls": counts.calls,
             "logins": counts.logins,
+            **self.tally.document(),
             "wrong_pins": self.pins.wrong if self.pins else 0,
             "memory_locked": self.memory_locked,
         }

@@ -27,6 +27,8 @@ _log = logging.getLogger("hem_provider.agent")
 _USUAL, _LONGEST = 60.0, 3600.0
 _METHODS = ("GET", "POST", "DELETE", "PUT")
 _SEED_SIZE = 32
+#: What no person waits for, and what says so of any other request.
+_STATE, _WATCHING = ("GET", "/status"), Field.WATCHING.lower()
 #: All that paths of the device are made of: what is written otherwise could name a key unseen.
 _DEVICE_PATH = re.compile(r"[A-Za-z0-9_./-]+")
 
@@ -39,7 +41,8 @@ class _RefusedError(Exception):
 
 class Service:
     """``doors``: by the names of the devices. ``status`` tells the state of the whole; ``lock`` and ``stop``
-    are called for the paths of these names, ``touched`` before anything is done for a client."""
+    are called for the paths of these names, ``touched`` before anything is done for a client; where that only
+    watches, ``watched`` is."""
 
     def __init__(
         self,
@@ -49,15 +52,17 @@ class Service:
         lock: Callable[[str], None],
         stop: Callable[[], None],
         touched: Callable[[], None],
+        watched: Callable[[], None] = lambda: None,
     ) -> None:
         self._doors = doors
         self._status = status
         self._touched = touched
+        self._watched = watched
         self._lock = lock
         self._stop = stop
         self.stopping = False
         self._own: dict[tuple[str, str], Callable[[Question], Answer]] = {
-            ("GET", "/status"): lambda _: own_answer(200, **self._status()),
+            _STATE: lambda _: own_answer(200, **self._status()),
             ("POST", "/lock"): self._locked,
             ("POST", "/stop"): self._stopped,
         }
@@ -89,7 +94,8 @@ class Service:
             return own_answer(502, Word.ERROR, error=name_of(error), message=str(error))
 
     async def _answer(self, question: Question) -> Answer:
-        self._touched()  # which may find that it is to be locked
+        watches = (question.method, question.path) == _STATE or question.headers.get(_WATCHING) == "1"
+        (self._watched if watches else self._touched)()  # which may find that it is to be locked
         if self.stopping:
             return own_answer(503, Word.STOPPING, message="the agent is being stopped or locked")
         if question.method not in _METHODS:

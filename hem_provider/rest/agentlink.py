@@ -79,6 +79,7 @@ class Agent:
 
     def __init__(self, config: DeviceConfig, place: _Place, *, must: bool) -> None:
         self.reason = ""  #: why it was gone on without last
+        self.watching = False  #: whether what is asked here is to keep no agent from being idle
         self._must = must
         self._config = config
         self._place = place
@@ -212,6 +213,8 @@ class Agent:
         repeatable: bool,
     ) -> Request:
         headers = {"User-Agent": f"hem-provider/{__version__}", **fields}
+        if self.watching:
+            headers[Field.WATCHING] = "1"
         if self._place.url is not None:
             headers[Field.DEVICE] = self._place.url
         if body is not None:

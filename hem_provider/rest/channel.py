@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -74,6 +74,8 @@ class Channel:
         self._way = way_of(config.url)
         self._carriers = PerProcess(lambda: Carriers(config))
         self.agent = agent_of(config)  #: what the device may be reached through
+        #: Makes the way to the device one that somebody watches.
+        self.watch: Callable[[Transport], Transport] | None = None
 
     def __reduce__(self) -> str:
         raise TypeError("a connection is not pickled: connect() in the other process, or fork")
@@ -133,7 +135,8 @@ class Channel:
     def device(self) -> Transport:
         """The way to the device itself, for one attempt, which is counted."""
         self.statistics.calls += 1
-        return self._carriers.get().device()
+        carrier = self._carriers.get().device()
+        return carrier if self.watch is None else self.watch(carrier)
 
     def answered(self, reply: Reply) -> None:
         """Note that the device has answered."""
