@@ -15,7 +15,7 @@ __all__ = ["ASKED", "OTHERS", "jobs", "names", "page", "place", "summary", "summ
 ASKED = "_HEM_COMPLETE"
 #: Job → its commands, in the order in which they are shown, as far as they are there.
 _JOBS = (
-    ("Looking after the device", ("status", "doctor", "checkin", "log", "device")),
+    ("Looking after the device", ("status", "doctor", "checkin", "log", "device", "exporter")),
     ("A new device, and who may use it", ("init", "passphrase", "phones")),
     ("Keys", ("keys",)),
     ("Files and secrets", ("sign", "verify", "encrypt", "decrypt", "seal", "open")),

@@ -98,7 +98,7 @@ def of_status(status: Status) -> list[Finding]:
             "humidity",
             status.humidity,
             "the air at the device has {:g} % humidity",
-            "dry or moisten the air of the room; where water may have condensed, let it dry before it is used",
+            "dry or moisten the air of the room; where water may have condensed, let it dry before use",
         )
     return found
 

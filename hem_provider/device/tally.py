@@ -27,9 +27,9 @@ _FIXED = frozenset(
     f"/api/{group}/{name}"
     for group, names in {
         "auth": "token init ext/init ext/validate ext/mac ext/request ext/token",
-        "system": "status version checkin config config/attestation config/provisioning selftest reboot shutdown "
-        "upgrade upgrade/upload_fw upgrade/check_fw upgrade/install_fw upgrade/usbmode upgrade/upload_ui "
-        "upgrade/check_ui upgrade/install_ui",
+        "system": "status version checkin config config/attestation config/provisioning selftest reboot "
+        "shutdown upgrade upgrade/upload_fw upgrade/check_fw upgrade/install_fw upgrade/usbmode "
+        "upgrade/upload_ui upgrade/check_ui upgrade/install_ui",
         "keymgmt": "list search create update import derive",
         "crypto": "hmac/hash hmac/verify exdsa/sign exdsa/verify cipher/encrypt cipher/decrypt cipher/wrap "
         "cipher/unwrap ecdh pqc/mlkem/encaps pqc/mlkem/decaps pqc/mldsa/sign pqc/mldsa/verify",

@@ -57,9 +57,9 @@ THRESHOLDS: Mapping[str, Threshold] = {
         Threshold(
             "humidity",
             "%",
-            "of the air, relative; nobody states bounds, and no firmware that is known tells it: 5 to 85 % is "
-            "what indoor equipment is built for (IEC 60721-3-3, class 3K3), and at 95 % water condenses on "
-            "whatever is 1 °C colder than the air",
+            "of the air, relative; nobody states bounds, and no firmware that is known tells it: 5 to 85 % "
+            "is what indoor equipment is built for (IEC 60721-3-3, class 3K3), and at 95 % water condenses "
+            "on whatever is 1 °C colder than the air",
             warning_below=5,
             warning_above=85,
             fault_above=95,
