@@ -43,8 +43,8 @@ __all__ = [
     "Level",
     "Threshold",
     "duration",
+    "gaps",
     "left",
-    "missing_records",
     "of_answer_time",
     "of_attestation",
     "of_certificate",
@@ -229,17 +229,17 @@ def of_log(file: str, problems: Iterable[str], numbers: Sequence[int]) -> list[F
     """What verifying a file of the log found; ``numbers``: of its records, in order."""
     advice = f"hem log verify {file}"
     found = [Finding(Level.FAULT, "log-altered", f"log {file}: {each}", advice) for each in problems]
-    told = f"log {file}: {{:.0f}} records are missing"
-    return found + _measured("log-gap", missing_records(numbers), told, advice, name="log-gap")
+    told = f"log {file}: in {{:.0f}} places records are missing"
+    return found + _measured("log-gap", gaps(numbers), told, advice, name="log-gap")
 
 
-def missing_records(numbers: Sequence[int]) -> int:
-    """How many records lack among those with these numbers. The first has number 0 or 1.
+def gaps(numbers: Sequence[int]) -> int:
+    """In how many places records lack among those with these numbers. The first has number 0 or 1.
 
-    >>> missing_records([1, 2, 5])
-    2
+    >>> gaps([1, 2, 5])
+    1
     """
-    return sum(max(after - before - 1, 0) for before, after in zip((0, *numbers), numbers, strict=False))
+    return sum(after > before + 1 for before, after in zip((0, *numbers), numbers, strict=False))
 
 
 def of_attestation(attestation: Attestation) -> list[Finding]:

@@ -119,8 +119,8 @@ THRESHOLDS: Mapping[str, Threshold] = {
         ),
         Threshold(
             "log-gap",
-            "records",
-            "that are missing among those that are there: they are numbered without gaps (device API §14.3)",
+            "gaps",
+            "where records are missing: they are numbered without any (device API §14.3)",
             fault_above=0,
         ),
     )

@@ -23,19 +23,21 @@ from hem_provider.errors import (
     HemConfigError,
     HemError,
     HemLoginRequired,
+    HemRequestRefused,
     HemTLSError,
 )
 from hem_provider.records import field, frozen, mutable
 
-__all__ = ["HOUR", "SELF_TEST", "Collector", "KeySeen", "Reading", "Tested"]
+__all__ = ["DAY", "HOUR", "SELF_TEST", "Collector", "KeySeen", "LogSeen", "Reading", "Tested"]
 
 T = TypeVar("T")
 
 #: Seconds between two looks at what changes seldom: certificate and keys; and until a refused login is tried
 #: again.
 HOUR = 3600.0
-#: Seconds between two self-tests, each of which keeps the device busy for 5 s.
-SELF_TEST = 86_400.0
+#: Seconds between two looks at the log, and between two self-tests, each of which keeps the device busy for
+#: 5 s.
+DAY = SELF_TEST = 86_400.0
 
 
 @frozen
@@ -57,6 +59,17 @@ class Tested:
     findings: tuple[Finding, ...]
 
 
+@frozen
+class LogSeen:
+    """What verifying the newest finished file of the log found. ``until``: Unix seconds, in the device's
+    clock, of its last record where all of it is genuine."""
+
+    until: float | None
+    gaps: int
+    problems: int
+    findings: tuple[Finding, ...]
+
+
 @mutable
 class Reading:
     """One collection. ``when``: Unix seconds; ``seconds``: how long it took; ``None`` what is not known.
@@ -71,6 +84,7 @@ class Reading:
     certificate: Certificate | None = None
     keys: tuple[KeySeen, ...] | None = None
     tested: Tested | None = None
+    log: LogSeen | None = None
     checked_in: float | None = None
     findings: list[Finding] = field(default_factory=list)
 
@@ -118,6 +132,7 @@ class Collector:
         self._version: _Piece[Version] = _Piece(float("inf"))
         self._keys: _Piece[tuple[KeySeen, ...]] = _Piece(HOUR, HOUR)
         self._tested: _Piece[Tested] = _Piece(self_test, HOUR)
+        self._log: _Piece[LogSeen | None] = _Piece(DAY, HOUR)
         self._uptime = 0
         self._refused_until = 0.0
 
@@ -136,7 +151,7 @@ class Collector:
         return reading
 
     def _away(self, reading: Reading, error: HemError) -> None:
-        for piece in (self._certificate, self._version, self._keys, self._tested):
+        for piece in (self._certificate, self._version, self._keys, self._tested, self._log):
             piece.forget()  # it may come back as another
         if isinstance(error, HemTLSError):  # whose certificate tells why
             self._look_at_certificate(reading)
@@ -147,7 +162,7 @@ class Collector:
         status = glance.status
         reading.up = True
         if status.uptime < self._uptime or not status.initialized:  # it has restarted, or was wiped
-            for piece in (self._version, self._keys, self._tested):
+            for piece in (self._version, self._keys, self._tested, self._log):
                 piece.forget()
         self._uptime = status.uptime
         reading.findings += health.of_status(status)
@@ -161,9 +176,9 @@ class Collector:
             reading.findings += health.of_version(reading.version)
         if status.initialized and status.time is not None and not status.fls_state:
             self._look_inside(reading)
-        reading.keys, reading.tested = self._keys.value, self._tested.value
-        if reading.tested is not None:
-            reading.findings += reading.tested.findings
+        reading.keys, reading.tested, reading.log = self._keys.value, self._tested.value, self._log.value
+        for told in (reading.tested, reading.log):
+            reading.findings += () if told is None else told.findings
 
     def _look_at_certificate(self, reading: Reading) -> None:
         if not self.config.url.startswith("https:"):
@@ -179,6 +194,7 @@ class Collector:
         pieces: tuple[tuple[_Piece[Any], Callable[[], Any]], ...] = (
             (self._keys, self._list),
             (self._tested, self._test),
+            (self._log, self._verify),
         )
         for piece, ask in pieces:
             error = self._ask(piece, ask) if reading.login else None
@@ -211,6 +227,21 @@ class Collector:
     def _list(self) -> tuple[KeySeen, ...]:
         self.hem.keys.refresh()
         return tuple(KeySeen(each.kid, each.type.name, each.label) for each in self.hem.keys)
+
+    def _verify(self) -> LogSeen | None:
+        """The newest file that is finished, as it is on the device."""
+        audit = self.hem.audit
+        try:
+            files = audit.files()
+        except HemRequestRefused:
+            return None  # this model keeps none
+        if len(files) < 2:
+            return None  # the first is being written
+        report = audit.verify(files[-2])
+        numbers = [each.number for each in report.records]
+        findings = health.of_log(files[-2], report.problems, numbers)
+        until = report.records[-1].time if report.records and not report.problems else None
+        return LogSeen(until, health.gaps(numbers), len(report.problems), tuple(findings))
 
     def _test(self) -> Tested:
         test = self.hem.admin.selftest()

@@ -28,12 +28,12 @@ class Source(enum.StrEnum):
     EXPORTER = "nothing"
     MACHINE = "nothing: this machine knows it"
     AGENT = "nothing: the agent, and the exporter of its own calls"
-    COPY = "nothing: the copy of the log (`hem log collect`)"
     STATUS = "1 call a collection"
     VERSION = "1 call after each start of the device"
     CERTIFICATE = "a connection an hour"
     KEYS = "1 call for 15 keys an hour, with a login"
     SELF_TEST = "1 call a day, with a login"
+    LOG = "3 calls a day, with a login for the log"
 
 
 @frozen
@@ -143,16 +143,17 @@ ALL = (
         "When this machine had the device check in last.",
     ),
     Metric(
-        "hem_log_verified_until_timestamp_seconds", Kind.GAUGE, _DEVICE, Source.COPY,
-        "Time of the newest record up to which the copy of the device's log is whole and genuine.",
+        "hem_log_verified_until_timestamp_seconds", Kind.GAUGE, _DEVICE, Source.LOG,
+        "Time, by the device's clock, of the last record of the newest finished file of the log, where all "
+        "of it is genuine.",
     ),
     Metric(
-        "hem_log_missing_records", Kind.GAUGE, _DEVICE, Source.COPY,
-        "Records that are missing among those of the copy.",
+        "hem_log_gaps", Kind.GAUGE, _DEVICE, Source.LOG,
+        "Places in that file where records are missing.",
     ),
     Metric(
-        "hem_log_problems", Kind.GAUGE, _DEVICE, Source.COPY,
-        "What is wrong with the copy of the log: lines that were changed, moved or taken away.",
+        "hem_log_problems", Kind.GAUGE, _DEVICE, Source.LOG,
+        "What is wrong with that file: lines that were changed, moved or taken away.",
     ),
     Metric("hem_agent_up", Kind.GAUGE, (), Source.AGENT, "Whether this user's agent runs."),
     Metric(

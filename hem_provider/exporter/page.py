@@ -25,7 +25,7 @@ def page(samples: Iterable[Sample], accepted: str = "") -> tuple[str, bytes]:
     ``accepted``."""
     try:
         encode, kind = choose_encoder(accepted)
-    except ValueError:  # a version that is none
+    except (ValueError, TypeError):  # a version that is none
         encode, kind = choose_encoder("")
     return kind, encode(_Collected(samples))
 

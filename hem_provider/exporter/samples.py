@@ -36,6 +36,7 @@ def of_reading(device: str, reading: Reading, *, labels: bool) -> Iterator[Sampl
     yield from _of_certificate(device, reading)
     yield from _of_keys(device, reading, labels=labels)
     yield from _of_selftest(device, reading)
+    yield from _of_log(device, reading)
 
 
 def _of_status(device: str, reading: Reading) -> Iterator[Sample]:
@@ -91,6 +92,16 @@ def _of_selftest(device: str, reading: Reading) -> Iterator[Sample]:
     yield Sample("hem_selftest_failures", (device,), tested.failures)
     for state, count in tested.slots.items():
         yield Sample("hem_key_slots", (device, state), count)
+
+
+def _of_log(device: str, reading: Reading) -> Iterator[Sample]:
+    log = reading.log
+    if log is None:
+        return
+    if log.until is not None:
+        yield Sample("hem_log_verified_until_timestamp_seconds", (device,), log.until)
+    yield Sample("hem_log_gaps", (device,), log.gaps)
+    yield Sample("hem_log_problems", (device,), log.problems)
 
 
 def of_agent(device: str, told: Mapping[str, Any]) -> Iterator[Sample]:

@@ -237,19 +237,19 @@ def test_the_table_says_why_its_bounds_are_there():
 
 
 @pytest.mark.parametrize(
-    ("numbers", "missing"),
-    [([], 0), ([0, 1, 2], 0), ([1, 2], 0), ([1, 2, 5], 2), ([4, 5], 3), ([1, 3, 5], 2), ([5, 3, 4], 4)],
+    ("numbers", "count"),
+    [([], 0), ([0, 1, 2], 0), ([1, 2], 0), ([1, 2, 5], 1), ([4, 5], 1), ([1, 3, 9], 2), ([5, 3, 4], 1)],
 )
-def test_missing_records_of_the_log_are_counted(numbers, missing):
-    assert health.missing_records(numbers) == missing
+def test_gaps_of_the_log_are_counted(numbers, count):
+    assert health.gaps(numbers) == count
     found = names(health.of_log("0001", [], numbers))
-    assert found == ([("fault", "log-gap")] if missing else [])
+    assert found == ([("fault", "log-gap")] if count else [])
 
 
 def test_what_was_altered_in_the_log_is_told_beside_what_is_missing():
     found = health.of_log("0001", ["line 3: changed after it was written"], [1, 3])
     assert names(found) == [("fault", "log-altered"), ("fault", "log-gap")]
-    assert found[1].cause == "log 0001: 1 records are missing"
+    assert found[1].cause == "log 0001: in 1 places records are missing"
 
 
 def test_every_threshold_is_what_a_finding_is_made_by():
