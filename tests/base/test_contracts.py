@@ -38,6 +38,9 @@ FORBIDDEN = [
     (CLIENT, "hem_provider/adapters/nacl/__init__.py", "hem_provider.cli.steps"),
     (CLIENT, "hem_provider/adapters/nacl/__init__.py", "hem_provider.agent.ssh.wire"),
     (CLIENT, "hem_provider/agent/ssh/wire.py", "hem_provider.cli.steps"),
+    (CLIENT, "hem_provider/agent/ssh/wire.py", "hem_provider.exporter.metrics"),
+    (CLIENT, "hem_provider/exporter/metrics.py", "hem_provider.cli.steps"),
+    (CLIENT, "hem_provider/exporter/metrics.py", "hem_provider.measuring.figures"),
     (CLIENT, "hem_provider/files/reading.py", "hem_provider.config"),
     (CLIENT, "hem_provider/newcomer.py", "hem_provider.errors"),
     (CLIENT, "hem_provider/newcomers/__init__.py", "hem_provider.errors"),
@@ -62,6 +65,7 @@ FORBIDDEN = [
     (REQUESTS, "hem_provider/adapters/nacl/__init__.py", "hem_provider.rest.agreements"),
     (REQUESTS, "hem_provider/agent/ssh/wire.py", "hem_provider.rest.agreements"),
     (REQUESTS, "hem_provider/cli/root.py", "hem_provider.rest.agreements"),
+    (REQUESTS, "hem_provider/exporter/metrics.py", "hem_provider.rest.agreements"),
     (REQUESTS, "shim/hem_pkcs11/slots.py", "hem_provider.rest.agreements"),
     (ADAPTERS, "hem_provider/adapters/nacl/__init__.py", "hem_provider.adapters.keyring"),
 ]

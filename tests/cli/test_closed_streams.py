@@ -86,6 +86,7 @@ EVERY = {
     ("checkin",): (["--challenge"], True),
     ("completion",): (["bash"], True),
     ("decrypt",): (["{age}"], True),
+    ("exporter",): (["--once"], True),
     ("csr",): (["for ssh", "--subject", "CN=a"], True),
     ("doctor",): ([], True),
     ("config", "check"): (["--json"], True),

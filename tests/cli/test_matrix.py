@@ -155,6 +155,7 @@ OWN = {
     ("agent", "run"): (FAILED, FAILED, AWAY, REFUSED, REFUSED),
     ("agent", "start"): (FAILED, FAILED, AWAY, REFUSED, REFUSED),
     ("agent", "unlock"): (AWAY, AWAY, AWAY, AWAY, AWAY),
+    ("exporter",): (FAILED, ABSENT, DONE, DONE, DONE),  # what it tells of a device is that it is away
     ("keyring", "check"): (FAILED, ABSENT, AWAY, REFUSED, REFUSED),
     ("keyring", "import"): (DONE, DONE, DONE, DONE, DONE),  # every entry is there already
     ("keyring", "init"): (FAILED, ABSENT, AWAY, REFUSED, REFUSED),
