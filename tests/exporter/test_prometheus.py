@@ -132,10 +132,10 @@ def test_an_alert_fires_when_the_device_gets_hot_and_ends_when_it_has_cooled(pro
 
 
 def test_an_alert_fires_when_randomness_fails(prometheus, device):
-    order(device, "fault", name="fls", status=2)
+    order(device, "climate", fail_state=2)
     prometheus.wait_for(lambda: ("HemEntropy", "critical") in prometheus.firing())
     assert ("HemFailState", "critical") not in prometheus.firing()
-    order(device, "fault", name="fls-clear", status=2)
+    order(device, "climate", fail_state=0)
     prometheus.wait_for(lambda: prometheus.firing() == {})
 
 
