@@ -56,7 +56,7 @@ class LockedError(Exception):
 @frozen
 class Wanted:
     """A client's request. ``within``: seconds that it has, from ``since`` (monotonic) on.
-    ``fresh``: not from memory."""
+    ``fresh``: not from memory. ``watching``: nothing is unlocked for it."""
 
     method: str
     path: str
@@ -65,6 +65,7 @@ class Wanted:
     within: float = 60.0
     repeatable: bool = False
     fresh: bool = False
+    watching: bool = False
     since: float = field(default_factory=time.monotonic)
 
     def left(self) -> float:
@@ -202,7 +203,7 @@ class Door:
         )
 
     async def _unlocked(self, wanted: Wanted) -> None:
-        if not self.is_unlocked:
+        if not self.is_unlocked and not wanted.watching:
             async with asyncio.timeout(wanted.left()):
                 await self.try_source()
         if not self.is_unlocked:

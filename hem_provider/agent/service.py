@@ -94,7 +94,7 @@ class Service:
             return own_answer(502, Word.ERROR, error=name_of(error), message=str(error))
 
     async def _answer(self, question: Question) -> Answer:
-        watches = (question.method, question.path) == _STATE or question.headers.get(_WATCHING) == "1"
+        watches = (question.method, question.path) == _STATE or _watches(question)
         (self._watched if watches else self._touched)()  # which may find that it is to be locked
         if self.stopping:
             return own_answer(503, Word.STOPPING, message="the agent is being stopped or locked")
@@ -144,6 +144,7 @@ class Service:
             _seconds(headers.get(Field.WITHIN.lower())),
             headers.get(Field.REPEATABLE.lower()) == "1",
             "no-cache" in headers.get("cache-control", ""),
+            _watches(question),
         )
         reply, age = await door.ask(wanted)
         kept = {name: reply.headers[name.lower()] for name in _PASSED if name.lower() in reply.headers}
@@ -163,8 +164,8 @@ class Service:
         door.lose("the passphrase was changed")
         return own_answer(200)
 
-    async def _pin_key(self, door: Door, _: Question) -> Answer:
-        if not door.is_unlocked:
+    async def _pin_key(self, door: Door, question: Question) -> Answer:
+        if not door.is_unlocked and not _watches(question):
             await door.try_source()
         if not door.is_unlocked:
             raise LockedError(door.reason)
@@ -215,6 +216,10 @@ class Service:
 
 #: Fields of a device's answer that are handed on.
 _PASSED = ("Content-Type", "Server")
+
+
+def _watches(question: Question) -> bool:
+    return question.headers.get(_WATCHING) == "1"
 
 
 def _refused(status: int, message: str) -> _RefusedError:

@@ -22,8 +22,8 @@ class Field:
     """Header fields. Of a request: which ``DEVICE`` (its URL) is meant, the ``SCOPES`` of which a token for
     any will do (separated by spaces), the seconds within which an answer is of use (``WITHIN``), whether it
     may be sent to the device again (``REPEATABLE: 1``), and whether it only watches, which keeps no agent
-    from being idle (``WATCHING: 1``). Of an answer that is the agent's own and not the device's: why
-    (``WORD``)."""
+    from being idle and unlocks none (``WATCHING: 1``). Of an answer that is the agent's own and not the
+    device's: why (``WORD``)."""
 
     DEVICE = "Hem-Device"
     SCOPES = "Hem-Scope"

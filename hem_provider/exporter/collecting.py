@@ -1,7 +1,8 @@
 """What is asked of one device, and how often: a status for each collection, the rest when it is due.
 
 A device is asked for nothing that changes it, and no person for a login: where one would have to approve it,
-what needs a login is left out. A login that the device refuses is not tried again for an hour.
+what needs a login is left out. A login that the device refuses is not tried again for an hour; one that it
+takes is forgotten as soon as what it was for is there.
 """
 
 from __future__ import annotations
@@ -205,6 +206,8 @@ class Collector:
                     piece.forget()
                 else:
                     self._refused_until = self._now() + HOUR
+        if self.hem.logged_in:
+            self.hem.logout()
 
     def _ask(self, piece: _Piece[T], ask: Callable[[], T]) -> HemError | None:
         try:

@@ -79,7 +79,7 @@ class Agent:
 
     def __init__(self, config: DeviceConfig, place: _Place, *, must: bool) -> None:
         self.reason = ""  #: why it was gone on without last
-        self.watching = False  #: whether what is asked here is to keep no agent from being idle
+        self.watching = False  #: whether it is asked by who only watches: no agent is kept awake
         self._must = must
         self._config = config
         self._place = place

@@ -53,7 +53,8 @@ def test_a_collection_is_one_call_but_for_what_is_due(rig, collector, hours):
         hours.pass_by(30)
         assert asked(rig, collector.collect)[0] == [STATUS]
     hours.pass_by(HOUR)
-    assert asked(rig, collector.collect)[0] == [STATUS, LIST]
+    assert asked(rig, collector.collect)[0] == [STATUS, *LOGIN, LIST]
+    assert not collector.hem.logged_in  # a key in memory is no use until the next hour
     assert asked(rig, collector.collect)[0] == [STATUS]
     hours.pass_by(DAY)
     found, _ = asked(rig, collector.collect)
