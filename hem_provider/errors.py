@@ -26,6 +26,7 @@
      ├─ HemDeviceFault               the device is not in a state to answer (HTTP 409, 5xx)
      │   ├─ HemNotInitialized        factory-fresh or wiped
      │   └─ HemAnswerFault           also a HemProtocolError: an answer that cannot be true
+     ├─ HemLogDamaged                a copy of a device's log is not as it was written
      ├─ MessageTooLong               also a ValueError: more bytes than the device takes
      └─ KeyNotExportable             also a TypeError: private material never leaves the device
 
@@ -54,6 +55,7 @@ __all__ = [
     "HemError",
     "HemKeyAmbiguous",
     "HemKeyNotFound",
+    "HemLogDamaged",
     "HemLoginRequired",
     "HemNotInitialized",
     "HemOperationFailed",
@@ -183,6 +185,10 @@ class HemNotInitialized(HemDeviceFault):
 class HemAnswerFault(HemDeviceFault, HemProtocolError):
     """The device answered what cannot be true: a value of another type, size or range than its
     interface has, or one that contradicts the request, the key or the KID. Nothing of it is used."""
+
+
+class HemLogDamaged(HemError):
+    """A copy of a device's log is not as it was written; the message names file and line."""
 
 
 class MessageTooLong(HemError, ValueError):

@@ -11,7 +11,8 @@ import enum
 import hashlib
 import hmac
 import re
-from collections.abc import Iterator
+from base64 import urlsafe_b64encode
+from collections.abc import Iterator, Mapping
 
 from hem_provider.device.login import LoginSession
 from hem_provider.errors import HemAnswerFault
@@ -19,11 +20,24 @@ from hem_provider.records import frozen
 from hem_provider.rest import logger
 from hem_provider.rest.encoding import unb64
 
-__all__ = ["AuditLog", "Event", "LogRecord", "LogReport", "Result", "verify_log"]
+__all__ = [
+    "AuditLog",
+    "Event",
+    "FileCheck",
+    "LogRecord",
+    "LogReport",
+    "Result",
+    "lines_of",
+    "record_of",
+    "verify_log",
+]
 
 _FIELDS = 7
-_MAC = 16
-_NUMBER = re.compile(r"[0-9A-Fa-f]{1,16}")
+#: Bytes of a MAC and of the key that makes it.
+_MAC, _KEY = 16, 32
+#: Seconds by which a clock goes back unnoticed.
+_SLACK = 5
+_NUMBER = re.compile(rb"[0-9A-Fa-f]{1,16}")
 
 
 class Event(enum.IntEnum):
@@ -78,6 +92,10 @@ class Result(enum.IntEnum):
     ERROR = 2
 
 
+_EVENTS: Mapping[int, Event] = {each.value: each for each in Event}
+_RESULTS: Mapping[int, Result] = {each.value: each for each in Result}
+
+
 @frozen
 class LogRecord:
     """One line. ``time``: Unix seconds in the device's clock; ``event`` and ``result`` are plain
@@ -99,11 +117,13 @@ class LogRecord:
 class LogReport:
     """A file's records and what is wrong with it, in words; no problems: complete and genuine, as
     far as a file without its successor can tell. ``firmware`` is what the file's head says, which no MAC
-    covers."""
+    covers. ``jumps``: where the device's clock went back though nobody had set it, which is odd and no
+    sign of a change."""
 
     firmware: str
     records: tuple[LogRecord, ...]
     problems: tuple[str, ...]
+    jumps: tuple[str, ...] = ()
 
 
 class AuditLog:
@@ -135,10 +155,14 @@ class AuditLog:
 
         found: list[str] = []
         while True:
-            ids, total = self._session.run(logger.list_files(len(found)))
+            ids, total = self.page(len(found))
             found += ids
             if not ids or len(found) >= total:
                 return found
+
+    def page(self, offset: int) -> tuple[tuple[str, ...], int]:
+        """Up to 128 ids from the ``offset``-th on (0: the oldest), and how many files there are: one call."""
+        return self._session.run(logger.list_files(offset))
 
     def read(self, file_id: str) -> bytes:
         """One finished file, as it is. ``ValueError`` unless the id is 8 hex digits."""
@@ -154,71 +178,150 @@ class AuditLog:
 
 def verify_log(content: bytes, key: bytes) -> LogReport:
     """Check a file with the device's log key (32 bytes). Never raises for what is in the file."""
-    problems: list[str] = []
-    records: list[LogRecord] = []
-    firmware = ""
-    mac_key: bytes | None = None
-    first_unknown = 0
-    for line, text in _lines(content):
-        if text.startswith("#"):
-            firmware = firmware or text[1:].strip()
-            continue
-        fields = text.split("|")
-        if len(fields) != _FIELDS:
-            if text.strip():
-                problems.append(f"line {line}: not a record")
-            continue
-        if not all(map(_NUMBER.fullmatch, fields[:4])):
-            problems.append(f"line {line}: not a record")
-            continue
-        number, time, kind, outcome = (int(each, 16) for each in fields[:4])
-        if kind == Event.KEY_INIT and outcome == Result.OK:
-            mac_key = _signed_key(fields[4], fields[5], key)
-            if mac_key is None:
-                problems.append(f"line {line}: its MAC key is not signed by the device's log key")
-        genuine = mac_key is not None and _mac_is_right(mac_key, text)
-        if mac_key is not None and not genuine:
-            problems.append(f"line {line}: changed after it was written")
-        elif mac_key is None and not first_unknown and (kind, outcome) != (Event.KEY_INIT, Result.OK):
-            first_unknown = line
-        if records and number != records[-1].number + 1:
-            problems.append(f"line {line}: number {number} follows {records[-1].number}")
-        elif not records and number > 1:
-            problems.append(f"line {line}: the file begins with number {number}")
-        records.append(
-            LogRecord(
-                line,
-                number,
-                time,
-                _known(Event, kind),
-                _known(Result, outcome),
-                fields[4],
-                fields[5],
-                genuine,
-            )
-        )
-    if not records:
-        problems.append("no records")
-    elif mac_key is None:
-        problems.append("no MAC key: nothing could be verified")
-    elif first_unknown:
-        problems.insert(0, f"line {first_unknown}: stands before the MAC key, so that nothing vouches for it")
-    return LogReport(firmware, tuple(records), tuple(problems))
+    check = FileCheck(key)
+    records = [record for text, end in lines_of(content) if (record := check.take(text, end)) is not None]
+    return LogReport(check.firmware, tuple(records), check.finish(), tuple(check.jumps))
 
 
-def _lines(content: bytes) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(content.split(b"\n"), 1):
-        yield number, line.removesuffix(b"\r").decode("utf-8", "replace")
+def lines_of(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """The lines of a file and what ends each: CRLF, LF, or nothing where the file ends within one."""
+    pieces = content.split(b"\n")
+    last = pieces.pop()
+    for piece in pieces:
+        yield (piece[:-1], b"\r\n") if piece[-1:] == b"\r" else (piece, b"\n")
+    if last:
+        yield last, b""
 
 
-def _known(kind: type[Event] | type[Result], value: int) -> int:
-    try:
-        return kind(value)
-    except ValueError:
-        return value
+def record_of(text: bytes, line: int, *, genuine: bool) -> LogRecord | None:
+    """The record that the ``line``-th line of a file is, of which it is known whether it is ``genuine``;
+    ``None`` for a line that is no record."""
+    fields = None if text[:1] == b"#" else _fields(text)
+    if fields is None:
+        return None
+    number, time, kind, outcome, actor, data, _ = fields
+    event, result = _EVENTS.get(kind, kind), _RESULTS.get(outcome, outcome)
+    return LogRecord(line, number, time, event, result, actor, data, genuine)
 
 
-def _signed_key(text: str, signature: str, key: bytes) -> bytes | None:
+def _fields(text: bytes) -> tuple[int, int, int, int, str, str, bytes] | None:
+    fields = text.split(b"|")
+    if len(fields) != _FIELDS or not all(map(_NUMBER.fullmatch, fields[:4])):
+        return None
+    number, time, kind, outcome = (int(each, 16) for each in fields[:4])
+    actor, data = fields[4].decode("utf-8", "replace"), fields[5].decode("utf-8", "replace")
+    return number, time, kind, outcome, actor, data, fields[6]
+
+
+class FileCheck:
+    """A file's lines, one after another, held against the device's log key (32 bytes).
+
+    Byte for byte: what reads the same and is written otherwise (hex digits of another case, a base64 text
+    with other spare bits, another line end) is a change, too. The first line, which tells the firmware, is
+    covered by no MAC.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._key = key
+        self._mac: _Mac | None = None
+        self._end: bytes | None = None
+        self._first_unknown = 0
+        self._number: int | None = None
+        self._time = 0
+        self._free = True  # whether the clock may go back: nothing was read yet, or it was set
+        #: Lines taken so far; what the first of them says of the firmware; what is wrong, in words, and which
+        #: of it are gaps in the numbers; where the clock went back without having been set.
+        self.line = 0
+        self.firmware = ""
+        self.problems: list[str] = []
+        self.gaps: list[str] = []
+        self.jumps: list[str] = []
+        #: Whether there is a MAC key that ours has not signed.
+        self.foreign = False
+
+    def take(self, text: bytes, end: bytes = b"\r\n") -> LogRecord | None:
+        """The next line without its ``end``; the record that it is, if it is one."""
+        self.line = line = self.line + 1
+        if end != self._end:
+            if self._end is None:
+                self._end = end
+            else:
+                self._say("ends otherwise than those before" if end else "the file ends within it")
+        if text[:1] == b"#":
+            if line == 1:
+                self.firmware = text[1:].decode("utf-8", "replace").strip()
+            else:
+                self._say("a comment among the records")
+            return None
+        fields = _fields(text)
+        if fields is None:
+            self._say("not a record" if text else "empty")
+            return None
+        number, time, kind, outcome, actor, data, mac = fields
+        if kind == 0 and outcome == 0:
+            self._mac = _signed_key(actor, data, self._key)
+            if self._mac is None:
+                self.foreign = True
+                self._say("its MAC key is not signed by the device's log key")
+        elif self._mac is None and not self._first_unknown:
+            self._first_unknown = line
+        genuine = self._mac is not None and self._mac.fits(text[: -len(mac) or None], mac)
+        if self._mac is not None and not genuine:
+            self._say("changed after it was written")
+        if self._number is None:
+            if number > 1:
+                self._say(f"the file begins with number {number}")
+        elif number != self._number + 1:
+            self._say(f"number {number} follows {self._number}")
+            self.gaps.append(self.problems[-1])
+        self._number = number
+        if genuine:
+            self._timed(kind, time)
+        event, result = _EVENTS.get(kind, kind), _RESULTS.get(outcome, outcome)
+        return LogRecord(line, number, time, event, result, actor, data, genuine)
+
+    def _timed(self, kind: int, time: int) -> None:
+        """A record of the time at which the clock is set has the time before that."""
+        if time + _SLACK < self._time and not self._free and kind != Event.RTC_SET:
+            self.jumps.append(f"line {self.line}: the clock went back by {self._time - time} s")
+        self._time, self._free = time, kind == Event.RTC_SET
+
+    def finish(self) -> tuple[str, ...]:
+        """All that is wrong with the file, now that it has ended."""
+        problems = list(self.problems)
+        if self._number is None:
+            problems.append("no records")
+        elif self._mac is None:
+            problems.append("no MAC key: nothing could be verified")
+        elif self._first_unknown:
+            first = self._first_unknown
+            problems.insert(0, f"line {first}: stands before the MAC key, so that nothing vouches for it")
+        return tuple(problems)
+
+    def _say(self, what: str) -> None:
+        self.problems.append(f"line {self.line}: {what}")
+
+
+class _Mac:
+    """HMAC-SHA256 with one key, begun once: a file has one key and many lines."""
+
+    __slots__ = ("_inner", "_outer")
+
+    def __init__(self, key: bytes) -> None:
+        block = key.ljust(64, b"\0")  # of 32 bytes, as its signature says
+        self._inner = hashlib.sha256(bytes(each ^ 0x36 for each in block))
+        self._outer = hashlib.sha256(bytes(each ^ 0x5C for each in block))
+
+    def fits(self, covered: bytes, mac: bytes) -> bool:
+        """Whether ``mac`` is the text of this line's MAC, as the device writes it and no other."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(covered)
+        outer.update(inner.digest())
+        expected = urlsafe_b64encode(outer.digest()[:_MAC]).rstrip(b"=")
+        return hmac.compare_digest(mac, expected)
+
+
+def _signed_key(text: str, signature: str, key: bytes) -> _Mac | None:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
@@ -227,13 +330,4 @@ def _signed_key(text: str, signature: str, key: bytes) -> bytes | None:
         Ed25519PublicKey.from_public_bytes(key).verify(unb64(signature), found)
     except (InvalidSignature, ValueError):
         return None
-    return found
-
-
-def _mac_is_right(mac_key: bytes, text: str) -> bool:
-    covered, _, mac = text.rpartition("|")
-    expected = hmac.digest(mac_key, f"{covered}|".encode(), hashlib.sha256)[:_MAC]
-    try:
-        return hmac.compare_digest(unb64(mac), expected)
-    except ValueError:
-        return False
+    return _Mac(found) if len(found) == _KEY else None

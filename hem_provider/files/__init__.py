@@ -5,6 +5,7 @@ The only place that knows XDG variables (``places``) and locks of the kernel (``
 
 from __future__ import annotations
 
+from hem_provider.files.appending import AppendedFile
 from hem_provider.files.folders import make_folders, make_private
 from hem_provider.files.locks import ByteLock, folder_lock, is_same_file, release_lock, take_lock
 from hem_provider.files.places import (
@@ -21,6 +22,7 @@ from hem_provider.files.replacement import LEFT_BEHIND_AFTER, replace_file, repl
 
 __all__ = [
     "LEFT_BEHIND_AFTER",
+    "AppendedFile",
     "ByteLock",
     "cache_home",
     "config_home",

@@ -1,0 +1,223 @@
+"""Whether a copy is as it was written: each line's chain, the numbers, and the device's own lines under the
+MAC keys that its log key has signed.
+
+A file that was moved away is missing, not damaged: what is there is verified without it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from functools import partial
+
+from hem_provider.auditlog.copy import LogCopy, Tip
+from hem_provider.auditlog.days import MOST_LINE, Day, days_in, opened
+from hem_provider.auditlog.entry import BEGINNING, Entry, unchained
+from hem_provider.auditlog.progress import read_checkpoint
+from hem_provider.device.auditlog import FileCheck
+from hem_provider.errors import HemLogDamaged
+from hem_provider.records import frozen
+
+__all__ = ["ORDINARY", "CopyReport", "verify_copy"]
+
+_KEY = re.compile("[0-9a-f]{64}")
+
+#: More problems are counted, not told.
+_MOST = 1000
+#: Own events that are no evidence of anything being wrong.
+ORDINARY = frozenset({"device-away", "device-back", "file-collected", "file-continues", "log-key", "sealed"})
+
+
+@frozen
+class CopyReport:
+    """What was found in a copy.
+
+    ``days``: the names of its files; ``entries``: how many it has; ``files``: how many of the device's files
+    are in it as a whole; ``tip``: its last entry's number and chain, which is worth noting elsewhere.
+    ``problems``: what is not as it was written, the first bad line first; ``more``: how many are not told.
+    ``missing``: what was moved away, or is not verified without that; ``noticed``: how often own events tell
+    of something odd. ``log_keys``: the keys, in hex, that vouch for the device's lines, in order.
+    """
+
+    days: tuple[str, ...]
+    entries: int
+    files: int
+    tip: Tip
+    problems: tuple[str, ...]
+    more: int
+    missing: tuple[str, ...]
+    noticed: dict[str, int]
+    log_keys: tuple[str, ...]
+
+    @property
+    def intact(self) -> bool:
+        """Whether all that is there is as it was written."""
+        return not self.problems
+
+
+def verify_copy(copy: LogCopy, *, head: str | None = None, key: str | None = None) -> CopyReport:
+    """Verify all of a copy. ``head``: a chain (64 hex digits) that was noted before, which must be in it;
+    ``key``: the log key (64 hex digits) that alone is to vouch for the device's lines.
+
+    Raises nothing for what is in the files; ``OSError``.
+    """
+    checkpoint = read_checkpoint(copy.folder)  # before the entries, which go on meanwhile
+    walk = _Walk(checkpoint, head, key)
+    for day in days_in(copy.folder, unreadable=lambda error: walk.say(str(error))):
+        walk.take(day)
+    return walk.report()
+
+
+class _File:
+    """One of the device's files, as far as it was seen."""
+
+    __slots__ = ("check", "hash", "size", "told")
+
+    def __init__(self, key: str) -> None:
+        self.check = FileCheck(bytes.fromhex(key) if _KEY.fullmatch(key) else b"")
+        self.hash = hashlib.sha256()
+        self.size = 0
+        self.told = 0  # how many of its problems
+
+
+class _Walk:
+    """One way through a copy, line by line."""
+
+    def __init__(self, checkpoint: Tip | None, head: str | None, key: str | None) -> None:
+        self._checkpoint, self._head, self._key = checkpoint, head, key
+        self._tip = Tip(0, BEGINNING)
+        self._days: list[str] = []
+        self._problems: list[str] = []
+        self._more = self._entries = self._whole = 0
+        self._missing: list[str] = []
+        self._noticed: dict[str, int] = {}
+        self._keys: list[str] = []
+        #: (device, file) → what is known of it; ``None`` where its beginning is missing.
+        self._files: dict[tuple[str, str], _File | None] = {}
+        self._head_seen = False
+        self._place = ""  # file and line of the copy
+
+    def say(self, problem: str) -> None:
+        """Something is not as it was written."""
+        if len(self._problems) < _MOST:
+            self._problems.append(problem)
+        else:
+            self._more += 1
+
+    def take(self, day: Day) -> None:
+        """The next file of the copy. ``OSError``."""
+        name, tip = day.path.name, self._tip
+        self._days.append(name)
+        if day.head.after > tip.number:
+            self._missing.append(f"entries {tip.number + 1} to {day.head.after}, before {name}")
+        elif (day.head.after, day.head.before) != (tip.number, tip.chain):
+            self.say(f"{name}, line 1: it does not follow entry {tip.number}")
+        self._reached(Tip(day.head.after, day.head.before))
+        try:
+            with opened(day.path, day.packed) as file:
+                for number, line in enumerate(iter(partial(file.readline, MOST_LINE), b""), 1):
+                    self._place = f"{name}, line {number}"
+                    self._line(line, first=number == 1)
+        except HemLogDamaged as error:
+            self.say(str(error))
+
+    def _reached(self, tip: Tip) -> None:
+        self._tip = tip
+        self._head_seen = self._head_seen or tip.chain == self._head
+        checkpoint = self._checkpoint
+        if checkpoint is not None and tip.number == checkpoint.number and tip.chain != checkpoint.chain:
+            self.say(f"{self._place}: entry {tip.number} is another than was written")
+
+    def _line(self, line: bytes, *, first: bool) -> None:
+        if line[-1:] != b"\n":
+            self.say(f"{self._place}: it has no end; the next collection cuts it off")
+            return
+        tip = self._tip
+        try:
+            values, chain = unchained(line, tip.chain)
+        except ValueError as error:
+            self.say(f"{self._place}: {error}")
+            try:  # goes on from what the line says of itself
+                values, chain = unchained(line, None)
+            except ValueError:
+                self._tip = Tip(tip.number + (not first), "")
+                return
+        if first:  # its head, which was read before
+            self._tip = Tip(tip.number, chain)
+            return
+        try:
+            entry = Entry.read(values)
+        except ValueError as error:
+            self.say(f"{self._place}: {error}")
+            self._tip = Tip(tip.number + 1, chain)
+            return
+        if entry.number != tip.number + 1:
+            self.say(f"{self._place}: entry {entry.number} follows {tip.number}")
+        self._reached(Tip(entry.number, chain))
+        self._entries += 1
+        self._vouched(entry)
+
+    def _vouched(self, entry: Entry) -> None:
+        if entry.log_key and entry.log_key not in self._keys:
+            self._keys.append(entry.log_key)
+            if self._key is not None and entry.log_key != self._key:
+                self.say(f"{self._place}: another log key than the one given: {entry.log_key}")
+        place = entry.device, entry.file
+        if entry.own is not None:
+            if entry.own.name == "file-collected":
+                self._closed(self._files.pop(place, None), entry)
+            elif entry.own.name not in ORDINARY:
+                self._noticed[entry.own.name] = self._noticed.get(entry.own.name, 0) + 1
+            return
+        if entry.line == 1:
+            self._files[place] = _File(entry.log_key)
+        elif place not in self._files:
+            self._files[place] = None
+            self._missing.append(f"the beginning of the device's file {entry.file}, before {self._place}")
+        file = self._files[place]
+        if file is None:
+            return
+        if entry.line != file.check.line + 1:
+            self.say(f"{self._place}: line {entry.line} of {entry.file} follows {file.check.line}")
+        text, end = entry.text, entry.end.encode("ascii", "replace")
+        record = file.check.take(text, end)
+        self._told(file, entry)
+        if (record is not None and record.genuine) != (entry.record is not None and entry.record.genuine):
+            self.say(f"{self._place}: what vouches for it was another when it was collected")
+        file.hash.update(text + end)
+        file.size += len(text) + len(end)
+
+    def _told(self, file: _File, entry: Entry) -> None:
+        for problem in file.check.problems[file.told :]:
+            self.say(f"{self._place}: {entry.file}, {problem}")
+        file.told = len(file.check.problems)
+
+    def _closed(self, file: _File | None, entry: Entry) -> None:
+        if file is None:
+            return
+        for problem in set(file.check.finish()) - set(file.check.problems):
+            self.say(f"{self._place}: {entry.file}, {problem}")
+        self._whole += 1
+        assert entry.own is not None  # noqa: S101 - by the only caller
+        found = {"lines": file.check.line, "bytes": file.size, "sha256": file.hash.hexdigest()}
+        if {name: entry.own.data.get(name) for name in found} != found:
+            self.say(f"{self._place}: {entry.file} is another than was collected")
+
+    def report(self) -> CopyReport:
+        """What was found, now that all was seen."""
+        checkpoint, tip = self._checkpoint, self._tip
+        if checkpoint is not None and tip.number < checkpoint.number:
+            self.say(f"it ends with entry {tip.number}; {checkpoint.number} were written")
+        if self._head is not None and not self._head_seen:
+            self.say(f"the head that was noted is not in it: {self._head}")
+        return CopyReport(
+            tuple(self._days),
+            self._entries,
+            self._whole,
+            tip,
+            tuple(self._problems),
+            self._more,
+            tuple(self._missing),
+            self._noticed,
+            tuple(self._keys),
+        )
