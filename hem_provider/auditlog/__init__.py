@@ -4,8 +4,8 @@ It stands above ``device``, whose calls it makes, and below ``adapters``, which 
 forms of other programs; so neither the device layer knows of files and days, nor an adapter of calls. It
 needs no keys: ``keys`` and ``symmetric`` stand beside it.
 
-``entry``: one line of a copy, and how it is chained to the one before; ``days``: the files of a copy; ``copy``:
-reading and appending; ``checking``: whether a copy is as it was written; ``progress``: what has been collected;
-``collecting``: fetching what is new; ``following``: new events, from a copy or a device; ``rules``: which of
-them a command is told of.
+``entry``: one line of a copy, and how it is chained to the one before; ``days``: the files of a copy;
+``copy``: reading and appending; ``checking``: whether a copy is as it was written; ``progress``: what has
+been collected; ``source`` and ``collecting``: fetching what is new; ``following``: new events, from a copy or
+a device; ``rules`` and ``hooks``: which of them a command is told of.
 """

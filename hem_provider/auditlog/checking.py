@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 from hem_provider.auditlog.copy import LogCopy, Tip
 from hem_provider.auditlog.days import MOST_LINE, Day, days_in, opened
@@ -85,7 +87,7 @@ class _Walk:
 
     def __init__(self, checkpoint: Tip | None, head: str | None, key: str | None) -> None:
         self._checkpoint, self._head, self._key = checkpoint, head, key
-        self._tip = Tip(0, BEGINNING)
+        self._number, self._chain = 0, BEGINNING
         self._days: list[str] = []
         self._problems: list[str] = []
         self._more = self._entries = self._whole = 0
@@ -106,13 +108,14 @@ class _Walk:
 
     def take(self, day: Day) -> None:
         """The next file of the copy. ``OSError``."""
-        name, tip = day.path.name, self._tip
+        name, head = day.path.name, day.head
         self._days.append(name)
-        if day.head.after > tip.number:
-            self._missing.append(f"entries {tip.number + 1} to {day.head.after}, before {name}")
-        elif (day.head.after, day.head.before) != (tip.number, tip.chain):
-            self.say(f"{name}, line 1: it does not follow entry {tip.number}")
-        self._reached(Tip(day.head.after, day.head.before))
+        self._place = f"{name}, line 1"
+        if head.after > self._number:
+            self._missing.append(f"entries {self._number + 1} to {head.after}, before {name}")
+        elif (head.after, head.before) != (self._number, self._chain):
+            self.say(f"{name}, line 1: it does not follow entry {self._number}")
+        self._reached(head.after, head.before)
         try:
             with opened(day.path, day.packed) as file:
                 for number, line in enumerate(iter(partial(file.readline, MOST_LINE), b""), 1):
@@ -121,100 +124,124 @@ class _Walk:
         except HemLogDamaged as error:
             self.say(str(error))
 
-    def _reached(self, tip: Tip) -> None:
-        self._tip = tip
-        self._head_seen = self._head_seen or tip.chain == self._head
+    def _reached(self, number: int, chain: str) -> None:
+        self._number, self._chain = number, chain
+        if chain == self._head:
+            self._head_seen = True
         checkpoint = self._checkpoint
-        if checkpoint is not None and tip.number == checkpoint.number and tip.chain != checkpoint.chain:
-            self.say(f"{self._place}: entry {tip.number} is another than was written")
+        if checkpoint is not None and number == checkpoint.number and chain != checkpoint.chain:
+            self.say(f"{self._place}: entry {number} is another than was written")
 
     def _line(self, line: bytes, *, first: bool) -> None:
         if line[-1:] != b"\n":
             self.say(f"{self._place}: it has no end; the next collection cuts it off")
             return
-        tip = self._tip
         try:
-            values, chain = unchained(line, tip.chain)
+            values, chain = unchained(line, self._chain)
         except ValueError as error:
             self.say(f"{self._place}: {error}")
             try:  # goes on from what the line says of itself
                 values, chain = unchained(line, None)
             except ValueError:
-                self._tip = Tip(tip.number + (not first), "")
+                self._number, self._chain = self._number + (not first), ""
                 return
         if first:  # its head, which was read before
-            self._tip = Tip(tip.number, chain)
+            self._chain = chain
             return
+        number = values.get("number")
         try:
-            entry = Entry.read(values)
-        except ValueError as error:
-            self.say(f"{self._place}: {error}")
-            self._tip = Tip(tip.number + 1, chain)
-            return
-        if entry.number != tip.number + 1:
-            self.say(f"{self._place}: entry {entry.number} follows {tip.number}")
-        self._reached(Tip(entry.number, chain))
-        self._entries += 1
-        self._vouched(entry)
+            if type(number) is not int:
+                raise ValueError("'number' is not int")
+            if number != self._number + 1:
+                self.say(f"{self._place}: entry {number} follows {self._number}")
+            self._entries += 1
+            if "own" in values:
+                self._own(Entry.read(values))
+            else:
+                self._device_line(values)
+        except (ValueError, TypeError, KeyError, AttributeError):  # it was chained by who writes no such
+            self.say(f"{self._place}: no entry as they are written")
+            number = self._number + 1
+        self._reached(number, chain)
 
-    def _vouched(self, entry: Entry) -> None:
-        if entry.log_key and entry.log_key not in self._keys:
-            self._keys.append(entry.log_key)
-            if self._key is not None and entry.log_key != self._key:
-                self.say(f"{self._place}: another log key than the one given: {entry.log_key}")
-        place = entry.device, entry.file
-        if entry.own is not None:
-            if entry.own.name == "file-collected":
-                self._closed(self._files.pop(place, None), entry)
-            elif entry.own.name not in ORDINARY:
-                self._noticed[entry.own.name] = self._noticed.get(entry.own.name, 0) + 1
-            return
-        if entry.line == 1:
-            self._files[place] = _File(entry.log_key)
+    def _vouching(self, key: str) -> None:
+        """Each log key is noted once."""
+        if key and key not in self._keys:
+            self._keys.append(key)
+            if self._key is not None and key != self._key:
+                self.say(f"{self._place}: another log key than the one given: {key}")
+
+    def _own(self, entry: Entry) -> None:
+        assert entry.own is not None  # noqa: S101 - by the only caller
+        self._vouching(entry.log_key)
+        place, name = (entry.device, entry.file), entry.own.name
+        if name == "file-collected":
+            self._closed(self._files.pop(place, None), entry.file, entry.own.data)
+        elif name == "file-continues":
+            self._compare(self._files.get(place), entry.file, entry.own.data)
+        elif name not in ORDINARY:
+            self._noticed[name] = self._noticed.get(name, 0) + 1
+
+    def _device_line(self, values: Mapping[str, Any]) -> None:
+        """A line of the device's, without making an entry of it: there are many."""
+        line, name, key = values["line"], values["file"], values["log_key"]
+        self._vouching(key)
+        place = values["device"], name
+        if line == 1:
+            self._files[place] = _File(key)
         elif place not in self._files:
             self._files[place] = None
-            self._missing.append(f"the beginning of the device's file {entry.file}, before {self._place}")
+            self._missing.append(f"the beginning of the device's file {name}, before {self._place}")
         file = self._files[place]
         if file is None:
             return
-        if entry.line != file.check.line + 1:
-            self.say(f"{self._place}: line {entry.line} of {entry.file} follows {file.check.line}")
-        text, end = entry.text, entry.end.encode("ascii", "replace")
-        record = file.check.take(text, end)
-        self._told(file, entry)
-        if (record is not None and record.genuine) != (entry.record is not None and entry.record.genuine):
+        if line != file.check.line + 1:
+            self.say(f"{self._place}: line {line} of {name} follows {file.check.line}")
+        text, end = (
+            values["raw"].encode("utf-8", "surrogateescape"),
+            values.get("end", "\r\n").encode("ascii"),
+        )
+        genuine = file.check.vouches(text, end)
+        if len(file.check.problems) > file.told:
+            self._told(file, name)
+        if genuine is not values["genuine"]:
             self.say(f"{self._place}: what vouches for it was another when it was collected")
         file.hash.update(text + end)
         file.size += len(text) + len(end)
 
-    def _told(self, file: _File, entry: Entry) -> None:
+    def _told(self, file: _File, name: str) -> None:
         for problem in file.check.problems[file.told :]:
-            self.say(f"{self._place}: {entry.file}, {problem}")
+            self.say(f"{self._place}: {name}, {problem}")
         file.told = len(file.check.problems)
 
-    def _closed(self, file: _File | None, entry: Entry) -> None:
+    def _closed(self, file: _File | None, name: str, data: Mapping[str, Any]) -> None:
         if file is None:
             return
-        for problem in set(file.check.finish()) - set(file.check.problems):
-            self.say(f"{self._place}: {entry.file}, {problem}")
+        for problem in file.check.finish():
+            if problem not in file.check.problems[:_MOST]:
+                self.say(f"{self._place}: {name}, {problem}")
         self._whole += 1
-        assert entry.own is not None  # noqa: S101 - by the only caller
+        self._compare(file, name, data)
+
+    def _compare(self, file: _File | None, name: str, data: Mapping[str, Any]) -> None:
+        if file is None:
+            return
         found = {"lines": file.check.line, "bytes": file.size, "sha256": file.hash.hexdigest()}
-        if {name: entry.own.data.get(name) for name in found} != found:
-            self.say(f"{self._place}: {entry.file} is another than was collected")
+        if {each: data.get(each) for each in found} != found:
+            self.say(f"{self._place}: {name} is another than was collected")
 
     def report(self) -> CopyReport:
         """What was found, now that all was seen."""
-        checkpoint, tip = self._checkpoint, self._tip
-        if checkpoint is not None and tip.number < checkpoint.number:
-            self.say(f"it ends with entry {tip.number}; {checkpoint.number} were written")
+        checkpoint = self._checkpoint
+        if checkpoint is not None and self._number < checkpoint.number:
+            self.say(f"it ends with entry {self._number}; {checkpoint.number} were written")
         if self._head is not None and not self._head_seen:
             self.say(f"the head that was noted is not in it: {self._head}")
         return CopyReport(
             tuple(self._days),
             self._entries,
             self._whole,
-            tip,
+            Tip(self._number, self._chain),
             tuple(self._problems),
             self._more,
             tuple(self._missing),

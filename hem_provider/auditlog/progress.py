@@ -102,6 +102,8 @@ class Known:
         elif name == "gap" and "listed" in data:
             self.missing.add(entry.file)
             self.begun.pop(entry.file, None)
+        elif name == "gap" and "unreadable" in data:
+            self.pass_over(entry.file)
         elif name in ("device-wiped", "device-replaced"):
             self.files, self.missing, self.begun, self.serial = {}, set(), {}, data["serial"]
             self.log_key = ""
@@ -109,6 +111,10 @@ class Known:
             self.serial = data.get("serial", self.serial)
         elif name in ("device-away", "device-back"):
             self.away = entry.collected if name == "device-away" else 0
+
+    def pass_over(self, file: str) -> None:
+        """Count a file as collected that is not to be, or cannot be."""
+        self.files[file] = _NOTHING
 
     def listed(self) -> list[str]:
         """The files that were collected and that the device listed last time, oldest first."""

@@ -32,12 +32,12 @@ __all__ = [
     "verify_log",
 ]
 
-_FIELDS = 7
 #: Bytes of a MAC and of the key that makes it.
 _MAC, _KEY = 16, 32
 #: Seconds by which a clock goes back unnoticed.
 _SLACK = 5
-_NUMBER = re.compile(rb"[0-9A-Fa-f]{1,16}")
+#: Number, time, event and result in hex, actor, data, MAC.
+_RECORD = re.compile(rb"([0-9A-Fa-f]{1,16})\|" * 4 + rb"([^|]*)\|([^|]*)\|([^|]*)")
 
 
 class Event(enum.IntEnum):
@@ -196,21 +196,15 @@ def lines_of(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 def record_of(text: bytes, line: int, *, genuine: bool) -> LogRecord | None:
     """The record that the ``line``-th line of a file is, of which it is known whether it is ``genuine``;
     ``None`` for a line that is no record."""
-    fields = None if text[:1] == b"#" else _fields(text)
-    if fields is None:
-        return None
-    number, time, kind, outcome, actor, data, _ = fields
+    fields = None if text[:1] == b"#" else _RECORD.fullmatch(text)
+    return None if fields is None else _record(fields, line, genuine)
+
+
+def _record(fields: re.Match[bytes], line: int, genuine: bool) -> LogRecord:
+    number, time, kind, outcome = (int(each, 16) for each in fields.group(1, 2, 3, 4))
+    actor, data = (each.decode("utf-8", "replace") for each in fields.group(5, 6))
     event, result = _EVENTS.get(kind, kind), _RESULTS.get(outcome, outcome)
     return LogRecord(line, number, time, event, result, actor, data, genuine)
-
-
-def _fields(text: bytes) -> tuple[int, int, int, int, str, str, bytes] | None:
-    fields = text.split(b"|")
-    if len(fields) != _FIELDS or not all(map(_NUMBER.fullmatch, fields[:4])):
-        return None
-    number, time, kind, outcome = (int(each, 16) for each in fields[:4])
-    actor, data = fields[4].decode("utf-8", "replace"), fields[5].decode("utf-8", "replace")
-    return number, time, kind, outcome, actor, data, fields[6]
 
 
 class FileCheck:
@@ -241,6 +235,14 @@ class FileCheck:
 
     def take(self, text: bytes, end: bytes = b"\r\n") -> LogRecord | None:
         """The next line without its ``end``; the record that it is, if it is one."""
+        fields, genuine = self._judge(text, end)
+        return None if fields is None else _record(fields, self.line, genuine)
+
+    def vouches(self, text: bytes, end: bytes = b"\r\n") -> bool:
+        """The same, for who needs no record: whether the line is a genuine one."""
+        return self._judge(text, end)[1]
+
+    def _judge(self, text: bytes, end: bytes) -> tuple[re.Match[bytes] | None, bool]:
         self.line = line = self.line + 1
         if end != self._end:
             if self._end is None:
@@ -252,20 +254,20 @@ class FileCheck:
                 self.firmware = text[1:].decode("utf-8", "replace").strip()
             else:
                 self._say("a comment among the records")
-            return None
-        fields = _fields(text)
+            return None, False
+        fields = _RECORD.fullmatch(text)
         if fields is None:
             self._say("not a record" if text else "empty")
-            return None
-        number, time, kind, outcome, actor, data, mac = fields
-        if kind == 0 and outcome == 0:
-            self._mac = _signed_key(actor, data, self._key)
+            return None, False
+        number, kind = int(fields[1], 16), int(fields[3], 16)
+        if kind == Event.KEY_INIT.value and int(fields[4], 16) == Result.OK.value:
+            self._mac = _signed_key(fields[5], fields[6], self._key)
             if self._mac is None:
                 self.foreign = True
                 self._say("its MAC key is not signed by the device's log key")
         elif self._mac is None and not self._first_unknown:
             self._first_unknown = line
-        genuine = self._mac is not None and self._mac.fits(text[: -len(mac) or None], mac)
+        genuine = self._mac is not None and self._mac.fits(text[: fields.start(7)], fields[7])
         if self._mac is not None and not genuine:
             self._say("changed after it was written")
         if self._number is None:
@@ -276,9 +278,8 @@ class FileCheck:
             self.gaps.append(self.problems[-1])
         self._number = number
         if genuine:
-            self._timed(kind, time)
-        event, result = _EVENTS.get(kind, kind), _RESULTS.get(outcome, outcome)
-        return LogRecord(line, number, time, event, result, actor, data, genuine)
+            self._timed(kind, int(fields[2], 16))
+        return fields, genuine
 
     def _timed(self, kind: int, time: int) -> None:
         """A record of the time at which the clock is set has the time before that."""
@@ -321,13 +322,13 @@ class _Mac:
         return hmac.compare_digest(mac, expected)
 
 
-def _signed_key(text: str, signature: str, key: bytes) -> _Mac | None:
+def _signed_key(text: bytes, signature: bytes, key: bytes) -> _Mac | None:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
-        found = unb64(text)
-        Ed25519PublicKey.from_public_bytes(key).verify(unb64(signature), found)
+        found = unb64(text.decode("ascii"))
+        Ed25519PublicKey.from_public_bytes(key).verify(unb64(signature.decode("ascii")), found)
     except (InvalidSignature, ValueError):
         return None
     return _Mac(found) if len(found) == _KEY else None

@@ -1,0 +1,175 @@
+"""A copy, or a device's file, that is not as it was written is found out, and the first bad line is named."""
+
+from __future__ import annotations
+
+import gzip
+import random
+import re
+from functools import partial
+
+import pytest
+
+from hem_provider.auditlog.collecting import Collector
+from hem_provider.auditlog.copy import LogCopy
+from hem_provider.auditlog.progress import known_of
+from hem_provider.device.auditlog import verify_log
+
+CHANGES = 10_000
+SEED = 20_261_127
+
+
+@pytest.fixture
+def collected(device, copy, collect):
+    """A copy of three days."""
+    device.start(lines=2)
+    for _ in range(3):
+        device.log(event=0x20, actor="U", data="00112233445566778899aabbccddeeff")
+        device.start(lines=1)
+        collect()
+        device.now += 86400
+    return copy
+
+
+def changes(size, count):
+    """Places and other values for the byte there."""
+    chance = random.Random(SEED)  # noqa: S311 - for the same changes each time
+    for _ in range(count):
+        yield chance.randrange(size), chance.randrange(1, 256)
+
+
+def test_a_whole_copy_is_intact_and_its_end_can_be_noted(collected, device):
+    report = collected.verify()
+    assert (report.problems, report.missing, report.noticed) == ((), (), {})
+    assert report.intact
+    assert (report.entries, report.tip) == (collected.last().number, collected.tip())
+    assert report.log_keys == (device.key().hex(),)
+    assert len(report.days) == 3
+    assert report.files == 3
+    assert LogCopy(collected.folder).verify(head=report.tip.chain, key=report.log_keys[0]).intact
+
+
+def test_each_of_ten_thousand_changes_of_a_byte_of_a_copy_is_found(collected):
+    days = [each.path for each in collected.days()]
+    contents = [each.read_bytes() for each in days]
+    for number, (place, value) in enumerate(changes(sum(map(len, contents)), CHANGES)):
+        which = 0
+        while place >= len(contents[which]):
+            place -= len(contents[which])
+            which += 1
+        content = bytearray(contents[which])
+        content[place] ^= value
+        with days[which].open("r+b") as file:
+            file.write(content)
+        report = collected.verify()
+        line = contents[which].count(b"\n", 0, place) + 1
+        assert report.problems, (number, days[which].name, place, value)
+        named = f"{days[which].name}, line {line}:"
+        assert named in report.problems[0] or (line == 1 and days[which].name in report.problems[0])
+        days[which].write_bytes(contents[which])
+    assert collected.verify().intact
+
+
+def test_each_of_ten_thousand_changes_of_a_byte_of_a_devices_file_is_found(device):
+    device.start(lines=6)
+    device.log(event=0x20, actor="U", data="00112233445566778899aabbccddeeff")
+    (content,) = device.files.values()
+    head = content.index(b"\n") - 1  # what the first line says is under no MAC: see the next test
+    for place, value in changes(len(content) - head, CHANGES):
+        changed = bytearray(content)
+        changed[head + place] ^= value
+        report = verify_log(bytes(changed), device.key())
+        line = content.count(b"\n", 0, head + place) + 1
+        assert report.problems, (place, value)
+        named = re.match(r"line (\d+): ", report.problems[0])
+        assert (int(named[1]) if named else 2) in (line, line + 1)  # without the key record nothing is named
+
+
+def test_each_change_of_a_devices_file_is_found_by_who_has_collected_it(device, copy, collect):
+    file = device.start(lines=4)
+    device.start()
+    collect()
+    content = device.files[file]
+    for place in range(len(content)):
+        changed = bytearray(content)
+        changed[place] ^= 1
+        device.files[file] = bytes(changed)
+        kept = []
+        Collector(device, known_of(copy), partial(keep, kept)).collect(reread=True)
+        assert kept[0].own.name == "file-altered", place
+
+
+def keep(kept, entries):
+    """Appends nowhere, so that the next time nothing of it is known."""
+    kept += entries
+    return []
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_removed_moved_or_doubled_line_is_named(collected, number):
+    path = collected.days()[number].path
+    lines = path.read_bytes().splitlines(keepends=True)
+    for changed in (
+        lines[:3] + lines[4:],
+        [*lines[:3], lines[4], lines[3], *lines[5:]],
+        [*lines[:3], lines[2], *lines[3:]],
+        [*lines[:3], b"\n", *lines[3:]],
+        [*lines[:3], b"\0" * 100 + b"\n", *lines[3:]],
+        [*lines[:3], b"{}\n", *lines[3:]],
+        [*lines[:3], b"x" * 2**20 + b"\n", *lines[3:]],
+    ):
+        path.write_bytes(b"".join(changed))
+        assert collected.verify().problems[0].startswith(f"{path.name}, line 4: ")
+    path.write_bytes(b"".join(lines))
+    assert collected.verify().intact
+
+
+def test_an_end_that_was_cut_off_is_found_by_what_was_noted(collected):
+    tip = collected.tip()
+    path = collected.days()[-1].path
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[:-1]))
+    assert collected.verify().problems == (f"it ends with entry {tip.number - 1}; {tip.number} were written",)
+    (collected.folder / "state.json").unlink()
+    assert collected.verify().intact  # nobody can tell, but who has noted the head elsewhere
+    assert collected.verify(head=tip.chain).problems == (
+        f"the head that was noted is not in it: {tip.chain}",
+    )
+
+
+def test_a_copy_that_was_written_anew_as_a_whole_is_found_by_a_noted_head_or_key(collected, device, tmp_path):
+    report = collected.verify()
+    other = LogCopy(tmp_path / "other")
+    with other.writing() as writer:
+        writer.append(collected.entries())
+    assert other.verify().intact
+    assert not other.verify(head=report.tip.chain).intact
+    assert (
+        other.verify(key="00" * 32)
+        .problems[0]
+        .endswith(f"another log key than the one given: {device.key().hex()}")
+    )
+
+
+def test_days_that_were_moved_away_are_missing_and_what_is_there_is_intact(collected):
+    first, second, third = (each.path for each in collected.days())
+    packed = second.with_name(f"{second.name}.gz")
+    packed.write_bytes(gzip.compress(second.read_bytes()))
+    packed.chmod(0o600)
+    second.unlink()
+    assert collected.verify().intact
+    assert collected.verify().missing == ()
+    packed.unlink()
+    report = collected.verify()
+    assert report.intact
+    assert re.fullmatch(rf"entries \d+ to \d+, before {third.name}", report.missing[0])
+    first.unlink()
+    assert re.fullmatch(rf"entries 1 to \d+, before {third.name}", collected.verify().missing[0])
+
+
+def test_a_packed_file_that_is_damaged_is_named(collected):
+    path = collected.days()[0].path
+    packed = path.with_name(f"{path.name}.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes())[:-30])
+    packed.chmod(0o600)
+    path.unlink()
+    assert f"{packed.name}: cannot be unpacked" in collected.verify().problems[0]
