@@ -42,32 +42,35 @@ Append = Callable[[Sequence[Entry]], Sequence[Entry]]
 
 
 class Collector:
-    """Collects from ``source`` what is not ``known``; what is appended becomes known.
+    """Collects what is not ``known``; what is appended becomes known.
 
     ``wanted``: whether a file, by its id, is to be read at all; ``clock``: Unix seconds.
     """
 
     def __init__(
         self,
-        source: Source,
         known: Known,
         append: Append,
         *,
         wanted: Callable[[str], bool] = lambda _: True,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._source, self._known, self._append = source, known, append
+        self._source: Source
+        self._known, self._append = known, append
         self._wanted, self._clock = wanted, clock
         self._asked = False  # whether the device was asked for its log key in this look
         self._added = 0
 
-    def collect(self, *, reread: bool = False, read: Callable[[str], None] = lambda _: None) -> int:
+    def collect(
+        self, source: Source, *, reread: bool = False, read: Callable[[str], None] = lambda _: None
+    ) -> int:
         """One look at the device; how many entries were added.
 
         ``reread``: read the files again that were collected, and hold them against what they were; ``read``
         is told of each file after it was read. What calls raise, after which everything that was fetched
         is kept; ``AWAY`` is an own event.
         """
+        self._source = source
         self._asked = False
         self._added = 0
         try:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from hem_provider.cli.login import logged_in
@@ -19,11 +21,15 @@ from hem_provider.device.cache import DiskCache
 from hem_provider.device.hem import Hem
 from hem_provider.device.logwords import actor_kid, key_kid, tell
 from hem_provider.errors import HemAuthenticationError, HemOperationFailed, HemScopeDenied
+from hem_provider.files import read_file
+from hem_provider.printable import printable
 
 __all__ = ["show", "show_all", "verify"]
 
 _SCOPE = "logger:get"
-_KEY = re.compile("[0-9a-fA-F]{64}")
+_KEY, _ID = re.compile("[0-9a-fA-F]{64}"), re.compile("[0-9a-f]{8}")
+#: Larger files are no log of a device, in bytes.
+_MOST = 64 * 1024 * 1024
 
 
 def show_all(options: Given) -> int:
@@ -80,6 +86,9 @@ def show(options: Given) -> int:
 def verify(options: Given) -> int:
     """``hem log verify``: its exit status, ``FAILED`` where a file is not intact."""
     kept = _kept_key(options)
+    saved = [each for each in options.files if os.sep in each]
+    if saved:
+        return _verify_saved(options, saved, kept)
     with logged_in(options.device, mobile=options.mobile, scope=_SCOPE) as hem:
         key = hem.audit.key()
         ids = [_checked(hem, each) for each in options.files] or _closed(hem)
@@ -92,19 +101,7 @@ def verify(options: Given) -> int:
         files = [_verdict(each, report) for each, report in reports.items()]
         print_json({"device": hem.config.name, "log_key": key.hex(), "intact": intact, "files": files})
         return DONE if intact else FAILED
-    from hem_provider.cli.drawing import draw
-
-    rows = [
-        (
-            mark(not report.problems),
-            each,
-            _spaced(_began(each)),
-            str(len(report.records)),
-            report.problems[0] if report.problems else "intact",
-        )
-        for each, report in reports.items()
-    ]
-    draw(("", "file", "began (UTC)", "records", "result"), rows, spare=("began (UTC)",))
+    _draw_reports(reports)
     if kept not in (None, key):
         say(f"{hem.config.name}: its log key is another than the one given: {key.hex()}")
     elif intact:
@@ -114,14 +111,62 @@ def verify(options: Given) -> int:
     return DONE if intact else FAILED
 
 
+def _verify_saved(options: Given, saved: list[str], kept: bytes | None) -> int:
+    """The same of files on this machine; a device is asked for its log key alone, where none is given."""
+    if len(saved) < len(options.files):
+        raise UsageFault("give ids of the device's files, or files of this machine, but not both")
+    contents = {each: _content(Path(each)) for each in saved}
+    if kept is None:
+        with logged_in(options.device, mobile=options.mobile, scope=_SCOPE) as hem:
+            kept = hem.audit.key()
+    reports = {each: verify_log(content, kept) for each, content in contents.items()}
+    intact = not any(report.problems for report in reports.values())
+    if options.json:
+        files = [{"path": each, **_findings(report)} for each, report in reports.items()]
+        print_json({"log_key": kept.hex(), "intact": intact, "files": files})
+        return DONE if intact else FAILED
+    _draw_reports(reports)
+    say(f"log key {kept.hex()}" if intact else "the log is not intact.")
+    return DONE if intact else FAILED
+
+
+def _content(path: Path) -> bytes:
+    content = read_file(path, "a log file", limit=_MOST, trusted=False)
+    if len(content) > _MOST:
+        raise UsageFault(f"{path}: over {_MOST} bytes; no log file of a device is as large")
+    return content
+
+
+def _draw_reports(reports: dict[str, LogReport]) -> None:
+    from hem_provider.cli.drawing import draw
+
+    rows = [
+        (
+            mark(not report.problems),
+            each,
+            _spaced(_began(each)) if _ID.fullmatch(each) else "",
+            str(len(report.records)),
+            report.problems[0] if report.problems else "intact",
+        )
+        for each, report in reports.items()
+    ]
+    draw(("", "file", "began (UTC)", "records", "result"), rows, spare=("began (UTC)",))
+    for each, report in reports.items():
+        for jump in report.jumps:
+            say(printable(f"{each}: {jump}"))
+
+
 def _verdict(file: str, report: LogReport) -> dict[str, Any]:
+    return {"id": file, "began": _began(file), **_findings(report)}
+
+
+def _findings(report: LogReport) -> dict[str, Any]:
     return {
-        "id": file,
-        "began": _began(file),
         "firmware": report.firmware,
         "records": len(report.records),
         "intact": not report.problems,
         "problems": list(report.problems),
+        "clock": list(report.jumps),
     }
 
 

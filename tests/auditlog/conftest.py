@@ -28,9 +28,9 @@ def collect(copy, device):
         with copy.writing(lambda: device.now) as writer:
             known = known_of(copy)
             before = writer.tip.number
-            collector = Collector(device, known, writer.append, clock=lambda: device.now)
+            collector = Collector(known, writer.append, clock=lambda: device.now)
             try:
-                collector.collect(**settings)
+                collector.collect(device, **settings)
             finally:
                 known.tip = writer.tip
                 if noted:

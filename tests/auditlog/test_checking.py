@@ -94,7 +94,7 @@ def test_each_change_of_a_devices_file_is_found_by_who_has_collected_it(device, 
         changed[place] ^= 1
         device.files[file] = bytes(changed)
         kept = []
-        Collector(device, known_of(copy), partial(keep, kept)).collect(reread=True)
+        Collector(known_of(copy), partial(keep, kept)).collect(device, reread=True)
         assert kept[0].own.name == "file-altered", place
 
 

@@ -6,14 +6,18 @@ Example: hem log verify
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from hem_provider.cli.options import device_option, json_option, mobile_option
-from hem_provider.cli.shape import Given, Group, argument, given
+from hem_provider.cli.options import FILE, Whole, device_option, json_option, mobile_option
+from hem_provider.cli.shape import Given, Group, argument, exclusive, given
 
 __all__ = ["command"]
+
+#: What ``--copy`` means without a folder.
+_USUAL = Path("\0")
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -49,12 +53,60 @@ def _show(options: Given) -> int:
     return log_actions.show(options)
 
 
-@command.command("verify", help="whether files are whole and unaltered\n\nExample: hem log verify")
-@argument("files", metavar="[ID]...", nargs=-1, help="of 'hem log list'; default: all that are closed")
+@command.command(
+    "verify",
+    help="whether files, or the copy, are whole and unaltered\n\nExample: hem log verify\n"
+    "hem log verify --copy",
+)
+@argument(
+    "files",
+    metavar="[ID|FILE]...",
+    nargs=-1,
+    help="of 'hem log list', or files that were saved (with a / in the name); default: all that are closed",
+)
+@click.option(
+    "--copy",
+    type=FILE,
+    is_flag=False,
+    flag_value=_USUAL,
+    metavar="[FOLDER]",
+    help="the copy that 'hem log collect' makes, instead of the device",
+)
+@click.option("--head", metavar="HEX", help="the end of the copy, as you have noted it: must be in it")
 @_key
 @_to_the_device
 @given
 def _verify(options: Given) -> int:
+    if options.copy is not None:
+        if options.files:
+            raise click.UsageError("--copy verifies a whole copy: name no files with it.")
+        from hem_provider.cli import log_collecting
+
+        options.copy = None if options.copy == _USUAL else options.copy
+        return log_collecting.verify_copy(options)
+    if options.head is not None:
+        raise click.UsageError("--head is of a copy: give --copy with it.")
     from hem_provider.cli import log_actions
 
     return log_actions.verify(options)
+
+
+@command.command(
+    "collect",
+    help="keep a copy of the log here, and tell what is odd about it\n\nExample: hem log collect\n"
+    "hem log collect --every 3600",
+)
+@click.option("--to", type=FILE, metavar="FOLDER", help="the folder of the copy; default: one in your data")
+@click.option(
+    "--every", type=Whole(1, 7 * 86400), metavar="SECONDS", help="go on, and look again after so many seconds"
+)
+@click.option("--once", is_flag=True, help="look once, as without --every")
+@click.option("--reread", is_flag=True, help="read files again that were collected, a call each")
+@_to_the_device
+@exclusive("every", "once")
+@exclusive("every", "json")
+@given
+def _collect(options: Given) -> int:
+    from hem_provider.cli import log_collecting
+
+    return log_collecting.collect(options)

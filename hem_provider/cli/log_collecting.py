@@ -1,0 +1,229 @@
+"""What ``hem log collect`` and ``hem log verify --copy`` do."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from hem_provider.auditlog.checking import ORDINARY, CopyReport
+from hem_provider.auditlog.collecting import AWAY, Collector
+from hem_provider.auditlog.copy import CopyWriter, LogCopy, usual_folder
+from hem_provider.auditlog.entry import Entry
+from hem_provider.auditlog.progress import known_of, note
+from hem_provider.auditlog.source import HemSource
+from hem_provider.cli.login import logged_in
+from hem_provider.cli.output import print_json
+from hem_provider.cli.saying import say
+from hem_provider.cli.shape import Given
+from hem_provider.cli.statuses import DONE, FAILED, NotThere, UsageFault
+from hem_provider.cli.ticks import mark
+from hem_provider.cli.wording import counted
+from hem_provider.config import DeviceConfig, load_config
+from hem_provider.device.hem import Hem
+from hem_provider.printable import printable
+from hem_provider.waiting import CLOCK
+
+__all__ = ["SCOPE", "collect", "copy_of", "looks", "verify_copy"]
+
+SCOPE = "logger:get"
+#: Longest pause between two looks at what is away or full, in seconds, unless more was asked for.
+_LONGEST = 3600
+#: What is known is noted after so many files.
+_NOTED = 256
+_HEX = re.compile("[0-9a-fA-F]{64}")
+#: Problems of a copy that are told to people.
+_TOLD = 20
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def copy_of(folder: Path | None, device: str | None) -> LogCopy:
+    """The copy in ``folder``, or the one of a configured device. ``HemConfigError``."""
+    return LogCopy(folder or usual_folder(load_config().device(device).name))
+
+
+def collect(options: Given) -> int:
+    """``hem log collect``: its exit status."""
+    config = load_config().device(options.device)
+    copy = LogCopy(options.to or usual_folder(config.name))
+    with copy.writing() as writer, ExitStack() as stack:
+        run = _Run(config, copy, writer, stack, options)
+        if options.every is None:
+            run.look()
+            return run.told()
+        say(f"{config.name}: every {options.every} s what is new of the log goes to {copy.folder}")
+        for _ in looks(options.every):
+            run.look_on()
+    return DONE
+
+
+def looks(every: int) -> Iterator[None]:
+    """One item at once, and then one each time that so many seconds have passed."""
+    while True:
+        yield
+        CLOCK.sleep(every)
+
+
+class _Run:
+    """Looks at one device, into one copy."""
+
+    def __init__(
+        self, config: DeviceConfig, copy: LogCopy, writer: CopyWriter, stack: ExitStack, options: Given
+    ) -> None:
+        self._config, self._copy, self._writer, self._stack = config, copy, writer, stack
+        self._options = options
+        self._known = known_of(copy)
+        self._collector = Collector(self._known, self._append)
+        self._hem: Hem | None = None
+        self._files = 0
+        self._own: list[Entry] = []
+        self._trouble = 0  # looks in a row that failed
+        self._added = 0
+
+    def _append(self, entries: Sequence[Entry]) -> list[Entry]:
+        added = self._writer.append(entries)
+        self._own += [each for each in added if each.own is not None and each.own.name not in ORDINARY]
+        self._added += len(added)
+        return added
+
+    def _read(self, _: str) -> None:
+        self._files += 1
+        if self._files % _NOTED == 0:
+            self._note()
+
+    def _note(self) -> None:
+        self._known.tip = self._writer.tip
+        note(self._copy, self._known)
+
+    def look(self) -> None:
+        """Collect what is new. What calls raise, and ``OSError``."""
+        self._files = self._added = 0
+        self._own = []
+        try:
+            if self._hem is None:  # once for all looks
+                login = logged_in(self._config.name, mobile=self._options.mobile, scope=SCOPE)
+                self._hem = self._stack.enter_context(login)
+            self._collector.collect(HemSource(self._hem), reread=self._options.reread, read=self._read)
+        except AWAY as error:
+            self._collector.away(error)  # of a login; that a look failed is noted already
+            raise
+        finally:
+            self._note()
+
+    def look_on(self) -> None:
+        """The same of many looks: a device that is away and a disk that is full are told once, and waited
+        for, longer each time."""
+        try:
+            self.look()
+        except AWAY as error:
+            self._again(str(error))
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            self._again(f"{self._copy.folder}: {error.strerror}; collecting goes on when there is room")
+        else:
+            self._trouble = 0
+            for each in self._own:
+                _say_own(each)
+            if self._added:
+                say(f"{self._config.name}: {counted(self._added, 'new line')}")
+
+    def _again(self, text: str) -> None:
+        self._trouble += 1
+        if self._trouble == 1:
+            say(f"{self._config.name}: {printable(text)}")
+        every = self._options.every
+        CLOCK.sleep(max(0, min(every * 2 ** min(self._trouble, 20), max(every, _LONGEST)) - every))
+
+    def told(self) -> int:
+        """Tell what one look has found."""
+        tip = self._writer.tip
+        if self._options.json:
+            print_json(
+                {
+                    "device": self._config.name,
+                    "folder": str(self._copy.folder),
+                    "added": self._added,
+                    "files": self._files,
+                    "events": [_own_document(each) for each in self._own],
+                    "entries": tip.number,
+                    "head": tip.chain,
+                }
+            )
+            return DONE
+        for each in self._own:
+            _say_own(each)
+        new, files = counted(self._added, "new line"), counted(self._files, "log file")
+        print(f"{new}, of {files}, in {printable(str(self._copy.folder))}")
+        return DONE
+
+
+def _say_own(entry: Entry) -> None:
+    document = _own_document(entry)
+    say(printable(f"{document['event']}: {document['text']}" + (f" ({entry.file})" if entry.file else "")))
+
+
+def _own_document(entry: Entry) -> dict[str, Any]:
+    assert entry.own is not None  # noqa: S101 - by the callers
+    return {"event": entry.own.name, "text": entry.own.text, "file": entry.file or None}
+
+
+def verify_copy(options: Given) -> int:
+    """``hem log verify --copy``: its exit status, ``FAILED`` where the copy is not intact. No device is
+    asked."""
+    head = _hex(options.head, "--head", "as hem log verify --copy tells it")
+    key = _hex(options.key, "--key", "as hem log verify tells the log key")
+    copy = copy_of(options.copy, options.device)
+    if not copy.days():
+        raise NotThere(f"{copy.folder}: no copy of a log; hem log collect makes one")
+    report = copy.verify(head=head, key=key)
+    if options.json:
+        print_json(_copy_document(copy, report))
+        return DONE if report.intact else FAILED
+    from hem_provider.cli.drawing import draw
+
+    days = f"{report.days[0]} … {report.days[-1]}" if report.days else ""
+    result = report.problems[0] if report.problems else "intact"
+    row = (mark(report.intact), days, str(report.entries), str(report.files), result)
+    draw(("", "days", "lines", "files", "result"), [row], spare=("days",))
+    print(f"head {report.tip.chain}")
+    for each in report.log_keys:
+        say(f"log key {each}")
+    for each in report.missing:
+        say(f"missing: {printable(each)}")
+    for name, count in report.noticed.items():
+        say(f"noticed: {printable(name)} ({count} ×)" if count > 1 else f"noticed: {printable(name)}")
+    for each in report.problems[1:_TOLD]:
+        say(printable(each))
+    more = len(report.problems) - _TOLD + report.more
+    if more > 0:
+        say(f"and {more} more; --json tells them")
+    if not report.intact:
+        say(f"{copy.folder}: the copy is not intact.")
+    return DONE if report.intact else FAILED
+
+
+def _copy_document(copy: LogCopy, report: CopyReport) -> dict[str, Any]:
+    return {
+        "folder": str(copy.folder),
+        "intact": report.intact,
+        "complete": not report.missing,
+        "entries": report.entries,
+        "files": report.files,
+        "head": report.tip.chain,
+        "log_keys": list(report.log_keys),
+        "days": list(report.days),
+        "problems": list(report.problems),
+        "more": report.more,
+        "missing": list(report.missing),
+        "noticed": report.noticed,
+    }
+
+
+def _hex(value: str | None, option: str, told: str) -> str | None:
+    if value is not None and not _HEX.fullmatch(value):
+        raise UsageFault(f"{option}: {value!r} is not 64 hex digits, {told}")
+    return None if value is None else value.lower()
