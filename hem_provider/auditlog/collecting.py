@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -44,7 +44,8 @@ Append = Callable[[Sequence[Entry]], Sequence[Entry]]
 class Collector:
     """Collects what is not ``known``; what is appended becomes known.
 
-    ``wanted``: whether a file, by its id, is to be read at all; ``clock``: Unix seconds.
+    ``wanted``: which of the new files, by their ids, the one being written last, are to be read at all;
+    ``clock``: Unix seconds.
     """
 
     def __init__(
@@ -52,7 +53,7 @@ class Collector:
         known: Known,
         append: Append,
         *,
-        wanted: Callable[[str], bool] = lambda _: True,
+        wanted: Callable[[Sequence[str]], Collection[str]] = lambda files: files,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._source: Source
@@ -95,14 +96,15 @@ class Collector:
             page = self._source.page(0)
         new, current = self._new(page)
         again = known.listed() if reread else []
+        wanted = set(self._wanted([*new, current] if current else new))
         for file in (*again, *new):
-            if not self._wanted(file):
+            if file not in wanted and file not in known.files:
                 known.pass_over(file)
                 continue
             with suppress(HemOperationFailed):  # it is being written after all: the next look finds it closed
                 self._read(file, closed=True)
                 read(file)
-        if current and self._wanted(current):
+        if current and current in wanted:
             self._peek(current)
 
     def _is_another(self) -> bool:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from hem_provider.auditlog.checking import ORDINARY, CopyReport
@@ -27,7 +28,7 @@ from hem_provider.device.hem import Hem
 from hem_provider.printable import printable
 from hem_provider.waiting import CLOCK
 
-__all__ = ["SCOPE", "collect", "copy_of", "looks", "verify_copy"]
+__all__ = ["SCOPE", "Patience", "collect", "copy_of", "looks", "verify_copy"]
 
 SCOPE = "logger:get"
 #: Longest pause between two looks at what is away or full, in seconds, unless more was asked for.
@@ -67,6 +68,38 @@ def looks(every: int) -> Iterator[None]:
         CLOCK.sleep(every)
 
 
+class Patience:
+    """Of many looks at ``device``: what may pass is told once, and waited for, longer each time; unless it is
+    ``lasting`` it is raised."""
+
+    def __init__(self, device: str, every: int, *, lasting: bool = True) -> None:
+        self._device, self._every, self._lasting = device, every, lasting
+        self._trouble = 0  # looks in a row that failed
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        if error is None:
+            self._trouble = 0
+        if error is None or not self._lasting:
+            return False
+        if isinstance(error, AWAY):
+            text = str(error)
+        elif isinstance(error, OSError) and error.errno in _FULL:
+            text = f"{error.strerror}; it goes on when there is room"
+        else:
+            return False
+        self._trouble += 1
+        if self._trouble == 1:
+            say(printable(text if text.startswith(self._device) else f"{self._device}: {text}"))
+        longer = min(self._every * 2 ** min(self._trouble, 20), max(self._every, _LONGEST))
+        CLOCK.sleep(longer - self._every)
+        return True
+
+
 class _Run:
     """Looks at one device, into one copy."""
 
@@ -76,11 +109,12 @@ class _Run:
         self._config, self._copy, self._writer, self._stack = config, copy, writer, stack
         self._options = options
         self._known = known_of(copy)
+        self._noted: object = None
         self._collector = Collector(self._known, self._append)
         self._hem: Hem | None = None
         self._files = 0
         self._own: list[Entry] = []
-        self._trouble = 0  # looks in a row that failed
+        self._patience = Patience(config.name, options.every or 0)
         self._added = 0
 
     def _append(self, entries: Sequence[Entry]) -> list[Entry]:
@@ -96,7 +130,9 @@ class _Run:
 
     def _note(self) -> None:
         self._known.tip = self._writer.tip
-        note(self._copy, self._known)
+        if self._noted != (state := (self._known.tip, self._known.shut)):
+            note(self._copy, self._known)
+            self._noted = state
 
     def look(self) -> None:
         """Collect what is new. What calls raise, and ``OSError``."""
@@ -115,28 +151,13 @@ class _Run:
 
     def look_on(self) -> None:
         """The same of many looks: a device that is away and a disk that is full are told once, and waited
-        for, longer each time."""
-        try:
+        for."""
+        with self._patience:
             self.look()
-        except AWAY as error:
-            self._again(str(error))
-        except OSError as error:
-            if error.errno not in _FULL:
-                raise
-            self._again(f"{self._copy.folder}: {error.strerror}; collecting goes on when there is room")
-        else:
-            self._trouble = 0
             for each in self._own:
                 _say_own(each)
             if self._added:
                 say(f"{self._config.name}: {counted(self._added, 'new line')}")
-
-    def _again(self, text: str) -> None:
-        self._trouble += 1
-        if self._trouble == 1:
-            say(f"{self._config.name}: {printable(text)}")
-        every = self._options.every
-        CLOCK.sleep(max(0, min(every * 2 ** min(self._trouble, 20), max(every, _LONGEST)) - every))
 
     def told(self) -> int:
         """Tell what one look has found."""

@@ -147,6 +147,8 @@ EVERY = {
     ("keys", "search"): (["ssh"], True),
     ("keys", "show"): (["for ssh"], True),
     ("open",): (["for secrets", "{sealed}"], True),
+    ("log", "collect"): (["--to", "{folder}/log"], True),
+    ("log", "follow"): (["--since", "1d", "--once"], True),
     ("log", "list"): ([], True),
     ("log", "show"): ([], True),
     ("log", "verify"): ([], True),

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[2]
 SCHEMAS = ROOT / "docs" / "schemas"
 TELLING = [words for words in LEAVES if any(isinstance(each, JsonFlag) for each in command_of(words).params)]
 #: Prints a document a line.
-BY_LINES = {("keyring", "list")}
+BY_LINES = {("keyring", "list"), ("log", "follow")}
 #: Prints what another action does.
 AS_ANOTHER = {("keys", "search"): ("keys", "list")}
 #: Actions that only look: their output is taken from a run here, that of others in the tests of their own.

@@ -110,3 +110,39 @@ def _collect(options: Given) -> int:
     from hem_provider.cli import log_collecting
 
     return log_collecting.collect(options)
+
+
+@command.command(
+    "follow",
+    help="new events as they come, for people, programs or a command\n\nExample: hem log follow\n"
+    "hem log follow --since 7d --once\n"
+    "hem log follow --exec ./notify --rules rules.toml",
+)
+@click.option(
+    "--every",
+    type=Whole(1, 7 * 86400),
+    metavar="SECONDS",
+    help="look so often: default 300 at a device, where each look is a call, 2 at a copy",
+)
+@click.option("--since", metavar="TIME", help="what happened since then, too: 15m, 2h, 7d, 2026-01-31")
+@click.option("--once", is_flag=True, help="look once; with --since for what has happened")
+@click.option(
+    "--copy",
+    type=FILE,
+    metavar="FOLDER",
+    help="of this copy; default: the usual one while it is being collected, else the device",
+)
+@click.option("--exec", metavar="COMMAND", help="run it for each event, with one JSON on standard input")
+@click.option("--rules", type=FILE, metavar="FILE", help="TOML: for which events the command is run")
+@click.option("--shell", is_flag=True, help="let /bin/sh run the command")
+@click.option(
+    "--limit", type=Whole(1, 3600), default=30, metavar="SECONDS", help="kill the command after so many [30]"
+)
+@_to_the_device
+@given
+def _follow(options: Given) -> int:
+    if options.exec is None and (options.rules is not None or options.shell):
+        raise click.UsageError("--rules and --shell are of a command: give --exec with them.")
+    from hem_provider.cli import log_following
+
+    return log_following.follow(options)
