@@ -86,7 +86,7 @@ def show(options: Given) -> int:
 def verify(options: Given) -> int:
     """``hem log verify``: its exit status, ``FAILED`` where a file is not intact."""
     kept = _kept_key(options)
-    saved = [each for each in options.files if os.sep in each]
+    saved = [each for each in options.files if os.sep in each and Path(each).exists()]
     if saved:
         return _verify_saved(options, saved, kept)
     with logged_in(options.device, mobile=options.mobile, scope=_SCOPE) as hem:
@@ -126,7 +126,7 @@ def _verify_saved(options: Given, saved: list[str], kept: bytes | None) -> int:
         print_json({"log_key": kept.hex(), "intact": intact, "files": files})
         return DONE if intact else FAILED
     _draw_reports(reports)
-    say(f"log key {kept.hex()}" if intact else "the log is not intact.")
+    say(f"log key {kept.hex()}" if intact else "Not all of it is intact.")
     return DONE if intact else FAILED
 
 

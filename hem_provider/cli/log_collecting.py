@@ -206,7 +206,8 @@ def verify_copy(options: Given) -> int:
         return DONE if report.intact else FAILED
     from hem_provider.cli.drawing import draw
 
-    days = f"{report.days[0]} … {report.days[-1]}" if report.days else ""
+    ends = dict.fromkeys(each.partition(".")[0] for each in (*report.days[:1], *report.days[-1:]))
+    days = " to ".join(ends)
     result = report.problems[0] if report.problems else "intact"
     row = (mark(report.intact), days, str(report.entries), str(report.files), result)
     draw(("", "days", "lines", "files", "result"), [row], spare=("days",))

@@ -33,7 +33,7 @@ __all__ = ["follow", "since_of"]
 
 #: Seconds between two looks: at a device, where each is a call, and at a copy, where none is.
 _DEVICE, _COPY = 300, 2
-_AGO = re.compile(r"(\d{1,9})([smhd])")
+_AGO = re.compile("([0-9]{1,9})([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 _FORMS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S")
 
