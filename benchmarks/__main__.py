@@ -16,6 +16,7 @@ from pathlib import Path
 
 from benchmarks.age import measure_age
 from benchmarks.agent import BY_MANY, AgentCommands, measure_agent
+from benchmarks.auditlog import measure_auditlog
 from benchmarks.commands import Commands
 from benchmarks.crowd import CROWD, measure_crowd, waits
 from benchmarks.gate import broken, grown
@@ -30,7 +31,18 @@ from benchmarks.surroundings import load, surroundings
 from hem_provider.measuring.figures import Figure, plain
 
 DOCS = Path(__file__).parents[1] / "docs"
-GROUPS = ("start", "operations", "hardware", "commands", "agent", "scale", "crowd", "memory", "age")
+GROUPS = (
+    "start",
+    "operations",
+    "hardware",
+    "commands",
+    "agent",
+    "scale",
+    "crowd",
+    "memory",
+    "age",
+    "auditlog",
+)
 
 
 def main() -> int:
@@ -82,6 +94,7 @@ def _measure(folder: Path, options: argparse.Namespace, facts: list[Fact]) -> It
         "crowd": lambda: iter([measure_crowd(folder / "crowd", rounds)]),
         "memory": lambda: _memory(folder / "memory", rounds, facts),
         "age": lambda: iter([measure_age(folder / "age", few)]),
+        "auditlog": lambda: _auditlog(folder / "auditlog", facts),
     }
     for name, step in steps.items():
         if name in wanted:
@@ -96,6 +109,11 @@ def _starts(folder: Path, softhsm: SoftHsm | None, rounds: int, facts: list[Fact
 
 def _memory(folder: Path, rounds: int, facts: list[Fact]) -> Iterator[list[Figure]]:
     facts += measure_memory(folder, local=10_000 * rounds, remote=100 * rounds)
+    yield from ()
+
+
+def _auditlog(folder: Path, facts: list[Fact]) -> Iterator[list[Figure]]:
+    facts += measure_auditlog(folder)
     yield from ()
 
 

@@ -101,8 +101,9 @@ def _from_device(
                     names.hem = stack.enter_context(login)
                 follower.new(HemSource(names.hem))
             except AWAY as error:
-                follower.away(error)  # of a login; that a look failed is noted already
-                yield follower.taken()
+                if not options.once:
+                    follower.away(error)  # of a login; that a look failed is noted already
+                    yield follower.taken()
                 raise
         if follower.shut and not warned:
             warned = True
