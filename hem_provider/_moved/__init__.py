@@ -17,7 +17,6 @@ MOVED = {
     f"hem_provider.{former}": f"hem_provider.{now}"
     for former, now in (
         ("administration", "device.administration"),
-        ("auditlog", "device.auditlog"),
         ("certificate", "device.certificate"),
         ("description", "device.description"),
         ("inventory", "device.inventory"),

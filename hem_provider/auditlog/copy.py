@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hem_provider.auditlog.days import Day, days_in, name_of, opened, seek, whole_lines
 from hem_provider.auditlog.entry import BEGINNING, Entry, Head, chained, unchained
@@ -24,9 +23,6 @@ from hem_provider.files import (
     take_lock,
 )
 from hem_provider.records import frozen, replace
-
-if TYPE_CHECKING:
-    from hem_provider.auditlog.checking import CopyReport
 
 __all__ = ["Busy", "CopyWriter", "LogCopy", "Tip", "usual_folder"]
 
@@ -108,14 +104,6 @@ class LogCopy:
         """Number and chain of the last entry."""
         days = self.days()
         return _tip(days[-1]) if days else Tip(0, BEGINNING)
-
-    def verify(self, *, head: str | None = None, key: str | None = None) -> CopyReport:
-        """Whether all is as it was written, and by whom the device's lines are vouched for; ``head``: a chain
-        that was noted before, which must be in it; ``key``: the log key, in hex, that alone is to vouch.
-        Raises nothing for what is in the files; ``OSError``."""
-        from hem_provider.auditlog.checking import verify_copy
-
-        return verify_copy(self, head=head, key=key)
 
     def holder(self) -> str | None:
         """Who is collecting into it just now, in words; ``None``: nobody."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ from types import TracebackType
 from typing import Any
 
 from hem_provider.auditlog.checking import ORDINARY, CopyReport
+from hem_provider.auditlog.checking import verify_copy as check
 from hem_provider.auditlog.collecting import AWAY, Collector
 from hem_provider.auditlog.copy import CopyWriter, LogCopy, usual_folder
 from hem_provider.auditlog.entry import Entry
@@ -56,25 +58,32 @@ def collect(options: Given) -> int:
             run.look()
             return run.told()
         say(f"{config.name}: every {options.every} s what is new of the log goes to {copy.folder}")
-        for _ in looks(options.every):
+        for _ in looks(options.every, run.patience):
             run.look_on()
     return DONE
 
 
-def looks(every: int) -> Iterator[None]:
-    """One item at once, and then one each time that so many seconds have passed."""
-    while True:
-        yield
-        CLOCK.sleep(every)
+def looks(every: int, patience: Patience) -> Iterator[None]:
+    """One item at once, and then one each time that so many seconds have passed, unless ``patience`` waits
+    longer."""
+    for _ in CLOCK.looks(math.inf, every):
+        if patience.is_over():
+            yield
 
 
 class Patience:
-    """Of many looks at ``device``: what may pass is told once, and waited for, longer each time; unless it is
-    ``lasting`` it is raised."""
+    """Of many looks at ``device``, one ``every`` so many seconds: what may pass is told once, and waited for,
+    longer each time; unless it is ``lasting`` it is raised."""
 
     def __init__(self, device: str, every: int, *, lasting: bool = True) -> None:
         self._device, self._every, self._lasting = device, every, lasting
         self._trouble = 0  # looks in a row that failed
+        self._rest = 0  # looks that are not made
+
+    def is_over(self) -> bool:
+        """Whether it is time for a look; asked once for each that is due."""
+        self._rest -= 1
+        return self._rest < 0
 
     def __enter__(self) -> None:
         pass
@@ -95,8 +104,8 @@ class Patience:
         self._trouble += 1
         if self._trouble == 1:
             say(printable(text if text.startswith(self._device) else f"{self._device}: {text}"))
-        longer = min(self._every * 2 ** min(self._trouble, 20), max(self._every, _LONGEST))
-        CLOCK.sleep(longer - self._every)
+        longest = max(1, _LONGEST // self._every)
+        self._rest = min(2 ** min(self._trouble, 20), longest) - 1
         return True
 
 
@@ -114,7 +123,7 @@ class _Run:
         self._hem: Hem | None = None
         self._files = 0
         self._own: list[Entry] = []
-        self._patience = Patience(config.name, options.every or 0)
+        self.patience = Patience(config.name, options.every or _LONGEST)
         self._added = 0
 
     def _append(self, entries: Sequence[Entry]) -> list[Entry]:
@@ -152,7 +161,7 @@ class _Run:
     def look_on(self) -> None:
         """The same of many looks: a device that is away and a disk that is full are told once, and waited
         for."""
-        with self._patience:
+        with self.patience:
             self.look()
             for each in self._own:
                 _say_own(each)
@@ -200,7 +209,7 @@ def verify_copy(options: Given) -> int:
     copy = copy_of(options.copy, options.device)
     if not copy.days():
         raise NotThere(f"{copy.folder}: no copy of a log; hem log collect makes one")
-    report = copy.verify(head=head, key=key)
+    report = check(copy, head=head, key=key)
     if options.json:
         print_json(_copy_document(copy, report))
         return DONE if report.intact else FAILED

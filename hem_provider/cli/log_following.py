@@ -81,9 +81,9 @@ def since_of(text: str, now: float) -> float:
 def _from_copy(
     config: DeviceConfig, copy: LogCopy, since: float | None, every: int
 ) -> Iterator[Iterable[Entry]]:
-    follower = CopyFollower(copy, since)
+    follower, patience = CopyFollower(copy, since), Patience(config.name, every)
     say(f"{config.name}: new events of the copy in {copy.folder}; the device is not asked")
-    for _ in looks(every):
+    for _ in looks(every, patience):
         yield follower.new()
 
 
@@ -93,7 +93,7 @@ def _from_device(
     every = options.every or _DEVICE
     follower, patience = DeviceFollower(since), Patience(config.name, every, lasting=not options.once)
     warned = False
-    for _ in looks(every):
+    for _ in looks(every, patience):
         with patience:
             try:
                 if names.hem is None:

@@ -9,6 +9,7 @@ from functools import partial
 
 import pytest
 
+from hem_provider.auditlog.checking import verify_copy
 from hem_provider.auditlog.collecting import Collector
 from hem_provider.auditlog.copy import LogCopy
 from hem_provider.auditlog.progress import known_of
@@ -38,14 +39,14 @@ def changes(size, count):
 
 
 def test_a_whole_copy_is_intact_and_its_end_can_be_noted(collected, device):
-    report = collected.verify()
+    report = verify_copy(collected)
     assert (report.problems, report.missing, report.noticed) == ((), (), {})
     assert report.intact
     assert (report.entries, report.tip) == (collected.last().number, collected.tip())
     assert report.log_keys == (device.key().hex(),)
     assert len(report.days) == 3
     assert report.files == 3
-    assert LogCopy(collected.folder).verify(head=report.tip.chain, key=report.log_keys[0]).intact
+    assert verify_copy(LogCopy(collected.folder), head=report.tip.chain, key=report.log_keys[0]).intact
 
 
 def test_each_of_ten_thousand_changes_of_a_byte_of_a_copy_is_found(collected):
@@ -60,13 +61,13 @@ def test_each_of_ten_thousand_changes_of_a_byte_of_a_copy_is_found(collected):
         content[place] ^= value
         with days[which].open("r+b") as file:
             file.write(content)
-        report = collected.verify()
+        report = verify_copy(collected)
         line = contents[which].count(b"\n", 0, place) + 1
         assert report.problems, (number, days[which].name, place, value)
         named = f"{days[which].name}, line {line}:"
         assert named in report.problems[0] or (line == 1 and days[which].name in report.problems[0])
         days[which].write_bytes(contents[which])
-    assert collected.verify().intact
+    assert verify_copy(collected).intact
 
 
 def test_each_of_ten_thousand_changes_of_a_byte_of_a_devices_file_is_found(device):
@@ -118,9 +119,9 @@ def test_a_removed_moved_or_doubled_line_is_named(collected, number):
         [*lines[:3], b"x" * 2**20 + b"\n", *lines[3:]],
     ):
         path.write_bytes(b"".join(changed))
-        assert collected.verify().problems[0].startswith(f"{path.name}, line 4: ")
+        assert verify_copy(collected).problems[0].startswith(f"{path.name}, line 4: ")
     path.write_bytes(b"".join(lines))
-    assert collected.verify().intact
+    assert verify_copy(collected).intact
 
 
 def test_an_end_that_was_cut_off_is_found_by_what_was_noted(collected):
@@ -128,23 +129,25 @@ def test_an_end_that_was_cut_off_is_found_by_what_was_noted(collected):
     path = collected.days()[-1].path
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(b"".join(lines[:-1]))
-    assert collected.verify().problems == (f"it ends with entry {tip.number - 1}; {tip.number} were written",)
+    assert verify_copy(collected).problems == (
+        f"it ends with entry {tip.number - 1}; {tip.number} were written",
+    )
     (collected.folder / "state.json").unlink()
-    assert collected.verify().intact  # nobody can tell, but who has noted the head elsewhere
-    assert collected.verify(head=tip.chain).problems == (
+    assert verify_copy(collected).intact  # nobody can tell, but who has noted the head elsewhere
+    assert verify_copy(collected, head=tip.chain).problems == (
         f"the head that was noted is not in it: {tip.chain}",
     )
 
 
 def test_a_copy_that_was_written_anew_as_a_whole_is_found_by_a_noted_head_or_key(collected, device, tmp_path):
-    report = collected.verify()
+    report = verify_copy(collected)
     other = LogCopy(tmp_path / "other")
     with other.writing() as writer:
         writer.append(collected.entries())
-    assert other.verify().intact
-    assert not other.verify(head=report.tip.chain).intact
+    assert verify_copy(other).intact
+    assert not verify_copy(other, head=report.tip.chain).intact
     assert (
-        other.verify(key="00" * 32)
+        verify_copy(other, key="00" * 32)
         .problems[0]
         .endswith(f"another log key than the one given: {device.key().hex()}")
     )
@@ -156,14 +159,14 @@ def test_days_that_were_moved_away_are_missing_and_what_is_there_is_intact(colle
     packed.write_bytes(gzip.compress(second.read_bytes()))
     packed.chmod(0o600)
     second.unlink()
-    assert collected.verify().intact
-    assert collected.verify().missing == ()
+    assert verify_copy(collected).intact
+    assert verify_copy(collected).missing == ()
     packed.unlink()
-    report = collected.verify()
+    report = verify_copy(collected)
     assert report.intact
     assert re.fullmatch(rf"entries \d+ to \d+, before {third.name}", report.missing[0])
     first.unlink()
-    assert re.fullmatch(rf"entries 1 to \d+, before {third.name}", collected.verify().missing[0])
+    assert re.fullmatch(rf"entries 1 to \d+, before {third.name}", verify_copy(collected).missing[0])
 
 
 def test_a_packed_file_that_is_damaged_is_named(collected):
@@ -172,4 +175,4 @@ def test_a_packed_file_that_is_damaged_is_named(collected):
     packed.write_bytes(gzip.compress(path.read_bytes())[:-30])
     packed.chmod(0o600)
     path.unlink()
-    assert f"{packed.name}: cannot be unpacked" in collected.verify().problems[0]
+    assert f"{packed.name}: cannot be unpacked" in verify_copy(collected).problems[0]

@@ -31,7 +31,9 @@ def test_the_units_are_good_units(tmp_path):
 
 
 def test_the_service_runs_a_command_that_there_is():
-    (line,) = [each for each in (UNITS / "hem-log-collect.service").read_text().splitlines() if "Exec" in each]
+    (line,) = [
+        each for each in (UNITS / "hem-log-collect.service").read_text().splitlines() if "Exec" in each
+    ]
     program, *words = line.partition("=")[2].split()
     assert program == "/usr/bin/hem"
     command = ROOT

@@ -32,3 +32,12 @@ def test_each_former_name_has_its_file():
 def test_a_name_that_never_was_is_not_found():
     with pytest.raises(ModuleNotFoundError, match="hem_provider.never"):
         importlib.import_module("hem_provider.never")
+
+
+@pytest.mark.parametrize("name", ["AuditLog", "Event", "LogRecord", "LogReport", "Result", "verify_log"])
+def test_what_a_package_has_the_former_name_of_is_still_found_in_it(name):
+    with pytest.warns(DeprecationWarning, match=rf"hem_provider\.device\.auditlog\.{name}"):
+        found = getattr(importlib.import_module("hem_provider.auditlog"), name)
+    assert found is getattr(importlib.import_module("hem_provider.device.auditlog"), name)
+    with pytest.raises(AttributeError, match="no attribute 'never'"):
+        _ = importlib.import_module("hem_provider.auditlog").never

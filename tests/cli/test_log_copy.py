@@ -176,9 +176,10 @@ def test_a_device_that_is_away_for_a_day_is_waited_for_and_told_once(run, rig, f
     from hem_provider.device.auditlog import AuditLog
     from hem_provider.errors import HemUnreachable
 
-    page, away = AuditLog.page, [True]
+    page, away, tried = AuditLog.page, [True], [0]
 
     def gone(self, offset):
+        tried[0] += 1
         if away[0]:
             raise HemUnreachable("hem: not reached")
         return page(self, offset)
@@ -188,11 +189,16 @@ def test_a_device_that_is_away_for_a_day_is_waited_for_and_told_once(run, rig, f
     def back():
         away[0] = False
 
-    nothing = [lambda: None] * 30
-    seconds = pauses(*nothing, back, lambda: None, lambda: None)
+    looks = []
+
+    def look():
+        looks.append(tried[0])
+
+    seconds = pauses(*[look] * 1440, back, *[lambda: None] * 60)
     rig.reboot()
     status, _, said = run("collect", "--to", folder, "--every", 60)
-    assert status == 130
+    assert (status, set(seconds)) == (130, {60})
+    assert looks[-1] < 40  # a day: longer each time, an hour at most
     assert said.count("not reached") == 1
     assert (
         max(seconds[i] + seconds[i + 1] for i in range(0, 28, 2)) == 3600
