@@ -16,6 +16,7 @@ from hem_provider.auditlog.copy import LogCopy, Tip
 from hem_provider.auditlog.days import MOST_LINE, Day, days_in, opened
 from hem_provider.auditlog.entry import BEGINNING, Entry, unchained
 from hem_provider.auditlog.progress import read_checkpoint
+from hem_provider.auditlog.sealing import doubt
 from hem_provider.device.auditlog import FileCheck
 from hem_provider.errors import HemLogDamaged
 from hem_provider.records import frozen
@@ -38,7 +39,8 @@ class CopyReport:
     are in it as a whole; ``tip``: its last entry's number and chain, which is worth noting elsewhere.
     ``problems``: what is not as it was written, the first bad line first; ``more``: how many are not told.
     ``missing``: what was moved away, or is not verified without that; ``noticed``: how often own events tell
-    of something odd. ``log_keys``: the keys, in hex, that vouch for the device's lines, in order.
+    of something odd. ``log_keys``: the keys, in hex, that vouch for the device's lines, in order. ``seals``:
+    KID of a key → up to which entry it has signed the copy.
     """
 
     days: tuple[str, ...]
@@ -50,6 +52,7 @@ class CopyReport:
     missing: tuple[str, ...]
     noticed: dict[str, int]
     log_keys: tuple[str, ...]
+    seals: dict[str, int]
 
     @property
     def intact(self) -> bool:
@@ -96,6 +99,7 @@ class _Walk:
         self._keys: list[str] = []
         #: (device, file) → what is known of it; ``None`` where its beginning is missing.
         self._files: dict[tuple[str, str], _File | None] = {}
+        self._seals: dict[str, int] = {}
         self._head_seen = False
         self._place = ""  # file and line of the copy
 
@@ -179,6 +183,12 @@ class _Walk:
             self._closed(self._files.pop(place, None), entry.file, entry.own.data)
         elif name == "file-continues":
             self._compare(self._files.get(place), entry.file, entry.own.data)
+        elif name == "sealed":
+            problem = doubt(entry.own.data, self._number, self._chain)
+            if problem is not None:
+                self.say(f"{self._place}: {problem}")
+            else:
+                self._seals[entry.own.data["kid"]] = entry.own.data["sealed"]
         elif name not in ORDINARY:
             self._noticed[name] = self._noticed.get(name, 0) + 1
 
@@ -247,4 +257,5 @@ class _Walk:
             tuple(self._missing),
             self._noticed,
             tuple(self._keys),
+            self._seals,
         )

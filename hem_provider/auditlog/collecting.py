@@ -86,6 +86,10 @@ class Collector:
         if not self._known.away:
             self._note("device-away", str(error).partition("\n")[0][:_SHOWN], reason=type(error).__name__)
 
+    def note(self, event: OwnEvent) -> None:
+        """Add an event of the caller's. ``OSError``."""
+        self._add([self._entry("", 0, "", own=event)])
+
     def _collect(self, reread: bool, read: Callable[[str], None]) -> None:
         known = self._known
         page = self._source.page(max(0, len(known.listed()) - 1))

@@ -17,7 +17,9 @@ from hem_provider.auditlog.collecting import AWAY, Collector
 from hem_provider.auditlog.copy import CopyWriter, LogCopy, usual_folder
 from hem_provider.auditlog.entry import Entry
 from hem_provider.auditlog.progress import known_of, note
+from hem_provider.auditlog.sealing import check_key, seal
 from hem_provider.auditlog.source import HemSource
+from hem_provider.cli.choosing import named_key
 from hem_provider.cli.login import logged_in
 from hem_provider.cli.output import print_json
 from hem_provider.cli.saying import say
@@ -27,6 +29,7 @@ from hem_provider.cli.ticks import mark
 from hem_provider.cli.wording import counted
 from hem_provider.config import DeviceConfig, load_config
 from hem_provider.device.hem import Hem
+from hem_provider.device.key import Key
 from hem_provider.printable import printable
 from hem_provider.waiting import CLOCK
 
@@ -117,10 +120,10 @@ class _Run:
     ) -> None:
         self._config, self._copy, self._writer, self._stack = config, copy, writer, stack
         self._options = options
-        self._known = known_of(copy)
         self._noted: object = None
-        self._collector = Collector(self._known, self._append)
+        self._learn()
         self._hem: Hem | None = None
+        self._key: Key | None = None  # that seals
         self._files = 0
         self._own: list[Entry] = []
         self.patience = Patience(config.name, options.every or _LONGEST)
@@ -151,12 +154,24 @@ class _Run:
             if self._hem is None:  # once for all looks
                 login = logged_in(self._config.name, mobile=self._options.mobile, scope=SCOPE)
                 self._hem = self._stack.enter_context(login)
+            if self._options.sign is not None and self._key is None:
+                self._key = named_key(self._hem, self._options.sign)
+                check_key(self._key)
             self._collector.collect(HemSource(self._hem), reread=self._options.reread, read=self._read)
+            if self._key is not None and self._added:
+                self._collector.note(seal(self._hem, self._key, self._writer.tip))
         except AWAY as error:
             self._collector.away(error)  # of a login; that a look failed is noted already
-            raise
-        finally:
             self._note()
+            raise
+        except OSError:
+            self._learn()  # anew: something may be known that could not be kept
+            raise
+        self._note()
+
+    def _learn(self) -> None:
+        self._known = known_of(self._copy)
+        self._collector = Collector(self._known, self._append)
 
     def look_on(self) -> None:
         """The same of many looks: a device that is away and a disk that is full are told once, and waited
@@ -223,6 +238,8 @@ def verify_copy(options: Given) -> int:
     print(f"head {report.tip.chain}")
     for each in report.log_keys:
         say(f"log key {each}")
+    for kid, number in report.seals.items():
+        say(f"sealed up to line {number} with the key {kid}")
     for each in report.missing:
         say(f"missing: {printable(each)}")
     for name, count in report.noticed.items():
@@ -251,6 +268,7 @@ def _copy_document(copy: LogCopy, report: CopyReport) -> dict[str, Any]:
         "more": report.more,
         "missing": list(report.missing),
         "noticed": report.noticed,
+        "seals": [{"kid": kid, "entry": number} for kid, number in report.seals.items()],
     }
 
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 from support.owner import valid
 from support.passphrases import PASSPHRASE
 
 from hem_provider.auditlog.copy import LogCopy
+from hem_provider.auditlog.entry import OwnEvent
 from hem_provider.cli import log_collecting
 from hem_provider.cli import main as cli
 from hem_provider.cli.log_following import since_of
 from hem_provider.cli.statuses import UsageFault
+from hem_provider.records import replace
 from hem_provider.waiting import Clock
 
 
@@ -147,6 +150,70 @@ def test_saved_files_are_verified_without_the_device_where_a_key_is_given(
     assert "changed after it was written" in out
 
 
+@pytest.mark.parametrize("kind", ["ED25519", "SECP256R1", "SECP521R1", "ED448"])
+def test_a_copy_is_sealed_with_a_key_of_the_device(run, rig, hem, folder, tmp_path, kind):
+    key = hem.keys.create(kind, label="evidence", usage={"sign"})
+    rig.reboot()
+    assert run("collect", "--to", folder, "--sign", "evidence")[0] == 0
+    copy = LogCopy(folder)
+    last = copy.last()
+    assert last.own.name == "sealed"
+    signed = rig.count("POST /api/crypto/exdsa/sign")
+    assert run("collect", "--to", folder, "--sign", key.kid)[0] == 0  # nothing is new
+    assert (copy.last(), rig.count("POST /api/crypto/exdsa/sign")) == (last, signed)
+    report = valid(run("verify", "--copy", folder, "--json")[1], "log-verify")
+    assert report["seals"] == [{"kid": key.kid, "entry": last.number - 1}]
+    assert (
+        f"sealed up to line {last.number - 1} with the key {key.kid}\n" in run("verify", "--copy", folder)[2]
+    )
+    changes = {
+        "sealed": 1,
+        "chain": "0" * 64,
+        "kid": "0" * 32,
+        "signature": "AAAA",
+        "type": "AES256",
+        "algorithm": "x",
+        "public": "AA==",
+    }
+    for name, value in changes.items():
+        forged = LogCopy(tmp_path / name)
+        with forged.writing() as writer:
+            for each in copy.entries():
+                if each.own is not None and each.own.name == "sealed":
+                    event = OwnEvent("sealed", each.own.text, {**each.own.data, name: value})
+                    each = replace(each, own=event)
+                writer.append([each])
+        status, out, _ = run("verify", "--copy", forged.folder)
+        assert (status, "the seal" in out or "no entry as they are written" in out) == (1, True), name
+
+
+def test_a_seal_does_not_stand_anywhere_else(run, rig, hem, folder, tmp_path):
+    hem.keys.create("ED25519", label="evidence", usage={"sign"})
+    rig.reboot()
+    run("collect", "--to", folder, "--sign", "evidence")
+    forged = LogCopy(tmp_path / "forged")
+    with forged.writing() as writer:
+        writer.append([each for each in LogCopy(folder).entries() if each.number != 3])
+    status, out, said = run("verify", "--copy", forged.folder)
+    assert (status, "the seal is of another place" in out + said) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "text"),
+    [("CURVE25519", 1, "accepted for seals: EC and Ed keys"), (None, 5, "'evidence'")],
+)
+def test_a_key_that_cannot_seal_is_refused_before_anything_is_collected(
+    run, rig, hem, folder, kind, status, text
+):
+    if kind is not None:
+        hem.keys.create(kind, label="evidence")
+    rig.reboot()
+    found, out, said = run("collect", "--to", folder, "--sign", "evidence")
+    assert (found, out) == (status, "")
+    assert text in said
+    assert LogCopy(folder).last() is None
+
+
 def test_a_second_collector_is_told_who_is_there(run, folder):
     with LogCopy(folder).writing():
         status, out, said = run("collect", "--to", folder)
@@ -200,11 +267,35 @@ def test_a_device_that_is_away_for_a_day_is_waited_for_and_told_once(run, rig, f
     assert (status, set(seconds)) == (130, {60})
     assert looks[-1] < 40  # a day: longer each time, an hour at most
     assert said.count("not reached") == 1
-    assert (
-        max(seconds[i] + seconds[i + 1] for i in range(0, 28, 2)) == 3600
-    )  # longer each time, an hour at most
     names = [each.own.name for each in LogCopy(folder).entries() if each.own is not None]
     assert names == ["device-away", "device-back", "log-key", "file-collected"]
+
+
+def test_a_full_disk_is_told_once_and_waited_for(run, rig, folder, pauses, monkeypatch):
+    import errno
+    import os
+
+    write, full = os.write, [False]
+
+    def written(handle, data):
+        if full[0] and folder in Path(f"/proc/self/fd/{handle}").readlink().parents:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return write(handle, data)
+
+    monkeypatch.setattr(os, "write", written)
+    full[0] = True
+
+    def room():
+        full[0] = False
+
+    pauses(*[lambda: None] * 10, room, *[lambda: None] * 60)
+    rig.reboot()
+    status, _, said = run("collect", "--to", folder, "--every", 60)
+    assert status == 130
+    assert said.count("No space left on device; it goes on when there is room") == 1
+    names = [each.own.name for each in LogCopy(folder).entries() if each.own is not None]
+    assert names == ["log-key", "file-collected"]
+    assert run("verify", "--copy", folder)[0] == 0
 
 
 def test_a_login_that_is_refused_is_not_tried_again(run, rig, folder, tmp_path, pauses):

@@ -101,6 +101,7 @@ def _verify(options: Given) -> int:
     "--every", type=Whole(1, 7 * 86400), metavar="SECONDS", help="go on, and look again after so many seconds"
 )
 @click.option("--once", is_flag=True, help="look once, as without --every")
+@click.option("--sign", metavar="KEY", help="seal what is new with this key of the device: label, KID or URI")
 @click.option("--reread", is_flag=True, help="read files again that were collected, a call each")
 @_to_the_device
 @exclusive("every", "once")
