@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import gzip
+import json
 import random
 import re
+from contextlib import suppress
 from functools import partial
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from hem_provider.auditlog.checking import verify_copy
 from hem_provider.auditlog.collecting import Collector
 from hem_provider.auditlog.copy import LogCopy
+from hem_provider.auditlog.entry import BEGINNING, Entry, Head, chained
 from hem_provider.auditlog.progress import known_of
 from hem_provider.device.auditlog import verify_log
+from hem_provider.errors import HemLogDamaged
 
 CHANGES = 10_000
 SEED = 20_261_127
@@ -176,3 +182,61 @@ def test_a_packed_file_that_is_damaged_is_named(collected):
     packed.chmod(0o600)
     path.unlink()
     assert f"{packed.name}: cannot be unpacked" in verify_copy(collected).problems[0]
+
+
+#: What may stand in a line that is chained as it should be.
+VALUES = st.dictionaries(
+    st.sampled_from([*Entry.__match_args__, "own", "text", "data", "genuine", "copy"]),
+    st.one_of(
+        st.none(),
+        st.integers(-2, 3),
+        st.text(max_size=5),
+        st.booleans(),
+        st.sampled_from(
+            ["sealed", "file-collected", "file-continues", "gap", BEGINNING, "00|0|0|0|||", "\ud800"]
+        ),
+        st.dictionaries(st.sampled_from(["lines", "sealed", "chain", "listed", "serial"]), st.none()),
+    ),
+)
+LIKE_AN_ENTRY = st.builds(
+    lambda odd, number: {
+        "number": number, "collected": 1, "device": "d", "log_key": "ab" * 32, "file": "f", "line": 1,
+        "raw": "", "genuine": False, **odd,
+    },
+    VALUES,
+    st.integers(1, 4),
+)  # fmt: skip
+
+
+@given(
+    days=st.lists(
+        st.tuples(
+            st.integers(14, 17),
+            st.sampled_from(["", ".gz", ".xz"]),
+            st.integers(0, 2),
+            st.lists(st.one_of(VALUES, LIKE_AN_ENTRY), max_size=5),
+            st.binary(max_size=20),
+        ),
+        max_size=3,
+    ),
+    state=st.one_of(st.none(), st.binary(max_size=50), st.just(b'{"form":1}'), st.just(b"[1]")),
+)
+def test_whatever_is_in_the_files_is_reported_and_raises_nothing_else(tmp_path_factory, days, state):
+    folder = tmp_path_factory.mktemp("copy")
+    chain = BEGINNING
+    for day, packed, after, lines, rest in days:
+        content, chain = chained(Head(f"2023-11-{day}", after, chain).body(), chain)
+        for values in lines:
+            line, chain = chained(json.dumps(values).encode("ascii")[:-1], chain)
+            content += line
+        path = folder / f"2023-11-{day}.jsonl{packed}"
+        path.write_bytes(gzip.compress(content) + rest if packed == ".gz" else content + rest)
+        path.chmod(0o600)
+    if state is not None:
+        (folder / "state.json").write_bytes(state)
+        (folder / "state.json").chmod(0o600)
+    copy = LogCopy(folder)
+    assert verify_copy(copy).entries >= 0
+    for read in (lambda: list(copy.entries()), copy.last, copy.tip, lambda: known_of(copy)):
+        with suppress(HemLogDamaged):
+            read()
