@@ -227,9 +227,8 @@ class _Walk:
     def _closed(self, file: _File | None, name: str, data: Mapping[str, Any]) -> None:
         if file is None:
             return
-        for problem in file.check.finish():
-            if problem not in file.check.problems[:_MOST]:
-                self.say(f"{self._place}: {name}, {problem}")
+        for problem in sorted(set(file.check.finish()) - set(file.check.problems)):
+            self.say(f"{self._place}: {name}, {problem}")
         self._whole += 1
         self._compare(file, name, data)
 

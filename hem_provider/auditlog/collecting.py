@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any
 
 from hem_provider.auditlog.entry import Entry, OwnEvent
-from hem_provider.auditlog.progress import Known
+from hem_provider.auditlog.progress import Begun, Known
 from hem_provider.auditlog.source import Source
 from hem_provider.device.auditlog import FileCheck, lines_of
 from hem_provider.errors import (
@@ -94,7 +94,7 @@ class Collector:
         known = self._known
         page = self._source.page(max(0, len(known.listed()) - 1))
         if known.away:
-            since = int(self._clock()) - known.away
+            since = self._now() - known.away
             self._note("device-back", f"the device is reached again, after {since} s", seconds=since)
         if self._is_another():
             page = self._source.page(0)
@@ -182,54 +182,63 @@ class Collector:
         if begun is not None and not begun.begins(content):
             self._altered(file, begun.seen[1:], (len(content), hashlib.sha256(content).hexdigest()))
             begun = None
-        self._keep(file, content, begun.count if begun is not None else 0, closed=closed)
+        self._keep(file, content, begun or Begun(), closed=closed)
 
     def _altered(self, file: str, before: tuple[int, str], now: tuple[int, str]) -> None:
         text = f"the log file {file} reads otherwise than when it was collected; it is collected again"
         self._note("file-altered", text, file=file, before=list(before), now=list(now))
 
-    def _keep(self, file: str, content: bytes, known_lines: int, *, closed: bool) -> None:
-        check, waiting = self._check(content), []
-        seen, size, odd = hashlib.sha256(), 0, 0
-        ahead = False
+    def _keep(self, file: str, content: bytes, begun: Begun, *, closed: bool) -> None:
+        waiting: list[Entry] = []
+        for each in self._entries(file, content, begun, closed=closed):
+            waiting.append(each)
+            if len(waiting) >= _BATCH:
+                self._add(waiting)
+                waiting = []
+        self._add(waiting)
+
+    def _entries(self, file: str, content: bytes, begun: Begun, *, closed: bool) -> Iterator[Entry]:
+        """What is new of a file: its lines, each followed by what is odd about it, and how far it goes. Where
+        a collection was stopped behind a line, not all about that may have been told."""
+        old, stopped, said = begun.count, bool(begun.lines), frozenset(begun.told)
+        check, odd, ahead = self._check(content), 0, False
+        seen, size = hashlib.sha256(), 0
         for text, end in lines_of(content):
             if not closed and not end:
                 break  # it is being written just now
             told, jumps = len(check.problems), len(check.jumps)
             record = check.take(text, end)
-            seen.update(text)
-            seen.update(end)
+            seen.update(text + end)
             size += len(text) + len(end)
-            if check.line <= known_lines:
-                continue
-            raw = text.decode("utf-8", "surrogateescape")
-            now = int(self._clock())
-            waiting.append(self._entry(file, check.line, raw, record=record, end=end.decode("ascii")))
             events = [*self._odd(check, told, jumps)]
-            if record is not None and record.genuine and record.time > now + _AHEAD and not ahead:
+            seconds = record.time - self._now() if record is not None and record.genuine else 0
+            if seconds > _AHEAD and not ahead:
                 ahead = True
-                text_ahead = f"line {check.line}: the device's clock is {record.time - now} s ahead"
-                events.append(("clock-jump", text_ahead, {"seconds": record.time - now}))
-            for name, text_, data in events[: max(0, _MOST_ODD - odd)]:
-                waiting.append(self._own(name, text_, {"file": file, **data}, line=check.line))
-            odd += len(events)
-            if len(waiting) >= _BATCH:
-                self._add(waiting)
-                waiting = []
+                words = f"line {check.line}: the device's clock is days ahead of this machine's"
+                events.append(("clock-jump", words, {"seconds": seconds}))
+            if check.line > old:
+                raw = text.decode("utf-8", "surrogateescape")
+                yield self._entry(file, check.line, raw, record=record, end=end.decode("ascii"))
+            elif check.line < old or not stopped:
+                continue
+            for name, words, data in events:
+                odd += 1
+                if odd <= _MOST_ODD and words not in said:
+                    yield self._own(name, words, {"file": file, **data}, line=check.line)
         data = {"lines": check.line, "bytes": size, "sha256": seen.hexdigest()}
-        if not closed:
-            if check.line > known_lines:
-                text_ = f"{check.line} lines of {file} are collected, which is being written"
-                self._add([*waiting, self._own("file-continues", text_, {"file": file, **data})])
-            return
-        problems = check.finish()
-        late = [each for each in problems if each not in set(check.problems)]
-        waiting += [self._own("bad-line", each, {"file": file, "line": 0}) for each in late]
-        word = "intact" if not problems else f"{len(problems)} problems"
-        text_ = f"the log file {file} is collected: {check.line} lines, {word}"
-        self._add(
-            [*waiting, self._own("file-collected", text_, {"file": file, **data, "problems": len(problems)})]
-        )
+        if closed:
+            problems = check.finish()
+            for words in sorted(set(problems) - set(check.problems) - said):  # what only the end shows
+                yield self._own("bad-line", words, {"file": file})
+            state = "intact" if not problems else f"{len(problems)} problems"
+            words = f"the log file {file} is collected: {check.line} lines, {state}"
+            yield self._own("file-collected", words, {"file": file, **data, "problems": len(problems)})
+        elif check.line > old:
+            words = f"{check.line} lines of the log file {file}, which is being written, are collected"
+            yield self._own("file-continues", words, {"file": file, **data})
+
+    def _now(self) -> int:
+        return int(self._clock())
 
     def _check(self, content: bytes) -> FileCheck:
         """A check under the log key; where that has not signed what it should have, the device is asked, once
@@ -264,9 +273,9 @@ class Collector:
     def _odd(self, check: FileCheck, told: int, jumps: int) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
         """What the last line has added to a check, as own events."""
         for problem in check.problems[told:]:
-            yield ("gap" if problem in check.gaps[-1:] else "bad-line"), problem, {"line": check.line}
+            yield ("gap" if problem in check.gaps[-1:] else "bad-line"), problem, {}
         for jump in check.jumps[jumps:]:
-            yield "clock-jump", jump, {"line": check.line}
+            yield "clock-jump", jump, {}
 
     def _note(self, name: str, text: str, **data: Any) -> None:
         self._add([self._own(name, text, data)])
@@ -278,7 +287,7 @@ class Collector:
     def _entry(self, file: str, line: int, raw: str, **values: Any) -> Entry:
         known = self._known
         settings: dict[str, Any] = {"record": None, **values}
-        return Entry(0, int(self._clock()), known.device, known.log_key, file, line, raw, **settings)
+        return Entry(0, self._now(), known.device, known.log_key, file, line, raw, **settings)
 
     def _add(self, entries: Sequence[Entry]) -> None:
         for each in self._append(entries):

@@ -163,6 +163,9 @@ class CopyWriter:
     def append(self, entries: Iterable[Entry]) -> list[Entry]:
         """Add entries, which get their numbers here, and make them last: all, or after an ``OSError`` none.
         They are given back with their numbers."""
+        entries = list(entries)
+        if not entries:
+            return []
         now = datetime.fromtimestamp(self._clock(), UTC).strftime("%Y-%m-%d")
         day = max(now, self._day)  # a clock that was set back makes no file before the newest
         if self._file is None or day != self._day:
@@ -175,15 +178,14 @@ class CopyWriter:
             line, chain = chained(Head(day, tip.number, tip.chain).body(), tip.chain)
             lines.append(line)
             tip = Tip(tip.number, chain)
-        numbered = []
+        numbered: list[Entry] = []
         for entry in entries:
             numbered.append(replace(entry, number=tip.number + 1))
             line, chain = chained(numbered[-1].body(), tip.chain)
             lines.append(line)
             tip = Tip(tip.number + 1, chain)
-        if numbered:
-            file.append(lines)
-            self.tip = tip
+        file.append(lines)
+        self.tip = tip
         return numbered
 
     def _open(self, path: Path) -> None:

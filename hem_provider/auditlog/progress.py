@@ -34,13 +34,15 @@ T = TypeVar("T")
 
 class Begun:
     """A file whose end was not collected: as much of it as an own event tells of (``seen``), and the
-    ``lines`` behind, where a collection was stopped among them."""
+    ``lines`` behind, where a collection was stopped among them; ``told``: what own events tell behind the
+    last of these."""
 
-    __slots__ = ("lines", "seen")
+    __slots__ = ("lines", "seen", "told")
 
     def __init__(self, seen: Seen = _NOTHING) -> None:
         self.seen = seen
         self.lines: list[bytes] = []
+        self.told: set[str] = set()
 
     @property
     def count(self) -> int:
@@ -59,7 +61,7 @@ class Known:
     """What a copy tells.
 
     ``device``: whose log it is (``eid``); ``serial``: of its hardware, empty where it does not say;
-    ``log_key``: in hex; ``files``: those that were collected as a whole, in order; ``missing``: those of them
+    ``log_key``: in hex; ``files``: those that were collected as a whole; ``missing``: those of them
     that the device no longer lists; ``begun``: the one whose end is not there; ``away``: since when the
     device is not reached (Unix seconds), 0 where it is. ``firmware``: as the newest file tells it;
     ``shut``: the one of which it is known that it does not show the file being written. ``tip``: up to
@@ -89,9 +91,12 @@ class Known:
                 self.firmware = entry.raw[1:].strip()
         if entry.file in self.begun:
             self.begun[entry.file].lines.append(entry.text + entry.end.encode("ascii"))
+            self.begun[entry.file].told.clear()
 
     def _happened(self, name: str, entry: Entry) -> None:
         data = entry.own.data if entry.own is not None else {}
+        if entry.own is not None and entry.file in self.begun:
+            self.begun[entry.file].told.add(entry.own.text)
         if name in ("file-collected", "file-continues"):
             seen = data["lines"], data["bytes"], data["sha256"]
             self.begun = {}
@@ -99,6 +104,9 @@ class Known:
                 self.files[entry.file] = seen
             else:
                 self.begun[entry.file] = Begun(seen)
+        elif name == "file-altered":  # it is collected again
+            self.files.pop(entry.file, None)
+            self.begun.pop(entry.file, None)
         elif name == "gap" and "listed" in data:
             self.missing.add(entry.file)
             self.begun.pop(entry.file, None)
@@ -118,7 +126,7 @@ class Known:
 
     def listed(self) -> list[str]:
         """The files that were collected and that the device listed last time, oldest first."""
-        return [each for each in self.files if each not in self.missing]
+        return sorted(each for each in self.files if each not in self.missing)
 
 
 def known_of(copy: LogCopy) -> Known:

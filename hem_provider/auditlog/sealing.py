@@ -7,6 +7,7 @@ stands before it was there when it was signed. What is signed is one line of tex
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,7 +19,6 @@ from hem_provider.device.verification import KnownKey, accepts
 from hem_provider.errors import HemConfigError
 from hem_provider.keytypes import KEY_TYPES, Family
 from hem_provider.publickeys import kid_of
-from hem_provider.rest.encoding import b64, unb64
 
 __all__ = ["check_key", "doubt", "seal"]
 
@@ -42,9 +42,9 @@ def seal(hem: Hem, key: Key, tip: Tip) -> OwnEvent:
         "chain": tip.chain,
         "kid": key.kid,
         "type": key.type.name,
-        "public": b64(key.public_bytes()),
+        "public": b64encode(key.public_bytes()).decode("ascii"),
         "algorithm": algorithm,
-        "signature": b64(signature),
+        "signature": b64encode(signature).decode("ascii"),
     }
     return OwnEvent("sealed", f"entries 1 to {tip.number} are signed with the key {key.kid}", data)
 
@@ -54,13 +54,14 @@ def doubt(data: Mapping[str, Any], number: int, chain: str) -> str | None:
     nothing. ``KeyError``, ``TypeError``, ``ValueError`` for what is none."""
     if (data["sealed"], data["chain"]) != (number, chain):
         return "the seal is of another place"
-    kind, public = KEY_TYPES[data["type"]], unb64(data["public"])
+    kind, public = KEY_TYPES[data["type"]], b64decode(data["public"], validate=True)
     if kind.family not in _FAMILIES or data["algorithm"] not in kind.sign_algorithms[:1]:
         return "the seal is of a key that none is made with"
     if kid_of(public) != data["kid"]:
         return "the seal is of another key than it says"
+    signature = b64decode(data["signature"], validate=True)
     known = KnownKey(type=kind, public=public)
-    good = accepts(known, unb64(data["signature"]), _text(number, chain), data["algorithm"], None)
+    good = accepts(known, signature, _text(number, chain), data["algorithm"], None)
     return None if good and kind.public_size == len(public) else "the seal's signature is wrong"
 
 

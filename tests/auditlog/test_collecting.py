@@ -261,6 +261,28 @@ def test_files_are_read_again_when_that_is_asked_for(device, copy, collect):
     assert collect(reread=True) == []
 
 
+def test_a_collection_that_was_stopped_while_an_altered_file_was_read_goes_on(device, copy, collect):
+    first, _, _ = device.start(), device.start(), device.start()
+    collect(noted=False)
+    before = copy.tip().number
+    device.files[first] = device.files[first].replace(b"|1|0|", b"|2|0|", 1)
+    collect(reread=True, noted=False)
+    (day,) = copy.days()
+    whole = day.path.read_bytes().splitlines(keepends=True)
+    for kept in range(before + 2, len(whole)):  # after the event, at the end of each line
+        day.path.write_bytes(b"".join(whole[:kept]))
+        collect(noted=False)
+        assert [each.own.name for each in copy.entries(before) if each.own] == [
+            "file-altered",
+            "bad-line",
+            "file-collected",
+        ]
+        assert lines(copy, first).endswith(device.files[first])
+        device.calls.clear()
+        assert collect(noted=False) == []
+        assert device.calls == ["list", "read"]  # whether the file being written is shown was not noted
+
+
 def test_a_collection_that_was_stopped_within_a_file_goes_on_there(device, copy, collect):
     """As after ``kill -9``: at the end of any line."""
     file = device.start(lines=6)
