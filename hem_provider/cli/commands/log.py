@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import click
 
+from hem_provider.cli.candidates import key_labels
 from hem_provider.cli.options import FILE, Whole, device_option, json_option, mobile_option
 from hem_provider.cli.shape import Given, Group, argument, exclusive, given
 
@@ -101,7 +102,12 @@ def _verify(options: Given) -> int:
     "--every", type=Whole(1, 7 * 86400), metavar="SECONDS", help="go on, and look again after so many seconds"
 )
 @click.option("--once", is_flag=True, help="look once, as without --every")
-@click.option("--sign", metavar="KEY", help="seal what is new with this key of the device: label, KID or URI")
+@click.option(
+    "--sign",
+    metavar="KEY",
+    shell_complete=key_labels,
+    help="seal what is new with this key of the device: label, KID or pkcs11: URI",
+)
 @click.option("--reread", is_flag=True, help="read files again that were collected, a call each")
 @_to_the_device
 @exclusive("every", "once")
