@@ -11,8 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from hem_provider.auditlog.checking import ORDINARY, CopyReport
-from hem_provider.auditlog.checking import verify_copy as check
+from hem_provider.auditlog.checking import ORDINARY, CopyReport, verify_copy
 from hem_provider.auditlog.collecting import AWAY, Collector
 from hem_provider.auditlog.copy import CopyWriter, LogCopy, usual_folder
 from hem_provider.auditlog.entry import Entry
@@ -33,7 +32,7 @@ from hem_provider.device.key import Key
 from hem_provider.printable import printable
 from hem_provider.waiting import CLOCK
 
-__all__ = ["SCOPE", "Patience", "collect", "copy_of", "looks", "verify_copy"]
+__all__ = ["SCOPE", "Patience", "collect", "copy_of", "looks", "verify"]
 
 SCOPE = "logger:get"
 #: Longest pause between two looks at what is away or full, in seconds, unless more was asked for.
@@ -158,7 +157,7 @@ class _Run:
                 self._key = named_key(self._hem, self._options.sign)
                 check_key(self._key)
             self._collector.collect(HemSource(self._hem), reread=self._options.reread, read=self._read)
-            if self._key is not None and self._added:
+            if self._key is not None and not self._is_sealed():
                 self._collector.note(seal(self._hem, self._key, self._writer.tip))
         except AWAY as error:
             self._collector.away(error)  # of a login; that a look failed is noted already
@@ -168,6 +167,10 @@ class _Run:
             self._learn()  # anew: something may be known that could not be kept
             raise
         self._note()
+
+    def _is_sealed(self) -> bool:
+        last = self._copy.last()
+        return last is None or (last.own is not None and last.own.name == "sealed")
 
     def _learn(self) -> None:
         self._known = known_of(self._copy)
@@ -216,7 +219,7 @@ def _own_document(entry: Entry) -> dict[str, Any]:
     return {"event": entry.own.name, "text": entry.own.text, "file": entry.file or None}
 
 
-def verify_copy(options: Given) -> int:
+def verify(options: Given) -> int:
     """``hem log verify --copy``: its exit status, ``FAILED`` where the copy is not intact. No device is
     asked."""
     head = _hex(options.head, "--head", "as hem log verify --copy tells it")
@@ -224,7 +227,7 @@ def verify_copy(options: Given) -> int:
     copy = copy_of(options.copy, options.device)
     if not copy.days():
         raise NotThere(f"{copy.folder}: no copy of a log; hem log collect makes one")
-    report = check(copy, head=head, key=key)
+    report = verify_copy(copy, head=head, key=key)
     if options.json:
         print_json(_copy_document(copy, report))
         return DONE if report.intact else FAILED

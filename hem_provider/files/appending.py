@@ -48,9 +48,11 @@ class AppendedFile:
                     waiting = bytearray()
             self._write(waiting)
             os.fsync(self._handle)
-        except BaseException:
+        except BaseException as error:
             with suppress(OSError):
                 os.ftruncate(self._handle, self.size)
+            if isinstance(error, OSError):
+                error.filename = str(self.path)
             raise
         self.size = os.fstat(self._handle).st_size
 

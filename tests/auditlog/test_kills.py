@@ -115,7 +115,7 @@ def test_what_a_full_disk_leaves_is_whole_and_goes_on_when_there_is_room(rig, wo
     if done.stderr.startswith("unshare: ") or "mount: " in done.stderr:
         pytest.skip("not run: nothing may be mounted here")
     assert done.returncode == 0, done.stderr
-    assert "No space left on device" in done.stderr
+    assert ".jsonl: No space left on device" in done.stderr
     assert "Traceback" not in done.stderr
     copy = LogCopy(out)
     assert held(copy) == contents()

@@ -187,6 +187,17 @@ def test_a_copy_is_sealed_with_a_key_of_the_device(run, rig, hem, folder, tmp_pa
         assert (status, "the seal" in out or "no entry as they are written" in out) == (1, True), name
 
 
+def test_what_could_not_be_sealed_is_sealed_the_next_time(run, rig, hem, folder):
+    hem.keys.create("ED25519", label="evidence", usage={"sign"})
+    rig.reboot()
+    rig.fault("POST /api/crypto/exdsa/sign", 503)
+    assert run("collect", "--to", folder, "--sign", "evidence")[0] != 0
+    assert LogCopy(folder).last().own.name != "sealed"
+    assert run("collect", "--to", folder, "--sign", "evidence")[0] == 0
+    assert LogCopy(folder).last().own.name == "sealed"
+    assert run("verify", "--copy", folder)[0] == 0
+
+
 def test_a_seal_does_not_stand_anywhere_else(run, rig, hem, folder, tmp_path):
     hem.keys.create("ED25519", label="evidence", usage={"sign"})
     rig.reboot()

@@ -84,7 +84,7 @@ def _verify(options: Given) -> int:
         from hem_provider.cli import log_collecting
 
         options.copy = None if options.copy == _USUAL else options.copy
-        return log_collecting.verify_copy(options)
+        return log_collecting.verify(options)
     if options.head is not None:
         raise click.UsageError("--head is of a copy: give --copy with it.")
     from hem_provider.cli import log_actions
