@@ -27,9 +27,10 @@ from hem_provider.errors import (
     HemRequestRefused,
     HemTLSError,
 )
+from hem_provider.exporter.logcopy import LogSeen, look_at_copy
 from hem_provider.records import field, frozen, mutable
 
-__all__ = ["DAY", "HOUR", "SELF_TEST", "Collector", "KeySeen", "LogSeen", "Reading", "Tested"]
+__all__ = ["DAY", "HOUR", "SELF_TEST", "Collector", "KeySeen", "Reading", "Tested"]
 
 T = TypeVar("T")
 
@@ -39,6 +40,8 @@ HOUR = 3600.0
 #: Seconds between two looks at the log, and between two self-tests, each of which keeps the device busy for
 #: 5 s.
 DAY = SELF_TEST = 86_400.0
+#: Times of what it takes, between two.
+_SELDOM = 100
 
 
 @frozen
@@ -57,17 +60,6 @@ class Tested:
     when: float
     failures: int
     slots: dict[str, int]
-    findings: tuple[Finding, ...]
-
-
-@frozen
-class LogSeen:
-    """What verifying the newest finished file of the log found. ``until``: Unix seconds, in the device's
-    clock, of its last record where all of it is genuine."""
-
-    until: float | None
-    gaps: int
-    problems: int
     findings: tuple[Finding, ...]
 
 
@@ -92,7 +84,7 @@ class Reading:
 
 class _Piece(Generic[T]):
     """What is asked for ``every`` so many seconds, 0 for never, and kept in between; where it is not told,
-    ``again`` after so many."""
+    ``again`` after so many. What takes long is asked for so seldom that it takes a hundredth of the time."""
 
     def __init__(self, every: float, again: float = 0.0) -> None:
         self._every = every
@@ -107,9 +99,9 @@ class _Piece(Generic[T]):
     def renew(self, now: float, ask: Callable[[], T]) -> None:
         """Ask where it is due. Raises what ``ask`` does."""
         if self._every and now >= self._due:
-            self.value, self._due = None, now + self._again
+            self.value, self._due, began = None, now + self._again, time.monotonic()
             self.value = ask()
-            self._due = now + self._every
+            self._due = now + max(self._every, _SELDOM * (time.monotonic() - began))
 
 
 class Collector:
@@ -134,6 +126,7 @@ class Collector:
         self._keys: _Piece[tuple[KeySeen, ...]] = _Piece(HOUR, HOUR)
         self._tested: _Piece[Tested] = _Piece(self_test, HOUR)
         self._log: _Piece[LogSeen | None] = _Piece(DAY, HOUR)
+        self._copy: _Piece[LogSeen | None] = _Piece(HOUR)
         self._uptime = 0
         self._refused_until = 0.0
 
@@ -142,6 +135,8 @@ class Collector:
         began = time.monotonic()
         reading = Reading(time.time(), checked_in=DiskCache(self.config.url).checked_in())
         reading.login = self._has_login()
+        self._copy.renew(self._now(), lambda: look_at_copy(self.config.name))
+        reading.log = self._copy.value
         try:
             reading.glance = contact.glance(self.hem)
         except HemError as error:
@@ -177,7 +172,8 @@ class Collector:
             reading.findings += health.of_version(reading.version)
         if status.initialized and status.time is not None and not status.fls_state:
             self._look_inside(reading)
-        reading.keys, reading.tested, reading.log = self._keys.value, self._tested.value, self._log.value
+        reading.keys, reading.tested = self._keys.value, self._tested.value
+        reading.log = reading.log or self._log.value
         for told in (reading.tested, reading.log):
             reading.findings += () if told is None else told.findings
 
@@ -195,7 +191,7 @@ class Collector:
         pieces: tuple[tuple[_Piece[Any], Callable[[], Any]], ...] = (
             (self._keys, self._list),
             (self._tested, self._test),
-            (self._log, self._verify),
+            *(((self._log, self._verify),) if reading.log is None else ()),
         )
         for piece, ask in pieces:
             error = self._ask(piece, ask) if reading.login else None

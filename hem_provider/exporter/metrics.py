@@ -33,7 +33,7 @@ class Source(enum.StrEnum):
     CERTIFICATE = "a connection an hour"
     KEYS = "1 call for 15 keys an hour, with a login"
     SELF_TEST = "1 call a day, with a login"
-    LOG = "3 calls a day, with a login for the log"
+    LOG = "nothing where a copy is kept (`hem log collect`), else 3 calls a day, with a login for the log"
 
 
 @frozen
@@ -144,16 +144,16 @@ ALL = (
     ),
     Metric(
         "hem_log_verified_until_timestamp_seconds", Kind.GAUGE, _DEVICE, Source.LOG,
-        "Time, by the device's clock, of the last record of the newest finished file of the log, where all "
-        "of it is genuine.",
+        "Time, by the device's clock, of the last record of the copy of its log, where all of it is genuine; "
+        "where no copy is kept, of the newest finished file.",
     ),
     Metric(
         "hem_log_gaps", Kind.GAUGE, _DEVICE, Source.LOG,
-        "Places in that file where records are missing.",
+        "Places in that copy or file where records are missing.",
     ),
     Metric(
         "hem_log_problems", Kind.GAUGE, _DEVICE, Source.LOG,
-        "What is wrong with that file: lines that were changed, moved or taken away.",
+        "What is wrong with it: lines that were changed, moved or taken away.",
     ),
     Metric("hem_agent_up", Kind.GAUGE, (), Source.AGENT, "Whether this user's agent runs."),
     Metric(
