@@ -125,6 +125,7 @@ PLACES = {
         "shim/openssl/sizes.h": "HEM_PIN_MAX",
         "shim/hem_pkcs11/login.py": "MAX_PIN = 255",
         "hem_provider/ecdsa.py": "in their shortest form",
+        "hem_provider/adapters/syslog.py": "_HOSTNAME, _MSGID = 255, 32",
         "hem_provider/rest/configuration.py": r"text\(0, 255\)",
         "hem_provider/rest/system.py": r"text\(0, 255\)",
     },
