@@ -17,6 +17,7 @@ from hem_provider.files.places import (
     runtime_folder,
     runtime_place,
 )
+from hem_provider.files.queues import sealed_memory, unconfirmed
 from hem_provider.files.reading import open_own, read_entry, read_file, read_own
 from hem_provider.files.replacement import LEFT_BEHIND_AFTER, replace_file, replacing, sweep
 
@@ -42,6 +43,8 @@ __all__ = [
     "replacing",
     "runtime_folder",
     "runtime_place",
+    "sealed_memory",
     "sweep",
     "take_lock",
+    "unconfirmed",
 ]

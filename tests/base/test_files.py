@@ -567,7 +567,7 @@ def test_a_fifo_among_the_cache_files_makes_nobody_wait(kind):
 @pytest.mark.parametrize(
     ("what", "only_in"),
     [
-        (r"^ *(import|from) fcntl", {"hem_provider/files/locks.py"}),
+        (r"^ *(import|from) fcntl", {"hem_provider/files/locks.py", "hem_provider/files/queues.py"}),
         (r"(environ(\.get\(|\[)|_base\()\"XDG_", {"hem_provider/files/places.py"}),
         (r"(?<!asyncio)\.sleep\(", {"hem_provider/waiting.py", *ON_THE_WAY}),
         (r"\.(rename|replace)\((path|new|target)", {"hem_provider/files/replacement.py"}),
