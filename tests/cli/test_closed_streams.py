@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ed25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from support.agent import RunningAgent
 from support.emulator import ServedEmulator, client_of
+from support.logcopies import filled
 
 from hem_provider.cli.root import ROOT
 from hem_provider.device import connect
@@ -148,6 +149,7 @@ EVERY = {
     ("keys", "show"): (["for ssh"], True),
     ("open",): (["for secrets", "{sealed}"], True),
     ("log", "collect"): (["--to", "{folder}/log"], True),
+    ("log", "export"): (["--from", "{collected}"], True),
     ("log", "follow"): (["--since", "1d", "--once"], True),
     ("log", "list"): ([], True),
     ("log", "show"): ([], True),
@@ -203,7 +205,9 @@ def places(device, tmp_path_factory):
         "age": folder / "file.age",
         "sealed": folder / "sealed",
         "made": folder,
+        "collected": folder / "collected",
     }
+    filled(found["collected"], 10)
     environment = {
         **{name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
         "HEM_URL": device.https,

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from hem_provider.cli.candidates import key_labels
-from hem_provider.cli.options import FILE, Whole, device_option, json_option, mobile_option
+from hem_provider.cli.options import FILE, FILE_TEXT, Whole, device_option, json_option, mobile_option
 from hem_provider.cli.shape import Given, Group, argument, exclusive, given
 
 __all__ = ["command"]
@@ -153,3 +153,69 @@ def _follow(options: Given) -> int:
     from hem_provider.cli import log_following
 
     return log_following.follow(options)
+
+
+@command.command(
+    "export",
+    help="hand the collected log on to other programs, each entry at least once and in order\n\n"
+    "It reads the copy that 'hem log collect' makes, and calls no device. How far each target has got is "
+    "kept beside the copy.\n\n"
+    "Example: hem log export --to tls://logs.example.com:6514 --follow\n\n"
+    "Example: hem log export --format cef --to events.cef",
+)
+@click.option(
+    "--format",
+    type=click.Choice(("jsonl", "syslog", "cef", "ocsf", "journal")),
+    help="how entries read; default: syslog over a network, jsonl in files",
+)
+@click.option(
+    "--to",
+    type=FILE_TEXT,
+    metavar="TARGET",
+    default="-",
+    help="FILE, udp|tcp|tls://HOST:PORT, journal[:SOCKET]; default: standard output",
+)
+@click.option("--from", "from_", type=FILE, metavar="FOLDER", help="the copy; default: that of the device")
+@click.option("--follow", is_flag=True, help="go on with what is collected later, until interrupted")
+@click.option(
+    "--every",
+    type=Whole(1, 86400, "number of seconds"),
+    metavar="SECONDS",
+    default=5,
+    help="with --follow: look into the copy so often; default: 5",
+)
+@click.option(
+    "--name", metavar="CURSOR", help="what remembers how far the target has got; default: from --to"
+)
+@click.option(
+    "--after",
+    type=Whole(0, 10**18),
+    metavar="NUMBER",
+    help="begin behind this entry, whatever the cursor says; 0: with the first",
+)
+@click.option(
+    "--wait",
+    type=Whole(0, 10**9, "number of seconds"),
+    metavar="SECONDS",
+    help="for a receiver that is away; default: 60, with --follow without end",
+)
+@click.option("--host", metavar="NAME", help="what the device is called in messages; default: as configured")
+@click.option(
+    "--enterprise",
+    type=Whole(1, 2**32 - 1),
+    metavar="NUMBER",
+    default=32473,
+    help="private enterprise number of syslog's structured data; default: 32473, which is nobody's",
+)
+@click.option(
+    "--ca-file", type=FILE, metavar="FILE", help="authorities of the receiver, instead of the system's"
+)
+@click.option("--certificate", type=FILE, metavar="FILE", help="our own certificate for the receiver, in PEM")
+@click.option("--private-key", type=FILE, metavar="FILE", help="its private key, in PEM")
+@device_option()
+@json_option()
+@given
+def _export(options: Given) -> int:
+    from hem_provider.cli import log_export_actions
+
+    return log_export_actions.export(options)
