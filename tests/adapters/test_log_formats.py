@@ -9,6 +9,8 @@ from pathlib import Path
 
 import jsonschema
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from ocsf_json_schema import OcsfJsonSchemaEmbedded, get_ocsf_schema
 from support.logcopies import BEGAN, KID, ODD, entries, filled, line_entry, own_entry
 
@@ -17,6 +19,7 @@ from hem_provider.auditlog import facts as module
 from hem_provider.auditlog.entry import OWN_EVENTS
 from hem_provider.auditlog.facts import COMMENT, LINE, SHORT, Severity, facts_of
 from hem_provider.device.auditlog import Event
+from hem_provider.printable import printable
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 #: Of RFC 5424 §6, in its own words.
@@ -206,6 +209,45 @@ def test_the_page_tells_of_every_event_as_it_is():
         for name, (code, told) in found.items()
     }
     assert all(told.name == name for name, (_, told) in found.items())
+
+
+def columns_of_the_page():
+    """Format → what it calls things, as the page tells."""
+    text = (SCHEMAS.parents[0] / "log-export.md").read_text("utf-8")
+    (table,) = re.findall(r"^\| \| `jsonl` \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.M)
+    rows = [[each.strip() for each in row.strip("|").split("|")] for row in table.splitlines()]
+    assert {len(row) for row in rows} == {6}
+    names = [set(re.findall(r"`([^`]+)`", " ".join(column))) for column in zip(*rows, strict=True)]
+    return dict(zip(("what", "jsonl", "syslog", "cef", "ocsf", "journal"), names, strict=True))
+
+
+def test_the_page_tells_of_every_field_of_every_format(all_facts):
+    told = columns_of_the_page()
+    documents = [json.loads(jsonlines.line(each)) for each in all_facts]
+    assert told["jsonl"] == set().union(*documents)
+    assert told["syslog"] == set().union(*(parsed(syslog.message(each))[1] for each in all_facts))
+    cef_keys = set().union(*(extension_of(cef.line(each))[1] for each in all_facts))
+    assert told["cef"] == {key for key in cef_keys if not key.endswith("Label")} - {"deviceFacility"}
+    fields = {name for each in all_facts for name, _ in journal._fields(each)}
+    assert told["journal"] == fields - {"MESSAGE_ID", "SYSLOG_FACILITY", "SYSLOG_IDENTIFIER"}
+    events = [json.loads(ocsf.line(each)) for each in all_facts]
+    for name in told["ocsf"]:
+        path = name.split(".")
+        assert any(has(each, path) for each in events), name
+
+
+def has(document, path):
+    return path[0] in document and (len(path) == 1 or has(document[path[0]], path[1:]))
+
+
+@given(text=st.text(max_size=40))
+def test_whatever_a_line_says_can_be_read_again(text):
+    """In each format the value is found as it was, what is not printable escaped."""
+    raw = text.replace("\n", "").encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape")
+    told = facts_of(line_entry(raw.encode("utf-8", "surrogateescape")), "office")
+    assert parsed(syslog.message(told))[1].get("raw", "") == printable(raw)
+    assert extension_of(cef.line(told))[1].get("cs3", "").rstrip() == printable(raw).rstrip()
+    assert printable(raw) == json.loads(ocsf.line(told)).get("raw_data", "")
 
 
 def test_every_event_of_our_own_has_a_severity_of_its_own():
