@@ -23,7 +23,7 @@ ODD = (
     b"",
     b"not a record",
     b"\xff\xfe|bytes that are no UTF-8|\x00\x01",
-    b"tab\tescape\x1b[31m quote\" bracket] backslash\\ pipe| equals= newline-ish \xe2\x80\xa8 end",
+    b'tab\tescape\x1b[31m quote" bracket] backslash\\ pipe| equals= newline-ish \xe2\x80\xa8 end',
     b"5|62310ba5|2a|0|" + "Zoë 𝄞".encode() + b"|]=|x",
     b"7|ffffffffffff|c|1|U|far in the future|x",
     b"8|62310ba5|ffff|9|X|an event of tomorrow|x",
@@ -60,7 +60,7 @@ def entries() -> list[Entry]:
     """One of everything, some 450 entries."""
     found = [line_entry(raw, line) for line, raw in enumerate(_lines(), 1)]
     found += [line_entry(raw, line, genuine=False) for line, raw in enumerate(ODD, 1)]
-    found += [own_entry(name, f"{name} = \"it\" | ] \\", reason=name) for name in OWN_EVENTS]
+    found += [own_entry(name, f'{name} = "it" | ] \\', reason=name) for name in OWN_EVENTS]
     return found
 
 
