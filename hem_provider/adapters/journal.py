@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import uuid
 
-from hem_provider.auditlog.facts import Facts
+from hem_provider.auditlog.facts import FACILITY, Facts
 from hem_provider.printable import printable
 
 __all__ = ["NUMBER", "exported", "native"]
@@ -18,7 +18,6 @@ __all__ = ["NUMBER", "exported", "native"]
 #: Finds the number of the copy in an exported entry, which ends with it.
 NUMBER = re.compile(rb"\nHEM_ENTRY=(\d+)\n?$")
 
-_FACILITY = 13
 #: Names what kind of message it is (``MESSAGE_ID``): one id an event, made from its name.
 _MESSAGES = uuid.UUID("5c1f3c2e-8a0f-4f8e-9f63-0a4a1d2f7c11")
 
@@ -41,7 +40,7 @@ def _fields(facts: Facts) -> list[tuple[str, str]]:
         ("MESSAGE", facts.text),
         ("MESSAGE_ID", uuid.uuid5(_MESSAGES, facts.name).hex),
         ("PRIORITY", int(facts.severity)),
-        ("SYSLOG_FACILITY", _FACILITY),
+        ("SYSLOG_FACILITY", FACILITY),
         ("SYSLOG_IDENTIFIER", "hem"),
         ("HEM_NAME", facts.name),
         ("HEM_EVENT", facts.event),

@@ -8,9 +8,8 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64encode
-from datetime import UTC, datetime
 
-from hem_provider.auditlog.facts import Facts
+from hem_provider.auditlog.facts import Facts, moment
 from hem_provider.printable import printable
 
 __all__ = ["NUMBER", "line"]
@@ -24,9 +23,9 @@ def line(facts: Facts) -> bytes:
     raw, raw_base64 = _readable(facts.raw)
     document = {
         "entry": facts.entry,
-        "time": _moment(facts.time),
+        "time": moment(facts.time),
         "clock": facts.clock,
-        "collected": _moment(facts.collected),
+        "collected": moment(facts.collected),
         "device": facts.device,
         "host": facts.host,
         "log_key": facts.log_key or None,
@@ -49,10 +48,6 @@ def line(facts: Facts) -> bytes:
         "cut": facts.cut,
     }
     return json.dumps(document, separators=(",", ":")).encode("ascii")
-
-
-def _moment(seconds: int) -> str:
-    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _readable(raw: str) -> tuple[str | None, str | None]:

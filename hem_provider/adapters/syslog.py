@@ -11,17 +11,15 @@ enterprise number is given: 32473 is nobody's (RFC 5612), and the project has no
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
 from typing import Final
 
-from hem_provider.auditlog.facts import Facts
+from hem_provider.auditlog.facts import FACILITY, Facts, moment
 from hem_provider.printable import printable
 
-__all__ = ["ENTERPRISE", "FACILITY", "NUMBER", "message", "wrap"]
+__all__ = ["ENTERPRISE", "NUMBER", "message", "wrap"]
 
 #: Private enterprise number of the structured data where none is given.
 ENTERPRISE: Final = 32473
-FACILITY: Final = 13
 #: Finds the number of the copy in a line, from the end of the line before.
 NUMBER = re.compile(rb'\n<\d{1,3}>1 [^\n]*?\[hem@\d+ entry="(\d+)"[^\n]*$')
 
@@ -41,8 +39,9 @@ def wrap(facts: Facts, text: str, enterprise: int = ENTERPRISE, *, whole: bool =
     """A message that says ``text``, in printable characters; its structured data is the entry's number
     and the device, or ``whole``."""
     priority = FACILITY * 8 + facts.severity
-    moment = datetime.fromtimestamp(facts.time, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
-    head = f"<{priority}>1 {moment} {_name(facts.host, _HOSTNAME)} hem - {_name(facts.name, _MSGID)}"
+    head = (
+        f"<{priority}>1 {moment(facts.time)} {_name(facts.host, _HOSTNAME)} hem - {_name(facts.name, _MSGID)}"
+    )
     parameters = "".join(
         f' {name}="{printable(str(value)).translate(_ESCAPED)}"'
         for name, value in _parameters(facts, whole=whole)
@@ -73,7 +72,7 @@ def _parameters(facts: Facts, *, whole: bool) -> tuple[tuple[str, object], ...]:
         ("data", facts.data),
         ("genuine", _yes_no(facts.genuine)),
         ("clock", facts.clock),
-        ("collected", datetime.fromtimestamp(facts.collected, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")),
+        ("collected", moment(facts.collected)),
         ("raw", facts.raw),
         ("cut", "yes" if facts.cut else None),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import enum
 import hashlib
 from collections.abc import Mapping
+from datetime import UTC, datetime
 
 from hem_provider.auditlog.entry import Entry
 from hem_provider.auditlog.telling import name_of
@@ -17,8 +18,10 @@ from hem_provider.device.logwords import actor_kid, key_kid, tell
 from hem_provider.printable import printable
 from hem_provider.records import frozen
 
-__all__ = ["COMMENT", "LINE", "SHORT", "Facts", "Severity", "facts_of"]
+__all__ = ["COMMENT", "FACILITY", "LINE", "SHORT", "Facts", "Severity", "facts_of", "moment"]
 
+#: Syslog's for an audit log (RFC 5424 §6.2.1), for the journal, too.
+FACILITY = 13
 #: Characters that receivers of short messages get of a value at most; lines of a device have about 100.
 SHORT = 1024
 _LAST_MOMENT = 1 << 32  # a device's clock has 32 bits
@@ -156,6 +159,11 @@ def facts_of(entry: Entry, host: str, most: int | None = None) -> Facts:
         own=own.data if own is not None and not cut else None,
         cut=cut,
     )
+
+
+def moment(seconds: int) -> str:
+    """A time of ``Facts`` as RFC 3339 has it, in UTC."""
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def _name_of(entry: Entry) -> str:
