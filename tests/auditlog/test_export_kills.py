@@ -46,7 +46,7 @@ class Killer:
     def finish(self):
         """One that is left alone."""
         command = [*HEM, "log", "export", "--from", self.copy.folder, "--to", self.target, "--json"]
-        done = subprocess.run([*map(str, command)], capture_output=True, check=True, timeout=120)
+        done = subprocess.run([*map(str, command)], capture_output=True, check=True, timeout=600)
         return json.loads(done.stdout)
 
     def more(self):
