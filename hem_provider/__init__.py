@@ -10,6 +10,13 @@ Importing this package is cheap: the parts are loaded when first used.
 
 from __future__ import annotations
 
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036 - pip refuses it, PYTHONPATH and --target do not
+    raise ImportError(
+        f"hem_provider needs Python 3.11 or newer; {sys.executable} is {sys.version.split()[0]}"
+    )
+
 from hem_provider import errors as _errors
 from hem_provider import keyobjects as _keyobjects
 from hem_provider._version import __version__

@@ -7,10 +7,10 @@ pages; that is why an agent that is locked starts itself anew (``daemon``).
 from __future__ import annotations
 
 import ctypes
+import functools
 import logging
 import mmap
 import os
-import resource
 from contextlib import suppress
 
 __all__ = ["SecretPage", "hide_process", "raise_open_files"]
@@ -18,16 +18,23 @@ __all__ = ["SecretPage", "hide_process", "raise_open_files"]
 _log = logging.getLogger("hem_provider.agent")
 
 _PR_SET_DUMPABLE, _PR_GET_DUMPABLE = 4, 3
-_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    """The C library of this process."""
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def hide_process() -> bool:
     """No core files, and no other process of this user may look into the memory or attach to it.
     Whether the system agreed."""
+    import resource  # which POSIX alone has
+
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _libc.prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
-    hidden: bool = _libc.prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0) == 0
+    _libc().prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
+    hidden: bool = _libc().prctl(_PR_GET_DUMPABLE, 0, 0, 0, 0) == 0
     if not hidden:
         _log.warning("this system lets other processes look into the agent's memory")
     return hidden
@@ -35,6 +42,8 @@ def hide_process() -> bool:
 
 def raise_open_files() -> None:
     """As many open files as the system lets this process have: each connection is one."""
+    import resource
+
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(ValueError, OSError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
@@ -52,7 +61,7 @@ class SecretPage:
             with suppress(OSError):
                 self._page.madvise(getattr(mmap, advice))
         place = ctypes.addressof(ctypes.c_char.from_buffer(self._page))
-        self.locked = _libc.mlock(ctypes.c_void_p(place), ctypes.c_size_t(mmap.PAGESIZE)) == 0
+        self.locked = _libc().mlock(ctypes.c_void_p(place), ctypes.c_size_t(mmap.PAGESIZE)) == 0
         if not self.locked:
             _log.warning("a secret's page cannot be locked: %s", os.strerror(ctypes.get_errno()))
         #: The secret's bytes, zero at first.

@@ -6,8 +6,8 @@ import signal
 
 __all__ = ["ENDING", "hold_back", "let_through"]
 
-#: What ends it.
-ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+#: What ends it, as far as the system has it.
+ENDING = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 
 
 def hold_back() -> None:

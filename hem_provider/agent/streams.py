@@ -10,7 +10,6 @@ import array
 import asyncio
 import logging
 import os
-import resource
 import socket
 import struct
 from abc import ABC, abstractmethod
@@ -46,6 +45,8 @@ def peer_of(connection: socket.socket) -> tuple[int, int]:
 
 def _most_streams() -> int:
     """For each of the agent's two sockets, where this process may have few open files."""
+    import resource  # which POSIX alone has
+
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return _MOST_STREAMS

@@ -208,8 +208,9 @@ def _after_fork(*, child: bool) -> None:
     _forking.clear()
 
 
-os.register_at_fork(
-    before=_before_fork,
-    after_in_parent=lambda: _after_fork(child=False),
-    after_in_child=lambda: _after_fork(child=True),
-)
+if hasattr(os, "register_at_fork"):  # else there is no fork either
+    os.register_at_fork(
+        before=_before_fork,
+        after_in_parent=lambda: _after_fork(child=False),
+        after_in_child=lambda: _after_fork(child=True),
+    )

@@ -6,15 +6,20 @@ The kernel lets go of either when the process ends, however it ends.
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from hem_provider.files.flags import CLOEXEC, DIRECTORY, NOCTTY, NOFOLLOW, NONBLOCK
 from hem_provider.trust import check_not_writable_by_others
 from hem_provider.waiting import CLOCK
+
+try:
+    import fcntl
+except ImportError:  # no POSIX
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = ["ByteLock", "folder_lock", "is_same_file", "release_lock", "take_lock"]
 
@@ -23,6 +28,12 @@ _FILE_PAUSES, _BYTE_PAUSES = (0.001, 0.05), (0.0002, 0.005)
 _HELD_BY_OTHERS = frozenset({errno.EAGAIN, errno.EACCES})
 #: ``struct flock``: type, whence, start, length, pid.
 _FLOCK = struct.Struct("hhqqi4x")
+_WRITE, _NOTHING = (0, 0) if fcntl is None else (fcntl.F_WRLCK, fcntl.F_UNLCK)
+
+
+def _check_system() -> None:
+    if fcntl is None:
+        raise OSError(errno.ENOSYS, "this system has no locks as fcntl(2) and flock(2) make them")
 
 
 class ByteLock:
@@ -35,12 +46,13 @@ class ByteLock:
     __slots__ = ("_give", "_take")
 
     def __init__(self, offset: int) -> None:
-        self._take = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, offset, 1, 0)
-        self._give = _FLOCK.pack(fcntl.F_UNLCK, os.SEEK_SET, offset, 1, 0)
+        self._take = _FLOCK.pack(_WRITE, os.SEEK_SET, offset, 1, 0)
+        self._give = _FLOCK.pack(_NOTHING, os.SEEK_SET, offset, 1, 0)
 
     def take(self, handle: int, patience: float = 0.0) -> bool:
         """Whether the open file has it now; ``False`` when others hold it for ``patience`` seconds.
         Raises ``OSError`` when it cannot be had at all."""
+        _check_system()
         return self._try(handle) or (
             patience > 0 and any(self._try(handle) for _ in CLOCK.looks(patience, *_BYTE_PAUSES))
         )
@@ -61,7 +73,7 @@ class ByteLock:
     def is_held(self, handle: int) -> bool:
         """Whether another open file has it."""
         told = fcntl.fcntl(handle, fcntl.F_OFD_GETLK, self._take)
-        return bool(_FLOCK.unpack(told)[0] != fcntl.F_UNLCK)
+        return bool(_FLOCK.unpack(told)[0] != _NOTHING)
 
 
 def take_lock(lock: Path, what: str, patience: float) -> int:
@@ -70,6 +82,7 @@ def take_lock(lock: Path, what: str, patience: float) -> int:
     Raises ``TimeoutError`` when others hold it for ``patience`` seconds, ``OSError`` when it cannot be
     had at all, ``HemConfigError`` when others may write it or its directory.
     """
+    _check_system()
     for _ in CLOCK.looks(patience, *_FILE_PAUSES):
         handle = _open_lock(lock, what)
         try:
@@ -91,7 +104,8 @@ def folder_lock(folder: Path, patience: float) -> Iterator[None]:
 
     Raises ``TimeoutError`` when others hold it for ``patience`` seconds, ``OSError``.
     """
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    _check_system()
+    handle = os.open(folder, os.O_RDONLY | DIRECTORY | CLOEXEC)
     try:
         for _ in CLOCK.looks(patience, *_FILE_PAUSES):
             with suppress(BlockingIOError):
@@ -117,7 +131,7 @@ def release_lock(handle: int) -> None:
 
 
 def _open_lock(lock: Path, what: str) -> int:
-    flags = os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC
+    flags = os.O_RDWR | os.O_CREAT | NONBLOCK | NOFOLLOW | NOCTTY | CLOEXEC
     handle = os.open(lock, flags, 0o600)
     try:
         with suppress(FileNotFoundError):  # removed meanwhile: found out after locking

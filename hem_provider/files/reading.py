@@ -7,11 +7,12 @@ import os
 import stat
 from pathlib import Path
 
+from hem_provider.files.flags import CLOEXEC, NOCTTY, NOFOLLOW, NONBLOCK
 from hem_provider.trust import check_folders, check_status
 
 __all__ = ["open_own", "read_entry", "read_file", "read_own"]
 
-_READ = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_READ = os.O_RDONLY | NONBLOCK | NOCTTY | CLOEXEC
 
 
 def read_file(path: Path, what: str, *, limit: int, secret: bool = False, trusted: bool = True) -> bytes:
@@ -45,7 +46,7 @@ def read_entry(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
     """The content, ``limit + 1`` bytes at most, and status of an entry of a directory that the caller
     has found good: for directories with many files. No link is followed; who may write it is the
     caller's to judge. Raises ``OSError``; nothing is read from what is no regular file."""
-    handle = os.open(path, _READ | os.O_NOFOLLOW)
+    handle = os.open(path, _READ | NOFOLLOW)
     try:
         seen = os.fstat(handle)
         room = min(seen.st_size, limit) + 1  # a buffer of this size is made
@@ -56,7 +57,7 @@ def read_entry(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
 
 def open_own(path: Path, flags: int) -> int:
     """A descriptor of a file that is this user's alone (0600), no link. Raises ``OSError``."""
-    handle = os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_NOCTTY | os.O_CLOEXEC, 0o600)
+    handle = os.open(path, flags | NONBLOCK | NOFOLLOW | NOCTTY | CLOEXEC, 0o600)
     seen = os.fstat(handle)
     if not stat.S_ISREG(seen.st_mode) or seen.st_uid != os.geteuid() or seen.st_mode & 0o077:
         os.close(handle)

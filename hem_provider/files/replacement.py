@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from hem_provider.files.flags import CLOEXEC, DIRECTORY, NOFOLLOW, TMPFILE
+
 __all__ = ["LEFT_BEHIND_AFTER", "replace_file", "replacing", "sweep"]
 
 #: Age in seconds from which a temporary file has no writer any more.
@@ -20,7 +22,7 @@ LEFT_BEHIND_AFTER = 3600.0
 
 #: The second form is the one that the certificate store used formerly.
 _LEFT_BEHIND = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.tmp|\.[0-9a-f]{32}\.new")
-_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOFOLLOW | CLOEXEC
 
 
 def replace_file(path: Path, data: bytes, *, mode: int = 0o600, replace: bool = True) -> os.stat_result:
@@ -72,8 +74,10 @@ def replacing(path: Path, *, mode: int = 0o600, replace: bool = True) -> Iterato
 def _without_name(folder: Path, mode: int) -> int | None:
     """A new file of the folder's file system that has no name; ``None`` where there are none such, or none
     could be given a name later."""
+    if not TMPFILE:  # without its flag that would be the folder itself
+        return None
     try:
-        handle = os.open(folder, os.O_WRONLY | os.O_TMPFILE | os.O_CLOEXEC, mode)
+        handle = os.open(folder, os.O_WRONLY | TMPFILE | CLOEXEC, mode)
     except OSError:  # told by the file that has a name, if it is another fault
         return None
     if os.path.exists(_opened(handle)):  # noqa: PTH110 - no /proc in some containers
@@ -113,7 +117,7 @@ def _sync_folder(folder: Path) -> None:
     """Make the new name last. The file is whole and in place whatever this does; some file systems
     do not offer it."""
     with suppress(OSError):
-        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        handle = os.open(folder, os.O_RDONLY | DIRECTORY | CLOEXEC)
         try:
             os.fsync(handle)
         finally:

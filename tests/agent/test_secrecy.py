@@ -148,7 +148,7 @@ def test_processes_of_the_same_user_cannot_look_in(device):
 def test_where_memory_may_not_be_locked_it_says_so(monkeypatch, caplog):
     from hem_provider.agent import memory as pages
 
-    monkeypatch.setattr(pages._libc, "mlock", lambda *_: -1)
+    monkeypatch.setattr(pages._libc(), "mlock", lambda *_: -1)
     assert SecretPage(32).locked is False
     assert "cannot be locked" in caplog.text
 
