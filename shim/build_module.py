@@ -20,10 +20,10 @@ import shlex
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["BuildError", "build", "check_interpreter", "command_line"]
+__all__ = ["BuildError", "build", "check_interpreter", "command_line", "same_names"]
 
 LIBRARY = "libhem_pkcs11.so"
 PYTHON_HALF = "libhem_python.so"
@@ -39,7 +39,7 @@ _LINK = (
     "-Wl,-z,defs", f"-Wl,-soname,{LIBRARY}",
 )  # fmt: skip
 #: What each source belongs to; the others are of the entry layer alone.
-_OF_PYTHON, _OF_BOTH = ("python", "code"), ("say",)
+_OF_PYTHON, _OF_BOTH = ("python", "code"), ("say", "places")
 #: Only these names leave the libraries.
 _EXPORTS = {LIBRARY: "C_*", PYTHON_HALF: "hem_python_table"}
 _DECLARATION = "void hem_dispatch(unsigned long *rv, const char *function, const uintptr_t *words);"
@@ -73,6 +73,11 @@ def check_interpreter() -> None:
             "PKCS#11 module embeds. Use Debian's own python3, or a Python that was configured with "
             "--enable-shared (pyenv: PYTHON_CONFIGURE_OPTS=--enable-shared)."
         )
+    if sysconfig.get_config_var("Py_GIL_DISABLED"):
+        raise BuildError(
+            f"{sys.executable} (Python {sys.version.split()[0]}) is built without the global lock, which the "
+            "PKCS#11 module relies on: use the interpreter that has it"
+        )
     header = Path(sysconfig.get_paths()["include"]) / "Python.h"
     if not header.exists():
         raise BuildError(f"{header} is missing: install the interpreter's headers (Debian: python3-dev)")
@@ -102,6 +107,12 @@ def build(target_dir: Path, *, in_place: bool, build_dir: Path | None = None) ->
     return library
 
 
+def same_names(folders: Mapping[Path, str]) -> list[str]:
+    """Options of the compiler that put a name in place of each folder's own, for the same bytes wherever
+    they are. Of two that fit a file, the last counts."""
+    return [f"-ffile-prefix-map={folder}={name}" for folder, name in {Path.cwd(): ".", **folders}.items()]
+
+
 def _generate(build_dir: Path) -> None:
     from cffi import FFI
 
@@ -121,28 +132,19 @@ def _export_map(build_dir: Path, library: str) -> Path:
     return build_dir / f"{library}.map"
 
 
-def _libpython() -> Path:
-    """The shared libpython of this interpreter, by its name alone where it is found by that."""
-    name = str(sysconfig.get_config_var("INSTSONAME"))
-    folder = Path(sysconfig.get_config_var("LIBDIR"))
-    places = (folder / name, folder / (sysconfig.get_config_var("MULTIARCH") or "") / name)
-    return next((each for each in places if each.exists()), Path(name))
-
-
 def _commands(build_dir: Path, library: Path) -> list[list[str]]:
     compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
     extra = shlex.split(os.environ.get("CFLAGS", ""))
     paths = sysconfig.get_paths()
     include = [f"-I{_SOURCES}", f"-I{paths['include']}", f"-I{paths['platinclude']}"]
-    base = Path(sysconfig.get_config_var("prefix") or sys.base_prefix)
-    stdlib = Path(paths["stdlib"])
-    dynload = Path(sysconfig.get_config_var("DESTSHARED") or stdlib / "lib-dynload")
-    libpython = _libpython()
+    # Names alone: where things are is found out at run time, from the place of the library.
     definitions = {
-        "PREFIX": base, "STDLIB": stdlib, "DYNLOAD": dynload, "LIBPYTHON": libpython,
-        "LIBPYTHON_NAME": libpython.name, "PYTHON_VERSION": sysconfig.get_python_version(),
-    }  # fmt: skip
+        "LIBPYTHON_NAME": sysconfig.get_config_var("INSTSONAME"),
+        "PYTHON_VERSION": sysconfig.get_python_version(),
+        "MULTIARCH": sysconfig.get_config_var("MULTIARCH") or "",
+    }
     defined = [f'-DHEM_{name}="{value}"' for name, value in definitions.items()]
+    include += same_names({_SHIM: "shim", build_dir: "build", Path(paths["include"]): "python"})
     ours = sorted(_SOURCES.glob("*.c"))
     commands = [
         [*compiler, *_COMPILE, *_WARNINGS, *extra, *include, *defined, "-c", str(source), "-o",
@@ -193,7 +195,8 @@ def _run(command: Sequence[str]) -> None:
 
 def _write_search_path(path: Path) -> None:
     site = sysconfig.get_paths()
-    lines = dict.fromkeys([str(_SHIM.parent), str(_SHIM), site["purelib"], site["platlib"]])
+    home = f"home = {Path(sys.base_prefix) / 'bin'}"
+    lines = dict.fromkeys([home, str(_SHIM.parent), str(_SHIM), site["purelib"], site["platlib"]])
     path.unlink(missing_ok=True)
     path.write_text("".join(f"{line}\n" for line in lines))
     path.chmod(0o644)

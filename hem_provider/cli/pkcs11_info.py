@@ -11,6 +11,7 @@ from hem_pkcs11.functions.general import CRYPTOKI_VERSION
 from hem_pkcs11.slots import make_slots
 
 from hem_provider._version import __version__
+from hem_provider.cli.ownpython import own_python
 from hem_provider.cli.statuses import DONE, FAILED, NOT_REACHED
 from hem_provider.config import DeviceConfig, load_config
 from hem_provider.device.hem import Hem
@@ -25,13 +26,18 @@ _AT_ONCE = 16
 def print_info(module: Path) -> int:
     """Print it all; each device is asked once, all at the same time.
 
-    Returns the exit status: 1 when nothing is configured, 3 when a device is not reached. Raises
+    Returns the exit status: 1 when nothing is configured or the module has no Python to run, 3 when a device
+    is not reached. Raises
     ``HemConfigError`` for settings that cannot be used.
     """
     newest = ".".join(map(str, CRYPTOKI_VERSION))
     print(f"module    {module}")
     print(f"version   hem-provider {__version__}, PKCS#11 2.40, 3.0 and {newest}")
     print(f"Python    {platform.python_version()} of {sys.prefix}")
+    own = own_python(module)
+    print(f"libpython {own.library or 'none'}")
+    if own.problem:
+        print(f"\nPrograms other than Python cannot use the module: {own.problem}\n")
     config = load_config()
     print(f"settings  {config.source}")
     if not config.devices:
@@ -49,7 +55,9 @@ def print_info(module: Path) -> int:
     ]
     print()
     print(table(("slot", "token", "device", "answer"), rows, right=(0,)))
-    return DONE if all(there for there, _ in answers) else NOT_REACHED
+    if not all(there for there, _ in answers):
+        return NOT_REACHED
+    return FAILED if own.problem else DONE
 
 
 def _answer(device: DeviceConfig) -> tuple[bool, str]:

@@ -65,7 +65,8 @@ STANDARD = tuple(
     __future__ _bisect _blake2 _collections_abc _colorize _compat_pickle _compression _contextvars _csv
     _datetime _hashlib _heapq _json _opcode _opcode_metadata _pickle _posixsubprocess _queue _random _sha1
     _sha2 _sha256 _sha3 _sha512 _socket _ssl _struct _weakrefset abc annotationlib argparse array ast atexit
-    base64 binascii bisect calendar codecs codeop collections collections.abc concurrent concurrent.futures
+    base64 binascii bisect calendar codecs codeop collections collections.abc compression
+    compression._common compression._common._streams concurrent concurrent.futures
     concurrent.futures._base contextlib contextvars copy copyreg csv dataclasses datetime difflib dis email
     email._encoded_words email._parseaddr email._policybase email.base64mime email.charset email.encoders
     email.errors email.feedparser email.header email.iterators email.message email.parser email.quoprimime

@@ -20,10 +20,10 @@ _SHIM = _HERE.parent
 if str(_SHIM) not in sys.path:
     sys.path.insert(0, str(_SHIM))
 
-from build_module import _COMPILE, _LINK, _WARNINGS, BuildError, _digest, _run, command_line  # noqa: E402
+from build_module import _COMPILE, _LINK, _WARNINGS, BuildError, _digest, _run, command_line, same_names  # noqa: E402  # noqa: E402
 from build_module import LIBRARY as MODULE  # noqa: E402
 
-__all__ = ["LIBRARY", "BuildError", "build"]
+__all__ = ["LIBRARY", "BuildError", "build", "has_engines"]
 
 LIBRARY = "libhem_engine.so"
 _SOURCES = _SHIM / "src"
@@ -45,7 +45,7 @@ def build(target_dir: Path, *, in_place: bool = False, build_dir: Path | None = 
     commands = _commands(build_dir, library)
     stamp, wanted = build_dir / f"{LIBRARY}.{_digest([str(library)])[:8]}.stamp", _state(commands)
     if not (library.exists() and stamp.exists() and stamp.read_text() == wanted):
-        _check_headers(commands[0])
+        _check_headers()
         (build_dir / "exports.map").write_text(_EXPORTS)
         for command in commands:
             _run(command)
@@ -53,11 +53,33 @@ def build(target_dir: Path, *, in_place: bool = False, build_dir: Path | None = 
     return library
 
 
+def has_engines() -> bool:
+    """``False`` where OpenSSL's headers are of version 4 or newer, which has no engines. Missing headers are
+    told by ``build``."""
+    version = "#include <openssl/opensslv.h>\n"
+    old = "#if OPENSSL_VERSION_NUMBER >= 0x40000000L\n#error no engines\n#endif\n"
+    return not _preprocess(version) or _preprocess(version + old)
+
+
+def _compiler() -> list[str]:
+    return shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+
+
+def _preprocess(source: str) -> bool:
+    """Whether the preprocessor takes it."""
+    command = [*_compiler(), *shlex.split(os.environ.get("CFLAGS", "")), "-E", "-"]
+    try:
+        done = subprocess.run(command, input=source, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise BuildError(f"there is no C compiler {command[0]!r}: install gcc, or set CC") from None
+    return done.returncode == 0
+
+
 def _commands(build_dir: Path, library: Path) -> list[list[str]]:
-    compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
+    compiler = _compiler()
     extra = shlex.split(os.environ.get("CFLAGS", ""))
     # Entries in the error queue name the source file: by its name, wherever it was compiled.
-    include = [f"-I{_HERE}", f"-I{_SOURCES}", f"-fmacro-prefix-map={_HERE}/="]
+    include = [f"-I{_HERE}", f"-I{_SOURCES}", *same_names({_SHIM: "shim"}), f"-fmacro-prefix-map={_HERE}/="]
     sources = sorted(_HERE.glob("*.c"))
     commands = [
         [*compiler, *_COMPILE, *_WARNINGS, *extra, *include, "-c", str(source), "-o",
@@ -74,15 +96,8 @@ def _commands(build_dir: Path, library: Path) -> list[list[str]]:
     return commands
 
 
-def _check_headers(compile_command: Sequence[str]) -> None:
-    compiler = [*compile_command[: compile_command.index("-std=gnu11")], "-E", "-"]
-    try:
-        done = subprocess.run(
-            compiler, input="#include <openssl/engine.h>\n", capture_output=True, text=True, check=False
-        )
-    except FileNotFoundError:
-        raise BuildError(f"there is no C compiler {compiler[0]!r}: install gcc, or set CC") from None
-    if done.returncode != 0:
+def _check_headers() -> None:
+    if not _preprocess("#include <openssl/engine.h>\n"):
         raise BuildError(
             "OpenSSL's header openssl/engine.h is missing: install it (Debian: libssl-dev). "
             "OpenSSL 4 has no engines; use pkcs11-provider there"

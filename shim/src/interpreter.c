@@ -10,18 +10,16 @@
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
+#include <errno.h>
 #include <limits.h>
 #include <link.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "runtime.h"
-
-#ifndef HEM_LIBPYTHON
-#error "build_module.py defines HEM_LIBPYTHON, HEM_LIBPYTHON_NAME and HEM_PYTHON_VERSION"
-#endif
 
 #define OTHER_HALF "libhem_python.so"
 
@@ -34,6 +32,13 @@ static bool version_fits(version_function get_version)
 {
     const char *running = get_version();
 
+    if (strstr(running, "free-threading build") != NULL) {
+        hem_say("this program runs Python %.*s without its global lock, and the module is built for Python "
+                HEM_PYTHON_VERSION " with it. Run the module in a process of its own: p11-kit server "
+                "--provider MODULE 'pkcs11:', and load p11-kit-client.so here",
+                (int)strcspn(running, " "), running);
+        return false;
+    }
     if (strncmp(running, HEM_PYTHON_VERSION ".", sizeof HEM_PYTHON_VERSION) == 0)
         return true;
     hem_say("this program runs Python %.*s, and the module needs Python %s: the two cannot share "
@@ -76,11 +81,17 @@ static bool make_global(const char *path)
 
 static bool bring_our_own(void)
 {
-    if (dlopen(HEM_LIBPYTHON, RTLD_NOW | RTLD_GLOBAL) != NULL ||
-        dlopen(HEM_LIBPYTHON_NAME, RTLD_NOW | RTLD_GLOBAL) != NULL)
-        return true;
-    hem_say("Python %s cannot be loaded: %s", HEM_PYTHON_VERSION, dlerror());
-    return false;
+    const struct hem_places *where = hem_places();
+
+    if (*where->python_problem != '\0') {
+        hem_say("%s", where->python_problem);
+        return false;
+    }
+    void *library = dlopen(where->libpython, RTLD_NOW | RTLD_GLOBAL);
+    version_function get_version = version_in(library);
+    if (library == NULL || get_version == NULL)
+        hem_say("Python %s cannot be loaded: %s", HEM_PYTHON_VERSION, dlerror());
+    return get_version != NULL && version_fits(get_version);
 }
 
 /* dlmopen() gives a namespace of its own, where no symbol can be made global: Python's extension
@@ -121,19 +132,30 @@ static bool find_python(void)
     return get_version != NULL && version_fits(get_version) && make_global(path);
 }
 
-static const struct hem_python *load_other_half(void)
+/* Where the other half must be; false, having said so, where it is not. */
+static bool find_other_half(char path[PATH_MAX])
 {
-    char path[PATH_MAX + sizeof OTHER_HALF], here[PATH_MAX];
-    const struct hem_python *(*table)(void);
+    char here[PATH_MAX];
     Dl_info info;
 
     if (dladdr((void *)&hem_python_start, &info) == 0 || info.dli_fname == NULL ||
         realpath(info.dli_fname, here) == NULL) {
         hem_say("cannot find out where this library lies");
-        return NULL;
+        return false;
     }
-    snprintf(path, sizeof path, "%.*s" OTHER_HALF, (int)(strrchr(here, '/') - here + 1), here);
+    int folder = (int)(strrchr(here, '/') - here);
+    if (snprintf(path, PATH_MAX, "%.*s/" OTHER_HALF, folder, here) < PATH_MAX && access(path, R_OK) == 0)
+        return true;
+    hem_say("the module's other half cannot be loaded: %s: %s. Use the module where it is installed "
+            "(hem pkcs11 path), or a link to it, not a copy", path, strerror(errno));
+    return false;
+}
+
+static const struct hem_python *load_other_half(const char *path)
+{
+    const struct hem_python *(*table)(void);
     void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+
     *(void **)&table = library == NULL ? NULL : dlsym(library, "hem_python_table");
     if (table == NULL) {
         hem_say("the module's other half cannot be loaded: %s", dlerror());
@@ -146,7 +168,8 @@ bool hem_python_start(bool alone)
 {
     /* Without a lock: whoever is second finds the same interpreter and the same library. */
     if (atomic_load(&python) == NULL && !atomic_load(&refused)) {
-        const struct hem_python *found = find_python() ? load_other_half() : NULL;
+        char half[PATH_MAX];
+        const struct hem_python *found = find_other_half(half) && find_python() ? load_other_half(half) : NULL;
         if (found == NULL)
             atomic_store(&refused, true);
         else

@@ -2,8 +2,8 @@
  *
  * - The interpreter is isolated: no PYTHON* variables, no user site, no site module, no signal
  *   handlers, no byte code written, UTF-8 whatever the host's locale. It finds the standard library
- *   where the build saw it and our packages relative to this library, nowhere else: a foreign
- *   environment cannot put its code in place of ours.
+ *   and our packages by the place of this library (places.c), nowhere else: a foreign environment cannot
+ *   put its code in place of ours.
  * - fork() from C is followed by Python's own hooks; without them a child hangs in its first
  *   call when another thread was inside Python.
  * - We never finalise Python: exit handlers of the host may still call us. A host that is Python
@@ -15,28 +15,15 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <time.h>
 
 #include "code.h"
+#include "places.h"
 #include "runtime.h"
-
-#ifndef HEM_STDLIB
-#error "build_module.py defines HEM_STDLIB, HEM_DYNLOAD and HEM_PREFIX"
-#endif
-
-enum { MAX_DIRECTORIES = 8 };
-
-static char directories[MAX_DIRECTORIES][PATH_MAX]; /* where our packages are */
-static size_t directory_count;
 
 static pthread_mutex_t start_lock = PTHREAD_MUTEX_INITIALIZER;
 static enum { NOT_TRIED, FAILED, READY } state = NOT_TRIED; /* guarded by start_lock */
@@ -44,93 +31,6 @@ static atomic_bool ready;
 static atomic_bool ended;  /* Python has ended, or is about to */
 static atomic_int inside;  /* calls that are in Python */
 static bool interpreter_is_ours; /* written once, before `ready` */
-
-/* --- where our packages are ------------------------------------------------------------ */
-
-static bool locate_library(char place[PATH_MAX])
-{
-    Dl_info info;
-
-    return dladdr((void *)&hem_python_table, &info) != 0 && info.dli_fname != NULL &&
-           realpath(info.dli_fname, place) != NULL;
-}
-
-static bool add_directory(const char *path)
-{
-    if (directory_count == MAX_DIRECTORIES || strlen(path) >= PATH_MAX)
-        return false;
-    strcpy(directories[directory_count++], path);
-    return true;
-}
-
-static bool only_owner_writes(const struct stat *status, uid_t owner)
-{
-    return (status->st_uid == 0 || status->st_uid == owner) &&
-           (status->st_mode & (S_IWGRP | S_IWOTH)) == 0;
-}
-
-/* A file `search-path` beside the library, as a development build leaves it, names the
- * directories itself, one a line. Nobody but root and the library's owner may have written it.
- * Returns 1 when it was used, 0 when there is none, -1 when it must not be used. */
-static int read_search_path(const char *folder, uid_t owner)
-{
-    char path[PATH_MAX];
-    char line[PATH_MAX];
-    struct stat status, folder_status;
-
-    if (snprintf(path, sizeof path, "%s/search-path", folder) >= (int)sizeof path)
-        return 0;
-    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK); /* a FIFO does not wait */
-    FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "r");
-    if (file == NULL) {
-        if (descriptor >= 0)
-            close(descriptor);
-        return 0;
-    }
-    int result = 1;
-    if (fstat(fileno(file), &status) != 0 || stat(folder, &folder_status) != 0 ||
-        !S_ISREG(status.st_mode) || !only_owner_writes(&status, owner) ||
-        !only_owner_writes(&folder_status, owner)) {
-        hem_say("%s: not used: it, or its directory, belongs to somebody else or may be written "
-                "by others (chmod go-w)", path);
-        result = -1;
-    }
-    while (result == 1 && fgets(line, sizeof line, file) != NULL) {
-        line[strcspn(line, "\n")] = '\0';
-        if (*line == '\0')
-            continue;
-        if (*line != '/' || !add_directory(line)) {
-            hem_say("%s: each line must be an absolute directory, at most %d of them", path,
-                    MAX_DIRECTORIES);
-            result = -1;
-        }
-    }
-    fclose(file);
-    return result;
-}
-
-/* The library lies in the package hem_pkcs11, and the other packages beside that. */
-static bool find_packages(void)
-{
-    char place[PATH_MAX];
-    struct stat library;
-
-    if (!locate_library(place) || stat(place, &library) != 0) {
-        hem_say("cannot find out where this library lies");
-        return false;
-    }
-    *strrchr(place, '/') = '\0';
-    int used = read_search_path(place, library.st_uid);
-    if (used != 0)
-        return used > 0;
-    char *above = strrchr(place, '/');
-    if (above == NULL || above == place) {
-        hem_say("%s: the library must lie in its package hem_pkcs11", place);
-        return false;
-    }
-    *above = '\0';
-    return add_directory(place);
-}
 
 /* --- starting --------------------------------------------------------------------------- */
 
@@ -148,23 +48,26 @@ static PyStatus append_path(PyConfig *config, const char *path)
     return status;
 }
 
-static PyStatus configure(PyConfig *config)
+static PyStatus configure(PyConfig *config, const struct hem_places *where)
 {
+    char program[PATH_MAX + sizeof "/bin/python" OUR_VERSION];
     const struct {
         wchar_t **field;
         const char *value;
     } places[] = {
         /* All known beforehand: nothing is looked up along PATH. */
-        {&config->program_name, HEM_PREFIX "/bin/python3"},
-        {&config->executable, HEM_PREFIX "/bin/python3"},
-        {&config->base_executable, HEM_PREFIX "/bin/python3"},
-        {&config->prefix, HEM_PREFIX},
-        {&config->base_prefix, HEM_PREFIX},
-        {&config->exec_prefix, HEM_PREFIX},
-        {&config->base_exec_prefix, HEM_PREFIX},
-        {&config->stdlib_dir, HEM_STDLIB},
+        {&config->program_name, program},
+        {&config->executable, program},
+        {&config->base_executable, program},
+        {&config->prefix, where->prefix},
+        {&config->base_prefix, where->prefix},
+        {&config->exec_prefix, where->prefix},
+        {&config->base_exec_prefix, where->prefix},
+        {&config->stdlib_dir, where->stdlib},
     };
     PyStatus status = PyStatus_Ok();
+
+    snprintf(program, sizeof program, "%s/bin/python" OUR_VERSION, where->prefix);
 
     config->site_import = 0;
     config->install_signal_handlers = 0;
@@ -175,11 +78,11 @@ static PyStatus configure(PyConfig *config)
     for (size_t i = 0; i < sizeof places / sizeof *places && !PyStatus_Exception(status); i++)
         status = PyConfig_SetBytesString(config, places[i].field, places[i].value);
     if (!PyStatus_Exception(status))
-        status = append_path(config, HEM_STDLIB);
+        status = append_path(config, where->stdlib);
     if (!PyStatus_Exception(status))
-        status = append_path(config, HEM_DYNLOAD);
-    for (size_t i = 0; i < directory_count && !PyStatus_Exception(status); i++)
-        status = append_path(config, directories[i]);
+        status = append_path(config, where->dynload);
+    for (size_t i = 0; i < where->package_count && !PyStatus_Exception(status); i++)
+        status = append_path(config, where->packages[i]);
     return status;
 }
 
@@ -193,7 +96,7 @@ static PyStatus prepare(void)
     return Py_PreInitialize(&config);
 }
 
-static bool start_interpreter(void)
+static bool start_interpreter(const struct hem_places *where)
 {
     PyConfig config;
     PyStatus status = prepare();
@@ -202,13 +105,13 @@ static bool start_interpreter(void)
     if (!PyStatus_Exception(status) && PyImport_AppendInittab("_hem_code", PyInit__hem_code) != 0)
         status = PyStatus_NoMemory();
     if (!PyStatus_Exception(status))
-        status = configure(&config);
+        status = configure(&config, where);
     if (!PyStatus_Exception(status))
         status = Py_InitializeFromConfig(&config);
     PyConfig_Clear(&config);
     if (PyStatus_Exception(status)) {
         hem_say("Python %s cannot start (standard library expected in %s): %s", OUR_VERSION,
-                HEM_STDLIB, status.err_msg != NULL ? status.err_msg : "no reason given");
+                where->stdlib, status.err_msg != NULL ? status.err_msg : "no reason given");
         return false;
     }
     PyEval_SaveThread(); /* whoever calls next takes the lock itself */
@@ -216,14 +119,14 @@ static bool start_interpreter(void)
 }
 
 /* A host that is Python already keeps its own order of search; ours fills what is missing. */
-static bool extend_host_path(void)
+static bool extend_host_path(const struct hem_places *where)
 {
     PyGILState_STATE held = PyGILState_Ensure();
     PyObject *path = PySys_GetObject("path"); /* borrowed */
     bool done = path != NULL && PyList_Check(path);
 
-    for (size_t i = 0; i < directory_count && done; i++) {
-        PyObject *entry = PyUnicode_DecodeFSDefault(directories[i]);
+    for (size_t i = 0; i < where->package_count && done; i++) {
+        PyObject *entry = PyUnicode_DecodeFSDefault(where->packages[i]);
         int present = entry == NULL ? -1 : PySequence_Contains(path, entry);
         done = present > 0 || (present == 0 && PyList_Append(path, entry) == 0);
         Py_XDECREF(entry);
@@ -251,19 +154,24 @@ static void watch_the_end(void)
 
 static bool start(void)
 {
-    if (!find_packages())
+    const struct hem_places *where = hem_places();
+    const char *problem = Py_IsInitialized() ? where->packages_problem : where->python_problem;
+
+    if (*problem != '\0') {
+        hem_say("%s", problem);
         return false;
+    }
     if (Py_IsInitialized()) {
-        if (!extend_host_path())
+        if (!extend_host_path(where))
             return false;
     } else {
-        if (!start_interpreter())
+        if (!start_interpreter(where))
             return false;
         interpreter_is_ours = true;
     }
     watch_the_end();
     if (hem_load_bridge() != 0) {
-        hem_say("the module's Python code cannot be loaded from %s", directories[0]);
+        hem_say("the module's Python code cannot be loaded from %s", where->packages[0]);
         return false;
     }
     return true;
@@ -382,7 +290,7 @@ int hem_python_leave(int milliseconds)
 
 __attribute__((visibility("default"))) const struct hem_python *hem_python_table(void)
 {
-    static const struct hem_python table = {start_once, is_ready, runs_python, call};
+    static const struct hem_python table = {start_once, is_ready, runs_python, call, hem_places};
 
     return &table;
 }

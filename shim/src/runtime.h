@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "cryptoki.h"
+#include "places.h"
 
 /* --- of interpreter.c: finds Python and loads the other half ------------------------------- */
 
@@ -41,6 +42,7 @@ struct hem_python {
     bool (*ready)(void);
     bool (*running_here)(void); /* whether this thread runs Python now, holding its lock */
     void (*call)(CK_RV *rv, const char *function, const uintptr_t *words);
+    const struct hem_places *(*places)(void); /* for hem_provider/cli/built.py */
 };
 
 /* The only symbol that libhem_python.so gives away. */

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import sysconfig
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from types import SimpleNamespace
 import pytest
 from cli.test_keys import valid
 from support.clocks import quick_clock
+from support.hosts import copied, fake_python, name_home
 from support.passphrases import PASSPHRASE
 
 from hem_provider.adapters import p11kit
@@ -393,6 +395,16 @@ def test_a_module_that_does_not_load_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(around, "module_path", lambda: library)
     (found,) = around.module(patient()).findings
     assert (found.level, found.name) == (Level.FAULT, "module-unusable")
+
+
+def test_a_module_without_a_python_to_run_is_told_with_the_package(tmp_path, monkeypatch):
+    """It loads into this process, which is Python; pkcs11-tool is not."""
+    module = copied(module_path(), tmp_path / "hem_pkcs11")
+    name_home(module.parent, fake_python(tmp_path / "static", None) / "bin")
+    monkeypatch.setattr(around, "module_path", lambda: module)
+    (found,) = around.module(patient()).findings
+    assert (found.level, found.name) == (Level.FAULT, "module-without-python")
+    assert f"apt-get install libpython{sysconfig.get_python_version()}" in found.cause
 
 
 @pytest.mark.parametrize(

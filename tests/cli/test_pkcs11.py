@@ -7,13 +7,16 @@ import shutil
 import stat
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
+from support.hosts import copied, fake_python, libpython, name_home
 from support.pages import as_ordinary_user
 
 from hem_provider import connect
 from hem_provider.cli.built import module_path
+from hem_provider.cli.pkcs11_info import print_info
 from hem_provider.cli.pkcs11_install import FILE_NAME, SYSTEM_DIRECTORY, default_directory, install
 from hem_provider.emulator.process import ServedEmulator
 from hem_provider.errors import HemConfigError
@@ -53,6 +56,29 @@ def test_info_tells_module_versions_and_the_device_by_one_call(own_served):
     assert [(each["method"], each["path"]) for each in own_served.calls(before)] == [
         ("GET", "/api/auth/token")
     ]
+
+
+def test_info_tells_the_libpython_that_programs_get(own_served):
+    done = hem_pkcs11("info", **reachable(own_served))
+    assert f"libpython {libpython()}" in done.stdout
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_info_tells_of_a_module_that_has_no_python_to_run(own_served, tmp_path, monkeypatch, capsys, whole):
+    module = copied(module_path(), tmp_path / "hem_pkcs11", package=True)
+    name_home(module.parent, fake_python(tmp_path / "static", None) / "bin")
+    if not whole:
+        module.with_name("libhem_python.so").write_bytes(b"")
+    for name, value in reachable(own_served).items():
+        monkeypatch.setenv(name, value)
+    assert print_info(module) == 1
+    said = capsys.readouterr().out
+    assert "libpython none\n\nPrograms other than Python cannot use the module: " in said
+    wanted = (
+        f"apt-get install libpython{sysconfig.get_python_version()}" if whole else "install hem-provider anew"
+    )
+    assert wanted in said
+    assert own_served.https in said
 
 
 def test_info_numbers_slots_as_the_module_does_and_says_which_device_is_not_there(own_served, tmp_path):

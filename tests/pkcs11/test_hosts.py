@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import sysconfig
 import time
 from pathlib import Path
 
 import pytest
 from hem_pkcs11.constants import CKR
 from support.emulator import ServedEmulator
-from support.hosts import COMPILER, PYTHON_HALF, Host, copied
+from support.hosts import COMPILER, Host, copied, fake_python, libpython, name_home
 
 ROOT = Path(__file__).parents[2]
 
@@ -99,12 +98,8 @@ def test_a_library_without_its_packages_answers_an_error(runs: Host, tmp_path: P
 
 
 def test_a_python_that_cannot_start_answers_an_error(runs: Host, tmp_path: Path) -> None:
-    stdlib = sysconfig.get_paths()["stdlib"].encode()
-    runs.library = copied(runs.library, tmp_path / "hem_pkcs11")
-    broken = runs.library.with_name(PYTHON_HALF)
-    content = broken.read_bytes()
-    assert stdlib in content
-    broken.write_bytes(content.replace(stdlib, b"/nowhere".ljust(len(stdlib), b"/")))
+    runs.library = copied(runs.library, tmp_path / "hem_pkcs11", package=True)
+    name_home(runs.library.parent, fake_python(tmp_path / "python", libpython()) / "bin")
     assert runs.run("init", "open") == [CKR.GENERAL_ERROR, CKR.CRYPTOKI_NOT_INITIALIZED]
     assert "cannot start" in runs.said
 

@@ -12,7 +12,7 @@ import pytest
 from hem_pkcs11.constants import CKR
 from support.emulator import ServedEmulator
 
-COMPILER = os.environ.get("CC", "cc").split()
+COMPILER = [*os.environ.get("CC", "cc").split(), "-std=gnu11"]
 NONE, FAILED = int(CKR.CRYPTOKI_NOT_INITIALIZED), int(CKR.GENERAL_ERROR)
 
 #: Interpreters to be hosts: the one of these tests, and Debian's, which has no libpython but is one.

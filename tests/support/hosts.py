@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
+import sysconfig
 from pathlib import Path
 
-__all__ = ["COMPILER", "PYTHON_HALF", "Host", "build_host", "copied"]
+__all__ = ["COMPILER", "PYTHON_HALF", "Host", "build_host", "copied", "fake_python", "libpython", "name_home"]
 
 ROOT = Path(__file__).parents[2]
-COMPILER = os.environ.get("CC", "cc").split()
+#: With the C of our sources: since GCC 15 another is the default, where ``()`` declares no parameters.
+COMPILER = [*os.environ.get("CC", "cc").split(), "-std=gnu11"]
 PYTHON_HALF = "libhem_python.so"
 
 
@@ -30,6 +33,11 @@ class Host:
         self.program, self.library, self.environment = program, library, environment
         self.said = ""
 
+    @staticmethod
+    def compile(source: Path, library: Path) -> None:
+        """A shared library of one source."""
+        subprocess.run([*COMPILER, "-w", "-shared", "-fPIC", str(source), "-o", str(library)], check=True)
+
     def run(self, *commands: str, **changes: str) -> list[int]:
         """The return value of each command."""
         done = subprocess.run(
@@ -46,8 +54,41 @@ class Host:
         return [int(words[1], 16) for words in lines if not words[0].startswith(("child", "workers"))]
 
 
-def copied(library: Path, folder: Path) -> Path:
-    """Both halves of the library in ``folder``, which is made; the path of the one to load."""
+def name_home(folder: Path, home: Path) -> None:
+    """Name the interpreter of a library in ``folder``."""
+    file = folder / "search-path"
+    file.write_text(f"home = {home}\n")
+    file.chmod(0o644)
+
+
+def libpython() -> Path:
+    """The shared library of this interpreter."""
+    name, multiarch = (str(sysconfig.get_config_var(each)) for each in ("INSTSONAME", "MULTIARCH"))
+    below = Path(sys.base_prefix) / "lib"
+    return next(each for each in (below / name, below / multiarch / name) if each.exists())
+
+
+def fake_python(prefix: Path, library: Path | None) -> Path:
+    """What looks like an interpreter of our version below ``prefix``, with no standard library to speak of;
+    ``library`` is its libpython."""
+    version = f"python{sysconfig.get_python_version()}"
+    stdlib, program = prefix / "lib" / version, prefix / "bin" / version
+    stdlib.mkdir(parents=True)
+    program.parent.mkdir()
+    (stdlib / "os.py").touch()
+    program.touch()
+    if library is not None:
+        (prefix / "lib" / str(sysconfig.get_config_var("INSTSONAME"))).symlink_to(library)
+    return prefix
+
+
+def copied(library: Path, folder: Path, *, package: bool = False) -> Path:
+    """Both halves of the library in ``folder``, which is made, where they know the interpreter but no
+    packages beside those that lie there; the path of the one to load. ``package``: make the folder one."""
     folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o755)
+    name_home(folder, Path(sys.base_prefix) / "bin")
+    if package:
+        (folder / "__init__.py").touch()
     shutil.copy(library.with_name(PYTHON_HALF), folder)
     return Path(shutil.copy(library, folder))

@@ -11,11 +11,13 @@ from hem_provider.cli import machine
 from hem_provider.cli.built import MODULE, module_path
 from hem_provider.cli.doctor.checking import Patient, Result, State
 from hem_provider.cli.doctor.loading import load_module
+from hem_provider.cli.ownpython import own_python
 from hem_provider.device import health
 from hem_provider.device.cache import DiskCache
 from hem_provider.device.health import Finding, Level
 from hem_provider.errors import HemConfigError, HemError
 from hem_provider.files import cache_home
+from hem_provider.installation import install_command
 
 __all__ = ["agent", "caches", "firmware", "keyring", "module", "p11kit"]
 
@@ -34,6 +36,11 @@ def module(patient: Patient) -> Result:
     if loaded.problem:
         advice = "hem pkcs11 test; HEM_PKCS11_LOG=debug tells more"
         return Result("it does not load", (Finding(Level.FAULT, "module-unusable", loaded.problem, advice),))
+    own = own_python(path)
+    if own.problem:
+        advice = "install what is named; hem pkcs11 info shows what is found"
+        finding = Finding(Level.FAULT, "module-without-python", own.problem, advice)
+        return Result("programs other than Python cannot use it", (finding,))
     slots = f"{len(loaded.slots)} slot{'s' if len(loaded.slots) != 1 else ''}"
     if not reached or patient.config is None:
         return Result(f"it loads, with {slots}; tokens were not asked for")
@@ -77,7 +84,7 @@ def keyring(_: Patient) -> Result:
         return Result("no vault on this machine", state=State.NOT_USED)
     if not seen.installed:
         cause = f"there is a vault ({seen.vault}), and the package keyring is not installed"
-        finding = Finding(Level.WARNING, "keyring-missing", cause, "pip install 'hem-provider[keyring]'")
+        finding = Finding(Level.WARNING, "keyring-missing", cause, install_command("keyring"))
         return Result("keyring is not installed", (finding,))
     if not seen.chosen:
         cause = f"there is a vault ({seen.vault}), and keyring keeps passwords elsewhere"
