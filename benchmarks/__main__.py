@@ -28,6 +28,7 @@ from benchmarks.scale import SIZES, measure_scale
 from benchmarks.softhsm import SoftHsm
 from benchmarks.startup import Startup
 from benchmarks.surroundings import load, surroundings
+from hem_provider.installation import explained
 from hem_provider.measuring.figures import Figure, plain
 
 DOCS = Path(__file__).parents[1] / "docs"
@@ -151,7 +152,7 @@ def _write(run: Run, folder: Path) -> None:
 
         draw(run.figures, folder)
     except ModuleNotFoundError as error:
-        print(f"no pictures without {error.name}: pip install 'hem-provider[bench]'", file=sys.stderr)
+        print(explained(error, "drawing") or f"no pictures: {error}", file=sys.stderr)
 
 
 def _options() -> argparse.Namespace:

@@ -12,6 +12,7 @@ import click
 from hem_provider.agent.options import Options, add_options, options_from
 from hem_provider.agent.readiness import tell_ready
 from hem_provider.errors import HemConfigError, HemError
+from hem_provider.installation import explained
 
 __all__ = ["main", "serve"]
 
@@ -31,10 +32,8 @@ def serve(options: Options) -> int:
             import sdnotify  # noqa: F401 - what telling the service manager takes
 
             from hem_provider.agent.daemon import run
-        except ModuleNotFoundError as missing:
-            raise HemConfigError(
-                f"the agent needs {missing.name}, which is not installed: pip install 'hem-provider[agent]'"
-            ) from None
+        except ModuleNotFoundError as error:
+            raise HemConfigError(explained(error, "the agent") or str(error)) from None
         return run(options, tell_ready)
     except HemError as error:
         print(f"hem agent: {error}", file=sys.stderr)

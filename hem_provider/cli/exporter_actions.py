@@ -8,7 +8,6 @@ import sys
 from hem_provider.cli.shape import Given
 from hem_provider.cli.statuses import DONE, UsageFault
 from hem_provider.config import DeviceConfig, load_config
-from hem_provider.errors import HemConfigError
 
 __all__ = ["serve"]
 
@@ -18,12 +17,7 @@ _ONCE = 120.0
 
 def serve(options: Given) -> int:
     """``hem exporter``: its exit status."""
-    try:
-        from hem_provider.exporter.page import page
-    except ModuleNotFoundError as missing:
-        raise HemConfigError(
-            f"the exporter needs {missing.name}, which is not installed: pip install 'hem-provider[exporter]'"
-        ) from None
+    from hem_provider.exporter.page import page
     from hem_provider.exporter.serving import Server, parse_address
     from hem_provider.exporter.watching import Watch
 

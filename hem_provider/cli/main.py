@@ -25,11 +25,24 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except statuses.ENDINGS as error:
         return statuses.end(error, manner)
+    except ModuleNotFoundError as error:
+        return statuses.end(_of_an_extra(error, arguments), manner)
     except Exception as error:  # a fault of ours
         if os.environ.get(statuses.DEBUG):
             raise
         return statuses.end(error, manner)
     return status
+
+
+def _of_an_extra(error: ModuleNotFoundError, arguments: Sequence[str]) -> Exception:
+    """What to tell where a package is missing: the extra that brings it, if one does."""
+    from hem_provider.errors import HemConfigError
+    from hem_provider.installation import explained
+
+    told = explained(error, f"'hem {arguments[0]}'" if arguments else "hem")
+    if told is None and os.environ.get(statuses.DEBUG):
+        raise error
+    return error if told is None else HemConfigError(told)
 
 
 def _answer(arguments: list[str], manner: statuses.Manner) -> int:

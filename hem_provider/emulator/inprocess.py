@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["EmulatedDevice", "PrivilegedProcess", "open_device"]
 
 _AT_SECURE = 23
+#: What some requests need and an installation may lack.
+_PACKAGES = ("Crypto", "kyber_py")
 
 
 class PrivilegedProcess(PermissionError):
@@ -46,6 +48,15 @@ def _privileges_raised() -> bool:
 
         return bool(ctypes.CDLL(None).getauxval(_AT_SECURE))
     return any(key == _AT_SECURE and value for key, value in struct.iter_unpack("@LL", vector))
+
+
+def _check_packages() -> None:
+    """Raise ``ModuleNotFoundError`` now, not in the middle of a request."""
+    from importlib.util import find_spec
+
+    for name in _PACKAGES:
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 def _described(path: str | os.PathLike[str] | None) -> Firmware | None:
@@ -77,13 +88,15 @@ class EmulatedDevice:
         or ``epa``).
 
         ``firmware`` is a TOML file that describes another firmware than 1.2.2, or than the one the state file
-        has; it is kept there. ``ValueError`` says what is wrong with it.
+        has; it is kept there. ``ValueError`` says what is wrong with it,
+        ``ModuleNotFoundError`` which package of the extra ``emulator`` is not installed.
 
         ``authority`` issues the certificate of a state file that does not exist yet; without it that device
         has one of its own.
 
         ``clock`` (host time in Unix seconds) and ``nonces`` exist for tests that replay published vectors.
         """
+        _check_packages()
         if _privileges_raised():
             raise PrivilegedProcess("the emulator protects nothing and does not run in a privileged process")
         described = _described(firmware)

@@ -14,6 +14,7 @@ from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 from hem_provider.errors import HemConfigError, HemError, HemTimeout, HemUnreachable
+from hem_provider.installation import missing
 from hem_provider.rest.wire import ConnectionLostError, Reply, Request
 
 __all__ = ["GROUP", "InProcessDevice", "WsgiTransport", "open_in_process"]
@@ -37,15 +38,12 @@ def open_in_process(url: str) -> InProcessDevice:
     """Open ``SCHEME:PATH``. Raises ``HemConfigError`` naming the extra that is missing."""
     scheme, _, path = url.partition(":")
     found = list(entry_points(group=GROUP, name=scheme))
-    missing = f"{url}: needs the extra: pip install 'hem-provider[{scheme}]'"
     if not found:
-        raise HemConfigError(missing)
+        raise HemConfigError(f"{url}: {missing(scheme)}")
     try:
-        opener = found[0].load()
+        device: InProcessDevice = found[0].load()(path)
     except ImportError as error:
-        raise HemConfigError(f"{missing} ({error})") from error
-    try:
-        device: InProcessDevice = opener(path)
+        raise HemConfigError(f"{url}: {missing(scheme, str(error))}") from error
     except HemError:
         raise
     except Exception as error:

@@ -20,6 +20,7 @@ from hem_provider.adapters.keyring.vault.vault import Vault
 from hem_provider.cli import main as cli
 from hem_provider.cli.progress import progress
 from hem_provider.errors import HemKeyNotFound, HemTimeout
+from hem_provider.installation import install_command
 
 pytestmark = pytest.mark.filterwarnings("ignore:PBKDF2 without:DeprecationWarning")  # keyrings.alt's own
 
@@ -452,7 +453,8 @@ def test_without_the_keyring_package_the_extra_is_named(hem_keyring, monkeypatch
     monkeypatch.setitem(sys.modules, "keyring", None)
     status, _, said = hem_keyring("list")
     assert status == 1
-    assert "pip install 'hem-provider[keyring]'" in said
+    assert "'hem keyring' needs the extra 'keyring', which is not installed" in said
+    assert install_command("keyring") in said
 
 
 def test_a_vault_moved_to_another_key_stops_a_batch_that_was_sealed_before(clear_vault, monkeypatch):

@@ -19,6 +19,7 @@ from hem_provider.agent.rights import Right
 from hem_provider.agent.sleep import SleptClock
 from hem_provider.cli.agent_units import unit_files
 from hem_provider.config.agentplace import Word
+from hem_provider.installation import install_command
 
 LOGIND = "org.freedesktop.login1"
 LIST = "/devices/k/api/keymgmt/list/0/15"
@@ -118,8 +119,9 @@ def test_without_its_libraries_it_says_what_to_install(device, tmp_path, missing
         running.environment["PYTHONPATH"] = str(tmp_path)
         done = hem(running, "start")
         assert done.returncode == 1
-        assert f"needs {missing}" in done.stderr
-        assert "hem-provider[agent]" in done.stderr
+        assert f"(no package {missing!r})" in done.stderr
+        assert "needs the extra 'agent'" in done.stderr
+        assert install_command("agent") in done.stderr
 
 
 def test_start_where_the_passphrase_is_wrong(device, tmp_path):

@@ -83,16 +83,24 @@ def test_a_missing_tool_is_named_with_its_package(tmp_path):
     assert "apt-get install opensc" in err
 
 
-def test_the_step_of_a_package_that_is_not_installed_is_left_out_and_said(monkeypatch, capsys):
-    """An installed wheel has no python-pkcs11 unless its owner wants it."""
-    monkeypatch.setattr(demo, "find_spec", lambda _: None)
-    for step in ("_sign_files", "_request"):
+@pytest.mark.parametrize("absent", ["Crypto", "kyber_py", "pkcs11"])
+def test_without_its_extra_the_demo_says_what_to_install(monkeypatch, capsys, absent):
+    """An installed wheel has neither emulator nor python-pkcs11 unless its owner wants them."""
+    found = demo.find_spec
+    monkeypatch.setattr(demo, "find_spec", lambda name: None if name == absent else found(name))
+    monkeypatch.setattr(demo, "_run", lambda *_: pytest.fail("it was tried"))
+    assert demo.command.main([], standalone_mode=False) == 1
+    said = capsys.readouterr().err
+    assert f"hem demo: needs the extra 'demo', which is not installed (no package {absent!r}): " in said
+    assert said.count("\n") == 1
+
+
+def test_what_the_demo_prints_can_be_pasted(monkeypatch, capsys):
+    for step in ("_sign_files", "_request", "_from_python_pkcs11"):
         monkeypatch.setattr(demo, step, lambda *_: None)
-    monkeypatch.setattr(demo, "_from_python_pkcs11", lambda *_: pytest.fail("it was tried"))
     monkeypatch.setattr(demo, "_public_labels", lambda _: {"demo-p256", "demo-p384", "demo-ed25519"})
     bench = Mock(settings={"HEM_CA_FILE": "/tmp/a folder/ca.pem"}, shown="")
     bench.pkcs11_tool.return_value = ""
     demo._run(bench, Steps(lambda: (0, 0)))
     said = capsys.readouterr().out
-    assert "python-pkcs11 is not installed here: its step is left out" in said
     assert "export HEM_CA_FILE='/tmp/a folder/ca.pem'" in said

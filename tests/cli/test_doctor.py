@@ -32,6 +32,7 @@ from hem_provider.cli.doctor.order import CHECKS
 from hem_provider.config import device_from_url
 from hem_provider.device.cache import DiskCache
 from hem_provider.device.health import Finding, Level
+from hem_provider.installation import update_command
 
 NAMES = [each.name for each in CHECKS]
 
@@ -397,9 +398,17 @@ def test_a_module_that_does_not_load_is_told(tmp_path, monkeypatch):
     assert (found.level, found.name) == (Level.FAULT, "module-unusable")
 
 
+def test_a_package_that_is_too_old_is_told_with_the_command(monkeypatch):
+    monkeypatch.setattr(around, "outdated", lambda: iter([("cryptography", "38.0.4", "45")]))
+    (found,) = around.firmware(patient()).findings
+    assert (found.level, found.name) == (Level.WARNING, "package-old")
+    assert found.cause == "cryptography 38.0.4 is installed, and hem-provider needs 45 or newer"
+    assert found.advice == update_command(["cryptography>=45"])
+
+
 def test_a_module_without_a_python_to_run_is_told_with_the_package(tmp_path, monkeypatch):
     """It loads into this process, which is Python; pkcs11-tool is not."""
-    module = copied(module_path(), tmp_path / "hem_pkcs11")
+    module = copied(module_path(), tmp_path / "hem_pkcs11", package=True)
     name_home(module.parent, fake_python(tmp_path / "static", None) / "bin")
     monkeypatch.setattr(around, "module_path", lambda: module)
     (found,) = around.module(patient()).findings

@@ -15,6 +15,8 @@ from support.agent import RunningAgent, sign_body
 from support.emulator import ServedEmulator, client_of
 from support.exporter import configured, order, running, values_of
 
+from hem_provider.installation import install_command
+
 HEM = [sys.executable, "-m", "hem_provider.cli.main"]
 
 
@@ -171,7 +173,8 @@ def test_a_package_that_is_missing_is_named(device, tmp_path):
     )
     done = hem("--once", **configured(device), PYTHONPATH=str(tmp_path))
     assert done.returncode == 1
-    assert "pip install 'hem-provider[exporter]'" in done.stderr
+    assert "'hem exporter' needs the extra 'exporter', which is not installed" in done.stderr
+    assert done.stderr.rstrip().endswith(install_command("exporter"))
     assert "prometheus_client" in done.stderr
 
 

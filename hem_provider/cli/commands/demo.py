@@ -25,9 +25,11 @@ import click
 
 import hem_provider
 from hem_provider.cli.built import module_path
+from hem_provider.cli.ownpython import own_python
 from hem_provider.cli.shape import Command
 from hem_provider.cli.steps import StepFailedError, Steps
 from hem_provider.errors import HemError
+from hem_provider.installation import missing
 from hem_provider.records import frozen
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 _TOOLS = {"pkcs11-tool": "opensc", "openssl": "openssl"}
+_PACKAGES = ("Crypto", "kyber_py", "pkcs11")
 _TIMEOUT = 120.0
 
 
@@ -59,6 +62,14 @@ def command() -> int:
         if shutil.which(tool) is None:
             print(f"hem demo: '{tool}' is missing; on Debian: apt-get install {package}", file=sys.stderr)
             return 1
+    for package in _PACKAGES:
+        if find_spec(package) is None:
+            print(f"hem demo: {missing('demo', f'no package {package!r}')}", file=sys.stderr)
+            return 1
+    problem = own_python(module_path()).problem
+    if problem:
+        print(f"hem demo: {problem}", file=sys.stderr)
+        return 1
     with tempfile.TemporaryDirectory(prefix="hem-demo-") as folder:
         work = _Workspace(Path(folder))
         steps = Steps(work.count)
@@ -99,10 +110,7 @@ def _run(work: _Workspace, steps: Steps) -> None:
                 steps.detail(line)
         _sign_files(work, steps)
         _request(work, steps)
-        if find_spec("pkcs11") is not None:
-            _from_python_pkcs11(work, steps)
-        else:
-            steps.say("- python-pkcs11 is not installed here: its step is left out")
+        _from_python_pkcs11(work, steps)
     finally:
         work.emulator.stop()
 

@@ -12,7 +12,6 @@ import click
 
 from hem_provider.cli.options import FILE, FILE_TEXT, device_option, json_option
 from hem_provider.cli.shape import Given, Group, argument, exclusive, given
-from hem_provider.errors import HemConfigError
 
 __all__ = ["command"]
 
@@ -98,10 +97,6 @@ def _check(options: Given) -> int:
 
 
 def _run(action: str, options: Given) -> int:
-    try:
-        from hem_provider.cli import keyring_actions
-    except ModuleNotFoundError as error:
-        raise HemConfigError(
-            f"'hem keyring' needs the package {error.name!r}: pip install 'hem-provider[keyring]'"
-        ) from error
+    from hem_provider.cli import keyring_actions
+
     return keyring_actions.ACTIONS[action](options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import shutil
 import ssl
+from collections.abc import Iterator
 
 from hem_provider._version import __version__
 from hem_provider.cli import machine
@@ -17,7 +18,7 @@ from hem_provider.device.cache import DiskCache
 from hem_provider.device.health import Finding, Level
 from hem_provider.errors import HemConfigError, HemError
 from hem_provider.files import cache_home
-from hem_provider.installation import install_command
+from hem_provider.installation import install_command, outdated, update_command
 
 __all__ = ["agent", "caches", "firmware", "keyring", "module", "p11kit"]
 
@@ -152,12 +153,19 @@ def _identity(patient: Patient) -> str | None:
 
 
 def firmware(patient: Patient) -> Result:
-    """Nothing here is of a version that is known to be faulty."""
+    """Nothing here is of a version that is known to be faulty, or too old."""
     ours = f"hem-provider {__version__}, Python {platform.python_version()}, {ssl.OPENSSL_VERSION}"
+    old = tuple(_outdated())
     if patient.glance is None:
-        return Result(f"{ours}; the firmware was not asked for")
+        return Result(f"{ours}; the firmware was not asked for", old)
     version = patient.hem.version()
     release = ".".join(map(str, health.release_of(version.firmware)))
     known = health.WORKED_AROUND.get(release, ())
     defects = f" ({len(known)} known defects, which this software makes good)" if known else ""
-    return Result(f"{version.firmware}{defects}; {ours}", tuple(health.of_version(version)))
+    return Result(f"{version.firmware}{defects}; {ours}", (*health.of_version(version), *old))
+
+
+def _outdated() -> Iterator[Finding]:
+    for name, found, needed in outdated():
+        cause = f"{name} {found} is installed, and hem-provider needs {needed} or newer"
+        yield Finding(Level.WARNING, "package-old", cause, update_command([f"{name}>={needed}"]))
