@@ -22,7 +22,7 @@ $(READY): again
 endif
 endif
 
-.PHONY: help setup tools demo test test-long test-asan lint bench bench-gate docs clean again
+.PHONY: help setup tools demo test test-long test-asan lint bench bench-gate docs wheels clean again
 .DEFAULT_GOAL := help
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -79,6 +79,10 @@ docs: setup
 	$(BIN)/python tools/draw_layers.py
 	$(BIN)/python tools/make_manual.py build/man1
 	$(BIN)/python tools/make_screenshots.py
+
+# PYTHONS=… names the interpreters.
+wheels: setup
+	$(BIN)/python tools/make_wheels.py $(PYTHONS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
