@@ -24,8 +24,10 @@ from hem_provider.errors import HemAuthenticationError, HemOperationFailed, HemS
 from hem_provider.files import read_file
 from hem_provider.printable import printable
 
-__all__ = ["show", "show_all", "verify"]
+__all__ = ["NONE_CLOSED", "show", "show_all", "verify"]
 
+#: What a device that was never restarted has to be told of.
+NONE_CLOSED = "no log file is closed yet; hem device reboot closes the one being written"
 _SCOPE = "logger:get"
 _KEY, _ID = re.compile("[0-9a-fA-F]{64}"), re.compile("[0-9a-f]{8}")
 #: Larger files are no log of a device, in bytes.
@@ -208,7 +210,7 @@ def _closed(hem: Hem) -> list[str]:
     closed = hem.audit.files()[:-1]
     if not closed:
         raise HemOperationFailed(
-            f"{hem.config.name}: no log file is closed yet; hem device reboot closes the one being written"
+            f"{hem.config.name}: {NONE_CLOSED}"
         )
     return closed
 

@@ -19,6 +19,7 @@ from hem_provider.auditlog.progress import known_of, note
 from hem_provider.auditlog.sealing import check_key, seal
 from hem_provider.auditlog.source import HemSource
 from hem_provider.cli.choosing import named_key
+from hem_provider.cli.log_actions import NONE_CLOSED
 from hem_provider.cli.login import logged_in
 from hem_provider.cli.output import print_json
 from hem_provider.cli.saying import say
@@ -206,6 +207,8 @@ class _Run:
             _say_own(each)
         new, files = counted(self._added, "new line"), counted(self._files, "log file")
         print(f"{new}, of {files}, in {printable(str(self._copy.folder))}")
+        if not tip.number:
+            say(f"{self._config.name}: {NONE_CLOSED}")
         return DONE
 
 

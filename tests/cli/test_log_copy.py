@@ -91,6 +91,16 @@ def test_a_copy_is_collected_in_the_usual_place_and_verified(run, rig, hem, tmp_
     assert run("verify", f"--copy={place}", "--key", report["log_keys"][0])[0] == 0
 
 
+def test_a_device_that_was_never_restarted_has_nothing_to_collect_yet(run, rig, folder):
+    status, out, err = run("collect", "--to", folder)
+    assert (status, out) == (0, f"0 new lines, of 0 log files, in {folder}\n")
+    assert "no log file is closed yet; hem device reboot closes the one being written" in err
+    rig.reboot()
+    status, _, err = run("collect", "--to", folder)
+    assert status == 0
+    assert "no log file" not in err
+
+
 def test_a_copy_that_was_changed_ends_with_1_and_names_the_line(run, rig, folder):
     rig.reboot()
     run("collect", "--to", folder)

@@ -16,6 +16,8 @@ OTHERWISE = {
     "--admin-passphrase-file admin.txt": "--admin-passphrase-file admin.txt --latency none 2>told >ready &\n"
     "for _ in $(seq 300); do grep -q ^ready ready && break; sleep 0.1; done\n"
     "grep -q ^ready ready && eval \"$(grep '^  export' told)\"",
+    "tls://logs.example.org:6514": "events.log",  # there is no such receiver
+    "hem exporter ": "hem exporter --once",
     "keyring set mail ada": "echo secret | keyring set mail ada",
 }
 
@@ -34,7 +36,7 @@ def test_the_readme_works_from_top_to_bottom_on_its_emulator(bare_environment, t
         "```console\n$ python example.py\n```",
         *(each for each in others if "$ make" not in each),
     ]
-    assert len(blocks) == 6
+    assert len(blocks) == 7
     page = tmp_path / "README.md"
     page.write_text("\n".join(blocks))
     folder = tmp_path / "a folder"  # its blank must not break the lines to paste
@@ -44,4 +46,5 @@ def test_the_readme_works_from_top_to_bottom_on_its_emulator(bare_environment, t
     assert "hem pkcs11 path" in "".join(step.command for step in steps_of(page))
     run_page(page, environment=environment, folder=folder, replacements=OTHERWISE)
     assert (folder / "letter.sig").stat().st_size > 60
+    assert "[hem@32473 " in (folder / "events.log").read_text()
     assert "BEGIN CERTIFICATE REQUEST" in (folder / "request.pem").read_text()
