@@ -133,7 +133,7 @@ def test_what_was_typed_and_cannot_be_is_told(run, folder):
         (("follow", "--since", "tomorrow"), 2, "accepted: 90s, 15m, 2h, 7d"),
         (("follow", "--exec", "true", "--rules", folder / "none"), 1, "cannot read"),
         (("verify", "--copy", folder, "--head", "zz"), 2, "is not 64 hex digits"),
-        (("verify", "./none"), 5, "no log file './none'"),
+        (("verify", "./none"), 1, "none: No such file"),
         (("verify", folder.parent / "passphrase", "6553f100"), 2, "but not both"),
     ):
         found, out, said = run(*typed)
