@@ -20,7 +20,12 @@ else:
         """Makes each number of a class its member, with a name; two names of a number are one member's."""
 
         def __new__(cls, name: str, bases: tuple[type, ...], namespace: dict[str, Any]) -> Any:
-            numbers = {each: value for each, value in namespace.items() if type(value) is int}
+            # Python 3.13 and newer put the line of the class there, too.
+            numbers = {
+                each: value
+                for each, value in namespace.items()
+                if type(value) is int and not each.startswith("__")
+            }
             made = super().__new__(cls, name, bases, namespace)
             made._of_number = {}
             for each, number in numbers.items():
