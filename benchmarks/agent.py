@@ -17,7 +17,7 @@ from benchmarks.laboratory import GROWN, Fact, Laboratory, watch
 from benchmarks.memory import growth
 from benchmarks.startup import BARE_PYTHON, compile_packages
 from hem_provider.cli.built import module_path
-from hem_provider.cli.commands.openssl import configuration, engine_path
+from hem_provider.cli.openssl_files import configuration, engine_path
 from hem_provider.device.hem import Hem
 from hem_provider.measuring.cases import MESSAGE
 from hem_provider.measuring.figures import Figure, figures_of

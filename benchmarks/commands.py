@@ -12,7 +12,7 @@ from pathlib import Path
 
 from benchmarks.laboratory import Laboratory, watch
 from hem_provider.cli.built import module_path
-from hem_provider.cli.commands.openssl import configuration, engine_path
+from hem_provider.cli.openssl_files import configuration, engine_path
 from hem_provider.measuring.figures import Figure, figures_of
 from hem_provider.measuring.measure import Case, interleave
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from hem_provider.device.token import MANUFACTURER, label_of, model_of, serial_of
 from hem_provider.records import frozen
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from hem_provider.device.hem import Hem
     from hem_provider.device.key import Key
 
-__all__ = ["KeyUri", "is_uri", "parse_uri"]
+__all__ = ["KeyUri", "is_uri", "parse_uri", "uri_of"]
 
 _SCHEME = "pkcs11:"
 #: Longest URI, in bytes.
@@ -94,6 +95,20 @@ class KeyUri:
 def is_uri(text: str) -> bool:
     """Whether ``text`` is meant as a PKCS#11 URI; the scheme may be in any case."""
     return text[: len(_SCHEME)].lower() == _SCHEME
+
+
+def uri_of(**attributes: str | bytes) -> str:
+    """A URI of these attributes, in their order. All but unreserved characters (RFC 3986 §2.3) are escaped,
+    so that it is one word to shells and configuration files; of bytes (``id``) every one.
+
+    >>> uri_of(token="office (EMULATOR)", id=b"a1", type="private")
+    'pkcs11:token=office%20%28EMULATOR%29;id=%61%31;type=private'
+    """
+    return _SCHEME + ";".join(f"{name}={_escaped(value)}" for name, value in attributes.items())
+
+
+def _escaped(value: str | bytes) -> str:
+    return quote(value, safe="") if isinstance(value, str) else "".join(f"%{each:02X}" for each in value)
 
 
 def parse_uri(text: str) -> KeyUri:

@@ -157,6 +157,7 @@ EVERY = {
     ("openssl", "config"): ([], True),
     ("openssl", "path"): ([], True),
     ("openssl", "pem"): (["web"], True),
+    ("openssl", "uri"): (["for ssh"], True),
     ("passphrase",): (["--new-file", "{other}"], False),
     ("phones", "list"): ([], True),
     ("phones", "pair"): ([], True),

@@ -30,7 +30,7 @@ AS_ANOTHER = {("keys", "search"): ("keys", "list")}
 #: Actions that only look: their output is taken from a run here, that of others in the tests of their own.
 LOOKING = {
     "agent status", "certificate show", "config path", "config show", "device config show", "keyring list",
-    "keys list", "keys search", "keys show", "phones list", "ssh keys", "status",
+    "keys list", "keys search", "keys show", "openssl uri", "phones list", "ssh keys", "status",
 }  # fmt: skip
 SEEN = [words for words in TELLING if " ".join(words) in LOOKING]
 AGENT = ("agent", "ssh")

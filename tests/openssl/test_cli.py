@@ -11,8 +11,8 @@ from asn1crypto import core
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hem_provider.cli.commands.openssl import key_file, provider_key_file
 from hem_provider.cli.main import main
+from hem_provider.cli.openssl_files import key_file, provider_key_file
 from hem_provider.errors import HemConfigError
 
 names = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=1000)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from support.engine import Run
 
-from hem_provider.cli.commands.openssl import key_file
+from hem_provider.cli.openssl_files import key_file
 
 ENGINE = "-engine hem -keyform engine"
 DIGESTS = ("sha256", "sha384", "sha512")

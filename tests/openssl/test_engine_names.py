@@ -11,7 +11,7 @@ import pytest
 from support.engine import Run
 from support.servers import free_port, served
 
-from hem_provider.cli.commands.openssl import configuration
+from hem_provider.cli.openssl_files import configuration
 
 #: Command lines for {e}: "-engine NAME". Each makes what the next ones take. The keys' names hold
 #: what a URI may hold, unescaped as people type it.
