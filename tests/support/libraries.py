@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import build_module
+import pytest
 from openssl import build_engine
 
 __all__ = ["engine_library", "module_library"]
@@ -27,4 +28,6 @@ def engine_library() -> Path:
     if READY:
         return Path(READY) / "libhem_engine.so"
     module_library()
+    if not build_engine.has_engines():
+        pytest.skip("not run: this OpenSSL has no engines")
     return build_engine.build(SHIM / "hem_pkcs11", in_place=True)
