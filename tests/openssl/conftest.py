@@ -6,9 +6,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.engine import SHIM, certificates, engine, environment, keyed, kids, openssl
+from support.engine import SHIM, certificates, device_environment, engine, environment, keyed, kids, openssl
 
-__all__ = ["certificates", "engine", "environment", "keyed", "kids", "openssl"]
+__all__ = ["certificates", "device_environment", "engine", "environment", "keyed", "kids", "openssl"]
 
 HERE = Path(__file__).parent
 

@@ -15,10 +15,10 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import NameOID
 from support.emulator import ServedEmulator
-from support.libraries import engine_library
+from support.libraries import engine_library, module_library
 
 from hem_provider import connect
-from hem_provider.cli.commands.openssl import configuration
+from hem_provider.cli.openssl_files import configuration
 
 SHIM = Path(__file__).parents[2] / "shim"
 __all__ = [
@@ -27,11 +27,14 @@ __all__ = [
     "Run",
     "bare_environment",
     "certificates",
+    "device_environment",
     "engine",
     "environment",
     "keyed",
     "kids",
+    "module",
     "openssl",
+    "way",
 ]
 
 #: Label → type and usage.
@@ -54,6 +57,12 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def engine() -> Path:
     """The engine beside the module, both built in the checkout when not current."""
     return engine_library()
+
+
+@pytest.fixture(scope="session")
+def module() -> Path:
+    """The PKCS#11 module; what is there of the engine lies beside it."""
+    return module_library()
 
 
 @pytest.fixture(scope="session")
@@ -93,12 +102,20 @@ def kids(keyed: ServedEmulator) -> dict[str, str]:
     return dict(json.loads((keyed.folder / "kids").read_text()))
 
 
+@pytest.fixture(scope="session")
+def way(module: Path) -> str:
+    """What ``hem openssl config`` chooses for this machine's OpenSSL: ``engine`` or ``provider``."""
+    done = subprocess.run(
+        [sys.executable, "-m", "hem_provider.cli.main", "openssl", "config"],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    return "provider" if "pkcs11-module-path" in done.stdout else "engine"
+
+
 @pytest.fixture
-def environment(keyed: ServedEmulator, engine: Path, tmp_path: Path) -> dict[str, str]:
-    """Nothing of ours but the device, the passphrase and an openssl.cnf that loads the engine."""
+def device_environment(keyed: ServedEmulator, tmp_path: Path) -> dict[str, str]:
+    """Nothing of ours but the device and the passphrase."""
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("HEM_", "PYTHON"))}
-    config = tmp_path / "openssl.cnf"
-    config.write_text(configuration(engine))
     return clean | {
         "HOME": str(tmp_path),
         "XDG_CONFIG_HOME": str(tmp_path / "config"),
@@ -107,16 +124,21 @@ def environment(keyed: ServedEmulator, engine: Path, tmp_path: Path) -> dict[str
         "HEM_CA_FILE": str(keyed.ca_file),
         "HEM_NAME": "office",
         "HEM_PASSPHRASE_FILE": str(keyed.passphrase_file),
-        "OPENSSL_CONF": str(config),
     }
 
 
 @pytest.fixture
-def bare_environment(environment: dict[str, str], keyed: ServedEmulator, tmp_path: Path) -> dict[str, str]:
+def environment(device_environment: dict[str, str], engine: Path, tmp_path: Path) -> dict[str, str]:
+    """The same, and an openssl.cnf that loads the engine."""
+    config = tmp_path / "openssl.cnf"
+    config.write_text(configuration(engine))
+    return device_environment | {"OPENSSL_CONF": str(config)}
+
+
+@pytest.fixture
+def bare_environment(device_environment: dict[str, str], tmp_path: Path) -> dict[str, str]:
     """An environment as a reader of the documentation has it: ``hem`` in PATH, a device, a passphrase."""
-    kept = {
-        name: value for name, value in environment.items() if name not in ("OPENSSL_CONF", "XDG_CONFIG_HOME")
-    }
+    kept = {name: value for name, value in device_environment.items() if name != "XDG_CONFIG_HOME"}
     return kept | {
         "PATH": f"{Path(sys.executable).parent}:/usr/sbin:{kept['PATH']}",
         "XDG_DATA_HOME": str(tmp_path / "data"),

@@ -3,8 +3,8 @@
 In a block ```` ```console ````, lines that begin with ``$ `` are commands and ``> `` continue them; other
 lines are what the command prints: each must appear in its output, ``…`` standing for anything.
 ``!`` instead of ``$`` is a command that must fail. A block ```` ```console since … ```` needs something
-newer than Debian 12 has and is run when asked for; blocks of other kinds are not run. The port 8443 of a
-page is replaced by a free one.
+newer than Debian 12 has and is run when asked for, ```` ```console by engine ```` (or ``provider``) where
+that is OpenSSL's way; blocks of other kinds are not run. The port 8443 of a page is replaced by a free one.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import re
 import signal
 import subprocess
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from support.servers import free_port
 
 __all__ = ["Step", "as_ordinary_user", "python_of", "run_page", "steps_of"]
 
-_BLOCK = re.compile(r"^```console( since [^\n]*)?\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_BLOCK = re.compile(r"^```console(?: since ([^\n]*)| by ([^\n]*))?\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _MARK = "--- step"
 _SECONDS = 60.0
 
@@ -50,11 +50,12 @@ def python_of(page: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
-def steps_of(page: Path, *, newer: bool = False) -> list[Step]:
-    """The commands of a page, in order; ``newer`` takes those with "since" as well."""
+def steps_of(page: Path, *, newer: Callable[[str], bool] | bool = False, way: str = "") -> list[Step]:
+    """The commands of a page, in order; ``newer`` takes those with "since" as well, or those that it
+    says, and ``way`` those of one way of OpenSSL."""
     steps: list[Step] = []
-    for since, block in _BLOCK.findall(page.read_text()):
-        if since and not newer:
+    for since, by, block in _BLOCK.findall(page.read_text()):
+        if (since and not (newer(since) if callable(newer) else newer)) or (by and by != way):
             continue
         for line in block.splitlines():
             if line.startswith(("$ ", "! ")):
@@ -73,15 +74,16 @@ def run_page(
     *,
     environment: Mapping[str, str],
     folder: Path,
-    newer: bool = False,
+    newer: Callable[[str], bool] | bool = False,
+    way: str = "",
     ordinary: bool = False,
     replacements: Mapping[str, str] | None = None,
     seconds: float = _SECONDS,
 ) -> None:
     """Run the page in ``folder``, with texts of it replaced; raises ``AssertionError`` with the output where
-    it differs from the page. ``ordinary``: the page means readers who are not root; ``seconds``: what it may
-    take."""
-    steps = steps_of(page, newer=newer)
+    it differs from the page. ``way``: OpenSSL's; ``ordinary``: the page means readers who are not root;
+    ``seconds``: what it may take."""
+    steps = steps_of(page, newer=newer, way=way)
     assert steps, f"{page.name} has no commands"
     port = str(free_port())
     replaced = {"8443": port, **(replacements or {})}
@@ -102,6 +104,8 @@ def run_page(
             output, _ = shell.communicate("\n".join(script) + "\n", timeout=seconds)
         except subprocess.TimeoutExpired as late:
             shell.kill()
+            with shell:  # it is waited for, and its pipes are closed
+                pass
             printed = (late.stdout or b"").decode(errors="replace")
             raise AssertionError(f"{page.name} takes more than {seconds:.0f} s:\n{printed}") from None
     _check(page.name, steps, output.replace(port, "8443"))

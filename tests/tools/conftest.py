@@ -2,6 +2,28 @@
 
 from __future__ import annotations
 
-from support.engine import bare_environment, certificates, engine, environment, keyed, kids, openssl
+from support.engine import (
+    bare_environment,
+    certificates,
+    device_environment,
+    engine,
+    environment,
+    keyed,
+    kids,
+    module,
+    openssl,
+    way,
+)
 
-__all__ = ["bare_environment", "certificates", "engine", "environment", "keyed", "kids", "openssl"]
+__all__ = [
+    "bare_environment",
+    "certificates",
+    "device_environment",
+    "engine",
+    "environment",
+    "keyed",
+    "kids",
+    "module",
+    "openssl",
+    "way",
+]

@@ -151,7 +151,7 @@ def test_five_hundred_handshakes_through_a_reload(certificates, environment, tmp
 
 
 def test_a_key_file_that_names_the_key_needs_no_word_of_engines(certificates, environment, tmp_path):
-    from hem_provider.cli.commands.openssl import key_file
+    from hem_provider.cli.openssl_files import key_file
 
     (tmp_path / "web.key").write_text(key_file("pkcs11:object=web"))
     with nginx(certificates, environment, tmp_path, f"{tmp_path}/web.key") as server:
@@ -215,7 +215,7 @@ def test_workers_without_privileges_sign_with_the_configured_passphrase(
     certificates, environment, keyed, public_folder, engine_key
 ):
     """The passphrase file and the CA file are root's alone, and the key's name says nothing of a PIN."""
-    from hem_provider.cli.commands.openssl import key_file
+    from hem_provider.cli.openssl_files import key_file
 
     for name, source in (("ca.pem", keyed.ca_file), ("passphrase", keyed.passphrase_file)):
         (public_folder / name).write_bytes(source.read_bytes())

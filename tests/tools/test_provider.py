@@ -9,7 +9,7 @@ import pytest
 from support.pages import run_page
 from tools.test_nginx import handshakes_through_a_reload, nginx
 
-from hem_provider.cli.commands.openssl import provider_configuration, provider_key_file
+from hem_provider.cli.openssl_files import provider_configuration, provider_key_file
 
 PAGE = Path(__file__).parents[2] / "docs" / "recipes" / "openssl-provider.md"
 #: Where the pages have it.
@@ -29,19 +29,17 @@ pytestmark = pytest.mark.skipif(
 )
 
 
-def test_the_commands_of_the_page_work_as_printed(bare_environment, engine, tmp_path):
+def test_the_commands_of_the_page_work_as_printed(bare_environment, module, tmp_path):
     run_page(
         PAGE, environment=bare_environment, folder=tmp_path, newer=True, replacements={PLACE: str(PROVIDER)}
     )
 
 
 @pytest.fixture
-def with_provider(environment, engine, tmp_path):
+def with_provider(device_environment, module, tmp_path):
     (tmp_path / "web.key").write_text(provider_key_file("pkcs11:object=web;type=private"))
-    (tmp_path / "openssl.cnf").write_text(
-        provider_configuration(PROVIDER, engine.with_name("libhem_pkcs11.so"))
-    )
-    return environment
+    (tmp_path / "openssl.cnf").write_text(provider_configuration(PROVIDER, module))
+    return device_environment | {"OPENSSL_CONF": str(tmp_path / "openssl.cnf")}
 
 
 def test_nginx_takes_a_key_file_through_a_reload(certificates, with_provider, tmp_path):

@@ -16,11 +16,13 @@ from tools.test_nginx import nginx
 from tools.test_p11_kit import PREFIX
 from tools.test_provider import PAGE, PLACE, PROVIDER, pytestmark
 
-from hem_provider.cli.commands.openssl import provider_configuration, provider_key_file
+from hem_provider.cli.openssl_files import provider_configuration, provider_key_file
 
 __all__ = ["pytestmark"]
 
 DIGEST = ("dgst", "-sha256", "-sign", "pkcs11:object=web;type=private", "-out", "output", "message")
+#: What pkcs11-provider says from 1.3 on where a token needs no PIN.
+NOTICE = "Please check your Hardware token for an out of band authentication request"
 RAW = ("pkeyutl", "-sign", "-rawin", "-in", "message", "-out", "output", "-inkey")
 #: Each signs once.
 COMMANDS = {
@@ -38,14 +40,13 @@ def _without_none(variables):
 class Desk:
     """A user whose programs know the agent alone."""
 
-    def __init__(self, served, running, engine, environment, folder):
+    def __init__(self, served, running, module, environment, folder):
         self.served, self.home = served, folder
-        (folder / "openssl.cnf").write_text(
-            provider_configuration(PROVIDER, engine.with_name("libhem_pkcs11.so"))
-        )
+        (folder / "openssl.cnf").write_text(provider_configuration(PROVIDER, module))
         (folder / "message").write_bytes(b"message")
         ours = {name: value for name, value in environment.items() if name != "HEM_PASSPHRASE_FILE"}
         self.environment = ours | {
+            "OPENSSL_CONF": str(folder / "openssl.cnf"),
             "HEM_NAME": "k",
             "HEM_AGENT_SOCK": str(running.socket),
             "XDG_CACHE_HOME": str(folder / "cache"),
@@ -54,11 +55,13 @@ class Desk:
             self._public = {label: hem.keys.find(label=label).public_key() for label in ("web", "ed")}
 
     def run(self, command, **changes):
-        return subprocess.run(
+        done = subprocess.run(
             ["openssl", *command], env=_without_none(self.environment | changes), cwd=self.home,
             stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=False,
             start_new_session=True,  # no terminal that a PIN could be asked at
         )  # fmt: skip
+        done.stderr = done.stderr.replace(NOTICE, "")
+        return done
 
     def cost(self, command, **changes):
         """Calls and logins of a command that works."""
@@ -88,8 +91,8 @@ def agent(keyed):
 
 
 @pytest.fixture
-def desk(keyed, agent, engine, environment, tmp_path):
-    return Desk(keyed, agent, engine, environment, tmp_path)
+def desk(keyed, agent, module, device_environment, tmp_path):
+    return Desk(keyed, agent, module, device_environment, tmp_path)
 
 
 @pytest.mark.parametrize("name", COMMANDS)

@@ -17,7 +17,7 @@ import pytest
 from support.engine import Run
 from support.servers import free_port, served
 
-from hem_provider.cli.commands.openssl import key_file
+from hem_provider.cli.openssl_files import key_file
 
 ROOT = Path(__file__).parents[2]
 DEBIAN = Path("/usr/bin/python3")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
 from support.pages import run_page, steps_of
+from tools.test_p11_kit import PREFIX
+from tools.test_provider import PROVIDER
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = (
     "agent-programs.md", "apache.md", "curl.md", "gnutls.md", "java.md", "nginx.md", "openssl-ca.md",
-    "openssl-engine.md", "p11-kit.md", "stunnel.md",
+    "openssl-commands.md", "openssl-engine.md", "p11-kit.md", "python-ssl.md", "stunnel.md",
 )  # fmt: skip
 
 
@@ -19,10 +22,43 @@ PAGES = (
 NOT_FOR_ROOT = {"agent-programs.md", "nginx.md", "p11-kit.md"}
 
 
+#: Program of a block "since" → how it tells its version. What is not here is run by tests of its own.
+VERSIONS = {
+    "nginx": ["nginx", "-v"],
+    "curl": ["curl", "--version"],
+    "pkcs11-provider": ["dpkg-query", "-W", "-f", "${Version}", "pkcs11-provider"],
+}
+
+
+def is_there(since, way):
+    """Whether a block "since PROGRAM VERSION" can be run: all of them need OpenSSL's provider."""
+    program, _, version = since.partition(" ")
+    if program not in VERSIONS or way != "provider":
+        return False
+    done = subprocess.run(VERSIONS[program], capture_output=True, text=True, check=False)
+    found = re.search(r"(\d+)\.(\d+)", done.stdout + done.stderr)
+    return found is not None and tuple(map(int, found.groups())) >= tuple(map(int, version.split(".")))
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_the_commands_of_a_page_work_as_printed(page, bare_environment, tmp_path):
-    ordinary = page in NOT_FOR_ROOT
-    run_page(DOCS / "recipes" / page, environment=bare_environment, folder=tmp_path, ordinary=ordinary)
+def test_the_commands_of_a_page_work_as_printed(page, bare_environment, way, tmp_path, request):
+    if page == "openssl-engine.md":
+        request.getfixturevalue("engine")
+    if page == "agent-programs.md" and PREFIX is not None and PROVIDER is not None:
+        pytest.skip("run with all of its blocks by test_provider_agent.py, on the same device")
+    run_page(
+        DOCS / "recipes" / page, environment=bare_environment, folder=tmp_path, way=way,
+        newer=lambda since: page != "agent-programs.md" and is_there(since, way),
+        ordinary=page in NOT_FOR_ROOT,
+    )  # fmt: skip
+
+
+def test_what_a_page_does_by_one_way_of_openssl_is_left_out_by_the_other():
+    commands = {
+        way: [step.command for step in steps_of(DOCS / "recipes" / "stunnel.md", way=way)]
+        for way in ("engine", "provider")
+    }
+    assert set(commands["provider"]) < set(commands["engine"])
 
 
 @pytest.mark.parametrize(
