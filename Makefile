@@ -4,6 +4,7 @@
 #   make test-long   longer campaigns;   make test-asan  the C layer under sanitizers
 #   make bench       every figure;       make bench-gate whether one has become worse
 #   make docs        reference, manual pages and pictures anew, from the code
+#   make deb         Debian packages, built and tried in bare roots;    make test-systems  other Debians (both as root)
 #   make setup       what all of them need, in .venv;    make clean  removes it again
 # PYTHON=… chooses the interpreter (3.11 or newer with a shared libpython).
 
@@ -22,7 +23,7 @@ $(READY): again
 endif
 endif
 
-.PHONY: help setup tools demo test test-long test-asan lint bench bench-gate docs wheels clean again
+.PHONY: help setup tools demo test test-long test-asan test-systems lint bench bench-gate docs wheels deb clean again
 .DEFAULT_GOAL := help
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -41,7 +42,7 @@ $(MODULE): $(READY) shim/build_module.py $(wildcard shim/src/*)
 
 $(ENGINE): $(READY) shim/build_module.py $(wildcard shim/openssl/*) $(wildcard shim/src/*.h)
 	@$(BIN)/python shim/openssl/build_engine.py --in-place
-	@touch $@
+	@[ ! -e $@ ] || touch $@ # OpenSSL 4 has no engines
 
 demo: setup
 	@$(BIN)/hem demo
@@ -66,6 +67,14 @@ test-long: setup tools
 # The C layer with AddressSanitizer and UndefinedBehaviorSanitizer; see tools/sanitized_tests.py.
 test-asan: setup tools
 	$(BIN)/python tools/sanitized_tests.py
+
+# make test-systems SYSTEMS='trixie sid': these alone. The table stands in docs/platforms.md.
+test-systems: setup
+	$(BIN)/python -m tools.test_systems $(SYSTEMS) --publish
+
+# make deb RELEASES=trixie: this alone. They lie in dist/.
+deb: setup
+	$(BIN)/python -m tools.make_deb $(RELEASES)
 
 bench: setup
 	@$(BIN)/python -m benchmarks

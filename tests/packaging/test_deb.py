@@ -21,7 +21,7 @@ from tools import make_deb
 ROOT = Path(__file__).parents[2]
 DEBIAN = ROOT / "packaging" / "debian"
 #: What the package can do without a word of pip.
-EXTRAS = ("agent", "demo", "emulator", "keyring", "nacl")
+EXTRAS = ("agent", "demo", "emulator", "exporter", "keyring", "nacl")
 PINNED = re.compile(r"^([a-z0-9.-]+)==(\S+)(?: ; (.*?))? \\$", re.MULTILINE)
 
 
