@@ -28,11 +28,18 @@ enum hem_reason {
 void hem_errors_load(void);
 void hem_errors_unload(void);
 
+/* A source's own name; which of several -ffile-prefix-map counts differs between compilers. */
+#ifdef __FILE_NAME__
+#define HEM_FILE __FILE_NAME__
+#else
+#define HEM_FILE __FILE__
+#endif
+
 /* Adds an entry: the reason's text, then what the format gives (the thing it is about and what to
  * do). Never pass a secret. */
 #define hem_error(reason, ...)                                                                     \
     do {                                                                                           \
-        ERR_put_error(hem_errors_library(), 0, (int)(reason), __FILE__, __LINE__);                 \
+        ERR_put_error(hem_errors_library(), 0, (int)(reason), HEM_FILE, __LINE__);                 \
         hem_error_detail(__VA_ARGS__);                                                             \
     } while (0)
 void hem_error_detail(const char *format, ...) __attribute__((format(printf, 1, 2)));
