@@ -2,33 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from hem_provider.adapters.age.devicekeys import recipient_of
 from hem_provider.adapters.age.files import encrypt as encrypted
 from hem_provider.adapters.age.recipients import Recipient, check_together, parse, parse_lines
-from hem_provider.cli.choosing import named_key
+from hem_provider.cli.agekeys import named_keys
 from hem_provider.cli.itself import check_not_itself
-from hem_provider.cli.login import logged_in
 from hem_provider.cli.output import print_json
 from hem_provider.cli.piping import STANDARD, check_output, input_from, output_to
 from hem_provider.cli.shape import Given
 from hem_provider.cli.statuses import UsageFault
-from hem_provider.config import load_config
-from hem_provider.device.hem import Hem, Key
-from hem_provider.errors import HemConfigError, HemKeyNotFound
+from hem_provider.errors import HemConfigError
 from hem_provider.files import read_file
-from hem_provider.keytypes import KEY_TYPES
 
 __all__ = ["encrypt"]
 
 #: Bytes of a file of recipients: some hundred hybrid ones, of 2 KB each.
 _MOST = 1024 * 1024
-#: Between the two keys of a hybrid.
-_PLUS = "+"
-_ML_KEM = KEY_TYPES["MLKEM768"]
 _MODE = 0o644
 
 
@@ -100,43 +92,7 @@ def _in_files(paths: Sequence[str]) -> Iterator[Recipient]:
 
 
 def _of_device(names: Sequence[str], options: Given) -> list[Recipient]:
-    """Keys of the device: as remembered, where all are, else the device is asked."""
     if not names:
         return []
-    for each in names:
-        if each[:4].lower() == "age1":
-            raise UsageFault(f"{each[:16]}… is a public key as age has it: give it with -r")
-    with ExitStack() as stack:
-        hem = stack.enter_context(Hem(load_config().device(options.device)))
-        met: list[Hem] = []
-
-        def ask(name: str) -> Key:
-            if not met:
-                met.append(stack.enter_context(logged_in(options.device, mobile=options.mobile)))
-            return named_key(met[0], name)
-
-        return [_recipient(each, (lambda name: _remembered(hem, name), ask)) for each in names]
-
-
-def _remembered(hem: Hem, name: str) -> Key:
-    """The only key of this label or KID, if it and its public half are remembered."""
-    found = [each for each in hem.keys.recalled() if name in (each.kid, each.label)]
-    if len(found) != 1 or found[0].known_public is None:
-        raise HemKeyNotFound(name)
-    return found[0]
-
-
-def _recipient(name: str, ways: Sequence[Callable[[str], Key]]) -> Recipient:
-    """Of the key of that name, else of two whose names are joined by a plus, in the first way that finds."""
-    places = [place for place, each in enumerate(name) if each == _PLUS]
-    readings = [(name,), *((name[:place], name[place + 1 :]) for place in places)]
-    lacking: HemKeyNotFound | None = None
-    for find in ways:
-        for names in readings:
-            try:
-                keys = [find(each) for each in names]
-            except HemKeyNotFound as error:
-                lacking = error
-                continue
-            return recipient_of(*sorted(keys, key=lambda each: each.type is _ML_KEM))
-    raise lacking or HemKeyNotFound(name)
+    with named_keys(names, device=options.device, mobile=options.mobile) as found:
+        return [recipient_of(*each) for each in found]

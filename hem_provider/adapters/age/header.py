@@ -13,7 +13,18 @@ from typing import Protocol
 from hem_provider.adapters.age.errors import DamagedFile
 from hem_provider.records import frozen
 
-__all__ = ["FILE_KEY", "FIRST_LINE", "Header", "LineSource", "Stanza", "hkdf", "make_header", "read_header"]
+__all__ = [
+    "FILE_KEY",
+    "FIRST_LINE",
+    "Header",
+    "LineReader",
+    "LineSource",
+    "Stanza",
+    "hkdf",
+    "make_header",
+    "read_header",
+    "read_stanza",
+]
 
 #: Bytes of a file's key.
 FILE_KEY = 16
@@ -76,11 +87,11 @@ def make_header(stanzas: Iterable[Stanza], file_key: bytes) -> bytes:
 
 def read_header(source: LineSource) -> Header:
     """What follows the first line, up to the payload. ``DamagedFile``, ``OSError``."""
-    reader = _Reader(source)
+    reader = LineReader(source)
     stanzas: list[Stanza] = []
     line = reader.next()
     while not line.startswith(_END):
-        stanzas.append(_stanza(line, reader))
+        stanzas.append(read_stanza(line, reader))
         if len(stanzas) > MOST_STANZAS:
             raise DamagedFile(f"more than {MOST_STANZAS} recipients; that many are read at most")
         line = reader.next()
@@ -93,14 +104,16 @@ def read_header(source: LineSource) -> Header:
     return Header(tuple(stanzas), FIRST_LINE + read[: len(read) - len(line) - 1 + len(_END)], mac)
 
 
-class _Reader:
+class LineReader:
+    """Lines of at most ``MOST_BYTES`` in all. ``lines``: those that were read, with their ends."""
+
     def __init__(self, source: LineSource) -> None:
         self._source = source
         self._left = MOST_BYTES
         self.lines: list[bytes] = []
 
     def next(self) -> bytes:
-        """The next line, without its end."""
+        """The next line, without its end. ``DamagedFile``, ``OSError``."""
         line = self._source.readline(self._left)
         self._left -= len(line)
         if not line.endswith(b"\n"):
@@ -111,7 +124,8 @@ class _Reader:
         return line[:-1]
 
 
-def _stanza(line: bytes, reader: _Reader) -> Stanza:
+def read_stanza(line: bytes, reader: LineReader) -> Stanza:
+    """The stanza that begins with ``line``. ``DamagedFile``, ``OSError``."""
     words = line.removeprefix(_STANZA).split(b" ")
     if not line.startswith(_STANZA) or not all(each and all(33 <= c <= 126 for c in each) for each in words):
         raise DamagedFile("the header has a line that is neither a recipient's nor the last")

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hem_provider.adapters.age import hpke
 from hem_provider.adapters.age.header import FILE_KEY, hkdf
 from hem_provider.keytypes import KEY_TYPES
+from hem_provider.publickeys import device_form
 from hem_provider.records import frozen
 
 __all__ = ["KINDS", "ML_KEM", "WRAPPED", "Kind", "Secrets", "ephemeral", "open_key", "seal_key", "tag_of"]
@@ -29,10 +30,12 @@ _INFO = "age-encryption.org/"
 
 @frozen
 class Kind:
-    """``prefix``: of its recipients as text. ``stanza``: its name in headers. ``curve``: the device's type of
-    its key, or of its classical half. ``hybrid``: whether there is an ML-KEM-768 half, too. ``tagged``:
-    whether stanzas tell whom they are for. ``kem``: of HPKE; age's own way without one."""
+    """``number``: in identities of ours, for good. ``prefix``: of its recipients as text. ``stanza``: its
+    name in headers. ``curve``: the device's type of its key, or of its classical half. ``hybrid``: whether
+    there is an ML-KEM-768 half, too. ``tagged``: whether stanzas tell whom they are for. ``kem``: of HPKE;
+    age's own way without one."""
 
+    number: int
     prefix: str
     stanza: str
     curve: str
@@ -68,6 +71,10 @@ class Kind:
             return x25519.X25519PublicKey.from_public_bytes(point)
         return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256R1(), point)
 
+    def device_form(self, point: bytes) -> bytes:
+        """A point as the device has public keys of the curve. ``ValueError``."""
+        return device_form(self.load(point))
+
     def point(self, public: Any) -> bytes:
         """A native public key as shares and hybrids have it."""
         if self.curve == "CURVE25519":
@@ -78,13 +85,13 @@ class Kind:
 _LABEL_X25519, _LABEL_P256 = rb"\.//^" + b"\\", b"MLKEM768-P256"
 #: Those whose stanzas tell the key come first, and then those that take one call a try.
 KINDS: tuple[Kind, ...] = (
-    Kind("age1tag", "p256tag", "SECP256R1", tagged=True, kem=hpke.Kem(0x0010)),
+    Kind(2, "age1tag", "p256tag", "SECP256R1", tagged=True, kem=hpke.Kem(0x0010)),
     Kind(
-        "age1tagpq", "mlkem768p256tag", "SECP256R1", hybrid=True, tagged=True,
+        4, "age1tagpq", "mlkem768p256tag", "SECP256R1", hybrid=True, tagged=True,
         kem=hpke.Kem(0x0050, _LABEL_P256),
     ),
-    Kind("age", "X25519", "CURVE25519"),
-    Kind("age1pq", "mlkem768x25519", "CURVE25519", hybrid=True, kem=hpke.Kem(0x647A, _LABEL_X25519)),
+    Kind(1, "age", "X25519", "CURVE25519"),
+    Kind(3, "age1pq", "mlkem768x25519", "CURVE25519", hybrid=True, kem=hpke.Kem(0x647A, _LABEL_X25519)),
 )  # fmt: skip
 #: Text of a recipient before its last "1" → the kind.
 BY_PREFIX: Mapping[str, Kind] = {each.prefix: each for each in KINDS}

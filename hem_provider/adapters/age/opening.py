@@ -10,15 +10,16 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from hem_provider.adapters.age.errors import DamagedFile, NotForThisKey, TooManyTries
-from hem_provider.adapters.age.header import Header, Stanza
+from hem_provider.adapters.age.header import Stanza
 from hem_provider.adapters.age.kinds import KINDS, ML_KEM, WRAPPED, Kind, Secrets, open_key, tag_of
 from hem_provider.errors import HemKeyNotFound
 
-__all__ = ["MOST_USES", "Finder", "Opened", "PrivateHalf", "check_stanzas"]
+__all__ = ["MOST_USES", "Finder", "Opened", "PrivateHalf", "Wrappings", "check_stanza", "check_stanzas"]
 
 #: Most uses of private keys for one file; on a device each is a call.
 MOST_USES = 256
 _SCRYPT = "scrypt"
+_BY_STANZA = {each.stanza: each for each in KINDS}
 #: Characters of foreign names that messages show.
 _SHOWN = 80
 
@@ -40,6 +41,18 @@ class PrivateHalf(Protocol):
         """ML-KEM's secret."""
 
 
+class Wrappings(Protocol):
+    """A file's key as it is wrapped for its recipients: a ``Header``, or what a client of the plugin tells of
+    one."""
+
+    @property
+    def stanzas(self) -> tuple[Stanza, ...]:
+        """One for each recipient."""
+
+    def check(self, file_key: bytes) -> None:
+        """``DamagedFile`` unless the header is as it was made with this key."""
+
+
 class Opened:
     """A file's key, and the private keys that gave it. ``uses``: how many were made of any."""
 
@@ -49,7 +62,7 @@ class Opened:
         self.uses = uses
 
 
-def check_stanzas(header: Header) -> None:
+def check_stanzas(header: Wrappings) -> None:
     """``DamagedFile`` for a header with a stanza of a known kind that is none, ``NotForThisKey`` for a file
     that a passphrase opens or that is for none of ``KINDS``."""
     if any(each.kind == _SCRYPT for each in header.stanzas):
@@ -58,17 +71,20 @@ def check_stanzas(header: Header) -> None:
         raise NotForThisKey(
             "the file is encrypted with a passphrase, not for a key; 'age --decrypt' opens it"
         )
-    known = False
-    for kind in KINDS:
-        for each in header.stanzas:
-            if each.kind == kind.stanza:
-                known = True
-                _check(kind, each)
-    if not known:
+    known = [check_stanza(each) for each in header.stanzas]
+    if not any(known):
         kinds = sorted({each.kind for each in header.stanzas})
         raise NotForThisKey(
             f"the file is for keys of other kinds than a HEM has: {', '.join(kinds)[:_SHOWN]}"
         )
+
+
+def check_stanza(stanza: Stanza) -> bool:
+    """Whether a stanza is of one of ``KINDS``. ``DamagedFile`` for one that is and is malformed."""
+    kind = _BY_STANZA.get(stanza.kind)
+    if kind is not None:
+        _check(kind, stanza)
+    return kind is not None
 
 
 def _check(kind: Kind, stanza: Stanza) -> None:
@@ -84,7 +100,7 @@ def _check(kind: Kind, stanza: Stanza) -> None:
 class Finder:
     """Looks for the key of one file. What was tried is kept: looking again among more keys tries the new."""
 
-    def __init__(self, header: Header, *, most: int = MOST_USES) -> None:
+    def __init__(self, header: Wrappings, *, most: int = MOST_USES) -> None:
         """``DamagedFile``; ``NotForThisKey`` for a file that no key opens."""
         check_stanzas(header)
         self._header = header
