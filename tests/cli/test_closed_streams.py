@@ -66,6 +66,8 @@ EVERY = {
     (): ([], True),
     ("--help",): ([], True),
     ("--version",): ([], True),
+    ("age", "identity"): (["for age"], True),
+    ("age", "recipient"): (["for age"], True),
     ("agent", "env"): ([], True),
     ("agent", "lock"): ([], False),
     ("agent", "run"): (["--", "true"], False),

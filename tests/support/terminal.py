@@ -23,15 +23,21 @@ _SECONDS = 20.0
 
 
 class Terminal:
-    """``hem`` with ``arguments``, as a context manager; killed at the end if it still runs.
+    """``hem``, or another ``program``, with ``arguments``, as a context manager; killed at the end if it
+    still runs.
 
     ``shown`` is all that it has shown, line ends as ``\\n``; ``rest`` what nobody has waited for yet.
     """
 
     def __init__(
-        self, arguments: Sequence[str], environment: Mapping[str, str], *, columns: int = 80
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        *,
+        columns: int = 80,
+        program: Sequence[str] = HEM,
     ) -> None:
-        command = [*HEM, *map(str, arguments)]
+        command = [*program, *map(str, arguments)]
         self.shown = self.rest = ""
         self.status: int | None = None
         self._bytes = b""

@@ -105,18 +105,21 @@ def read_header(source: LineSource) -> Header:
 
 
 class LineReader:
-    """Lines of at most ``MOST_BYTES`` in all. ``lines``: those that were read, with their ends."""
+    """Lines of at most ``MOST_BYTES`` in all. ``lines``: those that were read, with their ends; ``ended``:
+    whether the source ended in the place of the next."""
 
     def __init__(self, source: LineSource) -> None:
         self._source = source
         self._left = MOST_BYTES
         self.lines: list[bytes] = []
+        self.ended = False
 
     def next(self) -> bytes:
         """The next line, without its end. ``DamagedFile``, ``OSError``."""
         line = self._source.readline(self._left)
         self._left -= len(line)
         if not line.endswith(b"\n"):
+            self.ended = self._left > 0
             raise DamagedFile(
                 "the file ends in its header" if self._left else f"a header of more than {MOST_BYTES} bytes"
             )

@@ -68,7 +68,7 @@ class Devices:
     def logged_in(self, config: DeviceConfig) -> Iterator[Hem]:
         """For ``searching.find_device``: a device of which all keys are looked through."""
         hem = self._open(config.name)
-        self.use(hem, "keymgmt:list", lambda: None)
+        self.ready(hem, "keymgmt:list")
         yield hem
 
     def use(self, hem: Hem, scope: str, what: Callable[[], T]) -> T:

@@ -72,7 +72,7 @@ class Client:
         try:
             return read_stanza(self._lines.next(), self._lines)
         except DamagedFile:
-            if not self._lines.lines:
+            if self._lines.ended:
                 raise ProtocolFault("the program that started the plugin ended before it was done") from None
             raise ProtocolFault(
                 "what was sent is no stanza; accepted are lines '-> COMMAND ARGUMENT...', each with lines of "
