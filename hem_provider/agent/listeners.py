@@ -17,7 +17,7 @@ from hem_provider.errors import HemConfigError
 from hem_provider.files import make_private, runtime_place, take_lock
 from hem_provider.records import frozen
 
-__all__ = ["KEPT", "MOST_PATH", "Listeners", "open_listeners", "own_socket"]
+__all__ = ["KEPT", "MOST_PATH", "Listeners", "open_listeners", "own_socket", "remove_dead"]
 
 #: Bytes of a Unix socket's path (unix(7)).
 MOST_PATH = 107
@@ -137,7 +137,7 @@ def _bound(path: Path) -> socket.socket:
             f"{path}: {len(os.fsencode(path))} bytes; a socket's path has at most {MOST_PATH}: "
             "choose a shorter XDG_RUNTIME_DIR or HEM_AGENT_SOCK"
         )
-    _remove_dead(path)
+    remove_dead(path)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     before = os.umask(0o177)
     try:
@@ -151,18 +151,27 @@ def _bound(path: Path) -> socket.socket:
     return listener
 
 
-def _remove_dead(path: Path) -> None:
-    """Remove a socket that a dead agent left; what somebody listens on, or what is no socket, stays."""
+def remove_dead(path: Path, advice: str = "hem agent status") -> None:
+    """Remove a socket that a dead process of this user left.
+
+    ``HemConfigError`` for what somebody listens on, with ``advice``, for what is no socket, and for a socket
+    of another user.
+    """
     try:
-        if not stat.S_ISSOCK(path.lstat().st_mode):
+        seen = path.lstat()
+        if not stat.S_ISSOCK(seen.st_mode):
             raise HemConfigError(f"{path} is there and is no socket; it is not ours to remove")
+        if seen.st_uid != os.geteuid():
+            raise HemConfigError(
+                f"{path} is a socket of another user ({seen.st_uid}); it is not ours to remove"
+            )
     except FileNotFoundError:
         return
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         probe.setblocking(False)
         result = probe.connect_ex(str(path))
     if result in (0, errno.EAGAIN):
-        raise HemConfigError(f"somebody listens on {path} already: hem agent status")
+        raise HemConfigError(f"somebody listens on {path} already: {advice}")
     with suppress(FileNotFoundError):
         path.unlink()
 

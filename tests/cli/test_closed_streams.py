@@ -150,6 +150,7 @@ EVERY = {
     ("keys", "search"): (["ssh"], True),
     ("keys", "show"): (["for ssh"], True),
     ("open",): (["for secrets", "{sealed}"], True),
+    ("kms", "serve"): (["--socket", "{folder}/kms.sock", "--key", "for secrets"], True),
     ("log", "collect"): (["--to", "{folder}/log"], True),
     ("log", "export"): (["--from", "{collected}"], True),
     ("log", "follow"): (["--since", "1d", "--once"], True),

@@ -1,0 +1,68 @@
+"""What ``hem kms serve`` does."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from hem_provider.agent.listeners import remove_dead
+from hem_provider.cli.choosing import device_of, named_key
+from hem_provider.cli.login import logged_in
+from hem_provider.cli.shape import Given
+from hem_provider.config.login_source import CONFIGURABLE, login_source
+from hem_provider.device.hem import Hem
+from hem_provider.errors import HemConfigError, HemLoginRequired
+
+__all__ = ["serve"]
+
+#: Seconds that requests have to end when it is stopped.
+_GRACE = 2.0
+
+
+def serve(options: Given) -> int:
+    """``hem kms serve``: its exit status, once it is told to stop."""
+    try:
+        from hem_provider.adapters.kms import service
+        from hem_provider.adapters.kms.envelope import Envelopes
+    except ImportError as error:
+        raise HemConfigError(f"{error.name} is not installed: pip install 'hem-provider[kms]'") from None
+    path: Path = options.socket.absolute()
+    with logged_in(device_of(options.device, *options.keys), mobile=options.mobile) as hem:
+        keys = [named_key(hem, each) for each in options.keys]
+        envelopes = Envelopes(hem, keys)
+        remove_dead(path, "stop what serves there, or give another --socket")
+        with _until_stopped() as stopped:
+            server = service.serve(envelopes, path, lambda: _check_login(hem))
+            try:
+                print(f"key {envelopes.key_id} ({keys[0].label}) serves on {path}", flush=True)
+                stopped.wait()
+            finally:
+                server.stop(_GRACE).wait()
+                with suppress(FileNotFoundError):
+                    path.unlink()
+    return 0
+
+
+def _check_login(hem: Hem) -> None:
+    given = hem.session.has_credential  # an agent that was relied on may be locked by now
+    if login_source(hem.config, given=given, agent=not given and hem.agent_ready) is None:
+        raise HemLoginRequired(
+            f"{hem.config.name}: no login is at hand; run 'hem agent unlock', or configure {CONFIGURABLE}"
+        )
+
+
+@contextmanager
+def _until_stopped() -> Iterator[threading.Event]:
+    """Set by SIGTERM and SIGINT, whose handlers are as before after the block."""
+    stopped = threading.Event()
+    before = {
+        number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGTERM, signal.SIGINT)
+    }
+    try:
+        yield stopped
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
