@@ -9,7 +9,7 @@ from hem_provider.cli import main as cli
 #: What is typed → what the line has to say.
 WRONG = {
     "pkcs1 path": ["'pkcs1'", "did you mean pkcs11?"],
-    "nonsense": ["'nonsense'", "there are: agent, bench, "],
+    "nonsense": ["'nonsense'", "there are: age, agent, bench, "],
     "pkcs11": ["path, info, install, test"],
     "pkcs11 instal": ["hem pkcs11 has no command 'instal'", "did you mean install?"],
     "agent stat": ["did you mean start or status?"],
