@@ -10,15 +10,18 @@ import zlib
 from pathlib import Path
 
 import pytest
-from adapters.agekeys import LocalHalf, from_identity, kind_named
+from adapters.agekeys import LocalHalf, from_identity, kind_named, new_half
 from cryptography.hazmat.primitives.asymmetric import ec, mlkem, x25519
 
 from hem_provider.adapters.age.armor import armored
 from hem_provider.adapters.age.errors import DamagedFile, NotForThisKey
 from hem_provider.adapters.age.files import EncryptedFile
-from hem_provider.adapters.age.header import make_header
+from hem_provider.adapters.age.header import LineReader, Stanza, make_header, read_stanza
+from hem_provider.adapters.age.identities import identity_of
 from hem_provider.adapters.age.opening import Finder
-from hem_provider.adapters.age.recipients import parse
+from hem_provider.adapters.age.plugin.identity import unwrap
+from hem_provider.adapters.age.plugin.protocol import Client
+from hem_provider.adapters.age.recipients import Recipient, parse
 from hem_provider.adapters.age.stream import encrypted
 from hem_provider.publickeys import device_form
 
@@ -122,3 +125,73 @@ def test_what_is_read_is_written_alike(name):
         assert b"".join(armored([body[:7], body[7:]])) == text
     else:
         assert data.startswith(pieces[0])
+
+
+# --- through the plugin ---
+
+
+def header_of(name):
+    """The header of a file as a client reads it; ``None`` where there is nothing to hand on."""
+    fields, data = vector(name)
+    try:
+        return EncryptedFile(io.BufferedReader(io.BytesIO(data))).header if "identity" in fields else None
+    except DamagedFile:
+        return None
+
+
+HANDED_ON = [name for name in NAMES if header_of(name) is not None]
+
+
+class KitDevices:
+    """Has the private keys of a test's file in the place of those that an identity names."""
+
+    def __init__(self, halves):
+        self._halves = halves
+
+    def halves(self, identity):
+        assert identity.device == "kit"
+        return self._halves
+
+
+def said_by_plugin(name):
+    """What the plugin says when a client hands on the stanzas of a test's file."""
+    fields, _ = vector(name)
+    found = [from_identity(each) for each in fields["identity"]]
+    halves = [half for each, _ in found for half in each]
+    public = new_half().public_key()
+    identity = identity_of("kit", Recipient(kind_named("X25519"), device_form(public)))
+    sent = [Stanza("add-identity", (str(identity),), b"")]
+    sent += [
+        Stanza("recipient-stanza", ("0", each.kind, *each.arguments), each.body)
+        for each in header_of(name).stanzas
+    ]
+    answers = [Stanza("ok", (), b"")] * (len(sent) + 1)
+    lines = b"".join(each.encoded() for each in (*sent, Stanza("done", (), b""), *answers))
+    written = io.BytesIO()
+    unwrap(Client(io.BytesIO(lines), written), KitDevices(halves))
+    source, said = io.BytesIO(written.getvalue()), []
+    reader = LineReader(source)
+    while source.tell() < len(written.getvalue()):
+        said.append(read_stanza(reader.next(), reader))
+    return said
+
+
+def test_most_files_of_the_kit_get_as_far_as_a_plugin():
+    assert len(HANDED_ON) > 60
+
+
+@pytest.mark.parametrize("name", HANDED_ON)
+def test_the_plugin_gives_the_key_of_a_file_as_the_kit_says(name):
+    fields, _ = vector(name)
+    *said, end = said_by_plugin(name)
+    assert end.kind == "done"
+    (expected,) = fields["expect"]
+    # What is wrong behind the header is for the client to find.
+    behind = ("success", "payload failure", "armor failure", "HMAC failure")
+    if expected in behind or name.startswith("stream_"):
+        assert [(each.kind, each.arguments) for each in said] == [("file-key", ("0",))]
+        assert expected == "HMAC failure" or said[0].body.hex() == fields["file key"][0]
+    elif expected == "no match":
+        assert said == []
+    else:
+        assert [each.kind for each in said] in ([], ["error"])
