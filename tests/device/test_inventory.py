@@ -280,3 +280,23 @@ def test_listing_many_keys_is_linear_in_pages(hem, monkeypatch):
     assert len(hem.keys) == 10_000
     assert hem.keys.find(label="key 9999").kid == f"{9999:032x}"
     assert time.process_time() - started < 5
+
+
+def test_a_key_that_is_known_from_elsewhere_is_used_without_being_looked_for(rig):
+    with rig.connect() as hem:
+        made = hem.keys.create("SECP256R1", label="web", usage={"derive"})
+        kid, public = made.kid, made.public_bytes()
+    with rig.connect() as hem:
+        rig.requests.clear()
+        key = hem.keys.told_of(kid, "SECP256R1", public)
+        assert (key.type.name, key.public_bytes(), key.kid) == ("SECP256R1", public, kid)
+        assert hem.keys.told_of(kid.upper(), "SECP256R1") is key
+        assert rig.requests == []
+        for wrong, told in (
+            ((kid, "SECP256R9"), "type: 'SECP256R9'; accepted: SECP256R1"),
+            (("0" * 32, "SECP256R1", public), "33 bytes that are not the public half of key 000"),
+            ((kid, "SECP256R1", public[:-1]), "32 bytes"),
+            (("x", "SECP256R1"), "kid"),
+        ):
+            with pytest.raises(ValueError, match=told):
+                hem.keys.told_of(*wrong)
