@@ -27,12 +27,12 @@ from hem_provider.errors import (
     HemKeyNotFound,
     HemOperationFailed,
 )
-from hem_provider.keytypes import KEY_TYPES, MAX_DESCR
-from hem_provider.publickeys import check_public, device_form, kid_of, type_of
+from hem_provider.keytypes import MAX_DESCR
+from hem_provider.publickeys import device_form, type_of
 from hem_provider.records import replace
 from hem_provider.rest import keymgmt
 from hem_provider.rest.keyfields import check_kid, check_label
-from hem_provider.rest.keymgmt import PAGE, KeyMaterial, KeyRecord
+from hem_provider.rest.keymgmt import PAGE, KeyRecord
 from hem_provider.rest.settle import NOT_MADE, Change, NotMade
 
 __all__ = ["KeyInventory"]
@@ -203,23 +203,7 @@ class KeyInventory:
         ``ValueError`` for another type than the device's keys have, and for a public half that is none of
         the type, or not this key's.
         """
-        kid = check_kid(kid)
-        if type not in KEY_TYPES:
-            raise ValueError(f"type: {type!r}; accepted: {', '.join(KEY_TYPES)}")
-        if public is not None:
-            check_public(KEY_TYPES[type], public)
-            if kid_of(public) != kid:
-                raise ValueError(f"public: {len(public)} bytes that are not the public half of key {kid}")
-        key = self._listing.known(kid)
-        if key is None:
-            listed = next((each for each in self._listing.cached() if each.kid == kid), None)
-            material = KeyMaterial(type, public, None, None)
-            key = self._listing.keep(
-                self._listing.new(kid, material=material) if listed is None else self._listing.recall(listed)
-            )
-        if public is not None:
-            key.learn_public(public)
-        return key
+        return self._listing.told_of(check_kid(kid), type, public)
 
     def _listed(self, kid: str) -> Key | None:
         for each in self._listing.walk():

@@ -14,10 +14,11 @@ from hem_provider.device.login import LoginSession
 from hem_provider.device.operations import Operations
 from hem_provider.device.verification import KnownKey
 from hem_provider.errors import HemAnswerFault, HemAuthenticationError, HemKeyNotFound
-from hem_provider.keytypes import parse_attributes
+from hem_provider.keytypes import KEY_TYPES, parse_attributes
+from hem_provider.publickeys import check_public, kid_of
 from hem_provider.rest import keymgmt
 from hem_provider.rest.call import Call
-from hem_provider.rest.keymgmt import KeyRecord, Page
+from hem_provider.rest.keymgmt import KeyMaterial, KeyRecord, Page
 from hem_provider.rest.perprocess import PerProcess
 
 __all__ = ["REMEMBERED_FOR", "Listing"]
@@ -223,6 +224,23 @@ class Listing:
         """A key with what cannot have changed since ``record`` was cached."""
         attributes = parse_attributes(record.type)
         return self.keep(self.new(record.kid, attributes=attributes, descr_hint=record.descr))
+
+    def told_of(self, kid: str, type: str, public: bytes | None) -> Key:
+        """See ``KeyInventory.told_of``."""
+        if type not in KEY_TYPES:
+            raise ValueError(f"type: {type!r}; accepted: {', '.join(KEY_TYPES)}")
+        if public is not None:
+            check_public(KEY_TYPES[type], public)
+            if kid_of(public) != kid:
+                raise ValueError(f"public: {len(public)} bytes that are not the public half of key {kid}")
+        key = self.known(kid)
+        if key is None:
+            listed = next((each for each in self.cached() if each.kid == kid), None)
+            material = KeyMaterial(type, public, None, None)
+            key = self.keep(self.new(kid, material=material)) if listed is None else self.recall(listed)
+        if public is not None:
+            key.learn_public(public)
+        return key
 
     def _known(self, kid: str) -> KnownKey:
         key = self._keys.get(kid)
