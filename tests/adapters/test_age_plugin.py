@@ -28,7 +28,7 @@ from hem_provider.adapters.age.kinds import BY_PREFIX, KINDS
 from hem_provider.adapters.age.plugin.devices import Devices
 from hem_provider.adapters.age.plugin.identity import unwrap
 from hem_provider.adapters.age.plugin.protocol import Client
-from hem_provider.adapters.age.recipients import parse
+from hem_provider.adapters.age.recipients import Recipient, parse
 from hem_provider.cli import age_plugin
 
 
@@ -354,6 +354,21 @@ def test_a_key_that_is_gone_opens_nothing(known, hem, converse):
     recipient, identity = known["box",]
     hem.keys.delete(hem.keys.find(label="box"))
     assert converse("identity-v1", stanza("add-identity", identity), lent(0, recipient)) == [stanza("done")]
+
+
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_key_that_was_not_made_for_it_is_told(known, rig, hem, converse, listed):
+    key = hem.keys.create("SECP256R1", label="signer", usage={"sign"})
+    recipient = Recipient(BY_PREFIX["age1tag"], key.public_bytes())
+    if listed:
+        with rig.connect() as another:
+            assert len(another.keys) == 4
+    said = converse(
+        "identity-v1", stanza("add-identity", str(identity_of("hem", recipient))), lent(0, recipient)
+    )
+    assert [(each.kind, each.arguments) for each in said] == [("error", ("identity", "0")), ("done", ())]
+    assert key.kid.encode() in said[0].body
+    assert (b"was not made for 'derive'" in said[0].body) is listed
 
 
 # --- persons ---

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from cryptography.exceptions import UnsupportedAlgorithm
+
 from hem_provider.adapters.age.errors import DamagedFile, NotForThisKey
 from hem_provider.adapters.age.header import Stanza
 from hem_provider.adapters.age.identities import Identity, parse_identity
@@ -9,7 +11,7 @@ from hem_provider.adapters.age.opening import Finder, check_stanza
 from hem_provider.adapters.age.plugin.devices import Devices
 from hem_provider.adapters.age.plugin.protocol import Client, ProtocolFault
 from hem_provider.adapters.age.searching import find_device
-from hem_provider.errors import HemError
+from hem_provider.errors import HemError, HemOperationFailed
 from hem_provider.records import frozen
 
 __all__ = ["unwrap"]
@@ -99,7 +101,10 @@ def _unwrap_file(
 def _tried(finder: Finder, devices: Devices, identity: Identity | None) -> bytes | None:
     """The file's key by one identity; ``None`` where the file is not for it."""
     if identity is not None:
-        opened = finder.look(devices.halves(identity))
+        try:
+            opened = finder.look(devices.halves(identity))
+        except UnsupportedAlgorithm as error:  # the key was not made for this
+            raise HemOperationFailed(f"{identity.device}: {error}") from error
         return None if opened is None else opened.file_key
     try:
         return find_device(finder, devices.configured, devices.logged_in)[1].file_key
