@@ -30,6 +30,8 @@ __all__ = [
 #: Package, as it is imported → the extra that brings it.
 EXTRA_OF = {
     "Crypto": "emulator",
+    "google": "kms",  # protobuf
+    "grpc": "kms",
     "h11": "agent",
     "jeepney": "agent",
     "keyring": "keyring",

@@ -14,7 +14,7 @@ from hem_provider.cli.login import logged_in
 from hem_provider.cli.shape import Given
 from hem_provider.config.login_source import CONFIGURABLE, login_source
 from hem_provider.device.hem import Hem
-from hem_provider.errors import HemConfigError, HemLoginRequired
+from hem_provider.errors import HemLoginRequired
 
 __all__ = ["serve"]
 
@@ -24,11 +24,9 @@ _GRACE = 2.0
 
 def serve(options: Given) -> int:
     """``hem kms serve``: its exit status, once it is told to stop."""
-    try:
-        from hem_provider.adapters.kms import service
-        from hem_provider.adapters.kms.envelope import Envelopes
-    except ImportError as error:
-        raise HemConfigError(f"{error.name} is not installed: pip install 'hem-provider[kms]'") from None
+    from hem_provider.adapters.kms import service  # what is missing for it is told before anybody logs in
+    from hem_provider.adapters.kms.envelope import Envelopes
+
     path: Path = options.socket.absolute()
     with logged_in(device_of(options.device, *options.keys), mobile=options.mobile) as hem:
         keys = [named_key(hem, each) for each in options.keys]

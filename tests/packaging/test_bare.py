@@ -88,6 +88,7 @@ def test_the_jobs_of_an_owner_need_no_extra(device, tmp_path):
         ("emulator init --state x --passphrase-file {secret} --admin-passphrase-file {secret}", "emulator"),
         ("keyring list", "keyring"),
         ("keyring init", "keyring"),
+        ("kms serve --socket kms.sock --key cluster", "kms"),
     ],
 )
 def test_a_command_that_needs_one_names_it_and_what_to_type(device, tmp_path, words, extra):
