@@ -20,7 +20,7 @@ _JOBS = (
     ("Keys", ("keys",)),
     ("Files and secrets", ("sign", "verify", "encrypt", "decrypt", "seal", "open")),
     ("Certificates", ("csr", "certificate")),
-    ("Keys for programs", ("agent", "ssh", "age", "keyring", "kms", "openssl", "pkcs11")),
+    ("Keys for programs", ("agent", "ssh", "gpg", "scdaemon", "age", "keyring", "kms", "openssl", "pkcs11")),
     ("Trying and measuring", ("demo", "emulator", "bench")),
     ("This computer", ("config", "completion")),
 )

@@ -70,7 +70,7 @@ class Shelf:
     def needs_pin(self, _):
         return not self.open
 
-    def log_in(self, card, pin):
+    def log_in(self, card, _, pin):
         if pin != self.pin:
             raise HemAuthenticationError(f"{card.device}: the device does not accept the passphrase")
         self.open = True

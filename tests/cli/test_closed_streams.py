@@ -7,7 +7,7 @@ import shutil
 import ssl
 import subprocess
 import sys
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import click
@@ -18,6 +18,7 @@ from support.agent import RunningAgent
 from support.emulator import ServedEmulator, client_of
 from support.logcopies import filled
 
+from hem_provider.adapters.openpgp import Place, Role
 from hem_provider.cli.root import ROOT
 from hem_provider.device import connect
 from hem_provider.emulator import EmulatedDevice, control
@@ -31,6 +32,8 @@ def device(tmp_path_factory):
     with ServedEmulator(tmp_path_factory.mktemp("served")) as emulator:
         with client_of(emulator) as hem:
             hem.keys.create("ED25519", label="for ssh", usage={"sign"})
+            pen = Place(Role.SIGN, 1_700_000_000, name="Bob <bob@example.org>")
+            hem.keys.create("ED25519", label="gpg sign", application_id=pen.application_id())
             hem.keys.create("CURVE25519", label="for age")
             hem.keys.create("AES256", label="for secrets", usage={"aead"})
             for kind, label in CHANGED:
@@ -121,6 +124,10 @@ EVERY = {
     ("emulator", "reset"): (["--reboot", "--state", "{state}"], False),
     ("emulator", "serve"): (["--state", "{state}"], True),
     ("encrypt",): (["for age", "{secret}"], True),
+    ("gpg", "export"): ([], True),
+    ("gpg", "import"): (["--homedir", "{folder}/g"], True),
+    ("gpg", "setup"): (["--homedir", "{folder}/g", "--name", "Ada <ada@example.org>"], True),
+    ("gpg", "status"): (["--homedir", "{folder}/g"], True),
     ("init",): (
         [
             "--address",
@@ -169,6 +176,7 @@ EVERY = {
     ("pkcs11", "install"): (["--directory", "{folder}/modules"], True),
     ("pkcs11", "path"): ([], True),
     ("pkcs11", "test"): ([], True),
+    ("scdaemon",): (["--server"], True),
     ("seal",): (["for secrets", "{secret}"], True),
     ("sign",): (["{secret}", "--key", "for ssh", "--output", "{folder}/sig"], False),
     ("ssh", "add"): ([], True),
@@ -295,6 +303,20 @@ def with_own_device(found, environment, folder):
     return {**environment, "HEM_URL": f"emulator:{path}"}
 
 
+@contextmanager
+def gnupg(words, folder):
+    """GnuPG, for the commands that start it; what it leaves running is ended."""
+    if words[:1] != ("gpg",):
+        yield
+        return
+    if shutil.which("gpg") is None:
+        pytest.skip("not run: GnuPG is not installed")
+    try:
+        yield
+    finally:
+        subprocess.run(["gpgconf", "--homedir", folder / "g", "--kill", "all"], check=False)
+
+
 def closed(command, environment):
     done = run_with_closed((1,), program=command, env=environment)
     return done.returncode, done.stderr
@@ -325,7 +347,10 @@ def test_a_command_that_cannot_print_what_it_has_to_print_fails(
         environment = of_its_own(found, environment, tmp_path)
     if words in OF_USERS:
         environment = with_own_device(found, environment, tmp_path)
-    with RunningAgent(device) if words[:1] in (("agent",), ("ssh",)) else nullcontext() as agent:
+    with (
+        gnupg(words, tmp_path),
+        RunningAgent(device) if words[:1] in (("agent",), ("ssh",)) else nullcontext() as agent,
+    ):
         status, said = output([*HEM, *words, *arguments], agent.environment if agent else environment)
     assert "Traceback" not in said
     assert (status, said.endswith(f"{told}\n")) == ((1, True) if prints else (0, False))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import jsonschema
 import pytest
-from cli.test_closed_streams import EVERY, HEM, device, places
+from cli.test_closed_streams import EVERY, HEM, device, gnupg, places
 from support.agent import RunningAgent
 from support.commands import LEAVES, command_of
 
@@ -29,8 +29,9 @@ BY_LINES = {("keyring", "list"), ("log", "follow")}
 AS_ANOTHER = {("keys", "search"): ("keys", "list")}
 #: Actions that only look: their output is taken from a run here, that of others in the tests of their own.
 LOOKING = {
-    "agent status", "certificate show", "config path", "config show", "device config show", "keyring list",
-    "keys list", "keys search", "keys show", "openssl uri", "phones list", "ssh keys", "status",
+    "agent status", "certificate show", "config path", "config show", "device config show", "gpg status",
+    "keyring list", "keys list", "keys search", "keys show", "openssl uri", "phones list", "ssh keys",
+    "status",
 }  # fmt: skip
 SEEN = [words for words in TELLING if " ".join(words) in LOOKING]
 AGENT = ("agent", "ssh")
@@ -85,7 +86,8 @@ def test_the_output_of_an_action_that_changes_something_is_held_against_its_sche
 def test_what_an_action_prints_is_as_its_schema_says(words, device, places, tmp_path):
     found, environment = places
     arguments = [each.format(**found | {"folder": tmp_path}) for each in EVERY.get(words, ([],))[0]]
-    with RunningAgent(device) if words[0] in AGENT else nullcontext() as agent:
+    agents = RunningAgent(device) if words[0] in AGENT else nullcontext()
+    with gnupg(words, tmp_path), agents as agent:
         done = subprocess.run(
             [*HEM, *words, *arguments, *([] if "--json" in arguments else ["--json"])],
             env=agent.environment if agent else environment | {"XDG_CONFIG_HOME": str(tmp_path)},

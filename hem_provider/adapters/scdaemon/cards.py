@@ -83,8 +83,8 @@ class Shelf(Protocol):
     def needs_pin(self, card: Card) -> bool:
         """Whether nothing but a person can log in to its device."""
 
-    def log_in(self, card: Card, pin: str) -> None:
-        """Prove a passphrase to its device."""
+    def log_in(self, card: Card, key: CardKey, pin: str) -> None:
+        """Prove a passphrase to its device, for the use of one of its keys first."""
 
     def forget(self) -> None:
         """End the logins that PINs were given for."""

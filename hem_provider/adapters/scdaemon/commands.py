@@ -123,7 +123,7 @@ class Session:
                     return each, found
         raise CardFault("NO_SECKEY", f"no card has a key {name[:80]!r}")
 
-    def unlocked(self, card: Card) -> None:
+    def unlocked(self, card: Card, key: CardKey) -> None:
         """See to it that the device finds a login: a person is asked where there is no other."""
         if self.daemon.locked not in (None, self):
             raise CardFault("LOCKED", "another program has locked the card")
@@ -140,7 +140,7 @@ class Session:
             answer[:] = bytes(len(answer))
         if not pin:
             raise CardFault("NO_PIN", "no PIN was given")
-        self.shelf.log_in(card, pin)
+        self.shelf.log_in(card, key, pin)
 
     def tell(self, card: Card, names: Sequence[str]) -> int:
         """Send attributes; how many lines they were."""
@@ -257,7 +257,7 @@ def _pksign(session: Session, text: str) -> None:
     options, name = _options(text)
     card, key = _signing(session, name)
     digest = digest_of(session.data, options.get("hash", "sha1"))
-    session.unlocked(card)
+    session.unlocked(card, key)
     session.conversation.data(session.shelf.sign(card, key, digest))
 
 
@@ -266,7 +266,7 @@ def _pkauth(session: Session, text: str) -> None:
     if options:
         raise CardFault("NOT_SUPPORTED", f"--{next(iter(options))[:40]}; accepted: a key")
     card, key = _signing(session, name)
-    session.unlocked(card)
+    session.unlocked(card, key)
     session.conversation.data(session.shelf.sign(card, key, authenticated(session.data)))
 
 
@@ -276,7 +276,7 @@ def _pkdecrypt(session: Session, text: str) -> None:
     if key.use != "e":
         raise CardFault("WRONG_KEY_USAGE", f"{key.reference} ({key.type}) is no key for decryption")
     point = peer_point(key, session.data)
-    session.unlocked(card)
+    session.unlocked(card, key)
     secret = session.shelf.agree(card, key, point)
     session.conversation.status("PADDING", "0")
     session.conversation.data(agreed_point(key, secret))
@@ -292,7 +292,8 @@ def _getattr(session: Session, text: str) -> None:
 
 
 def _checkpin(session: Session, _: str) -> None:
-    session.unlocked(session.card())
+    card = session.card()
+    session.unlocked(card, card.keys[0])
 
 
 def _reset(session: Session, _: str) -> None:

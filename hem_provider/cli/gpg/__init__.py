@@ -1,0 +1,1 @@
+"""What ``hem gpg`` and ``hem scdaemon`` are made of."""

@@ -1,0 +1,249 @@
+"""``hem gpg`` and ``hem scdaemon``: what they say, refuse and print. What GnuPG then does is tried in
+``tests/gpg``."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import shutil
+from pathlib import Path
+
+import jsonschema
+import pytest
+from support.emulator import ServedEmulator, client_of
+from support.gnupg import ADA, Desk, with_passphrase
+from support.passphrases import PASSPHRASE
+
+from hem_provider.adapters.openpgp import Place, Role
+from hem_provider.cli.gpg.home import check, configured_program, install
+from hem_provider.cli.gpg.shelf import DeviceShelf
+from hem_provider.errors import HemConfigError, HemUnreachable
+
+SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
+
+
+def valid(text, name):
+    document = json.loads(text)
+    jsonschema.validate(document, json.loads((SCHEMAS / f"{name}.json").read_text()))
+    return document
+
+
+@pytest.fixture
+def configured(rig, monkeypatch, tmp_path):
+    """The rig's device is the one that is configured."""
+    path = tmp_path / "passphrase"
+    path.write_text(f"{PASSPHRASE}\n")
+    path.chmod(0o600)
+    monkeypatch.setenv("HEM_URL", f"emulator:{rig.path}")
+    monkeypatch.setenv("HEM_PASSPHRASE_FILE", str(path))
+
+
+@pytest.fixture
+def hem(configured, rig):
+    """A client of it."""
+    with rig.connect() as device:
+        yield device
+
+
+@pytest.fixture
+def home(monkeypatch):
+    """GnuPG's home of a user; without GnuPG the test is none."""
+    if shutil.which("gpg") is None:
+        pytest.skip("not run: GnuPG is not installed")
+    desk = Desk()
+    for name in ("GNUPGHOME", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.setenv(name, desk.environment[name])
+    yield desk.home
+    desk.close()
+
+
+@pytest.fixture
+def reached(home, monkeypatch, tmp_path):
+    """A device that other processes reach, too, and a client of it."""
+    with ServedEmulator(tmp_path) as emulator, client_of(emulator) as hem:
+        for name, value in with_passphrase(emulator).items():
+            monkeypatch.setenv(name, value)
+        yield hem
+
+
+def made(hem, role, name="", **more):
+    kind = {Role.SIGN: "ED25519", Role.DECRYPT: "CURVE25519", Role.AUTHENTICATE: "ED25519"}[role]
+    place = Place(role, 1_700_000_000, name=name, **more)
+    return hem.keys.create(kind, label=f"k{role.value}", application_id=place.application_id())
+
+
+@pytest.mark.usefixtures("reached")
+def test_setup_and_import_tell_what_their_schemas_say(run):
+    status, out, err = run("gpg", "setup", "--name", ADA, "--json")
+    assert (status, err) == (0, "")
+    told = valid(out, "gpg-setup")
+    assert (told["made"], told["name"]) == (3, ADA)
+    status, out, _ = run("gpg", "import", "--json")
+    assert status == 0
+    (again,) = valid(out, "gpg-import")["certificates"]
+    assert again == {name: told[name] for name in again}
+    status, out, _ = run("gpg", "status", "--json")
+    (seen,) = valid(out, "gpg-status")["certificates"]
+    assert (seen["state"], seen["usable"], seen["fingerprint"]) == ("good", True, told["fingerprint"])
+    status, out, _ = run("gpg", "status")
+    assert status == 0
+    assert b"in gpg       good" in out
+
+
+def test_a_setup_that_was_interrupted_is_completed(run, reached):
+    hem = reached
+    sign = made(hem, Role.SIGN, ADA)
+    status, out, _ = run("gpg", "setup", "--json")
+    told = valid(out, "gpg-setup")
+    assert (status, told["made"], told["name"]) == (0, 2, ADA)
+    hem.keys.refresh()
+    assert len(hem.keys) == 3
+    assert sign.kid in {each.kid for each in hem.keys}
+
+
+@pytest.mark.usefixtures("home")
+def test_what_setup_cannot_do_is_said_before_anything_is_made(run, hem):
+    made(hem, Role.SIGN, "Ada")
+    other = made(hem, Role.SIGN, "Bob")
+    hem.keys.create("SECP256R1", label="ecdsa", usage={"sign"})
+    hem.keys.create("ED25519", label="taken", application_id=b"\1")
+    hem.keys.create("ED25519", label="pen")
+    before = len(hem.keys)
+    for arguments, status, text in (
+        (["--name", "A\nda"], 2, "--name: 4 bytes; accepted: a line"),
+        (["--name", "x" * 600], 2, "--name: 600 bytes"),
+        ([], 1, "2 certificates are there; say which by --name: "),
+        (
+            ["--name", "C", "--sign-key", "ecdsa"],
+            2,
+            "cannot sign for GnuPG; accepted: ED25519; GnuPG hands over digests",
+        ),
+        (["--name", "C", "--sign-key", "taken"], 2, "another application's"),
+        (["--name", "C", "--sign-key", other.kid], 2, "of another certificate already"),
+        (
+            ["--name", "C", "--decrypt-key", "pen"],
+            2,
+            "cannot decrypt for GnuPG; accepted: CURVE25519 and SECP256R1",
+        ),
+        (["--name", "C", "--decrypt-key", "ecdsa"], 2, "was not made to decrypt"),
+        (["--name", "C", "--sign-key", "pen", "--login-key", "pen"], 2, "one key is for one use"),
+        (["--name", "C", "--sign-key", "nobody"], 5, "'nobody'"),
+        (["--name", "Bob", "--sign-key", "pen"], 1, "has a key to sign already"),
+    ):
+        found, out, err = run("gpg", "setup", *arguments)
+        assert (found, out) == (status, b""), (arguments, err)
+        assert text in err
+    hem.keys.refresh()
+    assert len(hem.keys) == before
+
+
+@pytest.mark.usefixtures("home", "configured")
+def test_a_setup_without_a_name_asks_for_one(run):
+    status, _, err = run("gpg", "setup")
+    assert status == 2
+    assert "--name is missing" in err
+
+
+@pytest.mark.usefixtures("configured")
+def test_without_gnupg_the_package_to_install_is_named(run, rig, monkeypatch, tmp_path):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    status, _, err = run("gpg", "setup", "--name", ADA)
+    assert status == 5
+    assert "apt-get install gnupg" in err
+    with rig.connect() as hem:
+        assert len(hem.keys) == 0
+
+
+def test_a_certificate_is_exported_as_text_and_chosen_by_name_or_fingerprint(run, hem, tmp_path):
+    status, _, err = run("gpg", "export")
+    assert (status, "'hem gpg setup' makes some" in err) == (5, True)
+    made(hem, Role.SIGN, ADA)
+    status, first, _ = run("gpg", "export")
+    assert status == 0
+    assert re.fullmatch(
+        rb"-----BEGIN PGP PUBLIC KEY BLOCK-----\n\n[\s\S]*\n-----END PGP PUBLIC KEY BLOCK-----\n", first
+    )
+    made(hem, Role.SIGN, "Bob <bob@example.org>")
+    status, _, err = run("gpg", "export")
+    assert (status, "2 certificates are there; say which" in err) == (2, True)
+    fingerprint = re.search(r"([0-9A-F]{40}) Ada", err)[1]
+    for wanted in ("ada", "ADA@", fingerprint, fingerprint[-16:], f"0x{fingerprint[-8:].lower()}"):
+        assert run("gpg", "export", wanted)[1] == first
+    status, _, err = run("gpg", "export", "carol")
+    assert (status, "no certificate is 'carol'" in err) == (5, True)
+    target = tmp_path / "ada.asc"
+    assert run("gpg", "export", "ada", "-o", target)[0] == 0
+    assert target.read_bytes() == first
+    assert run("gpg", "export", "ada", "-o", target)[0] == 1
+    assert run("gpg", "export", "ada", "--name", " ")[0] == 2
+
+
+def test_a_certificate_whose_name_is_not_kept_wants_it(run, hem):
+    made(hem, Role.SIGN)
+    status, _, err = run("gpg", "export")
+    assert (status, "give it by --name" in err) == (2, True)
+    assert run("gpg", "export", "--name", ADA)[0] == 0
+
+
+def test_gpg_agents_configuration_keeps_its_other_lines(tmp_path):
+    home = tmp_path / "gnupg"
+    home.mkdir(mode=0o700)
+    configuration = home / "gpg-agent.conf"
+    configuration.write_bytes(b"# caf\xe9\nmax-cache-ttl 60\nscdaemon-program /usr/bin/other\n")
+    configuration.chmod(0o600)
+    with pytest.raises(HemConfigError, match="is /usr/bin/other already; --force"):
+        check(home, force=False)
+    check(home, force=True)
+    install(home, "A" * 40)
+    program = home / "hem-scdaemon"
+    assert configuration.read_bytes() == b"# caf\xe9\nmax-cache-ttl 60\nscdaemon-program %s\n" % bytes(
+        program
+    )
+    assert configured_program(home) == program
+    assert program.stat().st_mode & 0o777 == 0o700
+    install(home, "B" * 40)
+    check(home, force=False)
+    assert re.findall("--prefer ([AB])", program.read_text()) == ["B", "A"]
+    assert configuration.read_bytes().count(b"scdaemon-program") == 1
+
+
+def test_the_program_knows_the_device_where_the_environment_does_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("HEM_URL", "https://it's.example")
+    install(tmp_path / "g", "A" * 40)
+    text = (tmp_path / "g" / "hem-scdaemon").read_text()
+    assert """[ -n "${HEM_URL+set}" ] || export HEM_URL='https://it'"'"'s.example'""" in text
+
+
+@pytest.mark.usefixtures("configured")
+def test_the_daemon_says_how_it_is_started(run):
+    status, _, err = run("scdaemon")
+    assert (status, "give --multi-server, or --server" in err) == (2, True)
+
+
+def test_a_conversation_by_hand(run, hem, tmp_path, monkeypatch):
+    made(hem, Role.SIGN, ADA)
+    log = tmp_path / "log"
+    lines = b"SERIALNO\nLEARN --keypairinfo\nNONSENSE\nBYE\n"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines)))
+    status, out, _ = run("scdaemon", "--server", "--log-file", log, "--homedir", tmp_path)
+    assert status == 0
+    assert [each[:3] for each in out.splitlines()] == [b"OK ", b"S S", b"OK", b"S K", b"OK", b"ERR", b"OK"]
+    assert "no command 'NONSENSE'" in log.read_text()
+
+
+def test_a_shelf_whose_only_device_is_away_says_why(rig):
+    with rig.connect() as hem:
+        made(hem, Role.SIGN, ADA)
+        shelf = DeviceShelf([hem])
+        (card,) = shelf.cards(fresh=True)
+        assert not shelf.needs_pin(card)
+
+        def away():
+            raise HemUnreachable("office: cannot be reached")
+
+        hem.keys.refresh = away
+        shelf._devices[hem.config.name].listed = 0.0
+        assert [each.serial for each in shelf.cards()] == [card.serial]
+        with pytest.raises(HemUnreachable):
+            shelf.cards(fresh=True)
