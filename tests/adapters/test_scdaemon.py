@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import hashlib
 import io
 import os
 import socket
@@ -13,8 +14,11 @@ import threading
 from pathlib import Path
 
 import pytest
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey, X25519PublicKey
 from hypothesis import given
 from hypothesis import strategies as st
@@ -492,3 +496,18 @@ def test_without_room_for_a_socket_there_is_none(tmp_path):
     deep = tmp_path / ("x" * 120)
     deep.mkdir()
     assert said(Shelf(), "GETINFO socket_name", folder=deep)[0].startswith(fault("NO_DATA"))
+
+
+@pytest.mark.parametrize("name", ["sha256", "sha384", "sha512"])
+def test_no_digest_of_gpg_can_be_signed_by_ecdsa(name, hem):
+    """Why keys of that kind sign nothing here: whatever is handed over, the device hashes it, so that its
+    signature is one of the digest's digest; none is of a digest that was handed over."""
+    key = hem.keys.create("SECP256R1", label="pen", usage={"sign"})
+    digest = hashlib.new(name, b"what gpg signs").digest()
+    algorithm = {"sha256": hashes.SHA256(), "sha384": hashes.SHA384(), "sha512": hashes.SHA512()}[name]
+    for each in ("SHA256WithECDSA", "SHA384WithECDSA", "SHA512WithECDSA"):
+        signature = hem.sign(key.kid, digest, each)
+        with pytest.raises(InvalidSignature):
+            key.public_key().verify(signature, digest, ec.ECDSA(Prehashed(algorithm)))
+    natural = hem.sign(key.kid, digest, f"{name.upper()}WithECDSA")
+    key.public_key().verify(natural, digest, ec.ECDSA(algorithm))

@@ -67,6 +67,13 @@ def test_gpg_changes_expiry_names_and_subkeys_with_the_primary_in_the_device(own
     assert sorted(each[1] for each in own.records("--list-keys") if each[0] == "uid") == ["r", "u"]
 
 
+def test_gpg_makes_a_revocation_of_its_own_with_the_primary_in_the_device(own):
+    answers = b"y\n0\n\ny\n"
+    revoking = own.run("gpg", "--no-tty", "--command-fd", "0", "--gen-revoke", own.fingerprint, data=answers)
+    own.gpg("--import", data=revoking)
+    assert next(each[1] for each in own.records("--list-keys") if each[0] == "pub") == "r"
+
+
 def test_the_revocation_that_setup_keeps_revokes(own):
     kept = own.home / "openpgp-revocs.d" / f"{own.fingerprint}.rev"
     assert kept.stat().st_mode & 0o777 == 0o600
