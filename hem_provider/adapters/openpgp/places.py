@@ -37,7 +37,7 @@ _OWN = b"PGP"
 _HEAD = len(_OWN) + 1 + 4
 #: Bytes of a name that ``descr`` has room for.
 LONGEST_KEPT = MAX_APPLICATION_ID - _HEAD
-#: Longest name of a certificate, in bytes: GnuPG takes 2048, and one line of a listing is enough.
+#: Longest name of a certificate, in bytes: what fits on lines that people read; GnuPG takes four times that.
 MOST_NAME = 512
 _MAIL = re.compile(r"ETSPGP:self,([^,]+),(sign|ecdh),([0-9]{1,10})(?:,([0-9]{1,10}))?")
 

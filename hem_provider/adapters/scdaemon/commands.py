@@ -6,20 +6,18 @@ As GnuPG 2.2 and 2.4 ask them (``scdaemon``'s manual, "Commands"). Keys are name
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
-from hem_provider.adapters.scdaemon.assuan import Closed, Conversation
 from hem_provider.adapters.scdaemon.attributes import ATTRIBUTES, LEARNED, key_pair_info
-from hem_provider.adapters.scdaemon.cards import Card, CardKey, Shelf
-from hem_provider.adapters.scdaemon.faults import CardFault, fault_of
+from hem_provider.adapters.scdaemon.cards import Card, CardKey
+from hem_provider.adapters.scdaemon.faults import CardFault
 from hem_provider.adapters.scdaemon.grips import public_expression
+from hem_provider.adapters.scdaemon.information import getinfo
+from hem_provider.adapters.scdaemon.session import Session
 from hem_provider.adapters.scdaemon.values import agreed_point, authenticated, digest_of, peer_point
-from hem_provider.logs import DEBUG, WARNING, Logger
-from hem_provider.printable import printable
 
-__all__ = ["COMMANDS", "MOST_DATA", "Daemon", "Session"]
+__all__ = ["COMMANDS", "MOST_DATA"]
 
 #: Most bytes that ``SETDATA`` collects: as GnuPG's own has it.
 MOST_DATA = 4096
@@ -31,123 +29,6 @@ _DIGESTED = (
     "this is a key for decryption, and a HEM signs no ready digests by ECDSA: it hashes messages itself; "
     "Ed25519 keys sign"
 )
-log = Logger(__name__)
-
-
-class Daemon:
-    """What all sessions share. ``version``: of the GnuPG that asks. ``socket``: of further connections."""
-
-    def __init__(self, shelf: Shelf, *, version: Callable[[], str], socket: str | None = None) -> None:
-        self.shelf = shelf
-        self.version = version
-        self.socket = socket
-        self.sessions: set[Session] = set()
-        self.locked: Session | None = None
-        self.killed = False
-
-
-class Session:
-    """One connection, until it ends."""
-
-    def __init__(self, daemon: Daemon, conversation: Conversation) -> None:
-        self.daemon = daemon
-        self.shelf = daemon.shelf
-        self.conversation = conversation
-        self.serial: str | None = None
-        self.data = b""
-        self.ended = False
-
-    def run(self) -> None:
-        """Answer until the other side is gone or says so. ``OSError`` where it takes no answers."""
-        self.daemon.sessions.add(self)
-        try:
-            self.conversation.good("the HEM's smart card daemon is ready")
-            while not self.ended:
-                self._answer()
-        except Closed:
-            pass
-        finally:
-            self.daemon.sessions.discard(self)
-            if self.daemon.locked is self:
-                self.daemon.locked = None
-
-    def _answer(self) -> None:
-        try:
-            line = self.conversation.line()
-            name, _, rest = line.decode("utf-8", "replace").strip(" \t").partition(" ")
-            if not name or name.startswith("#"):
-                return
-            command = COMMANDS.get(name.upper())
-            if command is None:
-                raise CardFault("UNKNOWN_CMD", f"no command {name[:40]!r}")
-            log.log(DEBUG, "%s", name.upper())
-            command(self, rest.strip(" \t"))
-        except (Closed, OSError):
-            raise
-        except Exception as error:
-            fault = fault_of(error)
-            log.log(WARNING, "%s", fault.text)
-            self.conversation.bad(fault)
-        else:
-            self.conversation.good()
-
-    # Finding cards and keys.
-
-    def cards(self, *, fresh: bool = False) -> Sequence[Card]:
-        """Those that are there. ``CardFault`` for none."""
-        found = self.shelf.cards(fresh=fresh) or (() if fresh else self.shelf.cards(fresh=True))
-        if not found:
-            raise CardFault("CARD_NOT_PRESENT", "no device has keys for OpenPGP; 'hem gpg setup' makes some")
-        return found
-
-    def card(self, *, fresh: bool = False) -> Card:
-        """The current one, else the first."""
-        found = self.cards(fresh=fresh)
-        return next((each for each in found if each.serial == self.serial), found[0])
-
-    def demanded(self, serial: str) -> Card:
-        """The one with this number."""
-        for fresh in (False, True):
-            for each in self.cards(fresh=fresh):
-                if each.serial == serial.upper():
-                    return each
-        raise CardFault("CARD_NOT_PRESENT", f"no card has the serial number {serial[:40]!r}")
-
-    def key(self, name: str) -> tuple[Card, CardKey]:
-        """The key that ``name`` names, and its card."""
-        for fresh in (False, True):
-            current = self.card(fresh=fresh)
-            for each in (current, *self.cards()) if len(name) >= 40 else (current,):
-                found = each.key(name)
-                if found is not None:
-                    return each, found
-        raise CardFault("NO_SECKEY", f"no card has a key {name[:80]!r}")
-
-    def unlocked(self, card: Card, key: CardKey) -> None:
-        """See to it that the device finds a login: a person is asked where there is no other."""
-        if self.daemon.locked not in (None, self):
-            raise CardFault("LOCKED", "another program has locked the card")
-        if not self.shelf.needs_pin(card):
-            return
-        lines = (f"Passphrase of the HEM {card.device!r}", f"Card: {card.shown}", f"Name: {card.name}")
-        prompt = "%0A".join(printable(each).replace("%", "%25") for each in lines)
-        answer = self.conversation.inquire("NEEDPIN", f"||{prompt}")
-        try:
-            pin = bytes(answer).partition(b"\0")[0].decode("utf-8")
-        except UnicodeDecodeError:
-            raise CardFault("INV_RESPONSE", "the PIN is no text") from None
-        finally:
-            answer[:] = bytes(len(answer))
-        if not pin:
-            raise CardFault("NO_PIN", "no PIN was given")
-        self.shelf.log_in(card, key, pin)
-
-    def tell(self, card: Card, names: Sequence[str]) -> int:
-        """Send attributes; how many lines they were."""
-        lines = [line for name in names for line in ATTRIBUTES[name](card)]
-        for line in lines:
-            self.conversation.status(*line)
-        return len(lines)
 
 
 def _options(text: str) -> tuple[dict[str, str], str]:
@@ -348,60 +229,6 @@ def _readcert(_: Session, __: str) -> None:
     raise CardFault("NOT_FOUND", "the card has no X.509 certificates")
 
 
-def _getinfo(session: Session, text: str) -> None:
-    what, _, rest = text.partition(" ")
-    telling = _INFORMATION.get(what)
-    if telling is None:
-        raise CardFault("PARAMETER", f"GETINFO {what[:40]!r}; accepted: {', '.join(_INFORMATION)}")
-    found = telling(session, rest.strip())
-    if found is not None:
-        session.conversation.data(found.encode())
-
-
-def _socket_name(session: Session, _: str) -> str:
-    if session.daemon.socket is None:
-        raise CardFault("NO_DATA", "there is no socket for further connections")
-    return session.daemon.socket
-
-
-def _status(session: Session, _: str) -> str:
-    return "u" if session.shelf.cards() else "r"
-
-
-def _card_list(session: Session, _: str) -> None:
-    for each in session.shelf.cards():
-        session.conversation.status("SERIALNO", each.serial)
-
-
-def _active(session: Session, _: str) -> None:
-    session.conversation.status("SERIALNO", session.card().serial, "openpgp")
-
-
-def _all_active(session: Session, _: str) -> None:
-    for each in session.shelf.cards():
-        session.conversation.status("SERIALNO", each.serial, "openpgp")
-
-
-def _has_option(_: Session, text: str) -> None:
-    if text.split() not in (["SERIALNO", "all"], ["SERIALNO", "demand"], ["SETDATA", "append"]):
-        raise CardFault("FALSE", "no")
-
-
-#: What ``GETINFO`` tells → as data, or as it does itself.
-_INFORMATION: Mapping[str, Callable[[Session, str], str | None]] = {
-    "version": lambda session, _: session.daemon.version(),
-    "pid": lambda _, __: str(os.getpid()),
-    "socket_name": _socket_name,
-    "connections": lambda session, _: str(len(session.daemon.sessions)),
-    "status": _status,
-    "reader_list": lambda session, _: "".join(f"Encedo HEM {each.device}\n" for each in session.cards()),
-    "deny_admin": lambda _, __: None,
-    "app_list": lambda _, __: "openpgp:\n",
-    "card_list": _card_list,
-    "active_apps": _active,
-    "all_active_apps": _all_active,
-    "cmd_has_option": _has_option,
-}
 #: Name of a command → what it does.
 COMMANDS: Mapping[str, Callable[[Session, str], None]] = {
     "SERIALNO": _serialno,
@@ -416,7 +243,7 @@ COMMANDS: Mapping[str, Callable[[Session, str], None]] = {
     "PKAUTH": _pkauth,
     "PKDECRYPT": _pkdecrypt,
     "GETATTR": _getattr,
-    "GETINFO": _getinfo,
+    "GETINFO": getinfo,
     "CHECKPIN": _checkpin,
     "DEVINFO": _devinfo,
     "LOCK": _lock,

@@ -30,10 +30,13 @@ _SOURCE = 6 << 24
 class CardFault(Exception):
     """A command that fails: ``name`` is of ``CODES``, ``text`` says why."""
 
-    def __init__(self, name: str, text: str) -> None:
-        super().__init__(text)
+    def __init__(self, name: str, text: str = "") -> None:
+        super().__init__(name, text)
         self.name = name
         self.text = text
+
+    def __str__(self) -> str:
+        return self.text
 
     @property
     def number(self) -> int:

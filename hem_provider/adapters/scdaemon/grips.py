@@ -15,7 +15,7 @@ from hem_provider.records import frozen
 
 __all__ = ["CURVES", "Curve", "canonical", "keygrip", "point_of", "public_expression"]
 
-_P25519 = 2**255 - 19
+_P25519 = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFED
 _N25519 = 2**252 + 27742317777372353535851937790883648493
 _P256 = 2**256 - 2**224 + 2**192 + 2**96 - 1
 

@@ -13,7 +13,8 @@ from typing import BinaryIO
 
 from hem_provider.adapters.scdaemon.assuan import Conversation
 from hem_provider.adapters.scdaemon.cards import Shelf
-from hem_provider.adapters.scdaemon.commands import Daemon, Session
+from hem_provider.adapters.scdaemon.commands import COMMANDS
+from hem_provider.adapters.scdaemon.session import Daemon, Session
 
 __all__ = ["MOST_CONNECTIONS", "serve"]
 
@@ -36,7 +37,7 @@ def serve(
 
     ``folder``: of this user alone, where the socket for further connections comes; none without it.
     """
-    daemon = Daemon(shelf, version=version)
+    daemon = Daemon(shelf, COMMANDS, version=version)
     listener = _listener(folder) if folder is not None else None
     if listener is not None:
         daemon.socket = listener.getsockname()
