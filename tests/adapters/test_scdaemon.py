@@ -315,6 +315,10 @@ def test_what_a_device_has_against_it_is_told():
     shelf.trouble = RuntimeError("a fault of ours\nof two lines")
     answers = said(shelf, DIGEST, "PKSIGN OPENPGP.1")
     assert answers[1] == fault("GENERAL") + b"a fault of ours\\nof two lines"
+    shelf.trouble = OSError(2, "No such file", "/passphrase")
+    answers = said(shelf, DIGEST, "PKSIGN OPENPGP.1", "NOP")
+    assert answers[1].startswith(fault("GENERAL"))
+    assert answers[2] == b"OK"
     assert fault_of(KeyError()).text == "KeyError"
 
 

@@ -215,6 +215,18 @@ def test_the_program_knows_the_device_where_the_environment_does_not(tmp_path, m
     assert """[ -n "${HEM_URL+set}" ] || export HEM_URL='https://it'"'"'s.example'""" in text
 
 
+def test_paths_mean_the_same_from_every_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HEM_URL", "emulator:device.hem")
+    monkeypatch.setenv("HEM_CA_FILE", "ca.pem")
+    monkeypatch.setenv("HEM_PASSPHRASE_FILE", "~/secret")
+    install(tmp_path / "g", "A" * 40)
+    text = (tmp_path / "g" / "hem-scdaemon").read_text()
+    assert f"export HEM_URL=emulator:{tmp_path}/device.hem\n" in text
+    assert f"export HEM_CA_FILE={tmp_path}/ca.pem\n" in text
+    assert "export HEM_PASSPHRASE_FILE='~/secret'\n" in text
+
+
 @pytest.mark.usefixtures("configured")
 def test_the_daemon_says_how_it_is_started(run):
     status, _, err = run("scdaemon")

@@ -22,7 +22,7 @@ _ESCAPED = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
 class Closed(Exception):
-    """The other side is gone."""
+    """The other side is gone, or takes nothing: then the ``OSError`` is its only argument."""
 
 
 def escaped(data: bytes) -> bytes:
@@ -44,8 +44,7 @@ def plus_escaped(text: str) -> str:
 
 
 class Conversation:
-    """One connection: lines come by ``reader`` and go by ``writer``. Every method raises ``Closed``, and
-    those that write ``OSError``."""
+    """One connection: lines come by ``reader`` and go by ``writer``. Every method raises ``Closed``."""
 
     def __init__(self, reader: BinaryIO, writer: BinaryIO) -> None:
         self._reader = reader
@@ -79,6 +78,8 @@ class Conversation:
             self._writer.flush()
         except ConnectionError:
             raise Closed from None
+        except OSError as error:
+            raise Closed(error) from None
 
     def data(self, data: bytes) -> None:
         """Send data, in as many lines as it takes."""

@@ -55,8 +55,9 @@ class Session:
             self.conversation.good("the HEM's smart card daemon is ready")
             while not self.ended:
                 self._answer()
-        except Closed:
-            pass
+        except Closed as closed:
+            if closed.args:
+                raise closed.args[0] from None
         finally:
             self.daemon.sessions.discard(self)
             if self.daemon.locked is self:
@@ -73,7 +74,7 @@ class Session:
                 raise CardFault("UNKNOWN_CMD", f"no command {name[:40]!r}")
             log.log(DEBUG, "%s", name.upper())
             command(self, rest.strip(" \t"))
-        except (Closed, OSError):
+        except Closed:
             raise
         except Exception as error:
             fault = fault_of(error)

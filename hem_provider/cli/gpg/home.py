@@ -19,6 +19,8 @@ __all__ = ["PROGRAM", "check", "configured_program", "install", "keep_revocation
 PROGRAM, _CONFIGURATION = "hem-scdaemon", "gpg-agent.conf"
 _OPTION = "scdaemon-program"
 _MOST = 1 << 20
+#: Of URLs that are a path.
+_INSIDE = "emulator:"
 
 
 def check(home: Path, *, force: bool) -> None:
@@ -74,13 +76,23 @@ def _lines(home: Path) -> list[str]:
 def _script(first: Sequence[str]) -> str:
     """What is started: this Python, and the device as it is configured now, also where gpg-agent comes up
     without this environment. No secret stands in it, since none stands in a variable."""
-    told = {name: os.environ[name] for name in ("HEM_CONFIG", *ENVIRONMENT) if os.environ.get(name)}
+    told = {
+        name: _placed(name, os.environ[name]) for name in ("HEM_CONFIG", *ENVIRONMENT) if os.environ.get(name)
+    }
     exports = [
         f'[ -n "${{{name}+set}}" ] || export {name}={shlex.quote(value)}' for name, value in told.items()
     ]
     words = [sys.executable, "-P", "-m", "hem_provider.cli.main", "scdaemon"]
     command = shlex.join([*words, *(word for each in first for word in ("--prefer", each))])
     return "\n".join(["#!/bin/sh", "# Made by 'hem gpg'.", *exports, f'exec {command} "$@"', ""])
+
+
+def _placed(name: str, value: str) -> str:
+    """A value that means the same from every working directory."""
+    scheme = _INSIDE if value.startswith(_INSIDE) else ""
+    rest = value.removeprefix(scheme)
+    is_path = bool(scheme) or name == "HEM_CONFIG" or name.endswith("_FILE")
+    return scheme + str(Path(rest).absolute()) if is_path and not rest.startswith(("/", "~")) else value
 
 
 def keep_revocation(home: Path, fingerprint: str, make: Callable[[], bytes]) -> Path:

@@ -6,7 +6,16 @@ import re
 import time
 from collections.abc import Mapping
 
-from hem_provider.adapters.openpgp import KINDS, Held, Holding, Place, Role, check_user_id, holdings
+from hem_provider.adapters.openpgp import (
+    KINDS,
+    Held,
+    Holding,
+    Place,
+    Role,
+    check_user_id,
+    holdings,
+    kept_name,
+)
 from hem_provider.cli.choosing import named_key
 from hem_provider.cli.statuses import NotThere, UsageFault
 from hem_provider.device.hem import Hem, Key
@@ -119,7 +128,7 @@ def _checked(name: str) -> str:
 def _present(hem: Hem, name: str | None, keys: Mapping[Role, Key]) -> Holding | None:
     found = [each for each in listed(hem) if each.primary.place.maker == "hem-provider"]
     if name is not None:
-        kept = Place(Role.SIGN, 1, name=name).application_id()[8:].decode()
+        kept = kept_name(name)
         found = [each for each in found if kept and each.name == kept]
     if len(found) > 1:
         raise HemConfigError(
