@@ -96,7 +96,7 @@ def test_a_wrong_passphrase_is_a_bad_pin_and_the_right_one_works_after_it(asked,
     asked.gpg("--clearsign", data=b"x")
 
 
-def test_a_device_that_is_away_is_told_and_comes_back(desks, tmp_path):
+def test_a_device_that_is_away_is_told(desks, tmp_path):
     with ServedEmulator(tmp_path) as emulator:
         desk = desks(with_passphrase(emulator))
         desk.run("hem", "gpg", "setup", "--name", ADA)
@@ -106,7 +106,7 @@ def test_a_device_that_is_away_is_told_and_comes_back(desks, tmp_path):
     failed = desk.tried("gpg", "--batch", "--clearsign", data=b"x")
     assert failed.returncode == 2
     assert "Card not present" in failed.stderr.decode()
-    assert "cannot reach the device" in (tmp_path / "log").read_text()
+    assert "cannot reach the device" in (tmp_path / "log").read_text(errors="replace")
     failed = desk.tried("gpg", "--batch", "--card-status")
     assert failed.returncode == 2
 
