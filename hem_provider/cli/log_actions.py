@@ -209,9 +209,7 @@ def _closed(hem: Hem) -> list[str]:
     """All but the one that is being written."""
     closed = hem.audit.files()[:-1]
     if not closed:
-        raise HemOperationFailed(
-            f"{hem.config.name}: {NONE_CLOSED}"
-        )
+        raise HemOperationFailed(f"{hem.config.name}: {NONE_CLOSED}")
     return closed
 
 

@@ -3,20 +3,20 @@ handed over in the place of data."""
 
 from __future__ import annotations
 
-import fcntl
 import os
 import struct
-import termios
 
 __all__ = ["sealed_memory", "unconfirmed"]
 
 _COUNT = struct.Struct("i")
-_SEALS = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
 
 
 def unconfirmed(handle: int) -> int:
     """Bytes that were sent and that the peer's kernel has not confirmed (TCP), or that its program has not
     read (Unix sockets): ``SIOCOUTQ`` of tcp(7), unix(7). Raises ``OSError``."""
+    import fcntl  # both are of POSIX alone
+    import termios
+
     told = fcntl.ioctl(handle, termios.TIOCOUTQ, bytes(_COUNT.size))  # the same request by its older name
     return int(_COUNT.unpack(told)[0])
 
@@ -24,12 +24,15 @@ def unconfirmed(handle: int) -> int:
 def sealed_memory(name: str, data: bytes) -> int:
     """A descriptor of a memory file with ``data`` that nobody can change any more (memfd_create(2)): what
     journald takes in the place of a datagram. ``name`` is for people who debug. Raises ``OSError``."""
+    import fcntl
+
+    seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SEAL
     handle = os.memfd_create(name, os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
     try:
         view = memoryview(data)
         while view:
             view = view[os.write(handle, view) :]
-        fcntl.fcntl(handle, fcntl.F_ADD_SEALS, _SEALS)
+        fcntl.fcntl(handle, fcntl.F_ADD_SEALS, seals)
     except BaseException:
         os.close(handle)
         raise

@@ -36,7 +36,7 @@ def test_the_readme_works_from_top_to_bottom_on_its_emulator(bare_environment, t
         "```console\n$ python example.py\n```",
         *(each for each in others if "$ make" not in each),
     ]
-    assert len(blocks) == 7
+    assert len(blocks) == 8
     page = tmp_path / "README.md"
     page.write_text("\n".join(blocks))
     folder = tmp_path / "a folder"  # its blank must not break the lines to paste
