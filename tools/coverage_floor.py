@@ -14,6 +14,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -64,7 +65,7 @@ def pytest_sessionfinish(session: pytest.Session) -> Iterator[None]:
         _coverage.save()
         return result
     _gather()
-    share, least = _share()
+    share, least, _ = _measured()
     if session.exitstatus == pytest.ExitCode.OK and share < least:
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
     return result
@@ -87,15 +88,17 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say the share, and when it is too small the modules with most that no test has passed."""
     if _WORKER:
         return
-    share, least = _share()
+    share, least, report = _measured()
     terminalreporter.write_line(
         f"coverage of lines and branches: {share:.2f} %; at least {least:g} % is wanted"
     )
     if share < least:
-        report = io.StringIO()
-        _coverage.report(file=report, skip_covered=True, sort="-miss")
-        terminalreporter.write_line("".join(report.getvalue().splitlines(keepends=True)[:32]))
+        terminalreporter.write_line("".join(report.splitlines(keepends=True)[:32]))
 
 
-def _share() -> tuple[float, float]:
-    return _coverage.report(file=io.StringIO()), float(str(_coverage.get_option("report:fail_under")))
+@cache
+def _measured() -> tuple[float, float, str]:
+    """Share and floor in percent, and the report on each module; once, since it reads every module anew."""
+    report = io.StringIO()
+    share = _coverage.report(file=report, skip_covered=True, sort="-miss")
+    return share, float(str(_coverage.get_option("report:fail_under"))), report.getvalue()
