@@ -23,6 +23,8 @@ HOUSES = {
     "hem_provider": (ROOT / "hem_provider", "hem_provider: each layer imports only from those below it"),
 }
 _WIDTH, _MARGIN, _GAP, _LINE = 1080, 16, 8, 17
+#: How many modules of a layer stand in one row at most.
+_ABREAST = 5
 _FONT = "font-family='DejaVu Sans, Verdana, sans-serif'"
 
 
@@ -57,18 +59,35 @@ def drawn() -> str:
         )
         top += 28
         for layer in layers(container):
-            height = _row(parts, folder, layer, top)
-            top += height + _GAP
+            top += _layer(parts, folder, layer, top) + _GAP
         top += _MARGIN
     size = f"width='{_WIDTH}' height='{top:.0f}'"
     head = f"<svg xmlns='http://www.w3.org/2000/svg' {size} viewBox='0 0 {_WIDTH} {top:.0f}'>"
     return "\n".join([head, f"<rect {size} fill='#ffffff'/>", *parts, "</svg>", ""])
 
 
+def _layer(parts: list[str], folder: Path, layer: list[str], top: float) -> float:
+    """Draw one layer, in several rows within a frame where one would be too narrow to read; its height."""
+    if len(layer) <= _ABREAST:
+        return _row(parts, folder, layer, top)
+    rows = -(-len(layer) // _ABREAST)
+    size = -(-len(layer) // rows)
+    frame, bottom = len(parts), top
+    for start in range(0, len(layer), size):
+        bottom += _row(parts, folder, layer[start : start + size], bottom) + _GAP
+    left, height = _MARGIN - _GAP / 2, bottom - top
+    parts.insert(
+        frame,
+        f"<rect x='{left:.0f}' y='{top - _GAP / 2:.0f}' width='{_WIDTH - 2 * left:.0f}' "
+        f"height='{height:.0f}' rx='7' fill='none' stroke='#5b7083' stroke-dasharray='4 3'/>",
+    )
+    return height - _GAP
+
+
 def _row(parts: list[str], folder: Path, layer: list[str], top: float) -> float:
-    """Draw one layer; its height."""
+    """Draw modules side by side; their height."""
     width = (_WIDTH - 2 * _MARGIN - _GAP * (len(layer) - 1)) / len(layer)
-    lines = [wrap(sentence(folder, name), int(width / 7.3)) for name in layer]
+    lines = [wrap(sentence(folder, name), int((width - 20) / 7)) for name in layer]
     height = 30 + _LINE * max(map(len, lines))
     for place, (name, words) in enumerate(zip(layer, lines, strict=True)):
         left = _MARGIN + place * (width + _GAP)
