@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import math
 import re
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,6 +16,7 @@ from hem_provider.auditlog.checking import ORDINARY, CopyReport, verify_copy
 from hem_provider.auditlog.collecting import AWAY, Collector
 from hem_provider.auditlog.copy import CopyWriter, LogCopy, usual_folder
 from hem_provider.auditlog.entry import Entry
+from hem_provider.auditlog.looked import note_look
 from hem_provider.auditlog.progress import known_of, note
 from hem_provider.auditlog.sealing import check_key, seal
 from hem_provider.auditlog.source import HemSource
@@ -58,7 +60,6 @@ def collect(options: Given) -> int:
     with copy.writing() as writer, ExitStack() as stack:
         run = _Run(config, copy, writer, stack, options)
         if options.every is None:
-            run.look()
             return run.told()
         say(f"{config.name}: every {options.every} s what is new of the log goes to {copy.folder}")
         for _ in looks(options.every, run.patience):
@@ -148,6 +149,7 @@ class _Run:
 
     def look(self) -> None:
         """Collect what is new. What calls raise, and ``OSError``."""
+        began = time.time()
         self._files = self._added = 0
         self._own = []
         try:
@@ -168,6 +170,7 @@ class _Run:
             self._learn()  # anew: something may be known that could not be kept
             raise
         self._note()
+        note_look(self._copy, began)
 
     def _is_sealed(self) -> bool:
         last = self._copy.last()
@@ -181,14 +184,25 @@ class _Run:
         """The same of many looks: a device that is away and a disk that is full are told once, and waited
         for."""
         with self.patience:
-            self.look()
+            self._look()
             for each in self._own:
                 _say_own(each)
             if self._added:
                 say(f"{self._config.name}: {counted(self._added, 'new line')}")
 
+    def _look(self) -> None:
+        try:
+            self.look()
+        except BaseException:  # what was noticed before is in the copy, and not told again by the next look
+            for each in self._own:
+                _say_own(each)
+            raise
+
     def told(self) -> int:
-        """Tell what one look has found."""
+        """Tell what one look finds; the exit status: with ``--strict`` ``FAILED`` where anything was
+        noticed, as it is where the copy is not intact."""
+        self._look()
+        status = FAILED if self._options.strict and self._own else DONE
         tip = self._writer.tip
         if self._options.json:
             print_json(
@@ -202,14 +216,14 @@ class _Run:
                     "head": tip.chain,
                 }
             )
-            return DONE
+            return status
         for each in self._own:
             _say_own(each)
         new, files = counted(self._added, "new line"), counted(self._files, "log file")
         print(f"{new}, of {files}, in {printable(str(self._copy.folder))}")
         if not tip.number:
             say(f"{self._config.name}: {NONE_CLOSED}")
-        return DONE
+        return status
 
 
 def _say_own(entry: Entry) -> None:

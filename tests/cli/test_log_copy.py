@@ -127,6 +127,7 @@ def test_what_was_typed_and_cannot_be_is_told(run, folder):
         (("follow", "--copy", folder), 5, "no copy of a log; hem log collect makes one"),
         (("collect", "--every", 5, "--once"), 2, "--every and --once do not go together"),
         (("collect", "--every", 5, "--json"), 2, "--every and --json do not go together"),
+        (("collect", "--every", 5, "--strict"), 2, "--every and --strict do not go together"),
         (("collect", "--every", 0), 2, "from 1 to 604800"),
         (("follow", "--rules", "x"), 2, "give --exec with them"),
         (("follow", "--shell"), 2, "give --exec with them"),
@@ -290,6 +291,73 @@ def test_a_device_that_is_away_for_a_day_is_waited_for_and_told_once(run, rig, f
     assert said.count("not reached") == 1
     names = [each.own.name for each in LogCopy(folder).entries() if each.own is not None]
     assert names == ["device-away", "device-back", "log-key", "file-collected"]
+
+
+def test_what_is_odd_ends_with_1_only_if_that_is_asked_for(run, rig, hem, folder, monkeypatch):
+    """All was collected: 0, as ever; a timer that is to fail says ``--strict``."""
+    from hem_provider.device.auditlog import AuditLog
+
+    rig.reboot()
+    assert run("collect", "--to", folder, "--strict")[0] == 0
+    for options, status in (((), 0), (("--strict",), 1), (("--strict", "--json"), 1)):
+        read = AuditLog.read
+
+        def torn(self, file, read=read):
+            return b"".join(read(self, file).splitlines(keepends=True)[:-1]) + b"nonsense\r\n"
+
+        rig.reboot()
+        with monkeypatch.context() as patch:
+            patch.setattr(AuditLog, "read", torn)
+            ended, out, said = run("collect", "--to", folder, *options)
+        assert ended == status
+        assert "bad-line" in (out if "--json" in options else said)
+        if "--json" in options:
+            valid(out, "log-collect")
+        assert run("collect", "--to", folder, "--strict")[0] == 0  # told once
+
+
+def test_what_was_noticed_before_a_look_failed_is_told(run, rig, hem, folder, monkeypatch):
+    from hem_provider.device.auditlog import AuditLog
+    from hem_provider.errors import HemUnreachable
+
+    read, reads = AuditLog.read, []
+
+    def some(self, file):
+        reads.append(file)
+        if len(reads) > 1:
+            raise HemUnreachable("hem: not reached")
+        return read(self, file) + b"nonsense\r\n"
+
+    rig.reboot()
+    rig.reboot()
+    monkeypatch.setattr(AuditLog, "read", some)
+    status, _, said = run("collect", "--to", folder, "--strict")
+    assert (status, len(reads)) == (3, 2)
+    assert said.startswith("bad-line: ")
+
+
+def test_each_look_that_succeeds_is_noted_though_nothing_is_new(run, rig, folder, monkeypatch):
+    from hem_provider.auditlog.looked import last_look
+    from hem_provider.device.auditlog import AuditLog
+    from hem_provider.errors import HemUnreachable
+
+    copy, now = LogCopy(folder), [2_000_000_000.0]
+    monkeypatch.setattr(log_collecting.time, "time", lambda: now[0])
+    rig.reboot()
+    run("collect", "--to", folder)
+    assert last_look(copy) == 2_000_000_000
+    entries = copy.tip().number
+    now[0] += 3600
+    assert run("collect", "--to", folder)[0] == 0
+    assert (last_look(copy), copy.tip().number) == (2_000_003_600, entries)
+
+    def away(self, *_, **__):
+        raise HemUnreachable("hem: not reached")
+
+    now[0] += 3600
+    monkeypatch.setattr(AuditLog, "page", away)
+    assert run("collect", "--to", folder)[0] == 3
+    assert last_look(copy) == 2_000_003_600
 
 
 def test_a_full_disk_is_told_once_and_waited_for(run, rig, folder, pauses, monkeypatch):

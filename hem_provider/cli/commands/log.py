@@ -109,9 +109,15 @@ def _verify(options: Given) -> int:
     help="seal what is new with this key of the device: label, KID or pkcs11: URI",
 )
 @click.option("--reread", is_flag=True, help="read files again that were collected, a call each")
+@click.option(
+    "--strict",
+    is_flag=True,
+    help="end with status 1 where anything odd was noticed, though all was collected",
+)
 @_to_the_device
 @exclusive("every", "once")
 @exclusive("every", "json")
+@exclusive("every", "strict")
 @given
 def _collect(options: Given) -> int:
     from hem_provider.cli import log_collecting
