@@ -18,6 +18,7 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+from hem_provider.auditlog.facts import ALERTS  # noqa: E402
 from hem_provider.device.findings import FAIL_STATES, Level  # noqa: E402
 from hem_provider.device.thresholds import THRESHOLDS, Threshold  # noqa: E402
 from hem_provider.exporter.metrics import ALL, Kind  # noqa: E402
@@ -90,6 +91,18 @@ WATCHED: Mapping[str, Watched] = {
         "HemSelfTest", "hem_selftest_failures", "last self-test", ("secure-element-failed",)
     ),
     "log-gap": Watched("HemLogGap", "hem_log_gaps", "gaps of the log", ("log-gap",)),
+    "log-event": Watched(
+        "HemLogEvent",
+        f'hem_log_events{{event=~"{"|".join(sorted(ALERTS))}"}}',
+        "the log tells of {{ $labels.event }}",
+        tuple(sorted(ALERTS)),
+    ),
+    "log-age": Watched(
+        "HemLogNotCollected",
+        "(time() - hem_log_collected_timestamp_seconds) / 86400",
+        "time since the log was collected",
+        ("log-not-collected",),
+    ),
 }
 
 
@@ -249,6 +262,11 @@ PANELS: tuple[tuple[str, str, str, tuple[tuple[str, str], ...]], ...] = (
         (("hem_log_verified_until_timestamp_seconds{%} * 1000", "{{device}}"),),
     ),
     ("Gaps in the log", "none", "stat", (("hem_log_gaps{%}", "{{device}}"),)),
+    ("Noticed in the log", "none", "table", (("hem_log_events{%} > 0", "{{device}} {{event}}"),)),
+    (
+        "Since the log was collected", "s", "stat",
+        (("time() - hem_log_collected_timestamp_seconds{%}", "{{device}}"),),
+    ),
     ("Login at hand", "bool_yes_no", "stat", (("hem_login_available{%}", "{{device}}"),)),
     ("Uptime", "s", "stat", (("hem_uptime_seconds{%}", "{{device}}"),)),
 )  # fmt: skip

@@ -19,7 +19,7 @@ from hem_provider.errors import HemLogDamaged
 from hem_provider.files import open_own
 from hem_provider.records import frozen
 
-__all__ = ["MOST_LINE", "Day", "days_in", "name_of", "opened", "whole_lines"]
+__all__ = ["MOST_LINE", "Day", "days_in", "is_day", "name_of", "opened", "whole_lines"]
 
 _NAME = re.compile(r"(?P<day>\d{4}-\d\d-\d\d)\.jsonl(?:\.\d+)?(?P<packed>\.gz|\.xz)?")
 #: Longer lines are damage, in bytes: the longest file of a device is one line of 64 MiB at worst, and each
@@ -45,6 +45,15 @@ class Day:
 def name_of(day: str) -> str:
     """The name of a day's file."""
     return f"{day}.jsonl"
+
+
+def is_day(name: str) -> bool:
+    """Whether a file of this name is one of a copy's.
+
+    >>> is_day("2026-01-31.jsonl.1.gz"), is_day("state.json")
+    (True, False)
+    """
+    return _NAME.fullmatch(name) is not None
 
 
 def days_in(folder: Path, *, unreadable: Callable[[HemLogDamaged], None] | None = None) -> list[Day]:

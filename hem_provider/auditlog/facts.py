@@ -18,7 +18,7 @@ from hem_provider.device.logwords import actor_kid, key_kid, tell
 from hem_provider.printable import printable
 from hem_provider.records import frozen
 
-__all__ = ["COMMENT", "FACILITY", "LINE", "SHORT", "Facts", "Severity", "facts_of", "moment"]
+__all__ = ["ALERTS", "COMMENT", "FACILITY", "LINE", "SHORT", "Facts", "Severity", "facts_of", "moment"]
 
 #: Syslog's for an audit log (RFC 5424 §6.2.1), for the journal, too.
 FACILITY = 13
@@ -77,6 +77,9 @@ _SEVERITIES: Mapping[str, Severity] = {
     "log-key": Severity.NOTICE,
     "sealed": Severity.INFORMATIONAL,
 }
+#: Events that somebody has to be told of at once: the log is of another device, another identity or key, or
+#: was rewritten.
+ALERTS = frozenset(name for name, severity in _SEVERITIES.items() if severity is Severity.ALERT)
 #: The least severity of what did not go well, whatever it is.
 _LEAST: Mapping[int, Severity] = {Result.FAILED: Severity.WARNING, Result.ERROR: Severity.ERROR}
 _RESULTS: Mapping[int, str] = {Result.OK: "ok", Result.FAILED: "failed", Result.ERROR: "error"}

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any, TypeVar
 
 from hem_provider.auditlog.copy import LogCopy, Tip
+from hem_provider.auditlog.days import is_day
 from hem_provider.auditlog.entry import BEGINNING, Entry
 from hem_provider.errors import HemLogDamaged
 from hem_provider.files import read_own, replace_file, sweep
 from hem_provider.records import field, mutable
 
-__all__ = ["Begun", "Known", "Seen", "known_of", "note", "read_checkpoint"]
+__all__ = ["Begun", "Known", "Seen", "is_kept", "known_of", "note", "read_checkpoint"]
 
 _NAME, _FORM = "state.json", 1
 #: Larger ones are none, in bytes: 100 000 files make 10 MB.
@@ -171,6 +173,16 @@ def note(copy: LogCopy, known: Known) -> None:
         return  # somewhere within a file: the entries tell it
     sweep(copy.folder, _NAME)
     replace_file(copy.folder / _NAME, json.dumps(values).encode("ascii"))
+
+
+def is_kept(folder: Path) -> bool:
+    """Whether there is anything of a copy in ``folder``: the file of a day, or what was noted, in whatever
+    state these are. ``OSError``."""
+    try:
+        names = os.listdir(folder)  # noqa: PTH208 - names alone are wanted
+    except FileNotFoundError:
+        return False
+    return any(name == _NAME or is_day(name) for name in names)
 
 
 def read_checkpoint(folder: Path) -> Tip | None:

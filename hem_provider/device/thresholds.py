@@ -123,5 +123,20 @@ THRESHOLDS: Mapping[str, Threshold] = {
             "where records are missing: they are numbered without any (device API §14.3)",
             fault_above=0,
         ),
+        Threshold(
+            "log-event",
+            "times",
+            "another device, identity or log key, or a file that reads otherwise than before: the log is no "
+            "longer the one that was trusted",
+            fault_above=0,
+        ),
+        Threshold(
+            "log-age",
+            "days",
+            "since the copy of the log was brought up to date, which a timer is to do each hour: what is "
+            "not copied is gone with the device",
+            warning_above=2,
+            fault_above=7,
+        ),
     )
 }

@@ -33,6 +33,7 @@ class Source(enum.StrEnum):
     CERTIFICATE = "a connection an hour"
     KEYS = "1 call for 15 keys an hour, with a login"
     SELF_TEST = "1 call a day, with a login"
+    COPY = "nothing; told where a copy is kept (`hem log collect`)"
     LOG = "nothing where a copy is kept (`hem log collect`), else 3 calls a day, with a login for the log"
 
 
@@ -77,8 +78,8 @@ ALL = (
     ),
     Metric(
         "hem_finding", Kind.GAUGE, ("device", "name", "level"), Source.STATUS,
-        "1 for each thing that is not well with the device, by the name that hem status and hem doctor have "
-        "for it.",
+        "1 for each thing that is not well with the device or the copy of its log, by the name that hem "
+        "status and hem doctor have for it.",
     ),
     Metric(
         "hem_login_available", Kind.GAUGE, _DEVICE, Source.MACHINE,
@@ -149,11 +150,19 @@ ALL = (
     ),
     Metric(
         "hem_log_gaps", Kind.GAUGE, _DEVICE, Source.LOG,
-        "Places in that copy or file where records are missing.",
+        "Places in that copy or file where records are missing; not told of a copy that cannot be read.",
     ),
     Metric(
         "hem_log_problems", Kind.GAUGE, _DEVICE, Source.LOG,
-        "What is wrong with it: lines that were changed, moved or taken away.",
+        "What is wrong with it: lines that were changed, moved or taken away, or a copy that cannot be read.",
+    ),
+    Metric(
+        "hem_log_events", Kind.GAUGE, ("device", "event"), Source.COPY,
+        "How often the copy tells of each event that collecting it has noticed and that is not ordinary.",
+    ),
+    Metric(
+        "hem_log_collected_timestamp_seconds", Kind.GAUGE, _DEVICE, Source.COPY,
+        "When the copy was last brought up to date, by this machine's clock, even if nothing was new.",
     ),
     Metric("hem_agent_up", Kind.GAUGE, (), Source.AGENT, "Whether this user's agent runs."),
     Metric(

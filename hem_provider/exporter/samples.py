@@ -100,8 +100,13 @@ def _of_log(device: str, reading: Reading) -> Iterator[Sample]:
         return
     if log.until is not None:
         yield Sample("hem_log_verified_until_timestamp_seconds", (device,), log.until)
-    yield Sample("hem_log_gaps", (device,), log.gaps)
+    if log.gaps is not None:
+        yield Sample("hem_log_gaps", (device,), log.gaps)
     yield Sample("hem_log_problems", (device,), log.problems)
+    for name, times in sorted(log.events.items()):
+        yield Sample("hem_log_events", (device, name), times)
+    if log.collected is not None:
+        yield Sample("hem_log_collected_timestamp_seconds", (device,), log.collected)
 
 
 def of_agent(device: str, told: Mapping[str, Any]) -> Iterator[Sample]:

@@ -70,6 +70,10 @@ SERIES = {
     "entropy": lambda value: ('hem_fail_state{device="k",state="entropy-failed"}', value),
     "self-test": lambda value: ('hem_selftest_failures{device="k"}', value),
     "log-gap": lambda value: ('hem_log_gaps{device="k"}', value),
+    "log-event": lambda value: ('hem_log_events{device="k",event="log-key-changed"}', value),
+    "log-age": lambda value: (
+        'hem_log_collected_timestamp_seconds{device="k"}', LOOKED - value * 86_400
+    ),
 }  # fmt: skip
 #: Seconds after which it is looked: all alerts have waited for as long as they do.
 LOOKED = 3600
