@@ -62,7 +62,8 @@ class CopyReport:
 
 def verify_copy(copy: LogCopy, *, head: str | None = None, key: str | None = None) -> CopyReport:
     """Verify all of a copy. ``head``: a chain (64 hex digits) that was noted before, which must be in it;
-    ``key``: the log key (64 hex digits) that alone is to vouch for the device's lines.
+    ``key``: the log key (64 hex digits) that alone is to vouch for the device's lines, and for all of them:
+    a file whose beginning, where its MAC key stands, was moved away is a problem then.
 
     Raises nothing for what is in the files; ``OSError``.
     """
@@ -99,6 +100,8 @@ class _Walk:
         self._keys: list[str] = []
         #: (device, file) → what is known of it; ``None`` where its beginning is missing.
         self._files: dict[tuple[str, str], _File | None] = {}
+        #: Whether days are missing just before, so that the next file of the device may begin in them.
+        self._hole = False
         self._seals: dict[str, int] = {}
         self._head_seen = False
         self._place = ""  # file and line of the copy
@@ -117,6 +120,8 @@ class _Walk:
         self._place = f"{name}, line 1"
         if head.after > self._number:
             self._missing.append(f"entries {self._number + 1} to {head.after}, before {name}")
+            self._open()
+            self._files, self._hole = {}, True
         elif (head.after, head.before) != (self._number, self._chain):
             self.say(f"{name}, line 1: it does not follow entry {self._number}")
         self._reached(head.after, head.before)
@@ -180,9 +185,10 @@ class _Walk:
         self._vouching(entry.log_key)
         place, name = (entry.device, entry.file), entry.own.name
         if name == "file-collected":
-            self._closed(self._files.pop(place, None), entry.file, entry.own.data)
+            self._closed(self._file(place), entry.file, entry.own.data)
+            self._files.pop(place, None)
         elif name == "file-continues":
-            self._compare(self._files.get(place), entry.file, entry.own.data)
+            self._compare(self._file(place), entry.file, entry.own.data)
         elif name == "sealed":
             problem = doubt(entry.own.data, self._number, self._chain)
             if problem is not None:
@@ -200,8 +206,9 @@ class _Walk:
         if line == 1:
             self._files[place] = _File(key)
         elif place not in self._files:
+            self._beginless(line, name)
             self._files[place] = None
-            self._missing.append(f"the beginning of the device's file {name}, before {self._place}")
+        self._hole = False
         file = self._files[place]
         if file is None:
             return
@@ -219,6 +226,28 @@ class _Walk:
         file.hash.update(text + end)
         file.size += len(text) + len(end)
 
+    def _beginless(self, line: int, name: str) -> None:
+        """A line of a file whose first line was not seen: it can only be in days that are missing before."""
+        if not self._hole:
+            self.say(f"{self._place}: line {line} of {name}, and none before")
+            return
+        self._missing.append(f"the beginning of the device's file {name}, before {self._place}")
+        if self._key is not None:
+            self.say(f"{self._place}: nothing vouches for {name}, whose beginning is missing")
+
+    def _file(self, place: tuple[str, str]) -> _File | None:
+        """What an own event about a file is held against; ``None``: its lines may be in days that are
+        missing."""
+        hole, self._hole = self._hole, False
+        return self._files.get(place, None if hole else _File(""))
+
+    def _open(self) -> None:
+        """Files that have not ended: lines that no MAC key stands before."""
+        for (_, name), file in self._files.items():
+            if file is not None and (file.check.line > 1 or not file.check.firmware):
+                for problem in sorted(set(file.check.finish()) - set(file.check.problems)):
+                    self.say(f"{name}, {problem}")
+
     def _told(self, file: _File, name: str) -> None:
         for problem in file.check.problems[file.told :]:
             self.say(f"{self._place}: {name}, {problem}")
@@ -226,6 +255,9 @@ class _Walk:
 
     def _closed(self, file: _File | None, name: str, data: Mapping[str, Any]) -> None:
         if file is None:
+            return
+        if not file.check.line:  # of nothing, or of lines that are not there
+            self._compare(file, name, data)
             return
         for problem in sorted(set(file.check.finish()) - set(file.check.problems)):
             self.say(f"{self._place}: {name}, {problem}")
@@ -241,6 +273,7 @@ class _Walk:
 
     def report(self) -> CopyReport:
         """What was found, now that all was seen."""
+        self._open()
         checkpoint = self._checkpoint
         if checkpoint is not None and self._number < checkpoint.number:
             self.say(f"it ends with entry {self._number}; {checkpoint.number} were written")

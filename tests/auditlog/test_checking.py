@@ -16,10 +16,11 @@ from hypothesis import strategies as st
 from hem_provider.auditlog.checking import verify_copy
 from hem_provider.auditlog.collecting import Collector
 from hem_provider.auditlog.copy import LogCopy
-from hem_provider.auditlog.entry import BEGINNING, Entry, Head, chained
+from hem_provider.auditlog.entry import BEGINNING, Entry, Head, OwnEvent, chained
 from hem_provider.auditlog.progress import known_of
-from hem_provider.device.auditlog import verify_log
+from hem_provider.device.auditlog import record_of, verify_log
 from hem_provider.errors import HemLogDamaged
+from hem_provider.records import replace
 
 CHANGES = 10_000
 SEED = 20_261_127
@@ -182,6 +183,94 @@ def test_a_packed_file_that_is_damaged_is_named(collected):
     packed.chmod(0o600)
     path.unlink()
     assert f"{packed.name}: cannot be unpacked" in verify_copy(collected).problems[0]
+
+
+FORGED = "1|6b0a0002|15|0|U||AAAAAAAAAAAAAAAAAAAAAA"
+
+
+def anew(copy, folder, *more):
+    """The same copy, chained anew as a whole, with lines of somebody else's at its end."""
+    *_, last = (each for each in copy.entries() if each.record is not None)
+    other = LogCopy(folder)
+    with other.writing() as writer:
+        writer.append([*copy.entries(), *(replace(last, **each) for each in more)])
+    return other
+
+
+def forged(line, raw=FORGED, *, genuine=True, file="6b0a0001", **values):
+    record = record_of(raw.encode(), line, genuine=genuine)
+    return {"file": file, "line": line, "raw": raw, "record": record, **values}
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ([forged(5)], "line 5 of 6b0a0001, and none before"),
+        ([forged(1, genuine=False, log_key="")], "6b0a0001, no MAC key: nothing could be verified"),
+        (
+            [forged(1, "# x", genuine=False, log_key=""), forged(2, genuine=False, log_key="")],
+            "6b0a0001, no MAC key: nothing could be verified",
+        ),
+        (
+            [forged(1, "# x", genuine=False, log_key=""), forged(2, log_key="")],
+            "what vouches for it was another when it was collected",
+        ),
+        (
+            [
+                {
+                    "file": "6b0a0001", "line": 0, "raw": "", "record": None,
+                    "own": OwnEvent("file-collected", "", {"lines": 9, "bytes": 9, "sha256": "0" * 64}),
+                }
+            ],
+            "6b0a0001 is another than was collected",
+        ),
+    ],
+)  # fmt: skip
+def test_lines_that_no_mac_key_vouches_for_are_found_though_all_is_chained_anew(
+    collected, tmp_path, more, problem
+):
+    assert verify_copy(anew(collected, tmp_path / "same")).intact
+    found = verify_copy(anew(collected, tmp_path / "other", *more)).problems
+    assert found[0].endswith(problem), found
+
+
+def test_a_file_has_no_beginning_where_days_before_were_moved_away_and_only_there(device, copy, collect):
+    device.shown = True
+    device.start()
+    days = []
+    for _ in range(3):
+        device.log()
+        collect()
+        days.append(copy.days()[-1].path)
+        device.now += 86400
+    device.start()
+    collect()
+    assert verify_copy(copy).intact
+    days[1].unlink()
+    report = verify_copy(copy)
+    assert report.intact, report.problems
+    assert len(report.missing) == 2
+    key = device.key().hex()
+    assert re.search(
+        r"nothing vouches for \w+, whose beginning is missing", verify_copy(copy, key=key).problems[0]
+    )
+
+
+def test_only_one_file_can_have_lost_its_beginning_where_days_are_missing(collected, device):
+    first, *others = collected.days()
+    for each in others:
+        each.path.unlink()
+    (collected.folder / "state.json").unlink()
+    *_, last = (each for each in collected.entries() if each.record is not None)
+    body, chain = chained(Head(first.day, 100, "12" * 32).body(), "12" * 32)
+    content = body
+    for number, file in ((101, "6b0a0001"), (102, "6b0a0002")):
+        body, chain = chained(replace(last, number=number, **forged(5, file=file)).body(), chain)
+        content += body
+        first.path.write_bytes(content)
+        report = verify_copy(collected)
+        assert report.intact is (number == 101)  # one file can be cut by what is missing
+        assert not verify_copy(collected, key=device.key().hex()).intact
 
 
 #: What may stand in a line that is chained as it should be.
