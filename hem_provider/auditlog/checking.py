@@ -15,10 +15,11 @@ from typing import Any
 from hem_provider.auditlog.copy import LogCopy, Tip
 from hem_provider.auditlog.days import MOST_LINE, Day, days_in, opened
 from hem_provider.auditlog.entry import BEGINNING, Entry, unchained
-from hem_provider.auditlog.progress import read_checkpoint
+from hem_provider.auditlog.progress import Borne, Known, noted
 from hem_provider.auditlog.sealing import doubt
 from hem_provider.device.auditlog import FileCheck
 from hem_provider.errors import HemLogDamaged
+from hem_provider.printable import printable
 from hem_provider.records import frozen
 
 __all__ = ["ORDINARY", "CopyReport", "verify_copy"]
@@ -67,8 +68,7 @@ def verify_copy(copy: LogCopy, *, head: str | None = None, key: str | None = Non
 
     Raises nothing for what is in the files; ``OSError``.
     """
-    checkpoint = read_checkpoint(copy.folder)  # before the entries, which go on meanwhile
-    walk = _Walk(checkpoint, head, key)
+    walk = _Walk(noted(copy.folder), head, key)  # before the entries, which go on meanwhile
     for day in days_in(copy.folder, unreadable=lambda error: walk.say(str(error))):
         walk.take(day)
     return walk.report()
@@ -89,8 +89,10 @@ class _File:
 class _Walk:
     """One way through a copy, line by line."""
 
-    def __init__(self, checkpoint: Tip | None, head: str | None, key: str | None) -> None:
-        self._checkpoint, self._head, self._key = checkpoint, head, key
+    def __init__(self, known: Known | None, head: str | None, key: str | None) -> None:
+        self._noted, self._head, self._key = known, head, key
+        self._checkpoint = None if known is None else known.tip
+        self._borne = Borne()
         self._number, self._chain = 0, BEGINNING
         self._days: list[str] = []
         self._problems: list[str] = []
@@ -122,6 +124,7 @@ class _Walk:
             self._missing.append(f"entries {self._number + 1} to {head.after}, before {name}")
             self._open()
             self._files, self._hole = {}, True
+            self._borne.skip()
         elif (head.after, head.before) != (self._number, self._chain):
             self.say(f"{name}, line 1: it does not follow entry {self._number}")
         self._reached(head.after, head.before)
@@ -140,6 +143,16 @@ class _Walk:
         checkpoint = self._checkpoint
         if checkpoint is not None and number == checkpoint.number and chain != checkpoint.chain:
             self.say(f"{self._place}: entry {number} is another than was written")
+        if self._noted is not None and number == self._noted.tip.number:
+            self._hold(self._noted)
+            self._noted = None
+
+    def _hold(self, known: Known) -> None:
+        """What was noted of files at this entry is what the entries up to it tell of them."""
+        files = self._borne.files(known)
+        for name in sorted(known.files.keys() | files.keys()):
+            if known.files.get(name) != files.get(name):
+                self.say(f"state.json: {printable(name)} was noted otherwise than the copy tells of it")
 
     def _line(self, line: bytes, *, first: bool) -> None:
         if line[-1:] != b"\n":
@@ -183,6 +196,7 @@ class _Walk:
     def _own(self, entry: Entry) -> None:
         assert entry.own is not None  # noqa: S101 - by the only caller
         self._vouching(entry.log_key)
+        self._borne.take(entry)
         place, name = (entry.device, entry.file), entry.own.name
         if name == "file-collected":
             self._closed(self._file(place), entry.file, entry.own.data)

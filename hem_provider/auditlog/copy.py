@@ -7,11 +7,11 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hem_provider.auditlog.days import Day, days_in, name_of, opened, seek, whole_lines
+from hem_provider.auditlog.days import Day, days_in, name_of, number_of, opened, seek, whole_lines
 from hem_provider.auditlog.entry import BEGINNING, Entry, Head, chained, unchained
 from hem_provider.errors import HemConfigError, HemLogDamaged
 from hem_provider.files import (
@@ -27,6 +27,8 @@ from hem_provider.records import frozen, replace
 __all__ = ["Busy", "CopyWriter", "LogCopy", "Tip", "usual_folder"]
 
 _LOCK = "lock"
+#: Stands in the lines of own events alone: quotes within a text are escaped.
+_OWN = b',"own":"'
 #: Seconds: whoever looks whether somebody collects holds the lock for a moment.
 _PATIENCE = 0.25
 
@@ -87,6 +89,25 @@ class LogCopy:
                     raise HemLogDamaged(f"{day.path}: after entry {after}: {error}") from None
                 after = entry.number
                 yield entry
+
+    def own_events(self, until: int) -> Iterator[Entry | None]:
+        """Our own events up to entry number ``until``, ``None`` where days are missing before the next one,
+        or at the end. No line is held against the one before: what cannot be read is left out."""
+        number = 0
+        for day in self.days():
+            if day.head.after >= until:
+                break
+            if day.head.after > number:
+                yield None
+            number = day.head.after
+            for line in _readable(day):
+                number = number_of(line, number)
+                if _OWN not in line or number > until:
+                    continue
+                with suppress(ValueError):
+                    yield Entry.read(unchained(line, None)[0])
+        if number < until:
+            yield None
 
     def last(self) -> Entry | None:
         """The last entry."""
@@ -214,6 +235,12 @@ def _lines(day: Day, after: int) -> Iterator[tuple[bytes, str, dict[str, object]
                 at = f"line {number}" if place == "line" else f"line {number} {place}"
                 raise HemLogDamaged(f"{day.path}, {at}: {error}") from None
             yield line, before, values
+
+
+def _readable(day: Day) -> Iterator[bytes]:
+    """The lines of a file, as far as it can be read."""
+    with suppress(HemLogDamaged), opened(day.path, day.packed) as file:
+        yield from whole_lines(file, day.path)
 
 
 def _last_lines(day: Day) -> list[bytes]:

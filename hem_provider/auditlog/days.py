@@ -19,7 +19,7 @@ from hem_provider.errors import HemLogDamaged
 from hem_provider.files import open_own
 from hem_provider.records import frozen
 
-__all__ = ["MOST_LINE", "Day", "days_in", "is_day", "name_of", "opened", "whole_lines"]
+__all__ = ["MOST_LINE", "Day", "days_in", "is_day", "name_of", "number_of", "opened", "whole_lines"]
 
 _NAME = re.compile(r"(?P<day>\d{4}-\d\d-\d\d)\.jsonl(?:\.\d+)?(?P<packed>\.gz|\.xz)?")
 #: Longer lines are damage, in bytes: the longest file of a device is one line of 64 MiB at worst, and each
@@ -130,6 +130,12 @@ def whole_lines(file: IO[bytes], path: Path) -> Iterator[bytes]:
                 raise HemLogDamaged(f"{path}: a line of more than {MOST_LINE} bytes")
             return
         yield line
+
+
+def number_of(line: bytes, otherwise: int) -> int:
+    """The number of the entry that a line is, without reading all of it; ``otherwise`` where it is none."""
+    number = _NUMBER.match(line)
+    return otherwise if number is None else int(number[1])
 
 
 def seek(file: IO[bytes], size: int, after: int) -> None:

@@ -3,6 +3,9 @@
 All of it follows from the copy; so that the whole copy need not be read each time, and files of past days may
 be moved away, it is noted in ``state.json`` beside them from time to time, with the number and chain of the
 entry up to which that holds. Entries behind it are read again; a copy that ends before it was cut.
+
+What it says of files is not believed beyond the copy: own events say which were collected (``Borne``), and
+these are looked through each time.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ import hashlib
 import json
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,7 +25,7 @@ from hem_provider.errors import HemLogDamaged
 from hem_provider.files import read_own, replace_file, sweep
 from hem_provider.records import field, mutable
 
-__all__ = ["Begun", "Known", "Seen", "is_kept", "known_of", "note", "read_checkpoint"]
+__all__ = ["Begun", "Borne", "Known", "Seen", "is_kept", "known_of", "note", "noted"]
 
 _NAME, _FORM = "state.json", 1
 #: Larger ones are none, in bytes: 100 000 files make 10 MB.
@@ -131,19 +135,75 @@ class Known:
         return sorted(each for each in self.files if each not in self.missing)
 
 
+class Borne:
+    """What own events alone tell of the files of a device, in order, to hold against what was noted; days
+    that are missing may have told of others."""
+
+    def __init__(self) -> None:
+        self._known = Known()
+        self._whole = True  # no days are missing
+        self._first = ""  # the first file that was collected behind the last days that are missing
+
+    def skip(self) -> None:
+        """Days are missing here."""
+        self._whole, self._first = False, ""
+
+    def take(self, entry: Entry) -> None:
+        """The next own event. ``KeyError``, ``TypeError`` for one that lacks something."""
+        self._known.observe(entry)
+        if entry.own is not None and entry.own.name == "file-collected":
+            self._first = self._first or entry.file
+
+    def files(self, noted: Known) -> dict[str, Seen]:
+        """The files that were collected. Those that merely were noted are among them where days are missing
+        that may have told of them: files follow one another."""
+        told = self._known.files
+        if self._whole:
+            return dict(told)
+        before = {
+            name: seen
+            for name, seen in noted.files.items()
+            if name not in told and (not self._first or name < self._first)
+        }
+        return before | told
+
+    def correct(self, noted: Known) -> None:
+        """Leave of what was noted what these events bear out, and add what they tell."""
+        noted.files = self.files(noted)
+        if self._whole:
+            noted.missing = set(self._known.missing) & noted.missing
+            noted.begun = self._known.begun
+
+
+def _borne_by(copy: LogCopy, known: Known) -> Known:
+    """What was noted, as far as the copy bears it out: nothing where the entry is missing up to which it
+    is to hold."""
+    borne, event = Borne(), None
+    for event in copy.own_events(known.tip.number):
+        if event is None:
+            borne.skip()
+            continue
+        with suppress(KeyError, TypeError, ValueError):  # damage, which is verified elsewhere
+            borne.take(event)
+    if event is None and known.tip.number:
+        return Known()
+    borne.correct(known)
+    return known
+
+
 def known_of(copy: LogCopy) -> Known:
     """What is known of a copy: as it was noted, and by the entries behind that.
 
     ``HemLogDamaged`` where the copy has an end before what was noted, or an entry that cannot be true;
     ``OSError``.
     """
-    known = _noted(copy.folder)
+    known = noted(copy.folder)
     if known is not None and copy.tip().number < known.tip.number:
         raise HemLogDamaged(
             f"{copy.folder}: the copy ends with entry {copy.tip().number}, and had {known.tip.number}: its "
             "end was cut off; collect into another folder"
         )
-    known = known or Known()
+    known = Known() if known is None else _borne_by(copy, known)
     try:
         for entry in copy.entries(known.tip.number):
             known.observe(entry)
@@ -185,13 +245,8 @@ def is_kept(folder: Path) -> bool:
     return any(name == _NAME or is_day(name) for name in names)
 
 
-def read_checkpoint(folder: Path) -> Tip | None:
-    """Up to which entry something was noted; ``None`` where nothing was, or it cannot be read."""
-    known = _noted(folder)
-    return None if known is None else known.tip
-
-
-def _noted(folder: Path) -> Known | None:
+def noted(folder: Path) -> Known | None:
+    """What was noted; ``None`` where nothing was, or it cannot be read."""
     try:
         values = json.loads(read_own(folder / _NAME, _MOST))
         if values["form"] != _FORM or not _CHAIN.fullmatch(values["chain"]):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import json
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -300,3 +302,94 @@ def test_a_collection_that_was_stopped_within_a_file_goes_on_there(device, copy,
 
 def test_names_of_own_events_are_those_that_are_documented(device, collect):
     assert all(name == name.lower() and OWN_EVENTS[name] for name in OWN_EVENTS)
+
+
+def noted(copy, change):
+    """Change what was noted, as somebody would."""
+    path = copy.folder / "state.json"
+    values = json.loads(path.read_bytes())
+    change(values)
+    path.write_text(json.dumps(values))
+
+
+def held(copy):
+    return {each.file for each in copy.entries() if each.record is not None}
+
+
+@pytest.mark.parametrize("moved", [False, True])
+def test_a_file_is_not_skipped_because_somebody_has_noted_that_it_was_collected(device, copy, collect, moved):
+    device.start()
+    for _ in range(3):
+        device.start()
+        collect()
+        device.now += 86400
+    hidden = max(device.files)
+    device.start()
+    if moved:
+        copy.days()[0].path.unlink()
+    assert verify_copy(copy).intact
+    noted(copy, lambda values: values["files"].setdefault(hidden, [0, 0, "0" * 64]))
+    found = f"state.json: {hidden} was noted otherwise than the copy tells of it"
+    assert verify_copy(copy).problems == (found,)
+    assert collect() == ["file-collected"]
+    assert hidden in held(copy)
+    assert verify_copy(copy).intact
+    assert len([each for each in copy.entries() if each.line == 1 and each.own is None]) == 4 - moved
+
+
+def test_what_was_noted_of_files_otherwise_is_found_and_set_right(device, copy, collect):
+    device.shown = True
+    for _ in range(3):
+        device.start()
+    collect()
+    first, _, third = sorted(device.files)
+    for change in (
+        lambda values: values["files"].pop(first),
+        lambda values: values["files"].update({first: [1, 1, "0" * 64]}),
+    ):
+        noted(copy, change)
+        assert not verify_copy(copy).intact
+        assert collect() == []
+    noted(copy, lambda values: values["missing"].append(first))
+    del device.files[first]
+    assert collect() == ["gap"]
+    lines, content = device.files[third].count(b"\n"), device.files[third]
+    device.log(file=third)
+    content = device.files[third]
+    digest = hashlib.sha256(content).hexdigest()
+    noted(copy, lambda values: values["begun"].update({third: [lines + 1, len(content), digest]}))
+    assert collect() == ["file-continues"]
+    assert verify_copy(copy).intact
+    assert sum(each.file == third and each.record is not None for each in copy.entries()) == lines
+
+
+def test_what_was_noted_up_to_an_entry_that_is_missing_is_not_believed(device, copy, collect):
+    device.start()
+    for _ in range(3):
+        device.start()
+        collect()
+        device.now += 86400
+    hidden = max(device.files)
+    device.start()
+    days = copy.days()
+    days[1].path.unlink()
+    noted(copy, lambda values: values["files"].setdefault(hidden, [0, 0, "0" * 64]))
+    noted(copy, lambda values: values.update(number=days[2].head.after - 1))
+    collect()
+    assert hidden in held(copy)
+
+
+def test_a_packed_day_that_is_damaged_does_not_end_collecting(device, copy, collect):
+    device.start()
+    device.start()
+    collect()
+    device.now += 86400
+    device.start()
+    collect()
+    path = copy.days()[0].path
+    packed = path.with_name(f"{path.name}.gz")
+    packed.write_bytes(gzip.compress(path.read_bytes())[:-30])
+    packed.chmod(0o600)
+    path.unlink()
+    device.start()
+    assert collect()[-1:] == ["file-collected"]
