@@ -40,8 +40,9 @@ class CopyReport:
     are in it as a whole; ``tip``: its last entry's number and chain, which is worth noting elsewhere.
     ``problems``: what is not as it was written, the first bad line first; ``more``: how many are not told.
     ``missing``: what was moved away, or is not verified without that; ``noticed``: how often own events tell
-    of something odd. ``log_keys``: the keys, in hex, that vouch for the device's lines, in order. ``seals``:
-    KID of a key → up to which entry it has signed the copy.
+    of something odd; ``notes``: what is no problem, as the next collection mends it. ``log_keys``: the keys,
+    in hex, that vouch for the device's lines, in order. ``seals``: KID of a key → up to which entry it has
+    signed the copy.
     """
 
     days: tuple[str, ...]
@@ -52,6 +53,7 @@ class CopyReport:
     more: int
     missing: tuple[str, ...]
     noticed: dict[str, int]
+    notes: tuple[str, ...]
     log_keys: tuple[str, ...]
     seals: dict[str, int]
 
@@ -107,6 +109,7 @@ class _Walk:
         self._seals: dict[str, int] = {}
         self._head_seen = False
         self._place = ""  # file and line of the copy
+        self._torn = ""  # file and line of a last line without an end
 
     def say(self, problem: str) -> None:
         """Something is not as it was written."""
@@ -118,6 +121,7 @@ class _Walk:
     def take(self, day: Day) -> None:
         """The next file of the copy. ``OSError``."""
         name, head = day.path.name, day.head
+        self._tear()  # nothing is added to a file before the last, so that nothing mends it
         self._days.append(name)
         self._place = f"{name}, line 1"
         if head.after > self._number:
@@ -135,6 +139,14 @@ class _Walk:
                     self._line(line, first=number == 1)
         except HemLogDamaged as error:
             self.say(str(error))
+        if day.packed:
+            self._tear()
+
+    def _tear(self) -> None:
+        """A line without an end is damage, unless it is the last of all and was never written whole."""
+        if self._torn:
+            self.say(f"{self._torn}: it has no end")
+            self._torn = ""
 
     def _reached(self, number: int, chain: str) -> None:
         self._number, self._chain = number, chain
@@ -155,8 +167,9 @@ class _Walk:
                 self.say(f"state.json: {printable(name)} was noted otherwise than the copy tells of it")
 
     def _line(self, line: bytes, *, first: bool) -> None:
+        self._tear()
         if line[-1:] != b"\n":
-            self.say(f"{self._place}: it has no end; the next collection cuts it off")
+            self._torn = self._place
             return
         try:
             values, chain = unchained(line, self._chain)
@@ -290,7 +303,12 @@ class _Walk:
         self._open()
         checkpoint = self._checkpoint
         if checkpoint is not None and self._number < checkpoint.number:
-            self.say(f"it ends with entry {self._number}; {checkpoint.number} were written")
+            self._tear()
+            self.say(
+                f"{checkpoint.number} entries were written, and none is there"
+                if not self._days
+                else f"it ends with entry {self._number}; {checkpoint.number} were written"
+            )
         if self._head is not None and not self._head_seen:
             self.say(f"the head that was noted is not in it: {self._head}")
         return CopyReport(
@@ -302,6 +320,7 @@ class _Walk:
             self._more,
             tuple(self._missing),
             self._noticed,
+            (f"{self._torn}: it has no end; the next collection cuts it off",) if self._torn else (),
             tuple(self._keys),
             self._seals,
         )

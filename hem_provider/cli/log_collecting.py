@@ -242,9 +242,9 @@ def verify(options: Given) -> int:
     head = _hex(options.head, "--head", "as hem log verify --copy tells it")
     key = _hex(options.key, "--key", "as hem log verify tells the log key")
     copy = copy_of(options.copy, options.device)
-    if not copy.days():
-        raise NotThere(f"{copy.folder}: no copy of a log; hem log collect makes one")
     report = verify_copy(copy, head=head, key=key)
+    if not report.days and not report.problems:
+        raise NotThere(f"{copy.folder}: no copy of a log; hem log collect makes one")
     if options.json:
         print_json(_copy_document(copy, report))
         return DONE if report.intact else FAILED
@@ -262,6 +262,8 @@ def verify(options: Given) -> int:
         say(f"sealed up to line {number} with the key {kid}")
     for each in report.missing:
         say(f"missing: {printable(each)}")
+    for each in report.notes:
+        say(f"note: {printable(each)}")
     for name, count in report.noticed.items():
         say(f"noticed: {printable(name)} ({count} ×)" if count > 1 else f"noticed: {printable(name)}")
     for each in report.problems[1:_TOLD]:
@@ -288,6 +290,7 @@ def _copy_document(copy: LogCopy, report: CopyReport) -> dict[str, Any]:
         "more": report.more,
         "missing": list(report.missing),
         "noticed": report.noticed,
+        "notes": list(report.notes),
         "seals": [{"kid": kid, "entry": number} for kid, number in report.seals.items()],
     }
 

@@ -119,6 +119,49 @@ def test_a_copy_that_was_changed_ends_with_1_and_names_the_line(run, rig, folder
     assert (status, "were written" in out) == (1, True)
 
 
+def test_a_line_that_was_torn_is_no_change_and_the_next_collection_mends_it(run, rig, folder):
+    rig.reboot()
+    run("collect", "--to", folder)
+    (day,) = LogCopy(folder).days()
+    content = day.path.read_bytes()
+    number = content.count(b"\n") + 1
+    day.path.write_bytes(content + b'{"number":83,"coll')
+    status, out, said = run("verify", "--copy", folder)
+    note = f"{day.path.name}, line {number}: it has no end; the next collection cuts it off"
+    assert (status, "intact" in out, note in said) == (0, True, True)
+    assert valid(run("verify", "--copy", folder, "--json")[1], "log-verify")["notes"] == [note]
+    assert run("collect", "--to", folder)[0] == 0
+    assert "note:" not in run("verify", "--copy", folder)[2]
+    whole = day.path.read_bytes()
+    last = whole.count(b"\n")
+    day.path.write_bytes(whole[:-1])  # of a line that was whole
+    status, out, _ = run("verify", "--copy", folder)
+    assert (status, f"line {last}: it has no end" in out) == (1, True)
+
+
+def test_a_copy_of_which_nothing_is_left_or_that_has_a_damaged_head_is_told_as_a_whole(run, rig, folder):
+    rig.reboot()
+    run("collect", "--to", folder)
+    (day,) = LogCopy(folder).days()
+    written, content = LogCopy(folder).tip().number, day.path.read_bytes()
+    lines = content.splitlines(keepends=True)
+    later = day.path.with_name("2099-01-01.jsonl")
+    later.write_bytes(lines[0].replace(b'"after":0', b'"after":1'))
+    later.chmod(0o600)
+    day.path.write_bytes(b"".join([*lines[:3], lines[3].replace(b"true", b"null"), *lines[4:]]))
+    report = valid(run("verify", "--copy", folder, "--json")[1], "log-verify")
+    assert [each for each in report["problems"] if f"{later.name}, line 1: " in each]
+    assert [each for each in report["problems"] if f"{day.path.name}, line 4: " in each]
+    later.unlink()
+    day.path.write_bytes(b"")
+    told = f"{written} entries were written, and none is there"
+    status, out, _ = run("verify", "--copy", folder)
+    assert (status, told in out) == (1, True)
+    day.path.unlink()
+    status, out, _ = run("verify", "--copy", folder)
+    assert (status, told in out) == (1, True)
+
+
 def test_what_was_typed_and_cannot_be_is_told(run, folder):
     for typed, status, text in (
         (("verify", "--head", "00" * 32), 2, "--head is of a copy"),
