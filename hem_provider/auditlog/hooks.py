@@ -23,7 +23,8 @@ _log = Logger("hem_provider.auditlog")
 
 class Hook:
     """Runs a command. ``command``: as it is typed, taken apart as a shell does, and without one unless
-    ``shell``; ``seconds``: how long it may take, after which it is killed with all that it has started.
+    ``shell``; ``seconds``: how long it may take, after which it is killed with what it has started, but for
+    what has a session of its own.
 
     What it prints goes to standard error. ``failures``: how often it has failed; a failure is logged and
     changes nothing else. ``HemConfigError`` for a command that is none.
