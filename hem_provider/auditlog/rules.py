@@ -16,6 +16,7 @@ A rule without a condition fits every event; a condition fits where any of its v
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,6 +36,9 @@ __all__ = ["EVERY_EVENT", "Rule", "RuleBook", "read_rules"]
 
 _MOST, _LONGEST = 1_000_000, 7 * 86400
 _RESULTS = ("ok", "failed", "error", "noticed", "no record")
+#: Who events are of (``telling.told``); phones have a label or a KID behind the word.
+_WHO, _PHONE = ("user", "administrator", "the device", "hem"), "phone "
+_PATTERN = re.compile(r"[*?\[]")
 _EVENTS = {**{each.name: each.name for each in Event}, **{name: name for name in OWN_EVENTS}}
 
 
@@ -129,6 +133,8 @@ def _rule(document: Document, number: int, table: Mapping[str, Any]) -> Rule:
         _SETTINGS[setting][0]: _SETTINGS[setting][1](value, place(setting))
         for setting, value in table.items()
     }
+    if "per" in table and "at_most" not in table:
+        raise HemConfigError(f"{place('per')}: it says nothing without 'at_most'; give both, or neither")
     return Rule(**values)
 
 
@@ -140,6 +146,21 @@ def _text(value: Any, place: str) -> str:
 
 def _texts(value: Any, place: str) -> tuple[str, ...]:
     return tuple(_text(each, place) for each in _listed(value, place))
+
+
+def _actors(value: Any, place: str) -> tuple[str, ...]:
+    found = _texts(value, place)
+    for each in found:
+        begins = _PATTERN.split(each, maxsplit=1)[0]
+        phone = _PHONE.startswith(begins) if begins != each else False
+        if not (phone or each.startswith(_PHONE) or any(fnmatchcase(who, each) for who in _WHO)):
+            meant = get_close_matches(each, _WHO, n=1, cutoff=0.5)
+            advice = f"did you mean {meant[0]}? " if meant else ""
+            raise HemConfigError(
+                f"{place}: {each!r} fits nobody; {advice}accepted: {', '.join(_WHO)}, phone *, and patterns "
+                "of these"
+            )
+    return found
 
 
 def _listed(value: Any, place: str) -> list[Any]:
@@ -187,7 +208,7 @@ _SETTINGS: Mapping[str, tuple[str, Callable[[Any, str], Any]]] = {
     "name": ("name", _text),
     "event": ("events", _events),
     "result": ("results", _results),
-    "who": ("who", _texts),
+    "who": ("who", _actors),
     "key": ("keys", _texts),
     "at_most": ("at_most", _whole(_MOST)),
     "per": ("per", _whole(_LONGEST)),

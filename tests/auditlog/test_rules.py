@@ -59,6 +59,17 @@ def test_a_rule_fits_where_all_of_its_conditions_do(rule, fits):
     assert [rule.fits(each) for each in events] == fits
 
 
+@pytest.mark.parametrize(
+    ("actor", "who"),
+    [("U", "user"), ("M", "administrator"), ("", "the device"), (None, "hem"), (KID, "phone *")],
+)
+def test_whoever_can_have_done_it_is_accepted_and_fits(written, actor, who):
+    happened = own("gap") if actor is None else event(actor=actor)
+    for pattern in (who, f"{who[:3]}*", f"*{who[-1]}", "?*"):
+        (rule,) = read_rules(written(f'[[rule]]\nname = "a"\nwho = "{pattern}"\n'))
+        assert rule.fits(happened), pattern
+
+
 def test_a_key_without_a_label_is_known_by_its_kid():
     assert Rule("a", keys=(f"{KID[:4]}*",)).fits(event(names={}))
 
@@ -122,6 +133,14 @@ def test_a_file_of_rules_is_read(written):
         ('[[rule]]\nname = "a"\nevent = []\n', 3, "an empty list fits nothing"),
         ('[[rule]]\nname = "a"\nresult = "bad"\n', 3, "'bad' is no result; accepted: ok, failed, error"),
         ('[[rule]]\nname = "a"\nkey = 3\n', 3, "3 is no text of one line"),
+        ('[[rule]]\nname = "a"\nper = 60\n', 3, "it says nothing without 'at_most'"),
+        (
+            '[[rule]]\nname = "a"\nwho = "usr"\n',
+            3,
+            "'usr' fits nobody; did you mean user? accepted: user, adm",
+        ),
+        ('[[rule]]\nname = "a"\nwho = ["user", "phne *"]\n', 3, "'phne *' fits nobody; "),
+        ('[[rule]]\nname = "a"\nwho = "phone"\n', 3, "'phone' fits nobody; "),
         ('[[rule]]\nname = "a"\nat_most = 0\n', 3, "0 is no whole number from 1 to 1000000"),
         ('[[rule]]\nname = "a"\nper = "1h"\n', 3, "'1h' is no whole number from 1 to 604800"),
         ('[[rule]]\nname = "a"\n[[rule]]\nname = "a"\n', 4, "two rules are called 'a'"),
