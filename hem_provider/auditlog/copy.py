@@ -4,6 +4,7 @@ lines are only ever appended, each chained to the one before (``entry``).
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -29,6 +30,8 @@ __all__ = ["Busy", "CopyWriter", "LogCopy", "Tip", "usual_folder"]
 _LOCK = "lock"
 #: Stands in the lines of own events alone: quotes within a text are escaped.
 _OWN = b',"own":"'
+#: Bytes of a device's name that is the name of its folder, at most.
+_LONGEST = 200
 #: Seconds: whoever looks whether somebody collects holds the lock for a moment.
 _PATIENCE = 0.25
 
@@ -47,12 +50,19 @@ class Tip:
 
 def usual_folder(device: str) -> Path:
     """Where the copy of a configured device is, unless another place is named: ``hem/log/NAME`` in the user's
-    data directory. ``HemConfigError`` where there is no such."""
+    data directory, for every name a folder of its own. ``HemConfigError`` where there is no such.
+
+    A name of letters, digits and ``-_.`` (200 bytes at most, no dot first) is the folder's; of any other what
+    cannot stand there is ``_``, and behind ``~``, which no such name has, is what tells it from others.
+    """
     home = data_home()
     if home is None:
         raise HemConfigError("no folder is known for the copy of the log; name one: --to FOLDER")
     safe = "".join(each if each.isalnum() or each in "-_." else "_" for each in device).lstrip(".")
-    return home / "hem" / "log" / (safe or "_")
+    whole = device.encode("utf-8", "surrogatepass")
+    if safe != device or not 0 < len(whole) <= _LONGEST:
+        safe = f"{safe[:40]}~{hashlib.sha256(whole).hexdigest()[:16]}"
+    return home / "hem" / "log" / safe
 
 
 class LogCopy:

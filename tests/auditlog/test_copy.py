@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import lzma
 import os
+import re
 import stat
 
 import pytest
@@ -181,5 +182,16 @@ def test_two_writers_do_not_meet_and_the_second_is_told_who_is_there(copy, add):
 
 def test_the_usual_folder_is_below_the_users_data_whatever_the_device_is_called(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
-    for name, folder in (("hem", "hem"), ("../..", "_.."), ("a/b", "a_b"), ("", "_"), ("büro-1", "büro-1")):
-        assert usual_folder(name) == tmp_path / "hem" / "log" / folder
+    for name in ("hem", "a_b", "büro-1", "rack.7", "_", "x" * 200):
+        assert usual_folder(name) == tmp_path / "hem" / "log" / name
+    for name, folder in (("../..", "_.."), ("a/b", "a_b"), ("", ""), (".a", "a"), ("ü" * 150, "ü" * 40)):
+        assert usual_folder(name).parent == tmp_path / "hem" / "log"
+        assert re.fullmatch(re.escape(folder) + "~[0-9a-f]{16}", usual_folder(name).name)
+        usual_folder(name).mkdir(parents=True)  # the system takes it
+
+
+def test_no_two_devices_share_a_usual_folder(monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    names = ["a_b", "a/b", "a b", "a~b", "a", ".a", "..a", "_", "", "/", "A", "x" * 201, "x" * 202]
+    names += [usual_folder(each).name for each in names]
+    assert len({usual_folder(each) for each in names}) == len(set(names))
