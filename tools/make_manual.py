@@ -9,6 +9,7 @@ man(7) and have the date of ``SOURCE_DATE_EPOCH``, else of today.
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import sys
@@ -253,8 +254,10 @@ def _text(text: str) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Write them into the folder that is named."""
-    folder = Path(arguments[0]) if arguments else ROOT / "build" / "man1"
+    """Write them into the folder that is named; no option is one."""
+    options = argparse.ArgumentParser(description="Write the manual pages of hem.")
+    options.add_argument("folder", nargs="?", type=Path, default=ROOT / "build" / "man1", help="where to")
+    folder = options.parse_args(arguments).folder
     print(f"{len(write(folder))} pages in {folder}")
     return 0
 

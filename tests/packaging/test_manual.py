@@ -146,3 +146,12 @@ def test_pages_that_are_no_more_do_not_stay(tmp_path):
     make_manual.write(tmp_path)
     assert not (tmp_path / "hem-old.1").exists()
     assert (tmp_path / "other.1").exists()
+
+
+def test_an_option_is_no_folder(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for option in ("--help", "--check"):
+        with pytest.raises(SystemExit):
+            make_manual.main([option])
+    assert list(tmp_path.iterdir()) == []
+    assert "folder" in capsys.readouterr().out
