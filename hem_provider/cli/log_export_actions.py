@@ -47,12 +47,16 @@ def export(options: Given) -> int:
     newest = copy.last()
     if newest is None and not options.follow:
         raise NotThere(f"{folder}: there is no copy of a log; hem log collect makes one")
+
+    def told(line: str) -> None:
+        say(f"{place.text}: {line}")
+
     name = options.format or usual_format(place)
     form = form_of(name, place, options.host or host, options)
     # A pipe has no memory: whoever wants to go on where the last one ended names a cursor.
     keeps = place.kind != "output" or options.name is not None
     cursor = _typed(lambda: Cursor(copy, options.name or place.name)) if keeps else None
-    receiver = _receiver_of(place, form, options, newest.number if newest is not None else 0)
+    receiver = _receiver_of(place, form, options, newest.number if newest is not None else 0, told)
     with cursor.held() if cursor is not None else nullcontext():
         found = ship(
             copy,
@@ -62,7 +66,7 @@ def export(options: Given) -> int:
             _start_of(copy, cursor, options),
             patience=_patience(options),
             every=options.every if options.follow else None,
-            told=lambda line: say(f"{place.text}: {line}"),
+            told=told,
         )
     _tell(found, place, name, cursor, options)
     return DONE
@@ -105,9 +109,11 @@ def _start_of(copy: LogCopy, cursor: Cursor | None, options: Given) -> Position:
     return Position(options.after, "", "0" * 64)
 
 
-def _receiver_of(place: Place, form: Form, options: Given, newest: int) -> Receiver:
+def _receiver_of(
+    place: Place, form: Form, options: Given, newest: int, told: Callable[[str], None]
+) -> Receiver:
     if place.path is not None:
-        return JournalSocket(place.path) if place.kind == "journal" else File(place.path, form, newest)
+        return JournalSocket(place.path) if place.kind == "journal" else File(place.path, form, newest, told)
     if place.kind == "output":
         return Output(sys.stdout.buffer)
     if place.kind == "udp":

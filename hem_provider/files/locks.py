@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hem_provider.files.flags import CLOEXEC, DIRECTORY, NOCTTY, NOFOLLOW, NONBLOCK
+from hem_provider.files.flags import CLOEXEC, DIRECTORY
+from hem_provider.files.reading import open_unlinked
 from hem_provider.trust import check_not_writable_by_others
 from hem_provider.waiting import CLOCK
 
@@ -131,8 +132,7 @@ def release_lock(handle: int) -> None:
 
 
 def _open_lock(lock: Path, what: str) -> int:
-    flags = os.O_RDWR | os.O_CREAT | NONBLOCK | NOFOLLOW | NOCTTY | CLOEXEC
-    handle = os.open(lock, flags, 0o600)
+    handle = open_unlinked(lock, os.O_RDWR | os.O_CREAT)
     try:
         with suppress(FileNotFoundError):  # removed meanwhile: found out after locking
             check_not_writable_by_others(lock, what)

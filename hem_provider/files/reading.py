@@ -10,7 +10,7 @@ from pathlib import Path
 from hem_provider.files.flags import CLOEXEC, NOCTTY, NOFOLLOW, NONBLOCK
 from hem_provider.trust import check_folders, check_status
 
-__all__ = ["open_own", "read_entry", "read_file", "read_own"]
+__all__ = ["open_own", "open_unlinked", "read_entry", "read_file", "read_own"]
 
 _READ = os.O_RDONLY | NONBLOCK | NOCTTY | CLOEXEC
 
@@ -46,7 +46,7 @@ def read_entry(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
     """The content, ``limit + 1`` bytes at most, and status of an entry of a directory that the caller
     has found good: for directories with many files. No link is followed; who may write it is the
     caller's to judge. Raises ``OSError``; nothing is read from what is no regular file."""
-    handle = os.open(path, _READ | NOFOLLOW)
+    handle = open_unlinked(path, os.O_RDONLY)
     try:
         seen = os.fstat(handle)
         room = min(seen.st_size, limit) + 1  # a buffer of this size is made
@@ -55,10 +55,24 @@ def read_entry(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
         os.close(handle)
 
 
+def open_unlinked(path: Path, flags: int) -> int:
+    """A descriptor of what has this name itself, made (0600) where ``flags`` say so. Raises ``OSError``, for
+    a link one that says that it is one: what the system says (``ELOOP``) is of links that lead in a circle."""
+    try:
+        return os.open(path, flags | NONBLOCK | NOFOLLOW | NOCTTY | CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno == errno.ELOOP and path.is_symlink():
+            raise OSError(errno.ELOOP, "it is a symbolic link", str(path)) from None
+        raise
+
+
 def open_own(path: Path, flags: int) -> int:
     """A descriptor of a file that is this user's alone (0600), no link. Raises ``OSError``."""
-    handle = os.open(path, flags | NONBLOCK | NOFOLLOW | NOCTTY | CLOEXEC, 0o600)
+    handle = open_unlinked(path, flags)
     seen = os.fstat(handle)
+    if stat.S_ISDIR(seen.st_mode):
+        os.close(handle)
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(seen.st_mode) or seen.st_uid != os.geteuid() or seen.st_mode & 0o077:
         os.close(handle)
         raise PermissionError(errno.EPERM, "not a file of this user alone", str(path))

@@ -513,7 +513,7 @@ def test_what_is_no_name_of_a_cursor_is_refused(copy, name):
 
 def test_two_exports_do_not_share_a_cursor(copy):
     one, other = Cursor(copy, "same"), Cursor(copy, "same")
-    with one.held(), pytest.raises(HemConfigError, match="another process exports by this cursor"):
+    with one.held(), pytest.raises(HemConfigError, match="another process goes by this cursor"):
         with other.held():
             pass
 
@@ -538,10 +538,29 @@ def test_what_is_no_place_is_refused(text, told):
 
 
 def test_a_place_has_a_cursor_of_its_own_name(tmp_path):
-    names = [
-        place_of(each).name
-        for each in ("tcp://h:1", "tls://h:1", "tcp://h:2", "tcp://[::1]:1", "journal", "a/x", "b/x", "-")
-    ]
+    places = (
+        "tcp://h:1",
+        "tls://h:1",
+        "tcp://h:2",
+        "tcp://[::1]:1",
+        "tcp://1:1",
+        "journal",
+        "a/x",
+        "b/x",
+        "-",
+    )
+    sockets = ("journal:/run/a/b", "journal:/run/a-b", "journal:/run/" + "c" * 90, "journal:/run/" + "c" * 91)
+    names = [place_of(each).name for each in (*places, *sockets)]
     assert len(set(names)) == len(names)
     for each in names:
         Cursor(LogCopy(tmp_path), each)
+
+
+def test_a_lock_stays_only_beside_a_cursor(copy):
+    cursor = Cursor(copy, "one")
+    with cursor.held():
+        pass
+    assert list(cursor.path.parent.iterdir()) == []
+    with cursor.held():
+        cursor.write(Position())
+    assert {each.name for each in cursor.path.parent.iterdir()} == {"one.json", "one.lock"}

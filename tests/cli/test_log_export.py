@@ -82,6 +82,40 @@ def test_a_file_in_another_format_is_refused(export, tmp_path):
         assert (status, told) == (1, f"hem: {file}: it has something else in it; nothing is added to it\n")
 
 
+@pytest.mark.parametrize("target", ["/dev/null", ".", "link", "notes"])
+def test_a_target_that_is_refused_leaves_nothing_behind(target, export, copy, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "notes").write_text("my own")
+    (tmp_path / "link").symlink_to("events")
+    told = {
+        "/dev/null": "it is no regular file",
+        ".": "Is a directory",
+        "link": "it is a symbolic link",
+        "notes": "it has something else in it",
+    }[target]
+    status, _, said = export("--to", target)
+    assert (status, told in said) == (statuses.FAILED, True), said
+    assert not (tmp_path / "events").exists()
+    assert list((copy.folder / "cursors").iterdir()) == []
+
+
+def test_a_folder_in_the_place_of_a_cursor_is_told_as_one(export, copy):
+    place = copy.folder / "cursors" / "mine.json"
+    place.mkdir(parents=True)
+    assert export("--name", "mine")[::2] == (statuses.FAILED, f"hem: {place}: Is a directory\n")
+
+
+def test_a_file_that_others_may_read_is_told_of(export, tmp_path):
+    file = tmp_path / "events"
+    file.touch(0o600)
+    assert "others may read" not in export("--to", file)[2]
+    file.chmod(0o640)
+    status, _, told = export("--to", file)
+    assert status == statuses.DONE
+    assert told.startswith(f"{file}: others may read this file")
+    assert file.stat().st_mode & 0o777 == 0o640  # it may be meant
+
+
 def test_the_copy_of_the_configured_device_is_taken(run, monkeypatch):
     monkeypatch.setenv("HEM_URL", "https://hem.example")
     status, _, told = run("log", "export")

@@ -11,7 +11,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from hem_provider.auditlog.copy import LogCopy
@@ -60,18 +60,24 @@ class Cursor:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep others from it. ``HemConfigError`` where another process exports by it; ``OSError``."""
+        """Keep others from it. ``HemConfigError`` where another process goes by it; ``OSError``. Where no
+        cursor came of it, its lock does not stay either."""
         make_private(self._folder)
         sweep(self._folder, self.path.name)
+        lock = self._folder / f"{self.name}.lock"
         try:
-            handle = take_lock(self._folder / f"{self.name}.lock", "the lock of a cursor", 0)
+            handle = take_lock(lock, "the lock of a cursor", 0)
         except TimeoutError:
             raise HemConfigError(
-                f"{self.path}: another process exports by this cursor; give this one another --name"
+                f"{self.path}: another process goes by this cursor; give this one another --name"
             ) from None
         try:
             yield
         finally:
+            if not os.path.lexists(self.path):
+                # While it is held: who has opened it finds out that it has this name no more.
+                with suppress(OSError):
+                    lock.unlink()
             release_lock(handle)
 
     def read(self) -> Position:

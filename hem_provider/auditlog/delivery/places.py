@@ -42,7 +42,11 @@ class Place:
             whole = os.fsencode(self.path.absolute())
             told = _UNSAFE.sub("_", self.path.name)[:40]
             return f"file-{told}-{hashlib.sha256(whole).hexdigest()[:8]}"
-        return _UNSAFE.sub("-", self.text).strip("-.") or "output"
+        told = _UNSAFE.sub("-", self.text).strip("-.") or "output"
+        if (self.path is None and ":" not in self.host) or self.text == self.kind:
+            return told
+        # Other sockets, and other addresses of IPv6, read the same without what cannot stand in a name.
+        return f"{told[:80]}-{hashlib.sha256(os.fsencode(self.text)).hexdigest()[:8]}"
 
 
 def place_of(text: str) -> Place:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -27,11 +27,14 @@ _LOOK = 64 * 1024
 class File:
     """The file at ``path`` (0600), to which entries in ``form`` are appended; made where it is missing.
 
-    ``newest``: number of the last entry of the copy, beyond which no file of this copy can have got.
+    ``newest``: number of the last entry of the copy, beyond which no file of this copy can have got. ``told``
+    gets a line where others may read the file.
     """
 
-    def __init__(self, path: Path, form: Form, newest: int) -> None:
-        self._path, self._form, self._newest = path, form, newest
+    def __init__(
+        self, path: Path, form: Form, newest: int, told: Callable[[str], None] = lambda _: None
+    ) -> None:
+        self._path, self._form, self._newest, self._told = path, form, newest, told
         self._handle: int | None = None
         self._size = 0
         self._number = 0
@@ -53,6 +56,11 @@ class File:
     def _look(self, number: int) -> int:
         if self._handle is None:
             self._handle = self._opened()
+            if os.fstat(self._handle).st_mode & 0o077:  # others may not write it: it would have been refused
+                self._told(
+                    "others may read this file, and a line of the log can have the key in it that the codes "
+                    "of other lines are made with; chmod 600 shuts it"
+                )
         size = os.fstat(self._handle).st_size
         end, found = self._last_entry(size)
         if end < size and not end:
