@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection, Iterator, Sequence
 from itertools import pairwise
 
@@ -18,11 +19,14 @@ __all__ = ["CopyFollower", "DeviceFollower"]
 
 class CopyFollower:
     """New entries of a copy. ``since``: Unix seconds; what happened before is left out, ``None``: what is in
-    the copy already."""
+    the copy already. ``after``: the number of an entry, behind which all is new, whatever ``since`` is."""
 
-    def __init__(self, copy: LogCopy, since: float | None) -> None:
+    def __init__(self, copy: LogCopy, since: float | None, after: int | None = None) -> None:
         self._copy, self._since = copy, since
-        self._after = copy.tip().number if since is None else 0
+        if after is not None:
+            self._since, self._after = -math.inf, after
+        else:
+            self._after = copy.tip().number if since is None else 0
 
     def new(self) -> Iterator[Entry]:
         """What has come since the last time. ``HemLogDamaged``, ``OSError``."""

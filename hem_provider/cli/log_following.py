@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import time
 from collections.abc import Iterable, Iterator
@@ -11,6 +12,8 @@ from datetime import UTC, datetime
 
 from hem_provider.auditlog.collecting import AWAY
 from hem_provider.auditlog.copy import LogCopy, usual_folder
+from hem_provider.auditlog.delivery.cursor import Cursor, Position
+from hem_provider.auditlog.delivery.forms import FULL
 from hem_provider.auditlog.entry import Entry
 from hem_provider.auditlog.following import CopyFollower, DeviceFollower
 from hem_provider.auditlog.hooks import Hook
@@ -27,7 +30,7 @@ from hem_provider.config import DeviceConfig, load_config
 from hem_provider.device.cache import DiskCache
 from hem_provider.device.hem import Hem
 from hem_provider.device.logwords import actor_kid, key_kid
-from hem_provider.errors import HemAuthenticationError, HemScopeDenied
+from hem_provider.errors import HemAuthenticationError, HemConfigError, HemScopeDenied
 
 __all__ = ["follow", "since_of"]
 
@@ -35,6 +38,7 @@ __all__ = ["follow", "since_of"]
 _DEVICE, _COPY = 300, 2
 _AGO = re.compile("([0-9]{1,9})([smhd])")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+_ANEW = "without this file it begins with what is new"
 _FORMS = ("%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M:%S")
 
 
@@ -46,14 +50,17 @@ def follow(options: Given) -> int:
     config = load_config().device(options.device)
     copy = LogCopy(options.copy or usual_folder(config.name))
     collected = copy.holder() is not None
-    if options.copy is not None and not collected and not copy.days():
+    kept = options.copy is not None or options.name is not None
+    if kept and not collected and not copy.days():
         raise NotThere(f"{copy.folder}: no copy of a log; hem log collect makes one")
-    from_copy = collected or options.copy is not None
+    from_copy = collected or kept
     names = _Names(config)
-    printer = _Printer(options, names, rules, hook)
+    place = None if options.name is None else _Place(copy, options.name)
+    printer = _Printer(options, names, rules, hook, place)
     with ExitStack() as stack:
         if from_copy:
-            found = _from_copy(config, copy, since, options.every or _COPY)
+            after = None if place is None else place.begin(stack)
+            found = _from_copy(config, CopyFollower(copy, since, after), copy, options.every or _COPY)
         else:
             found = _from_device(config, since, stack, names, options)
         for entries in found:
@@ -79,9 +86,9 @@ def since_of(text: str, now: float) -> float:
 
 
 def _from_copy(
-    config: DeviceConfig, copy: LogCopy, since: float | None, every: int
+    config: DeviceConfig, follower: CopyFollower, copy: LogCopy, every: int
 ) -> Iterator[Iterable[Entry]]:
-    follower, patience = CopyFollower(copy, since), Patience(config.name, every)
+    patience = Patience(config.name, every)
     say(f"{config.name}: new events of the copy in {copy.folder}; the device is not asked")
     for _ in looks(every, patience):
         yield follower.new()
@@ -141,11 +148,47 @@ class _Names:
         return {each.kid: each.label for each in listing.records} if listing is not None else {}
 
 
-class _Printer:
-    """Prints events, and tells a command of those that rules are of."""
+class _Place:
+    """How far events of a copy were told, over restarts, under a ``name``; ``UsageFault`` for none."""
 
-    def __init__(self, options: Given, names: _Names, rules: RuleBook, hook: Hook | None) -> None:
+    def __init__(self, copy: LogCopy, name: str) -> None:
+        try:
+            self._cursor = Cursor(copy, name, folder="followers", anew=_ANEW)
+        except HemConfigError as error:
+            raise UsageFault(str(error)) from None
+        self._copy = copy
+        self._full = False
+
+    def begin(self, stack: ExitStack) -> int:
+        """Keep it, as long as ``stack`` lasts; behind which entry to go on: at first the last there is."""
+        stack.enter_context(self._cursor.held())
+        if not os.path.lexists(self._cursor.path):
+            last = self._copy.last()
+            self._cursor.write(Position() if last is None else Position.of(last))
+        return self._cursor.read().number
+
+    def told(self, entry: Entry) -> None:
+        """Go on behind it after a restart. A full disk ends nothing: what is told now is told again then."""
+        try:
+            self._cursor.write(Position.of(entry))
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            if not self._full:
+                say(f"{self._cursor.path}: {error.strerror}; after a restart events are told again")
+            self._full = True
+        else:
+            self._full = False
+
+
+class _Printer:
+    """Prints events, and tells a command of those that rules are of; ``place``: what keeps how far it got."""
+
+    def __init__(
+        self, options: Given, names: _Names, rules: RuleBook, hook: Hook | None, place: _Place | None
+    ) -> None:
         self._json, self._names, self._rules, self._hook = options.json, names, rules, hook
+        self._place = place
 
     def print(self, entries: Iterable[Entry]) -> None:
         """Print what has come, at once, and run the command."""
@@ -162,9 +205,13 @@ class _Printer:
         for entry in entries:
             event = told(entry, labels)
             print(json.dumps(event.document()) if self._json else _line(event), flush=True)
+            ran = False
             if self._hook is not None:
                 for rule, left_out in self._rules.matches(event):
                     self._hook.run(rule, left_out, event)
+                    ran = True
+            if self._place is not None and (ran or entry is entries[-1]):
+                self._place.told(entry)
 
 
 def _line(event: Telling) -> str:

@@ -57,7 +57,7 @@ def read_entry(path: Path, limit: int) -> tuple[bytes, os.stat_result]:
 
 def open_unlinked(path: Path, flags: int) -> int:
     """A descriptor of what has this name itself, made (0600) where ``flags`` say so. Raises ``OSError``, for
-    a link one that says that it is one: what the system says (``ELOOP``) is of links that lead in a circle."""
+    a link one that says that it is one: what the system says (``ELOOP``) is of links in a circle."""
     try:
         return os.open(path, flags | NONBLOCK | NOFOLLOW | NOCTTY | CLOEXEC, 0o600)
     except OSError as error:

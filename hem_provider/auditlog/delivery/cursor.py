@@ -1,4 +1,4 @@
-"""How far a target has got: a small file beside the copy, replaced as a whole.
+"""How far a target, or who is told of events, has got: a small file beside the copy, replaced as a whole.
 
 It says after which entry to go on, and by its SHA-256 which entry that was, so that a cursor of another copy
 is noticed.
@@ -27,6 +27,7 @@ _SHA256 = re.compile("[0-9a-f]{64}")
 #: Bytes of a cursor at most.
 _MOST = 4096
 _FORM = 1
+_ANEW = "--after NUMBER goes on behind that entry all the same, --after 0 sends all"
 
 
 @frozen
@@ -45,9 +46,13 @@ class Position:
 
 class Cursor:
     """The cursor called ``name`` of a copy. Constructing does no I/O; ``HemConfigError`` for a name that is
-    none: letters, digits and ``._-``, 100 at most, a letter or digit first."""
+    none: letters, digits and ``._-``, 100 at most, a letter or digit first.
 
-    def __init__(self, copy: LogCopy, name: str) -> None:
+    ``folder``: in the copy; cursors of one name in two folders are two. ``anew``: how one goes on without it,
+    for errors.
+    """
+
+    def __init__(self, copy: LogCopy, name: str, *, folder: str = "cursors", anew: str = _ANEW) -> None:
         if not _NAME.fullmatch(name):
             raise HemConfigError(
                 f"--name: {name[:120]!r}; accepted: 1 to 100 letters, digits, dots, '_' and '-', "
@@ -55,7 +60,8 @@ class Cursor:
             )
         self.name = name
         self._copy = copy
-        self._folder = copy.folder / "cursors"
+        self._anew = anew
+        self._folder = copy.folder / folder
         self.path = self._folder / f"{name}.json"
 
     @contextmanager
@@ -141,10 +147,6 @@ class Cursor:
                 f"{self.path}: entry {position.number} of this copy is not the one that was sent: it is the "
                 f"cursor of another copy; {self._anew}"
             )
-
-    @property
-    def _anew(self) -> str:
-        return "--after NUMBER goes on behind that entry all the same, --after 0 sends all"
 
 
 def _digest(entry: Entry) -> str:

@@ -129,7 +129,7 @@ def _collect(options: Given) -> int:
     "follow",
     help="new events as they come, for people, programs or a command\n\nExample: hem log follow\n"
     "hem log follow --since 7d --once\n"
-    "hem log follow --exec ./notify --rules rules.toml",
+    "hem log follow --exec ./notify --rules rules.toml --name notify",
 )
 @click.option(
     "--every",
@@ -145,6 +145,11 @@ def _collect(options: Given) -> int:
     metavar="FOLDER",
     help="of this copy; default: the usual one while it is being collected, else the device",
 )
+@click.option(
+    "--name",
+    metavar="CURSOR",
+    help="of a copy: begin behind what was told under this name; at first with what is new",
+)
 @click.option("--exec", metavar="COMMAND", help="run it for each event, with one JSON on standard input")
 @click.option("--rules", type=FILE, metavar="FILE", help="TOML: for which events the command is run")
 @click.option("--shell", is_flag=True, help="let /bin/sh run the command")
@@ -152,6 +157,7 @@ def _collect(options: Given) -> int:
     "--limit", type=Whole(1, 3600), default=30, metavar="SECONDS", help="kill the command after so many [30]"
 )
 @_to_the_device
+@exclusive("name", "since")
 @given
 def _follow(options: Given) -> int:
     if options.exec is None and (options.rules is not None or options.shell):
@@ -197,7 +203,8 @@ def _follow(options: Given) -> int:
     "--after",
     type=Whole(0, 10**18),
     metavar="NUMBER",
-    help="begin behind this entry, whatever the cursor says; 0: with the first",
+    help="begin behind this entry, whatever the cursor says; 0: with the first; a FILE with entries "
+    "in it goes on behind those",
 )
 @click.option(
     "--wait",
