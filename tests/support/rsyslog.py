@@ -123,7 +123,8 @@ class Rsyslog:
     def taken(self):
         if not self.file.exists():
             return []
-        return [json.loads(line) for line in self.file.read_text("utf-8").splitlines()]
+        whole = self.file.read_bytes().rpartition(b"\n")[0]  # the last line may be being written
+        return [json.loads(line) for line in whole.decode("utf-8").splitlines()]
 
     def wait(self, count, seconds=20.0):
         """The lines that were taken, when there are so many."""
