@@ -51,6 +51,8 @@ __all__ = [
     "of_drift",
     "of_error",
     "of_log",
+    "of_log_age",
+    "of_log_event",
     "of_selftest",
     "of_status",
     "of_version",
@@ -240,6 +242,21 @@ def gaps(numbers: Sequence[int]) -> int:
     1
     """
     return sum(after > before + 1 for before, after in zip((0, *numbers), numbers, strict=False))
+
+
+def of_log_event(name: str, times: int, told: str, advice: str) -> list[Finding]:
+    """What a collector of the log noticed so many ``times``: ``name`` of its own events, and in words."""
+    level = THRESHOLDS["log-event"].level(times)
+    return [] if level is Level.OK else [Finding(level, name, told, advice)]
+
+
+def of_log_age(days: float) -> list[Finding]:
+    """How long ago the copy of the log was brought up to date."""
+    level = THRESHOLDS["log-age"].level(days)
+    if level is Level.OK:
+        return []
+    told = f"the copy of the log was brought up to date {days:.0f} days ago"
+    return [Finding(level, "log-not-collected", told, "hem log collect")]
 
 
 def of_attestation(attestation: Attestation) -> list[Finding]:

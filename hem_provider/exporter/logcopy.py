@@ -11,6 +11,7 @@ from hem_provider.auditlog.entry import OWN_EVENTS
 from hem_provider.auditlog.facts import ALERTS
 from hem_provider.auditlog.looked import last_look
 from hem_provider.auditlog.progress import is_kept
+from hem_provider.device import health
 from hem_provider.device.findings import Finding, Level
 from hem_provider.device.thresholds import THRESHOLDS
 from hem_provider.errors import HemConfigError, HemError
@@ -109,15 +110,9 @@ def _findings(report: CopyReport, gaps: int) -> Iterator[Finding]:
     if level is not Level.OK:
         yield Finding(level, "log-gap", f"the copy of the log: in {gaps} places records are missing", _ADVICE)
     for name in sorted(ALERTS & report.noticed.keys()):
-        level = THRESHOLDS["log-event"].level(report.noticed[name])
-        yield Finding(level, name, f"noticed while the log was collected: {OWN_EVENTS[name]}", _ADVICE)
+        told = f"noticed while the log was collected: {OWN_EVENTS[name]}"
+        yield from health.of_log_event(name, report.noticed[name], told, _ADVICE)
 
 
-def _of_age(collected: float | None, now: float) -> Iterator[Finding]:
-    if collected is None:
-        return
-    days = (now - collected) / _DAY
-    level = THRESHOLDS["log-age"].level(days)
-    if level is not Level.OK:
-        told = f"the copy of the log was brought up to date {days:.0f} days ago"
-        yield Finding(level, "log-not-collected", told, "hem log collect")
+def _of_age(collected: float | None, now: float) -> list[Finding]:
+    return [] if collected is None else health.of_log_age((now - collected) / _DAY)

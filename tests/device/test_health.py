@@ -265,7 +265,8 @@ def test_every_threshold_is_what_a_finding_is_made_by():
             [
                 *health.of_status(hot), *health.of_drift(9999), *health.of_answer_time(99),
                 *health.of_certificate(ending, 0), *health.of_selftest(failed),
-                *health.of_log("1", [], [1, 3]),
+                *health.of_log("1", [], [1, 3]), *health.of_log_age(99),
+                    *health.of_log_event("device-wiped", 1, "told", "advice"),
             ]
         )  # fmt: skip
 
