@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import signal
 import sys
+import threading
 
 from hem_provider.cli.shape import Given
 from hem_provider.cli.statuses import DONE, UsageFault
+from hem_provider.cli.stopping import stopping
 from hem_provider.config import DeviceConfig, load_config
 
 __all__ = ["serve"]
@@ -36,10 +37,11 @@ def serve(options: Given) -> int:
             sys.stdout.write(page(watch.samples(_ONCE))[1].decode())
             return DONE
         server = Server(address, lambda within, accepted: page(watch.samples(within), accepted))
-        for each in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(each, lambda *_: server.stop())
-        print(server.url, flush=True)
-        server.serve()
+        serving = threading.Thread(target=server.serve, name="hem exporter", daemon=True)
+        serving.start()
+        with stopping(server.stop):
+            print(server.url, flush=True)
+        serving.join()
     finally:
         watch.close()
     return DONE
