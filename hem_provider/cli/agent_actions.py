@@ -16,6 +16,7 @@ from typing import Any
 
 from hem_provider.cli.shape import Given
 from hem_provider.cli.statuses import DONE, NOT_REACHED, status_of
+from hem_provider.cli.stopping import signalled
 from hem_provider.cli.wording import counted
 from hem_provider.config import device_from_url
 from hem_provider.config.agentplace import SOCKET_VARIABLE
@@ -28,6 +29,8 @@ __all__ = ["env", "lock", "run", "start", "status", "stop", "units", "unlock"]
 #: Seconds between two looks at an agent that unlocks itself, and for how long.
 _LOOK, _PATIENCE = 0.05, 30.0
 _SSH = "SSH_AUTH_SOCK"
+#: Signals that the command of ``hem agent run`` gets from us.
+_HANDED_ON = (signal.SIGTERM, signal.SIGHUP)
 
 
 def start(arguments: Given) -> int:
@@ -170,19 +173,13 @@ def run(arguments: Given) -> int:
 
 def _run_to_the_end(command: list[str], environment: dict[str, str]) -> int:
     """The command's exit status, as a shell gives it; what ends this process ends the command first."""
-    process = subprocess.Popen(command, env=environment)
-    handed_on = (signal.SIGTERM, signal.SIGHUP)
-    before = {each: signal.signal(each, lambda number, _: process.send_signal(number)) for each in handed_on}
-    try:
-        while True:
-            try:
-                status = process.wait()
-                break
-            except KeyboardInterrupt:  # the terminal tells the command as well
-                continue
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    # What the terminal says to end it, it says to the command as well.
+    with signalled(signal.SIGCHLD, signal.SIGINT, *_HANDED_ON) as wait:
+        process = subprocess.Popen(command, env=environment)
+        while (status := process.poll()) is None:
+            number = wait()
+            if number in _HANDED_ON:
+                process.send_signal(number)
     return status if status >= 0 else 128 - status
 
 

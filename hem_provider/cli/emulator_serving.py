@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-import signal
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -14,6 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from hem_provider.cli.emulator_actions import Failure, opened, setting
 from hem_provider.cli.shape import Given
+from hem_provider.cli.stopping import signalled
 from hem_provider.files import read_file
 from hem_provider.records import frozen
 
@@ -142,10 +141,8 @@ def _fault_list(path: str | None) -> list[dict[str, Any]]:
 
 def serve(arguments: Given) -> int:
     """``hem emulator serve``: its exit status, once it is told to stop."""
-    stopping = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopping.set())
     with ExitStack() as stack:
+        wait = stack.enter_context(signalled())
         units = stack.enter_context(_units(arguments))
         for unit in units:
             unit.device.power_on()
@@ -159,7 +156,7 @@ def serve(arguments: Given) -> int:
                 stack.enter_context(_controlled(unit, arguments.control))
         _greet(servers, units, arguments)
         print("\n".join(server.ready_line for server in servers), flush=True)
-        stopping.wait()
+        wait()
     return 0
 
 

@@ -7,7 +7,7 @@ import threading
 
 from hem_provider.cli.shape import Given
 from hem_provider.cli.statuses import DONE, UsageFault
-from hem_provider.cli.stopping import stopping
+from hem_provider.cli.stopping import signalled
 from hem_provider.config import DeviceConfig, load_config
 
 __all__ = ["serve"]
@@ -39,8 +39,10 @@ def serve(options: Given) -> int:
         server = Server(address, lambda within, accepted: page(watch.samples(within), accepted))
         serving = threading.Thread(target=server.serve, name="hem exporter", daemon=True)
         serving.start()
-        with stopping(server.stop):
+        with signalled() as wait:
             print(server.url, flush=True)
+            wait()
+            server.stop()
         serving.join()
     finally:
         watch.close()

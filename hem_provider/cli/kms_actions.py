@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from hem_provider.agent.listeners import remove_dead
 from hem_provider.cli.choosing import device_of, named_key
 from hem_provider.cli.login import logged_in
 from hem_provider.cli.shape import Given
+from hem_provider.cli.stopping import signalled
 from hem_provider.config.login_source import CONFIGURABLE, login_source
 from hem_provider.device.hem import Hem
 from hem_provider.errors import HemLoginRequired
@@ -32,11 +30,11 @@ def serve(options: Given) -> int:
         keys = [named_key(hem, each) for each in options.keys]
         envelopes = Envelopes(hem, keys)
         remove_dead(path, "stop what serves there, or give another --socket")
-        with _until_stopped() as stopped:
+        with signalled() as wait:
             server = service.serve(envelopes, path, lambda: _check_login(hem))
             try:
                 print(f"key {envelopes.key_id} ({keys[0].label}) serves on {path}", flush=True)
-                stopped.wait()
+                wait()
             finally:
                 server.stop(_GRACE).wait()
                 with suppress(FileNotFoundError):
@@ -50,17 +48,3 @@ def _check_login(hem: Hem) -> None:
         raise HemLoginRequired(
             f"{hem.config.name}: no login is at hand; run 'hem agent unlock', or configure {CONFIGURABLE}"
         )
-
-
-@contextmanager
-def _until_stopped() -> Iterator[threading.Event]:
-    """Set by SIGTERM and SIGINT, whose handlers are as before after the block."""
-    stopped = threading.Event()
-    before = {
-        number: signal.signal(number, lambda *_: stopped.set()) for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield stopped
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
