@@ -3,9 +3,9 @@
 A host may change its root directory, or give up the rights to read our code, or have the package
 upgraded under it, once the module is initialised. Importing everything at once would take the start
 five times as long, though, as most of it is for the first request to a device. So modules in Python are
-read, by C and many at a time, and executed when somebody imports them; those in C are loaded. What the
-start itself imports is read first of all, since this is the faster way. In an interpreter that is the
-host's own, where importing is the host's affair, modules are imported as usual.
+read, by C and a thread of it, while the start goes on, and executed when somebody imports them; those in C
+are loaded. What the start itself imports comes the same way, since it is the faster one. In an interpreter
+that is the host's own, where importing is the host's affair, modules are imported as usual.
 
 What is listed here is tried by the tests: in another root directory all operations must work.
 """
@@ -31,15 +31,17 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from types import CodeType, ModuleType
 
+    from _hem_code import Reading
+
     from hem_provider.config import Config
 
 __all__ = ["keep_code", "needed_modules", "read_at_start"]
 
+#: Objects that an interpreter of ours makes before it looks for those that hold each other. While modules are
+#: loaded it does not look at all, since that takes a tenth of the start, nor later at those.
+_YOUNG = 10_000
 #: Packages of which every module is needed, and what is not (by beginnings). The emulator is for trying
 #: things out: its code is read when it is used.
-#: Objects that an interpreter of ours makes before it looks for those that hold each other: while modules are
-#: loaded there are none, and looking after 700, as Python does by itself, takes a tenth of the start.
-_YOUNG = 10_000
 OURS = ("hem_pkcs11", "hem_provider")
 OF_OTHERS = ("certifi", "charset_normalizer", "cryptography", "idna", "mnemonic", "requests", "urllib3")
 NOT_NEEDED = tuple(
@@ -91,13 +93,13 @@ STANDARD = tuple(
 
 
 def read_at_start() -> None:
-    """Read what starting takes, and may take: our own modules, and those of the standard library.
+    """Begin to read all code that may be wanted.
 
     Only in an interpreter of ours, where ``_hem_code`` is; once per process."""
     if not hosted():
-        gc.set_threshold(_YOUNG)
+        gc.disable()
         finder = _Finder.of_this_process = _Finder()
-        finder.read_our_own()
+        finder.begin()
         sys.meta_path.insert(0, finder)
 
 
@@ -107,10 +109,14 @@ def keep_code(config: Config) -> None:
     if finder is None:
         for name in LATER if config.devices and hosted() else ():
             __import__(name)
-    elif config.devices:
-        finder.read_the_rest()
+        return
+    if config.devices:
+        finder.finish()
     else:
         finder.forget()
+    gc.freeze()
+    gc.set_threshold(_YOUNG)
+    gc.enable()
 
 
 def needed_modules() -> Iterator[str]:
@@ -203,72 +209,87 @@ class _Finder:
     of_this_process: _Finder | None = None
 
     def __init__(self) -> None:
+        self._reading: Reading | None = None
+        #: By name, until all is read: where a module may be, and the number of that file in the reading.
+        self._sought: dict[str, list[tuple[_Module, int]]] = {}
+        self._in_c: list[_Module] = []
+        #: By name, from then on: a module, its byte code, and its source where that is not good.
         self._kept: dict[str, tuple[_Module, bytes, bytes]] = {}
-        self._begun = self._complete = False
+        self._complete = False
 
-    def read_our_own(self) -> None:
-        """Read our modules, and those of the standard library."""
-        self._read([*_in_packages(OURS), *_standard()])
-        self._begun = True
+    def begin(self) -> Reading:
+        """Begin to read the modules in Python. Who imports one meanwhile does not wait for the others."""
+        from _hem_code import Reading
 
-    def read_the_rest(self) -> None:
-        """Read the others', and load those in C."""
+        found = [
+            each
+            for each in (*_in_packages(OURS), *_standard(), *_in_packages(OF_OTHERS))
+            if each.name not in sys.modules
+        ]
+        wanted = [each for each in found if not each.in_c]
+        for place, each in enumerate(wanted):
+            self._sought.setdefault(each.name, []).append((each, place))
+        self._in_c = [each for each in found if each.in_c]
+        self._reading = Reading([(each.file, _cached(each.file)) for each in wanted])
+        return self._reading
+
+    def finish(self) -> None:
+        """Have all of them read, and load those in C."""
         if self._complete:
             return
-        if not self._begun:
-            self.read_our_own()
+        reading = self._reading or self.begin()
+        in_c = {each.file: each for each in (*self._in_c, *_standard_in_c()) if each.name not in sys.modules}
+        failed = reading.finish(list(in_c))
+        for name, places in self._sought.items():
+            for module, place in places:
+                code = reading.code(place)
+                if code is not None:
+                    self._kept[name] = module, code, b"" if code else _content(module.file)
+        self._kept |= {each.name: (each, b"", b"") for each in in_c.values() if each.file not in failed}
         self._complete = True
-        others = list(_in_packages(OF_OTHERS))
-        self._read(
-            [each for each in others if not each.in_c],
-            [*_standard_in_c(), *(each for each in others if each.in_c)],
-        )
-
-    def _read(self, modules: Iterable[_Module], libraries: Iterable[_Module] = ()) -> None:
-        from _hem_code import read
-
-        wanted = [each for each in modules if each.name not in sys.modules]
-        in_c = {each.file: each for each in libraries if each.name not in sys.modules}
-        codes, failed = read([(each.file, _cached(each.file)) for each in wanted], list(in_c))
-        for each, code in zip(wanted, codes, strict=True):
-            if code is not None:
-                self._kept[each.name] = each, code, b"" if code else _content(each.file)
+        self._reading = None
+        self._sought.clear()
         for path in failed:
             from hem_pkcs11.log import log
 
-            log.info(f"{in_c.pop(path).name} cannot be loaded")
-        self._kept |= {each.name: (each, b"", b"") for each in in_c.values() if each.name not in self._kept}
+            log.info(f"{in_c[path].name} cannot be loaded")
 
     def forget(self) -> None:
         """Nothing of it is needed now."""
-        self._kept.clear()
-        self._begun = False
+        self._reading = None
+        self._sought.clear()
 
     def left(self) -> list[str]:
         """The names that nobody has imported."""
-        return list(self._kept)
+        return [*self._sought, *self._kept]
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """As the import system asks; each module is given once."""
         del path, target
-        found = self._kept.pop(name, None)
-        if found is None:
-            return None
-        module, bytecode, source = found
-        loader = (
-            ExtensionFileLoader(name, module.file)
-            if module.in_c
-            else _Loader(name, module.file, bytecode, source)
-        )
-        spec = ModuleSpec(name, loader, origin=module.file, is_package=bool(module.folder))
-        if module.folder:
-            spec.submodule_search_locations = [module.folder]
-        if not module.in_c:
-            spec.cached = _cached(module.file)
-        spec.has_location = True
-        return spec
+        if name in self._kept:
+            return _spec(*self._kept.pop(name))
+        for module, place in self._sought.pop(name, ()):
+            code = self._reading.code(place) if self._reading is not None else None
+            if code is not None:
+                return _spec(module, code, b"" if code else _content(module.file))
+        return None
+
+
+def _spec(module: _Module, bytecode: bytes, source: bytes) -> ModuleSpec:
+    loader = (
+        ExtensionFileLoader(module.name, module.file)
+        if module.in_c
+        else _Loader(module.name, module.file, bytecode, source)
+    )
+    spec = ModuleSpec(module.name, loader, origin=module.file, is_package=bool(module.folder))
+    if module.folder:
+        spec.submodule_search_locations = [module.folder]
+    if not module.in_c:
+        spec.cached = _cached(module.file)
+    spec.has_location = True
+    return spec
 
 
 def _content(path: str) -> bytes:

@@ -1,9 +1,10 @@
 /* Reading the compiled modules that Python code names, many at a time, and loading libraries.
  *
- * The import system takes a tenth of a millisecond to find, check and read one file; the module reads
- * some hundred when it starts. What is read here is checked as there: the byte code is that of this Python
- * and of the source as it is (PEP 552, by time and size). Two threads share the work, without Python's
- * lock: this one and, where the host lets us have threads, one that ends before this one goes on. */
+ * The import system takes a tenth of a millisecond to find, check and read one file; the module keeps
+ * some hundred from its start on. What is read here is checked as there: the byte code is that of this Python
+ * and of the source as it is (PEP 552, by time and size). A thread of ours reads, where the host lets us have
+ * one, while Python goes on: what is wanted before it was come to is read by who wants it, and who finishes
+ * shares what is left. The thread ends before that is done. */
 #define _GNU_SOURCE
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
@@ -135,25 +136,14 @@ static PyTypeObject code_type = {
 /* --- the work ------------------------------------------------------------------------------- */
 
 struct file {
-    const char *source, *cached; /* of Python strings, which `work` outlives */
-    enum { NO_SOURCE, NOT_GOOD, GOOD, NO_MEMORY, GIVEN } found;
-    struct block *block; /* of GOOD, as what follows; the file is one of its users */
+    const char *source, *cached; /* of Python strings, which the reading outlives */
+    atomic_int state;            /* whoever makes it TAKEN is the one who reads it */
+    enum { NO_SOURCE, NOT_GOOD, GOOD, NO_MEMORY } found; /* of DONE, as what follows */
+    struct block *block;                                 /* of GOOD; the file is one of its users */
     char *bytes;
     size_t size;
 };
-
-struct library {
-    const char *path;
-    bool loaded;
-};
-
-struct work {
-    struct file *files;
-    struct library *libraries;
-    size_t file_count, library_count;
-    atomic_size_t next_file, next_library;
-    uint32_t magic; /* of this Python's byte code */
-};
+enum { FREE, TAKEN, DONE, GIVEN };
 
 /* The byte code of an open file. */
 static void read_open(struct file *wanted, int file, const struct stat *source, uint32_t magic,
@@ -193,25 +183,49 @@ static void read_file(struct file *wanted, uint32_t magic, struct space *space)
     close(file);
 }
 
-/* Each takes what nobody has taken. Libraries first: they take longest, and the linker loads one at a time.
- * A library that is loaded needs its file no more: the linker finds it by its path among those that are
- * there. What it has for Python is not made before somebody imports it. */
-static void do_work(struct work *work, bool libraries)
-{
-    struct space space = {NULL, 0};
-    size_t i;
+/* Of one call of Reading(). */
+struct reading {
+    PyObject_HEAD
+    PyObject *pairs; /* whose strings the files name */
+    struct file *files;
+    size_t file_count;
+    uint32_t magic; /* of this Python's byte code */
+    struct space space; /* of who holds Python's lock */
+    pid_t begun_in;
+    bool helped;
+    pthread_t helper;
+    atomic_bool enough;  /* the helper takes no more */
+    atomic_size_t waiting;
+    pthread_mutex_t lock; /* of those who wait for a file that another reads */
+    pthread_cond_t done;
+};
 
-    while (libraries && (i = atomic_fetch_add(&work->next_library, 1)) < work->library_count)
-        work->libraries[i].loaded = dlopen(work->libraries[i].path, RTLD_NOW | RTLD_LOCAL) != NULL;
-    while ((i = atomic_fetch_add(&work->next_file, 1)) < work->file_count)
-        read_file(&work->files[i], work->magic, &space);
-    if (space.block != NULL)
-        let_go(space.block);
+/* Whether this thread was the one to read it; false: it is read, or being read. */
+static bool read_if_free(struct reading *reading, struct file *file, struct space *space)
+{
+    int expected = FREE;
+
+    if (!atomic_compare_exchange_strong(&file->state, &expected, TAKEN))
+        return false;
+    read_file(file, reading->magic, space);
+    atomic_store(&file->state, DONE);
+    if (atomic_load(&reading->waiting) > 0) {
+        pthread_mutex_lock(&reading->lock);
+        pthread_cond_broadcast(&reading->done);
+        pthread_mutex_unlock(&reading->lock);
+    }
+    return true;
 }
 
-static void *help(void *work)
+static void *help(void *argument)
 {
-    do_work(work, false);
+    struct reading *reading = argument;
+    struct space space = {NULL, 0};
+
+    for (size_t i = 0; i < reading->file_count && !atomic_load(&reading->enough); i++)
+        (void)read_if_free(reading, &reading->files[i], &space);
+    if (space.block != NULL)
+        let_go(space.block);
     return NULL;
 }
 
@@ -223,38 +237,133 @@ void hem_code_works_alone(bool yes)
 }
 
 /* A thread of ours takes none of the host's signals. */
-static bool start_helper(pthread_t *helper, struct work *work)
+static bool start_helper(struct reading *reading)
 {
     pthread_attr_t attributes;
     sigset_t all, before;
 
-    if (atomic_load(&alone) || work->file_count < WORTH_A_THREAD || pthread_attr_init(&attributes) != 0)
+    if (atomic_load(&alone) || reading->file_count < WORTH_A_THREAD || pthread_attr_init(&attributes) != 0)
         return false;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
     bool started = pthread_attr_setstacksize(&attributes, STACK) == 0 &&
-                   pthread_create(helper, &attributes, help, work) == 0;
+                   pthread_create(&reading->helper, &attributes, help, reading) == 0;
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_attr_destroy(&attributes);
     return started;
 }
 
-static void work_together(struct work *work)
+/* The helper works with our memory, and is waited for whatever becomes of this thread. In a child that the
+ * host forked meanwhile there is none: what it had begun is begun anew. */
+static void part_from_helper(struct reading *reading)
 {
-    pthread_t helper;
     int cancelling;
 
-    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelling); /* the helper works with our memory */
-    bool helped = start_helper(&helper, work);
-    do_work(work, true);
-    if (helped)
-        pthread_join(helper, NULL);
-    pthread_setcancelstate(cancelling, NULL);
+    if (!reading->helped)
+        return;
+    reading->helped = false;
+    if (reading->begun_in == getpid()) {
+        pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancelling);
+        pthread_join(reading->helper, NULL);
+        pthread_setcancelstate(cancelling, NULL);
+        return;
+    }
+    atomic_store(&reading->waiting, 0);
+    for (size_t i = 0; i < reading->file_count; i++)
+        if (atomic_load(&reading->files[i].state) == TAKEN)
+            atomic_store(&reading->files[i].state, FREE);
+}
+
+/* The helper has it: a few microseconds, or as long as a slow file system takes. */
+static void wait_for(struct reading *reading, struct file *file)
+{
+    pthread_mutex_lock(&reading->lock);
+    atomic_fetch_add(&reading->waiting, 1);
+    while (atomic_load(&file->state) == TAKEN)
+        pthread_cond_wait(&reading->done, &reading->lock);
+    atomic_fetch_sub(&reading->waiting, 1);
+    pthread_mutex_unlock(&reading->lock);
+}
+
+/* A library that is loaded needs its file no more: the linker finds it by its path among those that are
+ * there. What it has for Python is not made before somebody imports it. */
+static void load_and_finish(struct reading *reading, const char *const *libraries, bool *loaded, size_t count)
+{
+    struct space space = {NULL, 0}; /* the other one is for who has Python's lock */
+
+    if (reading->begun_in != getpid())
+        part_from_helper(reading);
+    for (size_t i = 0; i < count; i++)
+        loaded[i] = dlopen(libraries[i], RTLD_NOW | RTLD_LOCAL) != NULL;
+    for (size_t i = 0; i < reading->file_count; i++)
+        (void)read_if_free(reading, &reading->files[i], &space);
+    if (space.block != NULL)
+        let_go(space.block);
+    part_from_helper(reading);
 }
 
 /* --- for Python ------------------------------------------------------------------------------ */
 
-/* Takes its use of the block over. None: there is no such source. Empty: its byte code is not good. */
+static bool note_files(struct reading *reading)
+{
+    reading->file_count = (size_t)PySequence_Fast_GET_SIZE(reading->pairs);
+    reading->files = PyMem_Calloc(reading->file_count + 1, sizeof *reading->files);
+    if (reading->files == NULL)
+        return PyErr_NoMemory() != NULL;
+    for (size_t i = 0; i < reading->file_count; i++) {
+        PyObject *pair = PySequence_Fast_GET_ITEM(reading->pairs, (Py_ssize_t)i);
+        if (!PyTuple_Check(pair)) {
+            PyErr_SetString(PyExc_TypeError, "pairs of paths");
+            return false;
+        }
+        if (!PyArg_ParseTuple(pair, "ss", &reading->files[i].source, &reading->files[i].cached))
+            return false;
+    }
+    return true;
+}
+
+static PyObject *new_reading(PyTypeObject *type, PyObject *arguments, PyObject *named)
+{
+    static char *names[] = {"pairs", NULL};
+    PyObject *pairs;
+
+    if (!PyArg_ParseTupleAndKeywords(arguments, named, "O:Reading", names, &pairs))
+        return NULL;
+    struct reading *reading = (struct reading *)type->tp_alloc(type, 0); /* all zero */
+    if (reading == NULL)
+        return NULL;
+    pthread_mutex_init(&reading->lock, NULL);
+    pthread_cond_init(&reading->done, NULL);
+    reading->magic = (uint32_t)PyImport_GetMagicNumber();
+    reading->begun_in = getpid();
+    reading->pairs = PySequence_Tuple(pairs); /* nobody changes it */
+    if (reading->pairs == NULL || !note_files(reading)) {
+        Py_DECREF(reading);
+        return NULL;
+    }
+    reading->helped = start_helper(reading);
+    return (PyObject *)reading;
+}
+
+static void free_reading(PyObject *self)
+{
+    struct reading *reading = (struct reading *)self;
+
+    atomic_store(&reading->enough, true);
+    part_from_helper(reading);
+    for (size_t i = 0; reading->files != NULL && i < reading->file_count; i++)
+        if (reading->files[i].state == DONE && reading->files[i].found == GOOD)
+            let_go(reading->files[i].block);
+    if (reading->space.block != NULL)
+        let_go(reading->space.block);
+    PyMem_Free(reading->files);
+    Py_XDECREF(reading->pairs);
+    pthread_cond_destroy(&reading->done);
+    pthread_mutex_destroy(&reading->lock);
+    Py_TYPE(self)->tp_free(self);
+}
+
+/* Takes the file's use of the block over. */
 static PyObject *code_of(struct file *file)
 {
     if (file->found == NO_SOURCE)
@@ -268,112 +377,105 @@ static PyObject *code_of(struct file *file)
         code->block = file->block;
         code->bytes = file->bytes;
         code->size = (Py_ssize_t)file->size;
-        file->found = GIVEN;
+        atomic_store(&file->state, GIVEN);
     }
     return (PyObject *)code;
 }
 
-static bool note_files(struct work *work, PyObject *pairs)
+static PyObject *give_code(PyObject *self, PyObject *place)
 {
-    work->file_count = (size_t)PySequence_Fast_GET_SIZE(pairs);
-    work->files = PyMem_Calloc(work->file_count + 1, sizeof *work->files);
-    if (work->files == NULL)
-        return PyErr_NoMemory() != NULL;
-    for (size_t i = 0; i < work->file_count; i++) {
-        PyObject *pair = PySequence_Fast_GET_ITEM(pairs, (Py_ssize_t)i);
-        if (!PyTuple_Check(pair)) {
-            PyErr_SetString(PyExc_TypeError, "pairs of paths");
-            return false;
-        }
-        if (!PyArg_ParseTuple(pair, "ss", &work->files[i].source, &work->files[i].cached))
-            return false;
+    struct reading *reading = (struct reading *)self;
+    size_t i = PyLong_AsSize_t(place);
+
+    if (i == (size_t)-1 && PyErr_Occurred())
+        return NULL;
+    if (i >= reading->file_count || atomic_load(&reading->files[i].state) == GIVEN) {
+        PyErr_Format(PyExc_IndexError, "%zu of %zu files; each is given once", i, reading->file_count);
+        return NULL;
     }
-    return true;
+    struct file *file = &reading->files[i];
+    if (reading->begun_in != getpid())
+        part_from_helper(reading);
+    if (!read_if_free(reading, file, &reading->space) && atomic_load(&file->state) == TAKEN) {
+        Py_BEGIN_ALLOW_THREADS
+        wait_for(reading, file);
+        Py_END_ALLOW_THREADS
+    }
+    return code_of(file);
 }
 
-static bool note_libraries(struct work *work, PyObject *paths)
-{
-    work->library_count = (size_t)PySequence_Fast_GET_SIZE(paths);
-    work->libraries = PyMem_Calloc(work->library_count + 1, sizeof *work->libraries);
-    if (work->libraries == NULL)
-        return PyErr_NoMemory() != NULL;
-    for (size_t i = 0; i < work->library_count; i++) {
-        work->libraries[i].path = PyUnicode_AsUTF8(PySequence_Fast_GET_ITEM(paths, (Py_ssize_t)i));
-        if (work->libraries[i].path == NULL)
-            return false;
-    }
-    return true;
-}
-
-static PyObject *codes_of(struct work *work)
-{
-    PyObject *codes = PyList_New((Py_ssize_t)work->file_count);
-
-    for (size_t i = 0; codes != NULL && i < work->file_count; i++) {
-        PyObject *code = code_of(&work->files[i]);
-        if (code == NULL)
-            Py_CLEAR(codes);
-        else
-            PyList_SET_ITEM(codes, (Py_ssize_t)i, code);
-    }
-    return codes;
-}
-
-static PyObject *not_loaded(struct work *work, PyObject *paths)
+static PyObject *not_loaded(PyObject *paths, const bool *loaded)
 {
     PyObject *failed = PyList_New(0);
 
-    for (size_t i = 0; failed != NULL && i < work->library_count; i++)
-        if (!work->libraries[i].loaded && PyList_Append(failed, PySequence_Fast_GET_ITEM(paths, (Py_ssize_t)i)) != 0)
+    for (Py_ssize_t i = 0; failed != NULL && i < PyTuple_GET_SIZE(paths); i++)
+        if (!loaded[i] && PyList_Append(failed, PyTuple_GET_ITEM(paths, i)) != 0)
             Py_CLEAR(failed);
     return failed;
 }
 
-static PyObject *run(struct work *work, PyObject *pairs, PyObject *paths)
+static bool note_libraries(PyObject *paths, const char **libraries)
 {
-    if (!note_files(work, pairs) || !note_libraries(work, paths))
-        return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    work_together(work);
-    Py_END_ALLOW_THREADS
-    PyObject *codes = codes_of(work);
-    PyObject *failed = codes == NULL ? NULL : not_loaded(work, paths);
-    for (size_t i = 0; i < work->file_count; i++)
-        if (work->files[i].found == GOOD)
-            let_go(work->files[i].block);
-    return failed == NULL ? (Py_XDECREF(codes), NULL) : Py_BuildValue("NN", codes, failed);
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(paths); i++) {
+        libraries[i] = PyUnicode_AsUTF8(PyTuple_GET_ITEM(paths, i));
+        if (libraries[i] == NULL)
+            return false;
+    }
+    return true;
 }
 
-static PyObject *read_code(PyObject *self, PyObject *arguments)
+static PyObject *finish(PyObject *self, PyObject *given)
 {
-    PyObject *pairs, *paths;
-    struct work work = {.magic = (uint32_t)PyImport_GetMagicNumber()};
+    PyObject *paths = PySequence_Tuple(given), *failed = NULL;
+    size_t count = paths == NULL ? 0 : (size_t)PyTuple_GET_SIZE(paths);
+    const char **libraries = PyMem_Calloc(count + 1, sizeof *libraries);
+    bool *loaded = PyMem_Calloc(count + 1, sizeof *loaded);
 
-    (void)self;
-    if (!PyArg_ParseTuple(arguments, "OO:read", &pairs, &paths))
-        return NULL;
-    pairs = PySequence_Fast(pairs, "pairs of paths");
-    paths = pairs == NULL ? NULL : PySequence_Fast(paths, "paths");
-    PyObject *found = paths == NULL ? NULL : run(&work, pairs, paths);
-    PyMem_Free(work.files);
-    PyMem_Free(work.libraries);
-    Py_XDECREF(pairs);
+    if (paths != NULL && (libraries == NULL || loaded == NULL))
+        PyErr_NoMemory();
+    else if (paths != NULL && note_libraries(paths, libraries)) {
+        Py_BEGIN_ALLOW_THREADS
+        load_and_finish((struct reading *)self, libraries, loaded, count);
+        Py_END_ALLOW_THREADS
+        failed = not_loaded(paths, loaded);
+    }
+    PyMem_Free(libraries);
+    PyMem_Free(loaded);
     Py_XDECREF(paths);
-    return found;
+    return failed;
 }
 
-static PyMethodDef functions[] = {
-    {"read", read_code, METH_VARARGS,
-     "read(pairs, libraries) -> (list, list): the byte code for each pair of source and cached file; empty "
-     "where that is not good, None where there is no such source. And of the libraries, which stay loaded, "
-     "those that cannot be."},
+static PyMethodDef methods_of_reading[] = {
+    {"code", give_code, METH_O,
+     "code(place): the byte code for this pair; empty where that is not good, None where there is no such "
+     "source. Code is given once."},
+    {"finish", finish, METH_O,
+     "finish(libraries) -> list: read what is left, and load these libraries, which stay; those that cannot "
+     "be."},
     {NULL, NULL, 0, NULL},
 };
 
-static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_hem_code", NULL, -1, functions, NULL, NULL,
+static PyTypeObject reading_type = {
+    PyVarObject_HEAD_INIT(NULL, 0)
+    .tp_name = "_hem_code.Reading",
+    .tp_doc = "Reading(pairs): begins to read the byte code for each pair of source and cached file.",
+    .tp_basicsize = sizeof(struct reading),
+    .tp_new = new_reading,
+    .tp_dealloc = free_reading,
+    .tp_methods = methods_of_reading,
+    .tp_flags = Py_TPFLAGS_DEFAULT,
+};
+
+static struct PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_hem_code", NULL, -1, NULL, NULL, NULL,
                                         NULL, NULL};
 
 PyMODINIT_FUNC PyInit__hem_code(void)
 {
-    return PyType_Ready(&code_type) != 0 ? NULL : PyModule_Create(&definition);
+    PyObject *module = NULL;
+
+    if (PyType_Ready(&code_type) == 0 && PyType_Ready(&reading_type) == 0)
+        module = PyModule_Create(&definition);
+    if (module != NULL && PyModule_AddObjectRef(module, "Reading", (PyObject *)&reading_type) != 0)
+        Py_CLEAR(module);
+    return module;
 }

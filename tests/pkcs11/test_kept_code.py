@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import marshal
+import os
 import shlex
 import subprocess
 import sys
 import sysconfig
+import time
 from importlib.machinery import ExtensionFileLoader, ModuleSpec
 from pathlib import Path
 from types import ModuleType
@@ -17,7 +19,7 @@ import pytest
 SOURCES = Path(__file__).parents[2] / "shim" / "src"
 SEARCH_PATH = Path(__file__).parents[2] / "shim" / "hem_pkcs11" / "search-path"
 
-#: Files in a call, before and after: so many that a thread helps.
+#: Files in a reading, before and after: so many that a thread helps.
 MANY = 40
 #: In an interpreter as the module starts it: everything that is kept is executed, without the file system.
 SCRIPT = """
@@ -139,9 +141,10 @@ def compiled(tmp_path: Path) -> tuple[Path, Path]:
 def read_one(code: ModuleType, source: Path, cached: Path) -> bytes | None:
     """What is read of one module, among others that are not there."""
     others = [("/none.py", "/none.pyc")] * MANY
-    found, failed = code.read([*others, (str(source), str(cached)), *others], [])
+    reading = code.Reading([*others, (str(source), str(cached)), *others])
+    assert reading.finish([]) == []
+    found = [reading.code(place) for place in range(2 * MANY + 1)]
     assert [each for place, each in enumerate(found) if place != MANY] == [None] * 2 * MANY
-    assert failed == []
     return None if found[MANY] is None else bytes(found[MANY])
 
 
@@ -185,15 +188,17 @@ def test_without_byte_code_there_is_the_source_and_without_that_nothing(
 def test_what_is_no_pair_of_paths_is_refused(code: ModuleType) -> None:
     for wrong in (5, [5], ["ab"], [("a",)], [("a", b"b")], [("a\0", "b")]):
         with pytest.raises((TypeError, ValueError)):
-            code.read(wrong, [])
+            code.Reading(wrong)
     for wrong in (5, [5], [b"a"], [None]):
         with pytest.raises(TypeError):
-            code.read([], wrong)
+            code.Reading([]).finish(wrong)
     with pytest.raises(TypeError):
-        code.read([])
+        code.Reading()
 
 
-def test_many_files_are_read_each_in_its_place(code: ModuleType, tmp_path: Path) -> None:
+@pytest.fixture
+def many(tmp_path: Path) -> list[tuple[str, str]]:
+    """200 modules of different sizes; each knows its place."""
     pairs = []
     for number in range(200):
         source = tmp_path / f"m{number}.py"
@@ -203,13 +208,86 @@ def test_many_files_are_read_each_in_its_place(code: ModuleType, tmp_path: Path)
         compiled = marshal.dumps(compile(source.read_text(), str(source), "exec"))
         (tmp_path / f"m{number}.pyc").write_bytes(importlib.util.MAGIC_NUMBER + stamp + compiled)
         pairs.append((str(source), f"{source}c"))
-    found, _ = code.read(pairs, [])
-    for number, each in enumerate(found):
-        names: dict[str, int] = {}
-        exec(marshal.loads(each), names)  # noqa: S102, S302 - our own
-        assert names["answer"] == number
+    return pairs
+
+
+def answer_of(code: bytes) -> int:
+    names: dict[str, int] = {}
+    exec(marshal.loads(code), names)  # noqa: S102, S302 - our own
+    return names["answer"]
+
+
+@pytest.mark.parametrize("order", [1, -1, 7], ids=["as they are read", "backwards", "mixed"])
+@pytest.mark.parametrize("finished", [True, False])
+def test_many_files_are_read_each_in_its_place(
+    code: ModuleType, many: list[tuple[str, str]], order: int, finished: bool
+) -> None:
+    reading = code.Reading(many)
+    if finished:
+        reading.finish([])
+    for number in [number * order % 200 for number in range(200)]:
+        each = reading.code(number)
+        assert answer_of(each) == number
         with pytest.raises(TypeError):
             memoryview(each)[0] = 0
+    assert reading.finish([]) == []
+
+
+def test_each_is_given_once(code: ModuleType, many: list[tuple[str, str]]) -> None:
+    reading = code.Reading(many)
+    assert answer_of(reading.code(3)) == 3
+    for wrong in (3, 200, 2**40):
+        with pytest.raises(IndexError, match="of 200 files"):
+            reading.code(wrong)
+    with pytest.raises(OverflowError):
+        reading.code(-1)
+    assert answer_of(reading.code(4)) == 4
+
+
+def test_one_that_is_given_up_ends_its_thread(code: ModuleType, many: list[tuple[str, str]]) -> None:
+    before = len(list(Path("/proc/self/task").iterdir()))
+    for _ in range(50):
+        reading = code.Reading(many)
+        kept = reading.code(199)
+        del reading
+        assert answer_of(kept) == 199
+    assert len(list(Path("/proc/self/task").iterdir())) == before
+
+
+def test_what_the_thread_has_begun_is_waited_for(code: ModuleType, many: list[tuple[str, str]]) -> None:
+    cached = Path(many[0][1])
+    cached.unlink()
+    os.mkfifo(cached)  # which nobody can open before somebody writes to it
+    reading = code.Reading(many)
+    writer = subprocess.Popen(["/bin/sh", "-c", 'sleep 0.3; : > "$0"', cached])
+    time.sleep(0.1)  # by then the thread is at it
+    assert reading.code(0) == b""
+    assert [answer_of(reading.code(place)) for place in range(1, 200)] == list(range(1, 200))
+    assert writer.wait(10) == 0
+
+
+#: A child is forked while the thread reads.
+FORKING = """
+import os, sys, importlib.machinery, importlib.util
+place, *pairs = sys.argv[1:]
+loader = importlib.machinery.ExtensionFileLoader("_hem_code", place)
+code = importlib.util.module_from_spec(importlib.machinery.ModuleSpec("_hem_code", loader, origin=place))
+loader.exec_module(code)
+reading = code.Reading([*zip(pairs[::2], pairs[1::2])])
+child = os.fork()
+found = [reading.code(place) for place in range(len(pairs) // 2)]
+assert reading.finish([]) == []
+assert all(found), found
+if child:
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+"""
+
+
+def test_a_child_that_is_forked_meanwhile_has_all_of_it(reader: Path, many: list[tuple[str, str]]) -> None:
+    for _ in range(20):
+        command = [sys.executable, "-I", "-c", FORKING, reader / "_hem_code.so", *sum(many, ())]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+        assert done.returncode == 0, done.stderr
 
 
 def test_libraries_are_loaded_and_those_that_cannot_be_are_told(
@@ -219,12 +297,12 @@ def test_libraries_are_loaded_and_those_that_cannot_be_are_told(
     copy.write_bytes((reader / "_hem_code.so").read_bytes())
     wrong = tmp_path / "wrong.so"
     wrong.write_bytes(b"no library")
-    assert code.read([], [str(copy), str(wrong), "/none.so"]) == ([], [str(wrong), "/none.so"])
+    assert code.Reading([]).finish([str(copy), str(wrong), "/none.so"]) == [str(wrong), "/none.so"]
     assert str(copy) in Path("/proc/self/maps").read_text()
 
 
 def test_byte_code_is_made_by_reading_alone(code: ModuleType, compiled: tuple[Path, Path]) -> None:
     source, cached = map(str, compiled)
-    (found,), _ = code.read([(source, cached)], [])
+    found = code.Reading([(source, cached)]).code(0)
     with pytest.raises(TypeError):
         type(found)()
