@@ -12,10 +12,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "pkcs11.md"
-sys.path.insert(0, str(ROOT / "shim"))
+sys.path[:0] = [str(ROOT), str(ROOT / "shim")]
 
 from hem_pkcs11.constants import CKA, CKR  # noqa: E402
 from hem_pkcs11.templates.rules import RULES, Change, Column, How, Rule, form_of  # noqa: E402
+
+from tools.options import only_checks  # noqa: E402
 
 #: Marker → the columns of the table below it, with their heads.
 TABLES: dict[str, dict[Column, str]] = {
@@ -107,9 +109,10 @@ def _between(text: str, marker: str, lines: list[str]) -> str:
 
 
 def main(arguments: list[str]) -> int:
+    check = only_checks(arguments, "Write the attribute tables of docs/pkcs11.md.")
     present = PAGE.read_text()
     made = page(present)
-    if arguments == ["--check"]:
+    if check:
         if present != made:
             print(f"{PAGE}: out of date; run: python tools/make_attributes.py")
         return int(present != made)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from hem_provider.auditlog.facts import ALERTS  # noqa: E402
 from hem_provider.device.findings import FAIL_STATES, Level  # noqa: E402
 from hem_provider.device.thresholds import THRESHOLDS, Threshold  # noqa: E402
 from hem_provider.exporter.metrics import ALL, Kind  # noqa: E402
+from tools.options import only_checks  # noqa: E402
 
 FOLDER = ROOT / "packaging" / "monitoring"
 RULES, DASHBOARD = FOLDER / "hem.rules.yml", FOLDER / "hem-dashboard.json"
@@ -419,10 +420,11 @@ def made() -> dict[Path, str]:
     return {RULES: rules(), DASHBOARD: dashboard(), PAGE: page(PAGE.read_text("utf-8"))}
 
 
-def main() -> int:
+def main(arguments: Sequence[str]) -> int:
     """0 when all is as it is to be."""
+    check = only_checks(arguments, "Write alert rules, dashboard and the tables of docs/monitoring.md.")
     files = made()
-    if "--check" in sys.argv[1:]:
+    if check:
         stale = [path for path, text in files.items() if not path.exists() or path.read_text("utf-8") != text]
         for path in stale:
             print(f"{path.relative_to(ROOT)} is stale: python tools/make_monitoring.py")
@@ -434,4 +436,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main(sys.argv[1:]))

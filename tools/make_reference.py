@@ -18,7 +18,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-OUT = Path(__file__).parents[1] / "docs" / "reference"
+ROOT = Path(__file__).parents[1]
+OUT = ROOT / "docs" / "reference"
+sys.path.insert(0, str(ROOT))
+
+from tools.options import only_checks  # noqa: E402
 
 #: The description of the device, as a link from ``OUT`` and as a file.
 DEVICE_PAGE = "../development/device-api.md"
@@ -221,6 +225,7 @@ def _plain(text: str) -> str:
 
 def main(arguments: list[str]) -> int:
     """Write, or with ``--check`` compare."""
+    check = only_checks(arguments, "Write the API reference, docs/reference/, from the docstrings.")
     stale = []
     OUT.mkdir(exist_ok=True)
     made = pages()
@@ -228,10 +233,10 @@ def main(arguments: list[str]) -> int:
         path = OUT / name
         if not path.exists() or path.read_text("utf-8") != text:
             stale.append(name)
-            if "--check" not in arguments:
+            if not check:
                 path.write_text(text, "utf-8")
     extra = sorted(path.name for path in OUT.glob("*.md") if path.name not in made)
-    if "--check" in arguments and (stale or extra):
+    if check and (stale or extra):
         print(f"docs/reference is not what the code says: {', '.join(stale + extra)}", file=sys.stderr)
         return 1
     return 0

@@ -37,6 +37,10 @@ from hem_provider.emulator.process import ServedEmulator
 __all__ = ["IMAGES", "SCENES", "Scene", "drawn", "normal", "shown", "text_of"]
 
 ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from tools.options import only_checks  # noqa: E402
+
 IMAGES = ROOT / "docs" / "images"
 _SECONDS = 60.0
 #: Label → type and usages of the keys on the device.
@@ -208,6 +212,7 @@ def text_of(picture: str) -> list[str]:
 
 def main(arguments: Sequence[str]) -> int:
     """Draw, or with ``--check`` compare what is shown."""
+    check = only_checks(arguments, "Draw what commands show, docs/images/.")
     stale = []
     IMAGES.mkdir(exist_ok=True)
     for name, printed in scenes().items():
@@ -215,9 +220,9 @@ def main(arguments: Sequence[str]) -> int:
         there = text_of(path.read_text("utf-8")) if path.exists() else []
         if there != text_of(picture) and (SCENES[name].same or not there):
             stale.append(name)
-        if "--check" not in arguments:
+        if not check:
             path.write_text(picture, "utf-8")
-    if "--check" in arguments and stale:
+    if check and stale:
         print(f"docs/images is not what the commands show: {', '.join(stale)}", file=sys.stderr)
         return 1
     return 0

@@ -7,9 +7,7 @@ import re
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from support.owner import valid
-from support.passphrases import PASSPHRASE
 
-from hem_provider.cli import main as cli
 from hem_provider.device import logwords
 from hem_provider.device.auditlog import AuditLog, Event, LogRecord, Result, verify_log
 from hem_provider.emulator.audit import format_record
@@ -22,21 +20,9 @@ MAC_KEY = bytes(32)
 
 
 @pytest.fixture
-def run(rig, monkeypatch, tmp_path, capsys):
-    """Runs ``hem log …``: its status, output and what it said."""
-    passphrase = tmp_path / "passphrase"
-    passphrase.write_text(f"{PASSPHRASE}\n")
-    passphrase.chmod(0o600)
-    monkeypatch.setenv("HEM_URL", f"emulator:{rig.path}")
-    monkeypatch.setenv("HEM_PASSPHRASE_FILE", str(passphrase))
-
-    def run(*arguments):
-        capsys.readouterr()
-        status = cli.main(["log", *map(str, arguments)])
-        told = capsys.readouterr()
-        return status, told.out, told.err
-
-    return run
+def run(run_log):
+    """Runs ``hem log …``."""
+    return run_log
 
 
 def log_of(*records):

@@ -8,12 +8,10 @@ from pathlib import Path
 
 import pytest
 from support.owner import valid
-from support.passphrases import PASSPHRASE
 
 from hem_provider.auditlog.copy import LogCopy
 from hem_provider.auditlog.entry import OwnEvent
 from hem_provider.cli import log_collecting
-from hem_provider.cli import main as cli
 from hem_provider.cli.log_following import since_of
 from hem_provider.cli.statuses import UsageFault
 from hem_provider.records import replace
@@ -21,21 +19,9 @@ from hem_provider.waiting import Clock
 
 
 @pytest.fixture
-def run(rig, monkeypatch, tmp_path, capsys):
-    """Runs ``hem log …``: its status, output and what it said."""
-    passphrase = tmp_path / "passphrase"
-    passphrase.write_text(f"{PASSPHRASE}\n")
-    passphrase.chmod(0o600)
-    monkeypatch.setenv("HEM_URL", f"emulator:{rig.path}")
-    monkeypatch.setenv("HEM_PASSPHRASE_FILE", str(passphrase))
-
-    def run(*arguments):
-        capsys.readouterr()
-        status = cli.main(["log", *map(str, arguments)])
-        told = capsys.readouterr()
-        return status, told.out, told.err
-
-    return run
+def run(run_log):
+    """Runs ``hem log …``."""
+    return run_log
 
 
 @pytest.fixture

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from tools import make_reference
+from tools.options import only_checks
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -31,3 +34,13 @@ def test_a_stale_page_is_reported(monkeypatch, tmp_path, capsys):
     (tmp_path / "reference" / "old.md").write_text("x")
     assert make_reference.main(["--check"]) == 1
     assert "old.md" in capsys.readouterr().err
+
+
+def test_a_program_of_the_documents_takes_one_option_and_no_other(capsys):
+    assert only_checks(["--check"], "x")
+    assert not only_checks([], "x")
+    for wrong in (["--chek"], ["page.md"], ["--check", "page.md"]):
+        with pytest.raises(SystemExit) as ended:
+            only_checks(wrong, "x")
+        assert ended.value.code == 2
+        assert wrong[-1] in capsys.readouterr().err
