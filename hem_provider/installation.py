@@ -17,10 +17,12 @@ from pathlib import Path
 
 __all__ = [
     "EXTRA_OF",
+    "LIBRARY_OF",
     "Way",
     "explained",
     "extra_of",
     "install_command",
+    "lacking",
     "missing",
     "outdated",
     "update_command",
@@ -41,6 +43,16 @@ EXTRA_OF = {
     "pkcs11": "demo",
     "prometheus_client": "exporter",
     "sdnotify": "agent",
+}
+#: Adapter → the library that it is for, as it is imported, and the oldest that will do. Whoever uses the
+#: library installs it: no extra brings it, and nothing else here imports it.
+LIBRARY_OF = {
+    "hem_provider.adapters.asyncssh": ("asyncssh", "asyncssh>=2.17"),
+    "hem_provider.adapters.joserfc": ("joserfc", "joserfc>=1.6.8"),
+    "hem_provider.adapters.jwcrypto": ("jwcrypto", "jwcrypto>=1.5.6"),
+    "hem_provider.adapters.paramiko": ("paramiko", "paramiko>=3.5"),
+    "hem_provider.adapters.pyjwt": ("jwt", "pyjwt>=2.10"),
+    "hem_provider.adapters.tink": ("tink", "tink>=1.11"),
 }
 _NAME = "hem-provider"
 #: A line ``Requires-Dist`` of an extra.
@@ -70,6 +82,15 @@ def explained(error: ImportError, what: str) -> str | None:
     ``None`` where no extra brings the module."""
     extra = extra_of(error.name or "")
     return None if extra is None else f"{what} {missing(extra, f'no package {error.name!r}')}"
+
+
+def lacking(adapter: str, error: ImportError) -> ImportError:
+    """What an adapter raises where the library that it is for cannot be imported: one line that names it and
+    the command that installs it into the environment of the program that runs."""
+    _, package = LIBRARY_OF[adapter]
+    folder, how = _folder(), way()
+    command = _command(folder, [package], "", Way.PIP if how in (Way.CHECKOUT, Way.DEBIAN) else how)
+    return ModuleNotFoundError(f"{adapter} needs {package} ({error}): {command}", name=error.name)
 
 
 def extra_of(module: str) -> str | None:
@@ -110,11 +131,11 @@ def _numbers(version: str) -> tuple[int, ...]:
     return tuple(int(each) for each in [*re.findall(r"\d+", version.partition("+")[0]), 0, 0][:3])
 
 
-def _command(folder: Path, packages: Iterable[str], itself: str) -> str:
+def _command(folder: Path, packages: Iterable[str], itself: str, how: Way | None = None) -> str:
     prefix = _environment(folder)
     local = folder / ".venv" if prefix is None else prefix
     python = local / "bin" / "python"
-    return way(folder).value.format(
+    return (how or way(folder)).value.format(
         python=shlex.quote(str(python if python.exists() else sys.executable or "python3")),
         itself=shlex.quote(itself),
         name=local.name,

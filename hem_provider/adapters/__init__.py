@@ -1,6 +1,8 @@
 """HEM keys in the shapes of other libraries and in the formats of other programs, one module each.
 
 Nothing imports one but its user. Those for a library need it: ``keyring`` (extra ``keyring``), ``nacl``
-(extra ``nacl``). ``age`` reads and writes the files of the program of that name, and needs nothing, as do the
-forms of signatures that others verify: ``cms``, ``sshsig``, ``minisign``, ``jws`` and ``rawsig``.
+(extra ``nacl``); ``asyncssh``, ``joserfc``, ``jwcrypto``, ``paramiko``, ``pyjwt`` and ``tink`` are for those
+who have the library anyway, and say how to install it. ``age`` reads and writes the files of the program of
+that name, and needs nothing, as do the forms of signatures that others verify: ``cms``, ``sshsig``,
+``minisign``, ``jws`` and ``rawsig``.
 """

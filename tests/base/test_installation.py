@@ -14,6 +14,7 @@ import pytest
 
 from hem_provider.installation import (
     EXTRA_OF,
+    LIBRARY_OF,
     Way,
     explained,
     extra_of,
@@ -151,7 +152,7 @@ def test_an_extra_is_declared_for_each_and_all_has_all():
 
 
 def test_nothing_else_than_extras_and_dependencies_is_imported():
-    """Whatever the product imports, an installation brings."""
+    """Whatever the product imports, an installation brings; adapters may import the library they are for."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     needed = {line.partition(">")[0].lower() for line in project["dependencies"]}
     distributions = packages_distributions()
@@ -159,8 +160,11 @@ def test_nothing_else_than_extras_and_dependencies_is_imported():
     unknown = set()
     for folder in (ROOT / "hem_provider", ROOT / "shim" / "hem_pkcs11"):
         for path in folder.rglob("*.py"):
+            library, _ = LIBRARY_OF.get(".".join(path.relative_to(ROOT).with_suffix("").parts), ("", ""))
             for module in _imported(ast.parse(path.read_text("utf-8"))):
                 top = module.partition(".")[0]
+                if top == library:
+                    continue
                 brought = {each.lower() for each in distributions.get(top, ())}
                 if top in sys.stdlib_module_names or top in ours or extra_of(top) or brought & needed:
                     continue
