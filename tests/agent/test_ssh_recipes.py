@@ -14,7 +14,7 @@ from support import pages
 from support.emulator import ServedEmulator
 
 DOCS = Path(__file__).parents[2] / "docs"
-PAGES = ["ssh.md", "git.md"]
+PAGES = ["ssh.md", "ssh-python.md", "git.md"]
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 In a block ```` ```console ````, lines that begin with ``$ `` are commands and ``> `` continue them; other
 lines are what the command prints: each must appear in its output, ``…`` standing for anything.
+A block ```` ```python NAME ```` is a file of that name, which is there before the first command.
 ``!`` instead of ``$`` is a command that must fail. A block ```` ```console since … ```` needs something
 newer than Debian 12 has and is run when asked for, ```` ```console by engine ```` (or ``provider``) where
 that is OpenSSL's way; blocks of other kinds are not run. The port 8443 of a page is replaced by a free one.
@@ -26,6 +27,7 @@ from support.servers import free_port
 __all__ = ["Step", "as_ordinary_user", "python_of", "run_page", "steps_of"]
 
 _BLOCK = re.compile(r"^```console(?: since ([^\n]*)| by ([^\n]*))?\n(.*?)^```", re.DOTALL | re.MULTILINE)
+_FILE = re.compile(r"^```python (\S+\.py)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _MARK = "--- step"
 _SECONDS = 60.0
 
@@ -85,6 +87,8 @@ def run_page(
     ``seconds``: what it may take."""
     steps = steps_of(page, newer=newer, way=way)
     assert steps, f"{page.name} has no commands"
+    for name, content in _FILE.findall(page.read_text()):
+        (folder / name).write_text(content)
     port = str(free_port())
     replaced = {"8443": port, **(replacements or {})}
     script = ["exec 2>&1"]
