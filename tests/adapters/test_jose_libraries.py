@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import types
+from urllib.parse import parse_qsl
 
 import jwt as pyjwt
 import pytest
@@ -152,6 +153,15 @@ def test_a_message_for_the_device_is_opened_with_one_call(hem, made, kind, manag
     assert jwe.decrypt_compact(made_there, ours, algorithms=allowed).plaintext == content
 
 
+def test_joserfc_agrees_on_secp256k1_too(hem, made):
+    key = jose_key(made("SECP256K1", {"derive"}))
+    token = jwe.encrypt_compact(
+        {"alg": "ECDH-ES", "enc": "A256GCM"}, b"message", ECKey.import_key(key.as_dict())
+    )
+    opened, count = calls(hem, jwe.decrypt_compact, token, key)
+    assert (opened.plaintext, count) == (b"message", 1)
+
+
 def test_a_message_is_encrypted_to_the_devices_key_without_a_call(hem, made):
     key = jose_key(made("SECP256R1", {"derive"}))
     header = {"alg": "ECDH-ES", "enc": "A256GCM"}
@@ -266,6 +276,38 @@ def test_authlib_authenticates_a_client_by_a_key_of_the_device(hem, made):
         token, record.public_key(), algorithms=["ES256"], audience="https://issuer.example/token"
     )
     assert claims["iss"] == claims["sub"] == "ada"
+
+
+def test_a_session_of_authlib_fetches_a_token_by_a_key_of_the_device(hem, made):
+    """By way of ``requests``, whose transport answers here as a server would."""
+    from authlib.integrations.requests_client import OAuth2Session
+    from requests import Response
+    from requests.adapters import BaseAdapter
+
+    asked = []
+
+    class Server(BaseAdapter):
+        def send(self, request, **_):
+            asked.append(dict(parse_qsl(request.body)))
+            answer = Response()
+            answer.status_code = 200
+            answer._content = b'{"access_token": "granted", "token_type": "Bearer"}'
+            return answer
+
+        def close(self):
+            pass
+
+    record, endpoint = made("ED25519"), "https://issuer.example/token"
+    with OAuth2Session("ada", jose_key(record), token_endpoint_auth_method="private_key_jwt") as session:
+        session.mount("https://", Server())
+        session.register_client_auth_method(PrivateKeyJWT(alg="Ed25519"))
+        token, count = calls(hem, session.fetch_token, endpoint)
+    assert (token["access_token"], count) == ("granted", 1)
+    assertion = asked[0]["client_assertion"]
+    claims = jwt.decode(
+        assertion, OKPKey.import_key(public_jwk(jose_key(record))), algorithms=["Ed25519"]
+    ).claims
+    assert claims["aud"] == endpoint
 
 
 def test_authlib_authenticates_a_client_by_a_secret_of_the_device(hem, rig, made):

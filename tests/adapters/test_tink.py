@@ -91,6 +91,7 @@ def test_a_keyset_is_kept_encrypted_under_the_device(hem, remote, key, tmp_path)
 @pytest.fixture
 def client(hem):
     made = HemKmsClient(hem)
+    tink._kms_clients.reset_kms_clients()
     tink.register_kms_client(made)
     yield made
     tink._kms_clients.reset_kms_clients()
