@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import types
+import warnings
 from urllib.parse import parse_qsl
 
 import jwt as pyjwt
@@ -318,6 +319,19 @@ def test_authlib_authenticates_a_client_by_a_secret_of_the_device(hem, rig, made
     raw = raw_key(rig.device, record.kid)
     claims = pyjwt.decode(token, raw, algorithms=["HS256"], audience="https://issuer.example/token")
     assert claims["iss"] == "ada"
+
+
+@pytest.mark.parametrize(("kind", "algorithm"), [("SECP256R1", "ES256"), ("ED25519", "EdDSA")])
+def test_authlibs_own_jose_exports_keys_and_is_refused_that(hem, made, kind, algorithm):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of Authlib, which has given it up
+        from authlib.jose import JsonWebSignature
+
+        private = made(kind).private_key()
+        before = hem.statistics.calls
+        with pytest.raises(KeyNotExportable, match="never leaves the device"):
+            JsonWebSignature([algorithm]).serialize_compact({"alg": algorithm}, b"payload", private)
+    assert hem.statistics.calls == before
 
 
 @pytest.mark.parametrize("kind", ["SHA3-256", "MLKEM768", "MLDSA44"])

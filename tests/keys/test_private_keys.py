@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import pickle
 
 import pytest
@@ -182,3 +183,18 @@ def test_a_key_deleted_meanwhile_is_named(hem):
     hem.keys.delete(key)
     with pytest.raises(HemKeyNotFound, match=key.kid):
         private.sign(b"data")
+
+
+def test_what_a_website_verifies_at_a_login_could_be_signed(hem):
+    """WebAuthn §7.2. What flags and counter say is the program's word: no authenticator (docs/python.md)."""
+    private = hem.keys.create("SECP256R1", label="k", usage={"sign"}).private_key(ec.EllipticCurvePrivateKey)
+    present, counter = b"\x01", bytes(4)
+    authenticator = hashlib.sha256(b"example.org").digest() + present + counter
+    message = authenticator + hashlib.sha256(b'{"type":"webauthn.get"}').digest()
+    assert len(message) == 69
+    public = private.public_key()
+    hem.login(scope=f"keymgmt:use:{private.hem_key.kid}")
+    before = hem.statistics.calls
+    signature = private.sign(message, ec.ECDSA(hashes.SHA256()))
+    assert hem.statistics.calls - before == 1
+    public.verify(signature, message, ec.ECDSA(hashes.SHA256()))
