@@ -7,8 +7,8 @@ One object stands wherever asyncssh takes a private key::
     asyncssh.listen(port=8022, server_host_keys=[key])         a host key
     key.generate_user_certificate(public, "ada@example.org")   a certificate
 
-P-256, P-384, P-521 and Ed25519. A signature is one call: a login asks in a thread, the proof of a host key in
-the event loop, as asyncssh does it, so that a server does nothing else meanwhile.
+P-256, P-384, P-521 and Ed25519. A signature is one call. asyncssh makes that of a login in a thread, and the
+proof of a host key in its event loop: a server does nothing else meanwhile.
 """
 
 from __future__ import annotations

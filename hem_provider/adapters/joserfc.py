@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes
 from hem_provider.device.key import Key
 from hem_provider.errors import HemOperationFailed, KeyNotExportable
 from hem_provider.installation import lacking
-from hem_provider.keys.publicforms import JOSE_CURVES, jwk
+from hem_provider.keys.publicforms import JOSE_CURVES, check_parameters, jwk
 from hem_provider.keys.remote import RemotePrivateKey
 from hem_provider.keytypes import Family
 from hem_provider.symmetric import HMAC, InvalidUnwrap, aes_key_unwrap, aes_key_wrap
@@ -59,7 +59,8 @@ def jose_key(key: Key, parameters: KeyParameters | None = None) -> HemECKey | He
     """``key`` as joserfc takes it. ``parameters``: of its JWK besides, such as ``use``.
 
     One call where the public half is not known yet. ``HemOperationFailed`` for a type that JOSE does not
-    have. What a key is not made for is refused when it is used.
+    have, ``ValueError`` for parameters that are the key itself. What a key is not made for is refused when it
+    is used.
     """
     kind = key.type
     if kind.name in _SECRET:
@@ -69,6 +70,7 @@ def jose_key(key: Key, parameters: KeyParameters | None = None) -> HemECKey | He
             f"key {key.kid} is {kind.name}, which joserfc has no key for; accepted: "
             f"{', '.join((*JOSE_CURVES, *_SECRET))}"
         )
+    check_parameters(parameters or {}, "kty", "crv", "x", "y", "d")
     private: Any = key.private_key()
     make = HemECKey if kind.family is Family.EC else HemOKPKey
     return make(private, dict(jwk(key)), parameters)
@@ -98,10 +100,11 @@ class HemOctKey(OctKey):
     """A secret key of a device, for HMAC with SHA-2 or key wrap. Its JWK has ``kid``, ``alg``, no ``k``."""
 
     def __init__(self, key: Key, parameters: KeyParameters | None = None) -> None:
+        check_parameters(parameters or {}, "kty", "alg", "k")
         _register()
         self.hem_key = key
         self.extra_parameters = parameters
-        told: Any = {**(parameters or {}), "kty": "oct", "kid": key.kid, "alg": _SECRET[key.type.name]}
+        told: Any = {"kid": key.kid, **(parameters or {}), "kty": "oct", "alg": _SECRET[key.type.name]}
         self._dict_value = told
 
     @property
@@ -123,19 +126,22 @@ class _Hmac(HMACAlgorithm):
 
     def sign(self, msg: bytes, key: OctKey) -> bytes:
         """One call for a device's key."""
-        return self._begun(msg, key).finalize() if isinstance(key, HemOctKey) else super().sign(msg, key)
+        return (
+            self._begun("sign", msg, key).finalize() if isinstance(key, HemOctKey) else super().sign(msg, key)
+        )
 
     def verify(self, msg: bytes, sig: bytes, key: OctKey) -> bool:
         """One call for a device's key; two where it does not accept."""
         if not isinstance(key, HemOctKey):
             return super().verify(msg, sig, key)
         try:
-            self._begun(msg, key).verify(sig)
+            self._begun("verify", msg, key).verify(sig)
         except InvalidSignature:
             return False
         return True
 
-    def _begun(self, msg: bytes, key: HemOctKey) -> HMAC:
+    def _begun(self, operation: str, msg: bytes, key: HemOctKey) -> HMAC:
+        key.check_key_op(operation)
         mac = HMAC(key.hem_key, _DIGESTS[self.name]())
         mac.update(msg)
         return mac
@@ -146,12 +152,12 @@ class _KeyWrap(AESAlgKeyWrapping):
 
     def encrypt_cek(self, cek: bytes, recipient: Recipient[OctKey]) -> bytes:
         """One call for a device's key."""
-        key = self._of_device(recipient)
+        key = self._of_device("wrapKey", recipient)
         return super().encrypt_cek(cek, recipient) if key is None else aes_key_wrap(key.hem_key, cek)
 
     def decrypt_cek(self, recipient: Recipient[OctKey]) -> bytes:
         """One call for a device's key; two where it does not accept."""
-        key = self._of_device(recipient)
+        key = self._of_device("unwrapKey", recipient)
         if key is None:
             return super().decrypt_cek(recipient)
         try:
@@ -159,11 +165,11 @@ class _KeyWrap(AESAlgKeyWrapping):
         except InvalidUnwrap as error:
             raise DecodeError(f"Unwrap AES key failed: {error}") from None
 
-    def _of_device(self, recipient: Recipient[OctKey]) -> HemOctKey | None:
+    def _of_device(self, operation: str, recipient: Recipient[OctKey]) -> HemOctKey | None:
         key = recipient.recipient_key
         if not isinstance(key, HemOctKey):
             return None
-        key.check_use("enc")
+        key.check_key_op(operation)
         key.check_alg(self.name)  # joserfc leaves the size of a key to the bytes of it
         return key
 

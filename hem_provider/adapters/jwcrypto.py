@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from hem_provider.device.key import Key
 from hem_provider.errors import KeyNotExportable
 from hem_provider.installation import lacking
-from hem_provider.keys.publicforms import jwk
+from hem_provider.keys.publicforms import check_parameters, jwk
 
 try:
     from jwcrypto.jwk import JWK
@@ -31,13 +31,13 @@ class HemJWK(JWK):  # type: ignore[misc]  # jwcrypto has no types
     """A key of a device. As a mapping it is the public JWK, with the KID as ``kid``.
 
     ``parameters``: of the JWK besides, such as ``use``. One call where the public half is not known yet.
-    ``HemOperationFailed`` for a type that JOSE has no asymmetric key for. What a key is not made for is
-    refused when it is used.
+    ``HemOperationFailed`` for a type that JOSE has no asymmetric key for, ``ValueError`` for parameters that
+    are the key itself. What a key is not made for is refused when it is used.
     """
 
     def __init__(self, key: Key, **parameters: Any) -> None:
-        public = jwk(key)
-        super().__init__(**parameters, **public)
+        check_parameters(parameters, "kty", "crv", "x", "y", "d")
+        super().__init__(**{**jwk(key), **parameters})
         self._hem_key = key
         self._remote = key.private_key()
 

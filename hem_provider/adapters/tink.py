@@ -83,6 +83,9 @@ class HemKmsClient(tink.KmsClient):  # type: ignore[misc]
         device; ``HemKeyNotFound``, ``HemKeyAmbiguous``; and as ``HemAead`` for a key that is not for this."""
         uri = self._read(key_uri)
         found = [each for each in self._hem.keys if uri.fits(each)]
+        if not found and self._hem.keys.aged:  # it may have been made since the agent listed the device
+            self._hem.keys.refresh()
+            found = [each for each in self._hem.keys if uri.fits(each)]
         if not found:
             raise HemKeyNotFound(f"{self._hem.config.name}: no key is {key_uri}")
         if len(found) > 1:

@@ -13,7 +13,7 @@ from hem_provider.printable import printable
 from hem_provider.publickeys import SSH_NAMES, ssh_blob
 from hem_provider.records import frozen
 
-__all__ = ["FORMS", "JOSE_CURVES", "Form", "jwk", "pem", "ssh_line"]
+__all__ = ["FORMS", "JOSE_CURVES", "Form", "check_parameters", "jwk", "pem", "ssh_line"]
 
 #: Device type → ``kty`` and ``crv`` (RFC 7518 §6.2, RFC 8037 §2, RFC 8812 §3.1).
 JOSE_CURVES: Mapping[str, tuple[str, str]] = {
@@ -56,6 +56,14 @@ def jwk(key: Key) -> dict[str, str]:
     return {"kty": kty, "crv": crv, "kid": key.kid} | {
         name: base64.urlsafe_b64encode(value).rstrip(b"=").decode() for name, value in coordinates.items()
     }
+
+
+def check_parameters(parameters: Mapping[str, Any], *own: str) -> None:
+    """``ValueError`` where parameters of a JWK that a caller adds are some of its ``own``: the key's, which
+    the device tells."""
+    clash = [name for name in own if name in parameters]
+    if clash:
+        raise ValueError(f"parameters: {', '.join(clash)}, which the key itself says; accepted: others")
 
 
 def _spki(key: Key, encoding: str) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import pickle
 import types
 import warnings
 from urllib.parse import parse_qsl
@@ -397,6 +398,49 @@ def test_a_key_without_the_usage_is_refused_without_a_call(hem, made):
     with pytest.raises(WrongKeyFamily, match="'aead'"):
         jwe.encrypt_compact({"alg": "A256KW", "enc": "A256GCM"}, b"x", jose_key(sealing))
     assert hem.statistics.calls == before
+
+
+def test_what_a_jwk_says_that_it_is_for_is_kept_to(hem, made):
+    hmac, wrapping, p256 = made("SHA2-256"), made("AES256", {"wrap"}, "w"), made("SECP256R1", {"sign"}, "s")
+    before = hem.statistics.calls
+    for parameters in ({"use": "enc"}, {"key_ops": ["verify"]}):
+        with pytest.raises(jose_errors.JoseError):
+            jwt.encode({"alg": "HS256"}, CLAIMS, jose_key(hmac, parameters))
+    token = jwt.encode({"alg": "HS256"}, CLAIMS, OctKey.import_key(bytes(32)))
+    with pytest.raises(jose_errors.JoseError):
+        jwt.decode(token, jose_key(hmac, {"key_ops": ["sign"]}))
+    for parameters in ({"use": "sig"}, {"key_ops": ["unwrapKey"]}):
+        with pytest.raises(jose_errors.JoseError):
+            jwe.encrypt_compact({"alg": "A256KW", "enc": "A256GCM"}, b"x", jose_key(wrapping, parameters))
+    with pytest.raises(JWException):
+        signed_by(HemJWK(p256, use="enc"), "ES256", b"x")
+    assert hem.statistics.calls == before
+    for key in (jose_key(p256, {"kid": "mine"}), jose_key(hmac, {"kid": "mine"})):
+        assert key.kid == "mine"
+    assert HemJWK(p256, kid="mine", use="sig")["kid"] == "mine"
+
+
+def test_parameters_that_are_the_key_itself_are_refused(made):
+    hmac, p256 = made("SHA2-256"), made("SECP256R1", {"sign"}, "s")
+    for attempt in (
+        lambda: jose_key(hmac, {"alg": "HS512"}),
+        lambda: jose_key(hmac, {"k": "AAAA"}),
+        lambda: jose_key(p256, {"x": "AAAA"}),
+        lambda: jose_key(p256, {"d": "AAAA"}),
+        lambda: HemJWK(p256, d="AAAA"),
+    ):
+        with pytest.raises(ValueError, match="which the key itself says"):
+            attempt()
+
+
+def test_no_key_is_pickled_and_copies_are_the_same_key(made):
+    p256, hmac = made("SECP256R1", {"sign"}), made("SHA2-256", label="h")
+    for key in (jose_key(p256), jose_key(hmac), HemJWK(p256), HemSecret(hmac)):
+        with pytest.raises(TypeError, match="not pickled|never leaves"):
+            pickle.dumps(key)
+    token = jwt.encode({"alg": "HS256"}, CLAIMS, copy.deepcopy(jose_key(hmac)))
+    assert pyjwt.decode(token, copy.deepcopy(HemSecret(hmac))) == CLAIMS
+    assert copy.deepcopy(HemJWK(p256)) == HemJWK(p256)
 
 
 def test_a_token_that_is_too_large_for_the_device_is_refused_without_a_call(hem, made):
