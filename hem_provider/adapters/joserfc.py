@@ -15,7 +15,6 @@ registers models for ``HS…`` and ``A…KW`` with joserfc, which do what joserf
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from cryptography.exceptions import InvalidSignature
@@ -24,7 +23,7 @@ from cryptography.hazmat.primitives import hashes
 from hem_provider.device.key import Key
 from hem_provider.errors import HemOperationFailed, KeyNotExportable
 from hem_provider.installation import lacking
-from hem_provider.keys.publicforms import JOSE_CURVES, check_parameters, jwk
+from hem_provider.keys.publicforms import JOSE_CURVES, JOSE_HMAC, JOSE_WRAPPING, check_parameters, jwk
 from hem_provider.keys.remote import RemotePrivateKey
 from hem_provider.keytypes import Family
 from hem_provider.symmetric import HMAC, InvalidUnwrap, aes_key_unwrap, aes_key_wrap
@@ -43,16 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HemECKey", "HemOKPKey", "HemOctKey", "jose_key"]
 
-#: Device type → the one algorithm of a secret key (RFC 7518 §3.2, §4.4). JOSE has no HMAC with SHA-3.
-_SECRET = {
-    **{f"SHA2-{bits}": f"HS{bits}" for bits in (256, 384, 512)},
-    **{f"AES{bits}": f"A{bits}KW" for bits in (128, 192, 256)},
-}
-_DIGESTS: dict[str, Callable[[], hashes.HashAlgorithm]] = {
-    "HS256": hashes.SHA256,
-    "HS384": hashes.SHA384,
-    "HS512": hashes.SHA512,
-}
+_SECRET = {**JOSE_HMAC, **JOSE_WRAPPING}
 
 
 def jose_key(key: Key, parameters: KeyParameters | None = None) -> HemECKey | HemOKPKey | HemOctKey:
@@ -142,7 +132,7 @@ class _Hmac(HMACAlgorithm):
 
     def _begun(self, operation: str, msg: bytes, key: HemOctKey) -> HMAC:
         key.check_key_op(operation)
-        mac = HMAC(key.hem_key, _DIGESTS[self.name]())
+        mac = HMAC(key.hem_key, getattr(hashes, self.name.replace("HS", "SHA"))())
         mac.update(msg)
         return mac
 

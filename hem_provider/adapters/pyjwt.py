@@ -12,15 +12,16 @@ which do what PyJWT's did for every other key. ``register`` does the same for a 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any, ClassVar, Protocol
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.hashes import HashAlgorithm
 
 from hem_provider.device.key import Key
 from hem_provider.errors import HemOperationFailed, KeyNotExportable
 from hem_provider.installation import lacking
+from hem_provider.keys.publicforms import JOSE_HMAC
 from hem_provider.symmetric import HMAC
 
 try:
@@ -31,12 +32,8 @@ except ImportError as error:
 
 __all__ = ["HemSecret", "register"]
 
-#: Algorithm (RFC 7518 §3.2) → the device's type, the digest, and PyJWT's name of that.
-_ALGORITHMS: Mapping[str, tuple[str, Callable[[], hashes.HashAlgorithm], Any]] = {
-    "HS256": ("SHA2-256", hashes.SHA256, HMACAlgorithm.SHA256),
-    "HS384": ("SHA2-384", hashes.SHA384, HMACAlgorithm.SHA384),
-    "HS512": ("SHA2-512", hashes.SHA512, HMACAlgorithm.SHA512),
-}
+#: Algorithm → the device's type.
+_TYPES = {name: kind for kind, name in JOSE_HMAC.items()}
 
 
 class _Registrar(Protocol):
@@ -48,9 +45,9 @@ class _Hmac(HMACAlgorithm):
     """One of them, for a device's keys and for all others."""
 
     def __init__(self, name: str) -> None:
-        self._type, self._digest, theirs = _ALGORITHMS[name]
-        self._name = name
-        super().__init__(theirs)
+        self._name, self._type = name, _TYPES[name]
+        self._digest: HashAlgorithm = getattr(hashes, name.replace("HS", "SHA"))()
+        super().__init__(getattr(HMACAlgorithm, name.replace("HS", "SHA")))
 
     def prepare_key(self, key: Any) -> Any:
         """A ``Key`` of the algorithm's type, or what PyJWT makes of another."""
@@ -79,7 +76,7 @@ class _Hmac(HMACAlgorithm):
         return None if isinstance(key, Key) else super().check_key_length(key)
 
     def _begun(self, msg: bytes, key: Key) -> HMAC:
-        mac = HMAC(key, self._digest())
+        mac = HMAC(key, self._digest)
         mac.update(msg)
         return mac
 
@@ -100,14 +97,13 @@ class HemSecret(jwt.PyJWK):
     _registered: ClassVar[bool] = False
 
     def __init__(self, key: Key) -> None:
-        names = [name for name, (kind, _, _) in _ALGORITHMS.items() if kind == key.type.name]
-        if not names:
-            kinds = ", ".join(kind for kind, _, _ in _ALGORITHMS.values())
-            raise HemOperationFailed(f"key {key.kid} is {key.type.name}; accepted: {kinds}")
+        name = JOSE_HMAC.get(key.type.name)
+        if name is None:
+            raise HemOperationFailed(f"key {key.kid} is {key.type.name}; accepted: {', '.join(JOSE_HMAC)}")
         if not HemSecret._registered:
             register(jwt)
             HemSecret._registered = True
-        (self.algorithm_name,) = names
+        self.algorithm_name = name
         self.Algorithm = _Hmac(self.algorithm_name)
         self.key: Any = key
         self._jwk_data = {"kty": "oct", "alg": self.algorithm_name, "kid": key.kid}
@@ -118,7 +114,7 @@ class HemSecret(jwt.PyJWK):
 
 def register(target: _Registrar) -> None:
     """Have ``target``, the module ``jwt`` or a ``PyJWS``, take ``HemSecret`` for the ``HS…`` it permits."""
-    for name in _ALGORITHMS:
+    for name in _TYPES:
         try:
             target.unregister_algorithm(name)
         except KeyError:

@@ -47,7 +47,7 @@ class HemAead(aead.Aead):  # type: ignore[misc]  # Tink has no types
         return f"<{type(self).__name__} {self._key!r}>"
 
     def encrypt(self, plaintext: bytes, associated_data: bytes) -> bytes:
-        """1…2048 bytes (16 fewer with 16 bytes of ``associated_data`` or more) sealed; one call.
+        """1…``MAX_MESSAGE`` bytes (16 fewer with 16 bytes of ``associated_data`` or more) sealed; one call.
 
         ``MessageTooLong`` for more: use ``KmsEnvelopeAead``. ``TinkError`` for no byte, which the device
         does not seal.

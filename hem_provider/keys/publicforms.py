@@ -9,11 +9,22 @@ from typing import Any
 
 from hem_provider.device.key import Key
 from hem_provider.errors import HemOperationFailed
+from hem_provider.keytypes import AES_WIDTHS, DIGESTS
 from hem_provider.printable import printable
 from hem_provider.publickeys import SSH_NAMES, ssh_blob
 from hem_provider.records import frozen
 
-__all__ = ["FORMS", "JOSE_CURVES", "Form", "check_parameters", "jwk", "pem", "ssh_line"]
+__all__ = [
+    "FORMS",
+    "JOSE_CURVES",
+    "JOSE_HMAC",
+    "JOSE_WRAPPING",
+    "Form",
+    "check_parameters",
+    "jwk",
+    "pem",
+    "ssh_line",
+]
 
 #: Device type → ``kty`` and ``crv`` (RFC 7518 §6.2, RFC 8037 §2, RFC 8812 §3.1).
 JOSE_CURVES: Mapping[str, tuple[str, str]] = {
@@ -26,6 +37,12 @@ JOSE_CURVES: Mapping[str, tuple[str, str]] = {
     "CURVE25519": ("OKP", "X25519"),
     "CURVE448": ("OKP", "X448"),
 }
+#: Device type of a secret key → the one ``alg`` that it is for (RFC 7518 §3.2, §4.4). JOSE has no HMAC with
+#: SHA-3.
+JOSE_HMAC: Mapping[str, str] = {
+    literal: name.replace("sha", "HS") for name, literal in DIGESTS.items() if not name.startswith("sha3-")
+}
+JOSE_WRAPPING: Mapping[str, str] = {f"AES{bits}": f"A{bits}KW" for bits in AES_WIDTHS}
 
 
 @frozen
