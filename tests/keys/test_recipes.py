@@ -28,6 +28,10 @@ PAGES = [
 ]
 
 
+#: Page → a library that not every machine has.
+NEEDS = {"tink": "tink"}
+
+
 def run(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
@@ -69,6 +73,8 @@ AFTERWARDS = {
 
 @pytest.mark.parametrize("page", [*PAGES, "../python"])
 def test_a_recipe_runs_as_it_stands(page, served, monkeypatch, tmp_path):
+    if page in NEEDS:
+        pytest.importorskip(NEEDS[page], reason="not run: it has no wheel for this machine")
     monkeypatch.setenv("HEM_URL", served.https)
     monkeypatch.setenv("HEM_CA_FILE", str(served.ca_file))
     monkeypatch.setenv("HEM_PASSPHRASE_FILE", str(served.passphrase_file))
