@@ -29,8 +29,6 @@ __all__ = ["env", "lock", "run", "start", "status", "stop", "units", "unlock"]
 #: Seconds between two looks at an agent that unlocks itself, and for how long.
 _LOOK, _PATIENCE = 0.05, 30.0
 _SSH = "SSH_AUTH_SOCK"
-#: Signals that the command of ``hem agent run`` gets from us.
-_HANDED_ON = (signal.SIGTERM, signal.SIGHUP)
 
 
 def start(arguments: Given) -> int:
@@ -173,12 +171,13 @@ def run(arguments: Given) -> int:
 
 def _run_to_the_end(command: list[str], environment: dict[str, str]) -> int:
     """The command's exit status, as a shell gives it; what ends this process ends the command first."""
+    handed_on = (signal.SIGTERM, signal.SIGHUP)
     # What the terminal says to end it, it says to the command as well.
-    with signalled(signal.SIGCHLD, signal.SIGINT, *_HANDED_ON) as wait:
+    with signalled(signal.SIGCHLD, signal.SIGINT, *handed_on) as wait:
         process = subprocess.Popen(command, env=environment)
         while (status := process.poll()) is None:
             number = wait()
-            if number in _HANDED_ON:
+            if number in handed_on:
                 process.send_signal(number)
     return status if status >= 0 else 128 - status
 
