@@ -257,6 +257,8 @@ class LoginSession:
         takes them and, when that is refused, as the older did (one login more, the first time).
         """
         with self._lock.get():
+            if passphrase is None and self._reliance.rejected:
+                self._reliance.forget()
             if role is Role.USER and kdf is None and not by_device and self._agent_logs_in(passphrase):
                 return
             self._logged_in_ahead = True
@@ -303,6 +305,7 @@ class LoginSession:
         """Use this credential from now on; the former one and all tokens are forgotten."""
         self.forget()
         self._credential = credential
+        self._reliance.explicit = True
         self._reliance.refuse()
 
     def let_agent_forget(self) -> None:
@@ -320,6 +323,7 @@ class LoginSession:
         self._reliance.share(other._reliance)
         if self._credential is not None:
             other._credential = self._credential.share()  # its end is not ours
+            other._reliance.explicit = self._reliance.explicit
         return other
 
     def keep(self, bearer: Bearer, device_time: int) -> None:
@@ -356,6 +360,11 @@ class LoginSession:
 
     def _obtain(self, scope: str) -> Bearer:
         before = self._logouts
+        if self._reliance.rejected:
+            raise HemLoginRequired(
+                f"{self._config.name}: the passphrase that was given was not accepted: login(…) with another "
+                "one, or login() with what is configured"
+            )
         if login_source(self._config, given=self.has_credential) is LoginSource.PHONE:
             approved = self.mobile.obtain(scope)
             return self._take(bearer_from(approved.token), approved.device_time, before)
@@ -364,7 +373,10 @@ class LoginSession:
         except HemLoginRequired:
             raise
         except HemAuthenticationError:
+            explicit = self._reliance.explicit
             self.forget()  # so that the next use reads the configured source afresh
+            if explicit:
+                self._reliance.reject()
             raise
         return self._take(bearer, challenge.device_time(), before)
 
@@ -380,7 +392,7 @@ class LoginSession:
         if known is not None and known.eid == eid:
             return known
         agent, passphrase = self._reliance.agent, self._reliance.take()
-        if passphrase is None:
+        if passphrase is None and not self._reliance.explicit:
             passphrase = read_passphrase(self._config)
         if passphrase is None:
             raise login_needed(self._config, agent, changed=known is not None)

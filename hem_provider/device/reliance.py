@@ -28,6 +28,8 @@ class Reliance:
         self.agent = agent
         self.given: Lease | None = None  #: until the first challenge tells the eid that it is for
         self.relied = False  #: on the agent, since the last logout
+        self.explicit = False  #: whether the credential is of a secret that the caller gave
+        self.rejected = False  #: whether such a one was not accepted, and nothing was said since
         self._same: bool | None = None  # whether what was given is what the agent was unlocked by
         self._lock = PerProcess(threading.Lock)
         self.give(passphrase)
@@ -35,6 +37,7 @@ class Reliance:
     def give(self, passphrase: str | None, *, same: bool | None = None) -> None:
         """Keep what the caller gives, in memory that is overwritten when it is forgotten."""
         self.given = None if passphrase is None else hold(passphrase.encode("utf-8"))
+        self.explicit = self.given is not None
         self._same = same
 
     def take(self) -> str | None:
@@ -49,7 +52,7 @@ class Reliance:
     def forget(self) -> None:
         """Nothing was given, and nothing relied on."""
         lease, self.given = self.given, None
-        self._same, self.relied = None, False
+        self._same, self.relied, self.explicit, self.rejected = None, False, False, False
         if lease is not None:
             lease.end()
 
@@ -57,11 +60,17 @@ class Reliance:
         """The session goes by itself, until it is logged out."""
         self._same = False
 
+    def reject(self) -> None:
+        """What the caller gave is not accepted: nobody else's login takes its place unless it is asked for."""
+        self.rejected = True
+        self.refuse()
+
     def share(self, other: Reliance) -> None:
         """Let another session of the same caller have what was given to this one, and no agent."""
         other.agent = None
         if self.given is not None:
             other.given = self.given.share()
+            other.explicit = True
 
     def covers(self, call: Call[object], *, own: bool) -> bool:
         """Whether ``call`` goes through the agent; where it does not although it might, the log says so, or

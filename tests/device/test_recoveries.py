@@ -171,6 +171,49 @@ def test_a_refused_passphrase_given_in_code_is_not_offered_again(rig):
     assert rig.count(LOGIN) == 1
 
 
+@pytest.mark.parametrize("source", [{}, {"auth": "mobile"}], ids=["file", "phone"])
+def test_nothing_that_is_configured_takes_the_place_of_a_refused_passphrase(rig, tmp_path, source):
+    file = tmp_path / "passphrase"
+    file.write_text(PASSPHRASE + "\n")
+    file.chmod(0o600)
+    hem = rig.connect("wrong", passphrase_file=file, **source)
+    with pytest.raises(HemAuthenticationError, match="does not accept"):
+        len(hem.keys)
+    for _ in range(2):
+        with pytest.raises(HemLoginRequired, match="that was given was not accepted"):
+            len(hem.keys)
+    assert rig.count(LOGIN) == 1
+    assert not hem.logged_in
+    hem.login(PASSPHRASE)
+    assert len(hem.keys) == 0
+
+
+@pytest.mark.parametrize("again", ["login", "logout"])
+def test_the_configured_passphrase_is_used_where_that_is_asked_for(rig, tmp_path, again):
+    file = tmp_path / "passphrase"
+    file.write_text(PASSPHRASE + "\n")
+    file.chmod(0o600)
+    hem = rig.connect("wrong", passphrase_file=file)
+    with pytest.raises(HemAuthenticationError):
+        len(hem.keys)
+    getattr(hem, again)()
+    assert len(hem.keys) == 0
+
+
+def test_a_given_passphrase_that_is_no_longer_the_devices_is_not_replaced_either(rig, tmp_path):
+    file = tmp_path / "passphrase"
+    file.write_text(PASSPHRASE + "\n")
+    file.chmod(0o600)
+    hem = rig.connect(None, passphrase_file=file)
+    hem.login(PASSPHRASE)
+    rig.fault(LOGIN, 401)
+    rig.fault(LOGIN, 401)
+    with pytest.raises(HemAuthenticationError, match="does not accept"):
+        hem.keys.create("SECP256R1", label="x")
+    with pytest.raises(HemLoginRequired, match="that was given"):
+        hem.keys.create("SECP256R1", label="x")
+
+
 def test_a_wrong_passphrase_on_a_drifting_device_ends_too(rig):
     rig.set_clock(400)
     hem = rig.connect("wrong")
