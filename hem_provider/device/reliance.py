@@ -61,7 +61,7 @@ class Reliance:
         self._same = False
 
     def reject(self) -> None:
-        """What the caller gave is not accepted: nobody else's login takes its place unless it is asked for."""
+        """What the caller gave is not accepted; nothing else takes its place unless that is asked for."""
         self.rejected = True
         self.refuse()
 
