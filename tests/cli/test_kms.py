@@ -10,7 +10,8 @@ import stat
 import subprocess
 import sys
 import tempfile
-from contextlib import contextmanager
+import threading
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import grpc
@@ -25,6 +26,7 @@ from hem_provider.adapters.kms.envelope import MOST_CIPHERTEXT, MOST_PLAINTEXT, 
 from hem_provider.errors import HemConfigError
 from hem_provider.installation import install_command
 from hem_provider.symmetric import WrongKeyType
+from hem_provider.waiting import CLOCK
 
 HEM = [sys.executable, "-m", "hem_provider.cli.main"]
 SEED = bytes(range(32))
@@ -250,6 +252,38 @@ def test_errors_of_the_device_have_their_codes(rig, hem, keys, place):
         refused(grpc.StatusCode.NOT_FOUND, client.decrypt, ciphertext, key_id)
 
 
+def test_a_key_that_was_deleted_shows_in_the_health_once_it_was_to_seal(hem, keys, place):
+    with serving(hem, keys, place) as client:
+        hem.keys.delete(keys[0])
+        refused(grpc.StatusCode.NOT_FOUND, client.encrypt, SEED)
+        version, healthz, key_id = client.status()
+        assert (version, key_id) == ("v2", keys[0].kid)
+        assert f"no key {key_id}" in healthz
+
+
+def test_nothing_is_done_for_who_waits_no_more(hem, keys, place):
+    began, slow = [], threading.Event()
+
+    def ready():
+        began.append(None)
+        assert slow.wait(60)
+
+    with serving(hem, keys[:1], place, ready) as client:
+        run = client.channel.unary_unary("/v2.KeyManagementService/Status")
+        try:
+            first = run.future(b"", timeout=60)
+            for _ in CLOCK.looks(60, 0.02):
+                if began:
+                    break
+            given_up = [run.future(b"", timeout=0.2) for _ in range(30)]
+            assert {each.exception().code() for each in given_up} == {grpc.StatusCode.DEADLINE_EXCEEDED}
+        finally:
+            slow.set()
+        assert first.exception() is None
+        assert client.status()[1] == "ok"
+        assert len(began) == 2
+
+
 def test_keys_that_are_none_for_this_are_refused(hem, keys):
     with pytest.raises(WrongKeyType):
         Envelopes(hem, [hem.keys.find(label="box")])
@@ -291,9 +325,9 @@ def environment(device):
 
 
 @contextmanager
-def started(environment, path):
+def started(environment, path, keys=("cluster",)):
     process = subprocess.Popen(
-        [*HEM, "kms", "serve", "--socket", str(path), "--key", "cluster"],
+        [*HEM, "kms", "serve", "--socket", str(path), *(f"--key={each}" for each in keys)],
         env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
@@ -321,6 +355,29 @@ def test_it_serves_until_it_is_stopped_and_leaves_nothing(environment, place, nu
         assert process.wait(30) == 0
         assert process.stderr.read() == ""
     assert list(place.iterdir()) == []
+
+
+def test_it_is_rotated_by_a_restart_which_the_api_server_gets_over_by_itself(device, environment, place):
+    path = place / "kms.sock"
+    with client_of(device) as hem:
+        new = hem.keys.create("AES256", label="cluster-new", usage={"aead"})
+    with started(environment, path) as process:
+        client = Client(path)
+        sealed, of_old = client.encrypt(SEED)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    refused(grpc.StatusCode.UNAVAILABLE, client.status)
+    with started(environment, path, ["cluster-new", "cluster"]) as process:
+        assert new.kid in process.line
+        for _ in CLOCK.looks(60, 0.2):  # the client, which is the same, connects anew after a pause
+            with suppress(grpc.RpcError):
+                assert client.status() == ("v2", "ok", new.kid)
+                break
+        assert client.decrypt(sealed, of_old) == SEED
+        again, of_new = client.encrypt(SEED)
+        assert of_new == new.kid != of_old
+        assert client.decrypt(again, of_new) == SEED
+        client.channel.close()
 
 
 def test_with_an_agent_it_needs_no_passphrase_and_a_locked_one_shows_in_its_health(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -53,12 +54,16 @@ class _Service:
     def __init__(self, envelopes: Envelopes, ready: Callable[[], None]) -> None:
         self._envelopes = envelopes
         self._ready = ready
+        #: The key that writes is gone, which stays so: a key that was deleted does not come back.
+        self._gone: HemKeyNotFound | None = None
 
     def status(self, _: Any) -> dict[str, Any]:
         """Anything but "ok" shows at the API server's health."""
         try:
             self._ready()
             self._envelopes.check()
+            if self._gone is not None:
+                raise self._gone
             healthz = _HEALTHY
         except HemError as error:
             healthz = printable(str(error))
@@ -67,7 +72,11 @@ class _Service:
 
     def encrypt(self, request: Any) -> dict[str, Any]:
         """One call."""
-        ciphertext = self._envelopes.encrypt(request.plaintext)
+        try:
+            ciphertext = self._envelopes.encrypt(request.plaintext)
+        except HemKeyNotFound as error:
+            self._gone = error
+            raise
         return {"ciphertext": ciphertext, "key_id": self._envelopes.key_id}
 
     def decrypt(self, request: Any) -> dict[str, Any]:
@@ -93,7 +102,8 @@ def serve(envelopes: Envelopes, path: Path, ready: Callable[[], None]) -> Any:
     actions = {"Status": service.status, "Encrypt": service.encrypt, "Decrypt": service.decrypt}
     options = [("grpc.max_receive_message_length", _MOST_REQUEST)]
     server = grpc.server(ThreadPoolExecutor(_THREADS, "hem-kms"), options=options)
-    handlers = {name: _handler(name, action) for name, action in actions.items()}
+    turn = threading.Lock()
+    handlers = {name: _handler(name, action, turn) for name, action in actions.items()}
     server.add_generic_rpc_handlers([grpc.method_handlers_generic_handler(SERVICE, handlers)])
     before = os.umask(0o177)
     try:
@@ -106,12 +116,14 @@ def serve(envelopes: Envelopes, path: Path, ready: Callable[[], None]) -> Any:
     return server
 
 
-def _handler(name: str, action: Callable[[Any], Mapping[str, Any]]) -> Any:
+def _handler(name: str, action: Callable[[Any], Mapping[str, Any]], turn: threading.Lock) -> Any:
     request_class, response_class = METHODS[name]
 
     def answer(request: Any, context: Any) -> Any:
         try:
-            return response_class(**action(request))
+            # A device answers one at a time. Who has given up keeps no other waiting, nor the end.
+            with turn:
+                return response_class(**action(request)) if context.is_active() else response_class()
         except HemError as error:
             text = printable(str(error))
             uid = printable(getattr(request, "uid", ""))[:64]
