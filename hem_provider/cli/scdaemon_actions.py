@@ -12,6 +12,7 @@ from hem_provider import logs
 from hem_provider.adapters.scdaemon import serve
 from hem_provider.cli.gpg.programs import version
 from hem_provider.cli.gpg.shelf import DeviceShelf
+from hem_provider.cli.gpg.term import limits_of
 from hem_provider.cli.shape import Given
 from hem_provider.cli.statuses import UsageFault
 from hem_provider.config import DeviceConfig, load_config
@@ -36,7 +37,7 @@ def run(options: Given) -> int:
 
 def _serve(options: Given, devices: Sequence[DeviceConfig], folder: str | None) -> None:
     serve(
-        DeviceShelf([Hem(each) for each in devices], options.prefer),
+        DeviceShelf([Hem(each) for each in devices], options.prefer, lambda: limits_of(options.homedir)),
         sys.stdin.buffer,
         sys.stdout.buffer,
         version=version,

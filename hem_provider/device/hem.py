@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from hem_provider.arguments import as_bytes, as_member, as_text, optional_bytes
 from hem_provider.config import DeviceConfig, device_from_url, load_config
 from hem_provider.config.limits import FirmwareLimits
+from hem_provider.config.login_source import LoginSource, login_source
 from hem_provider.device.inventory import KeyInventory
 from hem_provider.device.key import Key
 from hem_provider.device.login import LoginSession
@@ -132,6 +133,15 @@ class Hem:
         """Whether the user's agent is a login here: it runs and is unlocked for this device. Asks it, at most
         every other second, and never the device."""
         return self.session.agent_ready
+
+    @property
+    def next_login(self) -> LoginSource | None:
+        """What the next login comes from, as things are now; ``None`` where only a person can log in. An
+        agent that was relied on and is locked by now is none, unless the configuration wants no other. Asks
+        the agent, at most every other second, and never the device."""
+        given = self.session.has_credential
+        agent = not given and (self.config.agent == "always" or self.agent_ready)
+        return login_source(self.config, given=given, agent=agent)
 
     def probe(self) -> Identity:
         """Ask the device who it is: one call, whose challenge the next login uses if it is soon; none

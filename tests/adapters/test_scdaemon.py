@@ -29,7 +29,7 @@ from hem_provider.adapters.scdaemon.commands import COMMANDS, MOST_DATA
 from hem_provider.adapters.scdaemon.faults import CODES, CardFault, fault_of
 from hem_provider.adapters.scdaemon.server import serve
 from hem_provider.adapters.scdaemon.values import DIGESTS
-from hem_provider.errors import HemAuthenticationError, HemUnreachable
+from hem_provider.errors import HemApprovalDenied, HemAuthenticationError, HemLoginRequired, HemUnreachable
 from hem_provider.publickeys import device_form
 
 SIGN = Ed25519PrivateKey.from_private_bytes(bytes(31) + b"\1")
@@ -331,6 +331,30 @@ def test_a_pin_is_asked_for_once():
     assert asked == [b"INQUIRE NEEDPIN ||" + prompt]
     assert answers[-1] == b"OK"
     assert not shelf.open  # a reset forgets it
+
+
+def test_a_login_that_is_gone_by_the_time_it_is_used_is_asked_for():
+    shelf = Shelf(pin=PIN)
+    shelf.open = True  # so it seems: an agent that is locked meanwhile
+
+    def sign(card, key, data):
+        if not shelf.proven:
+            shelf.open = False
+            raise HemLoginRequired("office: a login is needed")
+        return SIGN.sign(data)
+
+    def log_in(card, key, pin):
+        shelf.proven, shelf.open = pin == PIN, True
+
+    shelf.proven, shelf.sign, shelf.log_in = False, sign, log_in
+    answers = said(shelf, DIGEST, "PKSIGN OPENPGP.1", b"D " + escaped(PIN.encode()) + b"\nEND\n")
+    assert answers[1].startswith(b"INQUIRE NEEDPIN")
+    assert len(data_of(answers)) == 64
+    shelf.proven = False
+    shelf.needs_pin = lambda _: False  # nobody is to be asked
+    answers = said(shelf, DIGEST, "PKSIGN OPENPGP.1")
+    assert answers[1] == fault("NO_PIN") + b"office: a login is needed"
+    assert fault_of(HemApprovalDenied("no")).name == "CANCELED"
 
 
 @pytest.mark.parametrize(

@@ -56,7 +56,33 @@ def test_with_hems_agent_a_signature_and_a_decryption_are_one_call_each(desks, d
         agent.calls.lock()
         failed = desk.tried("gpg", "--batch", "--clearsign", data=b"x")
         assert failed.returncode != 0
+        assert b"Bad PIN" not in failed.stderr  # nobody gave one
         desk.close()
+
+
+def test_where_hems_agent_is_locked_while_gpg_uses_it_the_passphrase_is_asked_for(asked, device, owner):
+    with RunningAgent(device) as agent:
+        agent.unlock()
+        asked.environment |= {"XDG_RUNTIME_DIR": str(agent.run), "HEM_AGENT": "auto"}
+        asked.ask(device.passphrase)
+        asked.gpg("--clearsign", data=b"x")
+        assert asked.asked == ""
+        agent.calls.lock()
+        owner.gpg("--verify", data=asked.gpg("--clearsign", data=b"x"))
+        assert asked.asked.count("SETDESC") == 1
+        asked.gpg("--clearsign", data=b"x")
+        assert asked.asked.count("SETDESC") == 1
+        asked.run("gpgconf", "--kill", "gpg-agent")
+
+
+@pytest.mark.parametrize("setting", ["default-cache-ttl 0", "max-cache-ttl 0", "default-cache-ttl 1"])
+def test_a_passphrase_is_forgotten_as_gpg_agent_is_told(asked, device, setting):
+    asked.configure(setting)
+    asked.ask(device.passphrase)
+    for times in (1, 2):
+        asked.gpg("--clearsign", data=b"x")
+        assert asked.asked.count("SETDESC") == times
+        CLOCK.sleep(1.2)
 
 
 def test_a_person_is_asked_once_and_only_for_what_needs_a_login(asked, device, owner):

@@ -138,8 +138,8 @@ def _pksign(session: Session, text: str) -> None:
     options, name = _options(text)
     card, key = _signing(session, name)
     digest = digest_of(session.data, options.get("hash", "sha1"))
-    session.unlocked(card, key)
-    session.conversation.data(session.shelf.sign(card, key, digest))
+    signature = session.used(card, key, lambda: session.shelf.sign(card, key, digest))
+    session.conversation.data(signature)
 
 
 def _pkauth(session: Session, text: str) -> None:
@@ -147,8 +147,9 @@ def _pkauth(session: Session, text: str) -> None:
     if options:
         raise CardFault("NOT_SUPPORTED", f"--{next(iter(options))[:40]}; accepted: a key")
     card, key = _signing(session, name)
-    session.unlocked(card, key)
-    session.conversation.data(session.shelf.sign(card, key, authenticated(session.data)))
+    message = authenticated(session.data)
+    signature = session.used(card, key, lambda: session.shelf.sign(card, key, message))
+    session.conversation.data(signature)
 
 
 def _pkdecrypt(session: Session, text: str) -> None:
@@ -157,8 +158,7 @@ def _pkdecrypt(session: Session, text: str) -> None:
     if key.use != "e":
         raise CardFault("WRONG_KEY_USAGE", f"{key.reference} ({key.type}) is no key for decryption")
     point = peer_point(key, session.data)
-    session.unlocked(card, key)
-    secret = session.shelf.agree(card, key, point)
+    secret = session.used(card, key, lambda: session.shelf.agree(card, key, point))
     session.conversation.status("PADDING", "0")
     session.conversation.data(agreed_point(key, secret))
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from hem_provider.errors import (
+    HemApprovalDenied,
     HemAuthenticationError,
     HemConfigError,
     HemConnectionError,
     HemError,
     HemKeyNotFound,
+    HemLoginRequired,
     HemOperationFailed,
     HemScopeDenied,
     MessageTooLong,
@@ -46,6 +48,8 @@ class CardFault(Exception):
 
 #: Error → name of its code; the first row that fits counts, and any other is ``GENERAL``.
 _FAULTS: tuple[tuple[type[BaseException], str], ...] = (
+    (HemLoginRequired, "NO_PIN"),
+    (HemApprovalDenied, "CANCELED"),
     (HemAuthenticationError, "BAD_PIN"),
     (HemScopeDenied, "FORBIDDEN"),
     (HemConnectionError, "CARD_NOT_PRESENT"),

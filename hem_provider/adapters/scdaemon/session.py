@@ -8,6 +8,7 @@ from hem_provider.adapters.scdaemon.assuan import Closed, Conversation
 from hem_provider.adapters.scdaemon.attributes import ATTRIBUTES
 from hem_provider.adapters.scdaemon.cards import Card, CardKey, Shelf
 from hem_provider.adapters.scdaemon.faults import CardFault, fault_of
+from hem_provider.errors import HemLoginRequired
 from hem_provider.logs import DEBUG, WARNING, Logger
 from hem_provider.printable import printable
 
@@ -114,6 +115,17 @@ class Session:
                 if found is not None:
                     return each, found
         raise CardFault("NO_SECKEY", f"no card has a key {name[:80]!r}")
+
+    def used(self, card: Card, key: CardKey, use: Callable[[], bytes]) -> bytes:
+        """What a use of a key gives. ``CardFault``; what ``use`` raises."""
+        self.unlocked(card, key)
+        try:
+            return use()
+        except HemLoginRequired:  # an agent was locked, or a PIN forgotten, since we looked
+            if not self.shelf.needs_pin(card):
+                raise
+        self.unlocked(card, key)
+        return use()
 
     def unlocked(self, card: Card, key: CardKey) -> None:
         """See to it that the device finds a login: a person is asked where there is no other."""

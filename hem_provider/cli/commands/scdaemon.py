@@ -19,7 +19,10 @@ __all__ = ["command"]
 @click.option("--server", is_flag=True, help="one conversation, by standard input and output")
 @click.option("--multi-server", is_flag=True, help="further ones by a socket, too, as gpg-agent wants it")
 @click.option(
-    "--homedir", type=FILE, metavar="DIR", help="GnuPG's home, which gpg-agent tells; nothing is read there"
+    "--homedir",
+    type=FILE,
+    metavar="DIR",
+    help="GnuPG's home, as gpg-agent tells it, where it is configured how long PINs are good for",
 )
 @click.option(
     "--prefer",

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from hem_provider.adapters.openpgp import Held, Holding, Role, holdings
 from hem_provider.adapters.scdaemon import Card, CardKey, serial_number
-from hem_provider.config.login_source import login_source
+from hem_provider.cli.gpg.term import Limits, Term
 from hem_provider.device.hem import Hem
 from hem_provider.device.key import Key
 from hem_provider.errors import HemError, HemKeyNotFound, HemLoginRequired
@@ -49,6 +49,7 @@ class _Device:
 
     def __init__(self, hem: Hem) -> None:
         self.hem = hem
+        self.term = Term(hem.logout)
         self.cards: list[Card] = []
         self.keys: dict[str, Key] = {}
         self.looked = False
@@ -95,16 +96,18 @@ class _Device:
 
     def needs_person(self) -> bool:
         """Whether only a person can log in."""
-        given = self.hem.logged_in
-        agent = not given and self.hem.agent_ready
-        return login_source(self.hem.config, given=given, agent=agent) is None
+        return self.hem.next_login is None
 
 
 class DeviceShelf:
     """``scdaemon.Shelf`` over ``hems``. Safe for threads."""
 
-    def __init__(self, hems: Sequence[Hem], prefer: Sequence[str] = ()) -> None:
-        """``prefer``: fingerprints of certificates whose cards come first, in this order."""
+    def __init__(
+        self, hems: Sequence[Hem], prefer: Sequence[str] = (), limits: Callable[[], Limits] = Limits
+    ) -> None:
+        """``prefer``: fingerprints of certificates whose cards come first, in this order. ``limits``: gives
+        how long a PIN is good for; asked when one was given."""
+        self._limits = limits
         self._first = [serial_number(each) for each in prefer]
         self._devices = {each.config.name: _Device(each) for each in hems}
         self._lock = threading.Lock()
@@ -127,25 +130,31 @@ class DeviceShelf:
 
     def log_in(self, card: Card, key: CardKey, pin: str) -> None:
         """See ``Shelf``."""
-        self._devices[card.device].hem.login(pin, scope=f"keymgmt:use:{key.kid}")
+        device = self._devices[card.device]
+        device.hem.login(pin, scope=f"keymgmt:use:{key.kid}")
+        device.term.begin(self._limits())
 
     def forget(self) -> None:
         """See ``Shelf``."""
         for each in self._devices.values():
+            each.term.end()
             each.hem.logout()
 
     def sign(self, card: Card, key: CardKey, data: bytes) -> bytes:
         """See ``Shelf``."""
-        return bytes(self._private(card, key).sign(data))
+        with self._devices[card.device].term.used():
+            return bytes(self._private(card, key).sign(data))
 
     def agree(self, card: Card, key: CardKey, point: bytes) -> bytes:
         """See ``Shelf``."""
-        peer, private = load_public(KEY_TYPES[key.type], point), self._private(card, key)
-        if key.type == "SECP256R1":
-            from cryptography.hazmat.primitives.asymmetric import ec
+        peer = load_public(KEY_TYPES[key.type], point)
+        with self._devices[card.device].term.used():
+            private = self._private(card, key)
+            if key.type == "SECP256R1":
+                from cryptography.hazmat.primitives.asymmetric import ec
 
-            return bytes(private.exchange(ec.ECDH(), peer))
-        return bytes(private.exchange(peer))
+                return bytes(private.exchange(ec.ECDH(), peer))
+            return bytes(private.exchange(peer))
 
     def _private(self, card: Card, key: CardKey) -> Any:
         device = self._devices[card.device]

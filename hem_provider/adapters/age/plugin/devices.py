@@ -13,7 +13,7 @@ from hem_provider.adapters.age.kinds import ML_KEM
 from hem_provider.adapters.age.plugin.protocol import Client
 from hem_provider.adapters.age.recipients import Recipient
 from hem_provider.config import Config, DeviceConfig, load_config
-from hem_provider.config.login_source import CONFIGURABLE, LoginSource, login_source
+from hem_provider.config.login_source import CONFIGURABLE, LoginSource
 from hem_provider.device.hem import Hem
 from hem_provider.device.key import Key
 from hem_provider.errors import HemApprovalTimeout, HemLoginRequired, HemTimeout, HemUnreachable
@@ -90,9 +90,7 @@ class Devices:
     def ready(self, hem: Hem, scope: str) -> None:
         """See to it that the next call finds a login, in the order of ``config.login_source``; a person is
         asked last."""
-        given = hem.logged_in
-        source = login_source(hem.config, given=given, agent=not given and hem.agent_ready)
-        name = hem.config.name
+        source, name = hem.next_login, hem.config.name
         if source is LoginSource.PHONE and name not in self._told:
             self._told.add(name)
             self._client.show(f"approve the use of HEM {name} on your phone")
