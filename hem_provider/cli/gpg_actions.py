@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 from hem_provider.adapters.openpgp import Holding, Role, armored, check_user_id, revocation
 from hem_provider.adapters.scdaemon import serial_number
 from hem_provider.cli.gpg.home import PROGRAM, check, configured_program, install, keep_revocation
-from hem_provider.cli.gpg.making import chosen, completed, listed, named
+from hem_provider.cli.gpg.making import called, chosen, completed, listed, named
 from hem_provider.cli.gpg.programs import Gnupg, version
 from hem_provider.cli.gpg.shelf import card_of
 from hem_provider.cli.login import logged_in
@@ -21,7 +22,10 @@ from hem_provider.printable import printable
 
 __all__ = ["export", "import_", "setup", "status"]
 
+#: Records of gpg that a certificate begins with.
+_HEADS = ("pub", "sec")
 #: Letters of validity that gpg lists → what is wrong.
+_GOOD = "good"
 _WRONG = {"r": "revoked", "e": "expired", "d": "disabled", "i": "invalid"}
 
 
@@ -37,8 +41,10 @@ def setup(options: Given) -> int:
         listed(hem)
         gnupg = Gnupg(options.homedir)
         check(gnupg.home, force=options.force)
-        holding, made = completed(hem, options.name, keys, options.decrypt_type)
-        document = _handed(hem, gnupg, holding, options.name or holding.name)
+        holding, made = completed(
+            hem, options.name, keys, options.decrypt_type, known=gnupg.names, another=options.new
+        )
+        document = _handed(hem, gnupg, holding, options.name or called(holding, gnupg.names))
         document["made"] = made
         kept = keep_revocation(gnupg.home, document["fingerprint"], lambda: _revocation(holding))
         document["revocation"] = str(kept)
@@ -50,11 +56,22 @@ def setup(options: Given) -> int:
     print(f"card         {document['card']}")
     print(f"keys         {made} made, {len(holding.keys) - made} there before")
     print(f"revocation   {kept}")
-    print(
-        f"\nTry it: echo hello | gpg --clearsign --local-user {document['fingerprint'][-16:]}",
-        file=sys.stderr,
-    )
+    if document["state"] == _GOOD:
+        print(
+            f"\nTry it: echo hello | gpg --clearsign --local-user {document['fingerprint'][-16:]}",
+            file=sys.stderr,
+        )
+    _tell_state(document)
     return 0
+
+
+def _tell_state(document: dict[str, Any]) -> None:
+    if document["state"] != _GOOD:
+        print(
+            f"gpg has certificate {document['fingerprint']} as {document['state']}, and does not sign by it; "
+            "'hem gpg setup --new --name …' makes another",
+            file=sys.stderr,
+        )
 
 
 def _revocation(holding: Holding) -> bytes:
@@ -74,8 +91,8 @@ def import_(options: Given) -> int:
         found = named(listed(hem), options.certificate, hem.config.name)
         if options.name is not None and len(found) > 1:
             raise UsageFault("--name is for one certificate; say which")
-        names = [options.name or _kept_name(each) for each in found]
         gnupg = Gnupg(options.homedir)
+        names = [options.name or called(each, gnupg.names) for each in found]
         check(gnupg.home, force=options.force)
         documents = [_handed(hem, gnupg, each, name) for each, name in zip(found, names, strict=True)]
     if options.json:
@@ -83,6 +100,7 @@ def import_(options: Given) -> int:
     else:
         for each in documents:
             print(f"{each['fingerprint']} {each['name']}")
+            _tell_state(each)
     return 0
 
 
@@ -95,7 +113,7 @@ def export(options: Given) -> int:
         if len(found) > 1:
             those = ", ".join(f"{each.fingerprint()} {each.name}" for each in found)
             raise UsageFault(f"{len(found)} certificates are there; say which: {those}")
-        data = armored(found[0].certificate(options.name or _kept_name(found[0])))
+        data = armored(found[0].certificate(options.name or called(found[0], lambda _: ())))
     write(data, options.output, force=options.force)
     return 0
 
@@ -105,16 +123,22 @@ def status(options: Given) -> int:
     with logged_in(options.device, mobile=options.mobile) as hem:
         gnupg = Gnupg(options.homedir)
         program = configured_program(gnupg.home)
-        ready = program == gnupg.home / PROGRAM
         found = [_document(hem, gnupg, each) for each in listed(hem)]
+    trouble = _trouble(gnupg, program)
     if options.json:
-        document = {"gnupg": version(), "home": str(gnupg.home), "ready": ready, "certificates": found}
+        document = {
+            "gnupg": version(),
+            "home": str(gnupg.home),
+            "ready": trouble is None,
+            "trouble": trouble,
+            "certificates": found,
+        }
         print_json(document)
         return 0
     print(f"GnuPG {version()}, home {printable(str(gnupg.home))}")
-    if not ready:
-        instead = f"it has {program}" if program is not None else "it has its own"
-        print(f"gpg-agent does not use the HEM ({printable(instead)}): run 'hem gpg import'")
+    if trouble is not None:
+        advice = f"run 'hem gpg {'import' if found else 'setup'}'"
+        print(f"gpg-agent does not use the HEM ({printable(trouble)}): {advice}")
     if not found:
         print(f"{hem.config.name}: no keys for OpenPGP; 'hem gpg setup' makes some")
     for each in found:
@@ -125,6 +149,13 @@ def status(options: Given) -> int:
             print(f"  {key['role']:12} {key['type']}, {printable(key['label'])!r}, {key['kid']}")
         print(f"  in gpg       {_told(each)}")
     return 0
+
+
+def _trouble(gnupg: Gnupg, program: Path | None) -> str | None:
+    """Why gpg-agent has no use of the HEM; ``None`` where it has."""
+    if program is None:
+        return "it has its own smart card daemon"
+    return gnupg.trouble_of(program) if program == gnupg.home / PROGRAM else f"it has {program}"
 
 
 def _told(document: dict[str, Any]) -> str:
@@ -141,10 +172,10 @@ def _told(document: dict[str, Any]) -> str:
 def _document(hem: Hem, gnupg: Gnupg, holding: Holding) -> dict[str, Any]:
     fingerprint = holding.fingerprint()
     records = gnupg.records(fingerprint)
-    head = next((each for each in records if each[0] in ("pub", "sec")), None)
+    head = next((each for each in records if each[0] in _HEADS), None)
     expires = head[6] if head is not None else ""
     return {
-        "name": holding.name,
+        "name": holding.name or next(iter(gnupg.names(fingerprint)), ""),
         "fingerprint": fingerprint,
         "created": timestamp(holding.primary.place.created),
         "maker": holding.primary.place.maker,
@@ -166,7 +197,7 @@ def _document(hem: Hem, gnupg: Gnupg, holding: Holding) -> dict[str, Any]:
             )
         ],
         "in_keyring": head is not None,
-        "state": None if head is None else _WRONG.get(head[1], "good"),
+        "state": None if head is None else _state(head),
         "expires": timestamp(int(expires)) if expires.isdigit() else None,
         "usable": head is not None and head[0] == "sec",
     }
@@ -184,7 +215,18 @@ def _handed(hem: Hem, gnupg: Gnupg, holding: Holding, name: str) -> dict[str, An
     gnupg.trust(fingerprint)
     card = serial_number(fingerprint)
     gnupg.learn(card)
-    return {"name": name, "fingerprint": fingerprint, "card": card, "device": hem.config.name}
+    head = gnupg.records(fingerprint)
+    return {
+        "name": name,
+        "fingerprint": fingerprint,
+        "card": card,
+        "device": hem.config.name,
+        "state": _state(next(each for each in head if each[0] in _HEADS)),
+    }
+
+
+def _state(head: list[str]) -> str:
+    return _WRONG.get(head[1], _GOOD)
 
 
 def _check_name(options: Given) -> None:
@@ -193,13 +235,3 @@ def _check_name(options: Given) -> None:
             check_user_id(options.name)
         except ValueError as error:
             raise UsageFault(f"--{error}") from None
-
-
-def _kept_name(holding: Holding) -> str:
-    """The name that the device keeps. ``UsageFault`` where it had no room for it."""
-    if not holding.name:
-        raise UsageFault(
-            f"the name of certificate {holding.fingerprint()} is not kept in the device (it takes at most 32 "
-            "bytes, of which the address alone may be kept): give it by --name"
-        )
-    return holding.name

@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import jsonschema
@@ -86,9 +89,71 @@ def test_setup_and_import_tell_what_their_schemas_say(run):
     status, out, _ = run("gpg", "status", "--json")
     (seen,) = valid(out, "gpg-status")["certificates"]
     assert (seen["state"], seen["usable"], seen["fingerprint"]) == ("good", True, told["fingerprint"])
+    assert (seen["name"], told["state"]) == (ADA, "good")
     status, out, _ = run("gpg", "status")
     assert status == 0
     assert b"in gpg       good" in out
+    assert b"does not use" not in out
+
+
+LONG = "Christina Schneider <christina.schneider@universitaet-x.example>"
+
+
+def test_a_certificate_whose_name_the_device_has_no_room_for_is_found_again(run, reached, tmp_path):
+    first = json.loads(run("gpg", "setup", "--name", LONG, "--json")[1])
+    again = json.loads(run("gpg", "setup", "--name", LONG, "--json")[1])
+    assert (again["fingerprint"], again["made"]) == (first["fingerprint"], 0)
+    nameless = json.loads(run("gpg", "setup", "--json")[1])
+    assert (nameless["fingerprint"], nameless["name"]) == (first["fingerprint"], LONG)
+    assert json.loads(run("gpg", "status", "--json")[1])["certificates"][0]["name"] == LONG
+    assert json.loads(run("gpg", "import", "--json")[1])["certificates"][0]["name"] == LONG
+    # another machine, whose gpg does not know it
+    other = tmp_path / "other"
+    other.mkdir(mode=0o700)
+    for words in (["setup", "--name", LONG], ["setup"], ["import"]):
+        status, _, err = run("gpg", *words, "--homedir", other)
+        assert (status, first["fingerprint"] in err) == (2, True)
+    reached.keys.refresh()
+    assert len(reached.keys) == 3
+    status, out, _ = run("gpg", "import", first["fingerprint"], "--name", LONG, "--homedir", other)
+    assert (status, out.decode()) == (0, f"{first['fingerprint']} {LONG}\n")
+    another = json.loads(run("gpg", "setup", "--new", "--name", LONG, "--homedir", other, "--json")[1])
+    assert (another["fingerprint"] != first["fingerprint"], another["made"]) == (True, 3)
+    status, _, err = run("gpg", "setup", "--name", LONG, "--homedir", other)
+    assert (status, "2 certificates are there; 'hem gpg import' with a fingerprint takes one" in err) == (
+        1,
+        True,
+    )
+
+
+@pytest.mark.usefixtures("reached")
+def test_what_keeps_gpg_agent_from_the_device_is_told(run, home):
+    assert b"(it has its own smart card daemon): run 'hem gpg setup'" in run("gpg", "status")[1]
+    run("gpg", "setup", "--name", ADA)
+    program = home / "hem-scdaemon"
+    program.write_text(program.read_text().replace(f"exec {sys.executable}", "exec /nowhere/python"))
+    document = valid(run("gpg", "status", "--json")[1], "gpg-status")
+    assert (document["ready"], "/nowhere/python" in document["trouble"]) == (False, True)
+    program.unlink()
+    told = run("gpg", "status")[1].decode()
+    assert f"({program}: No such file or directory): run 'hem gpg import'" in told
+    assert run("gpg", "import")[0] == 0
+    assert valid(run("gpg", "status", "--json")[1], "gpg-status")["trouble"] is None
+
+
+@pytest.mark.usefixtures("reached")
+def test_a_certificate_that_gpg_has_as_revoked_is_not_told_as_good(run, home):
+    made = json.loads(run("gpg", "setup", "--name", ADA, "--json")[1])
+    text = Path(made["revocation"]).read_text().replace("\n:---", "\n---")
+    subprocess.run(["gpg", "--batch", "--quiet", "--import"], input=text, text=True, check=True)
+    for words in (["setup", "--name", ADA], ["import"]):
+        status, _, err = run("gpg", *words)
+        assert (status, "Try it" in err) == (0, False)
+        assert f"gpg has certificate {made['fingerprint']} as revoked" in err
+    told = valid(run("gpg", "import", "--json")[1], "gpg-import")["certificates"]
+    assert [each["state"] for each in told] == ["revoked"]
+    another = valid(run("gpg", "setup", "--new", "--name", ADA, "--json")[1], "gpg-setup")
+    assert (another["state"], another["fingerprint"] != made["fingerprint"]) == ("good", True)
 
 
 def test_a_setup_that_was_interrupted_is_completed(run, reached):
@@ -172,6 +237,7 @@ def test_a_certificate_is_exported_as_text_and_chosen_by_name_or_fingerprint(run
         assert run("gpg", "export", wanted)[1] == first
     status, _, err = run("gpg", "export", "carol")
     assert (status, "no certificate is 'carol'" in err) == (5, True)
+    assert run("gpg", "export", "")[0] == 5
     target = tmp_path / "ada.asc"
     assert run("gpg", "export", "ada", "-o", target)[0] == 0
     assert target.read_bytes() == first
@@ -212,7 +278,34 @@ def test_the_program_knows_the_device_where_the_environment_does_not(tmp_path, m
     monkeypatch.setenv("HEM_URL", "https://it's.example")
     install(tmp_path / "g", "A" * 40)
     text = (tmp_path / "g" / "hem-scdaemon").read_text()
-    assert """[ -n "${HEM_URL+set}" ] || export HEM_URL='https://it'"'"'s.example'""" in text
+    assert (
+        """if [ -z "${HEM_CONFIG-}${HEM_URL-}" ]; then\n    export HEM_URL='https://it'"'"'s.example'\n"""
+        in text
+    )
+
+
+def test_an_environment_that_names_a_device_is_not_mixed_with_the_one_of_the_setup(tmp_path, monkeypatch):
+    monkeypatch.setenv("HEM_URL", "https://one.example")
+    monkeypatch.setenv("HEM_PASSPHRASE_FILE", "/secret/one")
+    install(tmp_path / "g", "A" * 40)
+    program = tmp_path / "g" / "hem-scdaemon"
+    program.write_text(program.read_text().replace(f"exec {sys.executable}", "exec env #"))
+
+    def seen(**environment):
+        done = subprocess.run(
+            [str(program)],
+            env={"PATH": os.environ["PATH"], **environment},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return dict(line.split("=", 1) for line in done.stdout.splitlines() if line.startswith("HEM_"))
+
+    one = {"HEM_URL": "https://one.example", "HEM_PASSPHRASE_FILE": "/secret/one"}
+    assert seen() == seen(HEM_URL="") == one
+    assert seen(HEM_PASSPHRASE_FILE="/secret/two") == one | {"HEM_PASSPHRASE_FILE": "/secret/two"}
+    for other in ({"HEM_URL": "https://two.example"}, {"HEM_CONFIG": "/etc/two.toml"}):
+        assert seen(**other) == other
 
 
 def test_paths_mean_the_same_from_every_directory(tmp_path, monkeypatch):

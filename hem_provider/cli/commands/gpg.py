@@ -39,6 +39,7 @@ _which = argument(
     default="CURVE25519",
     help="of the key for decryption, if one is made",
 )
+@click.option("--new", is_flag=True, help="make another certificate, also where one of this name is there")
 @_home
 @_force
 @device_option()

@@ -19,6 +19,8 @@ __all__ = ["PROGRAM", "check", "configured_program", "install", "keep_revocation
 PROGRAM, _CONFIGURATION = "hem-scdaemon", "gpg-agent.conf"
 _OPTION = "scdaemon-program"
 _MOST = 1 << 20
+#: Variables that say which devices there are.
+_NAMING = ("HEM_CONFIG", "HEM_URL")
 #: Of URLs that are a path.
 _INSIDE = "emulator:"
 
@@ -70,18 +72,25 @@ def _lines(home: Path) -> list[str]:
         data = read_file(home / _CONFIGURATION, "gpg-agent's configuration", limit=_MOST)
     except FileNotFoundError:
         return []
-    return data.decode("utf-8", "surrogateescape").splitlines()
+    lines = data.decode("utf-8", "surrogateescape").split("\n")  # splitlines() knows ends that GnuPG does not
+    return lines[:-1] if lines[-1] == "" else lines
 
 
 def _script(first: Sequence[str]) -> str:
-    """What is started: this Python, and the device as it is configured now, also where gpg-agent comes up
-    without this environment. No secret stands in it, since none stands in a variable."""
+    """What is started: this Python, and the device as it is configured now, where gpg-agent comes up in an
+    environment that names none. One that does is taken as it is: settings of two devices are never mixed. No
+    secret stands in it, since none stands in a variable."""
     told = {
         name: _placed(name, os.environ[name]) for name in ("HEM_CONFIG", *ENVIRONMENT) if os.environ.get(name)
     }
     exports = [
-        f'[ -n "${{{name}+set}}" ] || export {name}={shlex.quote(value)}' for name, value in told.items()
+        f'    [ -n "${{{name}+set}}" ] || export {name}={shlex.quote(value)}'
+        for name, value in told.items()
+        if name not in _NAMING
     ]
+    exports += [f"    export {name}={shlex.quote(told[name])}" for name in _NAMING if name in told]
+    if exports:
+        exports = [f'if [ -z "{"".join(f"${{{name}-}}" for name in _NAMING)}" ]; then', *exports, "fi"]
     words = [sys.executable, "-P", "-m", "hem_provider.cli.main", "scdaemon"]
     command = shlex.join([*words, *(word for each in first for word in ("--prefer", each))])
     return "\n".join(["#!/bin/sh", "# Made by 'hem gpg'.", *exports, f'exec {command} "$@"', ""])

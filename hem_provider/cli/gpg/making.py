@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from hem_provider.adapters.openpgp import (
     KINDS,
@@ -22,7 +22,10 @@ from hem_provider.device.hem import Hem, Key
 from hem_provider.errors import HemConfigError, HemOperationFailed
 from hem_provider.keytypes import MAX_LABEL
 
-__all__ = ["chosen", "completed", "listed", "named"]
+__all__ = ["Known", "called", "chosen", "completed", "listed", "named"]
+
+#: Fingerprint → the names of that certificate, as gpg has them.
+Known = Callable[[str], Sequence[str]]
 
 #: Role → how a key for it is called.
 _CALLED = {Role.SIGN: "sign", Role.DECRYPT: "decrypt", Role.AUTHENTICATE: "login"}
@@ -50,10 +53,23 @@ def named(found: list[Holding], wanted: str | None, device: str) -> list[Holding
         return found
     digits = re.sub(r"^0x|\s", "", wanted).upper()
     by_print = [each for each in found if len(digits) >= 8 and each.fingerprint().endswith(digits)]
-    chosen = by_print or [each for each in found if wanted.casefold() in each.name.casefold()]
+    by_name = [each for each in found if wanted and wanted.casefold() in each.name.casefold()]
+    chosen = by_print or by_name
     if not chosen:
         raise NotThere(f"{device}: no certificate is {wanted!r}; 'hem gpg status' shows those that are there")
     return chosen
+
+
+def called(holding: Holding, known: Known) -> str:
+    """The name of a certificate, as the device keeps it, else as gpg has it. ``UsageFault`` for none."""
+    fingerprint = holding.fingerprint()
+    names = [holding.name] if holding.name else known(fingerprint)
+    if not names:
+        raise UsageFault(
+            f"the name of certificate {fingerprint} is not kept in the device (it takes at most 32 bytes, of "
+            f"which the address alone may be kept): give it by --name, and the certificate by {fingerprint}"
+        )
+    return names[0]
 
 
 def chosen(hem: Hem, wanted: Mapping[Role, str | None]) -> dict[Role, Key]:
@@ -91,13 +107,22 @@ def _check(key: Key, role: Role) -> None:
         )
 
 
-def completed(hem: Hem, name: str | None, keys: Mapping[Role, Key], decrypt_type: str) -> tuple[Holding, int]:
+def completed(
+    hem: Hem,
+    name: str | None,
+    keys: Mapping[Role, Key],
+    decrypt_type: str,
+    *,
+    known: Known,
+    another: bool = False,
+) -> tuple[Holding, int]:
     """The certificate called ``name``, or the only one, with keys for every use; how many were made now.
 
-    What is missing is made, or taken from ``keys``. ``UsageFault`` where there is none, and no name for one.
+    What is missing is made, or taken from ``keys``. ``another``: one more. ``UsageFault`` where
+    there is none, and no name for one.
     """
     made = 0
-    holding = _present(hem, name, keys)
+    holding = None if another else _present(hem, name, keys, known)
     kinds = {role: each[0] for role, each in KINDS.items()} | {Role.DECRYPT: decrypt_type}
     if holding is None:
         if name is None:
@@ -125,16 +150,19 @@ def _checked(name: str) -> str:
         raise UsageFault(f"--{error}") from None
 
 
-def _present(hem: Hem, name: str | None, keys: Mapping[Role, Key]) -> Holding | None:
+def _present(hem: Hem, name: str | None, keys: Mapping[Role, Key], known: Known) -> Holding | None:
     found = [each for each in listed(hem) if each.primary.place.maker == "hem-provider"]
     if name is not None:
         kept = kept_name(name)
-        found = [each for each in found if kept and each.name == kept]
+        found = [each for each in found if (each.name == kept if kept else _is_called(each, name, known))]
     if len(found) > 1:
-        raise HemConfigError(
-            f"{hem.config.name}: {len(found)} certificates are there; say which by --name: "
-            f"{', '.join(each.name or each.fingerprint() for each in found)}"
+        those = ", ".join(f"{each.name} ({each.fingerprint()})".lstrip() for each in found)
+        advice = (
+            "'hem gpg import' with a fingerprint takes one" if name is not None else "say which by --name"
         )
+        raise HemConfigError(f"{hem.config.name}: {len(found)} certificates are there; {advice}: {those}")
+    if found and name is None:
+        called(found[0], known)  # says that it needs a name, before anything is made
     if found and keys:
         at_fault = [role for role in keys if role not in found[0].missing]
         if at_fault:
@@ -145,6 +173,26 @@ def _present(hem: Hem, name: str | None, keys: Mapping[Role, Key]) -> Holding | 
     return found[0] if found else None
 
 
+def _is_called(holding: Holding, name: str, known: Known) -> bool:
+    """Whether a certificate whose name the device had no room for has this one. ``UsageFault`` where it may:
+    it is none of gpg's, and its key is labelled as for this name."""
+    if holding.name:
+        return False
+    names = known(holding.fingerprint())
+    if not names and holding.primary.key.label == _label(Role.SIGN, name):
+        raise UsageFault(
+            f"certificate {holding.fingerprint()} may be the one of this name, which the device has no room "
+            f"for: 'hem gpg import {holding.fingerprint()} --name …' gives it to gpg; --new makes another"
+        )
+    return name in names
+
+
+def _label(role: Role, name: str) -> str:
+    address = re.search(r"<([^<>]+)>$", name)
+    label = f"gpg {_CALLED[role]} {address[1] if address else name}"
+    return "".join(each if " " <= each <= "~" else "?" for each in label)[:MAX_LABEL].strip()
+
+
 def _taken(
     hem: Hem, place: Place, name: str, keys: Mapping[Role, Key], kinds: Mapping[Role, str]
 ) -> tuple[Key, int]:
@@ -152,8 +200,6 @@ def _taken(
     own = place.application_id()
     if place.role in keys:
         return hem.keys.update(keys[place.role], application_id=own), 0
-    address = re.search(r"<([^<>]+)>$", name)
-    label = f"gpg {_CALLED[place.role]} {address[1] if address else name}"
-    label = "".join(each if " " <= each <= "~" else "?" for each in label)[:MAX_LABEL].strip()
+    label = _label(place.role, name)
     made = hem.keys.create(kinds[place.role], label=label, usage={_USES[place.role]}, application_id=own)
     return made, 1

@@ -17,6 +17,8 @@ __all__ = ["Gnupg", "GnupgFailed", "version"]
 
 #: Seconds after which a program of GnuPG is given up: some wait for a person at a pinentry.
 _PATIENCE = 120
+#: What stands for a character that could end a field, as gpg lists it.
+_HEX = re.compile(r"\\x([0-9a-f]{2})")
 _NEEDED = ("gpg", "gpgconf", "gpg-connect-agent")
 
 
@@ -94,6 +96,35 @@ class Gnupg:
         for line in said.splitlines():
             if line.startswith("ERR "):
                 raise GnupgFailed(f"gpg-agent does not see the card {serial}: {printable(line)}")
+
+    def names(self, fingerprint: str) -> list[str]:
+        """Of a certificate, as gpg has them, without those that were revoked; empty where it does not have
+        it."""
+        return [
+            _HEX.sub(lambda found: chr(int(found[1], 16)), each[9])
+            for each in self.records(fingerprint)
+            if each[0] == "uid" and each[1] != "r"
+        ]
+
+    def trouble_of(self, program: Path) -> str | None:
+        """Why a smart card daemon does not come up, in its own words; ``None`` where it does."""
+        try:
+            done = subprocess.run(
+                [str(program), "--server"],
+                input=b"BYE\n",
+                capture_output=True,
+                env=self._environment,
+                timeout=_PATIENCE,
+                check=False,
+            )
+        except OSError as error:
+            return f"{program}: {error.strerror}"
+        except subprocess.TimeoutExpired:
+            return f"{program}: no end within {_PATIENCE} s"
+        if done.returncode == 0 and done.stdout.startswith(b"OK"):
+            return None
+        said = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        return said or f"{program}: status {done.returncode}"
 
     def records(self, fingerprint: str) -> list[list[str]]:
         """What gpg lists of a certificate, by line and field; empty where it does not have it."""
