@@ -66,10 +66,15 @@ def setup(options: Given) -> int:
 
 
 def _tell_state(document: dict[str, Any]) -> None:
-    if document["state"] != _GOOD:
+    fingerprint, state = document["fingerprint"], document["state"]
+    if state != _GOOD:
+        advice = (
+            f"'gpg --quick-set-expire {fingerprint} 2y' prolongs it"
+            if state == "expired"
+            else "'hem gpg setup --new --name …' makes another"
+        )
         print(
-            f"gpg has certificate {document['fingerprint']} as {document['state']}, and does not sign by it; "
-            "'hem gpg setup --new --name …' makes another",
+            f"gpg has certificate {fingerprint} as {state}, and does not sign by it; {advice}",
             file=sys.stderr,
         )
 

@@ -503,6 +503,18 @@ def test_further_conversations_go_by_a_socket(running):
         connection.close()
 
 
+def test_as_many_programs_as_a_busy_machine_runs_are_answered_at_once(running):
+    path, _ = running
+    connections = []
+    for _ in range(200):
+        connections.append(socket.socket(socket.AF_UNIX))
+        connections[-1].settimeout(20)
+        connections[-1].connect(str(path))
+    assert {each.recv(100)[:2] for each in connections} == {b"OK"}
+    for each in connections:
+        each.close()
+
+
 def test_a_socket_of_a_process_that_is_gone_is_removed(running):
     path, _ = running
     gone = subprocess.Popen(["true"])

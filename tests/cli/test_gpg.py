@@ -22,6 +22,7 @@ from hem_provider.adapters.openpgp import Place, Role
 from hem_provider.cli.gpg.home import check, configured_program, install
 from hem_provider.cli.gpg.shelf import DeviceShelf
 from hem_provider.errors import HemConfigError, HemUnreachable
+from hem_provider.waiting import CLOCK
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 
@@ -156,6 +157,20 @@ def test_a_certificate_that_gpg_has_as_revoked_is_not_told_as_good(run, home):
     assert (another["state"], another["fingerprint"] != made["fingerprint"]) == ("good", True)
 
 
+@pytest.mark.usefixtures("reached")
+def test_a_certificate_that_is_expired_can_be_prolonged(run, home):
+    made = json.loads(run("gpg", "setup", "--name", ADA, "--json")[1])
+    expire = ["gpg", "--batch", "--quiet", "--quick-set-expire", made["fingerprint"]]
+    subprocess.run([*expire, "seconds=1"], check=True)
+    for _ in CLOCK.looks(30, 0.5):
+        status, _, err = run("gpg", "setup", "--name", ADA)
+        if "as expired" in err:
+            break
+    assert (status, f"'gpg --quick-set-expire {made['fingerprint']} 2y' prolongs it" in err) == (0, True)
+    subprocess.run([*expire, "2y"], check=True)
+    assert "Try it" in run("gpg", "setup", "--name", ADA)[2]
+
+
 def test_a_setup_that_was_interrupted_is_completed(run, reached):
     hem = reached
     sign = made(hem, Role.SIGN, ADA)
@@ -272,6 +287,17 @@ def test_gpg_agents_configuration_keeps_its_other_lines(tmp_path):
     check(home, force=False)
     assert re.findall("--prefer ([AB])", program.read_text()) == ["B", "A"]
     assert configuration.read_bytes().count(b"scdaemon-program") == 1
+
+
+def test_a_link_to_gpg_agents_configuration_leads_where_it_led(tmp_path):
+    home, elsewhere = tmp_path / "gnupg", tmp_path / "settings"
+    home.mkdir(mode=0o700)
+    elsewhere.write_text("max-cache-ttl 60")  # without an end of its line
+    configuration = home / "gpg-agent.conf"
+    configuration.symlink_to(elsewhere)
+    install(home, "A" * 40)
+    assert configuration.is_symlink()
+    assert elsewhere.read_text() == f"max-cache-ttl 60\nscdaemon-program {home / 'hem-scdaemon'}\n"
 
 
 def test_the_program_knows_the_device_where_the_environment_does_not(tmp_path, monkeypatch):

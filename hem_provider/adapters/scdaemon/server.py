@@ -18,8 +18,8 @@ from hem_provider.adapters.scdaemon.session import Daemon, Session
 
 __all__ = ["MOST_CONNECTIONS", "serve"]
 
-#: Most conversations at once; further ones are closed.
-MOST_CONNECTIONS = 64
+#: Most conversations at once; further ones are closed, which their programs take for a key that is not there.
+MOST_CONNECTIONS = 512
 #: Of a socket's file among those of others.
 _PREFIX, _SUFFIX = "scdaemon-", ".sock"
 _CREDENTIALS = struct.Struct("3i")

@@ -46,7 +46,11 @@ def install(home: Path, fingerprint: str) -> None:
         lines = [line for line in _lines(home) if line.split()[:1] != [_OPTION]]
         lines.append(f"{_OPTION} {program}")
         text = "".join(f"{line}\n" for line in lines)
-        replace_file(home / _CONFIGURATION, text.encode("utf-8", "surrogateescape"))
+        place = home / _CONFIGURATION
+        # A link, as people have them who keep their settings elsewhere, leads where it led.
+        replace_file(
+            place.resolve() if place.is_symlink() else place, text.encode("utf-8", "surrogateescape")
+        )
 
 
 def _preferred(program: Path) -> list[str]:
