@@ -33,7 +33,10 @@ def named_keys(
     """
     for each in names:
         if each[:4].lower() == "age1":
-            raise UsageFault(f"{each[:_SHOWN]}… is a public key as age has it: give it with -r")
+            raise UsageFault(
+                f"{each[:_SHOWN]}… is a public key as age has it: give it with -r to what encrypts; "
+                "here keys of the device are named"
+            )
     with ExitStack() as stack:
         hem = stack.enter_context(Hem(load_config().device(device)))
         met: list[Hem] = []

@@ -11,7 +11,7 @@ from hem_provider.adapters.openpgp import Holding, Role, armored, check_user_id,
 from hem_provider.adapters.scdaemon import serial_number
 from hem_provider.cli.gpg.home import PROGRAM, check, configured_program, install, keep_revocation
 from hem_provider.cli.gpg.making import called, chosen, completed, listed, named
-from hem_provider.cli.gpg.programs import Gnupg, version
+from hem_provider.cli.gpg.programs import Gnupg, GnupgFailed, version
 from hem_provider.cli.gpg.shelf import card_of
 from hem_provider.cli.login import logged_in
 from hem_provider.cli.output import check_target, print_json, timestamp, write
@@ -219,7 +219,11 @@ def _handed(hem: Hem, gnupg: Gnupg, holding: Holding, name: str) -> dict[str, An
     gnupg.gpg("--import", data=data)
     gnupg.trust(fingerprint)
     card = serial_number(fingerprint)
-    gnupg.learn(card)
+    try:
+        gnupg.learn(card)
+    except GnupgFailed as failed:
+        why = gnupg.trouble_of(gnupg.home / PROGRAM, f"SERIALNO --demand={card}")
+        raise GnupgFailed(f"{failed}: {printable(why)}" if why is not None else str(failed)) from None
     head = gnupg.records(fingerprint)
     return {
         "name": name,

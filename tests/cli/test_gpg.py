@@ -19,6 +19,7 @@ from support.gnupg import ADA, Desk, with_passphrase
 from support.passphrases import PASSPHRASE
 
 from hem_provider.adapters.openpgp import Place, Role
+from hem_provider.cli import gpg_actions
 from hem_provider.cli.gpg.home import check, configured_program, install
 from hem_provider.cli.gpg.shelf import DeviceShelf
 from hem_provider.errors import HemConfigError, HemUnreachable
@@ -140,6 +141,20 @@ def test_what_keeps_gpg_agent_from_the_device_is_told(run, home):
     assert f"({program}: No such file or directory): run 'hem gpg import'" in told
     assert run("gpg", "import")[0] == 0
     assert valid(run("gpg", "status", "--json")[1], "gpg-status")["trouble"] is None
+
+
+@pytest.mark.usefixtures("reached", "home")
+def test_a_card_that_gpg_agent_does_not_see_is_told_in_the_daemons_words(run, monkeypatch):
+    def spoiled(place, fingerprint):
+        install(place, fingerprint)
+        program = place / "hem-scdaemon"
+        program.write_text("#!/bin/sh\necho OK\nwhile read -r line; do echo 'ERR 100663404 it rains'; done\n")
+
+    monkeypatch.setattr(gpg_actions, "install", spoiled)
+    status, out, err = run("gpg", "setup", "--name", ADA)
+    assert (status, out) == (1, b"")
+    assert "gpg-agent does not see the card" in err
+    assert err.rstrip().endswith(": it rains")
 
 
 @pytest.mark.usefixtures("reached")
@@ -304,10 +319,7 @@ def test_the_program_knows_the_device_where_the_environment_does_not(tmp_path, m
     monkeypatch.setenv("HEM_URL", "https://it's.example")
     install(tmp_path / "g", "A" * 40)
     text = (tmp_path / "g" / "hem-scdaemon").read_text()
-    assert (
-        """if [ -z "${HEM_CONFIG-}${HEM_URL-}" ]; then\n    export HEM_URL='https://it'"'"'s.example'\n"""
-        in text
-    )
+    assert """export HEM_URL='https://it'"'"'s.example'\n""" in text
 
 
 def test_an_environment_that_names_a_device_is_not_mixed_with_the_one_of_the_setup(tmp_path, monkeypatch):
@@ -328,7 +340,7 @@ def test_an_environment_that_names_a_device_is_not_mixed_with_the_one_of_the_set
         return dict(line.split("=", 1) for line in done.stdout.splitlines() if line.startswith("HEM_"))
 
     one = {"HEM_URL": "https://one.example", "HEM_PASSPHRASE_FILE": "/secret/one"}
-    assert seen() == seen(HEM_URL="") == one
+    assert seen() == seen(HEM_URL="") == seen(HEM_URL="https://one.example") == one
     assert seen(HEM_PASSPHRASE_FILE="/secret/two") == one | {"HEM_PASSPHRASE_FILE": "/secret/two"}
     for other in ({"HEM_URL": "https://two.example"}, {"HEM_CONFIG": "/etc/two.toml"}):
         assert seen(**other) == other
@@ -340,10 +352,19 @@ def test_paths_mean_the_same_from_every_directory(tmp_path, monkeypatch):
     monkeypatch.setenv("HEM_CA_FILE", "ca.pem")
     monkeypatch.setenv("HEM_PASSPHRASE_FILE", "~/secret")
     install(tmp_path / "g", "A" * 40)
-    text = (tmp_path / "g" / "hem-scdaemon").read_text()
-    assert f"export HEM_URL=emulator:{tmp_path}/device.hem\n" in text
-    assert f"export HEM_CA_FILE={tmp_path}/ca.pem\n" in text
-    assert "export HEM_PASSPHRASE_FILE='~/secret'\n" in text
+    program = tmp_path / "g" / "hem-scdaemon"
+    program.write_text(program.read_text().replace(f"exec {sys.executable}", "exec env #"))
+    told = {
+        "HEM_URL": f"emulator:{tmp_path}/device.hem",
+        "HEM_CA_FILE": f"{tmp_path}/ca.pem",
+        "HEM_PASSPHRASE_FILE": "~/secret",
+    }
+    for environment in ({"PATH": os.environ["PATH"]}, os.environ):
+        done = subprocess.run(
+            [str(program)], env=environment, cwd="/", capture_output=True, text=True, check=True
+        )
+        seen = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+        assert {name: seen[name] for name in told} == told
 
 
 @pytest.mark.usefixtures("configured")

@@ -82,22 +82,32 @@ def _lines(home: Path) -> list[str]:
 
 def _script(first: Sequence[str]) -> str:
     """What is started: this Python, and the device as it is configured now, where gpg-agent comes up in an
-    environment that names none. One that does is taken as it is: settings of two devices are never mixed. No
-    secret stands in it, since none stands in a variable."""
-    told = {
-        name: _placed(name, os.environ[name]) for name in ("HEM_CONFIG", *ENVIRONMENT) if os.environ.get(name)
-    }
+    environment that names none, or this one. One that names another is taken as it is: settings of two
+    devices are never mixed. No secret stands in it, since none stands in a variable."""
+    raw = {name: os.environ[name] for name in ("HEM_CONFIG", *ENVIRONMENT) if os.environ.get(name)}
     exports = [
-        f'    [ -n "${{{name}+set}}" ] || export {name}={shlex.quote(value)}'
-        for name, value in told.items()
+        f"        {_unless_other(f'${{{name}-}}', value)} {_export(name, value)} ;; esac"
+        for name, value in raw.items()
         if name not in _NAMING
     ]
-    exports += [f"    export {name}={shlex.quote(told[name])}" for name in _NAMING if name in told]
+    exports += [f"        {_export(name, raw[name])}" for name in _NAMING if name in raw]
     if exports:
-        exports = [f'if [ -z "{"".join(f"${{{name}-}}" for name in _NAMING)}" ]; then', *exports, "fi"]
+        known = _unless_other("${HEM_CONFIG-}${HEM_URL-}", "".join(raw.get(name, "") for name in _NAMING))
+        exports = [known, *exports, "        ;;", "esac"]
     words = [sys.executable, "-P", "-m", "hem_provider.cli.main", "scdaemon"]
     command = shlex.join([*words, *(word for each in first for word in ("--prefer", each))])
     return "\n".join(["#!/bin/sh", "# Made by 'hem gpg'.", *exports, f'exec {command} "$@"', ""])
+
+
+def _unless_other(variables: str, value: str) -> str:
+    """The beginning of what a shell does where these are empty or have this value, which may be a path from
+    the directory of the setup: gpg-agent is in another."""
+    patterns = "|".join(["''", shlex.quote(value)] if value else ["''"])
+    return f'case "{variables}" in {patterns})'
+
+
+def _export(name: str, value: str) -> str:
+    return f"export {name}={shlex.quote(_placed(name, value))}"
 
 
 def _placed(name: str, value: str) -> str:

@@ -106,12 +106,13 @@ class Gnupg:
             if each[0] == "uid" and each[1] != "r"
         ]
 
-    def trouble_of(self, program: Path) -> str | None:
-        """Why a smart card daemon does not come up, in its own words; ``None`` where it does."""
+    def trouble_of(self, program: Path, asked: str = "NOP") -> str | None:
+        """Why a smart card daemon does not come up, or not do what it is ``asked``, in its own words;
+        ``None`` where it does. What gpg-agent hands on of them is a number."""
         try:
             done = subprocess.run(
                 [str(program), "--server"],
-                input=b"BYE\n",
+                input=f"{asked}\nBYE\n".encode(),
                 capture_output=True,
                 env=self._environment,
                 timeout=_PATIENCE,
@@ -121,8 +122,9 @@ class Gnupg:
             return f"{program}: {error.strerror}"
         except subprocess.TimeoutExpired:
             return f"{program}: no end within {_PATIENCE} s"
-        if done.returncode == 0 and done.stdout.startswith(b"OK"):
-            return None
+        answers = done.stdout.decode("utf-8", "replace").splitlines()
+        if done.returncode == 0 and answers:
+            return next((each.split(None, 2)[-1] for each in answers if each.startswith("ERR ")), None)
         said = done.stderr.decode("utf-8", "replace").strip().rpartition("\n")[2]
         return said or f"{program}: status {done.returncode}"
 
