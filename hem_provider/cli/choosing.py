@@ -1,20 +1,15 @@
-"""Which key a person means, and on which device."""
+"""Which key a person means, and on which device: ``device.naming``, whose faults are usage errors here."""
 
 from __future__ import annotations
 
-import re
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from hem_provider.cli.statuses import UsageFault
 from hem_provider.device.hem import Hem, Key
-from hem_provider.device.keyuri import KeyUri, is_uri, parse_uri
-from hem_provider.errors import HemKeyAmbiguous, HemKeyNotFound
-from hem_provider.keytypes import KID_FORM
+from hem_provider.device.naming import NameFault, check_label, device_meant, key_meant
 
 __all__ = ["check_nameable", "device_of", "named_key"]
-
-#: Most guesses at what is meant.
-_MOST = 3
 
 
 def device_of(device: str | None, *names: str | None) -> str | None:
@@ -23,31 +18,14 @@ def device_of(device: str | None, *names: str | None) -> str | None:
 
     ``UsageFault`` for a URI that is none, and for one that names another device.
     """
-    uris = [_parsed(name) for name in names if name is not None and is_uri(name)]
-    if not any(each.token for each in uris):
-        return device
-    from hem_provider.config import load_config
-
-    config = load_config()
-    known = [each.name for each in config.devices] if device is None else [config.device(device).name]
-    for uri in uris:
-        fitting = [name for name in known if uri.may_mean(name)]
-        if not fitting:
-            of_all = "" if device is None else f", and --device is {device!r}"
-            raise UsageFault(
-                f"the URI's token {uri.token!r} is none of the devices here{of_all}; "
-                f"there are: {', '.join(known)}"
-            )
-        known = fitting
-    return known[0] if len(known) == 1 else device
+    with _usage():
+        return device_meant(device, *names, option="--device")
 
 
 def check_nameable(label: str) -> None:
     """``UsageFault`` for a label that would never name its key: it reads as a URI, or as a KID."""
-    if is_uri(label):
-        raise UsageFault(f"{label!r} cannot be a label: it reads as a URI, and would name no key")
-    if re.fullmatch(KID_FORM, label.lower()):
-        raise UsageFault(f"{label!r} cannot be a label: it reads as a KID, and would not name its key")
+    with _usage():
+        check_label(label)
 
 
 def named_key(hem: Hem, name: str) -> Key:
@@ -56,51 +34,13 @@ def named_key(hem: Hem, name: str) -> Key:
     ``HemKeyNotFound`` says which label may be meant, ``HemKeyAmbiguous`` names the KIDs. ``UsageFault`` for
     a URI that is none, or of another device's key.
     """
-    if is_uri(name):
-        return _of_uri(hem, _parsed(name), name)
-    with suppress(ValueError):  # it is no KID
-        try:
-            return hem.keys.get(name)
-        except HemKeyNotFound:
-            raise HemKeyNotFound(f"{hem.config.name}: no key {name}") from None
-    try:
-        return hem.keys.find(label=name)
-    except HemKeyNotFound as error:
-        raise HemKeyNotFound(f"{error}{_guess(hem, name)}") from None
+    with _usage():
+        return key_meant(hem, name)
 
 
-def _parsed(name: str) -> KeyUri:
+@contextmanager
+def _usage() -> Iterator[None]:
     try:
-        return parse_uri(name)
-    except ValueError as error:
+        yield
+    except NameFault as error:
         raise UsageFault(str(error)) from None
-
-
-def _of_uri(hem: Hem, uri: KeyUri, text: str) -> Key:
-    misfit = uri.misfit(hem)
-    if misfit is not None:
-        raise UsageFault(f"{text}: it has {misfit}")
-    if uri.object is None and uri.id is None:
-        raise UsageFault(f"{text}: it names no key; add object=LABEL or id=%XX")
-    if uri.type in ("cert", "data"):
-        raise UsageFault(f"{text}: it names no key; accepted: type=public, private or secret-key")
-    found = [each for each in hem.keys if uri.fits(each)]
-    if not found and hem.keys.aged:  # it may have been made since the agent listed the device
-        hem.keys.refresh()
-        found = [each for each in hem.keys if uri.fits(each)]
-    if not found:
-        guess = "" if uri.object is None else _guess(hem, uri.object)
-        raise HemKeyNotFound(f"{hem.config.name}: no key is {text}{guess}")
-    if len(found) > 1:
-        kids = ", ".join(each.kid for each in found)
-        raise HemKeyAmbiguous(f"{hem.config.name}: {len(found)} keys are {text}; name one by its KID: {kids}")
-    return found[0]
-
-
-def _guess(hem: Hem, name: str) -> str:
-    from difflib import get_close_matches
-
-    labels = sorted({each.label for each in hem.keys})
-    meant = [each for each in labels if name and name.casefold() in each.casefold()]
-    meant = meant[:_MOST] or get_close_matches(name, labels)
-    return f"; did you mean {' or '.join(map(repr, meant))}?" if meant else ""

@@ -49,7 +49,8 @@ NOT_NEEDED = tuple(
     certifi.__main__ certifi.tests charset_normalizer.__main__ charset_normalizer.cli
     cryptography.hazmat.asn1 cryptography.hazmat.primitives.serialization.pkcs cryptography.utils_
     hem_pkcs11.lib hem_provider._moved. hem_provider.adapters hem_provider.agent hem_provider.auditlog
-    hem_provider.cli hem_provider.emulator hem_provider.exporter hem_provider.measuring
+    hem_provider.cli hem_provider.device.naming hem_provider.emulator hem_provider.exporter
+    hem_provider.measuring
     idna.__main__ idna.cli
     idna.codec idna.compat requests.help urllib3.contrib urllib3.http2.connection
     """.split()  # noqa: SIM905 - a list of quoted names would be twice as long
