@@ -22,9 +22,9 @@ class NameFault(ValueError):
 
 
 def device_meant(device: str | None, *names: str | None, option: str = "device") -> str | None:
-    """``device``, a configured one's name; without it, the one that a PKCS#11 URI among ``names`` of keys tells
-    by its token, ``None`` where nothing tells. No I/O but the configuration's. ``option``: what ``device``
-    is called where it was given.
+    """``device``, a configured one's name; without it, the one that a PKCS#11 URI among ``names`` of keys
+    tells by its token, ``None`` where nothing tells. No I/O but the configuration's. ``option``: what
+    ``device`` is called where it was given.
 
     ``NameFault`` for a URI that is none, and for one that names another device.
     """
