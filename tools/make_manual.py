@@ -1,4 +1,5 @@
-"""Write the manual pages of ``hem`` from its commands: ``hem.1``, and a page a command (``hem-keys.1``).
+"""Write the manual pages of ``hem`` from its commands: ``hem.1``, a page a command (``hem-keys.1``), and one
+of each program beside it (``hem_provider/cli/programs.py``).
 
     python tools/make_manual.py [FOLDER]      write them there, by default into ``build/man1``
 
@@ -25,6 +26,7 @@ import click  # noqa: E402
 
 from hem_provider._version import __version__  # noqa: E402
 from hem_provider.cli import front, statuses  # noqa: E402
+from hem_provider.cli.programs import PROGRAMS, Program  # noqa: E402
 from hem_provider.cli.root import ROOT as HEM  # noqa: E402
 from hem_provider.cli.shape import examples_of  # noqa: E402
 from hem_provider.config.agentplace import SOCKET_VARIABLE  # noqa: E402
@@ -88,6 +90,8 @@ def pages() -> dict[str, str]:
     made = {"hem.1": "\n".join(_hem()) + "\n"}
     for name in front.names():
         made[f"hem-{name}.1"] = "\n".join(_command(name)) + "\n"
+    for name, program in PROGRAMS.items():
+        made[f"{name}.1"] = "\n".join(_program(name, program)) + "\n"
     return made
 
 
@@ -95,7 +99,7 @@ def write(folder: Path) -> list[Path]:
     """Write them all, and nothing else in the folder stays; their files."""
     folder.mkdir(parents=True, exist_ok=True)
     made = {folder / name: text for name, text in pages().items()}
-    for old in set(folder.glob("hem*.1")) - set(made):
+    for old in set(folder.glob("*hem*.1")) - set(made):
         old.unlink()
     for path, text in made.items():
         path.write_text(text, "utf-8")
@@ -132,7 +136,7 @@ def _hem() -> Iterator[str]:
     yield from _listed((rf"\fI{_text(path)}\fR", text) for path, text in FILES.items())
     yield ".SH EXAMPLES"
     yield from _shown(["hem keys list", "hem keys public web --format ssh >> authorized_keys"])
-    yield from _see(f"hem-{name}" for name in front.names())
+    yield from _see([*(f"hem-{name}" for name in front.names()), *PROGRAMS])
 
 
 def _command(name: str) -> Iterator[str]:
@@ -163,6 +167,23 @@ def _command(name: str) -> Iterator[str]:
     yield '.SH "EXIT STATUS"'
     yield from _filled("0 done, 1 failed, 2 usage, 3 not reached, 4 refused, 5 not found; see")
     yield r"\fBhem\fR(1)."
+    yield from _see(["hem"])
+
+
+def _program(name: str, program: Program) -> Iterator[str]:
+    yield from _head(name, program.summary)
+    yield from (".SH SYNOPSIS", rf"\fB{_text(name)}\fR {_option(program.usage)}")
+    yield from (".br", rf"\fB{_text(name)}\fR {_option('--help')}", ".br")
+    yield rf"\fB{_text(name)}\fR {_option('--version')}"
+    yield ".SH DESCRIPTION"
+    first, *others = program.about
+    yield from _filled(f"{name} is {first}")
+    for each in others:
+        yield from (".PP", *_filled(each))
+    yield ".SH EXAMPLES"
+    yield from _listed((rf"\fB{_text(typed)}\fR", does) for typed, does in program.steps.items())
+    yield '.SH "EXIT STATUS"'
+    yield from _filled("That of hem; the program that started it reads what it was answered alone.")
     yield from _see(["hem"])
 
 

@@ -16,6 +16,9 @@ useradd --create-home ada
 
 as_user hem --version
 done_ "hem runs"
+as_user age-plugin-hem --version
+as_user sigstore-kms-hem --version
+done_ "the programs run that age and cosign start"
 as_user hem demo
 done_ "hem demo"
 
@@ -77,6 +80,7 @@ assert own.get_password("mail", "ada") == "secret"'
 done_ "keyring keeps a password"
 
 test -s /usr/share/man/man1/hem.1.gz
+test -s /usr/share/man/man1/sigstore-kms-hem.1.gz
 man --warnings=w hem-keys >/dev/null
 bash -n /usr/share/bash-completion/completions/hem
 zsh -n /usr/share/zsh/vendor-completions/_hem

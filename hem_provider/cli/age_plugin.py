@@ -2,43 +2,29 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
-from hem_provider._version import __version__
-from hem_provider.cli import statuses, terminal
+from hem_provider.cli import statuses
+from hem_provider.cli.programs import PROGRAMS, run
 
 __all__ = ["main"]
 
-_FLAG = "--age-plugin="
-_TOLD = """\
-age-plugin-hem is started by age, rage and sops, for identities AGE-PLUGIN-HEM-1...
-  hem age identity KEY -o key.txt     make an identity
-  age --decrypt -i key.txt FILE       use it
-"""
+_NAME, _FLAG = "age-plugin-hem", "--age-plugin="
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one state machine of age's; the exit status: 0 when it came to its end, with whatever result, 1
     when the program that started it does not keep to the protocol, 2 for a state machine that is not known.
     """
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    terminal.prepare()
-    try:
-        if arguments == ["--version"]:
-            print(f"age-plugin-hem {__version__}")
-            return statuses.DONE
-        if len(arguments) != 1 or not arguments[0].startswith(_FLAG):
-            print(_TOLD, end="", file=sys.stdout if arguments == ["--help"] else sys.stderr)
-            return statuses.DONE if arguments == ["--help"] else statuses.USAGE
-        return _serve(arguments[0].removeprefix(_FLAG))
-    except statuses.ENDINGS as error:
-        return statuses.end(error, statuses.Manner())
-    except Exception as error:  # a fault of ours
-        if os.environ.get(statuses.DEBUG):
-            raise
-        return statuses.end(error, statuses.Manner())
+    return run(_NAME, argv, _begin)
+
+
+def _begin(arguments: list[str]) -> int:
+    if len(arguments) != 1 or not arguments[0].startswith(_FLAG):
+        print(PROGRAMS[_NAME].help(_NAME), end="", file=sys.stderr)
+        return statuses.USAGE
+    return _serve(arguments[0].removeprefix(_FLAG))
 
 
 def _serve(name: str) -> int:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import click
@@ -13,6 +14,7 @@ import pytest
 from support.commands import COMMANDS, LEAVES, command_of
 
 from hem_provider.cli import front, statuses
+from hem_provider.cli.programs import PROGRAMS
 from hem_provider.cli.shape import examples_of
 from hem_provider.config.load import ENVIRONMENT
 from tools import make_manual
@@ -38,7 +40,7 @@ def shown(folder: Path, name: str) -> str:
 
 
 def test_every_command_has_a_page_and_there_are_no_others(folder):
-    names = {"hem", *(f"hem-{name}" for name in front.names())}
+    names = {"hem", *(f"hem-{name}" for name in front.names()), *PROGRAMS}
     assert {each.stem for each in (folder / "man1").iterdir()} == names
 
 
@@ -52,7 +54,7 @@ def test_the_strictest_formatter_has_nothing_to_say(folder):
 
 
 @pytest.mark.skipif(shutil.which("man") is None, reason="no man")
-@pytest.mark.parametrize("name", ["hem", *(f"hem-{name}" for name in front.names())])
+@pytest.mark.parametrize("name", ["hem", *(f"hem-{name}" for name in front.names()), *PROGRAMS])
 def test_man_shows_a_page_without_a_warning(folder, name):
     done = subprocess.run(
         ["man", "--warnings=w", "-l", str(folder / "man1" / f"{name}.1")],
@@ -61,6 +63,23 @@ def test_man_shows_a_page_without_a_warning(folder, name):
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith(f"{name.upper()}(1)")
+
+
+def test_the_programs_are_those_that_are_installed():
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["scripts"]
+    assert set(PROGRAMS) == set(scripts) - {"hem"}
+    rules = (ROOT / "packaging" / "debian" / "rules").read_text("utf-8")
+    for name in PROGRAMS:
+        assert f"! -name {name}" in rules
+        assert f"for each in {' '.join(['hem', *PROGRAMS])}" in rules
+
+
+@pytest.mark.skipif(shutil.which("mandoc") is None, reason="no mandoc")
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_page_of_a_program_tells_what_it_tells_of_itself(folder, name):
+    page, program = shown(folder, name), PROGRAMS[name]
+    for told in (program.summary, *program.about, *program.steps, *program.steps.values()):
+        assert " ".join(told.split()) in page
 
 
 @pytest.mark.skipif(shutil.which("mandoc") is None, reason="no mandoc")
