@@ -48,6 +48,7 @@ EXTRA_OF = {
 #: library installs it: no extra brings it, and nothing else here imports it.
 LIBRARY_OF = {
     "hem_provider.adapters.asyncssh": ("asyncssh", "asyncssh>=2.17"),
+    "hem_provider.adapters.djangoca": ("django_ca", "django-ca>=3"),
     "hem_provider.adapters.joserfc": ("joserfc", "joserfc>=1.6.8"),
     "hem_provider.adapters.jwcrypto": ("jwcrypto", "jwcrypto>=1.5.6"),
     "hem_provider.adapters.paramiko": ("paramiko", "paramiko>=3.5"),
