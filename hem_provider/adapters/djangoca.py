@@ -8,40 +8,28 @@ In the settings of the project::
 
 The option ``device`` names one of several configured devices. ``manage.py init_ca`` gets ``--key-label``,
 under which the device keeps the key; the database keeps its KID and its public half. A certificate, a CRL and
-an answer of OCSP are one call each, and have at most 2048 bytes before they are signed. django-ca 3.
+an answer of OCSP are one call each, and have at most ``MAX_MESSAGE`` bytes before they are signed.
+django-ca 3.
 """
 
 from __future__ import annotations
 
+import functools
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from cryptography import x509
 
 from hem_provider.config.login_source import CONFIGURABLE, login_source
 from hem_provider.device.hem import Hem, Key, connect
-from hem_provider.device.naming import NameFault, check_label
-from hem_provider.errors import HemConfigError
+from hem_provider.device.naming import check_label
+from hem_provider.errors import HemConfigError, KeyNotExportable
 from hem_provider.installation import lacking
 from hem_provider.keytypes import KID_FORM
 
-try:
-    from django.core.management import CommandError
-    from django_ca.conf import model_settings
-    from django_ca.constants import ELLIPTIC_CURVE_NAMES
-    from django_ca.key_backends import KeyBackend, OCSPKeyBackend
-    from django_ca.key_backends.base import CreatePrivateKeyOptionsBaseModel
-    from django_ca.utils import get_cert_builder
-    from pydantic import BaseModel
-except ImportError as error:
-    raise lacking(__name__, error) from None
-
-if TYPE_CHECKING:
-    from django_ca.models import CertificateAuthority
-
-__all__ = ["CreateOptions", "HemBackend", "HemOCSPBackend", "StoreOptions", "UseOptions"]
+__all__ = ["Authorities", "Responders"]
 
 #: django-ca's key type and curve → device type.
 _TYPES = {
@@ -59,25 +47,9 @@ _HASHES = ("SHA-256", "SHA-384", "SHA-512")
 _KEPT = {"kid": KID_FORM, "type": "|".join(_TYPES.values()), "public": "(?:[0-9a-f]{2})+"}
 
 
-class CreateOptions(CreatePrivateKeyOptionsBaseModel):
-    """For a key that is to be made."""
-
-    key_label: str
-    elliptic_curve: str | None
-
-
-class StoreOptions(BaseModel):
-    """For a key that is brought along, of which there is none here."""
-
-
-class UseOptions(BaseModel):
-    """Nothing: where the login comes from is configured."""
-
-
 class _Keys:
     """The device of a backend, which is opened when it is first needed."""
 
-    alias: str
     #: The option ``device``: the name of a configured one.
     device: str | None = None
     _opened: Hem | None = None
@@ -107,12 +79,19 @@ class _Keys:
         return self._key(kept).private_key()
 
 
-class HemBackend(_Keys, KeyBackend[CreateOptions, StoreOptions, UseOptions]):
-    """Keys of authorities. What the device refuses is a ``HemError``."""
+class Authorities(_Keys):
+    """Keys of authorities: ``HemBackend`` but for django-ca's own ``KeyBackend``. What the device refuses is
+    a ``HemError``."""
+
+    #: Of ``KeyBackend``: what the backend's name puts before arguments and options.
+    argparse_prefix: str
+    options_prefix: str
+    #: ``pydantic``'s classes of what is asked for a key: that is made, that is used.
+    create_model: type[Any]
+    use_model: type[Any]
 
     title: ClassVar[str] = "Keep private keys in an Encedo HEM"
     description: ClassVar[str] = "The device makes the key, which never leaves it."
-    use_model = UseOptions
 
     def add_create_private_key_arguments(self, group: Any) -> None:
         """``--key-label``."""
@@ -130,37 +109,36 @@ class HemBackend(_Keys, KeyBackend[CreateOptions, StoreOptions, UseOptions]):
 
     def get_create_private_key_options(
         self, key_type: str, key_size: int | None, elliptic_curve: str | None, options: dict[str, Any]
-    ) -> CreateOptions:
-        """``CommandError`` without a label, or for one that would not name its key."""
+    ) -> Any:
+        """``ValueError``, which is told in a line, without a label or for one that would not name its key."""
+        from django_ca.conf import model_settings
+
         label = options.get(f"{self.options_prefix}key_label")
         if not label:
-            raise CommandError(f"--{self.argparse_prefix}key-label is needed: the key's label in the device")
-        try:
-            check_label(label)
-        except NameFault as error:
-            raise CommandError(f"--{self.argparse_prefix}key-label: {error}") from None
+            raise ValueError(f"--{self.argparse_prefix}key-label is needed: the key's label in the device")
+        check_label(label)
         if key_type == "EC" and elliptic_curve is None:
             elliptic_curve = model_settings.CA_DEFAULT_ELLIPTIC_CURVE
-        return CreateOptions(
+        return self.create_model(
             key_type=key_type, key_size=key_size, key_label=label, elliptic_curve=elliptic_curve
         )
 
-    def get_use_parent_private_key_options(self, ca: Any, options: dict[str, Any]) -> UseOptions:  # noqa: ARG002
+    def get_use_parent_private_key_options(self, ca: Any, options: dict[str, Any]) -> Any:  # noqa: ARG002
         """None are needed."""
-        return UseOptions()
+        return self.use_model()
 
-    def get_use_private_key_options(self, ca: Any, options: dict[str, Any]) -> UseOptions:  # noqa: ARG002
+    def get_use_private_key_options(self, ca: Any, options: dict[str, Any]) -> Any:  # noqa: ARG002
         """None are needed."""
-        return UseOptions()
+        return self.use_model()
 
-    def get_store_private_key_options(self, options: dict[str, Any]) -> StoreOptions:  # noqa: ARG002
+    def get_store_private_key_options(self, options: dict[str, Any]) -> Any:  # noqa: ARG002
         """None: ``store_private_key`` refuses."""
-        return StoreOptions()
+        return self.use_model()
 
     def is_usable(
         self,
-        ca: CertificateAuthority,
-        use_private_key_options: UseOptions | None = None,
+        ca: Any,
+        use_private_key_options: Any = None,
     ) -> bool:
         """Whether the database tells of a key, and a login is at hand. The device is not asked."""
         try:
@@ -169,7 +147,7 @@ class HemBackend(_Keys, KeyBackend[CreateOptions, StoreOptions, UseOptions]):
             return False
         return True
 
-    def check_usable(self, ca: CertificateAuthority, use_private_key_options: UseOptions | None) -> None:  # noqa: ARG002
+    def check_usable(self, ca: Any, use_private_key_options: Any) -> None:  # noqa: ARG002
         """``ValueError`` says why ``is_usable`` is false."""
         _check_kept(ca.key_backend_options)
         try:
@@ -181,29 +159,27 @@ class HemBackend(_Keys, KeyBackend[CreateOptions, StoreOptions, UseOptions]):
                 f"{hem.config.name}: no login is at hand; run 'hem agent unlock', or configure {CONFIGURABLE}"
             )
 
-    def create_private_key(
-        self, ca: CertificateAuthority, key_type: str, options: CreateOptions
-    ) -> tuple[Any, UseOptions]:
+    def create_private_key(self, ca: Any, key_type: str, options: Any) -> tuple[Any, Any]:
         """A new key in the device, also where there is one of this label."""
         key = self._create(options.key_label, key_type, options.elliptic_curve)
         ca.key_backend_options = _kept(key)
-        return key.public_key(), UseOptions()
+        return key.public_key(), self.use_model()
 
     def store_private_key(self, ca: Any, key: Any, certificate: Any, options: Any) -> None:  # noqa: ARG002
-        """Refused: the device takes no private keys. ``CommandError``."""
-        raise CommandError("private keys cannot be brought to a HEM: it makes them itself, with init_ca")
+        """Refused: ``KeyNotExportable``."""
+        raise KeyNotExportable("private keys cannot be brought to a HEM: it makes them itself, with init_ca")
 
     def sign_data(
         self,
-        ca: CertificateAuthority,
-        use_private_key_options: UseOptions,  # noqa: ARG002
+        ca: Any,
+        use_private_key_options: Any,  # noqa: ARG002
         data: bytes,
         *,
         algorithm: Any = None,
         padding: Any = None,
         signature_algorithm: Any = None,
     ) -> bytes:
-        """1 to 2048 bytes; ``signature_algorithm`` for EC keys, and nothing for others."""
+        """1 to ``MAX_MESSAGE`` bytes; ``signature_algorithm`` for EC keys, and nothing for others."""
         if algorithm is not None or padding is not None:
             raise ValueError("algorithm and padding are for RSA and DSA, of which a HEM has none")
         private = self._private(ca.key_backend_options)
@@ -212,8 +188,8 @@ class HemBackend(_Keys, KeyBackend[CreateOptions, StoreOptions, UseOptions]):
 
     def sign_certificate(
         self,
-        ca: CertificateAuthority,
-        use_private_key_options: UseOptions,  # noqa: ARG002
+        ca: Any,
+        use_private_key_options: Any,  # noqa: ARG002
         public_key: Any,
         serial: int,
         algorithm: Any,
@@ -222,7 +198,9 @@ class HemBackend(_Keys, KeyBackend[CreateOptions, StoreOptions, UseOptions]):
         not_after: datetime,
         extensions: Sequence[Any],
     ) -> x509.Certificate:
-        """One call. ``MessageTooLong`` for more than 2048 bytes of what is signed."""
+        """One call. ``MessageTooLong`` where what is signed has more than ``MAX_MESSAGE`` bytes."""
+        from django_ca.utils import get_cert_builder
+
         builder = get_cert_builder(not_after, serial=serial)
         builder = builder.public_key(public_key).issuer_name(issuer).subject_name(subject)
         for each in extensions:
@@ -232,8 +210,8 @@ class HemBackend(_Keys, KeyBackend[CreateOptions, StoreOptions, UseOptions]):
 
     def sign_certificate_revocation_list(
         self,
-        ca: CertificateAuthority,
-        use_private_key_options: UseOptions,  # noqa: ARG002
+        ca: Any,
+        use_private_key_options: Any,  # noqa: ARG002
         builder: x509.CertificateRevocationListBuilder,
         algorithm: Any,
     ) -> x509.CertificateRevocationList:
@@ -241,19 +219,23 @@ class HemBackend(_Keys, KeyBackend[CreateOptions, StoreOptions, UseOptions]):
         return builder.sign(self._private(ca.key_backend_options), algorithm)
 
 
-class HemOCSPBackend(_Keys, OCSPKeyBackend):
-    """Keys of responders: one for each authority, to which each new certificate is issued."""
+class Responders(_Keys):
+    """Keys of responders, one for each authority, to which each new certificate is issued: ``HemOCSPBackend``
+    but for django-ca's own ``OCSPKeyBackend``."""
+
+    #: Of ``OCSPKeyBackend``: by which hash a request is signed.
+    get_csr_algorithm: Callable[[str], Any]
 
     def create_private_key(
         self,
-        ca: CertificateAuthority,
+        ca: Any,
         key_type: str,
         key_size: int | None,  # noqa: ARG002
         elliptic_curve: Any,
     ) -> x509.CertificateSigningRequest:
         """The authority's key for answers, which is made when it is first asked for, and again where another
         type is wanted."""
-        curve = None if elliptic_curve is None else ELLIPTIC_CURVE_NAMES[type(elliptic_curve)]
+        curve = None if elliptic_curve is None else elliptic_curve.name
         kept = ca.ocsp_key_backend_options["private_key"]
         if kept.get("type") != _TYPES.get((key_type, curve)):
             kept.clear()
@@ -264,9 +246,7 @@ class HemOCSPBackend(_Keys, OCSPKeyBackend):
         )
         return made
 
-    def sign_ocsp_response(
-        self, ca: CertificateAuthority, builder: Any, signature_hash_algorithm: Any
-    ) -> Any:
+    def sign_ocsp_response(self, ca: Any, builder: Any, signature_hash_algorithm: Any) -> Any:
         """One call."""
         private = self._private(ca.ocsp_key_backend_options["private_key"])
         return builder.sign(private, signature_hash_algorithm)
@@ -288,3 +268,39 @@ def _check_kept(kept: Any) -> None:
 
 def _told() -> str:
     return ", ".join(f"{kind} {curve or ''}".strip() for kind, curve in _TYPES)
+
+
+@functools.cache
+def _backends() -> Mapping[str, type[Any]]:
+    """The classes for django-ca, which is not imported before: it wants the project's settings then."""
+    try:
+        from django_ca.key_backends import KeyBackend, OCSPKeyBackend
+        from django_ca.key_backends.base import BaseModel, CreatePrivateKeyOptionsBaseModel
+    except ImportError as error:
+        raise lacking(__name__, error) from None
+
+    class CreateOptions(CreatePrivateKeyOptionsBaseModel):
+        """For a key that is to be made."""
+
+        key_label: str
+        elliptic_curve: str | None = None
+
+    class UseOptions(BaseModel):
+        """Nothing: where the login comes from is configured."""
+
+    class HemBackend(Authorities, KeyBackend):
+        """Keys of authorities are in a HEM."""
+
+        create_model = CreateOptions
+        use_model = UseOptions
+
+    class HemOCSPBackend(Responders, OCSPKeyBackend):
+        """Keys of responders are in a HEM."""
+
+    return {each.__name__: each for each in (HemBackend, HemOCSPBackend)}
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("HemBackend", "HemOCSPBackend"):
+        return _backends()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -26,9 +26,8 @@ from hem_provider.keys.signing import SIGNING, algorithm_of, check_signs, native
 from hem_provider.keytypes import Family, KeyType
 
 try:
-    from asn1crypto import x509 as asn1
+    from pyhanko.keys import load_certs_from_pemder_data
     from pyhanko.sign.signers import Signer
-    from pyhanko_certvalidator.registry import SimpleCertificateStore
 except ImportError as error:
     raise lacking(__name__, error) from None
 
@@ -49,9 +48,8 @@ class PdfSigner(Signer):
             raise HemOperationFailed(f"key {key.kid} ({key.label!r}) is {key.type.name}, which does not sign")
         check_signs(key, algorithm_of(key.type))
         own, others = _sorted(key, certificates)
-        store: Any = SimpleCertificateStore()  # type: ignore[no-untyped-call]
-        store.register_multiple(others)
-        super().__init__(signing_cert=own, cert_registry=store, embed_roots=embed_roots)
+        super().__init__(signing_cert=own, embed_roots=embed_roots)
+        self.cert_registry.register_multiple(others)
         self.hem_key = key
 
     async def async_sign_raw(self, data: bytes, digest_algorithm: str, dry_run: bool = False) -> bytes:
@@ -86,10 +84,8 @@ def _most(kind: KeyType) -> int:
     return size + 9 if kind.family is Family.EC else size
 
 
-def _sorted(
-    key: Key, certificates: Iterable[bytes | x509.Certificate]
-) -> tuple[asn1.Certificate, list[asn1.Certificate]]:
-    """The key's own certificate, and the others."""
+def _sorted(key: Key, certificates: Iterable[bytes | x509.Certificate]) -> tuple[Any, list[Any]]:
+    """The key's own certificate, and the others, as pyHanko has them."""
     public: Any = native(key)
     all_of_them = [each for one in certificates for each in _loaded(one)]
     own = next((each for each in all_of_them if _is_of(each, public)), None)
@@ -124,5 +120,6 @@ def _is_of(certificate: x509.Certificate, public: Any) -> bool:
         return False
 
 
-def _asn1(certificate: x509.Certificate) -> asn1.Certificate:
-    return asn1.Certificate.load(certificate.public_bytes(Encoding.DER))
+def _asn1(certificate: x509.Certificate) -> Any:
+    (loaded,) = load_certs_from_pemder_data(certificate.public_bytes(Encoding.DER))
+    return loaded
