@@ -52,9 +52,9 @@ LIBRARY_OF = {
     "hem_provider.adapters.joserfc": ("joserfc", "joserfc>=1.6.8"),
     "hem_provider.adapters.jwcrypto": ("jwcrypto", "jwcrypto>=1.5.6"),
     "hem_provider.adapters.paramiko": ("paramiko", "paramiko>=3.5"),
-    "hem_provider.adapters.pdf": ("pyhanko", "pyhanko>=0.30"),
+    "hem_provider.adapters.pdf": ("pyhanko", "pyhanko>=0.38"),
     "hem_provider.adapters.pyjwt": ("jwt", "pyjwt>=2.10"),
-    "hem_provider.adapters.securesystemslib": ("securesystemslib", "securesystemslib>=1.2"),
+    "hem_provider.adapters.securesystemslib": ("securesystemslib", "securesystemslib>=1.6"),
     "hem_provider.adapters.tink": ("tink", "tink>=1.11"),
 }
 _NAME = "hem-provider"

@@ -7,7 +7,7 @@ What the device signs are the signed attributes (RFC 5652 §5.4), some 250 bytes
 one call a signature. Attributes of more than it takes, as with revocation information or a time stamp of the
 content among them, are refused.
 
-EC keys, Ed25519 and Ed448 (RFC 8419), and ML-DSA (RFC 9882). pyHanko 0.30 and newer.
+EC keys, Ed25519 and Ed448 (RFC 8419), and ML-DSA (RFC 9882). pyHanko 0.38 and newer.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ A URI is ``hem://`` and a name as every command takes it: a KID, a label, or a P
 device, too (``hem://pkcs11:token=office;object=root``). A label stands there as it is, without escapes.
 
 EC keys on P-256, P-384 and P-521 and Ed25519 keys sign 1 to ``MAX_MESSAGE`` bytes of metadata; ML-DSA keys
-sign its SHA-512 (TAP 21), so it may have any size. securesystemslib 1.2 and newer; ML-DSA since 1.6.
+sign its SHA-512 (TAP 21), so it may have any size. securesystemslib 1.6 and newer.
 """
 
 from __future__ import annotations

@@ -333,13 +333,6 @@ def test_a_device_that_is_away_is_told(rig, document, signer):
         sign(document, signer)
 
 
-def test_without_pyhanko_it_is_said_how_to_install_it():
-    program = "import sys; sys.modules['pyhanko'] = None; import hem_provider.adapters.pdf"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
-    assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].endswith(" -m pip install 'pyhanko>=0.30'")
-
-
 @pdfsig
 def test_the_page_works_as_printed(document, tmp_path, tmp_path_factory):
     (tmp_path / "contract.pdf").write_bytes(document)
