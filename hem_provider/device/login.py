@@ -257,8 +257,7 @@ class LoginSession:
         takes them and, when that is refused, as the older did (one login more, the first time).
         """
         with self._lock.get():
-            if passphrase is None and self._reliance.rejected:
-                self._reliance.forget()
+            self._reliance.begin(passphrase)
             if role is Role.USER and kdf is None and not by_device and self._agent_logs_in(passphrase):
                 return
             self._logged_in_ahead = True
@@ -323,7 +322,6 @@ class LoginSession:
         self._reliance.share(other._reliance)
         if self._credential is not None:
             other._credential = self._credential.share()  # its end is not ours
-            other._reliance.explicit = self._reliance.explicit
         return other
 
     def keep(self, bearer: Bearer, device_time: int) -> None:
@@ -360,11 +358,7 @@ class LoginSession:
 
     def _obtain(self, scope: str) -> Bearer:
         before = self._logouts
-        if self._reliance.rejected:
-            raise HemLoginRequired(
-                f"{self._config.name}: the passphrase that was given was not accepted: login(…) with another "
-                "one, or login() with what is configured"
-            )
+        self._reliance.check(self._config)
         if login_source(self._config, given=self.has_credential) is LoginSource.PHONE:
             approved = self.mobile.obtain(scope)
             return self._take(bearer_from(approved.token), approved.device_time, before)
@@ -375,8 +369,7 @@ class LoginSession:
         except HemAuthenticationError:
             explicit = self._reliance.explicit
             self.forget()  # so that the next use reads the configured source afresh
-            if explicit:
-                self._reliance.reject()
+            self._reliance.reject(explicit=explicit)
             raise
         return self._take(bearer, challenge.device_time(), before)
 

@@ -60,17 +60,31 @@ class Reliance:
         """The session goes by itself, until it is logged out."""
         self._same = False
 
-    def reject(self) -> None:
-        """What the caller gave is not accepted; nothing else takes its place unless that is asked for."""
-        self.rejected = True
-        self.refuse()
+    def reject(self, *, explicit: bool) -> None:
+        """A credential was not accepted. ``explicit``: that of what the caller gave; nothing else takes its
+        place unless that is asked for."""
+        self.rejected = explicit
+        if explicit:
+            self.refuse()
+
+    def check(self, config: DeviceConfig) -> None:
+        """``HemLoginRequired`` where what the caller gave was not accepted."""
+        if self.rejected:
+            raise HemLoginRequired(
+                f"{config.name}: the passphrase that was given was not accepted: login(…) with another one, "
+                "or login() with what is configured"
+            )
+
+    def begin(self, passphrase: str | None) -> None:
+        """A login is asked for, which may be by what is configured (``None``)."""
+        if passphrase is None and self.rejected:
+            self.forget()
 
     def share(self, other: Reliance) -> None:
         """Let another session of the same caller have what was given to this one, and no agent."""
-        other.agent = None
+        other.agent, other.explicit = None, self.explicit
         if self.given is not None:
             other.given = self.given.share()
-            other.explicit = True
 
     def covers(self, call: Call[object], *, own: bool) -> bool:
         """Whether ``call`` goes through the agent; where it does not although it might, the log says so, or

@@ -184,6 +184,10 @@ def test_nothing_that_is_configured_takes_the_place_of_a_refused_passphrase(rig,
             len(hem.keys)
     assert rig.count(LOGIN) == 1
     assert not hem.logged_in
+    with pytest.raises(HemAuthenticationError, match="does not accept"):
+        hem.login("wrong as well")
+    with pytest.raises(HemLoginRequired, match="that was given was not accepted"):
+        len(hem.keys)
     hem.login(PASSPHRASE)
     assert len(hem.keys) == 0
 
