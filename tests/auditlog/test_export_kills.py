@@ -17,7 +17,7 @@ from support.servers import free_port
 HEM = [sys.executable, "-m", "hem_provider.cli.main"]
 #: Entries that are collected before each run.
 ROUND = 600
-KILLS = [10, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(1800)])]
+KILLS = [4, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(1800)])]
 
 
 class Killer:
