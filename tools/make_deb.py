@@ -9,6 +9,7 @@ engine, an upgrade, removal and purge.
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import subprocess
 import sys
@@ -33,7 +34,7 @@ hem-provider ({version}) {release}; urgency=medium
 
   * What changed is in CHANGELOG.md.
 
- -- The hem-provider authors <maintainers@hem-provider.invalid>  {date}
+ -- {maintainer}  {date}
 END
 export SOURCE_DATE_EPOCH={epoch}
 dpkg-buildpackage -b -us -uc
@@ -47,6 +48,13 @@ def version_of(release: str) -> str:
     return f"{__version__}-1~{RELEASES[release]}"
 
 
+def maintainer() -> str:
+    """Who makes the packages, as ``control`` has it: the name is that of the project's authors."""
+    text = (ROOT / "packaging" / "debian" / "control").read_text("utf-8")
+    (found,) = re.findall(r"^Maintainer: (.*)$", text, re.MULTILINE)
+    return str(found)
+
+
 def build(release: str) -> Path:
     """Build the package; where it is. ``RuntimeError`` with the end of what was said where that fails."""
     bare = Bare(f"{release}-deb", release)
@@ -57,7 +65,9 @@ def build(release: str) -> Path:
     epoch, _, date = (
         subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip().partition(" ")
     )
-    script = _BUILD.format(version=version_of(release), release=release, date=date, epoch=epoch)
+    script = _BUILD.format(
+        version=version_of(release), release=release, date=date, epoch=epoch, maintainer=maintainer()
+    )
     bare.inside(script)
     (built,) = (bare.path / "build").glob("*.deb")
     DIST.mkdir(exist_ok=True)

@@ -79,13 +79,33 @@ own.set_password("mail", "ada", "secret")
 assert own.get_password("mail", "ada") == "secret"'
 done_ "keyring keeps a password"
 
+apt-get install -y -qq --no-install-recommends gnupg age >/dev/null
+as_user sh -c 'hem keys create X25519 --label box --use derive >/dev/null
+    hem age recipient box >box.pub; hem age identity box -o box.key; echo "Dear Ada" >dear.txt
+    age -R box.pub -o dear.age dear.txt; age --decrypt -i box.key dear.age | cmp - dear.txt'
+done_ "age decrypts by age-plugin-hem"
+as_user sh -c 'hem gpg setup --name "Ada <ada@example.org>" >/dev/null && hem gpg status
+    gpg --batch --clearsign dear.txt && gpg --verify dear.txt.asc; gpgconf --kill all'
+done_ "gpg signs with a key of the device, set up by hem gpg: $(gpg --version | sed -n 1p)"
+as_user hem exporter --once | grep -q '^hem_up{device="office"} 1'
+done_ "hem exporter tells how the device is"
+as_user hem log collect
+done_ "hem log collect makes a copy of the log"
+as_user sh -c 'hem kms serve --socket /home/ada/kms.sock --key keyring & made=$!
+    for second in $(seq 20); do test -S kms.sock && break || sleep 1; done
+    test -S kms.sock; kill $made'
+done_ "hem kms serves"
+
 test -s /usr/share/man/man1/hem.1.gz
 test -s /usr/share/man/man1/sigstore-kms-hem.1.gz
 man --warnings=w hem-keys >/dev/null
+man --warnings=w age-plugin-hem >/dev/null
 bash -n /usr/share/bash-completion/completions/hem
 zsh -n /usr/share/zsh/vendor-completions/_hem
 fish -n /usr/share/fish/vendor_completions.d/hem.fish
-test -f /usr/lib/systemd/user/hem-agent.socket
+for unit in agent.socket agent.service exporter.service log-collect.timer log-collect@.timer log-export@.service \
+    log-follow@.service; do test -f "/usr/lib/systemd/user/hem-$unit"; done
+test -d /usr/share/doc/hem-provider/examples/monitoring
 done_ "manual, completion and units are there"
 
 test "$before" = "$(python_of_the_system)"

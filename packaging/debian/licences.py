@@ -15,6 +15,7 @@ from pathlib import Path
 _INSIDE = {
     "cffi": "libffi (MIT)",
     "cryptography": "OpenSSL (Apache-2.0) and Rust crates (MIT or Apache-2.0)",
+    "grpcio": "BoringSSL, Abseil, c-ares, RE2, upb, utf8-range, xxHash and zlib (Apache-2.0, BSD, MIT, zlib)",
     "pynacl": "libsodium (ISC)",
 }
 _OURS = "hem-provider"

@@ -21,7 +21,7 @@ from tools import make_deb
 ROOT = Path(__file__).parents[2]
 DEBIAN = ROOT / "packaging" / "debian"
 #: What the package can do without a word of pip.
-EXTRAS = ("agent", "demo", "emulator", "exporter", "keyring", "nacl")
+EXTRAS = ("agent", "demo", "emulator", "exporter", "keyring", "kms", "nacl")
 PINNED = re.compile(r"^([a-z0-9.-]+)==(\S+)(?: ; (.*?))? \\$", re.MULTILINE)
 
 
@@ -35,12 +35,19 @@ def pinned(name):
     return found
 
 
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+
+
+def test_the_package_has_all_extras_but_that_of_pictures():
+    assert set(EXTRAS) == set(project()["optional-dependencies"]) - {"all", "bench", "dev"}
+
+
 def test_what_is_brought_is_pinned_by_hash_and_is_what_we_need():
     there = pinned("requirements.txt")
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
     wanted = [
-        *project["dependencies"],
-        *(each for name in EXTRAS for each in project["optional-dependencies"][name]),
+        *project()["dependencies"],
+        *(each for name in EXTRAS for each in project()["optional-dependencies"][name]),
     ]
     for requirement in map(Requirement, wanted):
         assert requirement.extras <= set(EXTRAS)
@@ -63,10 +70,27 @@ def test_a_later_release_of_debian_has_the_later_version():
 
 def test_the_units_of_the_package_start_the_hem_that_it_installs():
     listed = (DEBIAN / "hem-provider.install").read_text("utf-8").split()
+    brought = set()
     for source, target in zip(listed[::2], listed[1::2], strict=True):
         assert target == "usr/lib/systemd/user"
-        assert (ROOT / source).is_file()
-    assert "ExecStart=/usr/bin/hem agent" in (ROOT / "packaging/systemd/hem-agent.service").read_text("utf-8")
+        brought |= set(ROOT.glob(source))
+    assert brought == set((ROOT / "packaging" / "systemd").iterdir())
+    for unit in brought:
+        programs = re.findall(r"^Exec\w+=(\S+)", unit.read_text("utf-8"), re.MULTILINE)
+        assert set(programs) == ({"/usr/bin/hem"} if unit.suffix == ".service" else set()), unit.name
+
+
+def test_each_command_of_the_project_is_a_command_of_the_package():
+    rules = (DEBIAN / "rules").read_text("utf-8")
+    for name in project()["scripts"]:
+        assert f"! -name {name} " in rules
+        assert f"../lib/hem-provider/bin/{name} " in rules
+
+
+def test_the_maintainer_is_who_wrote_it():
+    (author,) = project()["authors"]
+    assert make_deb.maintainer().startswith(f"{author['name']} <")
+    assert f"(c) 2026 {author['name']}\n" in (ROOT / "LICENSE").read_text("utf-8")
 
 
 @pytest.fixture
