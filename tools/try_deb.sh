@@ -91,7 +91,8 @@ as_user hem exporter --once | grep -q '^hem_up{device="office"} 1'
 done_ "hem exporter tells how the device is"
 as_user hem log collect
 done_ "hem log collect makes a copy of the log"
-as_user sh -c 'hem kms serve --socket /home/ada/kms.sock --key keyring & made=$!
+as_user sh -c 'hem keys create AES256 --label cluster --use aead >/dev/null
+    hem kms serve --socket /home/ada/kms.sock --key cluster & made=$!
     for second in $(seq 20); do test -S kms.sock && break || sleep 1; done
     test -S kms.sock; kill $made'
 done_ "hem kms serves"
