@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "compat.h"
@@ -216,10 +217,27 @@ static int bind(ENGINE *engine, const char *wanted_id)
            ENGINE_set_load_pubkey_function(engine, hem_key_load_public) && hem_pem_register(engine);
 }
 
+/* Whether the program's OpenSSL is the library that we are linked with. Where it is another one (OpenSSL 1.1, or
+ * one that the program is linked with statically), what we make by our functions is nothing that its functions
+ * may touch, whatever OpenSSL's macro does about it. Its queue of errors cannot be reached either. */
+static bool is_our_openssl(const dynamic_fns *functions)
+{
+    if (ENGINE_get_static_state() == functions->static_state)
+        return true;
+    fprintf(stderr, "hem engine: this program has an OpenSSL of its own, and the engine is for %s: "
+                    "use the program with pkcs11-provider, or one that is linked with libcrypto\n",
+            OpenSSL_version(OPENSSL_VERSION));
+    return false;
+}
+
 /* All else of this library is hidden. */
 #define EXPORT __attribute__((visibility("default")))
 EXPORT unsigned long v_check(unsigned long version);
 EXPORT int bind_engine(ENGINE *engine, const char *id, const dynamic_fns *functions);
 
 IMPLEMENT_DYNAMIC_CHECK_FN()
-IMPLEMENT_DYNAMIC_BIND_FN(bind)
+
+int bind_engine(ENGINE *engine, const char *id, const dynamic_fns *functions)
+{
+    return is_our_openssl(functions) && bind(engine, id);
+}
