@@ -57,6 +57,8 @@ LIBRARY_OF = {
     "hem_provider.adapters.securesystemslib": ("securesystemslib", "securesystemslib>=1.6"),
     "hem_provider.adapters.tink": ("tink", "tink>=1.11"),
 }
+#: Parts of ours that find a package too old when they are imported → the extra that brings a newer one.
+_PARTS = {"hem_provider.emulator": "emulator"}
 _NAME = "hem-provider"
 #: A line ``Requires-Dist`` of an extra.
 _OF_EXTRA = re.compile(r"(?P<what>[^;]+?)\s*;\s*extra\s*==\s*[\"'](?P<extra>[\w-]+)[\"']")
@@ -84,7 +86,9 @@ def explained(error: ImportError, what: str) -> str | None:
     """What an import that failed says to a person, ``what`` being the command or the part that wanted it;
     ``None`` where no extra brings the module."""
     extra = extra_of(error.name or "")
-    return None if extra is None else f"{what} {missing(extra, f'no package {error.name!r}')}"
+    absent = isinstance(error, ModuleNotFoundError)
+    reason = f"no package {error.name!r}" if absent else str(error)
+    return None if extra is None else f"{what} {missing(extra, reason)}"
 
 
 def lacking(adapter: str, error: ImportError) -> ImportError:
@@ -97,8 +101,8 @@ def lacking(adapter: str, error: ImportError) -> ImportError:
 
 
 def extra_of(module: str) -> str | None:
-    """The extra that brings a module; ``None`` for others."""
-    return EXTRA_OF.get(module.partition(".")[0])
+    """The extra that brings a module, or what a part of ours lacks; ``None`` for others."""
+    return _PARTS.get(module) or EXTRA_OF.get(module.partition(".")[0])
 
 
 def install_command(extra: str, folder: Path | None = None) -> str:

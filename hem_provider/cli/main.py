@@ -25,17 +25,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.flush()
     except statuses.ENDINGS as error:
         return statuses.end(error, manner)
-    except ModuleNotFoundError as error:
+    except ImportError as error:
         return statuses.end(_of_an_extra(error, arguments), manner)
     except Exception as error:  # a fault of ours
         if os.environ.get(statuses.DEBUG):
             raise
-        return statuses.end(error, manner)
+        return statuses.end(_of_an_old_package(error), manner)
     return status
 
 
-def _of_an_extra(error: ModuleNotFoundError, arguments: Sequence[str]) -> Exception:
-    """What to tell where a package is missing: the extra that brings it, if one does."""
+def _of_an_extra(error: ImportError, arguments: Sequence[str]) -> Exception:
+    """What to tell where a package is missing or too old: the extra that brings it, if one does."""
     from hem_provider.errors import HemConfigError
     from hem_provider.installation import explained
 
@@ -43,6 +43,21 @@ def _of_an_extra(error: ModuleNotFoundError, arguments: Sequence[str]) -> Except
     if told is None and os.environ.get(statuses.DEBUG):
         raise error
     return error if told is None else HemConfigError(told)
+
+
+def _of_an_old_package(error: Exception) -> Exception:
+    """What to tell where something failed that does not: the package beside us that is too old, if one is."""
+    from hem_provider.errors import HemConfigError
+    from hem_provider.installation import outdated, update_command
+
+    old = list(outdated())
+    if not old:
+        return error
+    told = ", ".join(
+        f"{name} {found} is installed, and hem-provider needs {needed} or newer"
+        for name, found, needed in old
+    )
+    return HemConfigError(f"{told}: {update_command(f'{name}>={needed}' for name, _, needed in old)}")
 
 
 def _answer(arguments: list[str], manner: statuses.Manner) -> int:

@@ -196,3 +196,13 @@ def test_a_command_whose_package_is_missing_says_so_in_a_line():
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("hem: 'hem emulator' needs the extra 'emulator'")
     assert done.stderr.count("\n") == 1
+
+
+def test_a_python_that_is_too_old_is_told_which_will_do():
+    """Where neither pip nor a wheel's name has refused it: ``PYTHONPATH``, or a folder of packages."""
+    old = "import sys; sys.version_info = (3, 10, 13, 'final', 0); sys.version = '3.10.13 (main)'"
+    program = f"{old}; import hem_provider"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    last = done.stderr.splitlines()[-1]
+    assert last == f"ImportError: hem_provider needs Python 3.11 or newer; {sys.executable} is 3.10.13"

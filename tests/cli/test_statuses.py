@@ -15,6 +15,7 @@ from hem_provider import errors
 from hem_provider.cli import main as cli
 from hem_provider.cli import statuses
 from hem_provider.cli.commands import bench
+from hem_provider.installation import update_command
 
 #: Error → status; every other of the package is 1.
 STATUSES = {
@@ -90,6 +91,18 @@ def test_a_fault_of_the_program_is_told_in_a_line_without_values(as_json, monkey
     monkeypatch.setenv("HEM_DEBUG", "1")
     with pytest.raises(ValueError, match="secret"):
         cli.main(["config", "show"])
+
+
+def test_a_fault_beside_a_package_that_is_too_old_is_told_as_that(monkeypatch, capsys):
+    monkeypatch.delenv("HEM_DEBUG", raising=False)
+    monkeypatch.setattr("hem_provider.cli.config_actions.effective", lambda *_: [].absent)
+    monkeypatch.setattr(
+        "hem_provider.installation.outdated", lambda: iter([("cryptography", "38.0.4", "45")])
+    )
+    assert cli.main(["config", "show"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("hem: cryptography 38.0.4 is installed, and hem-provider needs 45 or newer: ")
+    assert said.endswith(f"{update_command(['cryptography>=45'])}\n")
 
 
 @pytest.mark.parametrize("sign", ["\x1b[2J", "\x9b", "\u202e", "\n", "\udcff"])

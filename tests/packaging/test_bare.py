@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 from support.emulator import ServedEmulator
 
+from hem_provider.emulator import OLDEST
 from hem_provider.installation import EXTRA_OF, install_command
 
+ROOT = Path(__file__).parents[2]
 #: A Python without the packages of all extras, which runs one command.
 PROGRAM = f"""
 import sys
@@ -106,3 +109,33 @@ def test_an_emulator_as_a_device_names_it_too(device, tmp_path):
     finally:
         device.https = device_url
     assert "needs the extra 'emulator', which is not installed" in done.stderr + done.stdout
+
+
+OLD = """
+import sys, types
+sys.modules["cryptography"] = old = types.ModuleType("cryptography")
+old.__version__ = "47.0.1"
+from hem_provider.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.parametrize("words", ["demo", "emulator quirks --state device.hem"])
+def test_an_emulator_says_that_cryptography_is_too_old_for_it(tmp_path, words):
+    """Which somebody has installed by force; the device's own commands go on with it (``test_ways``)."""
+    done = subprocess.run(
+        [sys.executable, "-c", OLD, *words.split()],
+        cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert (
+        "needs the extra 'emulator', which is not installed (cryptography 47.0.1 is older than 48)"
+        in done.stderr
+    )
+    assert done.stderr.rstrip().endswith(install_command("emulator"))
+    assert "Traceback" not in done.stderr
+
+
+def test_how_old_it_may_be_is_what_the_extra_asks_for():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    assert f"cryptography>={OLDEST}" in project["optional-dependencies"]["emulator"]

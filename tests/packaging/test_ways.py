@@ -20,6 +20,10 @@ from support.emulator import ServedEmulator
 ROOT = Path(__file__).parents[2]
 BASE = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
 pytestmark = pytest.mark.long
+#: What the Python says that is too old for us, if there is one and it runs.
+OLD = subprocess.run(
+    ["sh", "-c", "python3.10 --version 2>/dev/null || true"], capture_output=True, text=True, check=True
+).stdout  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -191,3 +195,37 @@ def test_without_a_compiler_the_source_release_says_what_to_install(release, tmp
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1
     assert "error: there is no C compiler '/nowhere/cc': install gcc, or set CC" in done.stdout + done.stderr
+
+
+def test_an_old_cryptography_beside_us_signs_and_is_told_of(release, device, tmp_path):
+    """The oldest that a Debian of ours has, which nobody gets but by force."""
+    venv = made(tmp_path / "venv")
+    python, hem = venv / "bin" / "python", venv / "bin" / "hem"
+    pip(python, release[1])
+    pip(python, "--no-deps", "cryptography==38.0.4")
+    signs(module_of([hem]), device, tmp_path)
+    environment = {
+        **os.environ, "HEM_URL": device.https, "HEM_CA_FILE": str(device.ca_file), "HEM_AGENT": "never",
+        "HEM_PASSPHRASE_FILE": str(device.passphrase_file),
+    }  # fmt: skip
+    run([hem, "keys", "create", "P-256", "--label", "old", "--use", "sign"], env=environment)
+    run([hem, "sign", tmp_path / "letter", "--key", "old"], env=environment)
+    run([hem, "keys", "public", "old", "-o", tmp_path / "old.pem"], env=environment)
+    done = subprocess.run([hem, "doctor"], env=environment, capture_output=True, text=True, check=False)
+    told = " ".join((done.stdout + done.stderr).split())
+    assert "cryptography 38.0.4 is installed, and hem-provider needs 45 or newer" in told
+    done = subprocess.run([hem, "demo"], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "needs the extra" in done.stderr
+
+
+@pytest.mark.skipif(not OLD.startswith("Python 3.10."), reason="not run: no Python 3.10")
+def test_a_python_that_is_too_old_is_refused_by_pip(release, tmp_path):
+    run(["python3.10", "-m", "venv", tmp_path / "venv"])
+    for file, told in zip(
+        release, ("requires a different Python: 3.10", "is not a supported wheel"), strict=True
+    ):
+        command = [tmp_path / "venv" / "bin" / "python", "-m", "pip", "install", file]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 1
+        assert told in done.stderr
