@@ -17,9 +17,13 @@ from tools import make_manual
 ROOT = Path(__file__).parents[2]
 
 
+#: For pip: there is no network, and no package index.
+UNCONNECTED = {"PIP_NO_INDEX": "1", "http_proxy": "http://127.0.0.1:9", "https_proxy": "http://127.0.0.1:9"}
+
+
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory) -> Path:
-    """A wheel built from the files git knows, as a release would be."""
+    """A wheel built from the files git knows, as a release would be, without a network."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     subprocess.run(["git", "clone", "-q", str(ROOT), str(source)], check=True, timeout=60)
@@ -35,7 +39,9 @@ def wheel(tmp_path_factory) -> Path:
         folder,
         source,
     ]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=170, check=False)
+    done = subprocess.run(
+        command, env=os.environ | UNCONNECTED, capture_output=True, text=True, timeout=170, check=False
+    )
     assert done.returncode == 0, done.stderr
     (built,) = folder.glob("*.whl")
     return built
@@ -83,6 +89,16 @@ def test_the_module_is_linked_with_no_python_and_the_engine_with_the_hosts_libcr
 
 def told(*command):
     return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def test_a_build_in_isolation_without_a_network_names_what_it_lacks(tmp_path):
+    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-cache-dir", "-w", tmp_path, ROOT]
+    done = subprocess.run(
+        command, env=os.environ | UNCONNECTED, capture_output=True, text=True, timeout=170, check=False
+    )
+    assert done.returncode == 1
+    assert "Could not find a version that satisfies the requirement setuptools>=77" in done.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_package_of_the_source_is_in_the_wheel(wheel):
