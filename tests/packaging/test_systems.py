@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tools import make_deb, roots
+from tools import make_deb, roots, try_wheels
 from tools import test_systems as systems
 
 ROOT = Path(__file__).parents[2]
@@ -76,7 +76,7 @@ def test_the_table_is_written_between_its_marks_alone(monkeypatch, tmp_path):
     assert all(mark in first for mark in systems.MARKS)
 
 
-@pytest.mark.parametrize("module", [systems, make_deb])
+@pytest.mark.parametrize("module", [systems, make_deb, try_wheels])
 def test_who_is_not_root_is_told_before_anything_is_done(module, monkeypatch):
     monkeypatch.setattr(roots.os, "geteuid", lambda: 1000)
     monkeypatch.setattr(roots.shutil, "which", lambda program: f"/usr/bin/{program}")

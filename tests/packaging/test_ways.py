@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 from support.emulator import ServedEmulator
 
+from tools import try_wheels
+
 ROOT = Path(__file__).parents[2]
 BASE = Path(sys.base_prefix) / "bin" / f"python3.{sys.version_info.minor}"
 pytestmark = pytest.mark.long
@@ -229,3 +231,14 @@ def test_a_python_that_is_too_old_is_refused_by_pip(release, tmp_path):
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 1
         assert told in done.stderr
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.skipif(os.geteuid() != 0, reason="not run: only root can make bare roots")
+@pytest.mark.skipif(shutil.which("debootstrap") is None, reason="not run: no debootstrap")
+@pytest.mark.parametrize("name", try_wheels.RELEASES)
+def test_wheel_and_source_release_are_used_in_a_bare_root(name):
+    """What is committed is built; the root has the network that this machine has."""
+    for file in try_wheels.build(name):
+        said = try_wheels.try_it(name, file)
+        assert len(re.findall(r"^tried: ", said, re.MULTILINE)) >= 6
