@@ -90,7 +90,7 @@ docs: setup
 	$(BIN)/python tools/make_manual.py build/man1
 	$(BIN)/python tools/make_screenshots.py
 
-# make release OPTIONS='--dry-run --no-debs': all but the tag and the Debian packages; see docs/development/releasing.md.
+# make release OPTIONS='--dry-run --no-roots': all but the tag and what is made in bare roots; see docs/development/releasing.md.
 release: setup
 	$(BIN)/python -m tools.make_release $(OPTIONS) $(PYTHONS)
 

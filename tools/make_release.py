@@ -1,13 +1,14 @@
 """Make a release of what is committed here: ``make release``.
 
-    python -m tools.make_release [--dry-run] [--no-debs] [--output dist] [PYTHON…]
+    python -m tools.make_release [--dry-run] [--no-roots] [--output dist] [PYTHON…]
 
 First it looks whether there is something to release: nothing here that is not committed, a section of
 ``CHANGELOG.md`` for the version that ``hem_provider/_version.py`` says, nothing left under *Unreleased*, and
 no tag of that version. Then it makes ``dist/hem-provider-VERSION``, whole or not at all:
 
-* the source release and a wheel for each interpreter (``tools/make_wheels.py``),
-* the Debian packages, built and tried in bare roots (``tools/make_deb.py``; root is needed),
+* the source release and a wheel for each interpreter here (``tools/make_wheels.py``),
+* from bare roots, where they are tried as well (root is needed): a wheel for the Python of each Debian that
+  is not here (``tools/try_wheels.py``), and the Debian packages (``tools/make_deb.py``),
 * a CycloneDX list of what is installed with it, by cyclonedx-py,
 * ``RELEASE.md``: what changed, and how all this is checked,
 * ``SHA256SUMS`` of these, its signature, and the public key for that.
@@ -33,7 +34,7 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 from hem_provider._version import __version__
-from tools import make_deb, release_parts
+from tools import make_deb, release_parts, try_wheels
 from tools.make_wheels import ReleaseError, build, interpreters
 from tools.roots import ROOT, check_can_make_roots, say
 
@@ -64,14 +65,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--output", type=Path, default=ROOT / "dist", metavar="FOLDER")
     parser.add_argument("--dry-run", action="store_true", help="make everything but the tag")
-    parser.add_argument("--no-debs", action="store_true", help="leave the Debian packages out")
+    parser.add_argument(
+        "--no-roots",
+        action="store_true",
+        help="leave out what is made in bare roots: Debian packages, wheels for Pythons that are not here",
+    )
     parser.add_argument("python", nargs="*", help="interpreters to build wheels with")
     options = parser.parse_args(arguments)
     try:
         plan = planned()
-        if not options.no_debs:
+        if not options.no_roots:
             check_can_make_roots()
-        folder = make(plan, options.output, options.python or list(interpreters()), debs=not options.no_debs)
+        folder = make(
+            plan, options.output, options.python or list(interpreters()), roots=not options.no_roots
+        )
         say(f"{folder}: {len(list(folder.iterdir()))} files")
         if options.dry_run:
             say(f"{plan.tag}: not made (--dry-run)")
@@ -133,7 +140,7 @@ def section_of(version: str, changelog: str) -> str:
     raise ReleaseError(f"CHANGELOG.md: no section '## {version} - YYYY-MM-DD'")
 
 
-def make(plan: Plan, output: Path, pythons: Sequence[str], *, debs: bool) -> Path:
+def make(plan: Plan, output: Path, pythons: Sequence[str], *, roots: bool) -> Path:
     """The folder with everything, below ``output``; one of the same version is replaced once the new one is
     whole. Raises ``ReleaseError`` and ``RuntimeError`` where something cannot be built, or does not work."""
     target = output.resolve() / f"hem-provider-{plan.version}"
@@ -141,7 +148,7 @@ def make(plan: Plan, output: Path, pythons: Sequence[str], *, debs: bool) -> Pat
     with tempfile.TemporaryDirectory(prefix=".release-", dir=target.parent) as folder:
         made = Path(folder) / target.name
         made.mkdir()
-        _fill(made, plan, pythons, debs=debs)
+        _fill(made, plan, pythons, roots=roots)
         if _git("rev-parse", "HEAD") != plan.commit:
             raise ReleaseError(f"another commit than {plan.commit[:12]} is here by now: begin again")
         shutil.rmtree(target, ignore_errors=True)
@@ -149,16 +156,13 @@ def make(plan: Plan, output: Path, pythons: Sequence[str], *, debs: bool) -> Pat
     return target
 
 
-def _fill(folder: Path, plan: Plan, pythons: Sequence[str], *, debs: bool) -> None:
+def _fill(folder: Path, plan: Plan, pythons: Sequence[str], *, roots: bool) -> None:
     built = []
     for path in build(folder, pythons):
         say(f"built: {path.name}")
         built.append(path)
-    for release in make_deb.RELEASES if debs else ():
-        package = make_deb.build(release)
-        said = make_deb.try_it(release, package)
-        built.append(Path(shutil.copy(package, folder)))
-        say(f"built: {package.name}, and tried: {said.count('tried: ')} things")
+    if roots:
+        built += [Path(shutil.copy(each, folder)) for each in _from_roots(built)]
     with tempfile.TemporaryDirectory(prefix="hem-release-") as place:
         environment = release_parts.installed(Path(place) / "installed", pythons[0], built[1])
         listed = release_parts.list_parts(environment, folder, plan.version, built)
@@ -168,6 +172,21 @@ def _fill(folder: Path, plan: Plan, pythons: Sequence[str], *, debs: bool) -> No
         release_parts.write_sums(folder, [*built, listed, notes])
         signed = release_parts.sign_sums(environment, folder, Path(place))
     say(f"signed: in {signed.name}, by the module of {built[1].name} with a key of an emulated HEM")
+
+
+def _from_roots(here: Sequence[Path]) -> Iterator[Path]:
+    for release, python in try_wheels.RELEASES.items():
+        if not any(f"-{python}-" in each.name for each in here):
+            _, wheel = try_wheels.build(release)
+            yield _tried(wheel, try_wheels.try_it(release, wheel))
+    for release in make_deb.RELEASES:
+        package = make_deb.build(release)
+        yield _tried(package, make_deb.try_it(release, package))
+
+
+def _tried(file: Path, said: str) -> Path:
+    say(f"built: {file.name}, and tried: {said.count('tried: ')} things")
+    return file
 
 
 def tag(plan: Plan, folder: Path) -> None:

@@ -39,7 +39,7 @@ def release(folder: Path, *words: str | Path) -> subprocess.CompletedProcess[str
     """``make release`` in a checkout, as somebody with a name for tags."""
     own = {f"GIT_COMMITTER_{name}": value for name, value in (("NAME", "Ada"), ("EMAIL", "ada@example.org"))}
     return subprocess.run(
-        [sys.executable, "-m", "tools.make_release", "--no-debs", *words, sys.executable],
+        [sys.executable, "-m", "tools.make_release", "--no-roots", *words, sys.executable],
         cwd=folder, env={**os.environ, **own}, capture_output=True, text=True, timeout=900, check=False,
     )  # fmt: skip
 
