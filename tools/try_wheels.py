@@ -41,7 +41,9 @@ def build(release: str) -> list[Path]:
     shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(bare.path / "root" / "dist", target)
     (wheel,) = target.glob("*.whl")
-    if RELEASES[release] not in wheel.name or "manylinux" not in said:
+    tag = wheel.stem.rpartition("-")[2]
+    honest = tag.startswith("manylinux_") and f'constrains the platform tag to "{tag}"' in said
+    if RELEASES[release] not in wheel.name or not honest:
         raise RuntimeError(f"{release}: {wheel.name} is not what was wanted: {said}")
     return [*target.glob("*.tar.gz"), wheel]
 
