@@ -150,6 +150,7 @@ def sign_sums(environment: Path, folder: Path, place: Path) -> Path:
         form = ["--mechanism", "ECDSA-SHA256", "--signature-format", "openssl"]
         _run([*by_module, "--sign", *form, "--input-file", str(sums), "--output-file", str(signature)], own)
         public.write_text(_run([hem, "keys", "public", _LABEL, "--format", "pem"], own), "utf-8")
+    signature.chmod(0o644)  # pkcs11-tool makes what it writes its user's alone
     _run(["openssl", "dgst", "-sha256", "-verify", str(public), "-signature", str(signature), str(sums)])
     return signature
 

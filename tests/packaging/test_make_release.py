@@ -16,7 +16,7 @@ from packaging.requirements import Requirement
 from support.pages import steps_of
 
 from hem_provider._version import __version__
-from tools import make_release, release_parts
+from tools import make_deb, make_release, release_parts, try_wheels
 from tools.make_wheels import ReleaseError
 
 ROOT = Path(__file__).parents[2]
@@ -118,6 +118,32 @@ def test_nothing_is_left_where_it_fails_half_way(checkout, tmp_path):
     assert run(checkout, "git", "tag") == ""
 
 
+def test_bare_roots_give_the_wheels_that_are_not_here_and_the_debian_packages(monkeypatch, tmp_path, capsys):
+    done = []
+
+    def build(release):
+        done.append(f"build {release}")
+        return [tmp_path / "sources.tar.gz", tmp_path / f"{release}.whl"]
+
+    def built(release):
+        return build(release)[1].with_suffix(".deb")
+
+    def try_it(release, file):
+        done.append(f"try {file.name}")
+        return "tried: one\ntried: two\n"
+
+    for module, making in ((try_wheels, build), (make_deb, built)):
+        monkeypatch.setattr(module, "build", making)
+        monkeypatch.setattr(module, "try_it", try_it)
+    here = [Path("hem_provider-1-cp311-cp311-x.whl"), Path("hem_provider-1-cp313-cp313-x.whl")]
+    made = [each.name for each in make_release._from_roots(here)]
+    assert made == ["sid.whl", "bookworm.deb", "trixie.deb"]
+    assert done == [
+        "build sid", "try sid.whl", "build bookworm", "try bookworm.deb", "build trixie", "try trixie.deb"
+    ]  # fmt: skip
+    assert "built: sid.whl, and tried: 2 things" in capsys.readouterr().out
+
+
 def test_more_sums_than_a_device_signs_are_refused(tmp_path):
     files = [tmp_path / f"{number:0150}" for number in range(10)]
     for each in files:
@@ -173,6 +199,7 @@ def holds_what_it_says(folder: Path) -> None:
         "SHA256SUMS", "SHA256SUMS.sig", "SHA256SUMS.pem"
     }  # fmt: skip
     assert CHANGES in (folder / "RELEASE.md").read_text("utf-8")
+    assert {each.stat().st_mode & 0o777 for each in folder.iterdir()} == {0o644}
     (listed,) = folder.glob("*.cdx.json")
     document = json.loads(listed.read_text("utf-8"))
     ours = document["metadata"]["component"]
