@@ -72,9 +72,7 @@ def held(copy):
     return {file: b"".join(lines) for file, lines in found.items()}
 
 
-@pytest.mark.parametrize(
-    "kills", [4, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(3600)])]
-)
+@pytest.mark.parametrize("kills", [4, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(3600)])])
 def test_no_event_is_lost_or_doubled_by_kills(rig, world, contents, tmp_path, kills):
     chance = random.Random(SEED)  # noqa: S311 - for the same moments each time, as far as a machine goes
     copy = LogCopy(tmp_path / "copy")
