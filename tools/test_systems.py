@@ -2,9 +2,10 @@
 
 ``python -m tools.test_systems [SYSTEM…] [--suite SUITE]… [--publish]`` makes a bare root of each system
 below ``$HEM_ROOTS`` (``/var/tmp/hem-roots``; it stays there for the next time), clones what is committed here
-into it, and runs ``make demo`` and the suites of ``tests/pkcs11``, ``tests/openssl``, ``tests/tools`` and
-``tests/cli``. It prints a table of what each system has and how each did, and ``--publish`` writes it into
-``docs/platforms.md``. What a system has is asked in its root; nothing is known of it before but its name.
+into it, and runs ``make demo`` and the suites of ``tests/pkcs11``, ``tests/openssl``, ``tests/tools``,
+``tests/cli`` and ``tests/gpg``. It prints a table of what each system has and how each did, and
+``--publish`` writes it into ``docs/platforms.md``. What a system has is asked in its root; nothing is known
+of it before but its name.
 
 One root runs at a time; logs lie beside the roots, ``SYSTEM.log``.
 """
@@ -27,7 +28,7 @@ from tools.roots import Bare, check_can_make_roots, say
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "platforms.md"
-SUITES = ("pkcs11", "openssl", "tools", "cli")
+SUITES = ("pkcs11", "openssl", "tools", "cli", "gpg")
 #: The page's table stands between these.
 MARKS = ("<!-- tools/test_systems.py writes from here -->", "<!-- to here -->")
 
@@ -58,6 +59,7 @@ ASKED = {
             "GnuTLS": "gnutls-bin",
             "p11-kit": "p11-kit",
             "pkcs11-provider": "pkcs11-provider",
+            "GnuPG": "gpg",
         }.items()
     },
 }
