@@ -22,6 +22,14 @@ PAGES = (
 NOT_FOR_ROOT = {"agent-programs.md", "nginx.md", "p11-kit.md"}
 
 
+#: Page → whose test runs it with all of its blocks, where there is what they need. That is enough: both times
+#: on one device would make keys of one name.
+RUN_WHOLE = {
+    "agent-programs.md": "test_provider_agent.py" if PREFIX is not None and PROVIDER is not None else None,
+    "p11-kit.md": "test_p11_kit.py" if PREFIX is not None else None,
+}
+
+
 #: Program of a block "since" → how it tells its version. What is not here is run by tests of its own.
 VERSIONS = {
     "nginx": ["nginx", "-v"],
@@ -44,11 +52,11 @@ def is_there(since, way):
 def test_the_commands_of_a_page_work_as_printed(page, bare_environment, way, tmp_path, request):
     if page == "openssl-engine.md":
         request.getfixturevalue("engine")
-    if page == "agent-programs.md" and PREFIX is not None and PROVIDER is not None:
-        pytest.skip("run with all of its blocks by test_provider_agent.py, on the same device")
+    if RUN_WHOLE.get(page):
+        pytest.skip(f"run with all of its blocks by {RUN_WHOLE[page]}, on the same device")
     run_page(
         DOCS / "recipes" / page, environment=bare_environment, folder=tmp_path, way=way,
-        newer=lambda since: page != "agent-programs.md" and is_there(since, way),
+        newer=lambda since: page not in RUN_WHOLE and is_there(since, way),
         ordinary=page in NOT_FOR_ROOT,
     )  # fmt: skip
 
