@@ -39,7 +39,7 @@ _LINK = (
     "-Wl,-z,defs", f"-Wl,-soname,{LIBRARY}",
 )  # fmt: skip
 #: What each source belongs to; the others are of the entry layer alone.
-_OF_PYTHON, _OF_BOTH = ("python", "code"), ("say", "places")
+_OF_PYTHON, _OF_BOTH = ("python", "code"), ("say", "places", "stack")
 #: Only these names leave the libraries.
 _EXPORTS = {LIBRARY: "C_*", PYTHON_HALF: "hem_python_table"}
 _DECLARATION = "void hem_dispatch(unsigned long *rv, const char *function, const uintptr_t *words);"

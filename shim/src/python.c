@@ -15,6 +15,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -302,6 +303,21 @@ static PyGILState_STATE held_over_fork; /* these three: between prepare and pare
 static bool locked_over_fork;
 static bool hooks_ran;
 
+/* From 3.14 on Python looks at how much is left of the stack, and ends the process within its margin of 16 KiB,
+ * which is all that the smallest stacks have. The hooks take less, as with older ones (test_small_stacks.py),
+ * and the page below the stack is there as it was: Python is told of a stack that goes on. The first of 3.14
+ * cannot be told. */
+static void lift_stack_limit(void)
+{
+    enum { MORE = 256 * 1024, KNOWN = 16 * 1024 };
+    int (*tell)(PyThreadState *, void *, size_t);
+
+    *(void **)&tell = dlsym(RTLD_DEFAULT, "PyUnstable_ThreadState_SetStackProtection");
+    if (tell != NULL &&
+        tell(PyThreadState_Get(), (char *)__builtin_frame_address(0) - MORE, MORE + KNOWN) != 0)
+        PyErr_Clear();
+}
+
 static void before_fork(void)
 {
     /* A child must not inherit a half-made start. A thread of a Python host cannot wait for one,
@@ -313,6 +329,8 @@ static void before_fork(void)
     hooks_ran = interpreter_is_ours && is_ready() && Py_IsInitialized() && !python_is_ending();
     if (hooks_ran) {
         held_over_fork = PyGILState_Ensure();
+        if (held_over_fork == PyGILState_UNLOCKED && !hem_stack_suffices())
+            lift_stack_limit();
         PyOS_BeforeFork();
     }
 }

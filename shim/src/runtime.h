@@ -26,7 +26,7 @@ void hem_python_call(CK_RV *rv, const char *function, const uintptr_t *words);
  * Python itself may hold the interpreter's lock, which the other would wait for. */
 const char *hem_python_keeps_thread(void);
 
-/* --- of stack.c ---------------------------------------------------------------------------- */
+/* --- of stack.c, in both halves -------------------------------------------------------------- */
 
 /* Whether there is as much left of this thread's stack as a call takes. */
 bool hem_stack_suffices(void);
