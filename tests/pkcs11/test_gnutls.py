@@ -14,6 +14,12 @@ from hem_provider import connect
 pytestmark = pytest.mark.skipif(shutil.which("p11tool") is None, reason="no GnuTLS tools on this machine")
 
 
+def gnutls() -> tuple[int, ...]:
+    """The version of the tools."""
+    done = subprocess.run(["p11tool", "--version"], capture_output=True, text=True, check=True)
+    return tuple(map(int, done.stdout.split("\n", 1)[0].rpartition(" ")[2].split(".")))
+
+
 def test_the_many_logins_of_a_listing_prove_the_passphrase_once(
     library: Path, environment: dict[str, str], emulator: ServedEmulator, tmp_path: Path
 ) -> None:
@@ -27,7 +33,7 @@ def test_the_many_logins_of_a_listing_prove_the_passphrase_once(
     )  # fmt: skip
     assert done.stdout.count("Label: gnutls") >= 2, done.stdout + done.stderr
     said = (tmp_path / "log").read_text()
-    assert said.count("C_Login(") > 1
+    assert said.count("C_Login(") > 1 or gnutls() >= (3, 8, 13)  # which logs in once by itself
     assert emulator.passphrase not in said
     fetched = sum("/keymgmt/get/" in each["path"] for each in emulator.calls(before))
     # One login for all of C_Login, and one for each public key that was not known before.

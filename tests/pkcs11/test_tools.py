@@ -143,12 +143,17 @@ def test_listing_mechanisms_asks_for_the_token_only(tool: Tool, emulator: Served
     assert len(emulator.calls(before)) <= 1
 
 
+def points(said: str) -> list[str]:
+    """How the public points of a listing begin: OpenSC 0.27 writes "EC Point", older ones "EC_POINT"."""
+    return re.findall(r"^ *EC[_ ]POINT: +([0-9a-f]+)", said, re.MULTILINE | re.IGNORECASE)
+
+
 def test_objects_show_label_id_and_usage_after_login(tool: Tool, made: dict[str, Path]) -> None:
     said = tool("-O").stdout
     assert said.count("Private Key Object") >= 3
     assert "tool EC:edwards25519" in said
     assert "sensitive, always sensitive, never extractable, local" in said
-    assert "EC_POINT:   0420" in said
+    assert any(each.startswith("0420") for each in points(said))
 
 
 def test_public_halves_of_many_pairs_take_one_login_for_one_key_and_one_for_all_others(
@@ -161,7 +166,7 @@ def test_public_halves_of_many_pairs_take_one_login_for_one_key_and_one_for_all_
     environment["XDG_CACHE_HOME"] = str(tmp_path / "empty")
     before = len(emulator.calls())
     said = tool("-O").stdout
-    assert said.count("EC_POINT:") >= 3
+    assert len(points(said)) >= 3
     asked = {each["path"] for each in emulator.calls(before) if "/keymgmt/get/" in each["path"]}
     assert len(asked) >= 3
     assert emulator.logins(before) <= 3  # one that the tool asks for, two more for the points
