@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import struct
 import subprocess
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from support.engine import Run
 from support.servers import free_port, served
 
@@ -129,21 +132,37 @@ def test_a_server_and_a_client_speak_with_the_engine_by_this_name(
             process.terminate()
 
 
+def smallest_program() -> bytes:
+    """A Windows program (PE32+) of headers alone: the one kind of file that every osslsigncode signs."""
+    headers = 0x40
+    file = struct.pack("<HHIIIHH", 0x8664, 0, 0, 0, 0, 240, 0x22)
+    optional = struct.pack("<H106xI", 0x20B, 16) + bytes(16 * 8)
+    stub = b"MZ" + bytes(0x3A) + struct.pack("<I", headers)
+    return (stub + b"PE\0\0" + file + optional).ljust(1024, b"\0")
+
+
+def signature_of(program: bytes) -> bytes:
+    """What its directory of certificates leads to."""
+    place, size = struct.unpack_from("<II", program, 0x40 + 24 + 112 + 4 * 8)
+    return program[place : place + size]
+
+
 def test_osslsigncode_signs_with_the_engine_by_its_file(
     environment: dict[str, str], engine: Path, certificates: Path, tmp_path: Path
 ) -> None:
     if shutil.which("osslsigncode") is None:
         pytest.skip("not run: osslsigncode is not installed")
-    (tmp_path / "script.ps1").write_bytes(b"\xef\xbb\xbfWrite-Output 1\r\n")
+    (tmp_path / "program.exe").write_bytes(smallest_program())
     environment["OPENSSL_CONF"] = "/dev/null"
     done = subprocess.run(
         ["osslsigncode", "sign", "-pkcs11engine", engine, "-pkcs11module",
          engine.with_name("libhem_pkcs11.so"), "-certs", certificates / "web.crt", "-key",
-         "pkcs11:object=web", "-h", "sha256", "-in", "script.ps1", "-out", "signed.ps1"],
+         "pkcs11:object=web", "-h", "sha256", "-in", "program.exe", "-out", "signed.exe"],
         env=environment, cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
-    assert b"SIG # Begin signature block" in (tmp_path / "signed.ps1").read_bytes().replace(b"\0", b"")
+    certificate = x509.load_pem_x509_certificate((certificates / "web.crt").read_bytes())
+    assert certificate.public_bytes(Encoding.DER) in signature_of((tmp_path / "signed.exe").read_bytes())
 
 
 def test_a_pin_in_the_path_and_a_blank_in_the_tokens_name_are_taken(
