@@ -21,6 +21,10 @@ NUMBER = re.compile(rb"\nHEM_ENTRY=(\d+)\n?$")
 #: Names what kind of message it is (``MESSAGE_ID``): one id an event, made from its name.
 _MESSAGES = uuid.UUID("5c1f3c2e-8a0f-4f8e-9f63-0a4a1d2f7c11")
 
+#: The boot that exported entries are of (``_BOOT_ID``), always the same: a device's log knows none, and
+#: ``systemd-journal-remote`` of systemd 257 drops entries that name none.
+_BOOT = uuid.uuid5(_MESSAGES, "_BOOT_ID").hex
+
 
 def native(facts: Facts) -> bytes:
     """One datagram for journald's socket; where it is too large for one it goes in a sealed memory file."""
@@ -31,7 +35,8 @@ def exported(facts: Facts) -> bytes:
     """The same with its time, up to the empty line that ends it. Control characters are escaped, so that
     lines are lines: the length before a value may look like the end of an entry."""
     told = "\n".join(f"{name}={printable(value)}" for name, value in _fields(facts))
-    return f"__REALTIME_TIMESTAMP={facts.time * 1_000_000}\n{told}".encode("utf-8", "backslashreplace")
+    head = f"__REALTIME_TIMESTAMP={facts.time * 1_000_000}\n_BOOT_ID={_BOOT}"
+    return f"{head}\n{told}".encode("utf-8", "backslashreplace")
 
 
 def _fields(facts: Facts) -> list[tuple[str, str]]:
