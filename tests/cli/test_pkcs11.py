@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -206,6 +207,14 @@ def test_an_unknown_device_is_told_with_those_there_are(own_served):
     assert "'other'" in done.stderr
 
 
+def is_listed(said: str) -> bool:
+    """Whether our module is there by its name: p11-kit 0.25 gives the path a line of its own."""
+    return (
+        re.search(rf"^(?:module: hem\n +path|hem): {re.escape(str(module_path()))}$", said, re.MULTILINE)
+        is not None
+    )
+
+
 def listed_modules(prefix: tuple[str, ...], environment: dict[str, str]) -> str:
     done = subprocess.run(
         [*prefix, "p11-kit", "list-modules"], env=environment, capture_output=True, text=True, check=True
@@ -227,7 +236,7 @@ def test_p11_kit_lists_the_module_after_an_installation_for_one_user(tmp_path):
     file = tmp_path / "pkcs11" / "modules" / FILE_NAME
     assert done.returncode == 0, done.stderr
     assert str(file) in done.stdout
-    assert f"hem: {module_path()}" in listed_modules(ordinary, environment)
+    assert is_listed(listed_modules(ordinary, environment))
 
 
 @needs_p11_kit
@@ -239,7 +248,7 @@ def test_p11_kit_reads_the_directory_that_root_gets(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0 and ("unshare" in done.stderr or "mount" in done.stderr):
         pytest.skip(f"not run: no other /etc can be shown to p11-kit here: {done.stderr.strip()}")
-    assert f"hem: {module_path()}" in done.stdout, done.stderr
+    assert is_listed(done.stdout), done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
