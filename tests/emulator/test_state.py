@@ -13,6 +13,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -268,7 +269,7 @@ def test_a_fresh_file_is_made_with_mode_0600_whatever_the_umask(tmp_path):
 
 
 def test_the_names_in_a_state_file_are_those_of_every_release(rig):
-    with sqlite3.connect(rig.device.store.path) as database:
+    with closing(sqlite3.connect(rig.device.store.path)) as database:
         state = json.loads(database.execute("SELECT body FROM state").fetchone()[0])
     assert {"factory", "identity", "boot", "bench", "config", "tls", "firmware"} <= set(state)
     assert {"quirks", "faults", "latency", "checkin_action", "ca"} <= set(state["bench"])
