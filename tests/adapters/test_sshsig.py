@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -201,6 +202,12 @@ def asked(line, folder, *, identity="bob@x"):
     return verify.returncode == 0, found.stdout.decode().splitlines()
 
 
+def openssh():
+    """The first number of ssh-keygen's version, which ssh tells."""
+    said = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=True).stderr
+    return int(re.match(r"OpenSSH_(\d+)\.", said)[1])
+
+
 @pytest.mark.parametrize("hidden", "\v\f\x1c\x1d\x1e\x85\u2028\u2029\r")
 @pytest.mark.parametrize("place", ["comment", "note", "before"])
 def test_nobody_hides_in_a_line(hidden, place, tmp_path):
@@ -214,7 +221,8 @@ def test_nobody_hides_in_a_line(hidden, place, tmp_path):
     with suppress(ValueError):
         lines += read_allowed(line)
     assert not any(each.permits(BLOB, "file", NOW, "bob@x") for each in lines)
-    assert not asked(line, tmp_path)[0]
+    # OpenSSH 10 skips a carriage return before a line, which we do not.
+    assert not asked(line, tmp_path)[0] or ((place, hidden) == ("before", "\r") and openssh() >= 10)
 
 
 @pytest.mark.parametrize(
