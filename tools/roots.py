@@ -100,7 +100,7 @@ class Bare:
         prints. ``RuntimeError`` with the end of that where it fails and ``check``."""
         mounts = (
             'mount --make-rprivate / && mount --rbind "$1" "$1" && cd "$1" && mount -t proc proc proc'
-            " && mount --rbind /dev dev && mount -t tmpfs tmpfs run"
+            " && mount --rbind /dev dev && mount --rbind /sys sys && mount -t tmpfs tmpfs run"
             " && mkdir -p run/lock var/cache/pip .before"
             ' && mount --bind "$2" var/cache/pip && shift 2'
             # In a root that was changed by chroot nobody may make namespaces, as tests and servers do.
