@@ -27,7 +27,16 @@ def test_the_published_figures_hold_what_is_promised():
     run = read_run(DOCS / "performance" / "results.json")
     assert broken(run.figures) == []
     groups = {each.group for each in run.figures}
-    published = {"start", "operations", "hardware", "commands", "commands ppa", "scale", "many at once"}
+    published = {
+        "start",
+        "operations",
+        "hardware",
+        "commands",
+        "commands ppa",
+        "scale",
+        "many at once",
+        "age",
+    }
     assert groups == published | {"agent", "agent ppa"}
     assert len(GROUPS) == 10
     assert any(each.layer == FLOOR for each in run.figures)
