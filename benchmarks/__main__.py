@@ -24,6 +24,7 @@ from benchmarks.laboratory import Fact, own_way
 from benchmarks.memory import measure_memory
 from benchmarks.operations import OperationTimes
 from benchmarks.report import Run, read_run, replace_section, tables, write_run
+from benchmarks.requests_script import signer_of
 from benchmarks.scale import SIZES, measure_scale
 from benchmarks.softhsm import SoftHsm
 from benchmarks.startup import Startup
@@ -167,11 +168,20 @@ def _options() -> argparse.Namespace:
         "--output", type=Path, metavar="FOLDER", help="write results.json, report and pictures"
     )
     parser.add_argument(
-        "--client", type=Path, metavar="FILE", help="another client's signer(), see docs/performance.md"
+        "--client", type=_client, metavar="FILE", help="another client's signer(), see docs/performance.md"
     )
     parser.add_argument("--publish", action="store_true", help="put the results into docs/")
     parser.add_argument("--gate", action="store_true", help="status 1 when something is worse than it may be")
     return parser.parse_args()
+
+
+def _client(text: str) -> Path:
+    """Looked at now: what is wrong with it is not told after minutes."""
+    try:
+        signer_of(Path(text))
+    except (OSError, TypeError) as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return Path(text)
 
 
 def _rounds(text: str) -> int:

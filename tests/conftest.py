@@ -33,16 +33,32 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+#: Folders in the order of the time that they take, so that the last to be begun are short.
+_LONGEST_FIRST = """
+    cli agent pkcs11 adapters benchmarks exporter base auditlog gpg device tools packaging openssl emulator
+    rest keys symmetric
+""".split()  # noqa: SIM905 - as one reads it
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
     """With ``-n`` the tests of a folder go to one process, in order, since they share devices."""
     from xdist.scheduler import LoadScopeScheduling
+
+    config.option.loadscopereorder = False  # by their number, which says little
 
     class ByFolder(LoadScopeScheduling):
         def _split_scope(self, nodeid):
             return "/".join(nodeid.split("/")[:2])
 
     return ByFolder(config, log)
+
+
+def pytest_collection_modifyitems(config, items):
+    """In each of several processes alike: long folders come first. A new one is taken for long."""
+    if hasattr(config, "workerinput"):
+        place = {folder: number for number, folder in enumerate(_LONGEST_FIRST)}
+        items.sort(key=lambda item: place.get(item.nodeid.split("/")[1], -1))
 
 
 @pytest.fixture(scope="session")
