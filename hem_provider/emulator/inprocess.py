@@ -102,11 +102,15 @@ class EmulatedDevice:
         described = _described(firmware)
         self.store = Store(path)
         self.model = Device(self.store, clock=clock, nonces=nonces(self.store))
-        with self.model.transaction():
-            if not self.model.exists:
-                create(self.model, model, knobs=Knobs(ca=authority), firmware=described)
-            elif described is not None:
-                set_firmware(self.model, described)
+        try:
+            with self.model.transaction():
+                if not self.model.exists:
+                    create(self.model, model, knobs=Knobs(ca=authority), firmware=described)
+                elif described is not None:
+                    set_firmware(self.model, described)
+        except BaseException:
+            self.store.close()
+            raise
         self.device = Application(Dispatcher(self.model), self.model, latency=True)
 
     @functools.cached_property

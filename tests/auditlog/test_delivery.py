@@ -206,6 +206,8 @@ def test_following_sends_what_is_collected_later_and_sees_a_receiver_go_while_no
         append(copy.folder, [line_entry(b"later still")])
         second.wait(1)
         assert {*first.numbers, *second.numbers} == set(range(1, 1003))
+        while lines[-1] != "it is there again":  # else that it goes would be the former absence going on
+            time.sleep(0.01)
         ends.set()
     thread.join(20)
     assert not thread.is_alive()

@@ -275,6 +275,19 @@ def test_the_names_in_a_state_file_are_those_of_every_release(rig):
     assert {"quirks", "faults", "latency", "checkin_action", "ca"} <= set(state["bench"])
 
 
+def test_a_state_that_cannot_be_read_is_left_closed(tmp_path):
+    path = tmp_path / "state"
+    open_device(str(path)).close()
+    with closing(sqlite3.connect(path)) as database, database:
+        database.execute("UPDATE state SET body = '[]', generation = generation + 1")
+    opened = set(Path("/proc/self/fd").iterdir())
+    with pytest.raises(StateFileError) as refused:
+        open_device(str(path))
+    there = {each for each in Path("/proc/self/fd").iterdir() if each.exists()} - opened
+    assert not [each for each in there if each.readlink().name.startswith("state")]
+    assert refused.value.__traceback__ is not None  # which keeps what was made alive
+
+
 def test_a_file_of_another_kind_is_refused_and_left_alone(tmp_path):
     text, foreign = tmp_path / "text", tmp_path / "foreign.db"
     text.write_bytes(b"not a database, but long enough to be read as one" * 50)
