@@ -139,7 +139,7 @@ def count(outcome: Outcome, results: Path) -> None:
             outcome.failures.append(f"{case.get('classname')}::{case.get('name')}")
         elif skip is not None:
             skipped += 1
-            why = skip.get("message", "").removeprefix("not run: ")
+            why = skip.get("message", "").removeprefix("not run: ").partition("\n")[0]
             reasons = outcome.skipped.setdefault(suite, {})
             reasons[why] = reasons.get(why, 0) + 1
         else:

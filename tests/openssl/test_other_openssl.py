@@ -39,7 +39,7 @@ def linked_statically(tmp_path_factory: pytest.TempPathFactory) -> Path:
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     if done.returncode != 0:
-        pytest.skip(f"not run: no program can be linked with OpenSSL statically here: {done.stderr[-200:]}")
+        pytest.skip("not run: no program can be linked with OpenSSL statically here")
     return target
 
 
