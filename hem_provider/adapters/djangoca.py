@@ -22,7 +22,7 @@ from typing import Any, ClassVar
 
 from cryptography import x509
 
-from hem_provider.config.login_source import CONFIGURABLE, login_source
+from hem_provider.config.login_source import CONFIGURABLE
 from hem_provider.device.hem import Hem, Key, connect
 from hem_provider.device.naming import check_label
 from hem_provider.errors import HemConfigError, KeyNotExportable
@@ -154,7 +154,7 @@ class Authorities(_Keys):
             hem = self.hem
         except HemConfigError as error:
             raise ValueError(str(error)) from None
-        if login_source(hem.config, given=hem.logged_in, agent=hem.agent_ready) is None:
+        if not hem.session.has_any_login:
             raise ValueError(
                 f"{hem.config.name}: no login is at hand; run 'hem agent unlock', or configure {CONFIGURABLE}"
             )

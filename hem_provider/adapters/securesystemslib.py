@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from hem_provider.config.login_source import login_source
 from hem_provider.device.hem import Hem, Key, connect
 from hem_provider.device.naming import NameFault, device_meant, key_meant
 from hem_provider.errors import HemOperationFailed
@@ -122,5 +121,5 @@ def _name_of(uri: str) -> str:
 
 
 def _log_in(hem: Hem, ask: SecretsHandler) -> None:
-    if login_source(hem.config, given=hem.logged_in, agent=hem.agent_ready) is None:
+    if hem.next_login is None:
         hem.login(ask(f"passphrase of HEM {hem.config.name}"))

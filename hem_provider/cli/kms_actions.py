@@ -10,7 +10,7 @@ from hem_provider.cli.choosing import device_of, named_key
 from hem_provider.cli.login import logged_in
 from hem_provider.cli.shape import Given
 from hem_provider.cli.stopping import signalled
-from hem_provider.config.login_source import CONFIGURABLE, login_source
+from hem_provider.config.login_source import CONFIGURABLE
 from hem_provider.device.hem import Hem
 from hem_provider.errors import HemLoginRequired
 
@@ -43,8 +43,7 @@ def serve(options: Given) -> int:
 
 
 def _check_login(hem: Hem) -> None:
-    given = hem.session.has_credential  # an agent that was relied on may be locked by now
-    if login_source(hem.config, given=given, agent=not given and hem.agent_ready) is None:
+    if not hem.session.has_any_login:  # an agent that was relied on may be locked by now
         raise HemLoginRequired(
             f"{hem.config.name}: no login is at hand; run 'hem agent unlock', or configure {CONFIGURABLE}"
         )

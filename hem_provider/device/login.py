@@ -330,9 +330,10 @@ class LoginSession:
 
     @property
     def has_any_login(self) -> bool:
-        """Whether a credential is at hand or configured, or the agent's. Asks the agent alone."""
-        given = self.has_credential
-        return login_source(self._config, given=given, agent=not given and self.agent_ready) is not None
+        """Whether the next call finds a login: a credential at hand, the agent's, or one that is configured,
+        unless the configuration wants the agent's alone. Asks the agent at most."""
+        configured = self._config.agent != "always" and login_source(self._config) is not None
+        return self.has_credential or self.agent_ready or configured
 
     def forget(self) -> None:
         """Drop credential (overwritten) and tokens. No I/O."""

@@ -289,6 +289,10 @@ def test_an_unlocked_agent_is_a_login(agent):
     agent.word = Word.LOCKED
     with connect(agent.url, name="office") as hem:
         assert not hem.session.has_any_login
+    with connect(agent.url, name="office", passphrase_command=["false"]) as hem:
+        assert hem.session.has_any_login
+    with connect(agent.url, name="office", agent="always", passphrase_command=["false"]) as hem:
+        assert not hem.session.has_any_login
 
 
 def test_whether_it_is_ready_is_not_asked_at_every_turn(agent, office):

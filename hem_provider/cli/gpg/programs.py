@@ -13,10 +13,12 @@ from hem_provider.cli.statuses import NotThere
 from hem_provider.errors import HemError
 from hem_provider.printable import printable
 
-__all__ = ["Gnupg", "GnupgFailed", "version"]
+__all__ = ["Gnupg", "GnupgFailed", "gpgconf", "version"]
 
 #: Seconds after which a program of GnuPG is given up: some wait for a person at a pinentry.
 _PATIENCE = 120
+#: Seconds after which ``gpgconf`` is, which waits for nobody.
+_AT_ONCE = 10
 #: What stands for a character that could end a field, as gpg lists it.
 _HEX = re.compile(r"\\x([0-9a-f]{2})")
 _NEEDED = ("gpg", "gpgconf", "gpg-connect-agent")
@@ -26,19 +28,23 @@ class GnupgFailed(HemError):
     """A program of GnuPG ended with an error; the text is what it said."""
 
 
-def version() -> str:
-    """Of the GnuPG that is here, as ``2.2.40``; ``0`` where it does not tell."""
+def gpgconf(*arguments: str) -> str:
+    """What it says; nothing where it is not here, or does not answer."""
     try:
-        said = subprocess.run(
-            ["gpgconf", "--version"],
+        return subprocess.run(
+            ["gpgconf", *arguments],
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            timeout=_PATIENCE,
+            timeout=_AT_ONCE,
             check=False,
         ).stdout.decode("utf-8", "replace")
     except (OSError, subprocess.SubprocessError):
-        said = ""
-    found = re.search(r"\d+(?:\.\d+)+", said.partition("\n")[0])
+        return ""
+
+
+def version() -> str:
+    """Of the GnuPG that is here, as ``2.2.40``; ``0`` where it does not tell."""
+    found = re.search(r"\d+(?:\.\d+)+", gpgconf("--version").partition("\n")[0])
     return found[0] if found else "0"
 
 

@@ -3,19 +3,17 @@ those of keys (``default-cache-ttl`` and ``max-cache-ttl`` of its configuration)
 
 from __future__ import annotations
 
-import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hem_provider.cli.gpg.programs import gpgconf
 from hem_provider.records import frozen
 
 __all__ = ["Limits", "Term", "limits_of"]
 
-#: Seconds after which ``gpgconf`` is given up.
-_PATIENCE = 10
 #: Seconds that a login has at least to serve what it was made for.
 _FIRST = 10.0
 #: Places of default and value in a line of ``gpgconf --list-options``.
@@ -33,16 +31,7 @@ class Limits:
 def limits_of(home: Path | None) -> Limits:
     """As gpg-agent has them with its files in ``home``, or where it has them by itself."""
     where = [] if home is None else ["--homedir", str(home)]
-    try:
-        said = subprocess.run(
-            ["gpgconf", *where, "--list-options", "gpg-agent"],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=_PATIENCE,
-            check=False,
-        ).stdout.decode("utf-8", "replace")
-    except (OSError, subprocess.SubprocessError):
-        said = ""
+    said = gpgconf(*where, "--list-options", "gpg-agent")
     told = {words[0]: words for words in (line.split(":") for line in said.splitlines())}
     usual = Limits()
     return Limits(
