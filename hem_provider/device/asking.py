@@ -15,7 +15,7 @@ def log_in(hem: Hem, *, scope: str = "keymgmt:list") -> None:
     there is logs in by itself when it is needed. ``HemLoginRequired`` where nobody can be asked comes with
     that, too. ``HemAuthenticationError`` for a passphrase that the device does not accept.
     """
-    given = hem.logged_in
+    given = hem.session.has_credential  # an agent that was relied on may be locked by now
     source = login_source(hem.config, given=given, agent=not given and hem.agent_ready, may_ask=True)
     if source is LoginSource.PROMPT:
         hem.login(ask_passphrase(hem.config), scope=scope)

@@ -15,7 +15,7 @@ from hem_provider.adapters.keyring.vault.opening import Opener
 from hem_provider.config import load_config, login_source
 from hem_provider.config.agentplace import Word
 from hem_provider.config.login_source import CONFIGURABLE
-from hem_provider.device import Kdf, connect
+from hem_provider.device import Kdf, asking, connect
 from hem_provider.errors import (
     HemAuthenticationError,
     HemLoginRequired,
@@ -293,6 +293,20 @@ def test_an_unlocked_agent_is_a_login(agent):
         assert hem.session.has_any_login
     with connect(agent.url, name="office", agent="always", passphrase_command=["false"]) as hem:
         assert not hem.session.has_any_login
+
+
+def test_a_person_is_asked_where_an_agent_that_was_relied_on_is_locked_by_now(key, agent, monkeypatch):
+    asked = []
+    monkeypatch.setattr(login_source, "can_ask", lambda: True)
+    monkeypatch.setattr(asking, "ask_passphrase", lambda config: asked.append(config.name) or PASSPHRASE)
+    with connect(agent.url, name="office") as hem:
+        signs(hem, key)
+        asking.log_in(hem)
+        assert asked == []
+        agent.word = Word.LOCKED
+        monkeypatch.setattr(type(hem), "agent_ready", False)  # else it is asked every other second only
+        asking.log_in(hem)
+        assert asked == ["office"]
 
 
 def test_whether_it_is_ready_is_not_asked_at_every_turn(agent, office):
