@@ -16,6 +16,7 @@ import sys
 from pathlib import Path
 
 from hem_provider._version import __version__
+from tools.options import one_of
 from tools.roots import INSTALL, ROOT, Bare, check_can_make_roots, say
 
 __all__ = ["RELEASES", "build", "try_it"]
@@ -90,12 +91,10 @@ def try_it(release: str, package: Path) -> str:
 def main() -> int:
     """As the module's docstring says."""
     parser = argparse.ArgumentParser(description="build Debian packages, and try them")
-    parser.add_argument("releases", nargs="*", help=f"default: {', '.join(RELEASES)}")
+    known = one_of("release", RELEASES)
+    parser.add_argument("releases", nargs="*", type=known, help=f"default: {', '.join(RELEASES)}")
     parser.add_argument("--no-try", action="store_true", help="build alone")
     options = parser.parse_args()
-    unknown = set(options.releases) - set(RELEASES)
-    if unknown:
-        parser.error(f"no release {', '.join(sorted(unknown))}; there are: {', '.join(RELEASES)}")
     check_can_make_roots()
     for release in options.releases or RELEASES:
         package = build(release)

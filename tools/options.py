@@ -1,17 +1,29 @@
-"""The one option of the programs that write what is made from the code."""
+"""Options that several of these programs take."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 
-__all__ = ["only_checks"]
+__all__ = ["one_of", "only_checks"]
 
 
 def only_checks(arguments: Sequence[str], description: str) -> bool:
-    """Whether ``--check`` is asked for. Anything else ends the program with status 2."""
+    """Of a program that writes what is made from the code: whether ``--check`` is asked for. Anything else
+    ends it with status 2."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument(
         "--check", action="store_true", help="write nothing; the status says whether something is stale"
     )
     return bool(parser.parse_args(arguments).check)
+
+
+def one_of(what: str, names: Collection[str]) -> Callable[[str], str]:
+    """The ``type`` of arguments of which each is one of ``names``; ``choices`` refuses that there is none."""
+
+    def known(text: str) -> str:
+        if text not in names:
+            raise argparse.ArgumentTypeError(f"no {what} {text}; there are: {', '.join(names)}")
+        return text
+
+    return known

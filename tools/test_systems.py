@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
+from tools.options import one_of
 from tools.roots import Bare, check_can_make_roots, say
 
 ROOT = Path(__file__).parents[1]
@@ -194,14 +195,12 @@ def publish(text: str) -> None:
 def main() -> int:
     """As the module's docstring says."""
     parser = argparse.ArgumentParser(description="how this checkout does on each Debian")
-    parser.add_argument("systems", nargs="*", help=f"default: all of {', '.join(SYSTEMS)}")
+    known_system = one_of("system", SYSTEMS)
+    parser.add_argument("systems", nargs="*", type=known_system, help=f"default: all of {', '.join(SYSTEMS)}")
     parser.add_argument("--publish", action="store_true", help="write the table into docs/platforms.md")
     parser.add_argument("--table", action="store_true", help="run nothing: show what the last runs gave")
     parser.add_argument("--suite", action="append", choices=SUITES, help="these alone; default: all")
     options = parser.parse_args()
-    unknown = set(options.systems) - set(SYSTEMS)
-    if unknown:
-        parser.error(f"no system {', '.join(sorted(unknown))}; there are: {', '.join(SYSTEMS)}")
     outcomes = []
     if not options.table:
         check_can_make_roots()

@@ -13,6 +13,7 @@ import shutil
 import sys
 from pathlib import Path
 
+from tools.options import one_of
 from tools.roots import INSTALL, PLACE, ROOT, Bare, check_can_make_roots, say
 
 __all__ = ["RELEASES", "build", "try_it"]
@@ -65,11 +66,9 @@ def try_it(release: str, file: Path) -> str:
 def main() -> int:
     """As the module's docstring says."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("releases", nargs="*", help=f"default: {', '.join(RELEASES)}")
+    known = one_of("release", RELEASES)
+    parser.add_argument("releases", nargs="*", type=known, help=f"default: {', '.join(RELEASES)}")
     options = parser.parse_args()
-    unknown = set(options.releases) - set(RELEASES)
-    if unknown:
-        parser.error(f"no release {', '.join(sorted(unknown))}; there are: {', '.join(RELEASES)}")
     check_can_make_roots()
     for release in options.releases or RELEASES:
         for file in build(release):

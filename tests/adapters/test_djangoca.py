@@ -4,7 +4,6 @@ costs, and what is refused. Without django-ca nothing of it is run."""
 from __future__ import annotations
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.emulator import ServedEmulator, client_of
-from support.pages import python_of, run_page
+from support.pages import python_of, reader_of, run_page
 from support.servers import free_port
 
 django_ca = pytest.importorskip("django_ca", reason="django-ca is not installed")
@@ -59,16 +58,7 @@ class Project:
 
     def __init__(self, folder, served):
         self.folder, self.served = folder, served
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("HEM_")}
-        self.environment = clean | {
-            "HOME": str(folder),
-            "HEM_URL": served.https,
-            "HEM_CA_FILE": str(served.ca_file),
-            "HEM_PASSPHRASE_FILE": str(served.passphrase_file),
-            "HEM_AGENT": "never",
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "PYTHONWARNINGS": "ignore",
-        }
+        self.environment = reader_of(served, folder) | {"HEM_AGENT": "never", "PYTHONWARNINGS": "ignore"}
         (folder / "settings.py").write_text(python_of(PAGE))
         self.worker = None
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import datetime
 import io
-import os
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -29,7 +27,7 @@ from pyhanko.sign.timestamps import HTTPTimeStamper
 from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
 from support.emulator import ServedEmulator
-from support.pages import python_of, run_page
+from support.pages import python_of, reader_of, run_page
 from support.timestamps import time_stamps
 from support.traffic import LostRequest
 
@@ -341,13 +339,5 @@ def test_the_page_works_as_printed(document, tmp_path, tmp_path_factory):
         time_stamps(tmp_path_factory.mktemp("tsa")) as (url, _, _),
     ):
         (tmp_path / "sign.py").write_text(python_of(PAGE).replace("https://tsa.example.org/", url))
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("HEM_")}
-        environment = clean | {
-            "HOME": str(tmp_path),
-            "HEM_URL": emulator.https,
-            "HEM_CA_FILE": str(emulator.ca_file),
-            "HEM_PASSPHRASE_FILE": str(emulator.passphrase_file),
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "LC_ALL": "C.UTF-8",
-        }
+        environment = reader_of(emulator, tmp_path)
         run_page(PAGE, environment=environment, folder=tmp_path)

@@ -9,7 +9,6 @@ import datetime
 import hashlib
 import io
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.agent import RunningAgent
 from support.emulator import ServedEmulator, client_of
-from support.pages import run_page
+from support.pages import reader_of, run_page
 from support.traffic import LostRequest
 
 from hem_provider.adapters.sigstore.protocol import read
@@ -467,13 +466,6 @@ def test_a_wrong_signature_is_found_by_this_tests_own_check(hem):
 def test_the_page_works_as_printed(tmp_path, tmp_path_factory):
     """Its blocks with cosign where that is installed."""
     with ServedEmulator(tmp_path_factory.mktemp("device")) as emulator:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("HEM_")}
-        environment = clean | {
-            "HOME": str(tmp_path),
-            "HEM_URL": emulator.https,
-            "HEM_CA_FILE": str(emulator.ca_file),
-            "HEM_PASSPHRASE_FILE": str(emulator.passphrase_file),
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        }
+        environment = reader_of(emulator, tmp_path)
         there = shutil.which("cosign") is not None
         run_page(PAGE, environment=environment, folder=tmp_path, newer=there)

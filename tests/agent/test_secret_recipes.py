@@ -3,7 +3,6 @@ is there."""
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.emulator import ServedEmulator
-from support.pages import run_page
+from support.pages import reader_of, run_page
 from support.servers import free_port
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -29,15 +28,7 @@ PAGES = {
 def environment(tmp_path, tmp_path_factory):
     """As a reader has it: a device, its passphrase, and ``hem`` in PATH."""
     with ServedEmulator(tmp_path_factory.mktemp("device")) as emulator:
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("HEM_", "SOPS_"))}
-        yield clean | {
-            "HOME": str(tmp_path),
-            "HEM_URL": emulator.https,
-            "HEM_CA_FILE": str(emulator.ca_file),
-            "HEM_PASSPHRASE_FILE": str(emulator.passphrase_file),
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-            "LC_ALL": "C.UTF-8",
-        }
+        yield reader_of(emulator, tmp_path)
 
 
 @pytest.mark.parametrize("page", PAGES)

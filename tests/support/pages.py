@@ -16,15 +16,17 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from support.emulator import ServedEmulator
 from support.servers import free_port
 
-__all__ = ["Step", "as_ordinary_user", "python_of", "run_page", "steps_of"]
+__all__ = ["Step", "as_ordinary_user", "python_of", "reader_of", "run_page", "steps_of"]
 
 _BLOCK = re.compile(r"^```console(?: since ([^\n]*)| by ([^\n]*))?\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _FILE = re.compile(r"^```python (\S+\.py)\n(.*?)^```", re.DOTALL | re.MULTILINE)
@@ -39,6 +41,19 @@ class Step:
     command: str
     fails: bool = False
     expected: list[str] = field(default_factory=list)
+
+
+def reader_of(served: ServedEmulator, home: Path) -> dict[str, str]:
+    """The environment of a reader with this home: a device, its passphrase, and ``hem`` in PATH."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("HEM_", "SOPS_"))}
+    return clean | {
+        "HOME": str(home),
+        "HEM_URL": served.https,
+        "HEM_CA_FILE": str(served.ca_file),
+        "HEM_PASSPHRASE_FILE": str(served.passphrase_file),
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "LC_ALL": "C.UTF-8",
+    }
 
 
 def python_of(page: Path) -> str:
