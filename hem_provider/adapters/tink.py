@@ -17,8 +17,8 @@ from cryptography.exceptions import InvalidTag
 
 from hem_provider.device.hem import Hem
 from hem_provider.device.key import Key
-from hem_provider.device.keyuri import KeyUri, is_uri, parse_uri
-from hem_provider.errors import HemKeyAmbiguous, HemKeyNotFound
+from hem_provider.device.keyuri import is_uri, parse_uri
+from hem_provider.device.naming import NameFault, key_meant
 from hem_provider.installation import lacking
 from hem_provider.symmetric import AESGCM, open, seal
 
@@ -29,6 +29,9 @@ except ImportError as error:
     raise lacking(__name__, error) from None
 
 __all__ = ["HemAead", "HemKmsClient"]
+
+#: Most characters of a refused URI that are shown.
+_SHOWN = 80
 
 
 class HemAead(aead.Aead):  # type: ignore[misc]  # Tink has no types
@@ -81,26 +84,10 @@ class HemKmsClient(tink.KmsClient):  # type: ignore[misc]
     def get_aead(self, key_uri: str) -> HemAead:
         """The AEAD of the one key that the URI means. ``TinkError`` for a URI that is none, or of another
         device; ``HemKeyNotFound``, ``HemKeyAmbiguous``; and as ``HemAead`` for a key that is not for this."""
-        uri = self._read(key_uri)
-        found = [each for each in self._hem.keys if uri.fits(each)]
-        if not found and self._hem.keys.aged:  # it may have been made since the agent listed the device
-            self._hem.keys.refresh()
-            found = [each for each in self._hem.keys if uri.fits(each)]
-        if not found:
-            raise HemKeyNotFound(f"{self._hem.config.name}: no key is {key_uri}")
-        if len(found) > 1:
-            kids = ", ".join(each.kid for each in found)
-            raise HemKeyAmbiguous(f"{self._hem.config.name}: {len(found)} keys are {key_uri}: {kids}")
-        return HemAead(found[0])
-
-    def _read(self, text: str) -> KeyUri:
+        if not is_uri(key_uri):
+            shown = key_uri[:_SHOWN]
+            raise tink.TinkError(f"key_uri: {shown!r}; accepted: a PKCS#11 URI, as pkcs11:object=LABEL")
         try:
-            uri = parse_uri(text)
-        except ValueError as error:
+            return HemAead(key_meant(self._hem, key_uri))
+        except NameFault as error:
             raise tink.TinkError(f"key_uri: {error}") from None
-        if uri.object is None and uri.id is None:
-            raise tink.TinkError(f"key_uri: {text}: it names no key; add object=LABEL or id=%XX")
-        misfit = uri.misfit(self._hem)
-        if misfit is not None:
-            raise tink.TinkError(f"key_uri: {text}: it has {misfit}")
-        return uri
