@@ -2,6 +2,7 @@
 #   make demo        sign files with keys that live in an (emulated) HEM, step by step
 #   make test        every fast test, with linting, types and layers
 #   make test-long   longer campaigns;   make test-asan  the C layer under sanitizers
+#   make campaign    what the promises are worth: faults, kills, fuzz, soak …; PARTS='faults kills'
 #   make bench       every figure;       make bench-gate whether one has become worse
 #   make docs        reference, manual pages and pictures anew, from the code
 #   make deb         Debian packages, built and tried in bare roots;    make test-systems  other Debians (both as root)
@@ -24,7 +25,7 @@ $(READY): again
 endif
 endif
 
-.PHONY: help setup tools demo test test-long test-asan test-systems lint bench bench-gate docs wheels deb release clean again
+.PHONY: help setup tools demo test test-long test-asan test-systems lint campaign bench bench-gate docs wheels deb release clean again
 .DEFAULT_GOAL := help
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -76,6 +77,11 @@ test-systems: setup
 # make deb RELEASES=trixie: this alone. They lie in dist/.
 deb: setup
 	$(BIN)/python -m tools.make_deb $(RELEASES)
+
+# PARTS='faults kills': these alone; SHARE=0.1: a tenth of the effort. The page is docs/reliability.md.
+SHARE ?= 1
+campaign: setup tools
+	env PYTHONPATH=tests:shim:. $(BIN)/python -m campaign $(PARTS) --share $(SHARE) --publish
 
 bench: setup
 	@$(BIN)/python -m benchmarks

@@ -10,16 +10,16 @@ from typing import Any
 from hem_provider.measuring.figures import Figure
 from hem_provider.measuring.measure import FLOOR
 
-__all__ = ["PICTURES", "draw"]
+__all__ = ["COLOURS", "PICTURES", "draw", "grid", "plotting"]
 
 _INK, _MUTED, _GRID = "#1f2933", "#7b8794", "#e4e7eb"
 _FLOOR_COLOUR = "#9aa5b1"
 #: Readable on white and apart for the colour-blind (after Okabe and Ito).
-_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8c6bb1", "#4d4d4d")
+COLOURS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#d55e00", "#56b4e9", "#8c6bb1", "#4d4d4d")
 
 
-def draw(figures: Sequence[Figure], folder: Path) -> list[Path]:
-    """Every picture for which there are figures; the files that were written."""
+def plotting() -> Any:
+    """``matplotlib.pyplot`` in the manner of all our pictures, without a screen."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -38,6 +38,12 @@ def draw(figures: Sequence[Figure], folder: Path) -> list[Path]:
             "svg.hashsalt": "hem-provider",  # the same figures give the same file
         }
     )
+    return plt
+
+
+def draw(figures: Sequence[Figure], folder: Path) -> list[Path]:
+    """Every picture for which there are figures; the files that were written."""
+    plt = plotting()
     folder.mkdir(parents=True, exist_ok=True)
     written = []
     for name, picture in PICTURES.items():
@@ -59,7 +65,7 @@ def _layers(axes: Any, figures: Sequence[Figure]) -> bool:
     rows = rows[::-1]
     medians = [each.median * 1000 for each in rows]
     beyond = [(each.p95 - each.median) * 1000 for each in rows]
-    colours = [_FLOOR_COLOUR if each.layer == FLOOR else _COLOURS[0] for each in rows]
+    colours = [_FLOOR_COLOUR if each.layer == FLOOR else COLOURS[0] for each in rows]
     axes.barh([each.layer for each in rows], medians, color=colours, height=0.62)
     axes.errorbar(
         medians, range(len(rows)), xerr=[[0] * len(rows), beyond], fmt="none", ecolor=_MUTED, capsize=3
@@ -72,7 +78,7 @@ def _layers(axes: Any, figures: Sequence[Figure]) -> bool:
         )  # fmt: skip
     axes.set_xlabel("milliseconds; bar: median, whisker: 95th percentile")
     axes.set_title("One P-256 signature, by layer", loc="left", fontweight="bold")
-    _grid(axes, "x")
+    grid(axes, "x")
     return True
 
 
@@ -85,7 +91,7 @@ def _distribution(axes: Any, figures: Sequence[Figure]) -> bool:
         and each.layer in (FLOOR, "REST", "cryptography", "C_Sign", "C_Sign, connection kept")
         and each.samples
     ]
-    for each, colour in zip(rows, (_FLOOR_COLOUR, *_COLOURS), strict=False):
+    for each, colour in zip(rows, (_FLOOR_COLOUR, *COLOURS), strict=False):
         ordered = sorted(each.samples)
         share = [100 * (place + 1) / len(ordered) for place in range(len(ordered))]
         axes.step(
@@ -100,7 +106,7 @@ def _distribution(axes: Any, figures: Sequence[Figure]) -> bool:
     axes.set_ylabel("% of signatures done within")
     axes.set_title("How one P-256 signature's time is spread", loc="left", fontweight="bold")
     axes.legend(frameon=False, loc="lower right")
-    _grid(axes, "both")
+    grid(axes, "both")
     return True
 
 
@@ -114,9 +120,9 @@ def _calls(axes: Any, figures: Sequence[Figure]) -> bool:
     rows = rows[::-1]
     names = [f"{each.operation}, {each.layer}" for each in rows]
     others = [each.calls - 2 * each.logins for each in rows]
-    axes.barh(names, others, color=_COLOURS[0], height=0.62, label="other calls")
+    axes.barh(names, others, color=COLOURS[0], height=0.62, label="other calls")
     axes.barh(
-        names, [2 * each.logins for each in rows], left=others, color=_COLOURS[1], height=0.62,
+        names, [2 * each.logins for each in rows], left=others, color=COLOURS[1], height=0.62,
         label="logins, two calls each",
     )  # fmt: skip
     for place, each in enumerate(rows):
@@ -126,7 +132,7 @@ def _calls(axes: Any, figures: Sequence[Figure]) -> bool:
     axes.set_xlabel("calls to the device")
     axes.set_title("What a command asks of the device", loc="left", fontweight="bold")
     axes.legend(frameon=False, loc="upper right")
-    _grid(axes, "x")
+    grid(axes, "x")
     return True
 
 
@@ -138,7 +144,7 @@ def _growth(axes: Any, figures: Sequence[Figure]) -> bool:
         if each.group == "scale" and number:
             name = f"{each.operation[: number.start()]}: {each.layer}"
             lines.setdefault(name, []).append((int(number[1]), each.median))
-    for colour, (name, points) in zip(_COLOURS, sorted(lines.items()), strict=False):
+    for colour, (name, points) in zip(COLOURS, sorted(lines.items()), strict=False):
         points.sort()
         axes.plot(
             [count for count, _ in points], [seconds * 1000 for _, seconds in points],
@@ -152,11 +158,11 @@ def _growth(axes: Any, figures: Sequence[Figure]) -> bool:
     axes.set_ylabel("milliseconds")
     axes.set_title("Growth with the number of keys", loc="left", fontweight="bold")
     axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    _grid(axes, "both")
+    grid(axes, "both")
     return True
 
 
-def _grid(axes: Any, axis: str) -> None:
+def grid(axes: Any, axis: str) -> None:
     axes.set_axisbelow(True)
     axes.grid(axis=axis, color=_GRID)
     axes.tick_params(length=0)

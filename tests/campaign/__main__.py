@@ -1,0 +1,53 @@
+"""``make campaign``: all parts, or those that are named; ``--publish`` renews ``docs/reliability.md``.
+
+Ends with status 1 when anything failed or a promise does not hold; what tells of it is kept in the folder
+that is named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from campaign.outcome import write_outcome
+from campaign.parts import PARTS, run_part
+from campaign.report import FOLDER, PAGE, draw, outcomes, page
+
+
+def main() -> int:
+    """Run, print, publish."""
+    options = _options()
+    problems = []
+    for name in options.parts or PARTS:
+        print(f"{name} …", flush=True)
+        outcome = run_part(name, share=options.share, seed=options.seed)
+        for figure in outcome.figures:
+            mark = {True: "kept", False: "BROKEN", None: ""}[figure.kept]
+            print(f"  {figure.name}: {figure.value:g} {figure.unit}  {figure.promise}  {mark}".rstrip())
+        problems += [f"{name}: {each}" for each in outcome.problems()]
+        if options.publish:
+            write_outcome(outcome, FOLDER)
+    if options.publish:
+        found = outcomes()
+        draw(found)
+        PAGE.write_text(page(found), encoding="utf-8")
+    for each in problems:
+        print(f"problem: {each}")
+    return 1 if problems else 0
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="campaign", description=__doc__)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("--share", type=float, default=1.0, help="of the whole effort (1)")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--publish", action="store_true", help="renew docs/reliability.md")
+    options = parser.parse_args()
+    unknown = set(options.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())
