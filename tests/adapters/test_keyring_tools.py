@@ -179,7 +179,8 @@ def child(backend: HemKeyring, number: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
-def test_200_processes_that_set_and_get_at_once_lose_nothing(served, monkeypatch, tmp_path):
+@pytest.mark.parametrize("processes", [40, pytest.param(200, marks=pytest.mark.long)])
+def test_processes_that_set_and_get_at_once_lose_nothing(served, monkeypatch, tmp_path, processes):
     """Forked from one that is logged in, as the workers of a server are; over real TLS."""
     monkeypatch.setenv("HEM_URL", served.https)
     monkeypatch.setenv("HEM_CA_FILE", str(served.ca_file))
@@ -189,13 +190,13 @@ def test_200_processes_that_set_and_get_at_once_lose_nothing(served, monkeypatch
     backend = HemKeyring()
     backend.set_password("shared", "all", "p")
     fork = get_context("fork")
-    workers = [fork.Process(target=child, args=(backend, number)) for number in range(200)]
+    workers = [fork.Process(target=child, args=(backend, number)) for number in range(processes)]
     for each in workers:
         each.start()
     for each in workers:
         each.join()
-    assert [each.exitcode for each in workers] == [0] * 200
-    assert all(backend.get_password("own", str(number)) == f"p{number}" for number in range(200))
+    assert [each.exitcode for each in workers] == [0] * processes
+    assert all(backend.get_password("own", str(number)) == f"p{number}" for number in range(processes))
     backend.close()
 
 

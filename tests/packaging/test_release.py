@@ -101,6 +101,7 @@ def test_the_wheel_is_for_every_machine_of_its_glibc(release, tmp_path):
     assert libraries == {"libhem_pkcs11.so", "libhem_python.so", "libhem_engine.so"}
 
 
+@pytest.mark.long
 def test_another_build_of_the_same_commit_gives_the_same_bytes(release, tmp_path):
     again = build(tmp_path / "a folder elsewhere", tmp_path / "dist", umask=0o077)
     assert [each.name for each in again] == [each.name for each in release]
