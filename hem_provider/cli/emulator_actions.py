@@ -21,6 +21,7 @@ __all__ = [
     "faults",
     "guarded",
     "log",
+    "openapi",
     "opened",
     "phone",
     "quirks",
@@ -143,6 +144,20 @@ def log(arguments: Given) -> int:
         raise Failure("damaging a log needs --state")
     names = ("name", "file", "line", "count", "text")
     found = _run(arguments, "log", {name: getattr(arguments, name) for name in names})
+    print(json.dumps(found, indent=2))
+    return 0
+
+
+def openapi(arguments: Given) -> int:
+    """``hem emulator openapi``: its exit status."""
+    from hem_provider.emulator.openapi import document, document_of
+    from hem_provider.emulator.quirks import Switches
+
+    if arguments.state is None:
+        found = document(Switches({}))
+    else:
+        with opened(arguments, existing=True) as device, device.model.transaction():
+            found = document_of(device.model)
     print(json.dumps(found, indent=2))
     return 0
 

@@ -167,7 +167,14 @@ def _served(unit: _Unit, arguments: Given, log: IO[str] | None) -> Iterator[Emul
 
     told = (arguments.https_port, arguments.http_port, arguments.cloud_port)
     ports = Ports(*(port and port + unit.place for port in told))
-    server = EmulatorServer(unit.device, ports=ports, names=unit.names, access_log=log, called=unit.host)
+    server = EmulatorServer(
+        unit.device,
+        ports=ports,
+        names=unit.names,
+        access_log=log,
+        called=unit.host,
+        openapi=arguments.openapi,
+    )
     server.start()
     try:
         yield server

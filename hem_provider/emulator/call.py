@@ -7,13 +7,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from hem_provider.emulator.answers import EMPTY, Answer
 from hem_provider.emulator.audit import Event
 from hem_provider.emulator.device import Device
 from hem_provider.emulator.fields import Field
 from hem_provider.emulator.http import Request, Response
-from hem_provider.emulator.quirks import Q
+from hem_provider.emulator.quirks import Q, Switches
 
-__all__ = ["ALL_FLS", "Access", "Bearer", "Call", "Endpoint", "Handler", "Life", "Role", "Rtc"]
+__all__ = ["ALL_FLS", "Access", "Bearer", "Call", "Endpoint", "Handler", "Life", "Role", "Rtc", "Status"]
 
 T = TypeVar("T")
 
@@ -96,6 +97,8 @@ class Call:
 
 
 Handler = Callable[[Call], Response]
+Status = int | Q | Callable[[Switches], int]
+"""A status, the switch that has it, or how the switches give it (0: not at all)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +127,19 @@ class Endpoint:
     """Background tasks that block it."""
     fields: tuple[Field, ...] | None = None
     """Body fields; ``None`` when the body is not JSON or there is none."""
+    own: tuple[Field, ...] = ()
+    """Further body fields, none of them needed, of which a malformed one is not the whole body's fault: the
+    handler reads them."""
     auth_first: bool = False
     """Bearer, role and scope are checked before the body."""
     event: Event | None = None
     results: Mapping[int, int] = field(default_factory=dict)
     """Log results that differ from 200 → 0, 406 → 1, 400 → 2."""
+    answer: Answer = EMPTY
+    """Of a 200."""
+    statuses: tuple[Status, ...] = ()
+    """What else the handler itself answers, beside what the checks before it do."""
+    bodies: Mapping[int, Answer] = field(default_factory=dict)
+    """Of those that have one."""
     upload: int = 0
     """Largest raw body in bytes; 0 for JSON bodies."""

@@ -11,8 +11,7 @@ from hem_provider.emulator.climate import watch
 from hem_provider.emulator.device import Device
 from hem_provider.emulator.encodings import compact_json, parse_json_object
 from hem_provider.emulator.endpoints import ENDPOINTS
-from hem_provider.emulator.fields import kid as read_kid
-from hem_provider.emulator.fields import parse_fields
+from hem_provider.emulator.fields import parse_fields, read_kid
 from hem_provider.emulator.handlers.auth import read_bearer
 from hem_provider.emulator.http import Refusal, Request, Response
 from hem_provider.emulator.quirks import Q

@@ -114,6 +114,13 @@ class EmulatedDevice:
         self.device = Application(Dispatcher(self.model), self.model, latency=True)
 
     @functools.cached_property
+    def published(self) -> Application:
+        """The device as a WSGI application that has its OpenAPI document too, at ``openapi.PUBLISHED``."""
+        from hem_provider.emulator.openapi import Published
+
+        return Application(Published(Dispatcher(self.model), self.model), self.model, latency=True)
+
+    @functools.cached_property
     def cloud_service(self) -> Cloud:
         """The cloud; loaded when first used, which most processes never do."""
         from hem_provider.emulator.cloud.service import Cloud

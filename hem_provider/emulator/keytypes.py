@@ -7,7 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["CERTIFICATE", "DER_KEY", "DIGESTS", "KEY_TYPES", "MODES", "Family", "KeyType", "parse_mode"]
+__all__ = [
+    "CERTIFICATE",
+    "DER_KEY",
+    "DIGESTS",
+    "KEY_TYPES",
+    "MODES",
+    "MODE_TEXTS",
+    "Family",
+    "KeyType",
+    "parse_mode",
+]
 
 CERTIFICATE: Final = "CERT"
 DER_KEY: Final = "DER_PKEY"
@@ -94,9 +104,12 @@ KEY_TYPES: Final[Mapping[str, KeyType]] = {
 """All 23 types that create accepts. ML-KEM keys are stored as the seed d ‖ z, ML-DSA keys as the seed ξ."""
 
 
+MODE_TEXTS: Final = (*MODES, ",".join(MODES), *KEY_TYPES)
+"""What a mode may be: ``ECDH``, ``ExDSA``, ``ECDH,ExDSA`` or a type's name (device API §11.3, §24)."""
+
+
 def parse_mode(text: str) -> tuple[str, ...]:
-    """``ECDH``, ``ExDSA``, ``ECDH,ExDSA`` or a type's name (device API §11.3, §24); ``ValueError`` for other
-    text."""
-    if text not in ("ECDH", "ExDSA", "ECDH,ExDSA") and text not in KEY_TYPES:
+    """The parts of one of ``MODE_TEXTS``; ``ValueError`` for other text."""
+    if text not in MODE_TEXTS:
         raise ValueError("mode is ECDH, ExDSA, ECDH,ExDSA or the type")
     return tuple(text.split(","))

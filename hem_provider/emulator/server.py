@@ -93,9 +93,11 @@ class EmulatorServer:
         access_log: IO[str] | None = None,
         host: str = "127.0.0.1",
         called: str = "",
+        openapi: bool = False,
     ) -> None:
         """``names``: of the device's certificate; the cloud's has them too, beside its own. ``called``: the
-        device's host name where it is one of several, which log and ready line tell then."""
+        device's host name where it is one of several, which log and ready line tell then. ``openapi``: the
+        device's ports have its document as well."""
         self.called = called
         self.device = device
         self.ca_file = Path(f"{device.store.path}.ca.pem")
@@ -103,15 +105,16 @@ class EmulatorServer:
         self._prepare(names)
         log = AccessLog(access_log).wrap if access_log else _unlogged
         of = f"{called} " if called else ""
+        application = device.published if openapi else device.device
         self._listeners = [
             Listener(
-                log(device.device, f"{of}https"),
+                log(application, f"{of}https"),
                 host=host,
                 port=ports.https,
                 context=self._device_context,
                 admission=self._admission,
             ),
-            Listener(log(device.device, f"{of}http"), host=host, port=ports.http, admission=self._admission),
+            Listener(log(application, f"{of}http"), host=host, port=ports.http, admission=self._admission),
             Listener(
                 log(device.cloud, f"{of}cloud"), host=host, port=ports.cloud, context=self._cloud_context
             ),

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 #: Lines of code: what is neither empty nor a comment nor a docstring.
 MOST = 300
 #: Modules that are tables through and through, whatever their length.
-TABLES = {"shim/hem_pkcs11/constants.py"}
+TABLES = {"shim/hem_pkcs11/constants.py", "hem_provider/emulator/endpoints.py"}
 
 MODULES = sorted(
     str(path.relative_to(ROOT))

@@ -119,6 +119,7 @@ EVERY = {
         ["--state", "{folder}/d.hem", "--passphrase-file", "{secret}", "--admin-passphrase-file", "{secret}"],
         False,
     ),
+    ("emulator", "openapi"): (["--state", "{state}"], True),
     ("emulator", "phone"): (["--state", "{state}"], True),
     ("emulator", "quirks"): (["--state", "{state}"], True),
     ("emulator", "reset"): (["--reboot", "--state", "{state}"], False),

@@ -10,10 +10,14 @@ from typing import Any
 
 import pytest
 from support.clocks import Clock
+from support.contract import Contract
 from support.rig import Rig
 
 from hem_provider.emulator.device import x25519_public
+from hem_provider.emulator.dispatch import Dispatcher
+from hem_provider.emulator.http import Refusal, Request, Response
 from hem_provider.emulator.nonces import Nonces
+from hem_provider.emulator.openapi import document
 from hem_provider.emulator.state import Identity
 
 _NOW = 1_700_000_000
@@ -98,3 +102,36 @@ def vector_rig(make_rig):
             started=_NOW,
         )
     return rig
+
+
+@pytest.fixture(scope="session")
+def undeclared() -> Iterator[list[str]]:
+    """What answers had that the document of their device at that moment does not say."""
+    found: list[str] = []
+    respond = Dispatcher.respond
+    contracts: dict[object, Contract] = {}
+
+    def held(self: Dispatcher, request: Request, *, framing: Refusal | None = None) -> Response:
+        with self.device.transaction():
+            switches, ppa = self.device.switches, self.device.is_ppa
+        response = respond(self, request, framing=framing)
+        if framing is not None and request.method != "POST":
+            return response  # a body that nobody sends: no part of the document
+        key = (tuple(sorted(switches.overrides.items())), switches.limits, ppa)
+        if key not in contracts:
+            contracts[key] = Contract(document(switches, ppa=ppa))
+        answer = (response.status, response.content_type, response.body)
+        found.extend(contracts[key].problems(request.method, request.path, *answer))
+        return response
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Dispatcher, "respond", held)
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def _every_answer_is_as_the_document_says(undeclared: list[str]) -> Iterator[None]:
+    """Hold every answer of every test in this folder to the document."""
+    undeclared.clear()
+    yield
+    assert not undeclared

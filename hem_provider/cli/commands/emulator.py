@@ -92,6 +92,7 @@ def _passphrases(*, required: bool) -> Callable[[F], F]:
     "--control", type=FILE_TEXT, metavar="PATH", help="Unix socket that takes commands while it runs"
 )
 @click.option("--access-log", type=FILE_TEXT, metavar="FILE", help="append one JSON line per request")
+@click.option("--openapi", is_flag=True, help="have the OpenAPI document at /openapi.json, as no device has")
 @given
 def _serve(options: Given) -> int:
     return actions.guarded(serving.serve)(options)
@@ -169,6 +170,17 @@ def _climate(options: Given) -> int:
 @given
 def _log(options: Given) -> int:
     return actions.guarded(actions.log)(options)
+
+
+@command.command(
+    "openapi",
+    help="print the device's API as an OpenAPI 3.1 document",
+    example="hem emulator openapi > hem-api.json",
+)
+@click.option("--state", type=FILE_TEXT, metavar="FILE", help="of this device; a PPA with 1.2.2 unless told")
+@given
+def _openapi(options: Given) -> int:
+    return actions.guarded(actions.openapi)(options)
 
 
 @command.command(

@@ -12,17 +12,21 @@ from hem_provider.emulator import element
 from hem_provider.emulator.call import Call
 from hem_provider.emulator.encodings import from_b64, to_b64
 from hem_provider.emulator.http import Refusal, Response, answer
-from hem_provider.emulator.quirks import Q
+from hem_provider.emulator.quirks import Q, Switches
 
-__all__ = ["attest", "provision"]
+__all__ = ["attest", "attestation_failure", "provision"]
+
+
+def attestation_failure(switches: Switches) -> int:
+    """The status where the secure element fails (Q33); 0 where it does not."""
+    return 500 if switches.text(Q.ATTESTATION_FAILURE) != "none" else 0
 
 
 def attest(call: Call) -> Response:
     """GET config/attestation: certificate of a provisioned chip, request of a fresh one."""
     device = call.device
-    failure = device.switches.text(Q.ATTESTATION_FAILURE)
-    if failure != "none":
-        raise Refusal(500, body=failure.encode())
+    if failure := attestation_failure(device.switches):
+        raise Refusal(failure, body=device.switches.text(Q.ATTESTATION_FAILURE).encode())
     factory = device.state.factory
     proof = element.genuine(factory, device.now())
     if factory.element_certificate:

@@ -21,9 +21,9 @@ from hem_provider.emulator.encodings import to_b64
 from hem_provider.emulator.handlers.peers import lookup, peer_secret
 from hem_provider.emulator.http import Refusal, Response, answer
 from hem_provider.emulator.keytypes import Family
-from hem_provider.emulator.quirks import Q
+from hem_provider.emulator.quirks import Q, Switches
 
-__all__ = ["CIPHER_ALGORITHM", "decrypt", "encrypt", "unwrap", "wrap"]
+__all__ = ["CIPHER_ALGORITHM", "decrypt", "encrypt", "unwrap", "wrap", "wrap_length"]
 
 CIPHER_ALGORITHM: Final = re.compile(r"AES(128|192|256)-(ECB|CBC|GCM)")
 _BLOCK: Final = 16
@@ -126,13 +126,18 @@ def _icv(call: Call) -> bytes:
     return keywrap.DEFAULT_ICV if icv is None else icv
 
 
+def wrap_length(switches: Switches) -> int:
+    """The status for data that cannot be wrapped."""
+    return 406 if switches.on(Q.LENGTH_STATUSES) else 400
+
+
 def wrap(call: Call) -> Response:
     """POST crypto/cipher/wrap: RFC 3394 over the caller's data."""
     key, message, icv = _kek(call), call.get("msg", bytes), _icv(call)
     try:
         return answer({"wrapped": to_b64(keywrap.wrap(key, message, icv))})
     except ValueError:
-        raise Refusal(406 if call.device.switches.on(Q.LENGTH_STATUSES) else 400) from None
+        raise Refusal(wrap_length(call.device.switches)) from None
 
 
 def unwrap(call: Call) -> Response:

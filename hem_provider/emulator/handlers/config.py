@@ -13,34 +13,45 @@ from hem_provider.emulator.audit import Event, Result
 from hem_provider.emulator.call import Call
 from hem_provider.emulator.device import Device, x25519_secret
 from hem_provider.emulator.encodings import compact_json, from_b64, to_b64
-from hem_provider.emulator.fields import Reader, boolean, integer, octets, text
+from hem_provider.emulator.fields import Field, body, boolean, integer, octets, text
 from hem_provider.emulator.handlers.init import make_csr, storage_mode, user_label
 from hem_provider.emulator.handlers.logger import signing_public
 from hem_provider.emulator.handlers.system import CARD_SECTORS
-from hem_provider.emulator.handlers.tlsimport import import_bundle
+from hem_provider.emulator.handlers.tlsimport import BUNDLE, import_bundle
 from hem_provider.emulator.http import Refusal, Response, answer
 from hem_provider.emulator.quirks import Q
 from hem_provider.emulator.state import Config
 
-__all__ = ["read", "write"]
+__all__ = ["FIELDS", "read", "write"]
 
-# Body field → (attribute of Config, reader).
-_SETTABLE: Final[dict[str, tuple[str, Reader]]] = {
-    "user": ("user", user_label),
-    "email": ("email", text(0, 128)),
-    "origin": ("origin", text(1, 128)),
-    "trusted_ts": ("trusted_ts", boolean),
-    "trusted_backend": ("trusted_backend", boolean),
-    "allow_keysearch": ("allow_keysearch", boolean),
-    "ctx": ("ctx", integer(0, 0x7FFFFFFF)),
-    "http_option_hsts": ("hsts", boolean),
-    "http_option_dosprot_mode": ("dosprot", integer(0, 4)),
-}
-_SETTABLE_PPA: Final[dict[str, tuple[str, Reader]]] = {
-    "dnsd": ("dnsd", boolean),
-    "storage_mode": ("storage_mode", storage_mode),
-    "storage_disk0size": ("storage_disk0size", integer(2, CARD_SECTORS)),
-}
+_SETTABLE: Final = (
+    Field("user", user_label, required=False),
+    Field("email", text(0, 128), required=False),
+    Field("origin", text(1, 128), required=False),
+    Field("trusted_ts", boolean, required=False),
+    Field("trusted_backend", boolean, required=False),
+    Field("allow_keysearch", boolean, required=False),
+    Field("ctx", integer(0, 0x7FFFFFFF), required=False),
+    Field("http_option_hsts", boolean, required=False),
+    Field("http_option_dosprot_mode", integer(0, 4), required=False),
+    Field("dnsd", boolean, required=False, msc=True),
+    Field("storage_mode", storage_mode, required=False, msc=True),
+    Field("storage_disk0size", integer(2, CARD_SECTORS), required=False, msc=True),
+)
+#: Body field → attribute of ``Config``, where it has another name.
+_ATTRIBUTES: Final = {"http_option_hsts": "hsts", "http_option_dosprot_mode": "dosprot"}
+_USER_KEY: Final = octets(32, 32)
+_PROOF: Final = octets(1, body)
+FIELDS: Final = (
+    *_SETTABLE,
+    Field("userkey", _USER_KEY, required=False),
+    Field("userkey_nonce", _PROOF, required=False),
+    Field("userkey_hmac", _PROOF, required=False),
+    Field("gen_csr", boolean, required=False),
+    Field("tls", BUNDLE, required=False),
+    Field("wipeout", boolean, required=False),
+)
+"""What a write may have; what is missing stays, and one good field is enough (device API §8.2)."""
 
 
 def read(call: Call) -> Response:
@@ -49,7 +60,7 @@ def read(call: Call) -> Response:
     if config is None:  # unreachable without a bearer, which a fresh device never issues
         raise Refusal(401)
     factory = device.state.factory
-    body: dict[str, Any] = {
+    told: dict[str, Any] = {
         "iat": config.created,
         "uts": config.updated,
         "devid": factory.serial.hex(),
@@ -70,13 +81,13 @@ def read(call: Call) -> Response:
         "ip": config.ip,
     }
     if device.is_ppa:
-        body["genuine_id"] = factory.element_serial.hex()
-        body["storage_mode"] = config.storage_mode
-        body["storage_disk0size"] = config.storage_disk0size
-        body["storage_capacity"] = CARD_SECTORS
-    body["spk"] = to_b64(device.session_public)
-    body["nonce"] = to_b64(device.new_nonce())
-    return answer(body)
+        told["genuine_id"] = factory.element_serial.hex()
+        told["storage_mode"] = config.storage_mode
+        told["storage_disk0size"] = config.storage_disk0size
+        told["storage_capacity"] = CARD_SECTORS
+    told["spk"] = to_b64(device.session_public)
+    told["nonce"] = to_b64(device.new_nonce())
+    return answer(told)
 
 
 def write(call: Call) -> Response:
@@ -129,8 +140,8 @@ def _update(call: Call, config: Config) -> Response:
     updated = replace(config, **changes)
     changed = updated != config or bool(special)
     if faulty and not changed:
-        body = compact_json({"updated": False}).encode() if device.switches.on(Q.ANSWER_FIRST) else b""
-        raise Refusal(400, body=body)
+        told = compact_json({"updated": False}).encode() if device.switches.on(Q.ANSWER_FIRST) else b""
+        raise Refusal(400, body=told)
     if changed:
         _reformat(device, config, updated)
         device.state = replace(device.state, config=replace(updated, updated=device.now()))
@@ -141,13 +152,13 @@ def _update(call: Call, config: Config) -> Response:
 
 def _plain_changes(call: Call) -> tuple[dict[str, Any], bool]:
     """The values of ordinary fields, and whether one of them was unacceptable."""
-    table = {**_SETTABLE, **_SETTABLE_PPA} if call.device.is_ppa else _SETTABLE
     changes: dict[str, Any] = {}
     faulty = False
-    for name, (attribute, reader) in table.items():
-        if name in call.body:
+    for field in _SETTABLE:
+        if field.name in call.body and (call.device.is_ppa or not field.msc):
+            attribute = _ATTRIBUTES.get(field.name, field.name)
             try:
-                changes[attribute] = reader(call.body[name], call.device.switches)
+                changes[attribute] = field.read(call.body[field.name], call.device.switches)
             except ValueError:
                 faulty = True
     return changes, faulty
@@ -176,7 +187,7 @@ def _rotate_user_key(call: Call, changes: dict[str, Any]) -> dict[str, Any]:
     """The new key proves itself by a MAC over a fresh nonce under X25519(new private, session key) (§8.3)."""
     device, failure = call.device, call.device.switches.number(Q.ROTATION_FAILURE_STATUS)
     try:
-        public = octets(32, 32)(call.body["userkey"], device.switches)
+        public = _USER_KEY(call.body["userkey"], device.switches)
         nonce = from_b64(str(call.body.get("userkey_nonce", "")))
         mac = from_b64(str(call.body.get("userkey_hmac", "")))
         secret = x25519_secret(device.boot.session_private, public)

@@ -12,19 +12,21 @@ from hem_provider.emulator.audit import Event, Result
 from hem_provider.emulator.call import Call
 from hem_provider.emulator.device import Device, x25519_secret
 from hem_provider.emulator.encodings import compact_json, from_b64, to_b64
-from hem_provider.emulator.fields import LABEL
+from hem_provider.emulator.fields import LABEL, Field, text
 from hem_provider.emulator.handlers.auth import issue_bearer, open_ejwt
 from hem_provider.emulator.handlers.keymgmt import store
 from hem_provider.emulator.http import Refusal, Response, answer
 from hem_provider.emulator.jwt import DEVICE_HEADER, InvalidJwt, Jwt, decode_jwt, encode_jwt
 from hem_provider.emulator.keytypes import KEY_TYPES
-from hem_provider.emulator.quirks import Q
+from hem_provider.emulator.quirks import Q, Switches
 from hem_provider.emulator.repository import Record
 from hem_provider.emulator.sealing import seal, unseal
 
-__all__ = ["EXTAID", "initiate", "prove", "request", "token", "validate"]
+__all__ = ["EXTAID", "OPTIONAL", "initiate", "nobody_paired", "prove", "request", "token", "validate"]
 
 EXTAID: Final = b"EXTAID"
+#: Of a login request, and read by its handler.
+OPTIONAL: Final = (Field("ctx", text(1, 64), required=False), Field("note", text(1, 128), required=False))
 _MAX_PAIRED: Final = 8
 _DAY, _HOUR, _QUARTER, _EIGHT_HOURS = 86400, 3600, 900, 8 * 3600
 _KEY_SCOPE: Final = re.compile(r"keymgmt:use:([0-9a-f]{32})")
@@ -89,14 +91,17 @@ def validate(call: Call) -> Response:
     return answer({"kid": kid.hex(), "code": to_b64(code)})
 
 
-def _optional(call: Call, name: str, longest: int) -> str | None:
-    """A text of 1 to ``longest`` characters; anything else is dropped, or 400 with Q28 off."""
-    value = call.body.get(name)
-    if isinstance(value, str) and 1 <= len(value) <= longest:
-        return value
-    if value is not None and not call.device.switches.on(Q.EXT_REQUEST_LENIENT):
-        raise Refusal(400)
-    return None
+def _optional(call: Call, field: Field) -> str | None:
+    """What ``OPTIONAL`` accepts; anything else is dropped, or 400 with Q28 off."""
+    value = call.body.get(field.name)
+    if value is None:
+        return None
+    try:
+        return str(field.read(value, call.device.switches))
+    except ValueError:
+        if not call.device.switches.on(Q.EXT_REQUEST_LENIENT):
+            raise Refusal(400) from None
+        return None
 
 
 def _annotated(device: Device, scope: str) -> tuple[str, int]:
@@ -113,19 +118,24 @@ def _annotated(device: Device, scope: str) -> tuple[str, int]:
     return f"{scope}#{to_b64(note.encode())}", _QUARTER
 
 
+def nobody_paired(switches: Switches) -> int:
+    """The status of a login request without paired phones (Q28); 0: it is made all the same."""
+    return 0 if switches.on(Q.EXT_REQUEST_LENIENT) else 406
+
+
 def request(call: Call) -> Response:
     """POST auth/ext/request: the wanted scope, sealed for every paired phone."""
     device, epk = call.device, call.get("epk", bytes)
     secret = _broker_secret(device, epk)
-    ctx, note = _optional(call, "ctx", 64), _optional(call, "note", 128)
+    ctx, note = (_optional(call, field) for field in OPTIONAL)
     scope, seconds = _annotated(device, call.get("scope", str))
     nonce, now = device.new_nonce(), device.now()
     sealed = {
         to_b64(record.descr[len(EXTAID) :]): seal(_phone_secret(device, record), nonce, scope.encode())
         for record in _paired(device)
     }
-    if not sealed and not device.switches.on(Q.EXT_REQUEST_LENIENT):
-        raise Refusal(406)
+    if not sealed and (refused := nobody_paired(device.switches)):
+        raise Refusal(refused)
     claims: dict[str, Any] = {
         "iss": to_b64(device.eid),
         "aud": to_b64(epk),

@@ -6,7 +6,7 @@ import hmac
 import ipaddress
 import re
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -19,40 +19,45 @@ from hem_provider.emulator.audit import Event
 from hem_provider.emulator.call import Call
 from hem_provider.emulator.device import Device
 from hem_provider.emulator.encodings import from_b64, to_b64
-from hem_provider.emulator.fields import Field, boolean, integer, octets, parse_fields, text, text_matching
+from hem_provider.emulator.fields import (
+    Field,
+    Reader,
+    boolean,
+    integer,
+    octets,
+    parse_fields,
+    text,
+    text_matching,
+)
 from hem_provider.emulator.handlers.auth import issue_bearer, open_ejwt
 from hem_provider.emulator.http import Refusal, Response, answer
 from hem_provider.emulator.nonces import LIFETIME
 from hem_provider.emulator.quirks import Q, Switches
 from hem_provider.emulator.state import Config, new_instance_id
 
-__all__ = ["STORAGE_MODES", "challenge", "initialise", "make_csr", "user_label"]
+__all__ = ["FIELDS", "STORAGE_MODES", "challenge", "initialise", "make_csr", "user_label"]
 
 STORAGE_MODES = (0x50, 0x51, 0x53, 0xA0, 0xA1, 0xA3)
-_HOSTNAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+")
+_HOSTNAME = re.compile(r"(?=.{1,253}$)[A-Za-z0-9-]{1,63}(\.[A-Za-z0-9-]{1,63})+")
 _TOKEN_SECONDS = 8 * 3600
 
 
-def user_label(value: Any, switches: Switches) -> str:
-    """A user label of 1 to 64 (or 32, U17) characters."""
-    return str(text(1, switches.number(Q.USER_LIMIT))(value, switches))
+user_label: Final = text(1, lambda switches: switches.number(Q.USER_LIMIT))
+"""A user label of 1 to 64 (or 32, U17) characters."""
+
+storage_mode: Final = integer(0, 0xFF, among=STORAGE_MODES)
+"""One of the six storage modes (device API §8.2)."""
+
+_ADDRESS_TEXT: Final = text(7, 18, description="an IPv4 address, with or without prefix length")
 
 
 def _address(value: Any, switches: Switches) -> str:
     """An IPv4 address, with or without prefix length; 24 when absent."""
-    string = str(text(7, 18)(value, switches))
+    string = str(_ADDRESS_TEXT(value, switches))
     return str(ipaddress.IPv4Interface(string if "/" in string else f"{string}/24"))
 
 
-def storage_mode(value: Any, switches: Switches) -> int:
-    """One of the six storage modes (device API §8.2)."""
-    mode = int(integer(0, 0xFF)(value, switches))
-    if mode not in STORAGE_MODES:
-        raise ValueError("not a storage mode")
-    return mode
-
-
-_COMMON = (
+_COMMON: Final = (
     Field("user", user_label),
     Field("email", text(0, 128)),
     Field("masterkey", octets(32, 32)),
@@ -65,12 +70,14 @@ _COMMON = (
     Field("ctx", integer(0, 0x7FFFFFFF), required=False),
     Field("gen_csr", boolean, required=False),
 )
-_MASS_STORAGE = (
-    Field("ip", _address),
-    Field("storage_mode", storage_mode),
-    Field("storage_disk0size", integer(2, 0x7FFFFFFF)),
-    Field("dnsd", boolean),
+_MASS_STORAGE: Final = (
+    Field("ip", Reader(_address, _ADDRESS_TEXT.schema), msc=True),
+    Field("storage_mode", storage_mode, msc=True),
+    Field("storage_disk0size", integer(2, 0x7FFFFFFF), msc=True),
+    Field("dnsd", boolean, msc=True),
 )
+FIELDS: Final = (*_COMMON, *_MASS_STORAGE)
+"""The claim ``cfg`` of an initialisation (device API §7.2)."""
 
 
 def challenge(call: Call) -> Response:
@@ -89,7 +96,7 @@ def challenge(call: Call) -> Response:
 def _read_cfg(device: Device, cfg: object) -> dict[str, Any]:
     if not isinstance(cfg, dict):
         raise Refusal(400)
-    fields = _COMMON + _MASS_STORAGE if device.is_ppa else _COMMON
+    fields = tuple(field for field in FIELDS if device.is_ppa or not field.msc)
     try:
         return parse_fields(fields, cfg, device.switches)
     except ValueError:

@@ -14,8 +14,7 @@ from hem_provider.emulator import keys
 from hem_provider.emulator.call import Bearer, Call
 from hem_provider.emulator.device import Device
 from hem_provider.emulator.encodings import to_b64
-from hem_provider.emulator.fields import Needle
-from hem_provider.emulator.fields import kid as read_kid
+from hem_provider.emulator.fields import PATH, Needle, read_kid
 from hem_provider.emulator.handlers.peers import lookup, peer_secret
 from hem_provider.emulator.http import Refusal, Response, answer
 from hem_provider.emulator.keytypes import CERTIFICATE, KEY_TYPES, MODES, Family, KeyType
@@ -27,7 +26,6 @@ __all__ = ["create", "delete", "derive", "get", "import_key", "listing", "search
 _PAGE: Final = 15
 _UNCLAMPED_PAGE: Final = 1000
 _ANONYMOUS_NEEDLE: Final = 6
-_DIGITS: Final = frozenset("0123456789")
 
 
 def _modes(kind: KeyType, asked: tuple[str, ...] | None, device: Device) -> tuple[str, ...]:
@@ -183,17 +181,19 @@ def _page(call: Call, slots: tuple[int, ...], offset: int, count: int) -> dict[s
     }
 
 
-def _number(text: str) -> int:
-    if not text or not _DIGITS.issuperset(text) or len(text) > 9:
-        raise Refusal(406)
-    return int(text)
+def _number(call: Call, name: str, default: int) -> int:
+    if name not in call.path:
+        return default
+    try:
+        return int(PATH[name](call.path[name], call.device.switches))
+    except ValueError:
+        raise Refusal(406) from None
 
 
 def listing(call: Call) -> Response:
     """GET keymgmt/list[/offset[/count]]."""
     slots = call.device.repository.slots()
-    offset = _number(call.path.get("offset", "0"))
-    count = _number(call.path.get("count", str(_PAGE)))
+    offset, count = _number(call, "offset", 0), _number(call, "count", _PAGE)
     if offset > len(slots) and call.device.switches.number(Q.LIST_BEYOND_END) != 200:
         raise Refusal(call.device.switches.number(Q.LIST_BEYOND_END))
     return answer(_page(call, slots, offset, count))
@@ -259,8 +259,6 @@ def update(call: Call) -> Response:
     record = lookup(device, call.get("kid", bytes))
     erases = device.switches.on(Q.UPDATE_ERASES_DESCR)
     label, descr = call.find("label", str), call.find("descr", bytes)
-    if label is None and erases:
-        raise Refusal(400)
     device.repository.rewrite(
         record,
         label=record.label if label is None else label,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric import ed25519
@@ -11,14 +10,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hem_provider.emulator.call import Call
 from hem_provider.emulator.device import Device
 from hem_provider.emulator.encodings import to_b64
+from hem_provider.emulator.fields import PATH
 from hem_provider.emulator.http import Refusal, Response, answer
 from hem_provider.emulator.quirks import Q
 
 __all__ = ["key", "listing", "read", "signing_public"]
 
 _PAGE: Final = 128
-_ID: Final = re.compile(r"[0-9A-Fa-f]{8}")
-_OFFSET: Final = re.compile(r"[0-9]{1,9}")
 
 
 def _signing_key(device: Device) -> ed25519.Ed25519PrivateKey:
@@ -42,9 +40,10 @@ def key(call: Call) -> Response:
 
 def listing(call: Call) -> Response:
     """GET logger/list[/offset]: up to 128 ids, oldest first."""
-    text = call.path.get("offset", "0")
-    if not _OFFSET.fullmatch(text):
-        raise Refusal(406)
+    try:
+        text = PATH["offset"](call.path.get("offset", "0"), call.device.switches)
+    except ValueError:
+        raise Refusal(406) from None
     files = call.device.log_files.files()
     return answer({"total": len(files), "id": files[int(text) : int(text) + _PAGE]})
 
@@ -52,8 +51,10 @@ def listing(call: Call) -> Response:
 def read(call: Call) -> Response:
     """GET logger/{id}: the text of a finished file."""
     device, wanted = call.device, call.path["id"]
-    if not _ID.fullmatch(wanted):
-        raise Refusal(404)
+    try:
+        PATH["id"](wanted, device.switches)
+    except ValueError:
+        raise Refusal(404) from None
     if wanted.lower() == device.boot.log_file and device.switches.on(Q.CURRENT_LOG_406):
         raise Refusal(406)
     content = device.log_files.read(wanted.lower())

@@ -6,17 +6,22 @@ from hem_provider.emulator import keys
 from hem_provider.emulator.call import Call
 from hem_provider.emulator.device import Device
 from hem_provider.emulator.http import Refusal
-from hem_provider.emulator.quirks import Q
+from hem_provider.emulator.quirks import Q, Switches
 from hem_provider.emulator.repository import Record
 
-__all__ = ["lookup", "peer_secret"]
+__all__ = ["lookup", "peer_secret", "unknown_kid"]
+
+
+def unknown_kid(switches: Switches) -> int:
+    """The status for a key id that is not there (Q30)."""
+    return 406 if switches.on(Q.UNKNOWN_KID_406) else 404
 
 
 def lookup(device: Device, kid: bytes) -> Record:
     """The record of a key id; 406 when there is none (Q30)."""
     record = device.repository.find(kid)
     if record is None:
-        raise Refusal(406 if device.switches.on(Q.UNKNOWN_KID_406) else 404)
+        raise Refusal(unknown_kid(device.switches))
     return record
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
-from typing import Any
+from typing import Any, Final
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,9 +22,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hem_provider.emulator import tls
 from hem_provider.emulator.device import Device
 from hem_provider.emulator.encodings import from_b64, to_b64
+from hem_provider.emulator.fields import Reader
+from hem_provider.emulator.quirks import Switches
+from hem_provider.emulator.schema import Schema, base64_text, record, string
 from hem_provider.emulator.state import Tls
 
-__all__ = ["import_bundle", "import_chain", "seal_key", "split_chain"]
+__all__ = ["BUNDLE", "import_bundle", "import_chain", "seal_key", "split_chain"]
 
 _KEY_TEXT = 113
 
@@ -104,10 +107,25 @@ def _open_key(device: Device, emp: str, sealed: str) -> str:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
-def import_bundle(device: Device, bundle: Any) -> Tls:
-    """The ``tls`` object of a config write; ``ValueError`` names what is wrong with it."""
-    if not isinstance(bundle, dict) or not isinstance(bundle.get("crt"), str):
+def _bundle_schema(_switches: Switches) -> Schema:
+    encoded = base64_text(1, lenient=True)
+    schema = record({"crt": encoded}, {"emp": encoded, "key": string(_KEY_TEXT, _KEY_TEXT)})
+    return {**schema, "additionalProperties": True, "dependentRequired": {"emp": ["key"], "key": ["emp"]}}
+
+
+def _bundle(value: Any, _switches: Switches) -> dict[str, Any]:
+    if not isinstance(value, dict) or not isinstance(value.get("crt"), str):
         raise ValueError("tls needs crt")  # noqa: TRY004 - every fault of a field is one kind of error
+    return value
+
+
+BUNDLE: Final = Reader(_bundle, _bundle_schema)
+"""The ``tls`` object of a config write, its content unseen."""
+
+
+def import_bundle(device: Device, value: Any) -> Tls:
+    """The material of a ``tls`` object; ``ValueError`` names what is wrong with it."""
+    bundle = BUNDLE(value, device.switches)
     data = from_b64(bundle["crt"])
     if "key" not in bundle and "emp" not in bundle:
         return import_chain(device, data)
