@@ -25,10 +25,11 @@ from hem_provider.errors import *  # noqa: F403 - all of them, and nothing else
 TYPE_CHECKING = False  # without ``typing``, which takes as long to load as all the rest here
 if TYPE_CHECKING:
     from hem_provider.device.hem import Hem, Key, connect
+    from hem_provider.keys.keyset import KeySet
 
 _DEVICE = ("Hem", "Key", "connect")
 
-__all__ = ["Hem", "Key", "__version__", "connect"]
+__all__ = ["Hem", "Key", "KeySet", "__version__", "connect"]
 __all__ += _errors.__all__
 
 __path__.append(f"{__path__[0]}/_moved")  # noqa: F405 - former names of modules
@@ -48,8 +49,12 @@ def __getattr__(name: str) -> object:
         from hem_provider.device import hem
 
         return getattr(hem, name)
+    if name == "KeySet":
+        from hem_provider.keys.keyset import KeySet
+
+        return KeySet
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_DEVICE})
+    return sorted({*globals(), *_DEVICE, "KeySet"})

@@ -10,7 +10,16 @@ import enum
 from collections.abc import Iterable
 from typing import TypeAlias, TypeVar
 
-__all__ = ["Buffer", "as_bytes", "as_member", "as_text", "as_words", "optional_bytes", "size_of"]
+__all__ = [
+    "Buffer",
+    "as_bytes",
+    "as_member",
+    "as_seconds",
+    "as_text",
+    "as_words",
+    "optional_bytes",
+    "size_of",
+]
 
 MemberT = TypeVar("MemberT", bound=enum.Enum)
 
@@ -34,6 +43,16 @@ def optional_bytes(name: str, value: object) -> bytes | None:
 def size_of(name: str, value: object) -> int:
     """Bytes of a bytes-like object, without copying it. ``TypeError`` for anything else."""
     return _view(name, value).nbytes
+
+
+def as_seconds(name: str, value: object) -> float:
+    """A time. ``TypeError`` naming the argument for what is no number, ``ValueError`` unless it is more
+    than 0 and finite."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name}: {type(value).__name__}; accepted: seconds (int or float)")
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{name}: {value!r}; accepted: seconds, more than 0")
+    return float(value)
 
 
 def as_text(name: str, value: object) -> str:

@@ -27,6 +27,7 @@
      │   ├─ HemNotInitialized        factory-fresh or wiped
      │   └─ HemAnswerFault           also a HemProtocolError: an answer that cannot be true
      ├─ HemLogDamaged                a copy of a device's log is not as it was written
+     ├─ HemKeySetFailed              no member of a set of keys did it, each for a reason of its own
      ├─ MessageTooLong               also a ValueError: more bytes than the device takes
      └─ KeyNotExportable             also a TypeError: private material never leaves the device
 
@@ -39,7 +40,7 @@ may have been made, and the message says how to see; any other, it was not made.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 __all__ = [
     "HemAnswerFault",
@@ -55,6 +56,7 @@ __all__ = [
     "HemError",
     "HemKeyAmbiguous",
     "HemKeyNotFound",
+    "HemKeySetFailed",
     "HemLogDamaged",
     "HemLoginRequired",
     "HemNotInitialized",
@@ -189,6 +191,18 @@ class HemAnswerFault(HemDeviceFault, HemProtocolError):
 
 class HemLogDamaged(HemError):
     """A copy of a device's log is not as it was written; the message names file and line."""
+
+
+class HemKeySetFailed(HemError):
+    """No member of a set of keys did what was asked. The message names each device and says why.
+
+    ``reasons``: the error of each device, by its name and URL; of one that was not done with a call in time
+    a ``HemTimeout``.
+    """
+
+    def __init__(self, message: str, reasons: Mapping[str, HemError] | None = None) -> None:
+        super().__init__(message)
+        self.reasons = dict(reasons or {})
 
 
 class MessageTooLong(HemError, ValueError):

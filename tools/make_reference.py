@@ -60,6 +60,10 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
             "hem_provider.keys.public:type_of",
         ),
     ),
+    "key-sets": (
+        "Sets of keys on several devices",
+        ("hem_provider.keys.keyset:KeySet", "hem_provider.keys.desk:Standing"),
+    ),
     "administration": (
         "Administration",
         (

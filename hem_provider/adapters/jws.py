@@ -11,29 +11,19 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Any
 
 from cryptography.exceptions import InvalidSignature
 
 from hem_provider.ecdsa import fixed, from_fixed
+from hem_provider.keys.publicforms import JOSE_SIGNING
 from hem_provider.keys.signing import algorithm_of, verify
 from hem_provider.keytypes import Family, KeyType
 from hem_provider.records import frozen
 
-__all__ = ["ALGORITHMS", "Draft", "Jws", "is_jws", "is_message"]
+__all__ = ["Draft", "Jws", "is_jws", "is_message"]
 
-#: Device type → ``alg`` (RFC 7518 §3.4, RFC 8812 §3.2, RFC 8037 §3.1); what is read may also have RFC 9864's.
-ALGORITHMS: Mapping[str, str] = MappingProxyType(
-    {
-        "SECP256R1": "ES256",
-        "SECP384R1": "ES384",
-        "SECP521R1": "ES512",
-        "SECP256K1": "ES256K",
-        "ED25519": "EdDSA",
-        "ED448": "EdDSA",
-    }
-)
+#: What is read may also have RFC 9864's names.
 _NEWER = {"ED25519": "Ed25519", "ED448": "Ed448"}
 _BLANKS = b" \r\n"
 _FORM = re.compile(rb"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*\.[A-Za-z0-9_-]+")
@@ -57,7 +47,7 @@ class Draft:
     def header(self) -> dict[str, Any]:
         """The protected header."""
         detached = {} if self.attached else {"b64": False, "crit": ["b64"]}
-        return {"alg": ALGORITHMS[self.kind.name], "kid": self.kid, **detached}
+        return {"alg": JOSE_SIGNING[self.kind.name], "kid": self.kid, **detached}
 
     @property
     def message(self) -> bytes:
@@ -117,7 +107,7 @@ class Jws:
 
     def check(self, public: Any, kind: KeyType, content: bytes) -> None:
         """``InvalidSignature`` unless it is of ``content``, by a key of this type, and says its algorithm."""
-        accepted = {ALGORITHMS.get(kind.name), _NEWER.get(kind.name)} - {None}
+        accepted = {JOSE_SIGNING.get(kind.name), _NEWER.get(kind.name)} - {None}
         if self.header["alg"] not in accepted:
             raise InvalidSignature(f"its header says {self.header['alg']!r:.60}, the key is {kind.name}")
         if self.payload is not None and self.payload != content:

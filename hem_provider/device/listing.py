@@ -15,11 +15,11 @@ from hem_provider.device.operations import Operations
 from hem_provider.device.verification import KnownKey
 from hem_provider.errors import HemAnswerFault, HemAuthenticationError, HemKeyNotFound
 from hem_provider.keytypes import KEY_TYPES, parse_attributes
+from hem_provider.perprocess import PerProcess
 from hem_provider.publickeys import check_public, kid_of
 from hem_provider.rest import keymgmt
 from hem_provider.rest.call import Call
 from hem_provider.rest.keymgmt import KeyMaterial, KeyRecord, Page
-from hem_provider.rest.perprocess import PerProcess
 
 __all__ = ["REMEMBERED_FOR", "Listing"]
 

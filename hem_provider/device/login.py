@@ -29,6 +29,7 @@ from hem_provider.errors import (
     HemUnreachable,
 )
 from hem_provider.logs import Logger
+from hem_provider.perprocess import PerProcess
 from hem_provider.records import replace
 from hem_provider.rest import auth, system
 from hem_provider.rest.agentlink import AgentAside
@@ -37,7 +38,6 @@ from hem_provider.rest.auth import Bearer, Challenge, Identity, bearer_from
 from hem_provider.rest.call import Call
 from hem_provider.rest.credential import Credential, Role
 from hem_provider.rest.kdf import Kdf, seed_from
-from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.settle import Change, UnsentError, settle
 from hem_provider.rest.wire import ConnectionLostError, NoTurnError
 

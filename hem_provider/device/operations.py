@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from hem_provider.config import DeviceConfig
 from hem_provider.config.limits import FirmwareLimits
 from hem_provider.device.login import LoginSession
 from hem_provider.device.verification import ML_DSA, KnownKey, accepts
@@ -31,6 +32,8 @@ class Operations:
         self._session = session
         config = session.rest.channel.config
         self._name = config.name
+        #: The device's.
+        self.config: DeviceConfig = config
         self._verify_signatures = config.verify_signatures
         #: The firmware's, which calls are checked by.
         self.limits: FirmwareLimits = session.rest.channel.limits

@@ -11,9 +11,9 @@ import threading
 from hem_provider.config.login_source import CONFIGURABLE
 from hem_provider.config.model import DeviceConfig
 from hem_provider.errors import HemError, HemLoginRequired
+from hem_provider.perprocess import PerProcess
 from hem_provider.rest.agentlink import Agent, AgentAside
 from hem_provider.rest.call import Call
-from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.settle import UnsentError
 from hem_provider.secret import Lease, hold
 

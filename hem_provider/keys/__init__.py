@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         HemEd448PrivateKey,
         HemEd25519PrivateKey,
     )
+    from hem_provider.keys.keyset import KeySet
     from hem_provider.keys.mldsa import HemMLDSA44PrivateKey, HemMLDSA65PrivateKey, HemMLDSA87PrivateKey
     from hem_provider.keys.mlkem import HemMLKEM768PrivateKey, HemMLKEM1024PrivateKey
     from hem_provider.keys.mlkem512 import HemMLKEM512PrivateKey, HemMLKEM512PublicKey
@@ -49,6 +50,7 @@ __all__ = [
     "HemMLKEM1024PrivateKey",
     "HemX448PrivateKey",
     "HemX25519PrivateKey",
+    "KeySet",
     "device_form",
     "load_public",
     "private_key",
@@ -74,6 +76,7 @@ CLASSES: Mapping[str, tuple[str, str]] = {
 _MODULES = {
     **{name: module for module, name in CLASSES.values()},
     "HemMLKEM512PublicKey": "mlkem512",
+    "KeySet": "keyset",
     **dict.fromkeys(("Ed25519ph", "Ed25519ctx", "Ed448ctx", "Ed448ph"), "edwards"),
 }
 

@@ -41,7 +41,7 @@ class HemECPrivateKey(RemotePrivateKey[ec.EllipticCurvePublicKey], ec.EllipticCu
         cannot work, and it chooses the nonce, so deterministic signing cannot be asked for.
         ``MessageTooLong`` (a ``ValueError``) for more, ``ValueError`` for nothing.
         """
-        algorithm = device_parameter(self._key, "sign", _hash_name(signature_algorithm))
+        algorithm = device_parameter(self._key, "sign", digest_of(signature_algorithm))
         check_usage(self._key, "sign")
         return self._key.operations.sign(self.kid, as_bytes("data", data), algorithm)
 
@@ -83,7 +83,8 @@ class HemECPrivateKey(RemotePrivateKey[ec.EllipticCurvePublicKey], ec.EllipticCu
         return device_form(public)
 
 
-def _hash_name(algorithm: ec.EllipticCurveSignatureAlgorithm) -> str:
+def digest_of(algorithm: ec.EllipticCurveSignatureAlgorithm) -> str:
+    """The digest's name in ``cryptography``. ``UnsupportedAlgorithm`` for what no device does."""
     if not isinstance(algorithm, ec.ECDSA):
         raise UnsupportedAlgorithm(f"sign: {type(algorithm).__name__}; possible: ec.ECDSA(hash)")
     if isinstance(algorithm.algorithm, Prehashed):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -18,12 +19,14 @@ __all__ = [
     "FORMS",
     "JOSE_CURVES",
     "JOSE_HMAC",
+    "JOSE_SIGNING",
     "JOSE_WRAPPING",
     "Form",
     "check_parameters",
     "jwk",
     "pem",
     "ssh_line",
+    "thumbprint",
 ]
 
 #: Device type → ``kty`` and ``crv`` (RFC 7518 §6.2, RFC 8037 §2, RFC 8812 §3.1).
@@ -36,6 +39,15 @@ JOSE_CURVES: Mapping[str, tuple[str, str]] = {
     "ED448": ("OKP", "Ed448"),
     "CURVE25519": ("OKP", "X25519"),
     "CURVE448": ("OKP", "X448"),
+}
+#: Device type → ``alg`` of its signatures (RFC 7518 §3.4, RFC 8812 §3.2, RFC 8037 §3.1).
+JOSE_SIGNING: Mapping[str, str] = {
+    "SECP256R1": "ES256",
+    "SECP384R1": "ES384",
+    "SECP521R1": "ES512",
+    "SECP256K1": "ES256K",
+    "ED25519": "EdDSA",
+    "ED448": "EdDSA",
 }
 #: Device type of a secret key → the one ``alg`` that it is for (RFC 7518 §3.2, §4.4). JOSE has no HMAC with
 #: SHA-3.
@@ -73,6 +85,13 @@ def jwk(key: Key) -> dict[str, str]:
     return {"kty": kty, "crv": crv, "kid": key.kid} | {
         name: base64.urlsafe_b64encode(value).rstrip(b"=").decode() for name, value in coordinates.items()
     }
+
+
+def thumbprint(key: Key) -> str:
+    """The SHA-256 of what a JWK needs to have, in base64url (RFC 7638 §3, RFC 8037 §2). Raises as ``jwk``."""
+    needed = {name: value for name, value in jwk(key).items() if name != "kid"}
+    text = json.dumps(needed, sort_keys=True, separators=(",", ":")).encode()
+    return base64.urlsafe_b64encode(hashlib.sha256(text).digest()).rstrip(b"=").decode()
 
 
 def check_parameters(parameters: Mapping[str, Any], *own: str) -> None:

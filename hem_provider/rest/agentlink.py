@@ -28,10 +28,10 @@ from hem_provider.errors import (
     HemUnreachable,
 )
 from hem_provider.logs import INFO, WARNING, Logger
+from hem_provider.perprocess import PerProcess
 from hem_provider.records import frozen
 from hem_provider.rest.call import Call
 from hem_provider.rest.encoding import b64, parse_json, unb64
-from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.wire import ConnectionLostError, Limit, NoTurnError, Reply, Request
 from hem_provider.trust import privileges_raised
 

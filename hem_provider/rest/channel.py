@@ -19,12 +19,12 @@ from hem_provider.config import DeviceConfig
 from hem_provider.config.limits import FirmwareLimits
 from hem_provider.errors import HemRequestRefused, MessageTooLong
 from hem_provider.logs import WARNING, Logger
+from hem_provider.perprocess import PerProcess
 from hem_provider.records import mutable
 from hem_provider.rest.agentlink import agent_of
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.call import Call
 from hem_provider.rest.fields import EMPTY, Shape
-from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.status import error_for
 from hem_provider.rest.transports import Carriers, way_of
 from hem_provider.rest.turns import turn

@@ -14,9 +14,9 @@ from contextlib import contextmanager
 
 from hem_provider.files import runtime_folder
 from hem_provider.logs import WARNING, Logger
+from hem_provider.perprocess import PerProcess
 from hem_provider.rest.fairlock import FairLock
 from hem_provider.rest.line import Place
-from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.wire import NoTurnError
 from hem_provider.trust import privileges_raised
 

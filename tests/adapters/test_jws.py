@@ -13,13 +13,14 @@ from joserfc import jws as jose
 from joserfc.jwk import ECKey, OKPKey
 from support.signing import flipped, signer
 
-from hem_provider.adapters.jws import ALGORITHMS, Draft, Jws, is_jws
+from hem_provider.adapters.jws import Draft, Jws, is_jws
+from hem_provider.keys.publicforms import JOSE_SIGNING
 
 CONTENT = b'{"sub":"ada"}\n'
 ATTACHED = pytest.mark.parametrize("attached", [True, False], ids=["attached", "detached"])
 #: EdDSA, which RFC 9864 has two names for.
 pytestmark = pytest.mark.filterwarnings("ignore:EdDSA is deprecated")
-KINDS = pytest.mark.parametrize("kind", ALGORITHMS)
+KINDS = pytest.mark.parametrize("kind", JOSE_SIGNING)
 
 
 def made(kind, attached, content=CONTENT):
@@ -43,7 +44,7 @@ def jose_key(kind, private=False):
 def test_pyjwt_verifies_what_is_made(kind, attached):
     token = made(kind, attached).decode().strip()
     decoded = jwt.api_jws.PyJWS().decode_complete(
-        token, signer(kind).public, algorithms=[ALGORITHMS[kind]],
+        token, signer(kind).public, algorithms=[JOSE_SIGNING[kind]],
         detached_payload=None if attached else CONTENT,
     )  # fmt: skip
     assert decoded["payload"] == CONTENT
@@ -53,7 +54,7 @@ def test_pyjwt_verifies_what_is_made(kind, attached):
 @KINDS
 @ATTACHED
 def test_joserfc_verifies_what_is_made(kind, attached):
-    registry = jose.JWSRegistry(algorithms=[ALGORITHMS[kind]])
+    registry = jose.JWSRegistry(algorithms=[JOSE_SIGNING[kind]])
     token = made(kind, attached).strip()
     payload = None if attached else CONTENT
     found = jose.deserialize_compact(token, jose_key(kind), payload=payload, registry=registry)
@@ -64,7 +65,7 @@ def test_joserfc_verifies_what_is_made(kind, attached):
 @ATTACHED
 def test_what_pyjwt_makes_is_verified(kind, attached):
     token = jwt.api_jws.PyJWS().encode(
-        CONTENT, signer(kind).private, algorithm=ALGORITHMS[kind], is_payload_detached=not attached
+        CONTENT, signer(kind).private, algorithm=JOSE_SIGNING[kind], is_payload_detached=not attached
     )
     assert (checked(token.encode(), kind).payload is None) is not attached
     with pytest.raises(InvalidSignature):
@@ -73,8 +74,8 @@ def test_what_pyjwt_makes_is_verified(kind, attached):
 
 @KINDS
 def test_what_joserfc_makes_is_verified(kind):
-    registry = jose.JWSRegistry(algorithms=[ALGORITHMS[kind]])
-    header = {"alg": ALGORITHMS[kind]}
+    registry = jose.JWSRegistry(algorithms=[JOSE_SIGNING[kind]])
+    header = {"alg": JOSE_SIGNING[kind]}
     token = jose.serialize_compact(header, CONTENT, jose_key(kind, private=True), registry=registry)
     checked(token.encode(), kind)
     header |= {"b64": False, "crit": ["b64"]}

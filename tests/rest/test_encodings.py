@@ -16,13 +16,13 @@ from support.samples import ANSWERS
 
 from hem_provider import errors
 from hem_provider.device.tokens import TokenCache
+from hem_provider.perprocess import PerProcess
 from hem_provider.rest import fields
 from hem_provider.rest.answer import Answer, Values
 from hem_provider.rest.auth import Bearer
 from hem_provider.rest.encoding import b64, b64url, parse_json, unb64
 from hem_provider.rest.keyfields import check_kid, check_label
 from hem_provider.rest.keymgmt import Page
-from hem_provider.rest.perprocess import PerProcess
 from hem_provider.rest.status import error_for
 from hem_provider.rest.wire import Reply
 

@@ -11,6 +11,7 @@ from hem_provider.adapters import cms, jws, minisign, rawsig, sshsig
 from hem_provider.cli.shape import Given
 from hem_provider.cli.signing.reading import Taken
 from hem_provider.device.key import Key
+from hem_provider.keys.publicforms import JOSE_SIGNING
 from hem_provider.keys.signing import algorithm_of, digests_of
 from hem_provider.keytypes import KeyType
 from hem_provider.printable import printable
@@ -161,7 +162,7 @@ _ALL = (
         lambda _kind, _options: minisign.DIGEST,
         is_message=minisign.is_message,
     ),
-    Format("jws", ".jws", tuple(jws.ALGORITHMS), frozenset({"attached"}), _jws, is_message=jws.is_message),
+    Format("jws", ".jws", tuple(JOSE_SIGNING), frozenset({"attached"}), _jws, is_message=jws.is_message),
     Format(
         "raw",
         ".sig",
