@@ -5,7 +5,7 @@ lines are what the command prints: each must appear in its output, ``…`` stand
 A block ```` ```python NAME ```` is a file of that name, which is there before the first command.
 ``!`` instead of ``$`` is a command that must fail. A block ```` ```console since … ```` needs something
 newer than Debian 12 has and is run when asked for, ```` ```console by engine ```` (or ``provider``) where
-that is OpenSSL's way; blocks of other kinds are not run. The port 8443 of a page is replaced by a free one.
+that is OpenSSL's way; blocks of other kinds are not run. The port 8443 of a page and of its files is replaced by a free one.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ import pytest
 from support.emulator import ServedEmulator
 from support.servers import free_port
 
-__all__ = ["Step", "as_ordinary_user", "python_of", "reader_of", "run_page", "steps_of"]
+__all__ = ["FILE", "Step", "as_ordinary_user", "python_of", "reader_of", "run_page", "steps_of"]
 
 _BLOCK = re.compile(r"^```console(?: since ([^\n]*)| by ([^\n]*))?\n(.*?)^```", re.DOTALL | re.MULTILINE)
-_FILE = re.compile(r"^```python (\S+\.py)\n(.*?)^```", re.DOTALL | re.MULTILINE)
+FILE = re.compile(r"^```python (\S+\.py)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _MARK = "--- step"
 _SECONDS = 60.0
 
@@ -102,16 +102,19 @@ def run_page(
     ``seconds``: what it may take."""
     steps = steps_of(page, newer=newer, way=way)
     assert steps, f"{page.name} has no commands"
-    for name, content in _FILE.findall(page.read_text()):
-        (folder / name).write_text(content)
     port = str(free_port())
     replaced = {"8443": port, **(replacements or {})}
+
+    def here(text: str) -> str:
+        for old, new in replaced.items():
+            text = text.replace(old, new)
+        return text
+
+    for name, content in FILE.findall(page.read_text()):
+        (folder / name).write_text(here(content))
     script = ["exec 2>&1"]
     for number, step in enumerate(steps):
-        command = step.command
-        for old, new in replaced.items():
-            command = command.replace(old, new)
-        script += [command, f'echo "{_MARK} {number} $?"']
+        script += [here(step.command), f'echo "{_MARK} {number} $?"']
     mark = f"page-{uuid.uuid4()}"
     with _processes_of(mark):
         shell = subprocess.Popen(

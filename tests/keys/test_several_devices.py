@@ -1,0 +1,89 @@
+"""The recipes for several devices, run as they stand on two of them, one of which then dies."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import jwt
+import pytest
+from support.emulator import ServedEmulator
+from support.pages import FILE, reader_of, run_page
+from support.servers import free_port
+
+RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
+
+
+@pytest.fixture
+def two(tmp_path):
+    """Two served devices, with the configuration of whoever reads these pages."""
+    folders = [tmp_path / name for name in ("east", "west")]
+    for each in folders:
+        each.mkdir()
+    with ServedEmulator(folders[0]) as east, ServedEmulator(folders[1]) as west:
+        config = tmp_path / "config.toml"
+        config.touch(mode=0o600)
+        config.write_text(
+            "".join(
+                f'[[device]]\nname = "{folder.name}"\nurl = "{each.https}"\nca_file = "{each.ca_file}"\n'
+                f'passphrase_file = "{each.passphrase_file}"\ntimeout = 5\n'
+                for folder, each in zip(folders, (east, west), strict=True)
+            )
+        )
+        reader = reader_of(east, tmp_path)
+        for name in ("HEM_URL", "HEM_CA_FILE", "HEM_PASSPHRASE_FILE"):
+            del reader[name]
+        yield east, west, reader | {"HEM_CONFIG": str(config)}
+
+
+def ask(port, path, claims=None):
+    data = None if claims is None else json.dumps(claims).encode()
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", data, timeout=60) as answer:
+        return json.load(answer)
+
+
+def test_a_token_service_survives_one_of_its_devices(two, tmp_path):
+    east, _, reader = two
+    page = RECIPES / "jwt-service.md"
+    run_page(page, environment=reader, folder=tmp_path)
+    port = free_port()
+    [(_, program)] = FILE.findall(page.read_text())
+    (tmp_path / "own.py").write_text(program.replace("8443", str(port)))
+    with subprocess.Popen(
+        [sys.executable, "own.py"], cwd=tmp_path, env=reader, stderr=subprocess.PIPE
+    ) as service:
+        try:
+            published = _when_ready(port)
+            assert len(_makers(port, published)) == 2
+            east.kill()
+            makers = _makers(port, published)
+            assert len(makers) == 1
+            assert sorted(ask(port, "/health").values()) == [False, True]
+            assert len(ask(port, "/jwks.json")["keys"]) == 2  # its tokens are verified all the same
+        finally:
+            service.terminate()
+
+
+def _when_ready(port):
+    ends = time.monotonic() + 60
+    while True:
+        try:
+            return jwt.PyJWKSet.from_dict(ask(port, "/jwks.json"))
+        except OSError:
+            assert time.monotonic() < ends
+            time.sleep(0.1)
+
+
+def _makers(port, published):
+    """Who signed some tokens, each of which is verified."""
+    makers = set()
+    for number in range(8):
+        token = ask(port, "/token", {"sub": f"ada {number}"})["token"]
+        kid = jwt.get_unverified_header(token)["kid"]
+        assert jwt.decode(token, published[kid], algorithms=["ES256"])["sub"] == f"ada {number}"
+        makers.add(kid)
+    return makers
