@@ -141,12 +141,21 @@ def _fault_list(path: str | None) -> list[dict[str, Any]]:
 
 def serve(arguments: Given) -> int:
     """``hem emulator serve``: its exit status, once it is told to stop."""
+    from hem_provider.emulator.clock import rate_of
+
     with ExitStack() as stack:
         wait = stack.enter_context(signalled())
         units = stack.enter_context(_units(arguments))
         for unit in units:
+            rate, model = rate_of(arguments.clock_rate or "1"), unit.device.model
+            with model.transaction():
+                fresh = model.config is None
+            if not fresh and rate != 1:
+                model.press_time(rate)
             unit.device.power_on()
             _prepare(unit, arguments)
+            if fresh and rate != 1:  # whoever initialises has 60 s of the device
+                model.press_time(rate)
         log = None
         if arguments.access_log:
             log = stack.enter_context(Path(arguments.access_log).open("a", encoding="utf-8"))

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import x25519
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from hem_provider.emulator.audit import AuditLog, Event, Result
+from hem_provider.emulator.clock import PressedClock
 from hem_provider.emulator.nonces import Nonces
 from hem_provider.emulator.quirks import Q, Switches
 from hem_provider.emulator.repository import Repository
@@ -62,6 +63,14 @@ class Device:
                     self.store.save(self._state)
             finally:
                 self._state = None
+
+    def press_time(self, rate: float) -> None:
+        """From now on ``rate`` seconds of host time pass in one of its clock's, for this process. Clients
+        still have their 60 s, in the machine's time, for an answer to a challenge."""
+        with self.transaction():
+            since = max(self.state.rtc_host, self.boot.started)
+        self.host_time = PressedClock(rate, since=since, clock=self.host_time)
+        self.nonces.pace = rate
 
     @property
     def exists(self) -> bool:
@@ -145,7 +154,7 @@ class Device:
         seconds = 60 if lifetime is None else lifetime
         if not self.nonces.fresh(self.boot.nonce_key, nonce, self.now(), lifetime=seconds):
             return False
-        self.nonces.use(nonce, until=self.now() + seconds)
+        self.nonces.use(nonce, until=self.now() + seconds * self.nonces.pace)
         return True
 
     def log(self, event: Event | int, result: Result = Result.OK, *, actor: str = "", data: str = "") -> None:

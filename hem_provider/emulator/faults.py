@@ -164,7 +164,8 @@ def _expire(device: Device, _fault: Fault) -> None:
         raise ValueError("this device has no certification authority")
     current = state.tls
     names = tls.certificate_names(current.chain) if current else tls.DEFAULT_NAMES
-    _serve(device, tls.issue(state.knobs.ca, names, key=current.key if current else None, expired=True))
+    key, now = current.key if current else None, device.host_time()
+    _serve(device, tls.issue(state.knobs.ca, names, now=now, key=key, expired=True))
 
 
 def _lose(device: Device, _fault: Fault) -> None:

@@ -99,13 +99,19 @@ def make_authority() -> Tls:
 
 
 def sign_request(
-    authority: Tls, public_key: ec.EllipticCurvePublicKey, names: Sequence[str], *, expired: bool = False
+    authority: Tls,
+    public_key: ec.EllipticCurvePublicKey,
+    names: Sequence[str],
+    *,
+    now: float = 0.0,
+    expired: bool = False,
 ) -> str:
-    """A PEM leaf certificate for ``names`` (host names and IP addresses), valid for 90 days or expired
-    yesterday."""
+    """A PEM leaf certificate for ``names`` (host names and IP addresses), valid from the day before ``now``
+    (Unix seconds; the machine's time where that is later) for 90 days, or expired yesterday."""
     issuer = x509.load_pem_x509_certificate(authority.chain.encode())
     issuer_key = load_key(authority.key)
-    until = _now() + datetime.timedelta(days=-1 if expired else _LEAF_DAYS)
+    today = max(_now(), datetime.datetime.fromtimestamp(now, datetime.UTC))
+    until = today + datetime.timedelta(days=-1 if expired else _LEAF_DAYS)
     certificate = (
         x509.CertificateBuilder()
         .subject_name(_name(names[0]))
@@ -127,10 +133,17 @@ def sign_request(
     return certificate.public_bytes(Encoding.PEM).decode()
 
 
-def issue(authority: Tls, names: Sequence[str], *, key: str | None = None, expired: bool = False) -> Tls:
-    """A key (a fresh one unless given) with a certificate for ``names``."""
+def issue(
+    authority: Tls,
+    names: Sequence[str],
+    *,
+    now: float = 0.0,
+    key: str | None = None,
+    expired: bool = False,
+) -> Tls:
+    """A key (a fresh one unless given) with a certificate for ``names``, as ``sign_request`` makes it."""
     pem = key if key is not None else make_key()
-    return Tls(pem, sign_request(authority, load_key(pem).public_key(), names, expired=expired))
+    return Tls(pem, sign_request(authority, load_key(pem).public_key(), names, now=now, expired=expired))
 
 
 def certificate_names(chain: str) -> tuple[str, ...]:

@@ -82,6 +82,7 @@ def _passphrases(*, required: bool) -> Callable[[F], F]:
     metavar="none|ppa|browser|FILE",
     help="how long answers take; by default only logins take their time (Q21), with none nothing does",
 )
+@click.option("--clock-rate", metavar="N", help="N seconds of the device and its cloud pass in one of ours")
 @click.option("--keep-alive", is_flag=True, help="do not close after each response (Q31)")
 @click.option("--names", metavar="A,B", help="more names for the certificates")
 @click.option("--init", is_flag=True, help="initialise a fresh state and set its clock")

@@ -94,6 +94,6 @@ def _fresh_chain(call: CloudCall) -> str:
         raise Refusal(503)
     names = tls.certificate_names(state.tls.chain)
     public = tls.load_key(state.tls.key).public_key()
-    pem = tls.sign_request(state.knobs.ca, public, names)
+    pem = tls.sign_request(state.knobs.ca, public, names, now=call.device.host_time())
     leaf = x509.load_pem_x509_certificate(pem.encode())
     return to_b64(leaf.public_bytes(Encoding.DER))

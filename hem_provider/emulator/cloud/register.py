@@ -54,7 +54,7 @@ def register_default(call: CloudCall) -> Response:
     """POST /domain/register/my[/authkey]: key and certificate for ``my.ence.do``, sealed for the secure
     element."""
     _check_genuine(call)
-    issued = tls.issue(_authority(call), tls.DEFAULT_NAMES)
+    issued = tls.issue(_authority(call), tls.DEFAULT_NAMES, now=call.device.host_time())
     point = element.point_of(call.device.state.factory.element_key)
     emp, sealed = seal_key(point, tls.load_key(issued.key))
     return answer({"emp": emp, "key": sealed, "crt": _der(issued.chain)})
@@ -72,7 +72,8 @@ def register_prefix(call: CloudCall) -> Response:
     if "ip" not in call.body and "cname" not in call.body:
         raise Refusal(400)
     name = f"{prefix}.{_ZONE}"
-    chain = tls.sign_request(_authority(call), _requested_key(call), (name, *tls.DEFAULT_NAMES))
+    names, now = (name, *tls.DEFAULT_NAMES), call.device.host_time()
+    chain = tls.sign_request(_authority(call), _requested_key(call), names, now=now)
     number = secrets.token_hex(16)
     call.records.put("order", number, {"crt": _der(chain), "polls": 0})
     call.records.put("domain", prefix, {"name": name})
