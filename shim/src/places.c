@@ -206,7 +206,7 @@ static bool find_packages(void)
 
 static bool has_library(const char *prefix)
 {
-    static const char *const below[] = {"lib", "lib/" HEM_MULTIARCH, "lib64"};
+    static const char *const below[] = {"lib", ("lib/" HEM_MULTIARCH), "lib64"};
 
     strcpy(places.prefix, prefix);
     for (size_t i = 0; i < sizeof below / sizeof *below; i++)
