@@ -2,6 +2,7 @@
 #   make demo        sign files with keys that live in an (emulated) HEM, step by step
 #   make test        every fast test, with linting, types and layers
 #   make test-long   longer campaigns;   make test-asan  the C layer under sanitizers
+#   make lint        what "make test" checks first;   make audit  known weaknesses of packages
 #   make campaign    what the promises are worth: faults, kills, fuzz, soak …; PARTS='faults kills'
 #   make bench       every figure;       make bench-gate whether one has become worse
 #   make docs        reference, manual pages and pictures anew, from the code
@@ -25,7 +26,7 @@ $(READY): again
 endif
 endif
 
-.PHONY: help setup tools demo test test-long test-asan test-systems lint campaign bench bench-gate docs wheels deb release clean again
+.PHONY: help setup tools demo test test-long test-asan test-systems lint audit campaign bench bench-gate docs wheels deb release clean again
 .DEFAULT_GOAL := help
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -55,6 +56,11 @@ lint: setup
 	$(BIN)/mypy
 	env PYTHONPATH=shim $(BIN)/lint-imports
 	$(BIN)/python tools/check_docstrings.py
+	$(BIN)/python tools/audit.py
+
+# Known weaknesses of the packages that run; at most 20 s, and no fault where there is no network.
+audit: setup
+	$(BIN)/python tools/audit.py
 
 # The tools that the module and the engine are tried in.
 tools:
