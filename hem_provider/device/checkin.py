@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol, TypeVar
 
 from hem_provider.errors import HemAnswerFault, HemClockError, HemConfigError, HemUnreachable
+from hem_provider.logs import INFO, Logger
 from hem_provider.records import replace
 from hem_provider.rest import system
 from hem_provider.rest.agreements import offered
@@ -25,10 +26,13 @@ from hem_provider.rest.system import CheckInResult
 __all__ = ["LARGEST", "Runs", "ask_cloud", "begin", "carry", "check_in", "finish", "offered_in", "prove"]
 
 T = TypeVar("T")
+_log = Logger("hem_provider.session")
 
 #: Largest file that is carried, in bytes.
 LARGEST = 64 * 1024
 _NONCE = Field("jti", text(1, 64))
+#: How often a check-in is begun, and what the device answers to one that it rejects.
+_TRIES, _REJECTED = 3, 401
 #: What the device says, and what the cloud answers.
 _CHALLENGE = Shape((Field("check", jwt(Shape((_NONCE,)))),))
 _CHECKED = Shape((Field("checked", jwt(Shape((Field("newcrt", offered, needed=False),)))),))
@@ -51,7 +55,9 @@ def check_in(session: Runs) -> CheckInResult:
 
     Needs the internet, no login. ``HemUnreachable`` names the cloud when that is what fails;
     ``HemClockError`` when cloud or device reject the exchange. Where the device's last answer
-    does not tell, once more from the beginning: a check-in can be done at any time.
+    does not tell, once more from the beginning: a check-in can be done at any time. So it is, twice more at
+    most, where the device rejects the cloud's answer: after a restart many programs check in at once, and what
+    one of them began is of no use when another has set the clock meanwhile.
     """
     change = Change(
         made="the device has checked in",
@@ -59,6 +65,13 @@ def check_in(session: Runs) -> CheckInResult:
         see="look at the clock in its status, or check in again",
         look=lambda: _exchange(session),
     )
+    for _ in range(_TRIES - 1):
+        try:
+            return _exchange(session, change)
+        except HemClockError as error:
+            if error.status != _REJECTED:  # the cloud's
+                raise
+            _log.log(INFO, "%s; checking in again", error)
     return _exchange(session, change)
 
 

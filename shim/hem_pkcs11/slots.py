@@ -120,10 +120,12 @@ class Slot:
         identity = self.hem.identity or self.hem.probe()
         return self._store_directory / serial_of(identity.eid)
 
-    def info(self) -> SlotInfo:
-        """What C_GetSlotInfo says; asks the device whether it is there."""
+    def info(self, *, held: bool = False) -> SlotInfo:
+        """What C_GetSlotInfo says; asks the device whether it is there, unless sessions are open (``held``):
+        a token that is removed takes its sessions along, and an outage does not. Java gives a token up for
+        good that was not there once."""
         flags = CKF.REMOVABLE_DEVICE | CKF.HW_SLOT
-        if self.presence.present():
+        if held or self.presence.present():
             flags |= CKF.TOKEN_PRESENT
         return SlotInfo(f"{self.name} at {self.config.url}", MANUFACTURER, int(flags))
 

@@ -51,6 +51,37 @@ def test_a_restart_that_loses_the_clock_is_cured_by_check_in_and_one_login(hem, 
     assert "clock is not set" in caplog.text
 
 
+def others_check_in(rig, times):
+    """Let another program set the clock just before our answer reaches the device, so many times."""
+    for _ in range(times):
+        rig.fault("POST /api/system/checkin", rig.check_in)
+
+
+def test_a_check_in_that_another_program_has_overtaken_is_begun_again(hem, rig, kid):
+    """The device's clock is ahead, as after a day of 8 %: what we began is of its future then."""
+    rig.set_clock(7000)
+    rig.reboot()
+    others_check_in(rig, 1)
+    assert len(hem.sign(kid, b"data", "Ed25519")) == 64
+
+
+def test_a_check_in_that_the_device_rejects_again_and_again_is_no_loop(rig):
+    rig.reboot()
+    for _ in range(5):
+        rig.fault("POST /api/system/checkin", 401)
+    with pytest.raises(HemClockError, match="the device rejects the cloud's check-in answer"):
+        rig.connect(None).check_in()
+    assert rig.count("POST /api/system/checkin") == 3
+
+
+def test_a_cloud_that_refuses_is_asked_once(rig):
+    rig.reboot()
+    rig.fault("CLOUD POST /checkin", 401)
+    with pytest.raises(HemClockError, match="the cloud service .* answers HTTP 401"):
+        rig.connect(None).check_in()
+    assert rig.count("CLOUD POST /checkin") == 1
+
+
 @pytest.mark.parametrize("moment", [CHALLENGE, LOGIN, SIGN])
 def test_a_restart_between_any_two_calls_is_cured(hem, rig, kid, moment):
     hem.session._tokens.clear()

@@ -110,6 +110,18 @@ def test_an_unreachable_or_untrusted_device_is_a_slot_without_token(core: Any, e
     assert core.rv("C_OpenSession", 0, RO, False, False) == CKR.TOKEN_NOT_PRESENT
 
 
+def test_an_outage_takes_no_token_away_from_open_sessions(core: Any) -> None:
+    """Java gives a token up for good that was not there once (``Token has been removed``)."""
+    session = core.session()
+    core.hem.failing = HemUnreachable("no route")
+    core.module.slot(0).presence.doubt()
+    assert core.ok("C_GetSlotInfo", 0).flags & CKF.TOKEN_PRESENT
+    assert core.ok("C_GetSlotList", True, 5) == [0]
+    core.ok("C_CloseSession", session)
+    assert not core.ok("C_GetSlotInfo", 0).flags & CKF.TOKEN_PRESENT
+    assert core.ok("C_GetSlotList", True, 5) == []
+
+
 def test_a_device_that_comes_back_is_there_again(core: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("hem_pkcs11.slots.time.monotonic", lambda: now[0])

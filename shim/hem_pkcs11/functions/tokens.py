@@ -58,16 +58,22 @@ def _list(values: list[int], room: int | None) -> list[int] | int:
 
 def get_slot_list(library: Library, present: bool, room: int | None) -> list[int] | int:
     """Slot numbers, or their count where ``room`` is ``None``; only with ``present`` the devices are asked
-    whether they are there. Raises CKR_BUFFER_TOO_SMALL."""
-    slots = _presences(library)
+    whether they are there, save those with open sessions. Raises CKR_BUFFER_TOO_SMALL."""
+    slots = list(library.slots.values())
     if present:
-        slots = present_ones(slots)
+        held = {each.number for each in slots if library.sessions.of(each)}
+        held |= {
+            each.number for each in present_ones([one.presence for one in slots if one.number not in held])
+        }
+        slots = [each for each in slots if each.number in held]
     return _list([each.number for each in slots], room)
 
 
 def get_slot_info(library: Library, number: int) -> SlotInfo:
-    """What the slot is, and whether the device answers. Raises CKR_SLOT_ID_INVALID."""
-    return library.slot(number).info()
+    """What the slot is, and whether its token is there: the device answers, or sessions are open. Raises
+    CKR_SLOT_ID_INVALID."""
+    slot = library.slot(number)
+    return slot.info(held=bool(library.sessions.of(slot)))
 
 
 def get_token_info(library: Library, number: int) -> TokenInfo:
