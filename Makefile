@@ -4,6 +4,7 @@
 #   make test-long   longer campaigns;   make test-asan  the C layer under sanitizers
 #   make lint        what "make test" checks first;   make audit  known weaknesses of packages
 #   make campaign    what the promises are worth: faults, kills, fuzz, soak …; PARTS='faults kills'
+#   make soak        a day of a device in MINUTES=60, under mixed load
 #   make bench       every figure;       make bench-gate whether one has become worse
 #   make docs        reference, manual pages and pictures anew, from the code
 #   make deb         Debian packages, built and tried in bare roots;    make test-systems  other Debians (both as root)
@@ -26,7 +27,7 @@ $(READY): again
 endif
 endif
 
-.PHONY: help setup tools demo test test-long test-asan test-systems lint audit campaign bench bench-gate docs wheels deb release clean again
+.PHONY: help setup tools demo test test-long test-asan test-systems lint audit campaign soak fuzz bench bench-gate docs wheels deb release clean again
 .DEFAULT_GOAL := help
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -88,6 +89,10 @@ deb: setup
 SHARE ?= 1
 campaign: setup tools
 	env PYTHONPATH=tests:shim:. $(BIN)/python -m campaign $(PARTS) --share $(SHARE) --publish
+
+MINUTES ?= 60
+soak: setup tools
+	env PYTHONPATH=tests:shim:. $(BIN)/python -m campaign soak --share $$($(BIN)/python -c "print($(MINUTES) / 60)")
 
 bench: setup
 	@$(BIN)/python -m benchmarks

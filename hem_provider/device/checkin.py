@@ -56,8 +56,8 @@ def check_in(session: Runs) -> CheckInResult:
     Needs the internet, no login. ``HemUnreachable`` names the cloud when that is what fails;
     ``HemClockError`` when cloud or device reject the exchange. Where the device's last answer
     does not tell, once more from the beginning: a check-in can be done at any time. So it is, twice more at
-    most, where the device rejects the cloud's answer: after a restart many programs check in at once, and what
-    one of them began is of no use when another has set the clock meanwhile.
+    most, where the device rejects the cloud's answer: after a restart many programs check in at once, and
+    what one of them began is of no use when another has set the clock meanwhile.
     """
     change = Change(
         made="the device has checked in",
