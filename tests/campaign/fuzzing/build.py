@@ -47,6 +47,10 @@ HARNESSES = {
                      "pthread_getattr_np", "pthread_attr_getstack", "fstat", "isatty", "getsockopt", "write"),
         ),
         Harness("uri", ("fuzz_uri.c",), (ENGINE / "uri.c",)),
+        Harness(
+            "engine", ("fuzz_engine.c",), tuple(sorted(ENGINE.glob("*.c"))),
+            renamed=("dlopen", "dlsym", "dlerror", "dlclose"), libraries=("-lcrypto",),
+        ),
         Harness("module", ("fuzz_module.c", "calls.c"), (), module=True),
     )
 }  # fmt: skip
