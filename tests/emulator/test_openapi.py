@@ -16,7 +16,7 @@ import urllib.request
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator, meta
 from support.contract import Contract
 from support.documented import COMMON, STATUSES
 from support.emulator import ServedEmulator
@@ -72,7 +72,7 @@ def test_the_document_is_whole():
     found = list(schemas(WHOLE))
     assert len(found) > 70
     for schema in found:
-        Draft202012Validator.check_schema(schema)
+        meta.validate(schema)
     for path, item in WHOLE["paths"].items():
         for operation in item.values():
             named = {each["name"] for each in operation.get("parameters", []) if each["in"] == "path"}
@@ -268,8 +268,8 @@ GOOD = json.dumps({"kid": "0" * 32}).encode()
         ((200, "application/json", GOOD), ""),
         ((406, "application/json", b""), ""),
         ((500, "application/json", b""), "500 is not declared"),
-        ((200, "application/json", b'{"kid":"short"}'), r"\$\.kid"),
-        ((200, "application/json", b"{}"), "'kid' is a required property"),
+        ((200, "application/json", b'{"kid":"short"}'), "kid: "),
+        ((200, "application/json", b"{}"), '"kid" is a required property'),
         ((200, "application/json", GOOD[:-1] + b',"more":1}'), "'more' was unexpected"),
         ((200, "application/json", b"<html>"), "not JSON"),
         ((200, "application/json", b""), "no body"),

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator
 
 __all__ = ["Contract"]
 
@@ -60,7 +60,8 @@ class Contract:
             value = body.decode("latin-1")
             if schema["type"] == "object":
                 return ["not JSON"]
-        return [f"{each.json_path}: {each.message}" for each in self._validator(schema).iter_errors(value)]
+        faults = self._validator(schema).iter_errors(value)
+        return [f"{'/'.join(map(str, each.instance_path)) or 'all'}: {each.message}" for each in faults]
 
     def _validator(self, schema: Mapping[str, Any]) -> Draft202012Validator:
         if id(schema) not in self._validators:
