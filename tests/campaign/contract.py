@@ -13,6 +13,7 @@ import contextlib
 import functools
 import logging
 import random
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +30,7 @@ from hem_provider.emulator import EmulatedDevice, control, setup
 from hem_provider.emulator.openapi import PUBLISHED
 from hem_provider.emulator.process import ServedEmulator
 
-__all__ = ["Findings", "Subject", "Trial", "chains", "fetch", "run", "try_all"]
+__all__ = ["Findings", "Subject", "Trial", "chains", "edges", "fetch", "run", "try_all"]
 
 _TITLE = "The API as a contract"
 _WHAT = (
@@ -325,6 +326,55 @@ def try_all(trial: Trial, cases: int, chance: random.Random, state: str = "in us
         _quietly(one)
 
 
+#: What stands in a path.
+_PLACES = {"offset": "0", "count": "1", "id": "00000000"}
+_FOREIGN = "https://foreign.example"
+
+
+def edges(trial: Trial) -> None:
+    """Each operation with one thing wrong, for which there is one right answer."""
+    subject = trial.subject
+    model = subject.device.model
+    with model.transaction():
+        model.state = replace(model.state, config=replace(model.config, origin="https://own.example"))
+    for operation in trial.operations():
+        places = {**_PLACES, "kid": subject.kids[0]}
+        names = re.findall(r"{(\w+)}", operation.path)
+        path = {name: places[name] for name in names}
+        for wanted, plain, headers, body in _slips(operation):
+            case = operation.Case(path_parameters=path)
+            url = (subject.served.http if plain else subject.served.https) + case.formatted_path
+            answer = trial.session.request(
+                operation.method.upper(),
+                url,
+                headers=headers,
+                data=body,
+                verify=trial.authority,
+                timeout=_PATIENCE,
+            )
+            trial.findings.tried.add(operation.definition.raw["operationId"])
+            trial.judge(case, answer, operation.definition.raw["operationId"])
+            if answer.status_code != wanted:
+                text = f"{operation.label}: {answer.status_code} and not {wanted} at {headers or 'no header'}"
+                trial.findings.wrong("other than declared", text)
+    subject.heal()
+
+
+def _slips(operation: Any) -> Iterator[tuple[int, bool, dict[str, str], bytes | None]]:
+    """Status, whether over plain HTTP, headers and body of each slip."""
+    declared = operation.definition.raw["responses"]
+    post = operation.method.lower() == "post"
+    some = b"{}" if post else None
+    yield 412, False, {"Origin": _FOREIGN}, some
+    yield 401, False, {"Authorization": "Bearer e30.e30.AAAA"}, some
+    if post:
+        yield 411, False, {}, None
+    if "application/json" in operation.definition.raw.get("requestBody", {}).get("content", {}):
+        yield 413, False, {}, b'{"x":"' + b"x" * 7300 + b'"}'
+    if operation.path.startswith(("/api/keymgmt/", "/api/crypto/")):
+        yield 418 if "418" in declared else 409, True, {}, some
+
+
 def chains(trial: Trial, count: int, chance: random.Random) -> None:
     """``count`` chains of requests by the document's links, each with the tokens that it needs."""
     from schemathesis.specs.openapi.stateful import OpenAPIStateMachine  # noqa: F401 - what is made below
@@ -395,6 +445,8 @@ def _try(trial: Trial, effort: Effort, chance: random.Random) -> None:
         return
     try_all(trial, effort.times(_CASES), chance)
     chains(trial, effort.times(_CHAINS, least=2), chance)
+    if effort.share > _TINY:
+        edges(trial)
     for state in _STATES if effort.share > _TINY else ():
         try_all(trial, few, chance, state)
 

@@ -48,6 +48,20 @@ def test_a_document_that_leaves_out_what_the_device_answers_is_found_out(subject
     assert any("promised: 0" in each for each in outcome.problems())
 
 
+def test_what_has_one_right_answer_gets_it_and_a_document_without_it_is_found_out(subject):
+    whole = contract.fetch(subject.served)
+    document = _only(whole, "/api/system/status", "/api/keymgmt/create", "/api/keymgmt/delete/{kid}")
+    for spoilt in (False, True):
+        if spoilt:
+            document["paths"]["/api/keymgmt/create"]["post"]["responses"].pop("413")
+        findings = contract.Findings()
+        with contract.Trial(subject, document, findings) as trial:
+            contract.edges(trial)
+        statuses = {status for _, status in findings.cases}
+        assert statuses == {401, 409, 411, 412, 413, 418}
+        assert bool(findings.failures) is spoilt
+
+
 def test_a_device_that_hangs_or_fails_is_found_out(subject, monkeypatch):
     monkeypatch.setattr(contract, "_PATIENCE", 2.0)
     document = _only(contract.fetch(subject.served), "/api/system/status", "/api/system/checkin")
