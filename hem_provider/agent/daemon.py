@@ -148,7 +148,9 @@ class _Agent:
         keepers = [
             Doorkeeper(
                 self._listeners.rest,
-                lambda connection, pid, gone: HttpStream(connection, pid, gone, self._service.answer),
+                lambda connection, pid, gone: HttpStream(
+                    connection, pid, gone, self._service.answer, self._service.answer_now
+                ),
             )
         ]
         if self._listeners.ssh is not None:

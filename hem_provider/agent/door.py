@@ -1,6 +1,7 @@
 """The agent's way to one device: who may pass, in which order, and whether it is unlocked.
 
-Everything here runs in the event loop; what waits for the device runs in threads, one request at a time.
+Everything here runs in the event loop; what waits for the device runs in threads, one request at a time
+(``turn.py``).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from hem_provider.agent.options import Options
 from hem_provider.agent.pins import PinCheck
 from hem_provider.agent.rights import Right, named_keys, needed
 from hem_provider.agent.signals import hold_back
+from hem_provider.agent.turn import Errand, Turn
 from hem_provider.config import DeviceConfig
 from hem_provider.config.agentplace import Field
 from hem_provider.device.hem import Hem
@@ -45,8 +47,8 @@ _OWN_WAY: dict[str, Any] = {"agent": "never", "passphrase_file": None, "passphra
 _WHO = ("GET", "/api/auth/token")
 #: Configures it, and the fields with which it takes no login as before (device API §8.3, §7).
 _CONFIGURE, _ENDS_LOGIN = ("POST", "/api/system/config"), {"userkey", "wipeout"}
-#: Threads of a device: one for the request that it answers, others for logins that wait for a phone.
-_THREADS = 4
+#: Threads of a device for logins, which may wait for a phone.
+_THREADS = 3
 
 
 class LockedError(Exception):
@@ -96,7 +98,6 @@ class Door:
         self.answers = Answers()
         self.pins: PinCheck | None = None
         self.reason = "it was not unlocked yet"  #: why it is locked, where it is
-        self.waiting = 0  #: requests that wait for their turn
         self.memory_locked: bool | None = None
         self.tried = -math.inf  #: when the configured source was tried last (monotonic seconds)
         self._options = options
@@ -105,8 +106,8 @@ class Door:
         self._locks = 0
         self._granted = False  # by the phone, since it was locked
         self._shut = False  # on request: a phone is not asked either
+        self._turn = Turn(config.name)
         self._keys = AllowedKeys(self.hem, options.keys, self.in_turn)
-        self._turn = asyncio.Lock()
         self._logins = asyncio.Lock()
         self._unlocking = asyncio.Lock()
         self._pool = ThreadPoolExecutor(_THREADS, f"hem {config.name}", initializer=hold_back)
@@ -115,6 +116,11 @@ class Door:
     def name(self) -> str:
         """Of the device."""
         return self.config.name
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for their turn."""
+        return self._turn.waiting
 
     @property
     def is_unlocked(self) -> bool:
@@ -148,23 +154,72 @@ class Door:
         the device raises.
         """
         scopes = await self._permitted(wanted)
-        if not wanted.fresh:
-            remembered = self.answers.find(wanted.method, wanted.path, wanted.body, wanted.scopes)
-            if remembered is not None and (self.is_unlocked or not scopes):
-                return remembered
+        remembered = self._remembered(wanted, scopes)
+        if remembered is not None:
+            return remembered
         locks = self._locks
         try:
-            reply = await self._sent(wanted, scopes)
-        except HemApprovalDenied:
-            raise
-        except HemAuthenticationError as refused:  # a login's, or the device is another one
-            if not isinstance(refused, HemLoginRequired) and not (scopes and not self.hem.logged_in):
-                raise
-            if self._locks == locks:  # else it was locked meanwhile, for another reason
-                self.lose(str(refused))
-            raise LockedError(self.reason) from None
+            return self._passed(await self._sent(wanted, scopes), scopes), None
+        except HemAuthenticationError as refused:
+            raise self._understood(refused, scopes, locks) from None
+
+    def ask_now(
+        self,
+        wanted: Wanted,
+        first: Callable[[Reply], object],
+        tell: Callable[[Reply | BaseException], object],
+    ) -> tuple[Reply, int] | Callable[[], None] | None:
+        """As ``ask``, where nothing has to be waited for but the device and its turn; else ``None``, and
+        nothing was done.
+
+        Where the answer is not from memory, ``tell`` is called with it, or with the error, and what is
+        returned takes the request back. ``first`` gets an answer before that, in the device's thread, where
+        it changes nothing here.
+        """
+        scopes = self._allowed(wanted)
+        if scopes and not self.is_unlocked:
+            return None
+        if self._options.keys and not self._keys.judge(named_keys(wanted.path, wanted.body, scopes)):
+            return None
+        remembered = self._remembered(wanted, scopes)
+        if remembered is not None:
+            return remembered
+        if not self.relay.holds(scopes):
+            return None
+        locks = self._locks
+
+        def told(result: Reply | BaseException) -> None:
+            if isinstance(result, Reply):
+                self._passed(result, scopes)
+            elif isinstance(result, HemAuthenticationError):
+                result = self._understood(result, scopes, locks)
+            tell(result)
+
+        errand = self._errand(wanted, scopes, told, first if _is_plain_use(wanted, scopes) else None)
+        self._turn.take(errand)
+        return lambda: self._turn.cancel(errand)
+
+    def _remembered(self, wanted: Wanted, scopes: tuple[str, ...]) -> tuple[Reply, int] | None:
+        if wanted.fresh or (scopes and not self.is_unlocked):
+            return None
+        return self.answers.find(wanted.method, wanted.path, wanted.body, wanted.scopes)
+
+    def _passed(self, reply: Reply, scopes: tuple[str, ...]) -> Reply:
         self._granted = self._granted or bool(scopes)
-        return reply, None
+        return reply
+
+    def _understood(
+        self, refused: HemAuthenticationError, scopes: tuple[str, ...], locks: int
+    ) -> Exception:
+        """What is told of it: a login's refusal, or that the device is another one, locks it. ``locks``: how
+        often it had been locked when the request was begun."""
+        if isinstance(refused, HemApprovalDenied):
+            return refused
+        if not isinstance(refused, HemLoginRequired) and not (scopes and not self.hem.logged_in):
+            return refused
+        if self._locks == locks:  # else it was locked meanwhile, for another reason
+            self.lose(str(refused))
+        return LockedError(self.reason)
 
     def lose(self, reason: str) -> None:
         """Lock it, since what is known of it is worthless now."""
@@ -172,19 +227,23 @@ class Door:
         self._emptied(reason)
 
     async def _permitted(self, wanted: Wanted) -> tuple[str, ...]:
-        """Those of the scopes that the client may have."""
-        given: tuple[str | None, ...] = wanted.scopes or (None,)
-        rights = {scope: needed(wanted.method, wanted.path, scope) for scope in given}
-        allowed = [scope for scope in given if rights[scope] in self._options.allowed]
-        if not allowed:
-            raise HemScopeDenied(self._denial(wanted, rights[given[0]]))
-        scopes = tuple(each for each in allowed if each is not None)
+        """Those of the scopes that the client may have, once everything else is as it has to be."""
+        scopes = self._allowed(wanted)
         if scopes:
             await self._unlocked(wanted)
         if self._options.keys:
             async with asyncio.timeout(wanted.left()):
                 await self.check_keys(named_keys(wanted.path, wanted.body, scopes))
         return scopes
+
+    def _allowed(self, wanted: Wanted) -> tuple[str, ...]:
+        """Those of the scopes that the client may have. ``HemScopeDenied`` where it may have none."""
+        given: tuple[str | None, ...] = wanted.scopes or (None,)
+        rights = {scope: needed(wanted.method, wanted.path, scope) for scope in given}
+        allowed = [scope for scope in given if rights[scope] in self._options.allowed]
+        if not allowed:
+            raise HemScopeDenied(self._denial(wanted, rights[given[0]]))
+        return tuple(each for each in allowed if each is not None)
 
     async def check_keys(self, kids: frozenset[str]) -> None:
         """``HemScopeDenied`` unless the agent was started for all of these keys."""
@@ -224,53 +283,50 @@ class Door:
         self._shut, self._granted = False, True
 
     async def _sent(self, wanted: Wanted, scopes: tuple[str, ...]) -> Reply:
-        relay, changes = self.relay, self.answers.changes
+        relay = self.relay
         if not relay.holds(scopes):
             async with asyncio.timeout(wanted.left()), self._logins:
                 if not relay.holds(scopes):
                     await self.in_thread(lambda: relay.authorise(scopes))
-        if self._turn.locked():
-            self.waiting += 1
-            try:
-                async with asyncio.timeout(wanted.left()):
-                    await self._turn.acquire()
-            finally:
-                self.waiting -= 1
-        else:  # at once, which is the rule and quicker
-            await self._turn.acquire()
-        try:
-            within = wanted.left()
-            work = asyncio.get_running_loop().run_in_executor(
-                self._pool,
-                lambda: relay.send(
-                    wanted.method,
-                    wanted.path,
-                    wanted.body,
-                    scopes=scopes,
-                    within=within,
-                    repeatable=wanted.repeatable,
-                ),
-            )
-        except BaseException:
-            self._turn.release()
-            raise
         # A client that goes away while the device works gives the turn back when the device is done.
-        work.add_done_callback(lambda done: self._done(wanted, scopes, changes, done))
-        return await asyncio.shield(work)
+        return await self._turn.wait(lambda tell: self._errand(wanted, scopes, tell))
 
-    def _done(
-        self, wanted: Wanted, scopes: tuple[str, ...], changes: int, done: asyncio.Future[Reply]
+    def _errand(
+        self,
+        wanted: Wanted,
+        scopes: tuple[str, ...],
+        tell: Callable[[Reply | BaseException], object],
+        first: Callable[[Reply], object] | None = None,
+    ) -> Errand[Reply]:
+        """What takes a request to the device."""
+        changes = self.answers.changes
+        return Errand(
+            lambda: self.relay.send(
+                wanted.method,
+                wanted.path,
+                wanted.body,
+                scopes=scopes,
+                within=wanted.left(),
+                repeatable=wanted.repeatable,
+            ),
+            tell,
+            first=first,
+            settle=lambda result: self._settle(wanted, scopes, changes, result),
+            ends=wanted.since + wanted.within,
+        )
+
+    def _settle(
+        self, wanted: Wanted, scopes: tuple[str, ...], changes: int, result: Reply | BaseException
     ) -> None:
-        self._over(done)
+        """What an answer, or its absence, means for what is known of the device."""
         rights = {needed(wanted.method, wanted.path, each) for each in scopes}
         if rights - {Right.USE}:
             self.answers.forget()
             self._keys.doubt()
-        if not done.cancelled() and done.exception() is None:
-            reply = done.result()
-            if reply.status == 200:
-                self._heed(wanted, reply)
-            self.answers.keep(wanted.method, wanted.path, wanted.body, wanted.scopes, reply, changes)
+        if isinstance(result, Reply):
+            if result.status == 200:
+                self._heed(wanted, result)
+            self.answers.keep(wanted.method, wanted.path, wanted.body, wanted.scopes, result, changes)
 
     async def in_thread(self, work: Callable[[], T]) -> T:
         """Run what waits for the device."""
@@ -278,15 +334,7 @@ class Door:
 
     async def in_turn(self, work: Callable[[], T]) -> T:
         """Run it when it is its turn among the requests of clients."""
-        await self._turn.acquire()
-        done = asyncio.get_running_loop().run_in_executor(self._pool, work)
-        done.add_done_callback(self._over)
-        return await asyncio.shield(done)
-
-    def _over(self, done: asyncio.Future[Any]) -> None:
-        self._turn.release()
-        if not done.cancelled():
-            done.exception()  # its client may have gone: nobody else looks
+        return await self._turn.run(work)
 
     async def unlock(self, seed: Lease, eid: str, doubt: str | None, pins: PinCheck, *, locked: bool) -> bool:
         """Take a derived key; whether the device accepts it. An earlier one stays when it does not."""
@@ -332,6 +380,7 @@ class Door:
 
     def close(self) -> None:
         """Begin nothing more."""
+        self._turn.close()
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _state(self) -> str:
@@ -358,3 +407,10 @@ class Door:
             "wrong_pins": self.pins.wrong if self.pins else 0,
             "memory_locked": self.memory_locked,
         }
+
+
+def _is_plain_use(wanted: Wanted, scopes: tuple[str, ...]) -> bool:
+    """Whether nothing that the device answers to it changes what is known here."""
+    if (wanted.method, wanted.path) in (_WHO, _CONFIGURE):
+        return False
+    return all(needed(wanted.method, wanted.path, each) is Right.USE for each in scopes)

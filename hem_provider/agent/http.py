@@ -1,4 +1,5 @@
-"""HTTP/1.1 on the agent's socket: requests read by h11, one after another on each connection."""
+"""HTTP/1.1 on the agent's socket, one request after another on each connection: those of our own programs
+read at a glance (``plainrequest.py``), all others by h11."""
 
 from __future__ import annotations
 
@@ -9,15 +10,16 @@ import os
 import socket
 import traceback
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import h11
 
+from hem_provider.agent.plainrequest import BODILESS, encode_answer, read_request
 from hem_provider.agent.streams import MOST_HANDLES, Stream
 from hem_provider.config.agentplace import Field, Word
 from hem_provider.records import field, frozen
 
-__all__ = ["Answer", "HttpStream", "Question", "own_answer"]
+__all__ = ["Answer", "Express", "HttpStream", "Question", "own_answer"]
 
 _log = logging.getLogger("hem_provider.agent")
 
@@ -26,8 +28,6 @@ _MOST_HEAD, _MOST_BODY = 16 * 1024, 256 * 1024
 _TOO_LARGE = f"the body is larger than {_MOST_BODY} bytes"
 #: Seconds for a request to be there whole once it has begun.
 _WHOLE = 20.0
-#: Statuses whose answers have no body (RFC 9110 §15.3.5, §15.4.5).
-_BODILESS = (204, 304)
 
 
 @frozen
@@ -58,8 +58,22 @@ def own_answer(status: int, word: str | None = None, **content: Any) -> Answer:
     return Answer(status, headers, json.dumps(content, ensure_ascii=False).encode(errors="replace"))
 
 
+class Express(Protocol):
+    """The quick way to an answer: at once, or by calling ``tell`` in the event loop, with it or with the error.
+    Before that, ``first`` may be called with it in any thread. What is returned takes the question back;
+    ``None``: it goes another way, and nothing was done."""
+
+    def __call__(
+        self,
+        question: Question,
+        first: Callable[[Answer], None],
+        tell: Callable[[Answer | BaseException], None],
+    ) -> Answer | Callable[[], None] | None: ...
+
+
 class HttpStream(Stream):
-    """A client's connection; ``serve`` answers a question."""
+    """A client's connection; ``serve`` answers a question, ``express`` is asked before where it is of the
+    form that our own programs send."""
 
     def __init__(
         self,
@@ -67,14 +81,20 @@ class HttpStream(Stream):
         pid: int,
         gone: Callable[[Stream], None],
         serve: Callable[[Question], Awaitable[Answer]],
+        express: Express | None = None,
     ) -> None:
         self._serve = serve
+        self._express = express
         self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=_MOST_HEAD)
         self._head: h11.Request | None = None
         self._bare = False  # whether the request is one whose answer has no body
         self._body = bytearray()
         self._handles: list[int] = []
         self._task: asyncio.Task[None] | None = None
+        self._take_back: Callable[[], None] | None = None  # a question that went by express
+        self._between = True  # whether h11 has seen nothing of the next request
+        self._plain = False  # whether h11 has seen nothing of the one that is served
+        self._unsent: bytes | None = None  # what an answer that was sent at once has left
         self._late: asyncio.TimerHandle | None = None
         super().__init__(connection, pid, gone)
 
@@ -83,12 +103,60 @@ class HttpStream(Stream):
         if len(self._handles) > MOST_HANDLES:
             self.close()
             return
+        if self._between and not self.busy and not self._handles and not self.writing:
+            plain = read_request(data, _MOST_HEAD, _MOST_BODY)
+            if plain is not None:
+                self._begin_plain(Question(*plain, self.pid))
+                return
+        self._between = False
         self._http.receive_data(data)
         self._go_on()
 
     def drained(self) -> None:
         super().drained()
         self._go_on()
+
+    def _begin_plain(self, question: Question) -> None:
+        self.busy = self._plain = True
+        if self._express is None:
+            self._task = self._loop.create_task(self._answered(question))
+            return
+
+        def tell(answer: Answer | BaseException) -> None:
+            self._take_back = None
+            self._tell(question, answer)
+
+        try:
+            found = self._express(question, self._send_at_once, tell)
+        except Exception as error:  # as in ``_answered``
+            self._tell(question, error)
+            return
+        if found is None:
+            self._task = self._loop.create_task(self._answered(question))
+        elif isinstance(found, Answer):
+            self._tell(question, found)
+        else:
+            self._take_back = found
+
+    def _send_at_once(self, answer: Answer) -> None:
+        """In any thread, while nothing else is sent: the client need not wait for the event loop."""
+        data = encode_answer(answer.status, answer.headers, answer.body)
+        self._unsent = data[self.send_now(data) :]
+
+    def _tell(self, question: Question, answer: Answer | BaseException) -> None:
+        """An answer that came by express; ``busy`` until here."""
+        self.busy = False
+        if not self._open:
+            return
+        unsent, self._unsent = self._unsent, None
+        if unsent is not None:
+            if unsent:
+                self.write(unsent)
+            self._next()
+            return
+        if isinstance(answer, BaseException):
+            answer = self._failed(question.method, question.path, answer)
+        self._give(question, answer)
 
     def _go_on(self) -> None:
         try:
@@ -98,7 +166,7 @@ class HttpStream(Stream):
 
     def _take_events(self) -> None:
         # One request after another, and none for a client that does not take its answers.
-        while self._open and self._task is None and not self.writing:
+        while self._open and not self.busy and not self.writing:
             event = self._http.next_event()
             if isinstance(event, h11.Request):
                 self._head, self._body = event, bytearray()
@@ -161,18 +229,29 @@ class HttpStream(Stream):
                 os.close(each)
             self.busy = False
         self._task = None
+        self._give(question, answer)
+
+    def _give(self, question: Question, answer: Answer) -> None:
         try:
             self._send(answer)
         except (h11.LocalProtocolError, ValueError) as error:  # a device's status or field
             self._send(self._failed(question.method, question.path, error))
-        if self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
+        self._next()
+
+    def _next(self) -> None:
+        if self._plain:
+            self._plain = False
+        elif self._http.our_state is h11.DONE and self._http.their_state is h11.DONE:
             self._http.start_next_cycle()
             self._bare = False
-            self._go_on()
+            self._between = not self._http.trailing_data[0]
         else:
             self.finish()
+            return
+        if not self._between:
+            self._go_on()
 
-    def _failed(self, method: str, path: str, error: Exception) -> Answer:
+    def _failed(self, method: str, path: str, error: BaseException) -> Answer:
         """What the client gets when there is no proper answer: whether its request was carried out is not
         known. What the error says is not told, since it may be of the request."""
         place = traceback.extract_tb(error.__traceback__)[-1]
@@ -181,9 +260,12 @@ class HttpStream(Stream):
         return own_answer(502, Word.ERROR, error="ConnectionLostError", message=f"the agent failed: {what}")
 
     def _send(self, answer: Answer) -> None:
-        content = b"" if self._bare or answer.status in _BODILESS else answer.body
+        if self._plain:
+            self.write(encode_answer(answer.status, answer.headers, answer.body))
+            return
+        content = b"" if self._bare or answer.status in BODILESS else answer.body
         fields = list(answer.headers.items())
-        if answer.status not in _BODILESS:
+        if answer.status not in BODILESS:
             fields.append(("Content-Length", str(len(answer.body))))
         response = h11.Response(status_code=answer.status, headers=fields)  # raises before anything is sent
         head = self._http.send(response)
@@ -210,3 +292,5 @@ class HttpStream(Stream):
         self._handles = []
         if self._task is not None:
             self._task.cancel()
+        if self._take_back is not None:
+            self._take_back()

@@ -37,11 +37,21 @@ class AllowedKeys:
     async def check(self, kids: frozenset[str]) -> None:
         """``HemScopeDenied`` unless all of these keys may be used, by their labels as they were a little
         while ago at most; of a key that is not there the device says so itself."""
-        if not self._patterns or not kids:
-            return
-        if kids - self._labels.keys() or time.monotonic() - self._read >= GOOD_FOR:
+        if not self.judge(kids):
             self._labels = await self._in_turn(self._listed)
             self._read = time.monotonic()
+            self._look(kids)
+
+    def judge(self, kids: frozenset[str]) -> bool:
+        """As ``check``, without asking the device: whether that is enough."""
+        if not self._patterns or not kids:
+            return True
+        if kids - self._labels.keys() or time.monotonic() - self._read >= GOOD_FOR:
+            return False
+        self._look(kids)
+        return True
+
+    def _look(self, kids: frozenset[str]) -> None:
         for kid in kids & self._labels.keys():
             label = self._labels[kid]
             if not allows_label(label, self._patterns):

@@ -15,7 +15,7 @@ from hem_provider.agent.http import Answer, Question, own_answer
 from hem_provider.agent.memory import SecretPage
 from hem_provider.agent.pins import MOST_WRONG, PinCheck
 from hem_provider.config.agentplace import DEVICES, Field, Word
-from hem_provider.device.relay import name_of, parse_json
+from hem_provider.device.relay import Reply, name_of, parse_json
 from hem_provider.errors import HemError, HemScopeDenied
 from hem_provider.secret import hold_in
 
@@ -30,7 +30,7 @@ _SEED_SIZE = 32
 #: What no person waits for, and what says so of any other request.
 _STATE, _WATCHING = ("GET", "/status"), Field.WATCHING.lower()
 #: All that paths of the device are made of: what is written otherwise could name a key unseen.
-_DEVICE_PATH = re.compile(r"[A-Za-z0-9_./-]+")
+_OF_THE_DEVICE, _DEVICE_PATH = "/api/", re.compile(r"[A-Za-z0-9_./-]+")
 
 
 class _RefusedError(Exception):
@@ -78,22 +78,50 @@ class Service:
         """The answer to one request, whatever it is."""
         try:
             return await self._answer(question)
-        except _RefusedError as refused:
-            return own_answer(refused.status, Word.REFUSED, message=str(refused))
-        except LockedError as locked:
-            message = f"the agent is locked for this device ({locked}): hem agent unlock"
-            return own_answer(401, Word.LOCKED, message=message)
-        except HemScopeDenied as denied:
-            _log.info("process %d: %s", question.pid, denied)
-            return own_answer(403, Word.DENIED, message=str(denied))
-        except TimeoutError:
-            message = f"{question.method} {question.path}: no turn in time (nothing was sent)"
-            return own_answer(502, Word.ERROR, error="NoTurnError", message=message)
-        except HemError as error:
-            _log.info("process %d: %s", question.pid, error)
-            return own_answer(502, Word.ERROR, error=name_of(error), message=str(error))
+        except Exception as error:
+            answer = _excuse(question, error)
+            if answer is None:
+                raise
+            return answer
+
+    def answer_now(
+        self,
+        question: Question,
+        first: Callable[[Answer], None],
+        tell: Callable[[Answer | BaseException], None],
+    ) -> Answer | Callable[[], None] | None:
+        """As ``answer``, where nothing has to be waited for but the device: the ``Express`` of a stream."""
+
+        def told(result: Reply | BaseException) -> None:
+            tell(_handed_on(result) if isinstance(result, Reply) else _excuse(question, result) or result)
+
+        try:
+            found = self._found(question)
+            if isinstance(found, Answer):
+                return found
+            door, path = found
+            if not path.startswith(_OF_THE_DEVICE):
+                return None
+            asked = door.ask_now(_wanted(question, path), lambda reply: first(_handed_on(reply)), told)
+        except Exception as error:
+            answer = _excuse(question, error)
+            if answer is None:
+                raise
+            return answer
+        return _handed_on(*asked) if isinstance(asked, tuple) else asked
 
     async def _answer(self, question: Question) -> Answer:
+        found = self._found(question)
+        if isinstance(found, Answer):
+            return found
+        door, path = found
+        of_device = self._of_device.get((question.method, path))
+        if of_device is not None:
+            return await of_device(door, question)
+        return _handed_on(*await door.ask(_wanted(question, path)))
+
+    def _found(self, question: Question) -> Answer | tuple[Door, str]:
+        """The device that is meant, and what of it: a path of its API or of those in ``_of_device``."""
         watches = (question.method, question.path) == _STATE or _watches(question)
         (self._watched if watches else self._touched)()  # which may find that it is to be locked
         if self.stopping:
@@ -109,14 +137,13 @@ class Service:
         door = self._door(unquote(name), question.headers.get(Field.DEVICE.lower()))
         if isinstance(door, Answer):
             return door
-        of_device = self._of_device.get((question.method, slash + rest))
-        if of_device is not None:
-            return await of_device(door, question)
-        if not rest.startswith("api/"):
-            raise _no_path(question)
-        if not _DEVICE_PATH.fullmatch(rest):
-            raise _refused(400, f"{question.path[:200]}: accepted are letters, digits and _ . - between /")
-        return await self._relayed(door, question, slash + rest)
+        path = slash + rest
+        if (question.method, path) not in self._of_device:
+            if not path.startswith(_OF_THE_DEVICE):
+                raise _no_path(question)
+            if not _DEVICE_PATH.fullmatch(path):
+                raise _refused(400, f"{question.path[:200]}: accepted are letters, digits and _ . - between /")
+        return door, path
 
     def _door(self, name: str, url: str | None) -> Door | Answer:
         """The device of this name, or of the URL that the client has for it where it names it otherwise."""
@@ -130,27 +157,6 @@ class Service:
         what = f"{name!r} at {url}" if url else repr(name)
         status = 404 if door is None else 421
         return own_answer(status, Word.UNKNOWN, message=f"the agent has no device {what}; there are: {there}")
-
-    async def _relayed(self, door: Door, question: Question, path: str) -> Answer:
-        headers = question.headers
-        body = _object(question.body) if question.body else None
-        if body is None and question.method == "POST":
-            body = {}
-        wanted = Wanted(
-            question.method,
-            path,
-            body,
-            tuple(headers.get(Field.SCOPES.lower(), "").split()),
-            _seconds(headers.get(Field.WITHIN.lower())),
-            headers.get(Field.REPEATABLE.lower()) == "1",
-            "no-cache" in headers.get("cache-control", ""),
-            _watches(question),
-        )
-        reply, age = await door.ask(wanted)
-        kept = {name: reply.headers[name.lower()] for name in _PASSED if name.lower() in reply.headers}
-        if age is not None:
-            kept["Age"] = str(age)
-        return Answer(reply.status, kept, reply.body)
 
     def _locked(self, _: Question) -> Answer:
         self._lock("on request")
@@ -215,7 +221,52 @@ class Service:
 
 
 #: Fields of a device's answer that are handed on.
-_PASSED = ("Content-Type", "Server")
+_PASSED = (("content-type", "Content-Type"), ("server", "Server"))
+#: Fields of requests, as they are read.
+_SCOPES, _WITHIN, _REPEATABLE = Field.SCOPES.lower(), Field.WITHIN.lower(), Field.REPEATABLE.lower()
+
+
+def _wanted(question: Question, path: str) -> Wanted:
+    headers = question.headers
+    body = _object(question.body) if question.body else None
+    if body is None and question.method == "POST":
+        body = {}
+    return Wanted(
+        question.method,
+        path,
+        body,
+        tuple(headers.get(_SCOPES, "").split()),
+        _seconds(headers.get(_WITHIN)),
+        headers.get(_REPEATABLE) == "1",
+        "no-cache" in headers.get("cache-control", ""),
+        _watches(question),
+    )
+
+
+def _handed_on(reply: Reply, age: int | None = None) -> Answer:
+    kept = {name: reply.headers[read] for read, name in _PASSED if read in reply.headers}
+    if age is not None:
+        kept["Age"] = str(age)
+    return Answer(reply.status, kept, reply.body)
+
+
+def _excuse(question: Question, error: BaseException) -> Answer | None:
+    """What a client is told in the place of an answer; ``None`` where the error is a fault of ours."""
+    if isinstance(error, _RefusedError):
+        return own_answer(error.status, Word.REFUSED, message=str(error))
+    if isinstance(error, LockedError):
+        message = f"the agent is locked for this device ({error}): hem agent unlock"
+        return own_answer(401, Word.LOCKED, message=message)
+    if isinstance(error, HemScopeDenied):
+        _log.info("process %d: %s", question.pid, error)
+        return own_answer(403, Word.DENIED, message=str(error))
+    if isinstance(error, TimeoutError):
+        message = f"{question.method} {question.path}: no turn in time (nothing was sent)"
+        return own_answer(502, Word.ERROR, error="NoTurnError", message=message)
+    if isinstance(error, HemError):
+        _log.info("process %d: %s", question.pid, error)
+        return own_answer(502, Word.ERROR, error=name_of(error), message=str(error))
+    return None
 
 
 def _watches(question: Question) -> bool:

@@ -12,6 +12,7 @@ import logging
 import os
 import socket
 import struct
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 
@@ -66,6 +67,7 @@ class Stream(ABC):
         self._out = bytearray()
         self._closing = False
         self._open = True
+        self._guard = threading.Lock()  # who sends from another thread keeps the descriptor from being closed
         connection.setblocking(False)
         self._loop.add_reader(connection, self._readable)
 
@@ -94,6 +96,16 @@ class Stream(ABC):
             self._loop.add_writer(self._connection, self._writable)
         self._out += data
 
+    def send_now(self, data: bytes) -> int:
+        """Send what the peer takes at once: how many bytes. Of any thread, while no other one writes."""
+        with self._guard:
+            if not self._open or self._out:
+                return 0
+            try:
+                return self._connection.send(data)
+            except OSError:  # the peer takes nothing now, or is gone, which shows when the rest is sent
+                return 0
+
     @property
     def writing(self) -> bool:
         """Whether the peer has yet to take something."""
@@ -118,7 +130,8 @@ class Stream(ABC):
             self._open = False
             self._loop.remove_reader(self._connection)
             self._loop.remove_writer(self._connection)
-            self._connection.close()
+            with self._guard:
+                self._connection.close()
             self._gone(self)
             self.ended()
 
