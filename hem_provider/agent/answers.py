@@ -9,7 +9,7 @@ from typing import Any
 from hem_provider.device.relay import Reply
 from hem_provider.records import frozen
 
-__all__ = ["GOOD_FOR", "Answers"]
+__all__ = ["GOOD_FOR", "Answers", "is_kept"]
 
 #: Seconds for which an answer is given again.
 GOOD_FOR = 30.0
@@ -47,6 +47,8 @@ class Answers:
         self, method: str, path: str, body: Mapping[str, Any] | None, scopes: Sequence[str]
     ) -> tuple[Reply, int] | None:
         """An answer given lately, and its age in seconds."""
+        if not is_kept(method, path):
+            return None
         key = _key(method, path, body, scopes)
         kept = self._kept.get(key)
         if kept is None:
@@ -67,7 +69,7 @@ class Answers:
         changes: int,
     ) -> None:
         """Keep a good answer of the kinds that are kept; ``changes``: as it was when it was asked for."""
-        if reply.status != 200 or changes != self._changes or not _is_kept(method, path):
+        if reply.status != 200 or changes != self._changes or not is_kept(method, path):
             return
         key = _key(method, path, body, scopes)
         if sum(map(len, (*key[:3], *key[3]))) > _LONGEST_QUESTION:
@@ -88,7 +90,8 @@ class Answers:
             self._size -= len(gone.reply.body)
 
 
-def _is_kept(method: str, path: str) -> bool:
+def is_kept(method: str, path: str) -> bool:
+    """Whether answers to such requests are kept."""
     return any(method == each and path.startswith(beginning) for each, beginning in _KEPT)
 
 

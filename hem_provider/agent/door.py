@@ -9,18 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from hem_provider.agent.answers import Answers
+from hem_provider.agent.answers import Answers, is_kept
 from hem_provider.agent.labels import AllowedKeys
 from hem_provider.agent.options import Options
 from hem_provider.agent.pins import PinCheck
 from hem_provider.agent.rights import Right, named_keys, needed
 from hem_provider.agent.signals import hold_back
 from hem_provider.agent.turn import Errand, Turn
+from hem_provider.agent.wanted import LockedError, Wanted
 from hem_provider.config import DeviceConfig
 from hem_provider.config.agentplace import Field
 from hem_provider.device.hem import Hem
@@ -32,7 +32,7 @@ from hem_provider.errors import (
     HemLoginRequired,
     HemScopeDenied,
 )
-from hem_provider.records import field, frozen, replace
+from hem_provider.records import replace
 from hem_provider.secret import Lease
 
 __all__ = ["Door", "LockedError", "Wanted"]
@@ -49,33 +49,6 @@ _WHO = ("GET", "/api/auth/token")
 _CONFIGURE, _ENDS_LOGIN = ("POST", "/api/system/config"), {"userkey", "wipeout"}
 #: Threads of a device for logins, which may wait for a phone.
 _THREADS = 3
-
-
-class LockedError(Exception):
-    """The device is locked here; the text says why."""
-
-
-@frozen
-class Wanted:
-    """A client's request. ``within``: seconds that it has, from ``since`` (monotonic) on.
-    ``fresh``: not from memory. ``watching``: nothing is unlocked for it."""
-
-    method: str
-    path: str
-    body: Mapping[str, Any] | None = field(default=None, repr=False)
-    scopes: tuple[str, ...] = ()
-    within: float = 60.0
-    repeatable: bool = False
-    fresh: bool = False
-    watching: bool = False
-    since: float = field(default_factory=time.monotonic)
-
-    def left(self) -> float:
-        """Seconds that are left. ``TimeoutError`` when none are."""
-        left = self.since + self.within - time.monotonic()
-        if left <= 0:
-            raise TimeoutError
-        return left
 
 
 class Door:
@@ -195,7 +168,7 @@ class Door:
                 result = self._understood(result, scopes, locks)
             tell(result)
 
-        errand = self._errand(wanted, scopes, told, first if _is_plain_use(wanted, scopes) else None)
+        errand = self._errand(wanted, scopes, told, first)
         self._turn.take(errand)
         return lambda: self._turn.cancel(errand)
 
@@ -208,9 +181,7 @@ class Door:
         self._granted = self._granted or bool(scopes)
         return reply
 
-    def _understood(
-        self, refused: HemAuthenticationError, scopes: tuple[str, ...], locks: int
-    ) -> Exception:
+    def _understood(self, refused: HemAuthenticationError, scopes: tuple[str, ...], locks: int) -> Exception:
         """What is told of it: a login's refusal, or that the device is another one, locks it. ``locks``: how
         often it had been locked when the request was begun."""
         if isinstance(refused, HemApprovalDenied):
@@ -298,8 +269,11 @@ class Door:
         tell: Callable[[Reply | BaseException], object],
         first: Callable[[Reply], object] | None = None,
     ) -> Errand[Reply]:
-        """What takes a request to the device."""
+        """What takes a request to the device. ``first`` is left out where the answer may change what is known
+        of it, or is remembered: that is done before anybody has the answer."""
         changes = self.answers.changes
+        asks = wanted.method, wanted.path
+        uses = all(needed(*asks, each) is Right.USE for each in scopes)
         return Errand(
             lambda: self.relay.send(
                 wanted.method,
@@ -310,17 +284,15 @@ class Door:
                 repeatable=wanted.repeatable,
             ),
             tell,
-            first=first,
-            settle=lambda result: self._settle(wanted, scopes, changes, result),
+            first=first if uses and asks != _CONFIGURE and not is_kept(*asks) else None,
+            settle=lambda result: self._settle(wanted, uses, changes, result),
             ends=wanted.since + wanted.within,
         )
 
-    def _settle(
-        self, wanted: Wanted, scopes: tuple[str, ...], changes: int, result: Reply | BaseException
-    ) -> None:
-        """What an answer, or its absence, means for what is known of the device."""
-        rights = {needed(wanted.method, wanted.path, each) for each in scopes}
-        if rights - {Right.USE}:
+    def _settle(self, wanted: Wanted, uses: bool, changes: int, result: Reply | BaseException) -> None:
+        """What an answer, or its absence, means for what is known of the device. ``uses``: nothing of it is
+        changed by the request."""
+        if not uses:
             self.answers.forget()
             self._keys.doubt()
         if isinstance(result, Reply):
@@ -407,10 +379,3 @@ class Door:
             "wrong_pins": self.pins.wrong if self.pins else 0,
             "memory_locked": self.memory_locked,
         }
-
-
-def _is_plain_use(wanted: Wanted, scopes: tuple[str, ...]) -> bool:
-    """Whether nothing that the device answers to it changes what is known here."""
-    if (wanted.method, wanted.path) in (_WHO, _CONFIGURE):
-        return False
-    return all(needed(wanted.method, wanted.path, each) is Right.USE for each in scopes)

@@ -59,9 +59,9 @@ def own_answer(status: int, word: str | None = None, **content: Any) -> Answer:
 
 
 class Express(Protocol):
-    """The quick way to an answer: at once, or by calling ``tell`` in the event loop, with it or with the error.
-    Before that, ``first`` may be called with it in any thread. What is returned takes the question back;
-    ``None``: it goes another way, and nothing was done."""
+    """The quick way to an answer: at once, or by calling ``tell`` in the event loop, with it or with the
+    error. Before that, ``first`` may be called with it in any thread. What is returned takes the question
+    back; ``None``: it goes another way, and nothing was done."""
 
     def __call__(
         self,
@@ -106,7 +106,7 @@ class HttpStream(Stream):
         if self._between and not self.busy and not self._handles and not self.writing:
             plain = read_request(data, _MOST_HEAD, _MOST_BODY)
             if plain is not None:
-                self._begin_plain(Question(*plain, self.pid))
+                self._begin_plain(Question(*plain, self.pid, ()))
                 return
         self._between = False
         self._http.receive_data(data)
@@ -254,8 +254,9 @@ class HttpStream(Stream):
     def _failed(self, method: str, path: str, error: BaseException) -> Answer:
         """What the client gets when there is no proper answer: whether its request was carried out is not
         known. What the error says is not told, since it may be of the request."""
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        what = f"{type(error).__name__} at {os.path.basename(place.filename)}:{place.lineno}"  # noqa: PTH119
+        what = type(error).__name__
+        for place in traceback.extract_tb(error.__traceback__)[-1:]:
+            what += f" at {os.path.basename(place.filename)}:{place.lineno}"  # noqa: PTH119
         _log.error("process %d: %s %s: %s", self.pid, method, path[:200], what)
         return own_answer(502, Word.ERROR, error="ConnectionLostError", message=f"the agent failed: {what}")
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
+from types import MappingProxyType
 
 from hem_provider.config.agentplace import Field
 
@@ -33,18 +35,32 @@ _FIRST = re.compile(rb"(GET|POST|PUT|DELETE) (/[!-~]*) HTTP/1\.1")
 _FIELD = re.compile(rb"([A-Za-z-]+): ([!-~](?:[ -~]*[!-~])?)")
 _LENGTH = re.compile(r"0|[1-9][0-9]{0,6}")
 _END = b"\r\n\r\n"
+#: Heads that are remembered as read, and how large such a one is at most in bytes; no secrets are in them.
+_HEADS, _REMEMBERED = 128, 1024
 #: Fields of answers as h11 lets them pass.
-_NAME, _VALUE = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+"), re.compile(r"(?:[^\0\s]+(?:[ \t]+[^\0\s]+)*)?", re.A)
+_NAME = re.compile(r"[-!#$%&'*+.^_`|~0-9a-zA-Z]+")
+_VALUE = re.compile(r"(?:[^\0\s]+(?:[ \t]+[^\0\s]+)*)?", re.ASCII)
 #: Statuses whose answers have no body (RFC 9110 §15.3.5, §15.4.5).
 BODILESS = (204, 304)
 
 
-def read_request(data: bytes, most_head: int, most_body: int) -> tuple[str, str, dict[str, str], bytes] | None:
+def read_request(
+    data: bytes, most_head: int, most_body: int
+) -> tuple[str, str, Mapping[str, str], bytes] | None:
     """Method, path, fields (names in lower case) and body of one whole request without anything after it;
     ``None`` where it may be anything else, or head or body are larger in bytes."""
     head, end, body = data.partition(_END)
     if not end or len(head) > most_head or len(body) > most_body:
         return None
+    found = _read_head_again(head) if len(head) <= _REMEMBERED else _read_head(head)
+    if found is None or found[3] != len(body):
+        return None
+    method, path, fields, _ = found
+    return method, path, fields, body
+
+
+def _read_head(head: bytes) -> tuple[str, str, Mapping[str, str], int] | None:
+    """Method, path, fields, and the length of the body."""
     first, *lines = head.split(b"\r\n")
     asked = _FIRST.fullmatch(first)
     if asked is None:
@@ -57,9 +73,13 @@ def read_request(data: bytes, most_head: int, most_body: int) -> tuple[str, str,
             return None
         fields[name] = found[2].decode("ascii")
     length = fields.get("content-length", "0")
-    if "host" not in fields or not _LENGTH.fullmatch(length) or int(length) != len(body):
+    if "host" not in fields or not _LENGTH.fullmatch(length):
         return None
-    return asked[1].decode("ascii"), asked[2].decode("ascii"), fields, body
+    return asked[1].decode("ascii"), asked[2].decode("ascii"), MappingProxyType(fields), int(length)
+
+
+#: Who uses a key again sends the same head again.
+_read_head_again = lru_cache(_HEADS)(_read_head)
 
 
 def encode_answer(status: int, fields: Mapping[str, str], body: bytes) -> bytes:

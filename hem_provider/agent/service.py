@@ -6,6 +6,7 @@ import asyncio
 import base64
 import logging
 import re
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from urllib.parse import unquote
@@ -142,7 +143,9 @@ class Service:
             if not path.startswith(_OF_THE_DEVICE):
                 raise _no_path(question)
             if not _DEVICE_PATH.fullmatch(path):
-                raise _refused(400, f"{question.path[:200]}: accepted are letters, digits and _ . - between /")
+                raise _refused(
+                    400, f"{question.path[:200]}: accepted are letters, digits and _ . - between /"
+                )
         return door, path
 
     def _door(self, name: str, url: str | None) -> Door | Answer:
@@ -240,6 +243,7 @@ def _wanted(question: Question, path: str) -> Wanted:
         headers.get(_REPEATABLE) == "1",
         "no-cache" in headers.get("cache-control", ""),
         _watches(question),
+        time.monotonic(),
     )
 
 

@@ -24,9 +24,9 @@ T = TypeVar("T")
 
 class Errand(Generic[T]):
     """``work`` runs in the device's thread when it is its turn, and ``first`` gets its result there at once.
-    In the event loop follows ``settle``, whatever has become of it, before anybody else has the turn, and then
-    ``tell`` with the result or the error, unless it was cancelled. ``ends`` (monotonic seconds): when it is
-    told ``TimeoutError`` if its turn has not come."""
+    In the event loop follows ``settle``, whatever has become of it, before anybody else has the turn, and
+    then ``tell`` with the result or the error, unless it was cancelled. ``ends`` (monotonic seconds): when it
+    is told ``TimeoutError`` if its turn has not come."""
 
     def __init__(
         self,

@@ -51,7 +51,7 @@ def parse_json(data: bytes) -> Any:
     more than 16 levels.
     """
     _refuse_many_levels(data)
-    value = json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_no_number)
+    value = _JSON.decode(data.decode("utf-8"))
     left = [value]
     while left:
         each = left.pop()
@@ -87,3 +87,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(name: str) -> Any:
     raise ValueError(f"{name} is no JSON number")
+
+
+#: Made once: ``json.loads`` would make one for each text.
+_JSON = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_no_number)
