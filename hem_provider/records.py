@@ -9,6 +9,7 @@ a record is a dataclass: ``dataclasses.fields``, ``replace`` and ``asdict``, ``c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any, TypeVar, dataclass_transform, overload
 
 __all__ = ["MISSING", "Field", "asdict", "field", "fields", "frozen", "mutable", "replace"]
@@ -27,8 +28,6 @@ class _Missing:
 
 #: The default of a field that has none.
 MISSING: Any = _Missing()
-#: In the place of a value that is made for each record.
-_MADE: Any = object()
 
 
 class Field:
@@ -50,10 +49,6 @@ class Field:
         self.init = init
         self.repr = repr
         self.metadata: Mapping[str, Any] = metadata or {}
-
-    def make(self) -> Any:
-        """The value where none is given; ``MISSING`` if it must be."""
-        return self.default if self.default_factory is MISSING else self.default_factory()
 
 
 def field(
@@ -173,31 +168,13 @@ def _initialiser(
 ) -> Callable[..., None]:
     known = {name: each for name, each in known.items() if each.init}
     count, most = len(known), 0 if kw_only else len(known)
-    names = tuple(known)
-    # Values where none are given; of these a place is to be filled for each record.
-    blank = {
-        name: _MADE if each.default_factory is not MISSING else each.default for name, each in known.items()
-    }
-    makers = {
-        name: each.default_factory for name, each in known.items() if each.default_factory is not MISSING
-    }
-    needed = tuple(name for name, each in blank.items() if each is MISSING)
     after = getattr(cls, "__post_init__", None)
 
     def __init__(self: Any, /, *values: Any, **named: Any) -> None:  # noqa: N807
         if named or len(values) != count or kw_only:
             if len(values) > most:
                 raise TypeError(f"{cls.__name__}() takes {most} values by place, not {len(values)}")
-            found = blank | dict(zip(names, values, strict=False)) | named
-            if len(found) != count or not named.keys().isdisjoint(names[: len(values)]):
-                raise _unfit(cls.__name__, known, values, named)
-            for name in needed:
-                if found[name] is MISSING:
-                    raise _unfit(cls.__name__, known, values, named)
-            for name, maker in makers.items():
-                if found[name] is _MADE:
-                    found[name] = maker()
-            values = tuple(found.values())
+            values = _completed(cls.__name__, known, values, named)
         for setter, value in zip(setters, values, strict=False):  # those that are not given come last
             setter(self, value)
         if after is not None:
@@ -206,17 +183,27 @@ def _initialiser(
     return __init__
 
 
-def _unfit(
-    owner: str, known: Mapping[str, Field], values: tuple[Any, ...], named: Mapping[str, Any]
-) -> TypeError:
-    """Why no record is made of these values."""
-    left = list(known)[len(values) :]
-    missing = [name for name in left if named.get(name, known[name].make()) is MISSING]
+def _completed(
+    owner: str, known: Mapping[str, Field], values: tuple[Any, ...], named: dict[str, Any]
+) -> tuple[Any, ...]:
+    """All values, in order, from those given by place, by name, and the defaults."""
+    found, missing = list(values), []
+    for name, each in islice(known.items(), len(values), None):
+        if name in named:
+            value = named.pop(name)
+        elif each.default_factory is MISSING:
+            value = each.default
+        else:
+            value = each.default_factory()
+        if value is MISSING:
+            missing.append(name)
+        found.append(value)
     if missing:
-        return TypeError(f"{owner}() needs {', '.join(missing)}")
-    named = {name: value for name, value in named.items() if name not in left}
-    twice = [name for name in named if name in known]
-    return TypeError(f"{owner}() got {', '.join(twice)} twice" if twice else _unknown(owner, known, named))
+        raise TypeError(f"{owner}() needs {', '.join(missing)}")
+    if named:
+        twice = [name for name in named if name in known]
+        raise TypeError(f"{owner}() got {', '.join(twice)} twice" if twice else _unknown(owner, known, named))
+    return tuple(found)
 
 
 def _unknown(owner: str, known: Mapping[str, Field], named: Mapping[str, Any]) -> str:
