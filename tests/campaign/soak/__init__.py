@@ -129,7 +129,7 @@ def _tell_growth(outcome: Outcome, samples: Mapping[str, Sequence[Sample]], *, p
             Figure(f"growth of {name}", round(found.memory / 1024, 2), "MiB",
                    f"at most {found.bound / 1024:.1f} MiB" if ours else "",
                    kept=found.memory <= found.bound if ours else None),
-            Figure(f"more descriptors of {name}", found.descriptors, "", "0" if ours else "",
+            Figure(f"more descriptors of {name}", found.descriptors, "", "at most 1" if ours else "",
                    kept=found.descriptors <= 1 if ours else None),
         ]  # fmt: skip
 

@@ -32,6 +32,7 @@ _CLASSES: tuple[tuple[str, str], ...] = (
     ("clock", r"HemClockError|clock is (not set|unset)|check-in"),
     ("away", r"HemUnreachable|HemTimeout|HemProtocolError|HemDeviceFault|HemOutcomeUnknown|ConnectionLost"),
     ("away", r"DEVICE_ERROR|DeviceError|TOKEN_NOT_PRESENT|TokenNotPresent|No slot with a token"),
+    ("away", r"cannot reach the device|no answer within|connection was lost|Connection reset by peer"),
     ("away", r"agent refused operation|communication with agent failed|Permission denied \(publickey\)"),
     ("away", r"alert internal error|alert handshake failure|UNEXPECTED_EOF|TLSV1_ALERT_INTERNAL_ERROR"),
     ("login", r"HemAuthentication|HemLoginRequired|PIN_INCORRECT|USER_NOT_LOGGED_IN|UserNotLoggedIn"),
