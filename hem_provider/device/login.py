@@ -199,6 +199,8 @@ class LoginSession:
                 if bearer is None or isinstance(refused, HemLoginRequired):
                     raise
                 self._tokens.drop(bearer)
+                if self.holds(scopes):  # as old as the refused one, and its login was not ours to make now
+                    continue
                 if not cures.help(Authorised(self._config.name), refused):
                     raise
 

@@ -103,8 +103,9 @@ def _set_clock(proof: Proof, _: HemError) -> bool:
 
 
 def _take_another(proof: Proof, _: HemError) -> bool:
-    """Perhaps the device restarted since a challenge was kept, or somebody set its clock."""
-    if proof.challenge is None or not proof.kept:
+    """Perhaps the device restarted since the challenge, or somebody set its clock, be it a moment ago: a
+    secret that is told as wrong is not tried again, so that is ruled out first."""
+    if proof.challenge is None:
         return False
     former, proof.challenge, proof.kept = proof.challenge, proof.renew(), False
     if not proof.challenge.follows(former):

@@ -89,6 +89,33 @@ def test_a_restart_between_any_two_calls_is_cured(hem, rig, kid, moment):
     assert len(hem.sign(kid, b"data", "Ed25519")) == 64
 
 
+def test_a_restart_is_cured_whatever_tokens_are_kept_for_the_call(hem, rig, kid):
+    """One that was refused says nothing of the others for the same call: all are of before the restart."""
+    hem.session.bearer(["keymgmt:get"])
+    rig.reboot()
+    assert hem.operations.fetch(kid).public == hem.keys.get(kid).public_bytes()
+    assert rig.count(f"GET /api/keymgmt/get/{kid}") > 2
+
+
+@pytest.mark.parametrize("seconds", [600, 9 * 3600, -86400])
+def test_a_clock_that_somebody_sets_between_challenge_and_proof_makes_no_passphrase_wrong(rig, seconds):
+    """A check-in by another client of a device whose clock was wrong is enough for it."""
+    hem = rig.connect()
+    rig.fault(LOGIN, lambda: rig.set_clock(seconds))
+    list(hem.keys)
+    assert rig.requests[:3] == [CHALLENGE, LOGIN, CHALLENGE]
+
+
+def test_a_wrong_passphrase_is_told_after_one_proof(rig):
+    """The challenge that shows that nothing happened to the device is good for the next try."""
+    hem = rig.connect("not this one")
+    with pytest.raises(HemAuthenticationError):
+        list(hem.keys)
+    assert rig.requests == [CHALLENGE, LOGIN, CHALLENGE]
+    hem.login(PASSPHRASE)
+    assert rig.requests == [CHALLENGE, LOGIN, CHALLENGE, LOGIN]
+
+
 def test_a_token_that_is_refused_again_and_again_is_no_loop(hem, rig, kid):
     for _ in range(5):
         rig.fault(SIGN, 401)
