@@ -233,7 +233,7 @@ def test_a_field_is_read_as_its_schema_says(name, switches):
     schema = reader.schema(switches)
     validator = Draft202012Validator(schema)
 
-    @settings(max_examples=10, deadline=None, database=None)
+    @settings(max_examples=6, deadline=None, database=None)
     @given(value=values(schema))
     def agree(value):
         declared, read = validator.is_valid(value), accepts(reader, value, switches)
