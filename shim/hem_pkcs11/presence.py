@@ -21,6 +21,10 @@ __all__ = ["Presence", "present_ones"]
 #: For how long, in seconds, one look at the device answers whether it is there, and when it is not.
 PRESENT_FOR = 10.0
 ABSENT_FOR = 3.0
+#: For how long, in seconds, a look at several devices waits for one that does not answer: where it is known
+#: from before whether it is there, and where it is not.
+WAIT_KNOWN = 1.0
+WAIT_UNKNOWN = 5.0
 
 
 class Presence:
@@ -30,7 +34,7 @@ class Presence:
         #: Whether the device was initialised when last looked at.
         self.initialized = True
         self.number = number
-        self._name = name
+        self.name = name
         self._lock = lock
         self._hem = hem
         self._probed = float("-inf")
@@ -38,18 +42,57 @@ class Presence:
         self._absence = ""  # why it was not there when last looked at
         self._absence_told = False
         self._told: bool | None = None
+        self._asking: float | None = None  # since when somebody waits for its answer
+        self._late = False  # whether it was waited for in vain since then
 
     def present(self) -> bool:
-        """Whether the device answers; asked again after 10 s, or 3 s where it did not.
+        """Whether the device answers; asked again after 10 s, or 3 s where it did not. While it keeps another
+        thread waiting for too long, what was known of it before.
 
         The challenge that this brings is what the next login uses, so that looking costs nothing.
         """
-        with self._lock:
-            age = time.monotonic() - self._probed
-            if age >= (PRESENT_FOR if self._present else ABSENT_FOR):
-                self._present = self._probe()
-                self._probed = time.monotonic()
+        if self._keeps_waiting:
             return self._present
+        first = self._asking is None
+        if first:
+            self._asking = time.monotonic()
+        try:
+            with self._lock:
+                if not self._is_fresh:
+                    self._present = self._probe()
+                    self._probed = time.monotonic()
+                return self._present
+        finally:
+            if first:
+                self._asking, self._late = None, False
+
+    @property
+    def last(self) -> bool:
+        """As it was when it was asked last. No I/O."""
+        return self._present
+
+    @property
+    def due(self) -> bool:
+        """Whether ``present`` would ask the device."""
+        return not (self._is_fresh or self._keeps_waiting)
+
+    @property
+    def patience(self) -> float:
+        """Seconds that others wait for its answer."""
+        return WAIT_UNKNOWN if self._probed == float("-inf") else WAIT_KNOWN
+
+    @property
+    def _is_fresh(self) -> bool:
+        return time.monotonic() - self._probed < (PRESENT_FOR if self._present else ABSENT_FOR)
+
+    @property
+    def _keeps_waiting(self) -> bool:
+        since = self._asking
+        return since is not None and (self._late or time.monotonic() - since > self.patience)
+
+    def leave(self) -> None:
+        """Let nobody wait for the answer that is asked for now."""
+        self._late = self._asking is not None
 
     def doubt(self) -> None:
         """Ask the device at the next call of ``present``."""
@@ -70,7 +113,7 @@ class Presence:
         if self.present():
             self._absence_told = False
             return
-        text = "" if self._absence_told else f"{self._name} does not answer: {self._absence}"
+        text = "" if self._absence_told else f"{self.name} does not answer: {self._absence}"
         self._absence_told = True
         raise Pkcs11Error(CKR.TOKEN_NOT_PRESENT, text)
 
@@ -82,30 +125,49 @@ class Presence:
             return True
         except HemConnectionError as error:
             self._absence = str(error)
-            log.warning(f"slot {self.number}: {self._name} is not there: {error}")
+            log.warning(f"slot {self.number}: {self.name} is not there: {error}")
             return False
         except HemError as error:
             # It answers, if not well: what is wrong with it shows where it is used.
-            log.warning(f"slot {self.number}: {self._name}: {error}")
+            log.warning(f"slot {self.number}: {self.name}: {error}")
             return True
         self.initialized = True
         return True
 
 
 def present_ones(candidates: list[Presence]) -> list[Presence]:
-    """Those whose device answers; several are asked at once, so that a dead one delays nobody twice.
+    """Those whose device answers. Several are asked at once, and one that takes long delays the others by
+    ``WAIT_KNOWN`` or ``WAIT_UNKNOWN`` once: it is then what it was before, never asked being absent, until its
+    answer comes.
 
     One after another when the host allows us no threads, or the system has none to give.
     """
-    others: list[threading.Thread] = []
-    for each in candidates[1:] if threads_allowed() else ():
-        thread = threading.Thread(target=each.present, daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # RLIMIT_NPROC, a control group, seccomp
-            break
-        others.append(thread)
-    there = [each for each in candidates[:1] if each.present()]
-    for thread in others:
-        thread.join()
-    return there + [each for each in candidates[1:] if each.present()]  # answered from memory, or asked now
+    if len(candidates) == 1:
+        return [each for each in candidates if each.present()]
+    began = time.monotonic()
+    asked = []
+    for each in candidates:
+        if each.due:
+            thread = _asking(each)
+            if thread is None:
+                each.present()
+            else:
+                asked.append((each, thread))
+    for each, thread in asked:
+        thread.join(max(0.0, began + each.patience - time.monotonic()))
+        if thread.is_alive():
+            each.leave()
+            log.warning(f"slot {each.number}: {each.name} is silent, and what it was")
+    return [each for each in candidates if each.last]
+
+
+def _asking(one: Presence) -> threading.Thread | None:
+    """A thread that asks, where there may and can be one."""
+    if not threads_allowed():
+        return None
+    thread = threading.Thread(target=one.present, daemon=True)
+    try:
+        thread.start()
+    except RuntimeError:  # RLIMIT_NPROC, a control group, seccomp
+        return None
+    return thread
