@@ -49,6 +49,7 @@ class Setting:
     ways: Sequence[str] = ("one process", "several processes", "one set of keys")
     outage_ways: Sequence[str] = ("threads", "set")
     slots: bool = True  #: whether a PKCS#11 host takes part
+    queue: bool = True  #: whether two workers with two devices each take jobs
     one_at_a_time: bool = False  #: a broken client, to see it found
 
 
@@ -70,6 +71,8 @@ def try_devices(effort: Effort, setting: Setting) -> Outcome:
         _throughput(outcome, devices, setting)
         for name in setting.outages:
             _outage(outcome, devices[: setting.outage_devices], setting, name, *_OUTAGES[name])
+        if setting.queue:
+            _queue(outcome, effort.folder, devices[:4], setting)
         if setting.slots:
             _slots(outcome, effort.folder, devices, setting)
     return outcome
@@ -338,6 +341,54 @@ def _through(
 
     [calls] = _at_work([devices], setting, way, during, threads)
     return calls, marks
+
+
+def _queue(outcome: Outcome, folder: Path, devices: Sequence[Emulated], setting: Setting) -> None:
+    """Two workers with two devices each behind Celery and Redis; then one of them is killed in the middle."""
+    if lacking() is not None:
+        outcome.tables.append(
+            Table("A queue", ("not tried", "reason"), [("2 workers × 2 devices", str(lacking()))])
+        )
+        return
+    served = {f"d{number}": each.served for number, each in enumerate(devices)}
+    published = make_keys(served)
+    place = folder / "queue"
+    place.mkdir()
+    jobs = max(16, round(len(devices) * setting.seconds * 4))
+    with token_queue(place, again=10) as queue:
+        workers = [
+            queue.worker(f"w{number}", configure(place / f"w{number}.toml", dict(each)), 2 * len(each))
+            for number, each in enumerate(_halves(served))
+        ]
+        rows = []
+        for name in ("all well", "one worker killed"):
+            with queue.asking(jobs, 300) as coming:
+                came = [next(coming)]
+                if name != "all well":
+                    workers[0].kill()
+                came += list(coming)
+            begins, ends = came[0][1], max(when for _, when in came)
+            makers = makers_of([token for token, _ in came], published)
+            rate = (len(came) - 1) / (ends - begins)
+            rows.append((name, str(jobs), str(len(set(came))), str(len(set(makers))), f"{rate:.2f}"))
+            outcome.figures.append(
+                Figure(f"jobs of {jobs} lost by the queue, {name}", jobs - len(came), "", "0",
+                       kept=jobs == len(came))
+            )  # fmt: skip
+            if name == "all well":
+                outcome.figures.append(
+                    Figure(f"signatures of 2 workers with {len(devices) // 2} devices each", round(rate, 2),
+                           "a second")
+                )  # fmt: skip
+    columns = ("when", "jobs", "tokens", "by devices", "tokens/s, waiting for the dead worker's jobs with it")
+    outcome.tables.append(Table("A queue: Celery and Redis, two workers", columns, rows))
+
+
+def _halves(served: Mapping[str, ServedEmulator]) -> list[list[tuple[str, ServedEmulator]]]:
+    """The devices of each of two workers."""
+    items = list(served.items())
+    half = (len(items) + 1) // 2
+    return [items[:half], items[half:]]
 
 
 def _slots(outcome: Outcome, folder: Path, devices: Sequence[Emulated], setting: Setting) -> None:

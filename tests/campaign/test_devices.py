@@ -18,7 +18,15 @@ def setting(tmp_path):
     latency = tmp_path / "latency.json"
     latency.write_text(json.dumps({"crypto": 0.15}))
     return Setting(
-        (1, 2), 1.0, latency=str(latency), outage_devices=2, timeout=2, patience=0.6, outages=(), slots=False
+        (1, 2),
+        1.0,
+        latency=str(latency),
+        outage_devices=2,
+        timeout=2,
+        patience=0.6,
+        outages=(),
+        queue=False,
+        slots=False,
     )
 
 

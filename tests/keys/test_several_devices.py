@@ -14,26 +14,25 @@ import pytest
 from support.emulator import ServedEmulator
 from support.pages import FILE, reader_of, run_page
 from support.servers import free_port
+from support.tokenqueue import configure, lacking, make_keys, makers_of, token_queue
 
 RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
 
 
 @pytest.fixture
 def two(tmp_path):
-    """Two served devices, with the configuration of whoever reads these pages."""
+    """Two served devices that take 0.2 s to sign, with the configuration of whoever reads these pages."""
+    latency = tmp_path / "latency.json"
+    latency.write_text('{"crypto": 0.2}')
+    slow = ("--latency", str(latency))
     folders = [tmp_path / name for name in ("east", "west")]
     for each in folders:
         each.mkdir()
-    with ServedEmulator(folders[0]) as east, ServedEmulator(folders[1]) as west:
-        config = tmp_path / "config.toml"
-        config.touch(mode=0o600)
-        config.write_text(
-            "".join(
-                f'[[device]]\nname = "{folder.name}"\nurl = "{each.https}"\nca_file = "{each.ca_file}"\n'
-                f'passphrase_file = "{each.passphrase_file}"\ntimeout = 5\n'
-                for folder, each in zip(folders, (east, west), strict=True)
-            )
-        )
+    with (
+        ServedEmulator(folders[0], arguments=slow) as east,
+        ServedEmulator(folders[1], arguments=slow) as west,
+    ):
+        config = configure(tmp_path / "config.toml", {"east": east, "west": west})
         reader = reader_of(east, tmp_path)
         for name in ("HEM_URL", "HEM_CA_FILE", "HEM_PASSPHRASE_FILE"):
             del reader[name]
@@ -87,3 +86,33 @@ def _makers(port, published):
         assert jwt.decode(token, published[kid], algorithms=["ES256"])["sub"] == f"ada {number}"
         makers.add(kid)
     return makers
+
+
+needs_queue = pytest.mark.skipif(lacking() is not None, reason=f"not run: {lacking()} is missing")
+
+
+@needs_queue
+def test_the_page_of_the_queue_runs_as_printed(two, tmp_path):
+    _, _, reader = two
+    run_page(RECIPES / "jwt-queue.md", environment=reader, folder=tmp_path)
+
+
+@needs_queue
+@pytest.mark.timeout(400)
+def test_no_job_is_lost_with_a_worker_that_is_killed_in_the_middle(two, tmp_path):
+    east, west, reader = two
+    published = make_keys({"east": east, "west": west})
+    with token_queue(tmp_path, reader, again=3) as queue:
+        doomed, _ = (
+            queue.worker(name, configure(tmp_path / f"{name}.toml", {name: device}), 4)
+            for name, device in (("east", east), ("west", west))
+        )
+        with queue.asking(24, 300) as coming:
+            tokens = [next(coming)[0] for _ in range(6)]
+            doomed.kill()
+            tokens += [token for token, _ in coming]
+    makers = makers_of(tokens, published)
+    assert len(set(tokens)) == 24
+    assert len(set(makers)) == 2
+    signed = sum(call["path"].endswith("exdsa/sign") for each in (east, west) for call in each.calls())
+    assert signed >= 24

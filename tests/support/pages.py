@@ -5,7 +5,8 @@ lines are what the command prints: each must appear in its output, ``…`` stand
 A block ```` ```python NAME ```` is a file of that name, which is there before the first command.
 ``!`` instead of ``$`` is a command that must fail. A block ```` ```console since … ```` needs something
 newer than Debian 12 has and is run when asked for, ```` ```console by engine ```` (or ``provider``) where
-that is OpenSSL's way; blocks of other kinds are not run. The port 8443 of a page and of its files is replaced by a free one.
+that is OpenSSL's way; blocks of other kinds are not run. The port 8443 of a page and of its files is replaced
+by a free one.
 """
 
 from __future__ import annotations
