@@ -20,6 +20,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from support.tokenqueue import configure, lacking, make_keys, makers_of, token_queue
+
 import hem_provider
 from campaign.outcome import Effort, Figure, Outcome, Series, Table
 from hem_provider.emulator.process import ServedEmulator
@@ -346,9 +348,8 @@ def _through(
 def _queue(outcome: Outcome, folder: Path, devices: Sequence[Emulated], setting: Setting) -> None:
     """Two workers with two devices each behind Celery and Redis; then one of them is killed in the middle."""
     if lacking() is not None:
-        outcome.tables.append(
-            Table("A queue", ("not tried", "reason"), [("2 workers × 2 devices", str(lacking()))])
-        )
+        why = [("2 workers × 2 devices", f"{lacking()} is missing")]
+        outcome.tables.append(Table("A queue", ("not tried", "reason"), why))
         return
     served = {f"d{number}": each.served for number, each in enumerate(devices)}
     published = make_keys(served)

@@ -18,16 +18,9 @@ def setting(tmp_path):
     latency = tmp_path / "latency.json"
     latency.write_text(json.dumps({"crypto": 0.15}))
     return Setting(
-        (1, 2),
-        1.0,
-        latency=str(latency),
-        outage_devices=2,
-        timeout=2,
-        patience=0.6,
-        outages=(),
-        queue=False,
-        slots=False,
-    )
+        (1, 2), 1.0, latency=str(latency), outage_devices=2, timeout=2, patience=0.6, outages=(),
+        queue=False, slots=False,
+    )  # fmt: skip
 
 
 def test_two_devices_sign_twice_as_much_and_one_that_hangs_fails_no_call(setting, tmp_path):

@@ -11,32 +11,18 @@ from pathlib import Path
 
 import jwt
 import pytest
-from support.emulator import ServedEmulator
-from support.pages import FILE, reader_of, run_page
+from support.pages import FILE, run_page
 from support.servers import free_port
 from support.tokenqueue import configure, lacking, make_keys, makers_of, token_queue
+from support.twodevices import two_devices
 
 RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
 
 
 @pytest.fixture
 def two(tmp_path):
-    """Two served devices that take 0.2 s to sign, with the configuration of whoever reads these pages."""
-    latency = tmp_path / "latency.json"
-    latency.write_text('{"crypto": 0.2}')
-    slow = ("--latency", str(latency))
-    folders = [tmp_path / name for name in ("east", "west")]
-    for each in folders:
-        each.mkdir()
-    with (
-        ServedEmulator(folders[0], arguments=slow) as east,
-        ServedEmulator(folders[1], arguments=slow) as west,
-    ):
-        config = configure(tmp_path / "config.toml", {"east": east, "west": west})
-        reader = reader_of(east, tmp_path)
-        for name in ("HEM_URL", "HEM_CA_FILE", "HEM_PASSPHRASE_FILE"):
-            del reader[name]
-        yield east, west, reader | {"HEM_CONFIG": str(config)}
+    with two_devices(tmp_path) as both:
+        yield both
 
 
 def ask(port, path, claims=None):

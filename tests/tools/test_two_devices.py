@@ -1,0 +1,35 @@
+"""The page about TLS servers with two devices, one of which is killed in the middle of it."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from support.pages import run_page
+from support.servers import free_port
+from support.twodevices import two_devices
+
+PAGE = Path(__file__).parents[2] / "docs" / "recipes" / "nginx-two-devices.md"
+
+
+@pytest.mark.skipif(shutil.which("haproxy") is None, reason="not run: haproxy is missing (Debian: haproxy)")
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="not run: nginx is missing")
+@pytest.mark.timeout(400)
+def test_a_site_goes_on_when_one_of_its_two_devices_is_gone(tmp_path, bare_environment, way):
+    with two_devices(tmp_path) as (east, _, reader):
+        assert east.process is not None
+        ours = {name: value for name, value in bare_environment.items() if not name.startswith("HEM_")}
+        run_page(
+            PAGE,
+            environment={**ours, "HEM_CONFIG": reader["HEM_CONFIG"], "HEM_AGENT": "never"},
+            folder=tmp_path,
+            way=way,
+            ordinary=True,
+            replacements={
+                "8441": str(free_port()),
+                "8442": str(free_port()),
+                "true # east is unplugged": f"kill -9 {east.process.pid}",
+            },
+            seconds=300,
+        )
