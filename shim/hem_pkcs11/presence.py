@@ -137,8 +137,8 @@ class Presence:
 
 def present_ones(candidates: list[Presence]) -> list[Presence]:
     """Those whose device answers. Several are asked at once, and one that takes long delays the others by
-    ``WAIT_KNOWN`` or ``WAIT_UNKNOWN`` once: it is then what it was before, never asked being absent, until its
-    answer comes.
+    ``WAIT_KNOWN`` or ``WAIT_UNKNOWN`` once: until its answer comes it is what it was before, and absent if it
+    was never asked.
 
     One after another when the host allows us no threads, or the system has none to give.
     """

@@ -76,7 +76,10 @@ class Slot:
 
     @property
     def hem(self) -> Hem:
-        """The device; made at the first use."""
+        """The device; made at the first use. Waits for nobody then: one that hangs keeps the lock."""
+        known = self._hem
+        if known is not None:
+            return known
         with self.lock:
             if self._hem is None:
                 self._hem = self._open_device(self.config)

@@ -8,12 +8,17 @@ import time
 import pytest
 from hem_pkcs11 import presence
 from hem_pkcs11.presence import Presence, present_ones
+from hem_pkcs11.slots import Slot
 
+from hem_provider.config import DeviceConfig
 from hem_provider.errors import HemConnectionError
 
 
 class Device:
     """Answers at once, fails, or waits until it is let go."""
+
+    is_emulator = agent_ready = False
+    identity = None
 
     def __init__(self) -> None:
         self.free = threading.Event()
@@ -77,6 +82,23 @@ def test_a_device_that_hangs_is_what_it_was_before_and_waited_for_once(devices, 
     ends = time.monotonic() + 10
     while look(slots)[0] != [0, 1, 3]:
         assert time.monotonic() < ends
+
+
+def test_what_a_slot_and_its_token_are_is_told_while_the_device_hangs(devices):
+    slots = [
+        Slot(number, DeviceConfig(url="https://a.example"), lambda _, each=each: each)
+        for number, each in enumerate(devices)
+    ]
+    asked = [each.presence for each in slots]
+    assert len(present_ones(asked)) == 4
+    devices[1].free.clear()
+    age(asked)
+    assert len(present_ones(asked)) == 4
+    began = time.monotonic()
+    for each in slots:
+        assert each.token_info(0, 0).serial == ""
+        each.info()
+    assert time.monotonic() - began < 0.2
 
 
 def test_a_device_that_hangs_from_the_start_is_absent_until_it_answers(devices, slots):

@@ -67,12 +67,18 @@ def fuzzing_compiler() -> str | None:
 def replay_compiler() -> str | None:
     """Any compiler with the sanitizers, or ``None``."""
     compiler = (os.environ.get("CC") or "cc").split()[0]
-    return next((each for each in (compiler, "gcc") if shutil.which(each) and _links(each, *_SANITIZERS[:1])), None)
+    return next(
+        (each for each in (compiler, "gcc") if shutil.which(each) and _links(each, *_SANITIZERS[:1])), None
+    )
 
 
 def _links(compiler: str, *flags: str) -> bool:
-    source = "#include <stdint.h>\n#include <stddef.h>\nint LLVMFuzzerTestOneInput(const uint8_t *, size_t);\n"
-    source += "int LLVMFuzzerTestOneInput(const uint8_t *at, size_t size) { return size > 0 && *at == 'x'; }\n"
+    source = (
+        "#include <stdint.h>\n#include <stddef.h>\nint LLVMFuzzerTestOneInput(const uint8_t *, size_t);\n"
+    )
+    source += (
+        "int LLVMFuzzerTestOneInput(const uint8_t *at, size_t size) { return size > 0 && *at == 'x'; }\n"
+    )
     if "-fsanitize=fuzzer" not in flags:
         source += "int main(void) { return 0; }\n"
     command = [compiler, *flags, "-x", "c", "-", "-o", os.devnull]

@@ -50,9 +50,14 @@ def tables() -> str:
     lines.append(_numbers("mechanisms", CKM))
     lines.append(_numbers("attributes", CKA))
     lines.append(_numbers("return_values", CKR))
-    rows = [f"{{{int(each)}UL, '{_STRUCTURES[next(iter(readers))]}'}}" for each, readers in parameters._READERS.items()]
+    rows = [
+        f"{{{int(each)}UL, '{_STRUCTURES[next(iter(readers))]}'}}"
+        for each, readers in parameters._READERS.items()
+    ]
     lines.append(
-        "static const struct { CK_ULONG mechanism; char structure; } structured[] = {" + ", ".join(rows) + "};"
+        "static const struct { CK_ULONG mechanism; char structure; } structured[] = {"
+        + ", ".join(rows)
+        + "};"
     )
     lines.append("struct constant { const char *bytes; size_t size; };")
     lines.append("static const struct constant constants[] = {" + ", ".join(map(_constant, _values())) + "};")

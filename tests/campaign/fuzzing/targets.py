@@ -110,7 +110,10 @@ def _good_answers() -> Iterator[bytes]:
     calls = [each for row in CALLS.values() for each in row if each.is_json]
     for place, call in enumerate(calls):
         made = {field.name: _fitting(field.read, call.asked, KID) for field in call.answer.fields}
-        yield bytes([place]) + json.dumps({name: value for name, value in made.items() if value is not None}).encode()
+        yield (
+            bytes([place])
+            + json.dumps({name: value for name, value in made.items() if value is not None}).encode()
+        )
 
 
 def _fitting(read: Callable[[Any, Any], Any], asked: Any, kid: str) -> object:
@@ -135,7 +138,12 @@ def _answer_seeds() -> list[bytes]:
         {"token": "e30.eyJzY29wZSI6ImEiLCJzdWIiOiJVIiwiZXhwIjoxfQ.AAAA"}, {"spk": "A" * 44, "jti": "A", "exp": 1},
         {"kid": "00" * 16}, {"key": "A" * 44, "nonce": "AA", "nonce_signed": "AA"},
     )  # fmt: skip
-    bodies = [json.dumps(each).encode() for each in texts] + [b"[" * 200, b'{"a":1e999}', b'{"a":NaN}', b"\xff"]
+    bodies = [json.dumps(each).encode() for each in texts] + [
+        b"[" * 200,
+        b'{"a":1e999}',
+        b'{"a":NaN}',
+        b"\xff",
+    ]
     return [*_good_answers(), *(bytes([place * 5]) + body for place, body in enumerate(bodies))]
 
 
@@ -206,7 +214,15 @@ def _copies() -> Run:
 
 
 def _copy_seeds() -> list[bytes]:
-    entry = {"number": 1, "collected": 2, "device": "d", "log_key": "k", "file": "f", "line": 1, "raw": "0|1|2|0||"}
+    entry = {
+        "number": 1,
+        "collected": 2,
+        "device": "d",
+        "log_key": "k",
+        "file": "f",
+        "line": 1,
+        "raw": "0|1|2|0||",
+    }
     own = {**entry, "own": "collected", "text": "t", "data": {}}
     head = {"copy": 1, "day": "2026-01-01", "after": 0, "before": "0" * 64}
     rows = ((0, {**entry, "genuine": True}), (0, own), (2, head))
@@ -266,7 +282,11 @@ def _vault_seeds() -> list[bytes]:
         Record(b"c2VydmljZQ", user, "2" * 32, b"\0" * 24, b"\1" * 30) for user in (b"YQ", b"Yg")
     )
     whole = contents.encode()
-    return [whole, b"\x01" + whole[: whole.rindex(b"sha256 ")], Contents(Header("0" * 32, "d", "1" * 32, "3" * 32)).encode()]
+    return [
+        whole,
+        b"\x01" + whole[: whole.rindex(b"sha256 ")],
+        Contents(Header("0" * 32, "d", "1" * 32, "3" * 32)).encode(),
+    ]
 
 
 def _stored() -> Run:
@@ -373,7 +393,12 @@ def _age_text_seeds() -> list[bytes]:
     from hem_provider.adapters.age.bech32 import encode
 
     key = encode("age", bytes(range(32))).encode()
-    texts = (key, encode("age-plugin-hem-", b"\1abc").upper().encode(), b"# comment\n" + key + b"\n", b"AGE-PLUGIN-HEM-1")
+    texts = (
+        key,
+        encode("age-plugin-hem-", b"\1abc").upper().encode(),
+        b"# comment\n" + key + b"\n",
+        b"AGE-PLUGIN-HEM-1",
+    )
     return [bytes([way]) + text for way in range(4) for text in texts]
 
 
@@ -419,7 +444,9 @@ class _Cards:
         from hem_provider.adapters.scdaemon.cards import Card, CardKey
 
         keys = tuple(
-            CardKey(number, kind, bytes([number]) * 32, f"{number:032x}", f"{number:040x}", 1_700_000_000, use)
+            CardKey(
+                number, kind, bytes([number]) * 32, f"{number:032x}", f"{number:040x}", 1_700_000_000, use
+            )
             for number, kind, use in ((1, "ED25519", "sc"), (2, "CURVE25519", "e"), (3, "ED25519", "a"))
         )
         self._card = Card("D2760001240100000006123456780000", "office", "Ada", keys)
@@ -528,10 +555,16 @@ def _ssh_seeds() -> list[bytes]:
     sign = b"\x0d" + string(blob) + string(b"data") + uint32(0)
     add = b"\x11" + string("ssh-ed25519") + string(bytes(32)) + string(bytes(64)) + string("c")
     constrained = b"\x1a" + string("name") + string("pin") + b"\x01" + uint32(60) + b"\x02"
-    bind = b"\x1b" + string("session-bind@openssh.com") + string(blob) + string(b"id") + string(b"sig") + b"\x00"
+    bind = (
+        b"\x1b" + string("session-bind@openssh.com") + string(blob) + string(b"id") + string(b"sig") + b"\x00"
+    )
     messages = (b"\x0b", sign, add, constrained, bind, b"\x1b" + string("query"), b"\x16" + string(b"x"),
                 b"\x17" + string(b"x"), b"\x13", b"\x12" + string(blob))  # fmt: skip
-    return [string(each) for each in messages] + [b"".join(map(string, messages)), uint32(0), uint32(2**32 - 1)]
+    return [string(each) for each in messages] + [
+        b"".join(map(string, messages)),
+        uint32(0),
+        uint32(2**32 - 1),
+    ]
 
 
 # --- signatures and names -------------------------------------------------------------------------
@@ -570,8 +603,10 @@ def _signature_seeds() -> list[bytes]:
     mini = b"untrusted comment: c\n" + base64.b64encode(b"ED" + bytes(72)) + b"\ntrusted comment: t\n"
     mini += base64.b64encode(bytes(64)) + b"\n"
     public = b"untrusted comment: k\n" + base64.b64encode(b"Ed" + bytes(40)) + b"\n"
-    cms = bytes.fromhex("3080060a2a864886f70d010702a0800201013100308006092a864886f70d010701000031000000000000")
-    line = b"ada@x namespaces=\"file\",valid-after=\"20260101\" ssh-ed25519 " + base64.b64encode(blob) + b"\n"
+    cms = bytes.fromhex(
+        "3080060a2a864886f70d010702a0800201013100308006092a864886f70d010701000031000000000000"
+    )
+    line = b'ada@x namespaces="file",valid-after="20260101" ssh-ed25519 ' + base64.b64encode(blob) + b"\n"
     return [b"\x00" + ssh, b"\x01" + mini, b"\x02" + public, b"\x03" + cms, b"\x04" + line]
 
 
@@ -591,7 +626,11 @@ def _names() -> Run:
 def _name_seeds() -> list[bytes]:
     from hem_provider.device.description import Description
 
-    uris = (b"pkcs11:token=HEM;object=a%20b;id=%00%01;type=private?pin-source=file:/x", b"pkcs11:", b"pkcs11:id=%zz")
+    uris = (
+        b"pkcs11:token=HEM;object=a%20b;id=%00%01;type=private?pin-source=file:/x",
+        b"pkcs11:",
+        b"pkcs11:id=%zz",
+    )
     made: list[bytes] = []
     try:
         made = [Description(id=b"12").pack()]
@@ -616,7 +655,12 @@ def _sigstore() -> Run:
 def _sigstore_seeds() -> list[bytes]:
     from hem_provider.adapters.sigstore.protocol import VERSION
 
-    options = {"protocolVersion": VERSION, "keyResourceID": "hem://office/k", "hashFunc": 5, "ctxDeadline": None}
+    options = {
+        "protocolVersion": VERSION,
+        "keyResourceID": "hem://office/k",
+        "hashFunc": 5,
+        "ctxDeadline": None,
+    }
     methods: tuple[tuple[str, dict[str, Any]], ...] = (
         ("publicKey", {"publicKeyOptions": {"rpcOptions": {"remoteVerification": True}}}),
         ("signMessage", {"signOptions": {"messageOptions": {"hashFunc": 5}}, "message": "AAAA"}),
@@ -645,7 +689,9 @@ def _emulator() -> Run:
             chunked = "transfer-encoding" in found.headers
             length = found.headers.get("content-length", "0")
             size = int(length) if length.isdigit() and length.isascii() and len(length) < 10 else 0
-            body = Body(connection, 0 if chunked else size, chunked=chunked, expects="expect" in found.headers)
+            body = Body(
+                connection, 0 if chunked else size, chunked=chunked, expects="expect" in found.headers
+            )
             for _ in range(1000):
                 if not body.read():
                     break
