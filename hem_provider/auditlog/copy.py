@@ -21,6 +21,7 @@ from hem_provider.files import (
     make_private,
     open_own,
     release_lock,
+    sweep,
     take_lock,
 )
 from hem_provider.records import frozen, replace
@@ -161,8 +162,8 @@ class LogCopy:
         except TimeoutError:
             raise Busy(f"{self.folder}: {_who(lock)} collects into this copy already") from None
         try:
-            os.ftruncate(handle, 0)
-            os.pwrite(handle, f"{os.getpid()}\n".encode("ascii"), 0)
+            sweep(self.folder, age=0)  # of writers that were killed: no other is at work now
+            _sign(handle, lock)
             writer = CopyWriter(self, clock)
             try:
                 yield writer
@@ -285,6 +286,16 @@ def _tip(day: Day) -> Tip:
             "another folder, and see 'hem log verify --copy'"
         ) from None
     return Tip(number, chain)
+
+
+def _sign(handle: int, lock: Path) -> None:
+    """Say in the lock who holds it."""
+    try:
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, f"{os.getpid()}\n".encode("ascii"), 0)
+    except OSError as error:
+        error.filename = str(lock)
+        raise
 
 
 def _who(lock: Path) -> str:

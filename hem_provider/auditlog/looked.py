@@ -5,7 +5,7 @@ and a collector that is dead adds none either.
 from __future__ import annotations
 
 from hem_provider.auditlog.copy import LogCopy
-from hem_provider.files import read_own, replace_file, sweep
+from hem_provider.files import read_own, replace_file
 
 __all__ = ["last_look", "note_look"]
 
@@ -21,7 +21,6 @@ def note_look(copy: LogCopy, when: float) -> None:
     before = _noted(copy)
     if before is not None and 0 <= when - before < _OFTEN:
         return
-    sweep(copy.folder, _NAME)
     replace_file(copy.folder / _NAME, f"{int(when)}\n".encode("ascii"))
 
 

@@ -22,7 +22,7 @@ from hem_provider.auditlog.copy import LogCopy, Tip
 from hem_provider.auditlog.days import is_day
 from hem_provider.auditlog.entry import BEGINNING, Entry
 from hem_provider.errors import HemLogDamaged
-from hem_provider.files import read_own, replace_file, sweep
+from hem_provider.files import read_own, replace_file
 from hem_provider.records import field, mutable
 
 __all__ = ["Begun", "Borne", "Known", "Seen", "is_kept", "known_of", "note", "noted"]
@@ -231,7 +231,6 @@ def note(copy: LogCopy, known: Known) -> None:
     }
     if any(each.lines for each in known.begun.values()):
         return  # somewhere within a file: the entries tell it
-    sweep(copy.folder, _NAME)
     replace_file(copy.folder / _NAME, json.dumps(values).encode("ascii"))
 
 

@@ -12,9 +12,7 @@ place of the old one, whole or not at all.
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -179,9 +177,4 @@ def _put(path: Path, place: Path, data: bytes, former: bytes | None) -> None:
     if (read_bytes(place) if is_there(place) else None) != former:
         raise HemConfigError(f"{path}: was changed by another program meanwhile; nothing was written")
     sweep(place.parent, place.name)
-    replace_file(place, data, mode=_MODE if seen is None else stat.S_IMODE(seen.st_mode))
-    if seen is not None:
-        os.chmod(place, stat.S_IMODE(seen.st_mode))  # noqa: PTH101 - the umask has cut the mode of a new file
-        if seen.st_uid != os.geteuid():  # root changes a file of somebody's
-            with suppress(OSError):
-                os.chown(place, seen.st_uid, seen.st_gid)
+    replace_file(place, data, mode=_MODE, like=seen)

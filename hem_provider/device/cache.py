@@ -74,9 +74,13 @@ class DiskCache:
         if path is None:
             return
         line = f"{kid} {b64(public)}\n".encode("ascii")
+        sweep(path.parent)
         with suppress(OSError):
-            handle = open_own(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+            handle = open_own(path, os.O_RDWR | os.O_APPEND | os.O_CREAT)
             try:
+                size = os.fstat(handle).st_size
+                if size and os.pread(handle, 1, size - 1) != b"\n":  # the disk was full within a line
+                    line = b"\n" + line
                 os.write(handle, line)  # one write: whole among other processes' lines
             finally:
                 os.close(handle)
@@ -117,6 +121,7 @@ class DiskCache:
         """The list is known to be wrong."""
         path = self._path("list")
         if path is not None:
+            sweep(path.parent)
             with suppress(OSError):
                 path.unlink()
 
@@ -164,7 +169,7 @@ class DiskCache:
         if path is None:
             return
         with suppress(OSError):
-            sweep(path.parent, path.name)
+            sweep(path.parent)  # all of it is ours, and not every file is written often
             replace_file(path, json.dumps(document, separators=(",", ":")).encode("ascii"))
 
     def _read(self, kind: str) -> bytes:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import os
 import ssl
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO
@@ -21,6 +23,9 @@ from hem_provider.emulator.state import Tls
 from hem_provider.emulator.wsgi import Environ, StartResponse
 
 __all__ = ["AccessLog", "EmulatorServer", "Ports", "load_context"]
+
+#: Age in seconds from which a temporary file has no writer any more.
+_LEFT_BEHIND_AFTER = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,11 +41,27 @@ def load_context(material: Tls, minimum: ssl.TLSVersion) -> ssl.SSLContext:
     """A server context for a key and chain."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = minimum
-    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:  # created with mode 0600
-        file.write(material.key + material.chain)
-        file.flush()
-        context.load_cert_chain(file.name)
+    with _readable(material.key + material.chain) as name:
+        context.load_cert_chain(name)
     return context
+
+
+@contextmanager
+def _readable(text: str) -> Iterator[str]:
+    """A name by which this process can read the text: of memory, where the system can (memfd_create(2)), so
+    that no key is left on a disk when it is killed; else of a temporary file (0600)."""
+    if hasattr(os, "memfd_create"):
+        handle = os.memfd_create("tls")
+        with os.fdopen(handle, "w") as file:
+            file.write(text)
+            file.flush()
+            if Path(name := f"/proc/self/fd/{handle}").exists():  # not in some containers
+                yield name
+                return
+    with tempfile.NamedTemporaryFile("w", suffix=".pem") as file:
+        file.write(text)
+        file.flush()
+        yield file.name
 
 
 class AccessLog:
@@ -188,6 +209,10 @@ class EmulatorServer:
 
 def _replace(path: Path, text: str) -> None:
     """Put the text in the place of the file, whole: clients may be reading it."""
+    for left in path.parent.glob(f".{glob.escape(path.name)}.*.tmp"):  # by processes that were killed
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _LEFT_BEHIND_AFTER:
+                left.unlink()
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     try:

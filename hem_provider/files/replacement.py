@@ -25,8 +25,18 @@ _LEFT_BEHIND = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.tmp|\.[0-9a-f]{32}\.ne
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | NOFOLLOW | CLOEXEC
 
 
-def replace_file(path: Path, data: bytes, *, mode: int = 0o600, replace: bool = True) -> os.stat_result:
+def replace_file(
+    path: Path,
+    data: bytes,
+    *,
+    mode: int = 0o600,
+    replace: bool = True,
+    like: os.stat_result | None = None,
+) -> os.stat_result:
     """Put ``data`` in the place of the file: whole and lasting, or the file is as it was.
+
+    ``mode`` is cut by the umask; ``like``: the file gets the permissions that this status tells, and where
+    that can be its owner and group, before it takes its place.
 
     Returns the new file's status. Raises ``OSError``, without ``replace`` ``FileExistsError``.
     """
@@ -34,6 +44,11 @@ def replace_file(path: Path, data: bytes, *, mode: int = 0o600, replace: bool = 
         view = memoryview(data)
         while view:
             view = view[os.write(handle, view) :]
+        if like is not None:
+            if like.st_uid != os.geteuid():  # root changes a file of somebody's
+                with suppress(OSError):
+                    os.fchown(handle, like.st_uid, like.st_gid)
+            os.fchmod(handle, stat.S_IMODE(like.st_mode))
         return os.fstat(handle)
 
 
@@ -44,7 +59,8 @@ def replacing(path: Path, *, mode: int = 0o600, replace: bool = True) -> Iterato
 
     Where the file system can (``O_TMPFILE`` of open(2)), the file has no name before it is whole, so that
     nothing of it is left when the process is killed. Without ``replace`` a file that has come to ``path``
-    by then stays, and that is a ``FileExistsError``. Raises ``OSError``.
+    by then stays, and that is a ``FileExistsError``. Raises ``OSError``, which names ``path`` where the block
+    named no file: what a full disk says of a handle has no name.
     """
     temporary = path.with_name(f".{path.name}.{os.urandom(8).hex()}.tmp")
     handle = _without_name(path.parent, mode)
@@ -63,10 +79,12 @@ def replacing(path: Path, *, mode: int = 0o600, replace: bool = True) -> Iterato
             temporary.replace(path)
         elif named:
             _rename_to_free(temporary, path)
-    except BaseException:
+    except BaseException as error:
         if named or replace:
             with suppress(OSError):
                 temporary.unlink()
+        if isinstance(error, OSError) and error.errno is not None and error.filename is None:
+            error.filename = str(path)
         raise
     _sync_folder(path.parent)
 

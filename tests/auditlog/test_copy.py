@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import lzma
 import os
@@ -195,3 +196,27 @@ def test_no_two_devices_share_a_usual_folder(monkeypatch, tmp_path):
     names = ["a_b", "a/b", "a b", "a~b", "a", ".a", "..a", "_", "", "/", "A", "x" * 201, "x" * 202]
     names += [usual_folder(each).name for each in names]
     assert len({usual_folder(each) for each in names}) == len(set(names))
+
+
+def test_what_killed_writers_left_is_swept_by_the_next_at_once(copy, add):
+    """The lock says that nobody is writing it."""
+    add(entry())
+    for name in ("state.json", "looked"):
+        (copy.folder / f".{name}.{'0' * 16}.tmp").write_text("x")
+    (copy.folder / ".mine.tmp").write_text("x")
+    add(entry())
+    assert {each.name for each in copy.folder.iterdir() if each.suffix == ".tmp"} == {".mine.tmp"}
+
+
+def test_a_lock_that_a_full_disk_does_not_take_is_named(copy, add, monkeypatch):
+    add(entry())
+
+    def full(*_arguments):
+        raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "pwrite", full)
+        with pytest.raises(OSError, match="Disk quota exceeded") as caught:
+            add(entry())
+    assert caught.value.filename == str(copy.folder / "lock")
+    assert len(add(entry())) == 1

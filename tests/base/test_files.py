@@ -29,6 +29,7 @@ from hem_provider.config import (
 from hem_provider.device.cache import DiskCache
 from hem_provider.errors import HemConfigError
 from hem_provider.files import places
+from hem_provider.publickeys import kid_of
 from hem_provider.rest.tls import client_context
 from hem_provider.rest.transports import Carriers
 
@@ -716,3 +717,73 @@ def test_nothing_is_left_of_a_writer_that_is_killed(tmp_path):
     done = subprocess.run([sys.executable, "-c", program], check=False)
     assert done.returncode == -9
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_writing_names_the_file_that_was_to_be_replaced(tmp_path, monkeypatch):
+    """What a full disk says of a handle has no name of its own."""
+    path = tmp_path / "file"
+    for name in ("write", "fsync"):
+
+        def full(*_arguments):
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, name, full)
+            with pytest.raises(OSError, match="Disk quota exceeded") as caught:
+                files.replace_file(path, b"new")
+        assert caught.value.filename == str(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_has_the_rights_of_the_one_before_when_it_takes_its_place(tmp_path, monkeypatch):
+    """Not later: who is killed between would leave a file that its owner cannot read."""
+    path = write(tmp_path / "file", "old")
+    path.chmod(0o664)
+    if os.geteuid() == 0:
+        os.chown(path, 65534, 65534)
+    seen, real = [], Path.replace
+
+    def replace(self, target):
+        seen.append(self.stat())
+        return real(self, target)
+
+    monkeypatch.setattr(Path, "replace", replace)
+    before, umask = path.stat(), os.umask(0o077)
+    try:
+        files.replace_file(path, b"new", like=before)
+    finally:
+        os.umask(umask)
+    assert [(each.st_mode, each.st_uid, each.st_gid) for each in (*seen, path.stat())] == [
+        (before.st_mode, before.st_uid, before.st_gid)
+    ] * 2
+
+
+def test_a_public_key_behind_a_line_that_a_full_disk_cut_is_remembered(tmp_path):
+    first, second = bytes(32), bytes(range(32))
+    cache = DiskCache("https://my.ence.do")
+    cache.keep_public(kid_of(first), first)
+    path = cache._path("keys")
+    whole = path.read_bytes()
+    path.write_bytes(whole + b"0123456789abcdef0123456789abcdef AAA")
+    DiskCache("https://my.ence.do").keep_public(kid_of(second), second)
+    again = DiskCache("https://my.ence.do")
+    assert (again.public(kid_of(first)), again.public(kid_of(second))) == (first, second)
+
+
+def test_what_killed_writers_left_of_any_file_of_the_cache_is_swept_by_the_next(tmp_path):
+    def left(name):
+        path = tmp_path / ".cache" / "hem" / f".{name}.{'0' * 16}.tmp"
+        path.write_text("x")
+        os.utime(path, (time.time() - 4000,) * 2)
+        return path
+
+    cache = DiskCache("https://my.ence.do")
+    cache.keep_scope("keymgmt:list")
+    for write_one in (
+        lambda: cache.keep_listing("eid", []),
+        lambda: cache.keep_public(kid_of(bytes(32)), bytes(32)),
+        cache.forget_listing,
+    ):
+        path = left(cache._path("scope").name)
+        write_one()
+        assert not path.exists()

@@ -164,3 +164,40 @@ def test_sigterm_stops_it_cleanly_and_the_state_survives(tmp_path):
         context = ssl.create_default_context(cafile=str(second.ca_file))
         with urllib.request.urlopen(f"{second.https}/api/auth/token", context=context) as answer:
             assert json.loads(answer.read())["lbl"] == "Emulator"
+
+
+def test_what_killed_ones_left_is_removed_at_the_next_start_and_no_key_lies_on_a_disk(
+    tmp_path, monkeypatch, template
+):
+    import os
+    import shutil
+    import tempfile
+
+    from hem_provider.emulator.server import EmulatorServer, Ports
+
+    def refuse(*_arguments, **_named):
+        raise AssertionError("a key in a temporary file, which a kill leaves there")
+
+    state = tmp_path / "device.hem"
+    shutil.copy(template, state)
+    old, young = (tmp_path / f".device.hem.ca.pem.{number}.tmp" for number in (1, 2))
+    for each in (old, young):
+        each.write_text("x")
+    os.utime(old, (time.time() - 100,) * 2)
+    if hasattr(os, "memfd_create"):
+        monkeypatch.setattr(tempfile, "NamedTemporaryFile", refuse)
+    server = EmulatorServer(EmulatedDevice(state), ports=Ports())
+    server.start()
+    server.stop()
+    assert (old.exists(), young.exists()) == (False, True)
+
+
+def test_where_there_is_no_memory_file_a_certificate_is_loaded_all_the_same(tmp_path, monkeypatch):
+    import os
+
+    from hem_provider.emulator import tls
+    from hem_provider.emulator.server import load_context
+
+    monkeypatch.delattr(os, "memfd_create", raising=False)
+    material = tls.issue(tls.make_authority(), ("localhost",))
+    assert load_context(material, ssl.TLSVersion.TLSv1_2).cert_store_stats() is not None

@@ -41,7 +41,7 @@ class Journal:
         """Keep it: whole, or the one before. ``OSError``."""
         path = _path(self.eid)
         make_private(path.parent)
-        sweep(path.parent, path.name)
+        sweep(path.parent)
         replace_file(path, json.dumps(asdict(self), indent=2).encode("utf-8"))
 
     def remove(self) -> None:
