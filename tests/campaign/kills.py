@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import random
 import shutil
 import tempfile
@@ -190,6 +191,17 @@ def _tail(log: Path) -> str:
 
 
 @contextlib.contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Whatever subjects put into it."""
+    before = dict(os.environ)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@contextlib.contextmanager
 def prepared(folder: Path) -> Iterator[None]:
     """A home of its own, a device to copy, and few rounds where a client logs in."""
     with pytest.MonkeyPatch.context() as patch:
@@ -226,11 +238,13 @@ def run(effort: Effort) -> Outcome:
     with prepared(effort.folder):
         for number, kind in enumerate(SUBJECTS):
             chance = random.Random(effort.seed * 1000 + number)  # noqa: S311 - the same moments each time
-            tallies.append(kill_often(kind, effort.times(KILLS), chance, effort.folder / f"{number}"))
+            with _environment_kept():
+                tallies.append(kill_often(kind, effort.times(KILLS), chance, effort.folder / f"{number}"))
         for kill in (kill_emulators, kill_agents):
             chance = random.Random(f"{effort.seed} {kill.__name__}")  # noqa: S311
             place = effort.folder / kill.__name__
-            tallies.append(kill(EmulatorSubject.template, effort.times(KILLS), chance, place))
+            with _environment_kept():
+                tallies.append(kill(EmulatorSubject.template, effort.times(KILLS), chance, place))
     return outcome_of(tallies)
 
 
