@@ -5,6 +5,7 @@
 #   make lint        what "make test" checks first;   make audit  known weaknesses of packages
 #   make campaign    what the promises are worth: faults, kills, fuzz, soak …; PARTS='faults kills'
 #   make soak        a day of a device in MINUTES=60, under mixed load
+#   make fuzz        fuzzers for SECONDS=900 (clang, atheris); REPEAT='TARGET FILE' runs one input again
 #   make bench       every figure;       make bench-gate whether one has become worse
 #   make docs        reference, manual pages and pictures anew, from the code
 #   make deb         Debian packages, built and tried in bare roots;    make test-systems  other Debians (both as root)
@@ -27,7 +28,7 @@ $(READY): again
 endif
 endif
 
-.PHONY: help setup tools demo test test-long test-asan test-systems lint audit campaign soak fuzz bench bench-gate docs wheels deb release clean again
+.PHONY: help setup tools demo test test-long test-asan test-systems lint audit campaign soak fuzz fuzzers bench bench-gate docs wheels deb release clean again
 .DEFAULT_GOAL := help
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -87,12 +88,22 @@ deb: setup
 
 # PARTS='faults kills': these alone; SHARE=0.1: a tenth of the effort. The page is docs/reliability.md.
 SHARE ?= 1
-campaign: setup tools
+campaign: setup tools fuzzers
 	env PYTHONPATH=tests:shim:. $(BIN)/python -m campaign $(PARTS) --share $(SHARE) --publish
 
 MINUTES ?= 60
 soak: setup tools
 	env PYTHONPATH=tests:shim:. $(BIN)/python -m campaign soak --share $$($(BIN)/python -c "print($(MINUTES) / 60)")
+
+# TARGETS='entry vault': these alone; OPTIONS=--renew keeps what was found. See docs/development/fuzzing.md.
+SECONDS ?= 900
+fuzz: setup fuzzers
+	env PYTHONPATH=tests:shim:. $(BIN)/python -m campaign.fuzzing $(TARGETS) --seconds $(SECONDS) $(OPTIONS) $(if $(REPEAT),--repeat $(REPEAT))
+
+# clang with libFuzzer, and atheris where it has a wheel for this Python; what is missing is told, and left out.
+fuzzers: $(READY)
+	-@command -v dpkg-query >/dev/null && sh .ci/packages $$(grep -v '^#' .ci/debian-packages-fuzz)
+	-@env PYTHONPATH=tests:shim:. $(BIN)/python -m campaign.fuzzing.atheris_wheel
 
 bench: setup
 	@$(BIN)/python -m benchmarks

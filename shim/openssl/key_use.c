@@ -110,6 +110,8 @@ static CK_RV sign(const CK_FUNCTION_LIST *module, CK_SESSION_HANDLE session, CK_
     CK_ULONG length = signing->length;
     rv = module->C_Sign(session, (CK_BYTE *)signing->message, signing->message_length,
                         signing->signature, &length);
+    if (rv == CKR_OK && length > signing->length)
+        rv = CKR_GENERAL_ERROR;
     if (rv == CKR_OK)
         signing->length = length;
     if (rv == CKR_DATA_LEN_RANGE) {
@@ -162,7 +164,10 @@ static CK_RV agree(const CK_FUNCTION_LIST *module, CK_SESSION_HANDLE session, CK
     *call = "C_GetAttributeValue";
     rv = module->C_GetAttributeValue(session, derived, &value, 1);
     module->C_DestroyObject(session, derived);
-    agreement->length = value.ulValueLen;
+    if (rv == CKR_OK && value.ulValueLen > agreement->length)
+        rv = CKR_GENERAL_ERROR;
+    if (rv == CKR_OK)
+        agreement->length = value.ulValueLen;
     return rv;
 }
 

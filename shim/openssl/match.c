@@ -86,6 +86,8 @@ bool hem_match_slots(const CK_FUNCTION_LIST *module, const struct hem_name *name
 
     memset(match, 0, sizeof *match);
     CK_RV rv = module->C_GetSlotList(0, slots, &count);
+    if (rv == CKR_OK && count > SLOTS_MAX)
+        rv = CKR_GENERAL_ERROR;
     if (rv != CKR_OK) {
         hem_error_rv(rv, "C_GetSlotList", hem_module_path());
         return false;

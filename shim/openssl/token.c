@@ -229,6 +229,8 @@ bool hem_token_search(struct hem_token *token, CK_SESSION_HANDLE session, CK_ATT
     }
     do {
         rv = module->C_FindObjects(session, found + *number, room - *number, &got);
+        if (rv == CKR_OK && got > room - *number) /* no module may; handles that are not there are none */
+            rv = CKR_GENERAL_ERROR;
         *number += rv == CKR_OK ? got : 0;
     } while (rv == CKR_OK && got > 0 && *number < room);
     module->C_FindObjectsFinal(session);
@@ -246,9 +248,10 @@ unsigned char *hem_token_value(CK_SESSION_HANDLE session, CK_OBJECT_HANDLE objec
     if (module == NULL || module->C_GetAttributeValue(session, object, &query, 1) != CKR_OK ||
         query.ulValueLen > VALUE_MAX)
         return NULL;
-    query.pValue = OPENSSL_zalloc(query.ulValueLen + 1);
-    if (query.pValue == NULL ||
-        module->C_GetAttributeValue(session, object, &query, 1) != CKR_OK) {
+    CK_ULONG room = query.ulValueLen;
+    query.pValue = OPENSSL_zalloc(room + 1);
+    if (query.pValue == NULL || module->C_GetAttributeValue(session, object, &query, 1) != CKR_OK ||
+        query.ulValueLen > room) {
         OPENSSL_free(query.pValue);
         return NULL;
     }

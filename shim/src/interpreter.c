@@ -129,7 +129,14 @@ static bool find_python(void)
     if (dl_iterate_phdr(is_libpython, path) == 0)
         return bring_our_own();
     get_version = version_in(dlopen(path, RTLD_LAZY | RTLD_NOLOAD));
-    return get_version != NULL && version_fits(get_version) && make_global(path);
+    if (get_version != NULL && !version_fits(get_version))
+        return false;
+    if (get_version != NULL && make_global(path))
+        return true;
+    hem_say("this program has loaded %s, and the Python in it cannot be used: %s. Run the module in a process of "
+            "its own: p11-kit server --provider MODULE 'pkcs11:', and load p11-kit-client.so here",
+            path, get_version == NULL ? "it has no Py_GetVersion" : dlerror());
+    return false;
 }
 
 /* Where the other half must be; false, having said so, where it is not. */

@@ -301,6 +301,19 @@ def test_what_the_module_refuses_is_said_in_words(host, fault, words):
     assert words in host(f"load {EC} sign sha256 10", check=False, TOKEN_FAIL=fault).stdout
 
 
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        ("C_GetSlotList", "C_GetSlotList answered CKR_GENERAL_ERROR"),
+        ("C_FindObjects", "C_FindObjects answered CKR_GENERAL_ERROR"),
+        ("C_GetAttributeValue", "cannot read its public key"),
+        ("C_Sign", "C_Sign answered CKR_GENERAL_ERROR"),
+    ],
+)
+def test_a_module_that_tells_of_more_than_there_is_room_for_is_not_believed(host, call, words):
+    assert words in host(f"load {EC} sign sha256 10", check=False, TOKEN_MORE=call).stdout
+
+
 def test_children_of_a_fork_sign_with_sessions_of_their_own(host, tmp_path):
     host(f"load {EC} forkbusy 6")
     assert (tmp_path / "calls").read_text().split().count("C_Initialize") == 7

@@ -3,6 +3,7 @@
  *
  *   TOKEN_KEYS   PEM file with private keys; labels key0, key1, …; ids 00, 01, …
  *   TOKEN_FAIL   "C_Sign:b3:2" lets the second C_Sign answer 0xb3 (hexadecimal), once
+ *   TOKEN_MORE   "C_Sign": this call tells of 1000 more bytes or records than it has given
  *   TOKEN_CALLS  file to which each call's name is appended
  *   TOKEN_FLAGS  token flags (hexadecimal) instead of 0x404 (login required, initialised)
  */
@@ -56,6 +57,14 @@ static CK_RV called(const char *name)
     return ++seen == when ? rv : CKR_OK;
 }
 
+/* What the call tells that it has given. */
+static CK_ULONG told(const char *name, CK_ULONG number)
+{
+    const char *more = getenv("TOKEN_MORE");
+
+    return more != NULL && strcmp(more, name) == 0 ? number + 1000 : number;
+}
+
 #define CALLED(name)                                                                               \
     do {                                                                                           \
         CK_RV wanted_rv = called(name);                                                            \
@@ -106,7 +115,7 @@ static CK_RV get_slot_list(CK_BBOOL present, CK_SLOT_ID *slots, CK_ULONG *number
     CALLED("C_GetSlotList");
     if (slots != NULL)
         slots[0] = 5;
-    *number = 1;
+    *number = told("C_GetSlotList", 1);
     return CKR_OK;
 }
 
@@ -245,6 +254,7 @@ static CK_RV find_objects(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE *objects, C
     memcpy(objects, found, *number * sizeof *objects);
     found_count -= *number;
     memmove(found, found + *number, found_count * sizeof *found);
+    *number = told("C_FindObjects", *number);
     return CKR_OK;
 }
 
@@ -275,6 +285,7 @@ static CK_RV get_attribute_value(CK_SESSION_HANDLE handle, CK_OBJECT_HANDLE obje
         if (query->ulValueLen < length)
             return CKR_BUFFER_TOO_SMALL;
         memcpy(query->pValue, value, length);
+        length = told("C_GetAttributeValue", length);
     }
     query->ulValueLen = length;
     return CKR_OK;
@@ -331,6 +342,7 @@ static CK_RV sign(CK_SESSION_HANDLE handle, CK_BYTE *data, CK_ULONG length, CK_B
         memcpy(signature, der, size);
         *signature_length = size;
     }
+    *signature_length = told("C_Sign", *signature_length);
     return CKR_OK;
 }
 

@@ -119,6 +119,15 @@ def test_a_host_with_another_python_version_is_refused_with_a_way_out(runs: Host
     assert "p11-kit server" in runs.said
 
 
+def test_a_host_with_a_libpython_that_is_none_is_refused_in_words(runs: Host, tmp_path: Path) -> None:
+    source = tmp_path / "other.c"
+    source.write_text("int nothing_of_python;")
+    other = tmp_path / "libpython3.99.so"
+    subprocess.run([*COMPILER, "-shared", "-fPIC", str(source), "-o", str(other)], check=True)
+    assert runs.run("init", LD_PRELOAD=str(other)) == [CKR.GENERAL_ERROR]
+    assert f"{other}, and the Python in it cannot be used: it has no Py_GetVersion" in runs.said
+
+
 @pytest.mark.parametrize("mode", [0o666, 0o664])
 def test_a_search_path_that_others_may_write_is_refused(runs: Host, tmp_path: Path, mode: int) -> None:
     place = tmp_path / "hem_pkcs11"

@@ -1,1 +1,4 @@
-"""Coverage-guided fuzzing: C harnesses under libFuzzer, Python parsers under atheris (docs/development/fuzzing.md)."""
+"""Coverage-guided fuzzing: C harnesses under libFuzzer, Python parsers under atheris.
+
+How it is used: docs/development/fuzzing.md.
+"""

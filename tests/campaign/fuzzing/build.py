@@ -1,4 +1,4 @@
-"""Builds the C harnesses: by clang with libFuzzer, with counters of lines, or by any compiler to replay files.
+"""Builds the C harnesses: by clang with libFuzzer or counters of lines, or by any compiler to replay files.
 
 The names of the C library that a harness chooses the answers of are renamed in the layer under test alone
 (``-Dfstat=fuzz_fstat``), so that the sanitizers keep theirs.
@@ -35,6 +35,7 @@ class Harness:
     tries: tuple[Path, ...]
     renamed: tuple[str, ...] = ()
     libraries: tuple[str, ...] = ()
+    includes: tuple[Path, ...] = ()  # of the project's sources, by its own
     module: bool = False  # linked with libhem_pkcs11.so
 
 
@@ -42,18 +43,35 @@ HARNESSES = {
     each.name: each
     for each in (
         Harness(
-            "entry", ("fuzz_entry.c", "calls.c"), tuple(ENTRY / f"{each}.c" for each in ("entry", "stack", "say")),
-            renamed=("dlopen", "dlsym", "pthread_create", "pthread_attr_init", "pthread_attr_setstacksize",
-                     "pthread_getattr_np", "pthread_attr_getstack", "fstat", "isatty", "getsockopt", "write"),
+            "entry",
+            ("fuzz_entry.c", "calls.c"),
+            tuple(ENTRY / f"{each}.c" for each in ("entry", "stack", "say")),
+            renamed=(
+                "dlopen",
+                "dlsym",
+                "pthread_create",
+                "pthread_attr_init",
+                "pthread_attr_setstacksize",
+                "pthread_getattr_np",
+                "pthread_attr_getstack",
+                "fstat",
+                "isatty",
+                "getsockopt",
+                "write",
+            ),
         ),
+        Harness("places", ("fuzz_places.c",), (), includes=(ENTRY / "places.c", ENTRY / "interpreter.c")),
         Harness("uri", ("fuzz_uri.c",), (ENGINE / "uri.c",)),
         Harness(
-            "engine", ("fuzz_engine.c",), tuple(sorted(ENGINE.glob("*.c"))),
-            renamed=("dlopen", "dlsym", "dlerror", "dlclose"), libraries=("-lcrypto",),
+            "engine",
+            ("fuzz_engine.c",),
+            tuple(sorted(ENGINE.glob("*.c"))),
+            renamed=("dlopen", "dlsym", "dlerror", "dlclose"),
+            libraries=("-lcrypto",),
         ),
         Harness("module", ("fuzz_module.c", "calls.c"), (), module=True),
     )
-}  # fmt: skip
+}
 
 
 def fuzzing_compiler() -> str | None:
@@ -103,21 +121,42 @@ def build_harness(name: str, folder: Path, *, compiler: str, way: str, sources: 
     instead = {each.name: each for each in sources}
     tried = [instead.get(each.name, each) for each in harness.tries]
     own = [HERE / each for each in (*harness.own, *(() if way == "fuzz" else ("main.c",)))]
-    inputs = [*tried, *own, header, Path(__file__), HERE / "calls.h", *ENTRY.glob("*.h"), *ENGINE.glob("*.h")]
+    inputs = [
+        *tried,
+        *own,
+        *harness.includes,
+        header,
+        Path(__file__),
+        HERE / "calls.h",
+        *ENTRY.glob("*.h"),
+        *ENGINE.glob("*.h"),
+    ]
     if harness.module:
         module = built_module(folder, compiler=compiler, way=way)
         inputs.append(module / "libhem_pkcs11.so")
     if program.exists() and program.stat().st_mtime > max(each.stat().st_mtime for each in inputs):
         return program
-    flags = ["-std=gnu11", "-g", "-O2", "-pthread", *_WARNINGS, f"-I{folder}", f"-I{HERE}", f"-I{ENTRY}",
-             f"-I{ENGINE}", f'-DHEM_PYTHON_VERSION="{sysconfig.get_python_version()}"']  # fmt: skip
+    flags = [
+        "-std=gnu11",
+        "-g",
+        "-O0" if way == "replay" else "-O2",
+        "-pthread",
+        *_WARNINGS,
+        f"-I{folder}",
+        f"-I{HERE}",
+        f"-I{ENTRY}",
+        f"-I{ENGINE}",
+        f'-DHEM_PYTHON_VERSION="{sysconfig.get_python_version()}"',
+        '-DHEM_LIBPYTHON_NAME="libpython.so"',
+        '-DHEM_MULTIARCH="multiarch"',
+    ]
     counted = ["-fprofile-instr-generate", "-fcoverage-mapping"] if way == "lines" else []
     flags += {"fuzz": [*_SANITIZERS, "-fsanitize=fuzzer-no-link"], "replay": [*_SANITIZERS], "lines": []}[way]
     renamed = [f"-D{each}=fuzz_{each}" for each in harness.renamed]
     objects = []
     for source in [*tried, *own]:
         object_file = folder / f"{name}-{way}-{source.stem}.o"
-        extra = [*renamed, *counted] if source in tried else []
+        extra = [*renamed, *counted] if source in tried else counted if harness.includes else []
         subprocess.run([compiler, *flags, *extra, "-c", str(source), "-o", str(object_file)], check=True)
         objects.append(str(object_file))
     link = [*flags, *(["-fsanitize=fuzzer"] if way == "fuzz" else counted), *objects, "-o", str(program)]

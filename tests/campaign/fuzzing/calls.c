@@ -8,14 +8,6 @@
 
 #include "tables.h"
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer)
-#define WITH_ASAN
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__)
-#define WITH_ASAN
-#endif
 #ifdef WITH_ASAN
 #include <sanitizer/asan_interface.h>
 #else

@@ -14,6 +14,15 @@
 
 #include "functions.h"
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define WITH_ASAN
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__)
+#define WITH_ASAN
+#endif
+
 enum { MOST_WORDS = 10, MOST_CALLS = 40, MOST_BUFFERS = 512, ARENA = 256 * 1024, SESSIONS = 6, OBJECTS = 16 };
 
 /* What is left of the input; at its end everything reads as 0. */

@@ -7,6 +7,7 @@
  * byte beyond a buffer, no success of an operation that was never begun. libFuzzer itself has the time limit.
  */
 #define _GNU_SOURCE
+#include <dlfcn.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,6 +133,15 @@ static void *in_thread(void *argument)
     sequence(argument);
     return NULL;
 }
+
+#ifdef WITH_ASAN
+/* The emulator's cryptography asks for RTLD_DEEPBIND, with which AddressSanitizer ends the process. */
+void *__interceptor_dlopen(const char *path, int flags);
+__attribute__((visibility("default"))) void *dlopen(const char *path, int flags)
+{
+    return __interceptor_dlopen(path, flags & ~RTLD_DEEPBIND);
+}
+#endif
 
 /* --- the beginning of each input ----------------------------------------------------------- */
 

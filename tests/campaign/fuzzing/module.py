@@ -1,4 +1,4 @@
-"""The whole module for its harness: built with the same compiler, and an emulated device in a folder of its own."""
+"""The whole module for its harness, built with the same compiler, and an emulated device in a folder."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["built_module", "device_for"]
 ROOT = Path(__file__).parents[3]
 _FLAGS = {
     "fuzz": "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer "
-            "-fsanitize=fuzzer-no-link",
+    "-fsanitize=fuzzer-no-link",
     "replay": "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer",
     "lines": "-fprofile-instr-generate -fcoverage-mapping",
-}  # fmt: skip
+}
 
 
 def built_module(folder: Path, *, compiler: str, way: str) -> Path:
@@ -57,7 +57,7 @@ def _without(script: object, flag: str) -> Iterator[None]:
 
 
 def device_for(folder: Path) -> dict[str, str]:
-    """An initialised device with a P-256 and an Ed25519 key; the environment in which the harness finds it."""
+    """An initialised device with a P-256 and an Ed25519 key; the environment that tells a harness of it."""
     from support.passphrases import ADMIN, PASSPHRASE
 
     from hem_provider import connect
@@ -79,8 +79,12 @@ def device_for(folder: Path) -> dict[str, str]:
         name: value for name, value in os.environ.items() if not name.startswith(("HEM_", "PYTHON", "XDG_"))
     }
     return clean | {
-        "HOME": str(folder), "XDG_RUNTIME_DIR": str(folder), "HEM_URL": f"emulator:{state}", "HEM_FUZZ_PIN": PASSPHRASE,
-        "HEM_FUZZ_STATE": str(template), "HEM_PKCS11_LOG": "off",
+        "HOME": str(folder),
+        "XDG_RUNTIME_DIR": str(folder),
+        "HEM_URL": f"emulator:{state}",
+        "HEM_FUZZ_PIN": PASSPHRASE,
+        "HEM_FUZZ_STATE": str(template),
+        "HEM_PKCS11_LOG": "off",
         "LD_LIBRARY_PATH": sysconfig.get_config_var("LIBDIR") or "",
         "ASAN_OPTIONS": "detect_leaks=0:allocator_may_return_null=1",
-    }  # fmt: skip
+    }

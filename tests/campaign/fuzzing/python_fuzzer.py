@@ -1,7 +1,7 @@
 """One Python target: ``python -m campaign.fuzzing.python_fuzzer TARGET [libFuzzer's arguments]``.
 
-Needs atheris, of which ``ATHERIS`` says where ``make fuzz`` puts it. Files in place of a folder are run once, as
-by libFuzzer's own programs; for that atheris need not be there.
+Needs atheris, of which ``ATHERIS`` says where ``make fuzz`` puts it. Files in place of a folder are run
+once, as by libFuzzer's programs; for that atheris need not be there.
 """
 
 from __future__ import annotations

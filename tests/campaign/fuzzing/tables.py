@@ -21,23 +21,47 @@ __all__ = ["tables"]
 FUNCTIONS = Path(__file__).parents[3] / "shim" / "src" / "functions.h"
 
 _LETTERS = {
-    ArgumentKind.SESSION: "s", ArgumentKind.NUMBER: "n", ArgumentKind.FLAG: "f", ArgumentKind.POINTER: "p",
-    ArgumentKind.BYTES: "b", ArgumentKind.SECRET: "k", ArgumentKind.TEXT32: "x", ArgumentKind.MECHANISM: "m",
-    ArgumentKind.TEMPLATE: "t", ArgumentKind.QUERY: "q", ArgumentKind.OUTPUT: "o", ArgumentKind.LAST_OUTPUT: "l",
-    ArgumentKind.MESSAGE: "g", ArgumentKind.NO_MESSAGE: "G", ArgumentKind.NUMBERS: "u", ArgumentKind.FOUND: "F",
-    ArgumentKind.FILL: "r", ArgumentKind.RESULT: "R", ArgumentKind.INITIALIZE: "I", ArgumentKind.INFO: "1",
-    ArgumentKind.SLOT_INFO: "2", ArgumentKind.TOKEN_INFO: "3", ArgumentKind.SESSION_INFO: "4",
+    ArgumentKind.SESSION: "s",
+    ArgumentKind.NUMBER: "n",
+    ArgumentKind.FLAG: "f",
+    ArgumentKind.POINTER: "p",
+    ArgumentKind.BYTES: "b",
+    ArgumentKind.SECRET: "k",
+    ArgumentKind.TEXT32: "x",
+    ArgumentKind.MECHANISM: "m",
+    ArgumentKind.TEMPLATE: "t",
+    ArgumentKind.QUERY: "q",
+    ArgumentKind.OUTPUT: "o",
+    ArgumentKind.LAST_OUTPUT: "l",
+    ArgumentKind.MESSAGE: "g",
+    ArgumentKind.NO_MESSAGE: "G",
+    ArgumentKind.NUMBERS: "u",
+    ArgumentKind.FOUND: "F",
+    ArgumentKind.FILL: "r",
+    ArgumentKind.RESULT: "R",
+    ArgumentKind.INITIALIZE: "I",
+    ArgumentKind.INFO: "1",
+    ArgumentKind.SLOT_INFO: "2",
+    ArgumentKind.TOKEN_INFO: "3",
+    ArgumentKind.SESSION_INFO: "4",
     ArgumentKind.MECHANISM_INFO: "5",
-}  # fmt: skip
+}
 _STRUCTURES = {
-    "CK_EDDSA_PARAMS": "e", "CK_ECDH1_DERIVE_PARAMS": "d", "CK_AES_CTR_PARAMS": "c", "CK_GCM_PARAMS": "g",
+    "CK_EDDSA_PARAMS": "e",
+    "CK_ECDH1_DERIVE_PARAMS": "d",
+    "CK_AES_CTR_PARAMS": "c",
+    "CK_GCM_PARAMS": "g",
     "CK_SIGN_ADDITIONAL_CONTEXT": "m",
-}  # fmt: skip
+}
 _LIMITS = {
-    "MAX_LENGTH": memory.MAX_LENGTH, "MAX_ATTRIBUTES": memory.MAX_ATTRIBUTES,
-    "MAX_ATTRIBUTE_BYTES": memory.MAX_ATTRIBUTE_BYTES, "MAX_PIN_BYTES": memory.MAX_PIN_BYTES,
-    "MAX_PARAMETER": parameters.MAX_PARAMETER, "MAX_TAG": parameters.MAX_TAG, "MAX_FILL": MAX_RANDOM,
-}  # fmt: skip
+    "MAX_LENGTH": memory.MAX_LENGTH,
+    "MAX_ATTRIBUTES": memory.MAX_ATTRIBUTES,
+    "MAX_ATTRIBUTE_BYTES": memory.MAX_ATTRIBUTE_BYTES,
+    "MAX_PIN_BYTES": memory.MAX_PIN_BYTES,
+    "MAX_PARAMETER": parameters.MAX_PARAMETER,
+    "MAX_TAG": parameters.MAX_TAG,
+    "MAX_FILL": MAX_RANDOM,
+}
 
 
 def tables() -> str:

@@ -14,6 +14,7 @@ import logging
 import resource
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -58,10 +59,8 @@ def held(run: Run, accepted: tuple[type[BaseException], ...]) -> Run:
 
     def one(data: bytes) -> None:
         before, began = _peak(), time.process_time()
-        try:
+        with suppress(*accepted):
             run(data)
-        except accepted:
-            pass
         took, grown = time.process_time() - began, _peak() - before
         if took > MOST_SECONDS:
             raise ForeignError(f"{took:.1f} s for {len(data)} bytes; accepted: {MOST_SECONDS}")
@@ -118,8 +117,18 @@ def _good_answers() -> Iterator[bytes]:
 
 def _fitting(read: Callable[[Any, Any], Any], asked: Any, kid: str) -> object:
     key = {"kid": kid, "type": "PKEY,ECDH,ED25519", "label": "x", "created": 1, "updated": 2}
-    texts = ("x", kid, "00" * 4, "A" * 43 + "=", "AAAA", "A" * 86 + "==", "1.2.2", "e30.e30.AAAA",
-             "e30.eyJzY29wZSI6ImEiLCJzdWIiOiJVIiwiZXhwIjoxfQ.AAAA", "2026-01-01T00:00:00Z")  # fmt: skip
+    texts = (
+        "x",
+        kid,
+        "00" * 4,
+        "A" * 43 + "=",
+        "AAAA",
+        "A" * 86 + "==",
+        "1.2.2",
+        "e30.e30.AAAA",
+        "e30.eyJzY29wZSI6ImEiLCJzdWIiOiJVIiwiZXhwIjoxfQ.AAAA",
+        "2026-01-01T00:00:00Z",
+    )
     for value in (*texts, 1, 1_700_000_060, True, 1.5, [key], ["0000abcd"], [], key, {}):
         try:
             read(value, asked)
@@ -131,13 +140,29 @@ def _fitting(read: Callable[[Any, Any], Any], asked: Any, kid: str) -> object:
 
 def _answer_seeds() -> list[bytes]:
     texts = (
-        {}, {"hostname": "a", "fls_state": 0, "inited": True}, {"ver": "1.2.2", "hwv": "1"},
+        {},
+        {"hostname": "a", "fls_state": 0, "inited": True},
+        {"ver": "1.2.2", "hwv": "1"},
         {"sign": "AAAA", "ciphertext": "AAAA", "plaintext": "AAAA", "ecdh": "AAAA", "iv": "AA", "tag": "A"},
-        {"total": 1, "listed": 1, "list": [{"kid": "00" * 16, "label": "x", "type": "PKEY,ECDH,ED25519",
-         "created": 1, "updated": 2, "descr": "AAAA"}]},
-        {"token": "e30.eyJzY29wZSI6ImEiLCJzdWIiOiJVIiwiZXhwIjoxfQ.AAAA"}, {"spk": "A" * 44, "jti": "A", "exp": 1},
-        {"kid": "00" * 16}, {"key": "A" * 44, "nonce": "AA", "nonce_signed": "AA"},
-    )  # fmt: skip
+        {
+            "total": 1,
+            "listed": 1,
+            "list": [
+                {
+                    "kid": "00" * 16,
+                    "label": "x",
+                    "type": "PKEY,ECDH,ED25519",
+                    "created": 1,
+                    "updated": 2,
+                    "descr": "AAAA",
+                }
+            ],
+        },
+        {"token": "e30.eyJzY29wZSI6ImEiLCJzdWIiOiJVIiwiZXhwIjoxfQ.AAAA"},
+        {"spk": "A" * 44, "jti": "A", "exp": 1},
+        {"kid": "00" * 16},
+        {"key": "A" * 44, "nonce": "AA", "nonce_signed": "AA"},
+    )
     bodies = [json.dumps(each).encode() for each in texts] + [
         b"[" * 200,
         b'{"a":1e999}',
@@ -166,9 +191,11 @@ class _Pieces:
 
 
 _HTTP = (
-    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}", b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n",
-    b"HTTP/1.1 500\r\nContent-Length: 99999999999\r\n\r\n", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-)  # fmt: skip
+    b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}",
+    b"HTTP/1.1 204 No Content\r\ncontent-length: 0\r\n\r\n",
+    b"HTTP/1.1 500\r\nContent-Length: 99999999999\r\n\r\n",
+    b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+)
 
 
 def _tokens() -> Run:
@@ -239,10 +266,15 @@ def _config() -> Run:
 
 
 _TOML = (
-    b'[[device]]\nurl = "https://my.ence.do"\nname = "office"\ntimeout = 3.5\nslot = 1\n[pkcs11]\nlogin_cache = 30\n',
-    b'[[device]]\nurl = "emulator:/tmp/x"\nlabel = "a"\npassphrase_file = "/x"\nauth = "mobile"\n', b"device = 3\n",
-    b"\xef\xbb\xbf", b"a = " + b"[" * 500, b"x = 0x" + b"f" * 300, b"a.b.c = 1979-05-27T07:32:00Z\n",
-)  # fmt: skip
+    b'[[device]]\nurl = "https://my.ence.do"\nname = "office"\ntimeout = 3.5\nslot = 1\n'
+    b"[pkcs11]\nlogin_cache = 30\n",
+    b'[[device]]\nurl = "emulator:/tmp/x"\nlabel = "a"\npassphrase_file = "/x"\nauth = "mobile"\n',
+    b"device = 3\n",
+    b"\xef\xbb\xbf",
+    b"a = " + b"[" * 500,
+    b"x = 0x" + b"f" * 300,
+    b"a.b.c = 1979-05-27T07:32:00Z\n",
+)
 
 
 def _editing() -> Run:
@@ -304,8 +336,9 @@ def _stored() -> Run:
 _STORED = (
     b'{"class": "DATA", "private": false, "attributes": {"0x3": "bGFiZWw=", "0x11": "AAAA", "0x10": "eA=="}}',
     b'{"class": "CERTIFICATE", "private": false, "attributes": {"0x80": "AAAAAAAAAAA=", "0x11": "MAA="}}',
-    b'{"class": "SECRET_KEY", "private": true, "attributes": {}}', b"[" * 300,
-)  # fmt: skip
+    b'{"class": "SECRET_KEY", "private": true, "attributes": {}}',
+    b"[" * 300,
+)
 
 
 def _cache() -> Run:
@@ -315,7 +348,7 @@ def _cache() -> Run:
         def __init__(self, data: bytes) -> None:
             self.data = data
 
-        def _read(self, kind: str) -> bytes:
+        def _read(self, kind: str) -> bytes:  # noqa: ARG002
             return self.data
 
     def run(data: bytes) -> None:
@@ -328,10 +361,12 @@ def _cache() -> Run:
 
 
 _CACHE = (
-    b'{"format":1,"eid":"e","listed":3,"records":[{"kid":"00112233445566778899aabbccddeeff","type":"PKEY,ED25519",'
-    b'"label":"l","descr":"AAAA","created":1,"updated":2}]}', b'{"format":1,"scope":"keymgmt:list"}', b"null",
+    b'{"format":1,"eid":"e","listed":3,"records":[{"kid":"00112233445566778899aabbccddeeff","type":'
+    b'"PKEY,ED25519","label":"l","descr":"AAAA","created":1,"updated":2}]}',
+    b'{"format":1,"scope":"keymgmt:list"}',
+    b"null",
     b"00112233445566778899aabbccddeeff AAAA\n",
-)  # fmt: skip
+)
 
 
 # --- age ------------------------------------------------------------------------------------------
@@ -368,10 +403,12 @@ def _age_seeds() -> list[bytes]:
     header = make_header(stanzas, bytes(16))
     text = b"".join(armored([header]))
     return [
-        b"\x80" + header.partition(b"\n")[2], b"\x00" + text.partition(b"\n")[2],
-        b"\x40" + b"".join(encrypted(bytes(16), io.BytesIO(b"some text").read)), b"\x40",
+        b"\x80" + header.partition(b"\n")[2],
+        b"\x00" + text.partition(b"\n")[2],
+        b"\x40" + b"".join(encrypted(bytes(16), io.BytesIO(b"some text").read)),
+        b"\x40",
         b"\x80-> X25519 a b\n\n--- AAAA\n",
-    ]  # fmt: skip
+    ]
 
 
 def _age_texts() -> Run:
@@ -380,8 +417,11 @@ def _age_texts() -> Run:
     from hem_provider.adapters.age.recipients import parse, parse_lines
 
     ways: tuple[Callable[[str], object], ...] = (
-        decode, parse_identity, parse, lambda text: parse_lines(text, "file"),
-    )  # fmt: skip
+        decode,
+        parse_identity,
+        parse,
+        lambda text: parse_lines(text, "file"),
+    )
 
     def run(data: bytes) -> None:
         ways[data[0] % len(ways) if data else 0](data[1:].decode("utf-8", "surrogateescape"))
@@ -430,8 +470,10 @@ def _age_plugin_seeds() -> list[bytes]:
     stanza = b"-> recipient-stanza 0 X25519 " + b"A" * 43 + b"\n" + b"A" * 43 + b"\n"
     return [
         b"\x80" + recipient + wrapped + b"-> extension-labels\n\n-> done\n\n" + ok,
-        b"\x00" + identity + stanza + b"-> done\n\n" + ok, b"\x00-> done\n\n", b"\x80-> done\n\n",
-    ]  # fmt: skip
+        b"\x00" + identity + stanza + b"-> done\n\n" + ok,
+        b"\x00-> done\n\n",
+        b"\x80-> done\n\n",
+    ]
 
 
 # --- gpg and ssh ----------------------------------------------------------------------------------
@@ -451,7 +493,7 @@ class _Cards:
         )
         self._card = Card("D2760001240100000006123456780000", "office", "Ada", keys)
 
-    def cards(self, *, fresh: bool = False) -> tuple[Any, ...]:
+    def cards(self, *, fresh: bool = False) -> tuple[Any, ...]:  # noqa: ARG002
         return (self._card,)
 
     def needs_pin(self, _card: object) -> bool:
@@ -510,10 +552,13 @@ def _assuan_seeds() -> list[bytes]:
     words = sorted(COMMANDS)
     some = [f"{word} --hash=sha256 OPENPGP.1\n".encode() for word in words]
     return [
-        b"".join(some), b"SERIALNO\nLEARN --force\nGETATTR KEY-FPR\nKEYINFO --list\n",
-        b"SETDATA 00112233\nPKSIGN OPENPGP.1\nD abc\nEND\n", b"READKEY OPENPGP.2\nPKAUTH OPENPGP.3\nCAN\n",
-        b"SETDATA --append 40\nPKDECRYPT OPENPGP.2\nD a%00b\nEND\n", b"D x\n" + b"a" * 1100 + b"\nBYE\n",
-    ]  # fmt: skip
+        b"".join(some),
+        b"SERIALNO\nLEARN --force\nGETATTR KEY-FPR\nKEYINFO --list\n",
+        b"SETDATA 00112233\nPKSIGN OPENPGP.1\nD abc\nEND\n",
+        b"READKEY OPENPGP.2\nPKAUTH OPENPGP.3\nCAN\n",
+        b"SETDATA --append 40\nPKDECRYPT OPENPGP.2\nD a%00b\nEND\n",
+        b"D x\n" + b"a" * 1100 + b"\nBYE\n",
+    ]
 
 
 def _ssh_agent() -> Run:
@@ -526,7 +571,7 @@ def _ssh_agent() -> Run:
     from hem_provider.sshwire import Reader
 
     class Keys:
-        async def keys(self, *, fresh: bool = False) -> list[SshKey]:
+        async def keys(self, *, fresh: bool = False) -> list[SshKey]:  # noqa: ARG002
             return [SshKey("0" * 32, "first", "ED25519", bytes(range(32)), "office")]
 
         async def sign(self, _key: SshKey, _data: bytes, _algorithm: str) -> bytes:
@@ -535,17 +580,16 @@ def _ssh_agent() -> Run:
     async def confirm(*_: object) -> bool:
         return True
 
-    loop = asyncio.new_event_loop()
-
-    def run(data: bytes) -> None:
-        agent, peer = SshAgent(Keys(), confirm=confirm, clock=lambda: 1.0), SshPeer(1)  # type: ignore[arg-type]
+    async def answered(data: bytes) -> None:
+        agent = SshAgent(Keys(), confirm=confirm, clock=lambda: 1.0)  # type: ignore[arg-type]
+        peer = SshPeer(1)
         for message in FrameSplitter().feed(data):
             try:
-                loop.run_until_complete(agent._answered(Reader(message), peer))
+                await agent._answered(Reader(message), peer)
             except RefusedError:
                 continue
 
-    return run
+    return lambda data: asyncio.run(answered(data))
 
 
 def _ssh_seeds() -> list[bytes]:
@@ -558,8 +602,18 @@ def _ssh_seeds() -> list[bytes]:
     bind = (
         b"\x1b" + string("session-bind@openssh.com") + string(blob) + string(b"id") + string(b"sig") + b"\x00"
     )
-    messages = (b"\x0b", sign, add, constrained, bind, b"\x1b" + string("query"), b"\x16" + string(b"x"),
-                b"\x17" + string(b"x"), b"\x13", b"\x12" + string(blob))  # fmt: skip
+    messages = (
+        b"\x0b",
+        sign,
+        add,
+        constrained,
+        bind,
+        b"\x1b" + string("query"),
+        b"\x16" + string(b"x"),
+        b"\x17" + string(b"x"),
+        b"\x13",
+        b"\x12" + string(blob),
+    )
     return [string(each) for each in messages] + [
         b"".join(map(string, messages)),
         uint32(0),
@@ -581,8 +635,12 @@ def _signatures() -> Run:
             pass
 
     ways: tuple[Run, ...] = (
-        lambda data: SshSignature.read(data).public, Minisignature.read, read_public_file, Cms.read, allowed,
-    )  # fmt: skip
+        lambda data: SshSignature.read(data).public,
+        Minisignature.read,
+        read_public_file,
+        Cms.read,
+        allowed,
+    )
 
     def run(data: bytes) -> None:
         ways[data[0] % len(ways) if data else 0](data[1:])
@@ -631,12 +689,8 @@ def _name_seeds() -> list[bytes]:
         b"pkcs11:",
         b"pkcs11:id=%zz",
     )
-    made: list[bytes] = []
-    try:
-        made = [Description(id=b"12").pack()]
-    except TypeError:
-        pass
-    return [*(b"\x00" + each for each in uris), *(b"\x80" + each for each in made), b"\x80PKCS11"]
+    made = Description(mark=bytes(8), application_id=b"12").pack()
+    return [*(b"\x00" + each for each in uris), b"\x80" + made, b"\x80PKCS11"]
 
 
 def _sigstore() -> Run:
@@ -665,7 +719,7 @@ def _sigstore_seeds() -> list[bytes]:
         ("publicKey", {"publicKeyOptions": {"rpcOptions": {"remoteVerification": True}}}),
         ("signMessage", {"signOptions": {"messageOptions": {"hashFunc": 5}}, "message": "AAAA"}),
         ("supportedAlgorithms", {}),
-    )  # fmt: skip
+    )
     rows = [{"initOptions": options, "methodName": name, name: arguments} for name, arguments in methods]
     return [json.dumps(each).encode() for each in rows]
 
@@ -711,10 +765,11 @@ class _Socket(_Pieces):
 
 _REQUESTS = (
     b"GET /api/system/version HTTP/1.1\r\nHost: a\r\n\r\n",
-    b"POST /api/auth/token HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n{}{}GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+    b"POST /api/auth/token HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n{}{}"
+    b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
     b"POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2;a=b\r\n{}\r\n-1\r\nx\r\n0\r\n\r\n",
     b"PUT * HTTP/1.0\r\nExpect: 100-continue\r\ncontent-length: 3\r\n\r\nab",
-)  # fmt: skip
+)
 
 
 _VALUE = "builtins:ValueError"
@@ -726,33 +781,62 @@ TARGETS = {
     for each in (
         Target("answers", "answers of the device, by every endpoint", _answers, _answer_seeds),
         Target(
-            "agent-answer", "HTTP answers of an agent", _agent_answer, lambda: list(_HTTP),
-            ("hem_provider.rest.plainanswer:NotAnAnswerError", "hem_provider.rest.deadline:AnswerTooLargeError", _HEM),
+            "agent-answer",
+            "HTTP answers of an agent",
+            _agent_answer,
+            lambda: list(_HTTP),
+            (
+                "hem_provider.rest.plainanswer:NotAnAnswerError",
+                "hem_provider.rest.deadline:AnswerTooLargeError",
+                _HEM,
+            ),
         ),
-        Target("tokens", "bearers (eJWT)", _tokens, lambda: [
-            b"e30.eyJzY29wZSI6ImtleW1nbXQ6bGlzdCIsInN1YiI6IlUiLCJleHAiOjE3MDAwMDAwMDB9.AAAA", b"e30.e30.AAAA", b"a.b.c",
-        ]),
+        Target(
+            "tokens",
+            "bearers (eJWT)",
+            _tokens,
+            lambda: [
+                b"e30.eyJzY29wZSI6ImtleW1nbXQ6bGlzdCIsInN1YiI6IlUiLCJleHAiOjE3MDAwMDAwMDB9.AAAA",
+                b"e30.e30.AAAA",
+                b"a.b.c",
+            ],
+        ),
         Target("log", "a device's log file, verified", _log, lambda: list(_device_log().files.values()), ()),
         Target("log-copy", "lines of a copy of the log", _copies, _copy_seeds, (_VALUE,)),
         Target("config", "the configuration file", _config, lambda: list(_TOML)),
         Target("config-places", "where settings stand in it", _editing, lambda: list(_TOML)),
         Target("vault", "the keyring's vault", _vault, _vault_seeds),
-        Target("stored-object", "stored objects of the module", _stored, lambda: list(_STORED),
-               (_VALUE, "builtins:RecursionError")),
+        Target(
+            "stored-object",
+            "stored objects of the module",
+            _stored,
+            lambda: list(_STORED),
+            (_VALUE, "builtins:RecursionError"),
+        ),
         Target("cache", "remembered lists and keys", _cache, lambda: list(_CACHE), ()),
         Target("age-file", "age: header, armor, payload", _age_file, _age_seeds),
         Target("age-text", "age: recipients and identities", _age_texts, _age_text_seeds, (_HEM, _VALUE)),
         Target("age-plugin", "age: what is said to a plugin", _age_plugin, _age_plugin_seeds),
         Target("assuan", "gpg-agent's commands (Assuan)", _assuan, _assuan_seeds),
         Target("ssh-agent", "frames for the ssh-agent", _ssh_agent, _ssh_seeds, (_WIRE, _HEM)),
-        Target("signatures", "signatures of SSH, minisign and CMS; allowed signers", _signatures, _signature_seeds,
-               (_VALUE, _WIRE)),
+        Target(
+            "signatures",
+            "signatures: SSH, minisign, CMS; allowed signers",
+            _signatures,
+            _signature_seeds,
+            (_VALUE, _WIRE),
+        ),
         Target("names", "URIs of keys, descriptions of keys", _names, _name_seeds, (_HEM, _VALUE)),
         Target("sigstore", "what sigstore asks its plugin", _sigstore, _sigstore_seeds),
-        Target("emulator-http", "requests as the emulator reads them", _emulator, lambda: list(_REQUESTS),
-               ("hem_provider.emulator.httpparse:BadRequest", "builtins:ConnectionAbortedError")),
+        Target(
+            "emulator-http",
+            "requests as the emulator reads them",
+            _emulator,
+            lambda: list(_REQUESTS),
+            ("hem_provider.emulator.httpparse:BadRequest", "builtins:ConnectionAbortedError"),
+        ),
     )
-}  # fmt: skip
+}
 
 
 def corpus_of(folder: Path) -> Iterator[bytes]:
