@@ -52,8 +52,8 @@ def told(ran: Sequence[Ran], lines: Lines | str, effort: Effort) -> Outcome:
         "fuzz",
         "Fuzzing",
         "What others can send is varied by fuzzers that see which code it reaches: calls of the PKCS#11 "
-        "module (its C layer alone, and the whole module with an emulated device), names, key "
-        "files and tokens of the OpenSSL engine, all under AddressSanitizer and UndefinedBehaviorSanitizer, and what "
+        "module (its C layer alone, and the whole module with an emulated device), names, key files and "
+        "tokens of the OpenSSL engine, all under AddressSanitizer and UndefinedBehaviorSanitizer, and what "
         "Python code reads. A parser may answer or refuse by an error of ours, within a second and 200 MiB; "
         "anything else counts.",
         figures=[

@@ -459,7 +459,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         python.signals = how >> 4 & 3;
         python.answer = python.behaviour < 128 ? CKR_OK : CKR_FUNCTION_FAILED;
         starts = (how & 15) != 0;
-        threads_of_python = how & 64;
+        threads_of_python = how == 255;
         if ((how & 15) == 7)
             ready = false; /* Python has ended */
         if (how == 250)

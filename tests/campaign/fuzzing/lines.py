@@ -15,8 +15,9 @@ from campaign.fuzzing.module import device_for
 __all__ = ["ENTRY_LAYER", "Lines", "reached"]
 
 ROOT = Path(__file__).parents[3]
-#: What is linked into libhem_pkcs11.so (shim/build_module.py): the way of a call up to Python.
-ENTRY_LAYER = ("entry.c", "functions.h", "stack.c", "say.c", "interpreter.c", "places.c")
+#: What is linked into libhem_pkcs11.so (shim/build_module.py): the way of a call up to Python. functions.h is
+#: expanded in entry.c.
+ENTRY_LAYER = ("entry.c", "stack.c", "say.c", "interpreter.c", "places.c")
 
 #: By the name of a source: lines with code, and those that were not reached.
 Lines = Mapping[str, tuple[int, tuple[int, ...]]]
@@ -35,12 +36,13 @@ def reached(corpora: Mapping[str, Sequence[Path]], folder: Path, *, compiler: st
     programs, raw = [], []
     for name in HARNESSES:
         program = build_harness(name, folder, compiler=compiler, way="lines")
-        programs.append(program)
         environment = dict(os.environ)
         if HARNESSES[name].module:
             environment = device_for(folder / "lines-device")
             module = program.parent / "module-lines" / "hem_pkcs11"
             programs += [module / "libhem_pkcs11.so", module / "libhem_python.so"]
+        else:
+            programs.append(program)
         environment["LLVM_PROFILE_FILE"] = str(folder / f"{name}-%m.profraw")
         for old in folder.glob(f"{name}-*.profraw"):
             old.unlink()
