@@ -50,7 +50,7 @@ class HemSource:
     def device(self) -> str:
         """As ``Source`` says. An agent is asked each time: it notices, and the device is not asked."""
         known = None if self._hem.agent_ready else self._hem.identity
-        return (known or self._hem.probe()).eid
+        return (known or self._hem.session.identify()).eid
 
     def serial(self) -> str:
         """As ``Source`` says: its configuration tells, which ``logger:get`` may read (device API §8.1)."""

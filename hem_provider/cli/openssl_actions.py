@@ -71,7 +71,7 @@ def _uri(hem: Hem, key: Key, *, public: bool) -> str:
         "secret-key" if known.key_type.symmetric else "public" if public or not known.private else "private"
     )
     if not hem.is_emulator and hem.identity is None:
-        hem.probe()
+        hem.session.identify()
     return uri_of(
         token=label_of(hem.config.name, emulator=hem.is_emulator),
         id=key.application_id or bytes.fromhex(key.kid),

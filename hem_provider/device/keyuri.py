@@ -63,7 +63,7 @@ class KeyUri:
         """What of the token is another than ``hem``, in words; ``None`` where nothing is. One call at most,
         for what only the device itself can tell."""
         if self.token not in (None, hem.config.name) or self.model or self.serial:
-            identity = hem.identity or hem.probe()
+            identity = hem.identity or hem.session.identify()
             emulator = hem.is_emulator
             there = {
                 "token": label_of(hem.config.name, emulator=emulator),

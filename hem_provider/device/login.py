@@ -20,6 +20,7 @@ from hem_provider.errors import (
     HemAnswerFault,
     HemApprovalTimeout,
     HemAuthenticationError,
+    HemClockError,
     HemConnectionError,
     HemDeviceFault,
     HemError,
@@ -28,7 +29,7 @@ from hem_provider.errors import (
     HemTimeout,
     HemUnreachable,
 )
-from hem_provider.logs import Logger
+from hem_provider.logs import INFO, Logger
 from hem_provider.perprocess import PerProcess
 from hem_provider.records import replace
 from hem_provider.rest import auth, system
@@ -142,6 +143,18 @@ class LoginSession:
         challenge = self._prover.fetch()
         self._prover.keep(challenge)
         return Identity(challenge.eid, challenge.label)
+
+    def identify(self) -> Identity:
+        """``probe``, after a check-in where the device has lost its clock, as each restart does to it, and
+        says nothing before that."""
+        try:
+            return self.probe()
+        except HemClockError as unset:
+            from hem_provider.device.checkin import check_in
+
+            _log.log(INFO, "%s; checking in", unset)
+            check_in(self)
+            return self.probe()
 
     def run(self, call: Call[T], change: Change[T] | None = None) -> T:
         """Make a call; its value. ``change``: what it changes on the device, to be looked at where the

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hem_provider.device.hem import Hem, Identity
-from hem_provider.errors import HemClockError, HemError
-from hem_provider.logs import INFO, Logger
+from hem_provider.errors import HemError
 from hem_provider.rest.call import Call
 from hem_provider.rest.credential import Credential, Role
 from hem_provider.rest.encoding import parse_json
@@ -17,7 +16,6 @@ from hem_provider.secret import Lease
 
 __all__ = ["FIRST_SCOPE", "Kdf", "Relay", "Reply", "credential_seed", "name_of", "parse_json"]
 
-_log = Logger("hem_provider.session")
 
 #: What a login that is no request's asks a token for: most programs begin by listing.
 FIRST_SCOPE = "keymgmt:list"
@@ -38,14 +36,8 @@ class Relay:
         self._hem.session.bearer(scopes)
 
     def identity(self) -> Identity:
-        """Who the device is now, by one call. One that has lost its clock, as each restart does to it, says
-        so only after a check-in."""
-        try:
-            return self._hem.probe()
-        except HemClockError as unset:
-            _log.log(INFO, "%s; checking in", unset)
-            self._hem.check_in()
-            return self._hem.probe()
+        """Who the device is now, by one call, and after a check-in where it takes one."""
+        return self._hem.session.identify()
 
     def unlock(self, seed: Lease, eid: str, doubt: str | None) -> bool:
         """Log in with a derived key, which is kept when the device accepts it, and let go of otherwise.

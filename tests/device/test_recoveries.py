@@ -8,6 +8,10 @@ import pytest
 from support.passphrases import PASSPHRASE
 from support.traffic import LostReply, LostRequest
 
+from hem_provider.auditlog.source import HemSource
+from hem_provider.cli.gpg.shelf import DeviceShelf
+from hem_provider.device.keyuri import parse_uri, serial_of
+from hem_provider.device.relay import Relay
 from hem_provider.errors import (
     HemAuthenticationError,
     HemClockError,
@@ -104,6 +108,23 @@ def test_a_clock_that_somebody_sets_between_challenge_and_proof_makes_no_passphr
     rig.fault(LOGIN, lambda: rig.set_clock(seconds))
     list(hem.keys)
     assert rig.requests[:3] == [CHALLENGE, LOGIN, CHALLENGE]
+
+
+ASKING = {
+    "a copy of the log": lambda hem: HemSource(hem).device(),
+    "a URI that names the serial number": lambda hem: parse_uri(
+        f"pkcs11:serial={serial_of(hem.session.identify().eid)}"
+    ).misfit(hem),
+    "GnuPG's cards": lambda hem: DeviceShelf([hem]).cards(fresh=True),
+    "the agent": lambda hem: Relay(hem).identity(),
+}
+
+
+@pytest.mark.parametrize("asks", ASKING)
+def test_who_asks_what_a_device_is_checks_in_first_where_it_has_lost_its_clock(rig, asks):
+    rig.power_cycle()
+    ASKING[asks](rig.connect())
+    assert rig.count("POST /api/system/checkin") == 1
 
 
 def test_a_wrong_passphrase_is_told_after_one_proof(rig):

@@ -36,7 +36,7 @@ _USES = {Role.SIGN: "sign", Role.DECRYPT: "derive", Role.AUTHENTICATE: "sign"}
 def listed(hem: Hem) -> list[Holding]:
     """The certificates on a device, as it has them now."""
     if hem.identity is None:
-        hem.probe()  # for the listing to be kept, by which gpg-agent's daemon finds the keys
+        hem.session.identify()  # for the listing to be kept, by which gpg-agent's daemon finds the keys
     found = holdings(hem.keys)
     if not found and hem.keys.aged:  # they may have been made since the agent listed the device
         hem.keys.refresh()

@@ -84,7 +84,8 @@ class _Device:
         allows it, and else as they were listed last."""
         if not self.needs_person():
             if self.hem.identity is None:
-                self.hem.probe()  # what is listed is kept for a device that is known; its login takes it up
+                # What is listed is kept for a device that is known; its login takes it up.
+                self.hem.session.identify()
             self.hem.keys.refresh()
             return list(self.hem.keys)
         try:
