@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from hem_provider.device.checkin import identified
 from hem_provider.device.hem import Hem
 from hem_provider.errors import HemError
 
@@ -50,7 +51,7 @@ class HemSource:
     def device(self) -> str:
         """As ``Source`` says. An agent is asked each time: it notices, and the device is not asked."""
         known = None if self._hem.agent_ready else self._hem.identity
-        return (known or self._hem.session.identify()).eid
+        return (known or identified(self._hem)).eid
 
     def serial(self) -> str:
         """As ``Source`` says: its configuration tells, which ``logger:get`` may read (device API §8.1)."""

@@ -20,6 +20,7 @@ from hem_provider.cli.openssl_ways import INSTALL, OpenSsl, asked, provider_plac
 from hem_provider.cli.output import print_json
 from hem_provider.cli.shape import Given
 from hem_provider.cli.statuses import UsageFault
+from hem_provider.device.checkin import identified
 from hem_provider.device.hem import Hem, Key
 from hem_provider.device.keyuri import uri_of
 from hem_provider.device.token import label_of
@@ -71,7 +72,7 @@ def _uri(hem: Hem, key: Key, *, public: bool) -> str:
         "secret-key" if known.key_type.symmetric else "public" if public or not known.private else "private"
     )
     if not hem.is_emulator and hem.identity is None:
-        hem.session.identify()
+        identified(hem)
     return uri_of(
         token=label_of(hem.config.name, emulator=hem.is_emulator),
         id=key.application_id or bytes.fromhex(key.kid),

@@ -17,13 +17,25 @@ from hem_provider.rest import system
 from hem_provider.rest.agreements import offered
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.api import RestApi
+from hem_provider.rest.auth import Identity
 from hem_provider.rest.call import Call
 from hem_provider.rest.encoding import parse_json
 from hem_provider.rest.fields import NOTHING, Field, Jwt, Shape, jwt, read_fields, text
 from hem_provider.rest.settle import Change
 from hem_provider.rest.system import CheckInResult
 
-__all__ = ["LARGEST", "Runs", "ask_cloud", "begin", "carry", "check_in", "finish", "offered_in", "prove"]
+__all__ = [
+    "LARGEST",
+    "Runs",
+    "ask_cloud",
+    "begin",
+    "carry",
+    "check_in",
+    "finish",
+    "identified",
+    "offered_in",
+    "prove",
+]
 
 T = TypeVar("T")
 _log = Logger("hem_provider.session")
@@ -48,6 +60,27 @@ class Runs(Protocol):
 
     def run(self, call: Call[T], change: Change[T] | None = None) -> T:
         """Make a call; its value."""
+
+
+class Asked(Protocol):
+    """Who is asked for the device: a ``Hem``."""
+
+    def probe(self) -> Identity:
+        """Who the device is."""
+
+    def check_in(self) -> CheckInResult:
+        """Set its clock."""
+
+
+def identified(hem: Asked) -> Identity:
+    """Who the device is now, by one call. One that has lost its clock, as each restart does to it, says so
+    only after a check-in. Raises as both do."""
+    try:
+        return hem.probe()
+    except HemClockError as unset:
+        _log.log(INFO, "%s; checking in", unset)
+        hem.check_in()
+        return hem.probe()
 
 
 def check_in(session: Runs) -> CheckInResult:

@@ -63,7 +63,9 @@ class KeyUri:
         """What of the token is another than ``hem``, in words; ``None`` where nothing is. One call at most,
         for what only the device itself can tell."""
         if self.token not in (None, hem.config.name) or self.model or self.serial:
-            identity = hem.identity or hem.session.identify()
+            from hem_provider.device.checkin import identified
+
+            identity = hem.identity or identified(hem)
             emulator = hem.is_emulator
             there = {
                 "token": label_of(hem.config.name, emulator=emulator),

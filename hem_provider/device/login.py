@@ -20,7 +20,6 @@ from hem_provider.errors import (
     HemAnswerFault,
     HemApprovalTimeout,
     HemAuthenticationError,
-    HemClockError,
     HemConnectionError,
     HemDeviceFault,
     HemError,
@@ -29,7 +28,7 @@ from hem_provider.errors import (
     HemTimeout,
     HemUnreachable,
 )
-from hem_provider.logs import INFO, Logger
+from hem_provider.logs import Logger
 from hem_provider.perprocess import PerProcess
 from hem_provider.records import replace
 from hem_provider.rest import auth, system
@@ -144,18 +143,6 @@ class LoginSession:
         self._prover.keep(challenge)
         return Identity(challenge.eid, challenge.label)
 
-    def identify(self) -> Identity:
-        """``probe``, after a check-in where the device has lost its clock, as each restart does to it, and
-        says nothing before that."""
-        try:
-            return self.probe()
-        except HemClockError as unset:
-            from hem_provider.device.checkin import check_in
-
-            _log.log(INFO, "%s; checking in", unset)
-            check_in(self)
-            return self.probe()
-
     def run(self, call: Call[T], change: Change[T] | None = None) -> T:
         """Make a call; its value. ``change``: what it changes on the device, to be looked at where the
         answer does not tell.
@@ -212,9 +199,8 @@ class LoginSession:
                 if bearer is None or isinstance(refused, HemLoginRequired):
                     raise
                 self._tokens.drop(bearer)
-                if self.holds(scopes):  # as old as the refused one, and its login was not ours to make now
-                    continue
-                if not cures.help(Authorised(self._config.name), refused):
+                # Another token for the call may be as old as the refused one: then it goes, too.
+                if not self.holds(scopes) and not cures.help(Authorised(self._config.name), refused):
                     raise
 
     def _lost(self, call: Call[T], error: HemError) -> T:

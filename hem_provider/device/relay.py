@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from hem_provider.device.checkin import identified
 from hem_provider.device.hem import Hem, Identity
 from hem_provider.errors import HemError
 from hem_provider.rest.call import Call
@@ -37,7 +38,7 @@ class Relay:
 
     def identity(self) -> Identity:
         """Who the device is now, by one call, and after a check-in where it takes one."""
-        return self._hem.session.identify()
+        return identified(self._hem)
 
     def unlock(self, seed: Lease, eid: str, doubt: str | None) -> bool:
         """Log in with a derived key, which is kept when the device accepts it, and let go of otherwise.

@@ -10,6 +10,7 @@ from support.traffic import LostReply, LostRequest
 
 from hem_provider.auditlog.source import HemSource
 from hem_provider.cli.gpg.shelf import DeviceShelf
+from hem_provider.device.checkin import identified
 from hem_provider.device.keyuri import parse_uri, serial_of
 from hem_provider.device.relay import Relay
 from hem_provider.errors import (
@@ -113,7 +114,7 @@ def test_a_clock_that_somebody_sets_between_challenge_and_proof_makes_no_passphr
 ASKING = {
     "a copy of the log": lambda hem: HemSource(hem).device(),
     "a URI that names the serial number": lambda hem: parse_uri(
-        f"pkcs11:serial={serial_of(hem.session.identify().eid)}"
+        f"pkcs11:serial={serial_of(identified(hem).eid)}"
     ).misfit(hem),
     "GnuPG's cards": lambda hem: DeviceShelf([hem]).cards(fresh=True),
     "the agent": lambda hem: Relay(hem).identity(),

@@ -18,6 +18,7 @@ from hem_provider.adapters.openpgp import (
 )
 from hem_provider.cli.choosing import named_key
 from hem_provider.cli.statuses import NotThere, UsageFault
+from hem_provider.device.checkin import identified
 from hem_provider.device.hem import Hem, Key
 from hem_provider.errors import HemConfigError, HemOperationFailed
 from hem_provider.keytypes import MAX_LABEL
@@ -36,7 +37,7 @@ _USES = {Role.SIGN: "sign", Role.DECRYPT: "derive", Role.AUTHENTICATE: "sign"}
 def listed(hem: Hem) -> list[Holding]:
     """The certificates on a device, as it has them now."""
     if hem.identity is None:
-        hem.session.identify()  # for the listing to be kept, by which gpg-agent's daemon finds the keys
+        identified(hem)  # for the listing to be kept, by which gpg-agent's daemon finds the keys
     found = holdings(hem.keys)
     if not found and hem.keys.aged:  # they may have been made since the agent listed the device
         hem.keys.refresh()

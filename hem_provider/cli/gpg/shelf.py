@@ -14,6 +14,7 @@ from typing import Any
 from hem_provider.adapters.openpgp import Held, Holding, Role, holdings
 from hem_provider.adapters.scdaemon import Card, CardKey, serial_number
 from hem_provider.cli.gpg.term import Limits, Term
+from hem_provider.device.checkin import identified
 from hem_provider.device.hem import Hem
 from hem_provider.device.key import Key
 from hem_provider.errors import HemError, HemKeyNotFound, HemLoginRequired
@@ -85,7 +86,7 @@ class _Device:
         if not self.needs_person():
             if self.hem.identity is None:
                 # What is listed is kept for a device that is known; its login takes it up.
-                self.hem.session.identify()
+                identified(self.hem)
             self.hem.keys.refresh()
             return list(self.hem.keys)
         try:
