@@ -50,11 +50,11 @@ def test_a_weakness_ends_with_1(monkeypatch, capsys):
     assert "PYSEC-2" in capsys.readouterr().out
 
 
-def test_without_a_network_it_says_so_and_goes_on():
+def test_without_a_network_it_says_so_and_goes_on(tmp_path):
     begun = time.monotonic()
     done = subprocess.run(
         [sys.executable, "tools/audit.py"],
-        env={"HTTPS_PROXY": "http://127.0.0.1:9", "PATH": "/usr/bin:/bin", "HOME": "/nonexistent"},
+        env={"HTTPS_PROXY": "http://127.0.0.1:9", "PATH": "/usr/bin:/bin", "HOME": str(tmp_path)},
         cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (0, "")
