@@ -421,7 +421,7 @@ static void choose_machine(struct bytes *bytes)
     machine.standard_error = more & 7;
     if (pick < 192)
         return;
-    machine.no_thread = pick & 1;
+    machine.no_thread = pick & 32;
     machine.no_attributes = pick & 2;
     machine.no_size = pick & 4;
     machine.no_stack = pick & 8;

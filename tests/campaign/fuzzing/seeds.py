@@ -125,10 +125,16 @@ def _entry() -> list[bytes]:
     rows = []
     for place in range(len(_functions())):
         rows.append(b"\x01\x00" + bytes([place, 1]) + b"\x00" * 12 + b"\x00\x07")
-        rows.append(b"\x01\x00" + bytes([place, 0xFF]) + b"\xff" * 12)
-    rows += [b"\xc1\x07" + bytes([how, 1, 0, 0]) * 6 for how in (240, 241, 242, 243)]
+        rows.append(b"\x01\x00" + bytes([place, 0xFC]) + b"\xff" * 12)
+    rows += [b"\x01\x07" + bytes([241, 0, 1, place, 242, 0, 250, 1, 242, 0, 1, 1]) for place in range(10)]
     rows += [
-        bytes([0xC1 | bit, kind]) + b"\x02\xfc\x00" * 3 for bit in (0, 1, 2, 4, 8, 16) for kind in range(8)
+        b"\x01\x00" + bytes([240, 0, count, pick, major, minor]) + b"\x00" * 3
+        for pick in (0x7F, 0xF7, 0x76, 0x57)
+        for count in (1, 3)
+        for major, minor in ((2, 40), (3, 1), (3, 2))
+    ]
+    rows += [
+        bytes([0xC1 | bit, kind]) + b"\x02\xfc\x00" * 3 for bit in (0, 2, 4, 8, 16, 32) for kind in range(8)
     ]
     return rows
 
