@@ -338,7 +338,7 @@ def _through(
         time.sleep(max(setting.seconds, setting.timeout + 2))
         marks.append(time.monotonic())
         end(devices[0])
-        time.sleep(max(setting.seconds, setting.timeout))
+        time.sleep(max(setting.seconds, setting.timeout) + 2 * setting.patience)  # it is left out until then
         marks.append(time.monotonic())
 
     [calls] = _at_work([devices], setting, way, during, threads)

@@ -33,7 +33,8 @@ def main() -> None:
     # What the campaign is shown to find: devices that wait for each other.
     gate: Any = threading.Lock() if orders.get("one_at_a_time") else nullcontext()
     if orders["way"] == "set":
-        made = hem_provider.KeySet(keys, timeout=orders["timeout"], patience=orders["patience"], away=4)
+        patience = orders["patience"]
+        made = hem_provider.KeySet(keys, timeout=orders["timeout"], patience=patience, away=2 * patience)
         signers = [_by_set(made, keys) for _ in range(orders["threads"])]
     else:
         signers = [_by_itself(place, key) for place, key in enumerate(keys)]
