@@ -27,8 +27,9 @@ def hooks() -> list[str]:
 
 
 def test_the_hooks_before_a_commit_are_the_commands_of_make_lint():
-    assert len(recipe("lint")) >= 4
-    assert hooks() == recipe("lint")
+    assert len(recipe("checks")) >= 4
+    assert hooks() == [*recipe("checks"), *recipe("audit")]
+    assert re.search(r"^lint: checks audit$", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE)
 
 
 def test_each_hook_looks_at_the_whole_tree_whatever_was_changed():
@@ -55,7 +56,7 @@ def under_the_floor(folder: Path, test: str) -> subprocess.CompletedProcess[str]
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, "utf-8")
     outside = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV"))}
-    command = recipe("test")[0].removeprefix("python ").split()
+    command = recipe("test")[-1].removeprefix("python ").split()
     return subprocess.run(
         [sys.executable, *command, "-q", "-p", "no:cacheprovider"],
         env=outside, cwd=folder, capture_output=True, text=True, timeout=120, check=False,
@@ -67,7 +68,7 @@ WHERE = re.compile(r"^hem_provider/half\.py +\d+ +[1-9]\d* .*%$", re.MULTILINE)
 
 
 def test_make_test_has_a_floor_that_fails_a_run_below_it_and_says_where(tmp_path):
-    assert recipe("test") == ["python -m pytest -p tools.coverage_floor -n 2"]
+    assert recipe("test") == ["-@python tools/audit.py", "python -m pytest -p tools.coverage_floor -n 2"]
     done = under_the_floor(tmp_path, TEST)
     *_, summary = done.stdout.splitlines()
     assert " passed" in summary
