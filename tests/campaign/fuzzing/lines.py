@@ -53,9 +53,8 @@ def reached(corpora: Mapping[str, Sequence[Path]], folder: Path, *, compiler: st
     merged = folder / "lines.profdata"
     subprocess.run([profdata, "merge", "-sparse", *map(str, raw), "-o", str(merged)], check=True)
     found: dict[str, tuple[set[int], set[int]]] = {}
-    for (
-        program
-    ) in programs:  # each by itself: what one has compiled otherwise than another is no other source
+    # Each by itself: what one has compiled otherwise than another is no other source.
+    for program in programs:
         exported = subprocess.run(
             [cov, "export", str(program), f"-instr-profile={merged}"], check=True, capture_output=True
         )
