@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from campaign.outcome import Effort, Figure, Outcome, Series, Table
-from campaign.soak.growth import Sample, Watch, growth
+from campaign.soak.growth import CONNECTIONS, Sample, Watch, growth
 from campaign.soak.stage import Stage, available
 from campaign.soak.timetable import HAPPENINGS, Attempt, Event, Planned, judged, plan, play, read_attempts
 
@@ -129,8 +129,9 @@ def _tell_growth(outcome: Outcome, samples: Mapping[str, Sequence[Sample]], *, p
             Figure(f"growth of {name}", round(found.memory / 1024, 2), "MiB",
                    f"at most {found.bound / 1024:.1f} MiB" if ours else "",
                    kept=found.memory <= found.bound if ours else None),
-            Figure(f"more descriptors of {name}", found.descriptors, "", "at most 1" if ours else "",
-                   kept=found.descriptors <= 1 if ours else None),
+            Figure(f"more descriptors of {name}", found.descriptors, "",
+                   f"at most {CONNECTIONS}" if ours else "",
+                   kept=found.descriptors <= CONNECTIONS if ours else None),
         ]  # fmt: skip
 
 

@@ -10,10 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["NOISE", "Growth", "Sample", "Watch", "growth"]
+__all__ = ["CONNECTIONS", "NOISE", "Growth", "Sample", "Watch", "growth"]
 
 #: What a process may seem to grow by: KiB, or this part of its size, whichever is more.
 NOISE, _PART = 2048.0, 0.04
+#: Descriptors that one may seem to have more: connections come and go. A leak has hundreds.
+CONNECTIONS = 3
 #: Part of a process's life that is warming up.
 WARM = 0.35
 
@@ -38,7 +40,7 @@ class Growth:
 
     @property
     def flat(self) -> bool:
-        return self.memory <= self.bound and self.descriptors <= 1
+        return self.memory <= self.bound and self.descriptors <= CONNECTIONS
 
 
 def growth(samples: Sequence[Sample]) -> Growth | None:

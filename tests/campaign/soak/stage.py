@@ -278,10 +278,12 @@ class Stage(contextlib.ExitStack):
             time.sleep(1.0)  # the time of a restart
 
     def _unplug(self, seconds: float) -> None:
+        """It loses its power: with what it knew until then; once it is back its clock is set by its host."""
+        self._order("latency", profile="none")  # the outage is the restart
+        self._order("reset", how="power-cycle")
         self._device.kill()
         time.sleep(seconds)
         self._device.start()
-        self._order("reset", how="power-cycle", wait=True)
 
     def _cut(self, seconds: float) -> None:
         """Nothing of the device's comes through, while connections are taken by the kernel."""
