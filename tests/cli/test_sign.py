@@ -764,7 +764,7 @@ def test_a_full_disk_leaves_nothing(keys, letter, run, monkeypatch):
     monkeypatch.setattr("os.write", full)
     status, _, said = run("sign", letter, "--key", "web")
     monkeypatch.undo()
-    assert (status, said) == (1, "hem: No space left on device\n")
+    assert (status, said) == (1, f"hem: {letter}.sig: No space left on device\n")
     assert [each.name for each in letter.parent.glob("*letter*")] == ["letter.txt"]
 
 

@@ -85,6 +85,7 @@ def test_the_page_of_the_queue_runs_as_printed(two, tmp_path):
 
 @needs_queue
 @pytest.mark.timeout(400)
+@pytest.mark.long  # Redis hands a dead worker's jobs on when it looks, which takes minutes
 def test_no_job_is_lost_with_a_worker_that_is_killed_in_the_middle(two, tmp_path):
     east, west, reader = two
     published = make_keys({"east": east, "west": west})
