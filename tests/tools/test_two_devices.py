@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,8 @@ def test_a_site_goes_on_when_one_of_its_two_devices_is_gone(tmp_path, bare_envir
             },
             seconds=300,
         )
+    for name in ("east", "west"):  # an nginx that has ended takes its file with it
+        file, until = tmp_path / f"{name}.pid", time.monotonic() + 10
+        while file.exists() and time.monotonic() < until:
+            time.sleep(0.05)
+        assert not file.exists()
