@@ -7,16 +7,19 @@ that is named.
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 
 from campaign.outcome import write_outcome
 from campaign.parts import PARTS, run_part
 from campaign.report import FOLDER, PAGE, draw, outcomes, page
+from tools.options import one_of
 
 
 def main() -> int:
     """Run, print, publish."""
     options = _options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what a part has started is ended by it
     problems = []
     for name in options.parts or PARTS:
         print(f"{name} …", flush=True)
@@ -38,15 +41,11 @@ def main() -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="campaign", description=__doc__)
-    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
+    parser.add_argument("parts", nargs="*", type=one_of("part", PARTS), metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--share", type=float, default=1.0, help="of the whole effort (1)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--publish", action="store_true", help="renew docs/reliability.md")
-    options = parser.parse_args()
-    unknown = set(options.parts) - set(PARTS)
-    if unknown:
-        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(PARTS)}")
-    return options
+    return parser.parse_args()
 
 
 if __name__ == "__main__":
