@@ -269,11 +269,12 @@ class Door:
         tell: Callable[[Reply | BaseException], object],
         first: Callable[[Reply], object] | None = None,
     ) -> Errand[Reply]:
-        """What takes a request to the device. ``first`` is left out where the answer may change what is known
-        of it, or is remembered: that is done before anybody has the answer."""
+        """What takes a request to the device. Where the answer may change what is known of it, or is
+        remembered, that is done before anybody has the answer; nothing else waits for the event loop."""
         changes = self.answers.changes
         asks = wanted.method, wanted.path
         uses = all(needed(*asks, each) is Right.USE for each in scopes)
+        passes = uses and asks not in (_CONFIGURE, _WHO) and not is_kept(*asks)
         return Errand(
             lambda: self.relay.send(
                 wanted.method,
@@ -284,8 +285,8 @@ class Door:
                 repeatable=wanted.repeatable,
             ),
             tell,
-            first=first if uses and asks != _CONFIGURE and not is_kept(*asks) else None,
-            settle=lambda result: self._settle(wanted, uses, changes, result),
+            first=first if passes else None,
+            settle=None if passes else lambda result: self._settle(wanted, uses, changes, result),
             ends=wanted.since + wanted.within,
         )
 

@@ -2,7 +2,8 @@
 
 Who waits is in the event loop. What waits for the device runs in one thread, which this hands each errand to
 without a future or a task of ``asyncio``: on a signature those would cost as much as all else that the agent
-does for it.
+does for it. Where many wait, the thread goes on with the next one by itself: the device does not wait for
+the event loop.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ T = TypeVar("T")
 
 class Errand(Generic[T]):
     """``work`` runs in the device's thread when it is its turn, and ``first`` gets its result there at once.
-    In the event loop follows ``settle``, whatever has become of it, before anybody else has the turn, and
-    then ``tell`` with the result or the error, unless it was cancelled. ``ends`` (monotonic seconds): when it
-    is told ``TimeoutError`` if its turn has not come."""
+    In the event loop follow ``settle``, where there is one, whatever has become of it, before anybody else
+    has the turn, and then ``tell`` with the result or the error, unless it was cancelled. ``ends`` (monotonic
+    seconds): when it is told ``TimeoutError`` if its turn has not come."""
 
     def __init__(
         self,
@@ -61,6 +62,7 @@ class Turn:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._guard = threading.Lock()  # of the two that follow
         self._taken = False
         self._waiting: deque[Errand[Any]] = deque()
         self._given: SimpleQueue[Errand[Any] | None] = SimpleQueue()
@@ -73,54 +75,71 @@ class Turn:
 
     def take(self, errand: Errand[Any]) -> None:
         """Run it now, or when its turn comes."""
-        if not self._taken:
+        with self._guard:
+            waits = self._taken
+            self._taken = True
+            if waits:
+                self._waiting.append(errand)
+                if errand.ends is not None:
+                    errand.late = errand.loop.call_later(errand.ends - time.monotonic(), self._late, errand)
+        if not waits:
             self._give(errand)
-            return
-        self._waiting.append(errand)
-        if errand.ends is not None:
-            errand.late = errand.loop.call_later(errand.ends - time.monotonic(), self._late, errand)
 
     def cancel(self, errand: Errand[Any]) -> None:
         """Nobody waits for it any more: it loses its place. What the device has begun it ends."""
         errand.tell = None
         self._withdraw(errand)
-
-    def _withdraw(self, errand: Errand[Any]) -> None:
-        if errand in self._waiting:
-            self._waiting.remove(errand)
         _stop_clock(errand)
+
+    def _withdraw(self, errand: Errand[Any]) -> bool:
+        """Whether it was waiting still."""
+        with self._guard:
+            waited = errand in self._waiting
+            if waited:
+                self._waiting.remove(errand)
+        return waited
 
     def _late(self, errand: Errand[Any]) -> None:
-        self._withdraw(errand)
-        _tell(errand, TimeoutError())
+        if self._withdraw(errand):
+            _tell(errand, TimeoutError())
 
     def _give(self, errand: Errand[Any]) -> None:
-        self._taken = True
-        _stop_clock(errand)
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name=f"hem {self._name}", daemon=True)
             self._thread.start()
         self._given.put(errand)
 
+    def _next(self) -> Errand[Any] | None:
+        """Who has waited for longest, or nobody: then the turn is free. Of either thread."""
+        with self._guard:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._taken = False
+            return None
+
     def _run(self) -> None:
         hold_back()
         while (errand := self._given.get()) is not None:
-            result = errand.run()
-            try:
-                errand.loop.call_soon_threadsafe(self._over, errand, result)
-            except RuntimeError:  # the event loop has ended, and with it everybody who waits
-                return
-            del errand, result  # nothing of it is kept while there is nothing to do
+            while errand is not None:
+                result = errand.run()
+                following = self._next() if errand.settle is None else None
+                try:
+                    errand.loop.call_soon_threadsafe(self._over, errand, result)
+                except RuntimeError:  # the event loop has ended, and with it everybody who waits
+                    return
+                errand = following
+            del result  # nothing is kept while there is nothing to do
 
     def _over(self, errand: Errand[T], result: T | BaseException) -> None:
-        try:
-            if errand.settle is not None:
+        _stop_clock(errand)
+        if errand.settle is not None:
+            try:
                 errand.settle(result)
-        finally:
-            self._taken = False
-            if self._waiting:
-                self._give(self._waiting.popleft())
-            _tell(errand, result)
+            finally:
+                following = self._next()
+                if following is not None:
+                    self._give(following)
+        _tell(errand, result)
 
     async def run(self, work: Callable[[], T]) -> T:
         """Have it run in its turn. Whoever is cancelled meanwhile loses the place."""
@@ -148,7 +167,8 @@ class Turn:
 
     def close(self) -> None:
         """Begin nothing more."""
-        self._waiting.clear()
+        with self._guard:
+            self._waiting.clear()
         self._given.put(None)
 
 

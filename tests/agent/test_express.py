@@ -171,7 +171,7 @@ class Course:
         self.happened = []
         self.go = threading.Event()
 
-    def errand(self, name, **given):
+    def errand(self, name, *, settles=True, **given):
         def work():
             self.happened.append(f"{name} runs")
             assert self.go.wait(20)
@@ -180,9 +180,19 @@ class Course:
         def tell(result):
             self.happened.append((name, result))
 
-        made = Errand(work, tell, settle=lambda _: self.happened.append(f"{name} settled"), **given)
+        def settle(_):
+            self.happened.append(f"{name} settled")
+
+        made = Errand(work, tell, settle=settle if settles else None, **given)
         self.turn.take(made)
         return made
+
+    def until_it_runs(self, name):
+        """While the event loop does nothing else."""
+        ends = time.monotonic() + 20
+        while f"{name} runs" not in self.happened:
+            assert time.monotonic() < ends, self.happened
+            time.sleep(0.001)
 
     async def until(self, what):
         async with asyncio.timeout(20):
@@ -258,6 +268,47 @@ def test_whoever_waits_for_a_turn_and_is_cancelled_has_left_the_line(course):
 
     asyncio.run(run())
     assert "never" not in course.happened
+
+
+def test_the_device_does_not_wait_for_the_event_loop_where_nothing_is_to_be_settled(course):
+    course.go.set()
+
+    async def run():
+        course.errand("a", settles=False)
+        course.errand("b", settles=False, ends=time.monotonic() + 0.05)
+        course.errand("c")
+        course.errand("d", settles=False)
+        course.until_it_runs("c")
+        time.sleep(0.1)  # "b" has run: that its time is over by now means nothing
+        assert "d runs" not in course.happened
+        assert course.turn.waiting == 1
+        await course.until(("d", "d"))
+
+    asyncio.run(run())
+    assert course.happened[:3] == ["a runs", "b runs", "c runs"]
+    after = course.happened[3:]
+    assert [each for each in after if isinstance(each, tuple)] == [(each, each) for each in "abcd"]
+    assert after.index("c settled") < after.index("d runs")
+
+
+def test_every_errand_has_its_turn_once_however_they_come(course):
+    course.go.set()
+
+    async def run():
+        for number in range(500):
+            course.errand(number, settles=number % 7 == 0)
+            if number % 3 == 0:
+                await asyncio.sleep(0)
+        await course.until((499, 499))
+        assert course.turn.waiting == 0
+        course.errand("last")
+        await course.until(("last", "last"))
+
+    asyncio.run(run())
+    told = [each[0] for each in course.happened if isinstance(each, tuple)]
+    ran = [each for each in course.happened if str(each).endswith(" runs")]
+    assert told == [*range(500), "last"]
+    assert ran == [f"{each} runs" for each in told]
 
 
 # --- the stream -----------------------------------------------------------------------------
