@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import suppress
 from typing import Any
 
 from hem_provider.auditlog.entry import Entry, OwnEvent
@@ -20,6 +19,7 @@ from hem_provider.auditlog.progress import Begun, Known
 from hem_provider.auditlog.source import Source
 from hem_provider.device.auditlog import FileCheck, lines_of
 from hem_provider.errors import (
+    HemAnswerFault,
     HemClockError,
     HemConnectionError,
     HemDeviceFault,
@@ -101,15 +101,23 @@ class Collector:
         new, current = self._new(page)
         again = known.listed() if reread else []
         wanted = set(self._wanted([*new, current] if current else new))
+        refused: HemAnswerFault | None = None
         for file in (*again, *new):
             if file not in wanted and file not in known.files:
                 known.pass_over(file)
                 continue
-            with suppress(HemOperationFailed):  # it is being written after all: the next look finds it closed
+            try:
                 self._read(file, closed=True)
-                read(file)
+            except HemOperationFailed:  # it is being written after all: the next look finds it closed
+                continue
+            except HemAnswerFault as error:  # no file came: what is told of the others is not to wait for it
+                refused = refused or error
+                continue
+            read(file)
         if current and current in wanted:
             self._peek(current)
+        if refused is not None:
+            raise refused
 
     def _is_another(self) -> bool:
         """Whether another device answers than before, or it has another identity."""

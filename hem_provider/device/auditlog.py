@@ -165,7 +165,11 @@ class AuditLog:
         return self._session.run(logger.list_files(offset))
 
     def read(self, file_id: str) -> bytes:
-        """One finished file, as it is. ``ValueError`` unless the id is 8 hex digits."""
+        """One finished file, as it is: whether it is genuine and whole ``verify`` tells.
+
+        ``ValueError`` unless the id is 8 hex digits, ``HemAnswerFault`` for an answer that is no text or
+        empty.
+        """
         return self._session.run(logger.read(file_id))
 
     def verify(self, file_id: str, *, key: bytes | None = None) -> LogReport:

@@ -1,12 +1,12 @@
 """The keys on one device, as a collection that fetches its pages when they are needed.
 
 What was listed is kept in memory until ``refresh()``; creating and deleting here update it. A
-listing costs one call per 15 keys.
+listing costs one call for 15 keys and one for each 14 more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -19,6 +19,7 @@ from hem_provider.device.key import Key, is_own
 from hem_provider.device.listing import Listing
 from hem_provider.device.login import LoginSession
 from hem_provider.device.operations import Operations
+from hem_provider.device.pages import all_pages
 from hem_provider.errors import (
     HemAuthenticationError,
     HemConnectionError,
@@ -32,7 +33,7 @@ from hem_provider.publickeys import device_form, type_of
 from hem_provider.records import replace
 from hem_provider.rest import keymgmt
 from hem_provider.rest.keyfields import check_kid, check_label
-from hem_provider.rest.keymgmt import PAGE, KeyRecord
+from hem_provider.rest.keymgmt import PAGE, KeyRecord, Page
 from hem_provider.rest.settle import NOT_MADE, Change, NotMade
 
 __all__ = ["KeyInventory"]
@@ -249,7 +250,7 @@ class KeyInventory:
 
     def search_described(self, *, starts: bytes = b"", ends: bytes = b"") -> list[Key]:
         """Keys whose ``descr`` begins, or ends, with these bytes, which the device itself looks for: one call
-        per 15 keys found, however many there are.
+        for 15 keys found and one for each 14 more, however many there are.
 
         Give one of the two, of 1 to 64 bytes: ``ValueError`` otherwise.
         """
@@ -258,14 +259,17 @@ class KeyInventory:
             raise ValueError(
                 f"starts: {len(starts)} bytes, ends: {len(ends)}; accepted: one of them, of 1 to {MAX_DESCR}"
             )
-        found: list[Key] = []
-        offset: int | None = 0
-        while offset is not None:
+
+        def page(offset: int) -> Page:
             call = keymgmt.search(needle, starts=bool(starts), ends=bool(ends), offset=offset)
-            page = self._listing.ask(call)
-            found += self._listing.absorb(page)
-            offset = page.next
-        return [each for each in found if self._shown(each)]
+            return self._listing.ask(call)
+
+        return [each for each in self._all(page) if self._shown(each)]
+
+    def _all(self, ask: Callable[[int], Page]) -> list[Key]:
+        """The keys of all pages, each once."""
+        found = [key for page in all_pages(ask) for key in self._listing.absorb(page)]
+        return list(dict.fromkeys(found))
 
     def recent(self) -> list[Key] | None:
         """All keys as the device listed them within the last 30 s, to whatever process of this user, none of
@@ -325,17 +329,11 @@ class KeyInventory:
         return self._listing.cache.scope() or _LIST_SCOPE
 
     def search_anonymous(self) -> list[Key]:
-        """Keys made by this package, found without a login: one call per 15 keys.
+        """Keys made by this package, found without a login: one call for 15 keys and one for each 14 more.
 
         ``HemLoginRequired`` when the device's configuration does not allow it.
         """
-        found: list[Key] = []
-        offset: int | None = 0
-        while offset is not None:
-            page = self._listing.ask(keymgmt.search_anonymously(PREFIX, offset=offset))
-            found += self._listing.absorb(page)
-            offset = page.next
-        return found
+        return self._all(lambda offset: self._listing.ask(keymgmt.search_anonymously(PREFIX, offset=offset)))
 
     def delete(self, key: Key | str) -> None:
         """Destroy a key, for good. ``HemKeyNotFound`` when there is none."""

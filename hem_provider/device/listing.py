@@ -12,6 +12,7 @@ from hem_provider.device.creation import NewKey
 from hem_provider.device.key import Key
 from hem_provider.device.login import LoginSession
 from hem_provider.device.operations import Operations
+from hem_provider.device.pages import Course, all_pages
 from hem_provider.device.verification import KnownKey
 from hem_provider.errors import HemAnswerFault, HemAuthenticationError, HemKeyNotFound
 from hem_provider.keytypes import KEY_TYPES, parse_attributes
@@ -44,7 +45,7 @@ class Listing:
         self._keys: dict[str, Key] = {}
         self._order: list[str] = []
         self._placed: set[str] = set()  # the same, to ask
-        self._next: int | None = 0  # where the listing goes on; None when it is complete
+        self._course = Course()  # where the listing goes on
         self._begun = 0.0  # when its first page was asked for, in Unix seconds
         self._anew = False  # no agent's memory will do
         self.aged = False  #: whether some of it came from an agent's memory
@@ -56,7 +57,7 @@ class Listing:
     @property
     def at_hand(self) -> bool:
         """Whether listing (further) costs no login of our own, nor a question to the agent."""
-        return self._next is None or self._session.holds(_LIST)
+        return self._course.next is None or self._session.holds(_LIST)
 
     @property
     def costs_no_login(self) -> bool:
@@ -89,14 +90,14 @@ class Listing:
         while True:
             with self._lock.get():
                 if place >= len(self._order):
-                    if self._next is None:
+                    if self._course.next is None:
                         return
-                    if self._next == 0:
+                    if self._course.next == 0:
                         self._begun = time.time()
-                    page = self.ask(keymgmt.list_keys(self._next))
-                    self.absorb(page, listed=True)
-                    self._next = page.next
-                    self._save()
+                    page = self.ask(keymgmt.list_keys(self._course.next))
+                    if self._course.take(page):
+                        self.absorb(page, listed=True)
+                        self._save()
                     continue
                 key = self._keys.get(self._order[place])
             place += 1
@@ -137,13 +138,7 @@ class Listing:
         """A key is gone."""
         self.changed()
         with self._lock.get():
-            self._keys.pop(kid, None)
-            if kid in self._placed:
-                self._order.remove(kid)
-                self._placed.remove(kid)
-                if self._next:
-                    # Deleting shifts later records: list again rather than skip one.
-                    self._order, self._placed, self._next = [], set(), 0
+            self._keys.pop(kid, None)  # its place stays, so that who walks meanwhile skips no other
 
     def clear(self) -> None:
         """Forget everything, on disk too."""
@@ -161,7 +156,7 @@ class Listing:
             return True
 
     def _begin_anew(self) -> None:
-        self._order, self._placed, self._next = [], set(), 0
+        self._order, self._placed, self._course = [], set(), Course()
         self._anew, self.aged = True, False
 
     def changed(self) -> None:
@@ -193,14 +188,11 @@ class Listing:
             for record in page.records:
                 if record.kid == kid:
                     return record
-        offset: int | None = 0
-        while offset is not None:
-            page = self._session.run(keymgmt.list_keys(offset).kept(kept))
+        for page in all_pages(lambda offset: self._session.run(keymgmt.list_keys(offset).kept(kept))):
             self.absorb(page)
             for record in page.records:
                 if record.kid == kid:
                     return record
-            offset = page.next
         return None
 
     @property
@@ -324,7 +316,7 @@ class Listing:
 
     def _save(self) -> None:
         seen = self._session.identity
-        if self._next is not None or seen is None:
+        if self._course.next is not None or seen is None:
             return
         records = [self._keys[kid].record() for kid in self._order if kid in self._keys]
         kept = [each for each in records if each is not None]

@@ -14,7 +14,7 @@ from typing import Any, Final, Protocol
 
 from hem_provider.emulator.device import Device
 from hem_provider.emulator.encodings import compact_json, parse_json_object
-from hem_provider.emulator.http import Refusal, Request, Response
+from hem_provider.emulator.http import JSON, Refusal, Request, Response
 from hem_provider.emulator.latency import delay_of
 from hem_provider.emulator.state import Fault
 from hem_provider.emulator.store import StateFileError
@@ -85,9 +85,11 @@ def _strike_after(response: Response, struck: Mapping[str, Fault]) -> Response:
         return Response(struck["status-after"].status, close=True)
     if not 200 <= response.status < 300:
         return response
-    for name, damage in _DAMAGES.items():
+    for name, (kind, damage) in _DAMAGES.items():
         if name in struck:
-            response = replace(response, body=damage(response.body))
+            response = replace(
+                response, body=damage(response.body), content_type=kind or response.content_type
+            )
     return response
 
 
@@ -100,11 +102,12 @@ def _other_types(body: bytes) -> bytes:
     return compact_json({name: 5 if isinstance(v, str) else str(v) for name, v in fields.items()}).encode()
 
 
-_DAMAGES: Final[Mapping[str, Callable[[bytes], bytes]]] = {
-    "empty": lambda _: b"",
-    "garbage": lambda _: b"<html>Bad Gateway</html>",
-    "fieldless": lambda _: b"{}",
-    "wrong-types": _other_types,
+#: Fault → type of what is sent, ``None`` where that stays, and how the body is damaged.
+_DAMAGES: Final[Mapping[str, tuple[str | None, Callable[[bytes], bytes]]]] = {
+    "empty": (None, lambda _: b""),
+    "garbage": ("text/html", lambda _: b"<html>Bad Gateway</html>"),
+    "fieldless": (JSON, lambda _: b"{}"),
+    "wrong-types": (None, _other_types),
 }
 
 

@@ -98,9 +98,9 @@ class Values:
 class Answer(Values):
     """The JSON object of a successful reply.
 
-    ``raw`` is the object as it came, for relaying it; ``body`` that of an answer that is not JSON;
-    ``asked`` what it was held
-    against. ``where`` names device and endpoint in messages.
+    ``raw`` is the object as it came, for relaying it; ``body`` and ``media_type`` (lower case, without
+    parameters) those of an answer that is not JSON; ``asked`` what it was held against. ``where`` names
+    device and endpoint in messages.
     """
 
     def __init__(
@@ -111,6 +111,7 @@ class Answer(Values):
         status: int = 200,
         *,
         body: bytes = b"",
+        media_type: str = "",
         asked: Asked = NOTHING,
     ) -> None:
         super().__init__(values, where)
@@ -119,6 +120,7 @@ class Answer(Values):
         self.raw = raw
         self.status = status
         self.body = body
+        self.media_type = media_type
 
     @classmethod
     def from_reply(cls, reply: Reply, where: str, shape: Shape = EMPTY, asked: Asked = NOTHING) -> Answer:

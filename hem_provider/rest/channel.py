@@ -164,7 +164,8 @@ class Channel:
             raise error_for(status, self._where(call), call.meanings)
         where = f"{self.name}: {call.method} {call.form or call.path}"
         if not call.is_json:
-            return call.read(Answer({}, where, {}, status, body=reply.body))
+            kind = reply.headers.get("content-type", "").partition(";")[0].strip().lower()
+            return call.read(Answer({}, where, {}, status, body=reply.body, media_type=kind))
         return call.read(Answer.from_reply(reply, where, call.answer, call.asked))
 
     def cloud(

@@ -121,12 +121,6 @@ class Page:
     offset: int
     total: int
 
-    @property
-    def next(self) -> int | None:
-        """Where the next page begins; ``None`` when this is the last."""
-        after = self.offset + len(self.records)
-        return after if self.records and after < self.total else None
-
 
 @frozen
 class KeyMaterial:

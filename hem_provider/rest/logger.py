@@ -4,7 +4,7 @@ only."""
 from __future__ import annotations
 
 from hem_provider.arguments import as_text
-from hem_provider.errors import HemOperationFailed, HemRequestRefused
+from hem_provider.errors import HemAnswerFault, HemOperationFailed, HemRequestRefused
 from hem_provider.records import frozen
 from hem_provider.rest.agreements import log_files
 from hem_provider.rest.answer import Answer
@@ -16,6 +16,8 @@ from hem_provider.rest.status import Meanings
 __all__ = ["LogKey", "key", "list_files", "read"]
 
 _SCOPES = ("logger:get",)
+#: Of a log file, which is never empty: the device begins each with a line about its firmware (§14.1, §14.2).
+_MEDIA_TYPE = "text/plain"
 
 _LIST: Meanings = {404: (HemRequestRefused, "this device keeps no log files, or cannot list them")}
 _FILE: Meanings = {
@@ -51,6 +53,11 @@ def _files(answer: Answer) -> tuple[tuple[str, ...], int]:
 
 
 def _content(answer: Answer) -> bytes:
+    if answer.media_type != _MEDIA_TYPE or not answer.body:
+        raise HemAnswerFault(
+            f"{answer.where}: {len(answer.body)} bytes of {answer.media_type or 'no type'}; "
+            f"accepted: a log file, {_MEDIA_TYPE}, of at least one line"
+        )
     return answer.body
 
 

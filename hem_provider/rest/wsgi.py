@@ -82,13 +82,22 @@ class WsgiTransport:
                 close = getattr(parts, "close", None)
                 if close is not None:
                     close()
-            return Reply(int(status[0].split(" ")[0]), headers, answer)
+            code = int(status[0].split(" ")[0])
         except TimeoutError as error:
             raise HemTimeout(f"{self._url}: {request.method} {request.path}: no answer in time") from error
         except Exception as error:
             raise ConnectionLostError(
                 f"{self._url}: {request.method} {request.path}: no answer: {error}"
             ) from error
+        wanted = headers.get("content-length", str(len(answer)))
+        if wanted != str(len(answer)):
+            cut = ConnectionLostError(
+                f"{self._url}: {request.method} {request.path}: the answer is cut short: "
+                f"{len(answer)} of {wanted:.20} bytes"
+            )
+            cut.begun = True
+            raise cut
+        return Reply(code, headers, answer)
 
     def _environ(self, request: Request, body: bytes) -> dict[str, Any]:
         path, _, query = request.path.partition("?")

@@ -1,6 +1,6 @@
 """Searches that name a key, answered from what was listed before: here, or by an earlier process.
 
-Listing a device costs a call for 15 keys, and a login of its own. A search by CKA_ID or
+Listing a device costs a call for 15 keys, one for each 14 more, and a login of its own. A search by CKA_ID or
 CKA_UNIQUE_ID that hits a key known from before is answered at once; whether the key is still there
 shows at its first use. Labels are moved from one key to another on purpose (a new key takes over
 the name), so that a hit by label alone is confirmed by one call. Everything else, and whatever is

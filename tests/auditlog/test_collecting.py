@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from hem_provider.auditlog.checking import verify_copy
 from hem_provider.auditlog.entry import OWN_EVENTS
-from hem_provider.errors import HemUnreachable
+from hem_provider.errors import HemAnswerFault, HemUnreachable
 
 
 def lines(copy, file):
@@ -136,6 +136,25 @@ def test_a_file_that_is_listed_and_not_there_is_a_gap(device, collect):
     device.calls.clear()
     assert collect() == []
     assert device.calls == ["list"]
+
+
+def test_an_answer_that_is_no_log_file_keeps_none_of_the_others_back(device, copy, collect, monkeypatch):
+    first, second, _ = device.start(), device.start(), device.start()
+    read = device.read
+
+    def no_file(file):
+        if file == first:
+            raise HemAnswerFault("24 bytes of text/html")
+        return read(file)
+
+    monkeypatch.setattr(device, "read", no_file)
+    with pytest.raises(HemAnswerFault, match="24 bytes"):
+        collect()
+    assert lines(copy, first) == b""
+    assert lines(copy, second) == device.files[second]
+    monkeypatch.undo()
+    assert collect() == ["device-back", "file-collected"]
+    assert lines(copy, first) == device.files[first]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hem_provider.device.auditlog import Event, Result, verify_log
-from hem_provider.errors import HemOperationFailed
+from hem_provider.errors import HemAnswerFault, HemConnectionError, HemOperationFailed
 from hem_provider.rest.encoding import unb64
 
 KEY = unb64("T61jY1AgV5XUW++eAcQibRDFOl5KjKwLGdo+U0def8A=")
@@ -112,6 +112,33 @@ def test_a_devices_own_files_are_genuine(hem, rig):
     with pytest.raises(HemOperationFailed, match="being written"):
         hem.audit.read(current)
     assert hem.audit.verify(newest, key=bytes(31) + b"\x01").problems
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"),
+    [
+        ("garbage", "24 bytes of text/html; accepted: a log file, text/plain"),
+        ("fieldless", "2 bytes of application/json; accepted: a log file, text/plain"),
+        ("empty", "0 bytes of text/plain; accepted: a log file, text/plain"),
+    ],
+)
+def test_what_is_no_log_file_is_not_taken_for_one(hem, rig, fault, told):
+    rig.reboot()
+    file = hem.audit.files()[-2]
+    rig.order(name=fault, endpoint=f"GET /api/logger/{file}")
+    with pytest.raises(HemAnswerFault, match=told):
+        hem.audit.read(file)
+
+
+def test_a_log_file_that_is_cut_on_its_way_is_not_taken_for_it(hem, rig):
+    rig.reboot()
+    file = hem.audit.files()[-2]
+    whole = hem.audit.read(file)
+    rig.order(name="truncate", endpoint=f"GET /api/logger/{file}", count=1)
+    assert hem.audit.read(file) == whole  # it was asked for once more
+    rig.order(name="truncate", endpoint=f"GET /api/logger/{file}")
+    with pytest.raises(HemConnectionError, match="the connection was lost|cut short"):
+        hem.audit.read(file)
 
 
 def test_more_files_than_a_page_are_all_listed(hem, monkeypatch):

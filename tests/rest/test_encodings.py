@@ -22,7 +22,6 @@ from hem_provider.rest.answer import Answer, Values
 from hem_provider.rest.auth import Bearer
 from hem_provider.rest.encoding import b64, b64url, parse_json, unb64
 from hem_provider.rest.keyfields import check_kid, check_label
-from hem_provider.rest.keymgmt import Page
 from hem_provider.rest.status import error_for
 from hem_provider.rest.wire import Reply
 
@@ -273,14 +272,6 @@ def test_labels_are_1_to_32_printable_ascii(text):
     else:
         with pytest.raises(ValueError, match="1 to 32 printable ASCII"):
             check_label(text)
-
-
-@pytest.mark.parametrize(
-    ("count", "offset", "total", "following"),
-    [(15, 0, 20, 15), (5, 15, 20, None), (0, 15, 20, None), (3, 0, 20, 3), (0, 0, 0, None)],
-)
-def test_paging_ends_at_total_or_an_empty_page_never_at_a_short_one(count, offset, total, following):
-    assert Page((None,) * count, offset, total).next == following
 
 
 def test_a_per_process_value_is_one_for_all_threads():

@@ -17,6 +17,7 @@ from support.clocks import quick_clock
 
 from campaign.faults.world import World
 from hem_provider import errors
+from hem_provider.device.auditlog import verify_log
 from hem_provider.errors import HemError, HemOutcomeUnknown
 
 __all__ = ["PYTHON", "Operation", "Told", "client"]
@@ -181,6 +182,25 @@ def _sealed(world: World, _: Any) -> bytes:
     return bytes(operations.seal(world.keys.hem.keys.get(world.keys.kids["AES256"]), operations.CLEAR))
 
 
+def _finished_file(world: World, _: Any) -> str:
+    """Of the log: a restart begins another."""
+    world.rig.reboot()
+    return str(world.keys.hem.audit.files()[-2])
+
+
+def _log_row(name: str, do: Any, true: Any) -> Operation:
+    """``do`` with a client's log and a file's id; ``true`` of its result, the file and the log's key."""
+    return Operation(
+        "REST client", name, client,
+        lambda hem, _, file: do(hem.audit, file),
+        lambda found, world, file: bool(
+            true(found, world.keys.hem.audit.read(file), world.keys.config.log_key)
+        ),
+        _finished_file,
+        warm=lambda hem, _: hem.audit.key() and None,
+    )  # fmt: skip
+
+
 def _by_hem(name: str, run: Any, truth: Any) -> Operation:
     return Operation(
         "REST client", name, client, lambda hem, world, _: run(hem, world.keys),
@@ -207,6 +227,12 @@ _MORE_ROWS = (
     _DELETE,
     _verified("Ed25519", "ED25519"),
     _verified("Ed448", "ED448"),
+    _log_row("read the log", lambda log, file: log.read(file), lambda found, content, _: found == content),
+    _log_row(
+        "verify the log",
+        lambda log, file: log.verify(file),
+        lambda report, content, key: report == verify_log(content, key) and not report.problems,
+    ),
     Operation("REST client", "compare a MAC", client, _compared, lambda result, _, __: result is True),
     Operation(
         "symmetric", "open", client, _cleared, lambda result, _, __: bool(result == operations.CLEAR), _sealed

@@ -1,0 +1,55 @@
+"""Records page by page, none of which is skipped where others change the device meanwhile.
+
+The device counts records from the start of its storage (device API §11.6), so that what is deleted before a
+page's place moves all later ones. Each page therefore begins with the last record of the one before: where
+another stands there, the pages go back until they meet what is known.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from hem_provider.errors import HemAnswerFault
+from hem_provider.rest.keymgmt import PAGE, Page
+
+__all__ = ["Course", "all_pages"]
+
+#: Steps back in one listing: who changes the device can do no more in the time that this takes.
+_MOST_BACK = 250
+
+
+class Course:
+    """How far a listing has come. ``next``: where its next page begins, ``None`` when it is complete."""
+
+    def __init__(self) -> None:
+        self.next: int | None = 0
+        self._seen: set[str] = set()
+        self._back = 0
+
+    def take(self, page: Page) -> bool:
+        """Whether the ``next`` page follows those before; else it is to be left alone: ``next`` is another.
+
+        ``HemAnswerFault`` where the device never lists the same twice.
+        """
+        if page.offset and (not page.records or page.records[0].kid not in self._seen):
+            self._back += 1
+            if self._back > _MOST_BACK:
+                raise HemAnswerFault(f"the device's records stand elsewhere each time: {_MOST_BACK} tries")
+            self.next = max(0, page.offset - PAGE + 1)
+            return False
+        last = page.offset + len(page.records) - 1
+        if last > page.offset and last + 1 < page.total:
+            self.next = last
+            self._seen.update(each.kid for each in page.records)
+        else:  # all, or nothing new: what is counted need not be listed
+            self.next, self._seen = None, set()
+        return True
+
+
+def all_pages(ask: Callable[[int], Page]) -> Iterator[Page]:
+    """What ``ask`` gives from an offset on, until there is no more; a record may be in two pages."""
+    course = Course()
+    while course.next is not None:
+        page = ask(course.next)
+        if course.take(page):
+            yield page
