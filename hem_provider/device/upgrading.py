@@ -27,6 +27,9 @@ _VERSION = re.compile(
     rb"Encedo nGINE FW v([0-9][0-9A-Za-z.-]{0,30})|\Ahem-provider emulator image ([0-9.]{1,16})\r?\n"
 )
 
+#: Seconds between two looks at a check: at first, and at the most, which is what the vendor's manager takes.
+_SOON, _LATER = 0.5, 4.0
+
 
 class _Runs(Protocol):
     def __call__(self, call: Call[T], change: Change[T] | None = None) -> T: ...
@@ -86,7 +89,7 @@ class Upgrading:
             look=lambda: UpgradeState.RUNNING,
         )
         began = self._clock.now()
-        for _ in self._clock.looks(timeout, 4.0):
+        for _ in self._clock.looks(timeout, _SOON, _LATER):
             if looked is not None:
                 looked(self._clock.now() - began)
             state = self._run(upgrade.check(image), asked_again)

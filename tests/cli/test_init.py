@@ -252,7 +252,7 @@ def test_without_the_cloud_it_says_what_it_needs(fresh, run):
 def test_firmware_is_installed_first_and_once(fresh, run, tmp_path, monkeypatch):
     image = tmp_path / "firmware.bin"
     image.write_bytes(b"hem-provider emulator image 1.2.9\n" + bytes(1000))
-    monkeypatch.setattr("hem_provider.waiting.time.sleep", lambda _: None)
+    monkeypatch.setattr("hem_provider.waiting.CLOCK.sleep", lambda _: None)
     status, _, said = run(firmware=image, owner=None)
     assert status == 2  # but the firmware is there
     assert "The device has Encedo nGINE FW v1.2.9 now." in said
@@ -377,7 +377,7 @@ def test_a_full_disk_is_told_before_the_device_has_an_owner(fresh, run, monkeypa
 def test_who_only_installed_firmware_here_did_not_begin_a_setup(fresh, run, tmp_path, monkeypatch):
     image = tmp_path / "firmware.bin"
     image.write_bytes(b"hem-provider emulator image 1.2.9\n")
-    monkeypatch.setattr("hem_provider.waiting.time.sleep", lambda _: None)
+    monkeypatch.setattr("hem_provider.waiting.CLOCK.sleep", lambda _: None)
     assert run(firmware=image, owner=None)[0] == 2
     assert left(tmp_path / "data") != []
     fresh.initialise()
