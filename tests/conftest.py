@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from support.emulator import ServedEmulator, client_of
 from support.fake_agent import FakeAgent
+from support.once import sitecustomize as once
 from support.rig import connected, make_template
 
 from hem_provider.device import connect
@@ -27,6 +29,10 @@ settings.register_profile(
 _FROM_OUTSIDE = ("HEM_", "XDG_", "OPENSSL_", "KEYRING_", "PYTHON_KEYRING_")
 
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fixed"))
+
+# Whoever keeps his tree free of bytecode would have every process that tests start compile the package anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # A shell's background ignores it, and so would every program that a test interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -76,6 +82,17 @@ def _home_of_nobody(tmp_path_factory):
         for name in list(os.environ):
             if name.startswith(_FROM_OUTSIDE):
                 patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _keys_are_derived_once(tmp_path_factory):
+    """Here and in what the tests start; see ``support/once``."""
+    folders = [str(Path(once.__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(once.FOLDER, str(tmp_path_factory.mktemp("derived")))
+        patch.setenv("PYTHONPATH", os.pathsep.join(folders))
+        once.install()
         yield
 
 

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import pytest
 from support.emulator import ServedEmulator
+from support.once import sitecustomize as once
 from support.servers import free_port
 
 __all__ = ["FILE", "Step", "as_ordinary_user", "python_of", "reader_of", "run_page", "steps_of"]
@@ -120,7 +121,7 @@ def run_page(
     with _processes_of(mark):
         shell = subprocess.Popen(
             [*as_ordinary_user(required=ordinary), "bash"],
-            env={**environment, "HEM_TEST_PAGE": mark}, cwd=folder,
+            env={**once.environment(), **environment, "HEM_TEST_PAGE": mark}, cwd=folder,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         try:
