@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Collection, Sequence
 
-__all__ = ["one_of", "only_checks"]
+__all__ = ["more_than_zero", "one_of", "only_checks"]
 
 
 def only_checks(arguments: Sequence[str], description: str) -> bool:
@@ -27,3 +28,14 @@ def one_of(what: str, names: Collection[str]) -> Callable[[str], str]:
         return text
 
     return known
+
+
+def more_than_zero(text: str) -> float:
+    """The ``type`` of an amount: a finite number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}; accepted: a number above 0")
+    return value

@@ -13,7 +13,7 @@ import sys
 from campaign.outcome import write_outcome
 from campaign.parts import PARTS, run_part
 from campaign.report import FOLDER, PAGE, draw, outcomes, page
-from tools.options import one_of
+from tools.options import more_than_zero, one_of
 
 
 def main() -> int:
@@ -23,7 +23,10 @@ def main() -> int:
     problems = []
     for name in options.parts or PARTS:
         print(f"{name} …", flush=True)
-        outcome = run_part(name, share=options.share, seed=options.seed)
+        try:
+            outcome = run_part(name, share=options.share, seed=options.seed)
+        except KeyboardInterrupt:
+            return 130
         for figure in outcome.figures:
             mark = {True: "kept", False: "BROKEN", None: ""}[figure.kept]
             print(f"  {figure.name}: {figure.value:g} {figure.unit}  {figure.promise}  {mark}".rstrip())
@@ -42,7 +45,7 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="campaign", description=__doc__)
     parser.add_argument("parts", nargs="*", type=one_of("part", PARTS), metavar="PART", help=", ".join(PARTS))
-    parser.add_argument("--share", type=float, default=1.0, help="of the whole effort (1)")
+    parser.add_argument("--share", type=more_than_zero, default=1.0, help="of the whole effort (1)")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--publish", action="store_true", help="renew docs/reliability.md")
     return parser.parse_args()

@@ -18,7 +18,8 @@ PARTS = {name: f"campaign.{name}" for name in _IN_ORDER}
 
 
 def run_part(name: str, *, share: float = 1.0, seed: int = 1) -> Outcome:
-    """One part, in a folder of its own that is removed when nothing failed.
+    """One part, in a folder of its own that is removed when nothing failed, or when somebody ends it before
+    it has found anything out; else it is told where it is.
 
     Raises:
         KeyError: there is no such part.
@@ -27,7 +28,16 @@ def run_part(name: str, *, share: float = 1.0, seed: int = 1) -> Outcome:
     folder = Path(tempfile.mkdtemp(prefix=f"hem-{name}-"))
     began = time.monotonic()
     effort = Effort(folder, share, seed)
-    outcome = stamped(module.run(effort), effort, began)
-    if not outcome.problems():
+    try:
+        outcome = stamped(module.run(effort), effort, began)
+    except (KeyboardInterrupt, SystemExit):
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    except Exception as error:
+        error.add_note(f"what it left is in {folder}")
+        raise
+    if outcome.problems():
+        print(f"  what it left is in {folder}", flush=True)
+    else:
         shutil.rmtree(folder, ignore_errors=True)
     return outcome

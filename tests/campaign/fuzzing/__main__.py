@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -26,7 +27,7 @@ from campaign.fuzzing.running import (
     run_all,
     seed_folder,
 )
-from campaign.fuzzing.targets import TARGETS
+from tools.options import more_than_zero, one_of
 
 #: Of a corpus in the repository: files, bytes.
 _FILES, _MOST = 32, 4 * 1024
@@ -37,29 +38,34 @@ def main() -> int:
     options = _options()
     if options.repeat:
         return _repeat(*options.repeat)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # what was started is ended by it
     BUILD.mkdir(parents=True, exist_ok=True)
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=BUILD))
-    ran = run_all(options.seconds, folder, options.targets or NAMES, seed=options.seed, tell=_tell)
-    print(f"{sum(each.executions for each in ran)} executions")
-    for each in ran:
-        for path, what in each.crashes:
-            kept = BUILD / "found" / each.name / path.name
-            kept.parent.mkdir(parents=True, exist_ok=True)
-            if path.is_file():
-                shutil.copy(path, kept)
-            print(f"problem: {each.name}: {what}\n  {repeat_command(each.name, kept)}")
-    if options.renew:
-        _renew(ran)
-    shutil.rmtree(folder)
+    try:
+        ran = run_all(options.seconds, folder, options.targets or NAMES, seed=options.seed, tell=_tell)
+        print(f"{sum(each.executions for each in ran)} executions")
+        if options.renew:
+            _renew(ran)
+    except KeyboardInterrupt:
+        return 130
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
     return 1 if any(each.crashes for each in ran) else 0
 
 
 def _tell(ran: Ran) -> None:
+    """As soon as it has ended, so that what was found is kept whatever happens to the rest."""
     reached = f", {ran.coverage[-1][1]:.0f} edges" if ran.coverage else ""
     print(
         f"  {ran.name}: {ran.skipped or f'{ran.executions} executions in {ran.seconds:.0f} s{reached}'}",
         flush=True,
     )
+    for path, what in ran.crashes:
+        kept = BUILD / "found" / ran.name / path.name
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file():
+            shutil.copy(path, kept)
+        print(f"problem: {ran.name}: {what}\n  {repeat_command(ran.name, kept)}", flush=True)
 
 
 def _renew(ran: list[Ran]) -> None:
@@ -91,16 +97,22 @@ def _repeat(name: str, file: str) -> int:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="fuzz", description=__doc__)
-    parser.add_argument("targets", nargs="*", metavar="TARGET", help=", ".join(NAMES))
-    parser.add_argument("--seconds", type=float, default=900.0, help="for all of them together (900)")
+    parser.add_argument(
+        "targets", nargs="*", type=one_of("target", NAMES), metavar="TARGET", help=", ".join(NAMES)
+    )
+    parser.add_argument(
+        "--seconds", type=more_than_zero, default=900.0, help="for all of them together (900)"
+    )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--renew", action="store_true", help="renew the corpora in the repository")
     parser.add_argument("--repeat", nargs=2, metavar=("TARGET", "FILE"))
     options = parser.parse_args()
-    named = [*options.targets, *(options.repeat or [])[:1]]
-    unknown = set(named) - {*HARNESSES, *TARGETS}
-    if unknown:
-        parser.error(f"no such target: {', '.join(sorted(unknown))}; there are {', '.join(NAMES)}")
+    if options.repeat:
+        name, file = options.repeat
+        if name not in NAMES:
+            parser.error(f"no target {name}; there are: {', '.join(NAMES)}")
+        if not Path(file).is_file():
+            parser.error(f"there is no file {file}")
     return options
 
 

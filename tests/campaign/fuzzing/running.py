@@ -6,9 +6,11 @@ import hashlib
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -44,6 +46,8 @@ NAMES = (*HARNESSES, *TARGETS)
 _PATIENCE = {"module": 60}
 _INSTALL_ATHERIS = "pip install --no-deps --target {} 'atheris>=3,<4'"
 _INSTALL_CLANG = "apt-get install clang libclang-rt-dev llvm"
+#: Of a fuzzer that somebody ended, which has found nothing: libFuzzer's own, and where it had not begun yet.
+_ENDED = 72, -signal.SIGINT, -signal.SIGTERM
 _STATUS = re.compile(rb"^#(\d+)\s.*?cov: (\d+)")
 _FOUND = re.compile(rb"Test unit written to (\S*(?:crash|timeout|oom|leak)-\S+)")
 _SAID = re.compile(
@@ -64,6 +68,29 @@ class Ran:
     corpus: Path | None = None
 
 
+class _Running:
+    """Fuzzers that run at once, and end at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self._over = False
+
+    def add(self, process: subprocess.Popen[bytes]) -> None:
+        """One more, which is ended with the others, or by now."""
+        with self._lock:
+            self._processes.append(process)
+            if self._over:
+                process.terminate()
+
+    def end(self) -> None:
+        """All of them."""
+        with self._lock:
+            self._over = True
+            for each in self._processes:
+                each.terminate()
+
+
 def run_all(
     seconds: float,
     folder: Path,
@@ -75,12 +102,13 @@ def run_all(
     """All of ``names`` for ``seconds`` altogether, as many at a time as there are processors. Crashing inputs
     are kept below ``folder``."""
     workers = os.cpu_count() or 1
+    running = _Running()
     whole = sum(_WEIGHTS.get(name, 1) for name in names)
     compiler = fuzzing_compiler()
 
     def one(name: str) -> Ran:
         share = max(1.0, seconds * min(workers, len(names)) * _WEIGHTS.get(name, 1) / whole)
-        ran = run_one(name, share, folder, compiler=compiler, seed=seed)
+        ran = run_one(name, share, folder, compiler=compiler, seed=seed, running=running)
         tell(ran)
         return ran
 
@@ -89,11 +117,24 @@ def run_all(
             build_harness(name, BUILD, compiler=compiler, way="fuzz")
     with ThreadPoolExecutor(workers) as pool:
         longest_first = sorted(names, key=lambda name: -_WEIGHTS.get(name, 1))
-        found = {ran.name: ran for ran in pool.map(one, longest_first)}
+        try:
+            found = {ran.name: ran for ran in pool.map(one, longest_first)}
+        except BaseException:  # who ends this ends the fuzzers, which would go on for their time
+            pool.shutdown(wait=False, cancel_futures=True)
+            running.end()
+            raise
     return [found[name] for name in names]
 
 
-def run_one(name: str, seconds: float, folder: Path, *, compiler: str | None, seed: int = 1) -> Ran:
+def run_one(
+    name: str,
+    seconds: float,
+    folder: Path,
+    *,
+    compiler: str | None,
+    seed: int = 1,
+    running: _Running | None = None,
+) -> Ran:
     """One fuzzer for so many seconds, or until it finds something."""
     ran = Ran(name)
     if name in HARNESSES and compiler is None:
@@ -127,13 +168,15 @@ def run_one(name: str, seconds: float, folder: Path, *, compiler: str | None, se
         command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=place
     ) as process:
         assert process.stderr is not None
+        if running is not None:
+            running.add(process)
         said: list[bytes] = []
         for line in process.stderr:
             _note(ran, line, time.monotonic() - began)
             if _SAID.match(line) or b"Test unit" in line or b"stat::" in line:
                 said = [*said[-60:], line]
     ran.seconds = time.monotonic() - began
-    if process.returncode != 0:
+    if process.returncode not in (0, *_ENDED):
         ran.crashes.append(_crash(said, place, process.returncode))
     shutil.rmtree(place / "device", ignore_errors=True)
     return ran
