@@ -41,15 +41,23 @@ class _Hashlib:
         try:
             with open(path, "rb") as kept:  # noqa: PTH123
                 found = kept.read()
-        except FileNotFoundError:
+        except OSError:  # nobody has derived it, or this process may not open more files
             found = hashlib.pbkdf2_hmac(name, password, salt, rounds, size)
-            part = f"{path}.{os.getpid()}"
-            with open(part, "wb") as kept:  # noqa: PTH123
-                kept.write(found)
-            os.replace(part, path)  # noqa: PTH105
+            _keep(path, found)
             return found
         hashlib.pbkdf2_hmac(name, password, salt, 1, size)  # refused as ever where the arguments are wrong
         return found
+
+
+def _keep(path: str, found: bytes) -> None:
+    """Whole, or not at all: disks that are full, or other users' folders, are what some tests are about."""
+    part = f"{path}.{os.getpid()}"
+    try:
+        with open(part, "wb") as kept:  # noqa: PTH123
+            kept.write(found)
+        os.replace(part, path)  # noqa: PTH105
+    except OSError:
+        pass  # contextlib is slow to load
 
 
 class _Finder:
