@@ -113,7 +113,7 @@ class _Operation:
 
     @property
     def statuses(self) -> set[str]:
-        return set(map(str, self.raw["responses"]))
+        return {str(self.resolved(each).get("x-status", key)) for key, each in self.raw["responses"].items()}
 
     def _schema(self, place: Mapping[str, Any]) -> Mapping[str, Any]:
         content = self.resolved(place).get("content", {})

@@ -26,6 +26,8 @@ __all__ = ["PUBLISHED", "Published", "document", "document_of", "operation_id", 
 PUBLISHED: Final = "/openapi.json"
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 _UPLOAD: Final = "application/octet-stream"
+#: The last status that OpenAPI has a place for; one beyond is under ``default``, and says its number.
+_LAST: Final = 599
 _FILE_NAME: Final = {
     "name": "Content-Disposition",
     "in": "header",
@@ -135,7 +137,8 @@ def _operation(row: Endpoint, rows: list[Endpoint], switches: Switches, *, ppa: 
         "tags": [row.path.split("/")[2]],
         "security": _security(row),
         "responses": {
-            str(status): _response(row, status, rows, switches) for status in sorted(statuses(row, switches))
+            str(status) if status <= _LAST else "default": _response(row, status, rows, switches)
+            for status in sorted(statuses(row, switches))
         },
     }
     parameters = [_parameter(name, switches) for name in PATH if f"{{{name}}}" in row.path]
@@ -167,6 +170,8 @@ def _security(row: Endpoint) -> list[dict[str, list[str]]]:
 def _response(row: Endpoint, status: int, rows: list[Endpoint], switches: Switches) -> dict[str, Any]:
     meaning = _MEANINGS.get(status, "it did not work; an internal number (Q4)")
     response: dict[str, Any] = {"description": meaning}
+    if status > _LAST:
+        response["x-status"] = status
     answer = _answer(row, status, switches)
     if answer.schema is not None:
         response["content"] = {answer.content_type: {"schema": answer.schema}}

@@ -24,6 +24,7 @@ import requests
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from support.contract import Contract
+from support.contract import declared as told
 
 from campaign.outcome import Effort, Figure, Outcome, Table
 from hem_provider.emulator import EmulatedDevice, control, setup
@@ -457,7 +458,7 @@ _TINY = 0.01
 
 def _declared(document: Mapping[str, Any]) -> dict[str, set[int]]:
     return {
-        operation["operationId"]: {int(status) for status in operation["responses"]}
+        operation["operationId"]: set(told(operation))
         for item in document["paths"].values()
         for operation in item.values()
     }

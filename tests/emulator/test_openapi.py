@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema_rs import Draft202012Validator, meta
-from support.contract import Contract
+from support.contract import Contract, declared
 from support.documented import COMMON, STATUSES
 from support.emulator import ServedEmulator
 
@@ -130,9 +130,23 @@ def test_the_statuses_are_those_that_are_known(row):
     ],
 )
 def test_a_switch_changes_the_statuses_of_its_endpoints(switch, value, operation, comes, goes):
-    before = set(map(int, operations(WHOLE)[operation]["responses"]))
-    after = set(map(int, operations(document(Switches({switch: value})))[operation]["responses"]))
+    before = set(declared(operations(WHOLE)[operation]))
+    after = set(declared(operations(document(Switches({switch: value})))[operation]))
     assert (after - before, before - after) == (comes, goes)
+
+
+@pytest.mark.parametrize("value", [795, 65307, 406, 100])
+def test_a_status_that_openapi_has_no_place_for_is_the_default(value):
+    """Programs that read such documents refuse other names (OpenAPI 3.1 §4.8.16)."""
+    whole = document(Switches({"Q4": value}))
+    for operation in operations(whole).values():
+        assert all(re.fullmatch(r"[1-5]\d\d|default", key) for key in operation["responses"])
+    verify = operations(whole)["POST_crypto_pqc_mldsa_verify"]["responses"]
+    assert verify.get("default", {}).get("x-status") == (value if value > 599 else None)
+    answer = ("POST", "/api/crypto/pqc/mldsa/verify", value, "application/json", b"")
+    assert Contract(whole).problems(*answer) == []
+    for other in (599, 796):
+        assert Contract(whole).problems(*answer[:2], other, *answer[3:])
 
 
 def test_errors_have_the_body_that_q2_gives_them():

@@ -9,9 +9,14 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator
 
-__all__ = ["Contract"]
+__all__ = ["Contract", "declared"]
 
 _JSON = "application/json"
+
+
+def declared(operation: Mapping[str, Any]) -> dict[int, Mapping[str, Any]]:
+    """Status → what is said of its answer. One that OpenAPI has no place for is under ``default``."""
+    return {int(each.get("x-status", key)): each for key, each in operation["responses"].items()}
 
 
 class Contract:
@@ -39,7 +44,7 @@ class Contract:
             return []
         name = operation["operationId"]
         self.seen.add((name, status))
-        response = operation["responses"].get(str(status))
+        response = declared(operation).get(status)
         if response is None:
             return [f"{name}: {status} is not declared"]
         return [f"{name} {status}: {each}" for each in self._faults(response, content_type, body)]
