@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
-from typing import TypeAlias, TypeVar
+from typing import Final, TypeAlias, TypeVar
 
 __all__ = [
     "Buffer",
@@ -22,6 +22,9 @@ __all__ = [
 ]
 
 MemberT = TypeVar("MemberT", bound=enum.Enum)
+
+#: Ten years (s); the clock of threads ends at nine thousand million seconds.
+_LONGEST: Final = 10 * 365 * 86400.0
 
 #: What ``cryptography`` takes where it says bytes-like.
 Buffer: TypeAlias = bytes | bytearray | memoryview
@@ -47,11 +50,11 @@ def size_of(name: str, value: object) -> int:
 
 def as_seconds(name: str, value: object) -> float:
     """A time. ``TypeError`` naming the argument for what is no number, ``ValueError`` unless it is more
-    than 0 and finite."""
+    than 0 and something that threads can wait for."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise TypeError(f"{name}: {type(value).__name__}; accepted: seconds (int or float)")
-    if not 0 < value < float("inf"):
-        raise ValueError(f"{name}: {value!r}; accepted: seconds, more than 0")
+    if not 0 < value <= _LONGEST:
+        raise ValueError(f"{name}: {value!r:.40}; accepted: seconds, more than 0 and at most {_LONGEST:.0f}")
     return float(value)
 
 

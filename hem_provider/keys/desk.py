@@ -82,9 +82,10 @@ class Seat:
 class Job:
     """Something that any member can do, and may do more than once."""
 
-    def __init__(self, number: int, work: Callable[[Key], Any], lock: threading.Lock) -> None:
+    def __init__(self, number: int, work: Callable[[Key], Any], lock: threading.Lock, seconds: float) -> None:
         self.number = number
         self.work = work
+        self.seconds = seconds  #: that it has
         self.context = contextvars.copy_context()
         self.gate = threading.Condition(lock)
         self.wants = True  #: another member
@@ -121,7 +122,7 @@ class Desk:
         for every member that did not do it."""
         with self._lock:
             self._numbers += 1
-            job = Job(self._numbers, work, self._lock)
+            job = Job(self._numbers, work, self._lock, ends - time.monotonic())
             self._waiting.append(job)
             try:
                 self._deal()
@@ -170,11 +171,15 @@ class Desk:
         usual = [each.usual for each in self.seats if each.usual is not None]
         return max(self._patience, _SLOW_TIMES * min(usual, default=0.0))
 
+    def _patience_of(self, job: Job) -> float:
+        """Seconds: another device needs its time too, where a job has little."""
+        return min(self.patience, job.seconds / 2)
+
     def _next_look(self, job: Job, now: float) -> float:
         """When patience with what ``job`` waits for is over, if nothing happens before."""
         if job.running and not job.wants:
             return job.patient_until
-        patience = self.patience
+        patience = self._patience_of(job)
         others = (each.since for each in self.seats if each.job is not None and each not in job.tried)
         return max(now + _BREATH, min((since + patience for since in others), default=now + patience))
 
@@ -188,7 +193,7 @@ class Desk:
                 reason = HemTimeout(f"{seat.member.name}: busy with one call for {now - seat.since:.3g} s")
                 job.errors.setdefault(seat.member.name, reason)
             elif seat.member.name not in job.errors:
-                reason = HemTimeout(f"{seat.member.name}: it was busy with others, no turn came in time")
+                reason = HemTimeout(f"{seat.member.name}: no turn came in time")
                 job.errors[seat.member.name] = reason
 
     def _deal(self) -> None:
@@ -215,7 +220,8 @@ class Desk:
         free = [each for each in good if each.job is None]
         if free:
             return min(free, key=lambda each: each.since)
-        if any(now - each.since <= self.patience for each in good):
+        patience = self._patience_of(job)
+        if any(now - each.since <= patience for each in good):
             return None
         return min((each for each in left if each.job is None), key=lambda each: each.until, default=None)
 
@@ -231,7 +237,7 @@ class Desk:
         job.tried.append(seat)
         job.running += 1
         job.wants = False
-        job.patient_until = now + self.patience
+        job.patient_until = now + self._patience_of(job)
         if seat._served:
             return
         thread = threading.Thread(target=self._serve, args=(seat,), name="hem-key-set", daemon=True)

@@ -58,8 +58,8 @@ class KeySet:
 
     Safe for threads, and in a child after ``fork``. ``timeout``: seconds for one call, whichever devices
     fail meanwhile; by default the longest ``timeout`` of a device. ``patience``: seconds after which another
-    device is asked as well. ``away``: for how many seconds at most a device that keeps failing is left out,
-    until a call that another one makes too shows whether it is back.
+    device is asked as well, and half of ``timeout`` at most. ``away``: for how many seconds at most a device
+    that keeps failing is left out, until a call that another one makes too shows whether it is back.
     """
 
     def __init__(

@@ -202,6 +202,31 @@ def test_a_device_that_hangs_keeps_its_own_call_and_no_other(rigs, hems):
         assert time.monotonic() < ends
 
 
+def test_a_call_with_less_time_than_patience_is_made_by_another_device_too(rigs, hems):
+    keys = make(hems[:2], timeout=2, patience=60)
+    for _ in range(2):
+        keys.sign(b"message")
+        settled(keys)
+    with hanging(rigs[0]):
+        assert [keys.sign(b"message")[1] for _ in range(3)] == [keys.members[1]] * 3
+        with hanging(rigs[1]), pytest.raises(HemKeySetFailed):
+            keys.sign(b"message")
+
+
+def test_one_that_was_left_out_is_asked_before_the_time_is_over(rigs, hems):
+    keys = make(hems[:2], timeout=2, patience=60, away=60)
+    for _ in range(2):
+        keys.sign(b"message")
+        settled(keys)
+    with dead(rigs[1]):
+        keys.sign(b"message")
+        while not keys.standing()[1].failures:
+            keys.sign(b"message")
+            settled(keys)
+    with hanging(rigs[0]):
+        assert keys.sign(b"message")[1] == keys.members[1]
+
+
 def test_devices_that_are_all_slow_are_not_asked_for_everything_twice(rigs, hems):
     keys = make(hems, patience=0.05)
     for _ in hems:
@@ -347,6 +372,10 @@ def test_members_of_other_types_or_twice_are_refused(hems):
             KeySet([hems[0].keys.create(kind, label="c")])
     with pytest.raises(ValueError, match="patience: 0"):
         KeySet([first], patience=0)
+    for endless in (float("inf"), float("nan"), 1e10, 10**400):
+        with pytest.raises(ValueError, match="timeout: .*at most"):
+            KeySet([first], timeout=endless)
+    assert KeySet([first], timeout=86400 * 365, patience=86400 * 365).sign(b"message")
     with pytest.raises(TypeError, match="timeout: str"):
         KeySet([first], timeout="30")
     assert KeySet([first.private_key(), second]).members == (first, second)
