@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,11 +17,11 @@ Two = tuple[ServedEmulator, ServedEmulator, dict[str, str]]
 
 
 @contextmanager
-def two_devices(folder: Path) -> Iterator[Two]:
-    """``east`` and ``west``, which take 0.2 s to sign, and the environment. ``folder`` has a configuration
-    with both, and one with each."""
+def two_devices(folder: Path, *, login: float = 0.0) -> Iterator[Two]:
+    """``east`` and ``west``, which take 0.2 s to sign and so many seconds more than usual for a ``login``,
+    and the environment. ``folder`` has a configuration with both, and one with each."""
     latency = folder / "latency.json"
-    latency.write_text('{"crypto": 0.2}')
+    latency.write_text(json.dumps({"crypto": 0.2, "login": login}))
     slow = ("--latency", str(latency))
     places = [folder / name for name in ("east", "west")]
     for each in places:

@@ -18,7 +18,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "recipes" / "nginx-two-devices.md"
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="not run: nginx is missing")
 @pytest.mark.timeout(400)
 def test_a_site_goes_on_when_one_of_its_two_devices_is_gone(tmp_path, bare_environment, way):
-    with two_devices(tmp_path) as (east, _, reader):
+    with two_devices(tmp_path, login=2.0) as (east, _, reader):  # as on hardware, or more
         assert east.process is not None
         ours = {name: value for name, value in bare_environment.items() if not name.startswith("HEM_")}
         run_page(
