@@ -1,32 +1,41 @@
-"""``requests``' adapter with our TLS context and our sockets: the libraries between them take neither a
-deadline nor a context as they are.
+"""HTTP by ``requests``, for what needs more than a connection: a proxy, or a host whose name is not ASCII.
+
+Its adapter is given our TLS context and our sockets: the libraries between them take neither a deadline nor
+a context as they are. ``requests`` is imported here and only here.
 """
 
 from __future__ import annotations
 
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from contextvars import ContextVar
 from typing import Any
 
 import requests
 import requests.adapters
+import requests.structures
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.exceptions import HTTPError
 
+from hem_provider.errors import HemProtocolError
 from hem_provider.rest.deadline import Deadline
+from hem_provider.rest.directhttp import WHOLE_ANSWER, WITHOUT_BODY
 from hem_provider.rest.sockets import TimedSocket, open_socket
 from hem_provider.rest.tls import proxy_context
+from hem_provider.rest.wire import MAX_ANSWER, Reply, Request
 
-__all__ = ["Adapter", "within"]
+__all__ = ["RequestsHttp"]
+
+_CHUNK = 64 * 1024
 
 #: Of the request that is being sent.
 _deadline: ContextVar[Deadline] = ContextVar("hem_deadline")
 
 
 @contextmanager
-def within(deadline: Deadline) -> Iterator[None]:
+def _within(deadline: Deadline) -> Iterator[None]:
     """Connections that are opened or used again in this block, by this thread, keep ``deadline``, then
     and while the answer is read."""
     token = _deadline.set(deadline)
@@ -93,7 +102,7 @@ class _Pool(HTTPSConnectionPool):
 _POOLS = {"http": _PlainPool, "https": _Pool}
 
 
-class Adapter(requests.adapters.HTTPAdapter):
+class _Adapter(requests.adapters.HTTPAdapter):
     """Uses ``context`` as it is: without this, ``requests`` adds its CA bundle to it.
 
     It speaks to one host: the pool is looked up once, and an answer is no more than what we read. There
@@ -138,3 +147,59 @@ class Adapter(requests.adapters.HTTPAdapter):
         if self._context is not None:
             conn.cert_reqs = self._context.verify_mode
             conn.ca_certs = conn.ca_cert_dir = None
+
+
+class RequestsHttp:
+    """One host, by ``proxy`` if there is one; as ``DirectHttp``."""
+
+    errors: tuple[type[Exception], ...] = (requests.exceptions.RequestException, HTTPError, OSError)
+
+    def __init__(self, url: str, context: ssl.SSLContext | None, proxy: str | None) -> None:
+        self._url = url
+        self._proxies = {"https": proxy, "http": proxy} if proxy else {}
+        self._verify = context is None or context.verify_mode != ssl.CERT_NONE
+        self._adapter = _Adapter(context)
+
+    def exchange(self, request: Request, deadline: Deadline, where: str, *, keep: bool) -> Reply:
+        """See ``DirectHttp.exchange``."""
+        with _within(deadline):
+            response = self._adapter.send(
+                self._prepared(request, keep=keep),
+                stream=True,
+                timeout=deadline.left(),  # of each step; the sockets see to the whole
+                verify=self._verify,
+                proxies=self._proxies,
+            )
+        with closing(response):
+            deadline.stage = WHOLE_ANSWER
+            body = _body(response, where)
+        headers = {name.lower(): value for name, value in response.headers.items()}
+        return Reply(response.status_code, headers, body)
+
+    def _prepared(self, request: Request, *, keep: bool) -> requests.PreparedRequest:
+        """As it goes out: preparing it the long way would take as long as the TLS handshake."""
+        prepared = requests.PreparedRequest()
+        prepared.method, prepared.url = request.method, self._url + request.path
+        prepared.body = request.body  # type: ignore[assignment]
+        prepared.headers = requests.structures.CaseInsensitiveDict(request.headers)
+        if not keep:
+            prepared.headers["Connection"] = "close"
+        if request.body is not None or request.method not in WITHOUT_BODY:
+            length = 0 if request.body is None else len(request.body)  # type: ignore[arg-type]
+            prepared.headers["Content-Length"] = str(length)
+        return prepared
+
+    def close(self) -> None:
+        """Drop connections."""
+        self._adapter.close()
+
+
+def _body(response: requests.Response, where: str) -> bytes:
+    body = bytearray()
+    # What one read from the socket gives: waiting for more would go on with a peer that trickles.
+    read = getattr(response.raw, "read1", response.raw.read)
+    while chunk := read(_CHUNK):
+        body += chunk
+        if len(body) > MAX_ANSWER:
+            raise HemProtocolError(f"{where}: the answer is larger than {MAX_ANSWER} bytes")
+    return bytes(body)

@@ -30,9 +30,13 @@ class Role(enum.Enum):
 def pbkdf2_seed(passphrase: str, eid: str) -> bytes:
     """The 32-byte private key: PBKDF2-HMAC-SHA256, 600 000 rounds, salted with the *text* of
     ``eid``."""
-    return hashlib.pbkdf2_hmac(
-        "sha256", passphrase.encode("utf-8"), eid.encode("ascii"), PBKDF2_ITERATIONS, 32
-    )
+    # Not hashlib's: OpenSSL as cryptography brings it needs half the time of what systems have, and
+    # neither keeps other threads waiting.
+    from cryptography.hazmat.primitives.hashes import SHA256
+    from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
+
+    derivation = PBKDF2HMAC(SHA256(), 32, eid.encode("ascii"), PBKDF2_ITERATIONS)
+    return derivation.derive(passphrase.encode("utf-8"))
 
 
 class Credential:

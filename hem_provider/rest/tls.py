@@ -49,12 +49,11 @@ class _Socket(Timed, ssl.SSLSocket):
 
     _kept = False
 
-    def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        count = super().recv_into(*args, **kwargs)
+    def _came(self, count: int) -> None:
+        super()._came(count)
         if count and not self._kept and isinstance(self.context, _Context):
             self._kept = True
             self.context.learn(self)
-        return count
 
 
 class _Context(ssl.SSLContext):

@@ -360,7 +360,7 @@ def test_a_redirect_is_not_followed():
 
 
 def test_an_endless_answer_is_cut_off(monkeypatch):
-    monkeypatch.setattr("hem_provider.rest.http.MAX_ANSWER", 10_000)
+    monkeypatch.setattr("hem_provider.rest.fullanswer.MAX_ANSWER", 10_000)
 
     def answer(s):
         s.recv(1000)
