@@ -15,38 +15,35 @@ import sys
 
 #: Variable that names the folder.
 FOLDER = "DERIVED_ONCE"
-MODULES = ("hem_provider.rest.credential", "hem_provider.emulator.setup")
+#: Module → the function of passphrase and device that derives, and the number of its rounds.
+FUNCTIONS = {
+    "hem_provider.rest.credential": ("pbkdf2_seed", "PBKDF2_ITERATIONS"),
+    "hem_provider.emulator.setup": ("derive_private", "ITERATIONS"),
+}
 _MANY = 100_000
 
 
-class _Hashlib:
-    """``hashlib`` as these modules use it."""
+def _derived_once(module):
+    name, rounds = FUNCTIONS[module.__name__]
+    derive = getattr(module, name)
 
-    def __init__(self, user: str) -> None:
-        self._user = user
+    def derived(passphrase, eid):
+        folder, many = os.environ.get(FOLDER), getattr(module, rounds)
+        if many < _MANY or not folder or not os.path.isdir(folder):  # noqa: PTH112 - pathlib is slow to load
+            return derive(passphrase, eid)
+        import hashlib  # not loaded by who does not derive
 
-    def __getattr__(self, name):
-        import hashlib
-
-        return getattr(hashlib, name)
-
-    def pbkdf2_hmac(self, name, password, salt, rounds, size=None):
-        import hashlib  # what tests have put there meanwhile, and not loaded by who does not derive
-
-        folder = os.environ.get(FOLDER)
-        if rounds < _MANY or not folder or not os.path.isdir(folder):  # noqa: PTH112 - pathlib is slow to load
-            return hashlib.pbkdf2_hmac(name, password, salt, rounds, size)
-        asked = repr((self._user, name, bytes(password), bytes(salt), rounds, size)).encode()
+        asked = repr((module.__name__, name, passphrase, eid, many)).encode()
         path = f"{folder}/{hashlib.sha256(asked).hexdigest()}"
         try:
             with open(path, "rb") as kept:  # noqa: PTH123
-                found = kept.read()
+                return kept.read()
         except OSError:  # nobody has derived it, or this process may not open more files
-            found = hashlib.pbkdf2_hmac(name, password, salt, rounds, size)
+            found = derive(passphrase, eid)
             _keep(path, found)
             return found
-        hashlib.pbkdf2_hmac(name, password, salt, 1, size)  # refused as ever where the arguments are wrong
-        return found
+
+    setattr(module, name, derived)
 
 
 def _keep(path: str, found: bytes) -> None:
@@ -61,10 +58,10 @@ def _keep(path: str, found: bytes) -> None:
 
 
 class _Finder:
-    """Finds the modules as all others do, and gives them this ``hashlib`` when they have run."""
+    """Finds the modules as all others do, and changes them when they have run."""
 
     def find_spec(self, name, path=None, target=None):
-        if name not in MODULES:
+        if name not in FUNCTIONS:
             return None
         specs = (each.find_spec(name, path, target) for each in sys.meta_path if each is not self)
         spec = next((each for each in specs if each is not None), None)
@@ -73,7 +70,7 @@ class _Finder:
 
             def exec_module(module):
                 run(module)
-                module.hashlib = _Hashlib(name)
+                _derived_once(module)
 
             spec.loader.exec_module = exec_module
         return spec
@@ -86,9 +83,9 @@ def environment() -> dict[str, str]:
 
 def install() -> None:
     """From now on in this process."""
-    for name in MODULES:
+    for name in FUNCTIONS:
         if name in sys.modules:
-            sys.modules[name].hashlib = _Hashlib(name)
+            _derived_once(sys.modules[name])
     sys.meta_path.insert(0, _Finder())
 
 
