@@ -73,7 +73,7 @@ class KeySet:
         """Of one key on each device. One call for a key whose type is not known.
 
         ``TypeError`` for what is no key of a device; ``ValueError`` for none at all, for keys of several
-        types and for two of one device; ``UnsupportedAlgorithm`` for a type that does not sign here.
+        types and for two of one device; ``UnsupportedAlgorithm`` for a key that does not sign here.
         """
         self._begin(timeout, patience, away)
         self._members.take([_key_of(each) for each in keys])

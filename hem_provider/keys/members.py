@@ -23,6 +23,7 @@ from hem_provider.errors import (
     HemOperationFailed,
     HemTimeout,
 )
+from hem_provider.keys.capabilities import check_usage
 from hem_provider.keys.publicforms import JOSE_SIGNING
 from hem_provider.keytypes import Family, KeyType
 
@@ -134,6 +135,7 @@ class Members:
         if kind.family not in (Family.EC, Family.EDWARDS):
             accepted = ", ".join(JOSE_SIGNING)
             raise UnsupportedAlgorithm(f"key {key.kid} is {kind.name}; accepted in a set: {accepted}")
+        check_usage(key, "sign")
         self._kind = self._kind or kind
         if kind is not self._kind:
             raise ValueError(

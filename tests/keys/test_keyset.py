@@ -370,6 +370,11 @@ def test_members_of_other_types_or_twice_are_refused(hems):
     for kind in ("CURVE25519", "AES256", "SHA2-256", "MLDSA44", "MLKEM768"):
         with pytest.raises(UnsupportedAlgorithm, match=kind):
             KeySet([hems[0].keys.create(kind, label="c")])
+    agreeing = hems[0].keys.create("SECP256R1", label="agree", usage={"derive"})
+    with pytest.raises(UnsupportedAlgorithm, match="not made for 'sign'"):
+        KeySet([agreeing, other])
+    with pytest.raises(UnsupportedAlgorithm, match="not made for 'sign'"):
+        KeySet.find(label="agree", devices=hems[:1])
     with pytest.raises(ValueError, match="patience: 0"):
         KeySet([first], patience=0)
     for endless in (float("inf"), float("nan"), 1e10, 10**400):
