@@ -1,7 +1,7 @@
 # The commands of this project; each sets up what it needs first. "make" alone shows them.
 #   make demo        sign files with keys that live in an (emulated) HEM, step by step
 #   make test        every fast test, with linting, types and layers
-#   make test-long   longer campaigns;   make test-asan  the C layer under sanitizers
+#   make coverage    the same, traced, with a floor;   make test-long  longer campaigns;   make test-asan  the C layer under sanitizers
 #   make lint        what "make test" checks first;   make audit  known weaknesses of packages
 #   make campaign    what the promises are worth: faults, kills, fuzz, soak …; PARTS='faults kills'
 #   make soak        a day of a device in MINUTES=60, under mixed load
@@ -28,7 +28,7 @@ $(READY): again
 endif
 endif
 
-.PHONY: help setup tools demo test test-long test-asan test-systems lint checks audit campaign soak fuzz fuzzers bench bench-gate docs wheels deb release clean again
+.PHONY: help setup tools demo test coverage test-long test-asan test-systems lint checks audit campaign soak fuzz fuzzers bench bench-gate docs wheels deb release clean again
 .DEFAULT_GOAL := help
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -72,6 +72,10 @@ tools:
 # What became known of a package overnight is told, and fails "make lint", not the tests of an unchanged commit.
 test: checks tools
 	-@$(BIN)/python tools/audit.py
+	$(BIN)/python -m pytest -n 2
+
+# The same, half as long again: which lines and branches the tests pass, with a floor. See tools/coverage_floor.py.
+coverage: setup tools
 	$(BIN)/python -m pytest -p tools.coverage_floor -n 2
 
 test-long: setup tools

@@ -48,7 +48,7 @@ TEST = "from hem_provider import half, whole\n\n\ndef test_it():\n    assert who
 
 
 def under_the_floor(folder: Path, test: str) -> subprocess.CompletedProcess[str]:
-    """Run a test of a small product as ``make test`` does, with this project's settings and plugin."""
+    """Run a test of a small product as ``make coverage`` does, with this project's settings and plugin."""
     for name in ("pyproject.toml", "tools/coverage_floor.py"):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
@@ -56,7 +56,7 @@ def under_the_floor(folder: Path, test: str) -> subprocess.CompletedProcess[str]
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text, "utf-8")
     outside = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COV"))}
-    command = recipe("test")[-1].removeprefix("python ").split()
+    command = recipe("coverage")[-1].removeprefix("python ").split()
     return subprocess.run(
         [sys.executable, *command, "-q", "-p", "no:cacheprovider"],
         env=outside, cwd=folder, capture_output=True, text=True, timeout=120, check=False,
@@ -67,8 +67,9 @@ FLOOR = re.compile(r"^coverage of lines and branches: \d+\.\d\d %; at least \d+ 
 WHERE = re.compile(r"^hem_provider/half\.py +\d+ +[1-9]\d* .*%$", re.MULTILINE)
 
 
-def test_make_test_has_a_floor_that_fails_a_run_below_it_and_says_where(tmp_path):
-    assert recipe("test") == ["-@python tools/audit.py", "python -m pytest -p tools.coverage_floor -n 2"]
+def test_make_coverage_has_a_floor_that_fails_a_run_below_it_and_says_where(tmp_path):
+    assert recipe("test") == ["-@python tools/audit.py", "python -m pytest -n 2"]
+    assert recipe("coverage") == ["python -m pytest -p tools.coverage_floor -n 2"]
     done = under_the_floor(tmp_path, TEST)
     *_, summary = done.stdout.splitlines()
     assert " passed" in summary
