@@ -32,7 +32,12 @@ def outcomes(folder: Path = FOLDER) -> list[Outcome]:
 
 def page(found: Sequence[Outcome]) -> str:
     """The whole page."""
-    return "\n".join([_BEGINNING, _overview(found), *(_section(each) for each in found)])
+    return "\n".join([_BEGINNING, _overview(found) + _absent(found), *(_section(each) for each in found)])
+
+
+def _absent(found: Sequence[Outcome]) -> str:
+    names = [name for name in PARTS if name not in {each.part for each in found}]
+    return f"\nNo figures yet of: {', '.join(names)}.\n" if names else ""
 
 
 def _overview(found: Sequence[Outcome]) -> str:

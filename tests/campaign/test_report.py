@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from campaign.outcome import Effort, Figure, Outcome, Series, Table, read_outcome, stamped, write_outcome
+from campaign.parts import PARTS
 from campaign.report import FOLDER, PAGE, draw, outcomes, page
 
 SAMPLE = Outcome(
@@ -40,6 +41,12 @@ def test_a_promise_that_does_not_hold_is_a_problem_and_is_shown():
     assert "| lost | 2 entries | 0 | **✗** |" in text
     assert "- kill 17: a key twice\n" in text
     assert "| **2** |" in text
+
+
+def test_the_page_says_which_parts_are_not_on_it():
+    told = next(line for line in page([SAMPLE]).splitlines() if line.startswith("No figures yet"))
+    assert told == f"No figures yet of: {', '.join(PARTS)}."
+    assert "No figures yet" not in page([replace(SAMPLE, part=name) for name in PARTS])
 
 
 def test_the_published_page_is_what_the_published_outcomes_say():
