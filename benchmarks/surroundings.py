@@ -36,15 +36,24 @@ def surroundings() -> dict[str, str]:
     return found
 
 
+#: What is measured. Elsewhere a run may have written its figures already.
+_PRODUCT = ("hem_provider", "shim", "pyproject.toml")
+
+
 def _commit() -> str:
     try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty"],
-            cwd=Path(__file__).parent, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-    except OSError:
+        commit = _git("describe", "--always")
+        changed = _git("status", "--porcelain", "--", *_PRODUCT)
+    except (OSError, subprocess.CalledProcessError):
         return ""
-    return f" ({done.stdout.strip()})" if done.returncode == 0 else ""
+    return f" ({commit}-dirty)" if changed else f" ({commit})"
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=Path(__file__).parents[1], capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
 
 
 def _system() -> str:
