@@ -3,9 +3,11 @@ would."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 from typing import Any
+
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 
 from hem_provider.emulator.device import x25519_public, x25519_secret
 from hem_provider.emulator.encodings import from_b64, to_b64
@@ -26,7 +28,7 @@ class SetupError(RuntimeError):
 def derive_private(passphrase: str, eid: str) -> bytes:
     """The X25519 private key of a passphrase, 32 bytes: PBKDF2-HMAC-SHA256 over the base64 *text* of the
     identity (device API §5.2)."""
-    return hashlib.pbkdf2_hmac("sha256", passphrase.encode(), eid.encode(), ITERATIONS)
+    return PBKDF2HMAC(SHA256(), 32, eid.encode(), ITERATIONS).derive(passphrase.encode())
 
 
 def _expect(answer: Reply, what: str) -> dict[str, Any]:
