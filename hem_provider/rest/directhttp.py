@@ -11,6 +11,7 @@ import re
 import select
 import socket
 import ssl
+import weakref
 from collections.abc import Callable
 from functools import partial
 from urllib.parse import urlsplit
@@ -51,7 +52,8 @@ class DirectHttp:
         self._context = context
         if context is not None:
             context.set_alpn_protocols(["http/1.1"])
-        self._kept: TimedSocket | None = None
+        self._kept: list[TimedSocket] = []
+        weakref.finalize(self, _drop, self._kept)
 
     def exchange(self, request: Request, deadline: Deadline, where: str, *, keep: bool) -> Reply:
         """Send one request and read its whole answer; ``keep``: over a connection that the peer may keep.
@@ -69,7 +71,7 @@ class DirectHttp:
             connection.close()
             raise
         if again:
-            self._kept = connection
+            self._kept.append(connection)
         else:
             connection.close()
         return reply
@@ -93,9 +95,9 @@ class DirectHttp:
 
     def _usable(self) -> TimedSocket | None:
         """The connection that was kept, unless its peer has closed it, or said what nobody asked for."""
-        kept, self._kept = self._kept, None
-        if kept is None:
+        if not self._kept:
             return None
+        kept = self._kept.pop()
         poll = select.poll()
         poll.register(kept, select.POLLIN)
         if not poll.poll(0):
@@ -116,9 +118,12 @@ class DirectHttp:
 
     def close(self) -> None:
         """Drop the connection."""
-        kept, self._kept = self._kept, None
-        if kept is not None:
-            kept.close()
+        _drop(self._kept)
+
+
+def _drop(kept: list[TimedSocket]) -> None:
+    while kept:
+        kept.pop().close()
 
 
 def _send(connection: TimedSocket, head: bytes, request: Request) -> None:
