@@ -87,8 +87,15 @@ class DiskCache:
 
     def listing(self) -> CachedList | None:
         """The list kept last, or ``None``."""
+        return self._listed("list")
+
+    def own(self) -> CachedList | None:
+        """As ``listing``, of the keys made by this package alone, as everybody may see them."""
+        return self._listed("own")
+
+    def _listed(self, kind: str) -> CachedList | None:
         try:
-            document = json.loads(self._read("list") or b"null")
+            document = json.loads(self._read(kind) or b"null")
             if document["format"] != _FORMAT:
                 return None
             records = tuple(
@@ -114,16 +121,24 @@ class DiskCache:
 
     def keep_listing(self, eid: str, records: Iterable[KeyRecord], *, listed: float = 0.0) -> None:
         """Replace the list, whole or not at all. ``listed``: as ``CachedList`` has it."""
+        self._keep("list", eid, records, listed)
+
+    def keep_own(self, eid: str, records: Iterable[KeyRecord]) -> None:
+        """The same for the keys made by this package alone."""
+        self._keep("own", eid, records, 0.0)
+
+    def _keep(self, kind: str, eid: str, records: Iterable[KeyRecord], listed: float) -> None:
         entries = [{**asdict(each), "descr": b64(each.descr)} for each in records]
-        self._replace("list", {"format": _FORMAT, "eid": eid, "listed": int(listed), "records": entries})
+        self._replace(kind, {"format": _FORMAT, "eid": eid, "listed": int(listed), "records": entries})
 
     def forget_listing(self) -> None:
-        """The list is known to be wrong."""
-        path = self._path("list")
-        if path is not None:
-            sweep(path.parent)
-            with suppress(OSError):
-                path.unlink()
+        """The lists are known to be wrong."""
+        for kind in ("list", "own"):
+            path = self._path(kind)
+            if path is not None:
+                sweep(path.parent)
+                with suppress(OSError):
+                    path.unlink()
 
     def note_change(self) -> None:
         """Something was changed on the device which no agent knows of."""

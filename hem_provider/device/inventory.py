@@ -16,6 +16,7 @@ from hem_provider.device.creation import KeyMaker
 from hem_provider.device.criteria import criteria, matches
 from hem_provider.device.description import NO_LIMITS, PREFIX, Description, Limits, parse_description
 from hem_provider.device.key import Key, is_own
+from hem_provider.device.likelyscope import likely_scope
 from hem_provider.device.listing import Listing
 from hem_provider.device.login import LoginSession
 from hem_provider.device.operations import Operations
@@ -38,7 +39,6 @@ from hem_provider.rest.settle import NOT_MADE, Change, NotMade
 
 __all__ = ["KeyInventory"]
 
-_LIST_SCOPE = "keymgmt:list"
 _SEE_LISTING = "list the device's keys when it is back"
 #: With more keys of ours than this, a login and a listing are cheaper than anonymous searches.
 _MOST_ANONYMOUS = 2 * PAGE
@@ -296,9 +296,11 @@ class KeyInventory:
             # Parsing thousands of descriptions takes longer than looking for the bytes.
             return application_id is not None and record.descr.endswith(application_id)
 
+        # Who looks for a label wants to hear of other software's keys, too.
+        own = [] if label is not None else self._listing.own(wanted) or []
         return [
             each
-            for each in self._listing.remembered(wanted)
+            for each in self._listing.remembered(wanted) or own
             if self._shown(each)
             and (each.kid == kid or each.label == label or each.application_id == application_id)
         ]
@@ -325,15 +327,22 @@ class KeyInventory:
 
     def likely_scope(self) -> str:
         """The scope that a login made ahead of any need is best made for: what the last one turned
-        out to be for. No I/O but the disk's."""
-        return self._listing.cache.scope() or _LIST_SCOPE
+        out to be for. No I/O but the disk's where that is remembered.
+
+        Else the device is asked for the keys made by this package (one call, no login): no token serves both
+        to list and to use a key, so that with a single key the login for its use is the only one. As for
+        any call, ``HemConnectionError``.
+        """
+        return likely_scope(self._listing, self.search_anonymous, self._shown)
 
     def search_anonymous(self) -> list[Key]:
         """Keys made by this package, found without a login: one call for 15 keys and one for each 14 more.
 
         ``HemLoginRequired`` when the device's configuration does not allow it.
         """
-        return self._all(lambda offset: self._listing.ask(keymgmt.search_anonymously(PREFIX, offset=offset)))
+        found = self._all(lambda offset: self._listing.ask(keymgmt.search_anonymously(PREFIX, offset=offset)))
+        self._listing.keep_own(found)
+        return found
 
     def delete(self, key: Key | str) -> None:
         """Destroy a key, for good. ``HemKeyNotFound`` when there is none."""

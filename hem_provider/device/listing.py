@@ -48,6 +48,7 @@ class Listing:
         self._course = Course()  # where the listing goes on
         self._begun = 0.0  # when its first page was asked for, in Unix seconds
         self._anew = False  # no agent's memory will do
+        self._own: CachedList | None = None  # what was found without a login
         self.aged = False  #: whether some of it came from an agent's memory
         self.cache = DiskCache(self._config.url)
         operations.known = self._known
@@ -144,7 +145,7 @@ class Listing:
         """Forget everything, on disk too."""
         self.cache.forget_listing()
         with self._lock.get():
-            self._keys = {}
+            self._keys, self._own = {}, None
             self._begin_anew()
 
     def renew(self) -> bool:
@@ -162,6 +163,7 @@ class Listing:
     def changed(self) -> None:
         """A key was made, changed or deleted: what any process listed before is out of date. An agent knows
         of what went through it, other processes by a mark of the rest."""
+        self._own = None
         self.cache.forget_listing()
         if self._session.passes_agent:
             self.cache.note_change()
@@ -250,6 +252,23 @@ class Listing:
             if listing is None or seen is None or seen.eid != listing.eid:
                 return []
             return [self._learn(record) for record in listing.records if wanted(record)]
+
+    def own(self, wanted: Callable[[KeyRecord], bool] = lambda _: True) -> list[Key] | None:
+        """Our own keys that are ``wanted``, as they were found last by ``search_anonymously``, by whatever
+        process; ``None`` where that is not remembered, or all keys are. No I/O but the disk's."""
+        with self._lock.get():
+            found, seen = self._own or self.cache.own(), self._session.identity
+            if found is None or seen is None or seen.eid != found.eid or self.cache.has_listing:
+                return None
+            return [self._learn(record) for record in found.records if wanted(record)]
+
+    def keep_own(self, keys: list[Key]) -> None:
+        """Remember our own keys, all of them, where no list of all keys is remembered, which is better."""
+        seen = self._session.identity
+        if seen is not None and not self.cache.has_listing:
+            records = [each.record() for each in keys]
+            self._own = CachedList(seen.eid, tuple(each for each in records if each is not None))
+            self.cache.keep_own(seen.eid, self._own.records)
 
     def recalled(self) -> list[Key]:
         """All keys of the last complete listing, as ``remembered``; also before the device was met, when

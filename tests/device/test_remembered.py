@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from support.passphrases import PASSPHRASE
 
 from hem_provider.device.cache import DiskCache
-from hem_provider.errors import HemKeyNotFound
+from hem_provider.errors import HemKeyNotFound, HemScopeDenied
+from hem_provider.rest import crypto, keymgmt
 
 LIST = "keymgmt:list"
 PIN = PASSPHRASE
@@ -137,3 +138,86 @@ def test_whatever_lies_in_the_file_a_scope_is_one_or_none(content):
     path.write_bytes(content)
     path.chmod(0o600)
     assert cache.scope() in (None, LIST)
+
+
+def test_a_single_key_is_what_a_first_login_is_for(rig, hem):
+    key = hem.keys.create("SECP256R1", label="web", application_id=b"\x11")
+    cold = rig.connect()
+    cold.probe()
+    login(cold)
+    assert [each.kid for each in cold.keys.remembered(application_id=b"\x11")] == [key.kid]
+    cold.sign(key.kid, b"data", "SHA256WithECDSA")
+    assert (cold.statistics.calls, cold.statistics.logins) == (4, 1)
+    warm = rig.connect()
+    warm.probe()
+    login(warm)
+    assert [each.kid for each in warm.keys.remembered(kid=key.kid)] == [key.kid]
+    warm.sign(key.kid, b"data", "SHA256WithECDSA")
+    assert (warm.statistics.calls, warm.statistics.logins) == (3, 1)
+
+
+def test_what_was_found_without_a_login_does_not_answer_for_a_label(rig, hem):
+    """Keys of other software are not among it."""
+    hem.keys.create("SECP256R1", label="web")
+    cold = rig.connect()
+    cold.probe()
+    cold.keys.search_anonymous()
+    assert cold.keys.remembered(label="web") == []
+
+
+def test_without_a_key_of_ours_it_is_for_listing_and_nobody_asks_again(rig):
+    for made in (1, 0):
+        cold = rig.connect()
+        assert cold.keys.likely_scope() == LIST
+        assert (cold.statistics.calls, cold.statistics.logins) == (made, 0)
+
+
+def test_of_several_keys_the_one_is_guessed_that_the_configuration_shows(rig, hem):
+    web, _ = (hem.keys.create("SECP256R1", label=label) for label in ("web", "mail"))
+    filtered = rig.connect(key_filter=("web*",))
+    assert filtered.keys.likely_scope() == f"keymgmt:use:{web.kid}"
+
+
+def test_of_several_keys_none_is_guessed(rig, hem):
+    for label in ("web", "mail"):
+        hem.keys.create("SECP256R1", label=label)
+    assert rig.connect().keys.likely_scope() == LIST
+
+
+def test_where_nobody_may_search_without_a_login_it_is_for_listing(rig, hem):
+    hem.keys.create("SECP256R1", label="web")
+    rig.configure(allow_keysearch=False)
+    cold = rig.connect()
+    assert cold.keys.likely_scope() == LIST
+
+
+def test_a_change_forgets_what_was_found_without_a_login(rig, hem):
+    key = hem.keys.create("SECP256R1", label="web", application_id=b"\x11")
+    cold = rig.connect()
+    cold.probe()
+    cold.keys.search_anonymous()
+    hem.keys.delete(key)
+    again = rig.connect()
+    again.probe()
+    assert again.keys.remembered(application_id=b"\x11") == []
+
+
+def test_no_token_serves_both_to_list_and_to_use_a_key(rig, hem):
+    """Whatever its scope: the device compares all of it for a key's use, and its beginning for a listing."""
+    key = hem.keys.create("SECP256R1", label="web")
+    use = f"keymgmt:use:{key.kid}"
+    scopes = [use, LIST, "keymgmt:search", "keymgmt:get", "keymgmt:gen", "keymgmt", "keymgmt:use"]
+    scopes += [f"{LIST},{use}", f"{LIST} {use}", f"{use} {LIST}", f"{use}{LIST}", f"{LIST}:use:{key.kid}"]
+    served = {}
+    for scope in scopes:
+        bearer = hem.session.bearer([scope])
+        served[scope] = set()
+        for call in (keymgmt.list_keys(0), crypto.sign(key.kid, b"data", "SHA256WithECDSA")):
+            try:
+                hem.session.carry(call, bearer)
+            except HemScopeDenied:
+                continue
+            served[scope].add(call.path.split("/")[2])
+    assert {scope for scope, what in served.items() if "crypto" in what} == {use}
+    assert {scope for scope, what in served.items() if "keymgmt" in what} >= {LIST, f"{LIST},{use}"}
+    assert not any(len(what) == 2 for what in served.values())
