@@ -12,8 +12,8 @@ import math
 import ssl
 import time
 from typing import Any, NoReturn, Protocol
-from urllib.parse import urlsplit
 
+from hem_provider.config.direct import is_direct
 from hem_provider.errors import HemProtocolError, HemTimeout, HemTLSError, HemUnreachable
 from hem_provider.logs import WARNING, Logger
 from hem_provider.printable import printable
@@ -141,7 +141,7 @@ class HttpTransport:
 
 
 def _exchanges(url: str, context: ssl.SSLContext | None, proxy: str | None) -> _Exchanges:
-    if proxy is None and (urlsplit(url).hostname or "").isascii():
+    if is_direct(url, proxy):
         return DirectHttp(url, context)
     from hem_provider.rest.adapter import RequestsHttp
 

@@ -43,25 +43,27 @@ _YOUNG = 10_000
 #: Packages of which every module is needed, and what is not (by beginnings). The emulator is for trying
 #: things out: its code is read when it is used.
 OURS = ("hem_pkcs11", "hem_provider")
-OF_OTHERS = ("certifi", "charset_normalizer", "cryptography", "idna", "mnemonic", "requests", "urllib3")
+OF_OTHERS = ("certifi", "cryptography", "mnemonic")
 NOT_NEEDED = tuple(
     """
-    certifi.__main__ certifi.tests charset_normalizer.__main__ charset_normalizer.cli
+    certifi.__main__ certifi.tests
     cryptography.hazmat.asn1 cryptography.hazmat.primitives.serialization.pkcs cryptography.utils_
     hem_pkcs11.lib hem_provider._moved. hem_provider.adapters hem_provider.agent hem_provider.auditlog
     hem_provider.cli hem_provider.device.naming hem_provider.emulator hem_provider.exporter
-    hem_provider.measuring
-    idna.__main__ idna.cli
-    idna.codec idna.compat requests.help urllib3.contrib urllib3.http2.connection
+    hem_provider.measuring hem_provider.rest.adapter
     """.split()  # noqa: SIM905 - a list of quoted names would be twice as long
 )
 #: What they import later than at the start, for a device.
 LATER = tuple(
     f"hem_provider.{name}"
     for name in (
-        "device.hem", "device.mobile", "rest.broker", "rest.http", "rest.tls", "rest.unixsocket"
+        "device.hem", "device.mobile", "rest.broker", "rest.fullanswer", "rest.http", "rest.tls",
+        "rest.unixsocket",
     )
 )  # fmt: skip
+#: What a device, or its cloud service, needs that is not asked over a connection of ours: with ``requests``
+#: and what that brings it is much, so that it is loaded at the start, and for those alone.
+NOT_DIRECT = ("hem_provider.rest.adapter", "idna")
 #: What these and we use of the standard library. A name that this Python has not is left out.
 STANDARD = tuple(
     """
@@ -69,26 +71,24 @@ STANDARD = tuple(
     _datetime _hashlib _heapq _json _opcode _opcode_metadata _pickle _posixsubprocess _queue _random _sha1
     _sha2 _sha256 _sha3 _sha512 _socket _ssl _struct _weakrefset abc annotationlib argparse array ast atexit
     base64 binascii bisect calendar codecs codeop collections collections.abc compression
-    compression._common compression._common._streams concurrent concurrent.futures
-    concurrent.futures._base contextlib contextvars copy copyreg csv dataclasses datetime difflib dis email
-    email._encoded_words email._parseaddr email._policybase email.base64mime email.charset email.encoders
-    email.errors email.feedparser email.header email.iterators email.message email.parser email.quoprimime
-    email.utils encodings.ascii encodings.idna encodings.latin_1 encodings.utf_8 enum errno fcntl fnmatch
-    functools genericpath getpass gettext glob grp gzip hashlib heapq hmac html html.entities http
-    http.client http.cookiejar http.cookies importlib importlib._abc importlib._adapters importlib._common
-    importlib.abc importlib.metadata importlib.metadata._adapters importlib.metadata._collections
-    importlib.metadata._functools importlib.metadata._itertools importlib.metadata._meta
-    importlib.metadata._text importlib.metadata._typing importlib.metadata.diagnose importlib.readers
-    importlib.resources importlib.resources._adapters importlib.resources._common
+    compression._common compression._common._streams concurrent concurrent.futures concurrent.futures._base
+    contextlib contextvars copy copyreg csv dataclasses datetime difflib dis email email._encoded_words
+    email._parseaddr email._policybase email.base64mime email.charset email.encoders email.errors
+    email.feedparser email.header email.iterators email.message email.parser email.quoprimime email.utils
+    encodings.ascii encodings.idna encodings.latin_1 encodings.utf_8 enum errno fcntl fnmatch functools
+    genericpath getpass gettext glob grp gzip hashlib heapq hmac http http.client importlib importlib._abc
+    importlib._adapters importlib._common importlib.abc importlib.metadata importlib.metadata._adapters
+    importlib.metadata._collections importlib.metadata._functools importlib.metadata._itertools
+    importlib.metadata._meta importlib.metadata._text importlib.metadata._typing importlib.metadata.diagnose
+    importlib.readers importlib.resources importlib.resources._adapters importlib.resources._common
     importlib.resources._functional importlib.resources._itertools importlib.resources._legacy
     importlib.resources.abc importlib.resources.readers inspect io ipaddress json json.decoder json.encoder
-    json.scanner keyword linecache locale logging marshal math mimetypes netrc ntpath numbers opcode
-    operator os pathlib pathlib._abc pathlib._local pickle platform posixpath pwd queue quopri random re
-    re._casefix re._compiler re._constants re._parser reprlib resource secrets select selectors shlex shutil
-    signal socket ssl stat string stringprep struct subprocess tempfile termios textwrap threading time
-    token tokenize tomllib tomllib._parser tomllib._re tomllib._types traceback types typing unicodedata
-    urllib urllib.error urllib.parse urllib.request urllib.response warnings weakref zipfile zipfile._path
-    zipfile._path.glob zipimport zlib
+    json.scanner keyword linecache locale logging marshal math ntpath numbers opcode operator os pathlib
+    pathlib._abc pathlib._local pickle platform posixpath pwd queue quopri random re re._casefix
+    re._compiler re._constants re._parser reprlib resource secrets select selectors shlex shutil signal
+    socket ssl stat string stringprep struct subprocess tempfile termios textwrap threading time token
+    tokenize tomllib tomllib._parser tomllib._re tomllib._types traceback types typing unicodedata urllib
+    urllib.parse warnings weakref zipfile zipfile._path zipfile._path.glob zipimport zlib
     """.split()  # noqa: SIM905 - a list of quoted names would be twice as long
 )
 
@@ -110,14 +110,25 @@ def keep_code(config: Config) -> None:
     if finder is None:
         for name in LATER if config.devices and hosted() else ():
             __import__(name)
+        if hosted():
+            _load_what_is_not_direct(config)
         return
     if config.devices:
         finder.finish()
+        _load_what_is_not_direct(config)
     else:
         finder.forget()
     gc.freeze()
     gc.set_threshold(_YOUNG)
     gc.enable()
+
+
+def _load_what_is_not_direct(config: Config) -> None:
+    from hem_provider.config.direct import all_direct
+
+    if not all(map(all_direct, config.devices)):
+        for name in NOT_DIRECT:
+            __import__(name)
 
 
 def needed_modules() -> Iterator[str]:

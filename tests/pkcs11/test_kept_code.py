@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import sysconfig
+import textwrap
 import time
 from importlib.machinery import ExtensionFileLoader, ModuleSpec
 from pathlib import Path
@@ -45,7 +46,7 @@ else:
     assert not finder.left()
     kept_code.keep_code(configured)
 assert "requests" not in sys.modules and "hem_provider.device.hem" not in sys.modules
-assert {{"requests", "_ssl", "cryptography.hazmat.bindings._rust"}} <= set(finder.left())
+assert {{"http.client", "_ssl", "cryptography.hazmat.bindings._rust"}} <= set(finder.left())
 
 class Nothing:
     def find_spec(self, name, path=None, target=None):
@@ -113,6 +114,38 @@ def test_no_module_that_is_kept_needs_another_that_is_not(
     *wanted, last = done.stdout.split()
     assert last == "done"
     assert set(wanted) <= DISPENSABLE
+
+
+@pytest.mark.parametrize(
+    ("settings", "loaded"),
+    [
+        ({"url": "https://my.ence.do"}, []),
+        ({"url": "https://my.ence.do", "cloud_proxy": "http://127.0.0.1:1"}, ["requests", "urllib3"]),
+        ({"url": "https://straße.example"}, ["requests", "urllib3"]),
+    ],
+    ids=["direct", "by a proxy", "a name that is not ASCII"],
+)
+def test_what_a_proxy_needs_is_loaded_at_the_start_and_only_for_one(
+    library: Path, reader: Path, settings: dict[str, str], loaded: list[str]
+) -> None:
+    assert library.exists()
+    folders = [line for line in SEARCH_PATH.read_text().splitlines() if line.startswith("/")]
+    script = f"""
+    import sys
+    del sys.path[0]
+    sys.path += {[*folders, str(reader)]!r}
+    import _cffi_backend
+    from hem_pkcs11 import kept_code
+    kept_code.read_at_start()
+    from hem_provider.config import Config, DeviceConfig
+    kept_code.keep_code(Config(devices=(DeviceConfig(name="x", **{settings!r}),)))
+    print(*sorted({{"requests", "urllib3"}} & (set(sys.modules) | set(sys.meta_path[0].left()))))
+    """
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-W", "ignore", "-c", textwrap.dedent(script)],
+        capture_output=True, text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (done.stderr, done.stdout.split()) == ("", loaded)
 
 
 @pytest.fixture
