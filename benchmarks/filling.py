@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from hem_provider.device.description import Description
 from hem_provider.emulator import EmulatedDevice
-from hem_provider.emulator.handlers.keymgmt import store
-from hem_provider.emulator.keys import generate
+from hem_provider.emulator.keys import generate, kid_of
 from hem_provider.emulator.keytypes import KEY_TYPES
 from hem_provider.emulator.repository import Record
 
@@ -27,13 +27,18 @@ def application_id(number: int) -> bytes:
 
 
 def fill_device(state: Path, count: int) -> None:
-    """Add P-256 keys 0 to ``count`` - 1 to the device whose state is in ``state``; it must not be served."""
-    kind = KEY_TYPES[_TYPE]
+    """Add P-256 keys 0 to ``count`` - 1 to the device whose state is in ``state``, which is not
+    served. They may be more than a device has room for."""
     with EmulatedDevice(state) as device, device.model.transaction():
-        now = device.model.now()
-        for number in range(count):
-            descr = Description(application_id=application_id(number)).pack()
-            record = Record(
-                b"", "", label(number), descr, now, now, modes=("ECDH", "ExDSA"), attested=True, private=True
-            )
-            store(device.model, kind, generate(kind), record)
+        device.model.repository.fill(_records(count, device.model.now()))
+
+
+def _records(count: int, now: int) -> Iterator[Record]:
+    kind = KEY_TYPES[_TYPE]
+    for number in range(count):
+        made = generate(kind)
+        yield Record(
+            kid_of(made.public), kind.name, label(number),
+            Description(application_id=application_id(number)).pack(), now, now, modes=("ECDH", "ExDSA"),
+            attested=True, private=True, secret=made.secret, public=made.public,
+        )  # fmt: skip

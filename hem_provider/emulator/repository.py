@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from hem_provider.emulator.keytypes import CERTIFICATE, DER_KEY, KEY_TYPES, KeyType
@@ -175,12 +175,19 @@ class Repository:
             raise RepositoryFull(f"{live} of {capacity} slots in use")
         if live + self.dead() >= capacity:
             self._database.execute("DELETE FROM tombstone")  # compaction
-        self._database.execute(
+        self.fill([record])
+
+    def fill(self, records: Iterable[Record]) -> None:
+        """Store new records, whose KIDs are new, whatever the capacity."""
+        self._database.executemany(
             "INSERT INTO slot"
             " (kid, type, modes, attested, private, label, descr, created, updated, secret, public)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (record.kid, record.type, ",".join(record.modes), record.attested, record.private, record.label,
-             record.descr, record.created, record.updated, record.secret, record.public),
+            (
+                (each.kid, each.type, ",".join(each.modes), each.attested, each.private, each.label,
+                 each.descr, each.created, each.updated, each.secret, each.public)
+                for each in records
+            ),
         )  # fmt: skip
         self._changed()
 
