@@ -7,23 +7,19 @@ import getpass
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Self
 
-from benchmarks.commands import run_command
+from benchmarks.commands import Command, run_command
 from benchmarks.laboratory import Laboratory
+from benchmarks.stages import PATIENCE, free_port, wait_for
 from hem_provider.agent.calls import AgentCalls
 from hem_provider.agent.readiness import READY_HANDLE
 
 __all__ = ["LabAgent", "served_ssh"]
-
-#: Seconds for the agent or ``sshd`` to listen, and to end.
-_PATIENCE = 30
 
 
 class LabAgent:
@@ -68,7 +64,7 @@ class LabAgent:
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
-            process.wait(_PATIENCE)
+            process.wait(PATIENCE)
 
     def __enter__(self) -> Self:
         self.start()
@@ -93,9 +89,9 @@ class LabAgent:
 
 
 @contextlib.contextmanager
-def served_ssh(folder: Path, public: Path) -> Iterator[Sequence[str | Path] | None]:
-    """The command that logs in, by the agent and the key of ``public``, to an ``sshd`` on a free port of
-    127.0.0.1; ``None`` where there is no ``sshd``."""
+def served_ssh(folder: Path, *publics: Path) -> Iterator[Callable[[Path], Command] | None]:
+    """An ``sshd`` on a free port of 127.0.0.1, which the keys of ``publics`` may log in to: the command that
+    does, by an agent and one of them. ``None`` where there is no ``sshd``."""
     program = shutil.which("sshd", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
     if program is None or shutil.which("ssh") is None:
         yield None
@@ -103,11 +99,11 @@ def served_ssh(folder: Path, public: Path) -> Iterator[Sequence[str | Path] | No
     folder.mkdir(parents=True, exist_ok=True)
     host_key = folder / "host_key"
     run_command(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", host_key], os.environ)
-    port = _free_port()
+    port = free_port()
     settings = [
         f"Port {port}", "ListenAddress 127.0.0.1", f"HostKey {host_key}", "PidFile none", "StrictModes no",
-        f"AuthorizedKeysFile {public}", "UsePAM no", "PermitRootLogin yes", "PasswordAuthentication no",
-        "KbdInteractiveAuthentication no",
+        f"AuthorizedKeysFile {' '.join(map(str, publics))}", "UsePAM no", "PermitRootLogin yes",
+        "PasswordAuthentication no", "KbdInteractiveAuthentication no",
     ]  # fmt: skip
     (folder / "sshd_config").write_text("\n".join(settings) + "\n")
     known = folder / "known_hosts"
@@ -118,15 +114,15 @@ def served_ssh(folder: Path, public: Path) -> Iterator[Sequence[str | Path] | No
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
         try:
-            _wait_for(port)
-            yield [
+            wait_for(port)
+            yield lambda public: [
                 "ssh", "-F", "none", "-p", str(port), "-l", getpass.getuser(), "-i", public,
                 "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", f"UserKnownHostsFile={known}",
                 "-o", "GlobalKnownHostsFile=none", "127.0.0.1", "true",
             ]  # fmt: skip
         finally:
             server.send_signal(signal.SIGTERM)
-            server.wait(_PATIENCE)
+            server.wait(PATIENCE)
 
 
 @contextlib.contextmanager
@@ -141,22 +137,3 @@ def _privileged_folder() -> Iterator[None]:
     finally:
         if made:
             place.rmdir()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _wait_for(port: int) -> None:
-    end = time.monotonic() + _PATIENCE
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.05)
-        else:
-            return

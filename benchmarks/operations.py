@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 from benchmarks.cryptoki import Cryptoki
+from benchmarks.floor import FULL_FLOOR, KEPT, KEPT_FLOOR, Kind
 from benchmarks.keyring_cases import keyring_cases
 from benchmarks.laboratory import Laboratory, surrounded, watch
 from benchmarks.modules import module_cases, python_cases, signing_case
@@ -18,14 +19,14 @@ from hem_provider.cli.built import module_path
 from hem_provider.measuring.cases import device_cases, key_cases, signing_cases
 from hem_provider.measuring.cipher_cases import cipher_cases
 from hem_provider.measuring.figures import Figure, figures_of
-from hem_provider.measuring.measure import FLOOR, Case, interleave
+from hem_provider.measuring.measure import Case, interleave
 from hem_provider.measuring.subject import KINDS, Subject
 
 __all__ = ["HARDWARE", "OPERATIONS", "OperationTimes"]
 
 OPERATIONS, HARDWARE = "operations", "hardware"
 _SIGNING = tuple(name for name in KINDS if name.startswith(("SECP", "ED", "MLDSA")))
-#: What is measured on the slow profiles: a call is a call there, whatever it does.
+#: What is measured on the slow device: a call is a call there, whatever it does.
 _FEW = ("SECP256R1", "ED25519")
 
 
@@ -40,7 +41,7 @@ class OperationTimes:
         self._labs = {
             "close": Laboratory(folder / "close"),
             "keep": Laboratory(folder / "keep", keep_alive=True),
-            "slow": Laboratory(folder / "slow", latency="ppa"),
+            "slow": Laboratory(folder / "slow", hardware=True),
         }
         self._subjects: dict[str, Subject] = {}
         self._modules: dict[str, Cryptoki] = {}
@@ -53,7 +54,8 @@ class OperationTimes:
             for place, (name, lab) in enumerate(self._labs.items()):
                 hem = stack.enter_context(lab.connect())
                 kinds = tuple(KINDS) if name == "close" else _FEW
-                self._subjects[name] = stack.enter_context(Subject(hem, lab.bare(), kinds))
+                floor = stack.enter_context(lab.floor())
+                self._subjects[name] = stack.enter_context(Subject(hem, floor, kinds))
                 self._modules[name] = Cryptoki(module_path(), place)
                 self._modules[name].login(lab.passphrase)
             stack.callback(self._modules["close"].close)
@@ -123,7 +125,10 @@ class OperationTimes:
         yield from self._alternatives(subject)
 
     def _alternatives(self, subject: Subject) -> Iterator[Case]:
-        """What a user could take instead."""
+        """What a user could take instead, and the floor of what resumes no session."""
+        full = self._stack.enter_context(self._labs["close"].floor(Kind.FULL))
+        operation, *_ = signing_cases(Subject(subject.hem, full, ()), subject.keys["SECP256R1"])
+        yield replace(operation, layer=FULL_FLOOR, floor=FULL_FLOOR)
         yield plain_requests_case(self._labs["close"], subject)
         if self._client is not None:
             yield other_client_case(self._client, self._labs["close"], subject)
@@ -131,11 +136,11 @@ class OperationTimes:
             yield from self._softhsm.cases()
 
     def _kept(self) -> Iterator[Case]:
-        """The same signature where the device keeps the connection; its floor is the closing one."""
+        """The same signature where the device keeps the connection."""
         subject, module = self._subjects["keep"], self._modules["keep"]
         for each in (*signing_cases(subject, subject.keys["SECP256R1"]), signing_case(module, "SECP256R1")):
-            if each.operation.startswith("sign") and each.layer != FLOOR:
-                yield Case(each.operation, f"{each.layer}, connection kept", each.run)
+            if each.operation.startswith("sign"):
+                yield Case(each.operation, f"{each.layer}{KEPT}", each.run, floor=KEPT_FLOOR)
 
 
 def _settled(case: Case) -> Case:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
+from benchmarks.floor import FULL_FLOOR
 from benchmarks.laboratory import Laboratory
 from hem_provider.measuring.cases import MESSAGE
 from hem_provider.measuring.measure import Case
@@ -39,7 +40,7 @@ def plain_requests_case(lab: Laboratory, subject: Subject) -> Case:
         answer.raise_for_status()
         return base64.b64decode(answer.json()["sign"])
 
-    return Case("sign SECP256R1", "plain requests script", sign)
+    return Case("sign SECP256R1", "plain requests script", sign, floor=FULL_FLOOR)
 
 
 def signer_of(script: Path) -> Signer:

@@ -1,28 +1,49 @@
-"""What grows with the number of keys: listing, finding, and a whole command."""
+"""What grows with the number of keys: listing, finding, a start and its memory, and a whole command."""
 
 from __future__ import annotations
 
 import shutil
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import islice
 from pathlib import Path
 
 from benchmarks.commands import COLD, WARM, run_command
 from benchmarks.filling import application_id, label
-from benchmarks.laboratory import Laboratory, watch
+from benchmarks.laboratory import Fact, Laboratory, watch
 from hem_provider.cli.built import module_path
+from hem_provider.device.naming import key_meant
 from hem_provider.measuring.figures import Figure, figures_of
 from hem_provider.measuring.measure import Case, interleave
 
-__all__ = ["SCALE", "SIZES", "measure_scale"]
+__all__ = ["FINDING", "LISTING", "SCALE", "SIGNING", "SIZES", "START", "TAKES", "measure_scale"]
 
 SCALE = "scale"
-#: Keys on the device.
-SIZES = (10, 100, 1_000, 10_000)
+#: Keys on the device. With the last no device is known: the emulated one is filled beyond its own room.
+SIZES = (10, 100, 1_000, 10_000, 100_000)
+#: How the operations begin; they end with the number of keys.
+LISTING, FINDING, SIGNING, START = "list all", "find by", "pkcs11-tool --sign --id", "start, find by label"
+#: How the name of the fact begins that tells a start's memory.
+TAKES = "memory of a program that found one of"
+#: What asks for every page of this many keys is done once.
+_MANY = 10_000
+_ONCE = sys.maxsize
+
+#: Finds by what an earlier process has listed; prints its own largest resident memory in KiB.
+_START = """
+import sys
+import hem_provider
+with hem_provider.connect() as hem:
+    hem.keys.find(label=sys.argv[1])
+for line in open("/proc/self/status"):
+    if line.startswith("VmHWM:"):
+        print(line.split()[1])
+"""
 
 
-def measure_scale(folder: Path, rounds: int, largest: int = SIZES[-1]) -> list[Figure]:
-    """Devices with up to ``largest`` keys side by side; the operation's name ends with the number."""
+def measure_scale(folder: Path, rounds: int, largest: int, facts: list[Fact]) -> list[Figure]:
+    """Devices with up to ``largest`` keys side by side; a start's memory on each goes to ``facts``."""
     sizes = [size for size in SIZES if size <= largest]
     with ExitStack() as stack:
         labs = {size: stack.enter_context(Laboratory(folder / f"keys-{size}", fill=size)) for size in sizes}
@@ -33,16 +54,37 @@ def measure_scale(folder: Path, rounds: int, largest: int = SIZES[-1]) -> list[F
             return sum(calls for calls, _ in totals), sum(logins for _, logins in totals)
 
         results = interleave(cases, rounds, count, warm_up=1, watch=watch(SCALE))
+        for size, lab in labs.items():
+            facts.append(Fact(f"{TAKES} {size} keys", float(_start(lab, size)), "KiB"))
     return figures_of(SCALE, results)
 
 
 def _cases(stack: ExitStack, lab: Laboratory, size: int) -> Iterator[Case]:
-    keys = stack.enter_context(lab.connect()).keys
-    middle, keyed = size // 2, f"{size} keys"
-    yield Case(f"list all, {keyed}", "Hem, first time", lambda: len(keys), prepare=keys.refresh)
-    yield Case(f"list all, {keyed}", "Hem, again", lambda: len(keys))
-    yield Case(f"find by label, {keyed}", "Hem, listed", lambda: keys.find(label=label(middle)))
-    yield from _signing(lab, size, application_id(middle).hex())
+    hem = stack.enter_context(lab.connect())
+    keys, middle, keyed = hem.keys, size // 2, f"{size} keys"
+    every = _ONCE if size >= _MANY else 1
+
+    def half() -> None:
+        keys.refresh()
+        list(islice(keys, middle))
+
+    yield Case(f"{LISTING}, {keyed}", "interrupted halfway", lambda: len(keys), prepare=half, every=every)
+    yield Case(f"{LISTING}, {keyed}", "first time", lambda: len(keys), prepare=keys.refresh, every=every)
+    yield Case(f"{LISTING}, {keyed}", "again", lambda: len(keys))
+    uri = f"pkcs11:object={label(middle).replace(' ', '%20')};type=private"
+    identifier = application_id(middle)
+    yield Case(f"{FINDING} id, {keyed}", "listed", lambda: keys.find(application_id=identifier))
+    yield Case(f"{FINDING} label, {keyed}", "listed", lambda: keys.find(label=label(middle)))
+    yield Case(f"{FINDING} URI, {keyed}", "listed", lambda: key_meant(hem, uri))
+    yield from _signing(lab, size, identifier.hex())
+    yield Case(f"{START}, {keyed}", WARM, lambda: _start(lab, size))
+
+
+def _start(lab: Laboratory, size: int) -> int:
+    command = [sys.executable, "-c", _START, label(size // 2)]
+    environment = lab.environment(lab.folder / "warm")
+    environment["HEM_PASSPHRASE_FILE"] = str(lab.emulator.passphrase_file)
+    return int(run_command(command, environment))
 
 
 def _signing(lab: Laboratory, size: int, identifier: str) -> Iterator[Case]:
@@ -51,12 +93,11 @@ def _signing(lab: Laboratory, size: int, identifier: str) -> Iterator[Case]:
     command: list[str | Path] = ["pkcs11-tool", "--module", module_path(), "--login", "--pin", lab.passphrase]
     command += ["--sign", "-m", "ECDSA-SHA256", "--id", identifier, "-i", data, "-o", out]
     cold, warm = lab.folder / "cold", lab.folder / "warm"
-    operation = f"pkcs11-tool --sign --id, {size} keys"
     yield Case(
-        operation,
+        f"{SIGNING}, {size} keys",
         COLD,
         lambda: run_command(command, lab.environment(cold)),
         prepare=lambda: shutil.rmtree(cold, ignore_errors=True),
-        every=3 if size == SIZES[-1] else 1,
+        every=_ONCE if size >= _MANY else 1,
     )
-    yield Case(operation, WARM, lambda: run_command(command, lab.environment(warm)))
+    yield Case(f"{SIGNING}, {size} keys", WARM, lambda: run_command(command, lab.environment(warm)))

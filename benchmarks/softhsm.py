@@ -22,13 +22,14 @@ _PLACES = (
     "/usr/lib64/pkcs11/libsofthsm2.so",
     "/usr/lib/x86_64-linux-gnu/softhsm/libsofthsm2.so",
 )
-_PIN = "1234"
 #: SoftHSM2 signs ready-made digests; our device does not.
 _CKM_ECDSA = 0x1041
 
 
 class SoftHsm:
     """A fresh token with a P-256 key in ``folder``."""
+
+    PIN = "1234"
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -46,13 +47,15 @@ class SoftHsm:
             "--label",
             "bench",
             "--pin",
-            _PIN,
+            self.PIN,
             "--so-pin",
-            _PIN,
+            self.PIN,
         ]
         run_command(token, environment)
         pair = ["--keypairgen", "--key-type", "EC:prime256v1", "--label", "web", "--id", "11"]
-        run_command(["pkcs11-tool", "--module", self.library(), "--login", "--pin", _PIN, *pair], environment)
+        run_command(
+            ["pkcs11-tool", "--module", self.library(), "--login", "--pin", self.PIN, *pair], environment
+        )
 
     @staticmethod
     def library() -> Path:
@@ -66,7 +69,7 @@ class SoftHsm:
         """The local parts: finding and signing."""
         os.environ.update(self.environment)
         module = Cryptoki(self.library())
-        module.login(_PIN)
+        module.login(self.PIN)
         (key,) = module.find(CKO.PRIVATE_KEY, label="web")
         digest = hashlib.sha256(MESSAGE).digest()
         yield Case("find by label, listed", "SoftHSM2", lambda: module.find(label="web"))

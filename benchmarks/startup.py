@@ -13,6 +13,7 @@ import hem_pkcs11
 
 import hem_provider
 from benchmarks.commands import run_command
+from benchmarks.compiling import compiled
 from benchmarks.laboratory import Fact, watch
 from benchmarks.softhsm import SoftHsm
 from hem_provider.cli.built import module_path
@@ -43,9 +44,7 @@ class Startup:
         self._softhsm = softhsm
         folder.mkdir(parents=True, exist_ok=True)
         compile_packages()
-        source = Path(__file__).with_name("loader.c")
-        compiler = os.environ.get("CC", "cc").split()
-        run_command([*compiler, "-O2", "-o", self._loader, source, "-ldl"], self._environment)
+        compiled("loader.c", self._loader, "-ldl")
 
     def measure(self, rounds: int) -> list[Figure]:
         """All starts, each compared with bare Python in the same run."""

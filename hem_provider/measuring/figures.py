@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hem_provider.measuring.measure import FLOOR, Result
+from hem_provider.measuring.measure import FLOOR, Result, median_interval
 from hem_provider.measuring.table import table
 from hem_provider.records import asdict, field, frozen, replace
 
-__all__ = ["Figure", "figures_of", "markdown", "milliseconds", "plain"]
+__all__ = ["Figure", "figures_of", "interval", "markdown", "milliseconds", "plain"]
 
 
 @frozen
 class Figure:
-    """One row of a report. Times in seconds; ``ratio`` is ``None`` where there is no floor.
+    """One row of a report. Times in seconds; ``ratio``, to layer ``floor``, is ``None`` where there is no
+    such layer.
 
     ``group`` is the part of the report, ``samples`` every round's time for the distribution.
     """
@@ -29,11 +30,17 @@ class Figure:
     calls: int
     logins: int
     samples: tuple[float, ...] = field(default=(), repr=False)
+    floor: str = FLOOR
 
     @property
     def spread(self) -> float:
         """How many medians the 99th percentile is."""
         return self.p99 / self.median
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Where the true median lies, see ``median_interval``."""
+        return median_interval(self.samples)
 
     def compared(self, floor: float) -> Figure:
         """The same figure with its ratio to another floor, in seconds."""
@@ -49,10 +56,21 @@ class Figure:
         return fields
 
 
-def figures_of(group: str, results: Iterable[Result], floor: str = FLOOR) -> list[Figure]:
-    """The ratio is to layer ``floor`` of the same operation in the same run."""
+def figures_of(group: str, results: Iterable[Result], floor: str | None = None) -> list[Figure]:
+    """The ratio is to layer ``floor`` of the same operation in the same run.
+
+    Without ``floor``, to the layer that each case names; one that makes other calls than that does other
+    work, and is not compared.
+    """
     measured = list(results)
-    floors = {each.case.operation: each.median for each in measured if each.case.layer == floor}
+    found = {(each.case.operation, each.case.layer): each for each in measured}
+
+    def ratio(each: Result) -> float | None:
+        base = found.get((each.case.operation, floor or each.case.floor))
+        if base is None or (floor is None and base.calls != each.calls):
+            return None
+        return each.median / base.median
+
     return [
         Figure(
             group=group,
@@ -61,10 +79,11 @@ def figures_of(group: str, results: Iterable[Result], floor: str = FLOOR) -> lis
             median=each.median,
             p95=each.p95,
             p99=each.p99,
-            ratio=each.median / floors[each.case.operation] if each.case.operation in floors else None,
+            ratio=ratio(each),
             calls=each.calls,
             logins=each.logins,
             samples=tuple(each.seconds),
+            floor=floor or each.case.floor,
         )
         for each in measured
     ]
@@ -82,8 +101,13 @@ def milliseconds(seconds: float) -> str:
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}" if value >= 1 else f"{value:.2g}"
 
 
-_HEAD = ("operation", "layer", "median", "p95", "p99", "× floor", "calls", "logins")
-_RIGHT = (2, 3, 4, 5, 6, 7)
+def interval(figure: Figure) -> str:
+    """``figure.interval`` in ms, for people; empty where there is none."""
+    return "" if figure.interval is None else "–".join(map(milliseconds, figure.interval))
+
+
+_HEAD = ("operation", "layer", "median", "95 % sure", "p95", "p99", "× floor", "calls", "logins")
+_RIGHT = (2, 3, 4, 5, 6, 7, 8)
 
 
 def plain(figures: Sequence[Figure]) -> str:
@@ -108,7 +132,9 @@ def _row(figure: Figure) -> tuple[str, ...]:
     return (
         figure.operation,
         figure.layer,
-        *(milliseconds(each) for each in (figure.median, figure.p95, figure.p99)),
+        milliseconds(figure.median),
+        interval(figure),
+        *(milliseconds(each) for each in (figure.p95, figure.p99)),
         "" if figure.ratio is None else f"{figure.ratio:.2f}",
         str(figure.calls),
         str(figure.logins),

@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from hem_provider.records import field, frozen, mutable
 
-__all__ = ["FLOOR", "Case", "Count", "Result", "interleave", "percentile"]
+__all__ = ["FLOOR", "Case", "Count", "Result", "interleave", "median_interval", "percentile"]
 
-#: The layer that the others are compared with.
+#: The layer that the others are compared with, unless they are of another kind.
 FLOOR = "bare HTTPS"
 
 #: Running totals of device calls and logins.
@@ -21,7 +21,8 @@ Count = Callable[[], tuple[int, int]]
 class Case:
     """One operation at one layer. ``run`` is timed; ``prepare`` runs before it, untimed.
 
-    ``every``: a long operation runs in every so many rounds only.
+    ``every``: a long operation runs in every so many rounds only. ``floor``: the layer that it is
+    compared with.
     """
 
     operation: str
@@ -29,6 +30,7 @@ class Case:
     run: Callable[[], object]
     prepare: Callable[[], object] | None = None
     every: int = 1
+    floor: str = FLOOR
 
 
 @mutable
@@ -60,6 +62,27 @@ def percentile(values: Sequence[float], percent: int) -> float:
     """The smallest value that ``percent`` of all do not exceed (nearest rank)."""
     ordered = sorted(values)
     return ordered[max(0, -(-percent * len(ordered) // 100) - 1)]
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float] | None:
+    """Between which two of the values the true median lies, with a confidence of at least 95 %.
+
+    By order statistics, so that nothing is assumed of how they are spread; ``None`` for fewer than 6, of
+    which not even the whole range is so sure.
+
+    >>> median_interval([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    (1.0, 6.0)
+    """
+    count = len(values)
+    outside, ways, place = 0, 1, 0  # of all ways in which the values can lie above and below the median
+    while 40 * (outside + ways) <= 2**count:  # 2.5 % on each side
+        outside += ways
+        ways = ways * (count - place) // (place + 1)
+        place += 1
+    if place == 0:
+        return None
+    ordered = sorted(values)
+    return ordered[place - 1], ordered[count - place]
 
 
 def interleave(

@@ -5,13 +5,12 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from hem_provider.device.hem import Hem, Key
-from hem_provider.measuring.bare import BareClient
 from hem_provider.records import frozen
 
-__all__ = ["KINDS", "LABEL", "Kind", "Subject"]
+__all__ = ["KINDS", "LABEL", "Bare", "Kind", "Subject"]
 
 #: Labels of the keys made here start so; what is left of an interrupted run is found by it.
 LABEL = "hem-bench "
@@ -35,13 +34,23 @@ KINDS: Mapping[str, Kind] = {
 }
 
 
+class Bare(Protocol):
+    """Requests without any layer: ``BareClient``, or what stands in its place."""
+
+    calls: int
+
+    def request(self, method: str, path: str, body: bytes | None = None, token: str | None = None) -> bytes:
+        """One request; raises ``OSError`` unless the answer is a 200."""
+        ...
+
+
 class Subject:
     """A device with keys of its own for measuring, as a context manager that deletes them again.
 
     ``bare`` sends requests without any layer of ours; ``None`` where the device is not reached by HTTPS.
     """
 
-    def __init__(self, hem: Hem, bare: BareClient | None, kinds: Iterable[str] = tuple(KINDS)) -> None:
+    def __init__(self, hem: Hem, bare: Bare | None, kinds: Iterable[str] = tuple(KINDS)) -> None:
         self.hem = hem
         self.bare = bare
         self.keys: dict[str, Key] = {}

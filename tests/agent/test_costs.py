@@ -138,7 +138,7 @@ def test_commands_cost_what_the_readme_says(device, agent, home):
     with served_ssh(home / "sshd", public) as login:
         if login is None:
             pytest.skip("sshd is not installed")
-        measured["`ssh server`"] = [None, cost(device, lambda: desk.run(*login))]
+        measured["`ssh server`"] = [None, cost(device, lambda: desk.run(*login(public)))]
     for name, value in (
         ("user.name", "Ada"), ("user.email", "ada@example.org"), ("gpg.format", "ssh"),
         ("user.signingkey", str(public)),

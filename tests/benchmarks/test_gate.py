@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from benchmarks.agent import MEMORY
-from benchmarks.gate import ALLOWANCE, LIMITS, MOST_GROWN, Limit, Measure, broken, grown
+from benchmarks.gate import ALLOWANCE, LIMITS, MOST_GROWN, Limit, Measure, below, broken, counted, grown
 from benchmarks.laboratory import GROWN, Fact
-from benchmarks.report import BEGIN, END, Run, read_run, replace_section, tables, write_run
+from benchmarks.report import (
+    BEGIN,
+    END,
+    LEAST_ROUNDS,
+    MOST_LOAD,
+    Run,
+    read_run,
+    replace_section,
+    summary,
+    tables,
+    unfit,
+    write_run,
+)
 from hem_provider.measuring.figures import Figure
 
 RATIO = Limit("operations", "sign P-256", "Hem", Measure.RATIO, 1.5)
@@ -36,6 +51,28 @@ def test_one_call_too_many_is_a_regression(calls):
 
 def test_a_limit_is_about_its_own_group_and_layer():
     assert broken([figure(group="hardware", ratio=9.0), figure(layer="REST", ratio=9.0)], [RATIO]) == []
+
+
+def test_a_short_run_is_judged_by_its_calls_and_logins_alone():
+    slow = figure("sign SECP256R1", "REST", ratio=99.0)
+    assert broken([slow]) != []
+    assert counted([slow]) == []
+    (said,) = counted([figure("sign SECP256R1", "REST", ratio=99.0, calls=2)])
+    assert said.endswith("calls 2, at most 1")
+
+
+def timed(layer: str, *milliseconds: float, ratio: float = 1.0) -> Figure:
+    samples = tuple(each / 1000 for each in milliseconds)
+    return Figure("operations", "sign", layer, samples[0], 0.1, 0.1, ratio, 1, 0, samples)
+
+
+def test_a_layer_that_is_surely_below_its_floor_shows_that_the_floor_is_none():
+    floor = timed("bare HTTPS", 5, 6, 7, 8, 9, 10)
+    assert below([floor, timed("Hem", 4.9, 4, 4, 4, 4, 5.1)]) == []
+    (said,) = below([floor, timed("Hem", 4, 4, 4, 4, 4, 4.9, ratio=0.6)])
+    assert said == "operations: sign, Hem: 0.600 of its floor"
+    assert below([floor, timed("Hem", 1, 1, 1)]) == []  # too few to be sure
+    assert below([floor, replace(timed("SoftHSM2", 1, 1, 1, 1, 1, 1), ratio=None)]) == []
 
 
 def test_every_limit_of_the_project_names_one_thing_once():
@@ -68,10 +105,54 @@ def test_another_document_is_no_run(tmp_path):
 def test_the_report_tells_load_promises_and_memory():
     text = tables(run())
     assert "load average 0.1 at the start and 0.2 at the end" in text
-    assert "| operations: sign SECP256R1, REST: ratio | 1.5 | 1.300 | ✔ |" in text
-    assert "| operations: sign SECP256R1, C_Sign: ratio | 1.7 | 9.000 | ✘ |" in text
+    signing = ("operations", "sign SECP256R1")
+    most = {each.layer: each.most for each in LIMITS if (each.group, each.operation) == signing}
+    assert f"| operations: sign SECP256R1, REST: ratio | {most['REST']:g} | 1.300 | ✔ |" in text
+    assert f"| operations: sign SECP256R1, C_Sign: ratio | {most['C_Sign']:g} | 9.000 | ✘ |" in text
     assert "### Memory\n\n- memory: 1,234 KiB" in text
     assert "### Differences\n\n- longer by: 12 µs" in text
+
+
+def waited(layer: str, seconds: float, calls: int = 0) -> Figure:
+    return Figure("waits", "ssh login", layer, seconds, seconds, seconds, 1.0, calls, 0)
+
+
+def test_the_page_tells_seconds_and_calls_by_each_way_and_what_does_not_hold():
+    figures = [
+        waited("bare HTTPS", 0.2),
+        waited("through the agent", 0.574, 1),
+        waited("key in a file", 0.25),
+    ]
+    text = summary(replace(run(), figures=[*figures, *run().figures]))
+    assert "| ssh login | – | – | 0.57 s, 1 call | key in a file: 0.25 s |" in text
+    assert "bare HTTPS" not in text
+    assert "- **operations: sign SECP256R1, C_Sign: ratio** is 9, at most" in text
+
+
+def test_what_holds_but_is_not_good_enough_is_told_on_the_page():
+    kept = figure("sign SECP256R1", "REST, connection kept", 1.5)
+    text = summary(replace(run(), figures=[kept]))
+    assert "- operations: sign SECP256R1, REST, connection kept: ratio is 1.5; 1.25 is wanted" in text
+
+
+def test_a_run_is_unfit_on_a_busy_machine_and_of_few_rounds():
+    assert unfit(MOST_LOAD, LEAST_ROUNDS) == []
+    assert len(unfit(MOST_LOAD + 0.01, LEAST_ROUNDS)) == len(unfit(0.0, LEAST_ROUNDS - 1)) == 1
+    assert len(unfit(9.0, 1)) == 2
+    said = "**Provisional.** Of ratios and seconds this run tells little: 5 rounds, at least 100."
+    assert said in summary(run())
+    assert "Provisional" not in summary(replace(run(), rounds=100))
+
+
+def test_results_that_told_no_floors_are_still_read(tmp_path):
+    path = tmp_path / "results.json"
+    write_run(run(), path)
+    document = json.loads(path.read_text())
+    document["format"] = 1
+    for each in document["figures"]:
+        del each["floor"]
+    path.write_text(json.dumps(document))
+    assert read_run(path) == run()
 
 
 def test_only_the_generated_part_of_the_document_is_replaced():

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from hem_provider.measuring.figures import figures_of, markdown, milliseconds, plain
-from hem_provider.measuring.measure import FLOOR, Case, Result, interleave, percentile
+from hem_provider.measuring.measure import (
+    FLOOR,
+    Case,
+    Result,
+    interleave,
+    median_interval,
+    percentile,
+)
 
 
 def nothing() -> tuple[int, int]:
@@ -76,6 +85,42 @@ def test_a_percentile_is_one_of_the_values_and_not_exceeded_by_its_share(values,
     assert sum(each <= found for each in values) * 100 >= percent * len(values)
 
 
+@pytest.mark.parametrize("count", [6, 7, 10, 25, 100, 1601])
+def test_the_interval_of_a_median_is_as_narrow_as_95_percent_allow(count):
+    def sure(low: int, high: int) -> float:
+        """How probable it is that the true median lies between the values of these two ranks."""
+        return sum(math.comb(count, below) for below in range(low, high)) / 2**count
+
+    low, high = median_interval([float(each) for each in range(1, count + 1)])
+    assert low + high == count + 1
+    assert sure(int(low), int(high)) >= 0.95
+    assert sure(int(low) + 1, int(high) - 1) < 0.95
+
+
+def test_few_values_do_not_tell_where_the_median_lies():
+    assert median_interval([1.0] * 5) is None
+    assert median_interval([]) is None
+
+
+def test_a_layer_is_compared_with_the_floor_of_its_own_kind():
+    results = [
+        Result(Case("sign", FLOOR, nothing), [0.004], calls=1),
+        Result(Case("sign", "kept floor", nothing, floor="kept floor"), [0.001], calls=1),
+        Result(Case("sign", "Hem", nothing), [0.006], calls=1),
+        Result(Case("sign", "Hem, kept", nothing, floor="kept floor"), [0.002], calls=1),
+    ]
+    assert [each.ratio for each in figures_of("operations", results)] == [1.0, 1.0, 1.5, 2.0]
+    assert figures_of("operations", results, "Hem")[3].ratio == pytest.approx(1 / 3)
+
+
+def test_what_makes_other_calls_than_the_floor_is_not_compared_with_it():
+    results = [
+        Result(Case("list", FLOOR, nothing), [0.004], calls=1),
+        Result(Case("list", "remembered", nothing), [0.001], calls=0),
+    ]
+    assert figures_of("operations", results)[1].ratio is None
+
+
 def figures():
     results = [
         Result(Case("sign", FLOOR, nothing), [0.002], calls=1),
@@ -90,9 +135,14 @@ def test_the_ratio_is_to_the_floor_of_the_same_operation_and_absent_without_one(
 
 
 def test_tables_show_every_figure():
-    assert "| sign | bare HTTPS | 2.00 | 2.00 | 2.00 | 1.00 | 1 | 0 |" in markdown(figures())
-    assert "|  | Hem | 3.00 | 3.00 | 3.00 | 1.50 | 1 | 0 |" in markdown(figures())
+    assert "| sign | bare HTTPS | 2.00 |  | 2.00 | 2.00 | 1.00 | 1 | 0 |" in markdown(figures())
+    assert "|  | Hem | 3.00 |  | 3.00 | 3.00 | 1.50 | 1 | 0 |" in markdown(figures())
     assert len(plain(figures()).splitlines()) == 5
+
+
+def test_a_table_says_where_the_median_lies():
+    result = Result(Case("sign", "Hem", nothing), [each / 1000 for each in range(1, 7)])
+    assert "| sign | Hem | 3.50 | 1.00–6.00 | 6.00 |" in markdown(figures_of("operations", [result]))
 
 
 @pytest.mark.parametrize(

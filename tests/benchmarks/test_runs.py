@@ -10,11 +10,15 @@ from pathlib import Path
 import pytest
 
 from benchmarks.age import measure_age
-from benchmarks.agent import AgentCommands, measure_agent
+from benchmarks.agent import measure_agent
 from benchmarks.crowd import measure_crowd, waits
-from benchmarks.gate import Measure, broken, grown, judged
-from benchmarks.laboratory import Laboratory
+from benchmarks.floor import FULL_FLOOR, KEPT_FLOOR
+from benchmarks.gate import LIMITS, counted, grown
+from benchmarks.laboratory import HARDWARE, Laboratory
 from benchmarks.report import read_run
+from benchmarks.scale import TAKES
+from benchmarks.waits import Waits
+from hem_provider.measuring.measure import FLOOR
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,13 +36,6 @@ def operations(tmp_path_factory):
     return read_run(folder / "results.json"), folder
 
 
-def counted(figures):
-    """What of the figures the gate says of calls and logins: of time one short run tells nothing."""
-    limits = [limit for _, limit in judged(figures) if limit.measure is not Measure.RATIO]
-    assert limits
-    return broken(figures, limits)
-
-
 def test_no_operation_makes_more_calls_than_it_may(operations):
     assert counted(operations[0].figures) == []
 
@@ -50,51 +47,61 @@ def test_a_signature_is_measured_at_every_layer(operations):
     assert layers >= ours | kept | {"plain requests script"}
 
 
-def test_the_floor_sends_as_many_requests_as_the_layers_above_it(operations):
-    figures = [each for each in operations[0].figures if each.ratio is not None]
-    floors = {each.operation: each.calls for each in figures if each.layer == "bare HTTPS"}
-    # A listing stays fresh for a while, and a PIN that is kept asks nothing.
-    cached = ("C_FindObjects", "C_Login, PIN kept", "python-pkcs11", "SoftHSM2, digest")
-    different = [
-        each for each in figures if each.calls != floors[each.operation] and each.layer not in cached
-    ]
-    assert different == []
+def test_what_is_compared_with_a_floor_makes_as_many_calls(operations):
+    figures = operations[0].figures
+    floors = {(each.operation, each.layer): each for each in figures if each.layer == each.floor}
+    assert {layer for _, layer in floors} == {FLOOR, KEPT_FLOOR, FULL_FLOOR}
+    compared = [each for each in figures if each.ratio is not None]
+    assert [each for each in compared if each.calls != floors[each.operation, each.floor].calls] == []
+    # A listing stays fresh for a while, a PIN that is kept asks nothing, and SoftHSM2 has no device.
+    left_out = {each.layer for each in figures if each.ratio is None and (each.operation, FLOOR) in floors}
+    assert left_out <= {"C_FindObjects", "C_Login, PIN kept", "python-pkcs11", "SoftHSM2, digest"}
+
+
+def test_each_kind_of_connection_is_compared_with_its_own(operations):
+    signing = [each for each in operations[0].figures if each.operation == "sign SECP256R1"]
+    floors = {each.layer: each.floor for each in signing}
+    assert (floors["REST"], floors["REST, connection kept"]) == (FLOOR, KEPT_FLOOR)
+    assert floors["plain requests script"] == FULL_FLOOR
 
 
 def test_the_pictures_are_drawn(operations):
     names = {each.name for each in operations[1].iterdir()}
-    assert names >= {"latency-by-layer.png", "latency-by-layer.svg", "distribution.png", "report.md"}
+    assert names == {"layers.png", "layers.svg", "report.md", "results.json"}
 
 
 def test_commands_make_no_more_calls_and_logins_than_they_may(tmp_path):
-    done = benchmark("--rounds", "1", "--groups", "commands", "--output", tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert counted(read_run(tmp_path / "results.json").figures) == []
-
-
-def test_commands_through_an_agent_are_one_call_or_none_and_no_login(tmp_path):
-    figures = AgentCommands(tmp_path, "none").measure(1)
+    figures = Waits(tmp_path, hardware=False, size=1024**2, signatures=12).measure(1)
     assert counted(figures) == []
-    through = {each.operation for each in figures if each.layer == "through the agent"}
-    assert through >= {"pkcs11-tool --sign --id", "openssl dgst -engine hem", "keyring get", "ssh"}
-    assert {each.operation for each in figures if each.layer == "without it"} < through
+    measured = {(each.operation, each.layer) for each in figures}
+    named = {(each.operation, each.layer) for each in LIMITS if each.group == "commands"}
+    missing = {
+        (operation, layer)
+        for operation, layer in named
+        if not any(name.startswith(operation.rstrip("*")) and layer == by for name, by in measured)
+    }
+    assert missing == set()
+    others = {layer for _, layer in measured}
+    assert others >= {"key in a file", "gpg, key in a file", "age", "plain requests"}
+    assert next(each.ratio for each in figures) == 1
 
 
 @pytest.mark.long
 def test_on_a_slow_device_a_command_is_compared_with_one_call(tmp_path):
-    figures = {each.operation: each for each in AgentCommands(tmp_path, "ppa").measure(1)}
-    assert (figures["one call"].ratio, figures["one call"].calls) == (1.0, 1)
-    assert (
-        figures["ssh-keygen -Y sign"].ratio
-        == figures["ssh-keygen -Y sign"].median / figures["one call"].median
-    )
-    assert counted(figures.values()) == []
+    figures = Waits(tmp_path, hardware=True, size=1024**2, signatures=12).measure(1)
+    assert counted(figures) == []
+    one, found = figures[0], {(each.operation, each.layer): each for each in figures}
+    assert (one.operation, one.ratio, one.calls) == ("one call", 1.0, 1)
+    assert one.median > HARDWARE["crypto"]
+    first = found["pkcs11-tool --sign", "keys remembered"]
+    assert first.ratio == first.median / one.median
+    assert first.median > 2 * HARDWARE["call"] + HARDWARE["login"]
 
 
 def test_what_an_agent_takes_is_measured_and_is_not_too_much(tmp_path):
     facts = []
     figures = [each for group in measure_agent(tmp_path, 1, facts) for each in group]
-    assert counted(each for each in figures if each.operation != "start") == []
+    assert counted(figures) == []
     assert {each.operation: len(each.samples) for each in figures if "16" in each.layer} == {
         "sign SECP256R1 by many": 16
     }
@@ -113,7 +120,14 @@ def test_files_are_measured_beside_age_and_ask_for_no_more_than_they_may(tmp_pat
 def test_a_key_among_many_is_found_without_asking_the_device(tmp_path):
     done = benchmark("--rounds", "1", "--groups", "scale", "--largest", "100", "--output", tmp_path)
     assert done.returncode == 0, done.stderr
-    assert counted(read_run(tmp_path / "results.json").figures) == []
+    run = read_run(tmp_path / "results.json")
+    assert counted(run.figures) == []
+    calls = {(each.operation, each.layer): each.calls for each in run.figures}
+    assert calls["list all, 100 keys", "first time"] == 7
+    assert calls["list all, 100 keys", "interrupted halfway"] == 3
+    assert all(calls[f"find by {by}, 100 keys", "listed"] == 0 for by in ("id", "label", "URI"))
+    assert [each.name for each in run.facts] == [f"{TAKES} {size} keys" for size in (10, 100)]
+    assert all(10_000 < each.value < 200_000 for each in run.facts)
 
 
 def test_the_gate_ends_with_status_1_and_says_what_is_worse(tmp_path):
@@ -127,6 +141,24 @@ def test_the_gate_ends_with_status_1_and_says_what_is_worse(tmp_path):
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 1, done.stderr
     assert "worse than it may be: start: hem --version" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(("--rounds", "99"), "99 rounds, at least 100"), (("--groups", "start"), "left out: operations")],
+)
+def test_a_run_that_is_not_fit_for_it_is_not_published(options, said):
+    done = benchmark("--publish", *options)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "not to be published" in done.stderr
+    assert said in done.stderr
+
+
+def test_pictures_and_text_are_made_of_an_earlier_run(operations, tmp_path):
+    done = benchmark("--draw", operations[1] / "results.json", "--output", tmp_path)
+    assert (done.returncode, done.stdout) == (0, "")
+    assert {each.name for each in tmp_path.iterdir()} == {"layers.png", "layers.svg", "report.md"}
+    assert (tmp_path / "report.md").read_text() == (operations[1] / "report.md").read_text()
 
 
 @pytest.mark.parametrize("rounds", ["0", "x", "10001"])

@@ -40,7 +40,7 @@ def test_a_login_to_a_server_works(shell, tmp_path):
     with served_ssh(tmp_path / "sshd", public) as login:
         if login is None:
             pytest.skip("not run: sshd is not installed")
-        shell.run(*login)
+        shell.run(*login(public))
 
 
 def test_files_are_signed_for_ssh_keygen(shell, tmp_path):
