@@ -26,9 +26,14 @@ from hem_provider.rest.encoding import b64, unb64
 from hem_provider.rest.keyfields import check_kid
 from hem_provider.rest.keymgmt import KeyRecord
 
-__all__ = ["CachedList", "DiskCache"]
+__all__ = ["REMEMBERED_FOR", "CachedList", "DiskCache", "Glimpse"]
+
+#: For so long, in seconds, an agent remembers what was listed through it, and what is on disk is as good.
+REMEMBERED_FOR = 30.0
 
 _FORMAT = 1
+#: Bytes of an identity.
+_EID = 32
 _SCOPE = re.compile(f"keymgmt:(list|use:{KID_FORM})")
 #: Larger files are not read, in bytes: 5000 keys make less than 2 MB.
 _MAX_FILE = 16 * 1024 * 1024
@@ -49,6 +54,14 @@ class CachedList:
     def is_recent(self, seconds: float) -> bool:
         """Whether it is younger than that."""
         return 0 <= time.time() - self.listed < seconds
+
+
+@frozen
+class Glimpse:
+    """A device that answered lately: its identity, and whether it was the emulator."""
+
+    eid: str
+    emulator: bool
 
 
 class DiskCache:
@@ -151,6 +164,29 @@ class DiskCache:
             return path is not None and time.time() - path.stat().st_mtime < seconds
         except OSError:
             return False
+
+    def note_seen(self, seen: Glimpse) -> None:
+        """The device has just answered."""
+        self._replace("seen", {"format": _FORMAT, "at": int(time.time()), **asdict(seen)})
+
+    def forget_seen(self) -> None:
+        """It does not answer, or not as it did."""
+        path = self._path("seen")
+        if path is not None:
+            with suppress(OSError):
+                path.unlink()
+
+    def seen(self) -> Glimpse | None:
+        """The device, if it answered a process of this user within ``REMEMBERED_FOR`` seconds."""
+        try:
+            document = json.loads(self._read("seen") or b"null")
+            age = time.time() - _time(document["at"])
+            eid, emulator = _text(document["eid"]), document["emulator"]
+            if document["format"] != _FORMAT or len(unb64(eid)) != _EID or not isinstance(emulator, bool):
+                return None
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return None
+        return Glimpse(eid, emulator) if 0 <= age < REMEMBERED_FOR else None
 
     def note_check_in(self) -> None:
         """The device has just checked in from here."""

@@ -17,11 +17,12 @@ from hem_provider.arguments import as_bytes, as_member, as_text, optional_bytes
 from hem_provider.config import DeviceConfig, device_from_url, load_config
 from hem_provider.config.limits import FirmwareLimits
 from hem_provider.config.login_source import LoginSource, login_source
+from hem_provider.device.cache import DiskCache, Glimpse
 from hem_provider.device.inventory import KeyInventory
 from hem_provider.device.key import Key
 from hem_provider.device.login import LoginSession
 from hem_provider.device.operations import Operations
-from hem_provider.errors import HemOperationFailed
+from hem_provider.errors import HemError, HemOperationFailed
 from hem_provider.rest import ciphers, system
 from hem_provider.rest.api import RestApi
 from hem_provider.rest.auth import Identity
@@ -150,7 +151,23 @@ class Hem:
         ``HemUnreachable``, ``HemTLSError``, ``HemTimeout``; ``HemNotInitialized``;
         ``HemClockError`` when it needs a check-in first.
         """
-        return self.session.probe()
+        cache = DiskCache(self.config.url)
+        try:
+            identity = self.session.probe()
+        except HemError:
+            cache.forget_seen()
+            raise
+        challenge = self.session.challenge
+        # What an agent answers may be its memory.
+        if challenge is not None and challenge.eid == identity.eid and challenge.age < 1:
+            cache.note_seen(Glimpse(identity.eid, self.is_emulator))
+        return identity
+
+    def recall(self) -> Glimpse | None:
+        """The device, if it answered ``probe()`` of a process of this user within the last 30 s: for who only
+        wants to know whether it is there. Not to be relied on for what it is: ``identity`` stays as it is. No
+        I/O but the disk's."""
+        return DiskCache(self.config.url).seen()
 
     def login(
         self,

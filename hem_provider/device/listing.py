@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from hem_provider.device.cache import CachedList, DiskCache
+from hem_provider.device.cache import REMEMBERED_FOR, CachedList, DiskCache
 from hem_provider.device.creation import NewKey
 from hem_provider.device.key import Key
 from hem_provider.device.login import LoginSession
@@ -25,8 +25,6 @@ from hem_provider.rest.keymgmt import KeyMaterial, KeyRecord, Page
 __all__ = ["REMEMBERED_FOR", "Listing"]
 
 _LIST = ("keymgmt:list",)
-#: For so long, in seconds, an agent remembers what was listed through it, and a list on disk is as good.
-REMEMBERED_FOR = 30.0
 
 
 class Listing:

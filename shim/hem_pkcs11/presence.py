@@ -14,6 +14,7 @@ from hem_provider.errors import HemConnectionError, HemError, HemNotInitialized
 from hem_provider.threads import threads_allowed
 
 if TYPE_CHECKING:
+    from hem_provider.device.cache import Glimpse
     from hem_provider.device.hem import Hem
 
 __all__ = ["Presence", "present_ones"]
@@ -38,7 +39,10 @@ class Presence:
         self._lock = lock
         self._hem = hem
         self._probed = float("-inf")
+        self._doubted = False
         self._present = False
+        #: What another process saw of it, until this one looks.
+        self.glimpse: Glimpse | None = None
         self._absence = ""  # why it was not there when last looked at
         self._absence_told = False
         self._told: bool | None = None
@@ -49,7 +53,8 @@ class Presence:
         """Whether the device answers; asked again after 10 s, or 3 s where it did not. While it keeps another
         thread waiting for too long, what was known of it before.
 
-        The challenge that this brings is what the next login uses, so that looking costs nothing.
+        The challenge that this brings is what the next login uses, so that looking costs nothing. The first
+        look of a process is at what others saw within 30 s.
         """
         if self._keeps_waiting:
             return self._present
@@ -97,7 +102,7 @@ class Presence:
     def doubt(self) -> None:
         """Ask the device at the next call of ``present``."""
         with self._lock:
-            self._probed = float("-inf")
+            self._probed, self._doubted = float("-inf"), True
 
     def take_change(self) -> bool:
         """Whether the token came or went since this was last asked; the first time tells nothing."""
@@ -118,8 +123,12 @@ class Presence:
         raise Pkcs11Error(CKR.TOKEN_NOT_PRESENT, text)
 
     def _probe(self) -> bool:
+        hem, first = self._hem(), self._probed == float("-inf") and not self._doubted
+        self.glimpse = hem.recall() if first else None
+        if self.glimpse is not None:
+            return True
         try:
-            self._hem().probe()
+            hem.probe()
         except HemNotInitialized:
             self.initialized = False
             return True

@@ -135,8 +135,8 @@ class Slot:
     def token_info(self, sessions: int, rw_sessions: int) -> TokenInfo:
         """What C_GetTokenInfo says. Raises CKR_TOKEN_NOT_PRESENT."""
         self.presence.require()
-        emulated = self.hem.is_emulator
-        identity = self.hem.identity
+        glimpse, identity = self.presence.glimpse, self.hem.identity or self.presence.glimpse
+        emulated = self.hem.is_emulator or (glimpse is not None and glimpse.emulator)
         flags = CKF.RNG | CKF.LOGIN_REQUIRED | CKF.DUAL_CRYPTO_OPERATIONS
         if self.presence.initialized:
             flags |= CKF.TOKEN_INITIALIZED | CKF.USER_PIN_INITIALIZED

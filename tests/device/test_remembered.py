@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+import time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.passphrases import PASSPHRASE
 
-from hem_provider.device.cache import DiskCache
-from hem_provider.errors import HemKeyNotFound, HemScopeDenied
+from hem_provider.device.cache import DiskCache, Glimpse
+from hem_provider.errors import HemKeyNotFound, HemScopeDenied, HemUnreachable
 from hem_provider.rest import crypto, keymgmt
 
 LIST = "keymgmt:list"
@@ -221,3 +224,42 @@ def test_no_token_serves_both_to_list_and_to_use_a_key(rig, hem):
     assert {scope for scope, what in served.items() if "crypto" in what} == {use}
     assert {scope for scope, what in served.items() if "keymgmt" in what} >= {LIST, f"{LIST},{use}"}
     assert not any(len(what) == 2 for what in served.values())
+
+
+def test_a_device_that_was_there_just_now_is_recalled_by_the_next_process_for_a_while(rig, hem, monkeypatch):
+    cold = rig.connect()
+    assert cold.recall() is None
+    eid = cold.probe().eid
+    again = rig.connect()
+    assert (again.recall(), again.statistics.calls) == (Glimpse(eid, emulator=True), 0)
+    assert again.identity is None
+    now = time.time()
+    for later, there in ((29, True), (31, False), (-2, False)):
+        monkeypatch.setattr(time, "time", lambda later=later: now + later)
+        assert (again.recall() is not None) is there
+
+
+def test_a_device_that_does_not_answer_is_not_recalled(rig):
+    cold = rig.connect()
+    cold.probe()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(cold.session), "probe", _unreachable)
+        with pytest.raises(HemUnreachable):
+            cold.probe()
+    assert rig.connect().recall() is None
+
+
+def _unreachable(_):
+    raise HemUnreachable("it is gone")
+
+
+@given(st.one_of(st.binary(max_size=200), st.recursive(st.none() | st.integers() | st.text() | st.booleans(),
+       lambda each: st.dictionaries(st.sampled_from(["format", "at", "eid", "emulator"]), each))
+       .map(lambda value: json.dumps(value).encode())))  # fmt: skip
+def test_whatever_lies_in_the_file_a_device_was_seen_or_not(content):
+    cache = DiskCache("https://fuzz.ence.do")
+    cache.note_seen(Glimpse("A" * 43 + "=", emulator=False))
+    path = cache._path("seen")
+    path.write_bytes(content)
+    path.chmod(0o600)
+    assert cache.seen() is None

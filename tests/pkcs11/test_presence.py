@@ -18,13 +18,16 @@ class Device:
     """Answers at once, fails, or waits until it is let go."""
 
     is_emulator = agent_ready = False
-    identity = None
+    identity = glimpse = None
 
     def __init__(self) -> None:
         self.free = threading.Event()
         self.free.set()
         self.dead = False
         self.asked = 0
+
+    def recall(self):
+        return self.glimpse
 
     def probe(self) -> None:
         self.asked += 1
@@ -133,3 +136,22 @@ def test_without_threads_they_are_asked_one_after_another(devices, slots, monkey
     monkeypatch.setattr(threading.Thread, "start", lambda _: pytest.fail("a thread"))
     devices[3].dead = True
     assert look(slots)[0] == [0, 1, 2]
+
+
+def test_the_first_look_of_a_process_is_at_what_others_saw_just_now(devices, slots):
+    devices[0].glimpse = "seen"
+    one = slots[0]
+    assert one.present()
+    assert (devices[0].asked, one.glimpse) == (0, "seen")
+    age(slots)
+    devices[0].dead = True
+    one.doubt()
+    assert not one.present()  # from then on it is the device that is asked
+    assert (devices[0].asked, one.glimpse) == (1, None)
+
+
+def test_a_device_that_is_doubted_is_asked_whatever_others_saw(devices, slots):
+    devices[0].glimpse = "seen"
+    slots[0].doubt()
+    assert slots[0].present()
+    assert devices[0].asked == 1

@@ -205,6 +205,9 @@ class FakeHem:
         if not self.logged_in:
             raise HemLoginRequired("log in first")
 
+    def recall(self) -> None:
+        """Nobody has seen it before."""
+
     def probe(self) -> Identity:
         self.call()
         self.identity = Identity("ZWlk", "user")
