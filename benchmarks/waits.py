@@ -10,7 +10,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -100,7 +100,7 @@ class Waits:
                 name: place for place, name in enumerate(dict.fromkeys(each.operation for each in cases))
             }
             cases.sort(key=lambda each: order[each.operation])
-            results = interleave(cases, rounds, lab.count, warm_up=1, watch=watch(self._group))
+            results = interleave(cases, rounds, lab.count, warm_up=0, watch=watch(self._group))
             results += [self._many(layer, self._environment(layer, "many")) for layer in (WARM, THROUGH)]
         figures = figures_of(self._group, results)
         return [each.compared(figures[0].median) for each in figures]
@@ -135,7 +135,7 @@ class Waits:
     def _bare(self, subject: Subject) -> Iterator[Case]:
         run = subject.bare_use(self._web, "exdsa/sign", msg=MESSAGE, alg="SHA256WithECDSA")
         if run is not None:
-            yield Case(ONE_CALL, FLOOR, run)
+            yield Case(ONE_CALL, FLOOR, run, prepare=_once(run))
 
     def _tools(self) -> Iterator[Case]:
         folder = self._folder
@@ -229,6 +229,7 @@ class Waits:
             environment = self._environment(THROUGH, "ssh") if layer == THROUGH else other
             signing: Command = ["ssh-keygen", "-Y", "sign", "-f", public, "-n", "file", data]
             case = self._case("ssh-keygen -Y sign", layer, signing, environment)
+            case.run()  # the agent logs in for this key
             yield replace(case, prepare=partial(signature.unlink, missing_ok=True))
             if login is not None:
                 yield self._case("ssh login", layer, login(public), environment, again=layer == THROUGH)
@@ -252,9 +253,8 @@ class Waits:
         ):
             environment = self._environment(layer, "nginx")
             place = folder / f"nginx {layer}".replace(" ", "-")
-            yield Case(
-                "nginx handshake", layer, stack.enter_context(served_nginx(place, public, key, environment))
-            )
+            handshake = stack.enter_context(served_nginx(place, public, key, environment))
+            yield Case("nginx handshake", layer, handshake, prepare=_once(handshake))
 
     def _many(self, layer: str, environment: Mapping[str, str]) -> Result:
         """Measured once: on hardware it is half a minute."""
@@ -281,6 +281,8 @@ class Waits:
             if layer == COLD:
                 cache = environment["XDG_CACHE_HOME"]
                 case = replace(case, prepare=partial(shutil.rmtree, cache, ignore_errors=True))
+            elif layer == WARM or COLD not in ways:
+                case = replace(case, prepare=_once(case.run))
             yield case
 
     def _case(
@@ -315,3 +317,14 @@ class Waits:
             return self._agent.environment(place) | environment
         secret = {"HEM_PASSPHRASE_FILE": str(self._lab.emulator.passphrase_file)}
         return self._lab.environment(place) | environment | secret
+
+
+def _once(run: Callable[[], object]) -> Callable[[], None]:
+    """Runs it the first time."""
+    left = [run]
+
+    def prepare() -> None:
+        while left:
+            left.pop()()
+
+    return prepare
