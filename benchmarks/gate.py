@@ -99,7 +99,7 @@ _COSTS: Mapping[str, tuple[tuple[int, int] | None, ...]] = {
     "pkcs11-tool --sign": ((6, 2), (3, 1), (1, 0)),
     "pkcs11-tool -O": ((8, 2), (2, 0), (0, 0)),
     "pkcs11-tool -L": ((1, 0), (1, 0), (0, 0)),
-    "openssl req": ((7, 2), (4, 1), (1, 0)),
+    "openssl req": ((8, 2), (4, 1), (1, 0)),
     "hem keys list": ((3, 1), (3, 1), (0, 0)),
     "hem sign*": (None, (4, 1), (1, 0)),
     "hem encrypt*": (None, (0, 0), None),
