@@ -105,8 +105,9 @@ def _picture(plt: object, series: Series, path: Path) -> Path:
     from benchmarks.plots import COLOURS, grid
 
     drawing, axes = plt.subplots(figsize=(8.4, 4.2), layout="constrained")  # type: ignore[attr-defined]
-    for (name, points), colour in zip(series.lines.items(), COLOURS * 4, strict=False):
-        axes.plot([x for x, _ in points], [y for _, y in points], color=colour, lw=2, label=name)
+    looks = ((colour, style) for style in ("-", "--", ":", "-.") for colour in COLOURS)
+    for (name, points), (colour, style) in zip(series.lines.items(), looks, strict=False):
+        axes.plot([x for x, _ in points], [y for _, y in points], style, color=colour, lw=2, label=name)
     if series.logarithmic:
         axes.set_xscale("log")
         axes.set_yscale("log")
@@ -116,7 +117,7 @@ def _picture(plt: object, series: Series, path: Path) -> Path:
     axes.set_ylabel(series.y)
     axes.set_title(series.title, loc="left", fontweight="bold")
     if len(series.lines) > 1:
-        axes.legend(frameon=False)
+        drawing.legend(loc="outside right upper", frameon=False)
     grid(axes, "both")
     drawing.savefig(path, metadata={"Date": None})
     plt.close(drawing)  # type: ignore[attr-defined]

@@ -148,5 +148,6 @@ def _pace(attempts: Sequence[Attempt], began: float) -> dict[str, list[tuple[flo
     for each in attempts:
         if each.right and each.began >= began:
             minutes.setdefault(each.kind, Counter())[int((each.began - began) // 60)] += 1
-    last = max((max(counts) for counts in minutes.values()), default=0)
-    return {kind: [(n, counts[n]) for n in range(last + 1)] for kind, counts in sorted(minutes.items())}
+    # The last one is not whole, and would show a fall that there was not.
+    whole = int((max((each.ended for each in attempts), default=began) - began) // 60)
+    return {kind: [(n, counts[n]) for n in range(max(1, whole))] for kind, counts in sorted(minutes.items())}
