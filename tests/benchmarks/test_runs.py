@@ -124,7 +124,7 @@ def test_a_key_among_many_is_found_without_asking_the_device(tmp_path):
     assert counted(run.figures) == []
     calls = {(each.operation, each.layer): each.calls for each in run.figures}
     assert calls["list all, 100 keys", "first time"] == 8
-    assert calls["list all, 100 keys", "interrupted halfway"] == 3
+    assert calls["list all, 100 keys", "interrupted halfway"] == 4
     assert all(calls[f"find by {by}, 100 keys", "listed"] == 0 for by in ("id", "label", "URI"))
     assert [each.name for each in run.facts] == [f"{TAKES} {size} keys" for size in (10, 100)]
     assert all(10_000 < each.value < 200_000 for each in run.facts)

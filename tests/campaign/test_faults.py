@@ -70,6 +70,7 @@ def test_no_layer_is_left_out():
 #: What needs no device, or is tried under another name.
 _ELSEWHERE = {
     "abandon": "no call", "close": "no call", "logout": "no call", "login": "'log in'",
+    "recall": "no call",
 }  # fmt: skip
 
 

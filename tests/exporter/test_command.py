@@ -171,7 +171,7 @@ def test_a_package_that_is_missing_is_named(device, tmp_path):
     (tmp_path / "prometheus_client.py").write_text(
         "raise ModuleNotFoundError('gone', name='prometheus_client')\n"
     )
-    done = hem("--once", **configured(device), PYTHONPATH=str(tmp_path))
+    done = hem("--once", **{**configured(device), "PYTHONPATH": str(tmp_path)})
     assert done.returncode == 1
     assert "'hem exporter' needs the extra 'exporter', which is not installed" in done.stderr
     assert done.stderr.rstrip().endswith(install_command("exporter"))
