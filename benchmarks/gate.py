@@ -171,7 +171,7 @@ LIMITS: Sequence[Limit] = (
     Limit("scale", "find by*", None, Measure.CALLS, 0),
     *(
         # A listing goes on where it was interrupted, halfway here.
-        Limit("scale", f"list all, {size} keys", "interrupted halfway", Measure.CALLS, -(-size // 30))
+        Limit("scale", f"list all, {size} keys", "interrupted halfway", Measure.CALLS, -(-size // 28))
         for size in (10, 100, 1_000, 10_000, 100_000)
     ),
 )

@@ -101,7 +101,9 @@ def test_setup_and_import_tell_what_their_schemas_say(run):
 LONG = "Christina Schneider <christina.schneider@universitaet-x.example>"
 
 
-def test_a_certificate_whose_name_the_device_has_no_room_for_is_found_again(run, reached, tmp_path):
+def test_a_certificate_whose_name_the_device_has_no_room_for_is_found_again(
+    run, reached, tmp_path, request
+):
     first = json.loads(run("gpg", "setup", "--name", LONG, "--json")[1])
     again = json.loads(run("gpg", "setup", "--name", LONG, "--json")[1])
     assert (again["fingerprint"], again["made"]) == (first["fingerprint"], 0)
@@ -112,6 +114,8 @@ def test_a_certificate_whose_name_the_device_has_no_room_for_is_found_again(run,
     # another machine, whose gpg does not know it
     other = tmp_path / "other"
     other.mkdir(mode=0o700)
+    ends = ["gpgconf", "--homedir", other, "--kill", "all"]
+    request.addfinalizer(lambda: subprocess.run(ends, check=False))
     for words in (["setup", "--name", LONG], ["setup"], ["import"]):
         status, _, err = run("gpg", *words, "--homedir", other)
         assert (status, first["fingerprint"] in err) == (2, True)
