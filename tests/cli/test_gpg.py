@@ -101,9 +101,7 @@ def test_setup_and_import_tell_what_their_schemas_say(run):
 LONG = "Christina Schneider <christina.schneider@universitaet-x.example>"
 
 
-def test_a_certificate_whose_name_the_device_has_no_room_for_is_found_again(
-    run, reached, tmp_path, request
-):
+def test_a_certificate_whose_name_the_device_has_no_room_for_is_found_again(run, reached, tmp_path, request):
     first = json.loads(run("gpg", "setup", "--name", LONG, "--json")[1])
     again = json.loads(run("gpg", "setup", "--name", LONG, "--json")[1])
     assert (again["fingerprint"], again["made"]) == (first["fingerprint"], 0)
