@@ -6,7 +6,6 @@ import contextlib
 import getpass
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,11 +14,14 @@ from typing import Self
 
 from benchmarks.commands import Command, run_command
 from benchmarks.laboratory import Laboratory
-from benchmarks.stages import PATIENCE, free_port, wait_for
 from hem_provider.agent.calls import AgentCalls
 from hem_provider.agent.readiness import READY_HANDLE
+from tools.servers import free_port, served
 
 __all__ = ["LabAgent", "served_ssh"]
+
+#: Seconds for an agent to end.
+_PATIENCE = 30
 
 
 class LabAgent:
@@ -64,7 +66,7 @@ class LabAgent:
         process, self._process = self._process, None
         if process is not None:
             process.terminate()
-            process.wait(PATIENCE)
+            process.wait(_PATIENCE)
 
     def __enter__(self) -> Self:
         self.start()
@@ -108,21 +110,13 @@ def served_ssh(folder: Path, *publics: Path) -> Iterator[Callable[[Path], Comman
     (folder / "sshd_config").write_text("\n".join(settings) + "\n")
     known = folder / "known_hosts"
     known.write_text(f"[127.0.0.1]:{port} {host_key.with_suffix('.pub').read_text()}")
-    with _privileged_folder(), (folder / "sshd.log").open("wb") as log:
-        server = subprocess.Popen(
-            [program, "-D", "-e", "-f", folder / "sshd_config"],
-            stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        )  # fmt: skip
-        try:
-            wait_for(port)
-            yield lambda public: [
-                "ssh", "-F", "none", "-p", str(port), "-l", getpass.getuser(), "-i", public,
-                "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", f"UserKnownHostsFile={known}",
-                "-o", "GlobalKnownHostsFile=none", "127.0.0.1", "true",
-            ]  # fmt: skip
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(PATIENCE)
+    command: list[str | Path] = [program, "-D", "-e", "-f", folder / "sshd_config"]
+    with _privileged_folder(), served(command, port, environment=os.environ, folder=folder):
+        yield lambda public: [
+            "ssh", "-F", "none", "-p", str(port), "-l", getpass.getuser(), "-i", public,
+            "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", f"UserKnownHostsFile={known}",
+            "-o", "GlobalKnownHostsFile=none", "127.0.0.1", "true",
+        ]  # fmt: skip
 
 
 @contextlib.contextmanager

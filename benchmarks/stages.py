@@ -5,9 +5,7 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
-import os
 import shutil
-import signal
 import socket
 import ssl
 import subprocess
@@ -19,48 +17,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from benchmarks.commands import run_command
+from tools.servers import free_port, nginx_configuration, served
 
-__all__ = ["PATIENCE", "free_port", "gpg_home", "package_index", "served_nginx", "ssh_agent", "wait_for"]
+__all__ = ["gpg_home", "package_index", "served_nginx", "ssh_agent"]
 
-#: Seconds for a server to listen, and to end.
-PATIENCE = 30
+#: Seconds for an agent to listen, and to end.
+_PATIENCE = 30
 _WHEEL = "example-1.0-py3-none-any.whl"
-_NGINX = """
-daemon off; pid {folder}/nginx.pid; error_log {folder}/error.log; worker_processes 1; {user}
-{environment}
-events {{ }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
-    uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
-    server {{
-        listen 127.0.0.1:{port} ssl; ssl_certificate {certificate}; ssl_certificate_key {key};
-        ssl_session_cache off; ssl_session_tickets off;
-        location / {{ return 204; }}
-    }}
-}}
-"""
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def wait_for(port: int) -> None:
-    """Until somebody listens there; ``OSError`` when nobody does."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-        except OSError:
-            if time.monotonic() > end:
-                raise
-            time.sleep(0.05)
-        else:
-            return
 
 
 @contextlib.contextmanager
@@ -111,14 +74,10 @@ def served_nginx(
     """A full TLS handshake, and a request, with an nginx whose key is ``key``."""
     folder.mkdir(parents=True)
     port, file = free_port(), folder / "nginx.conf"
-    user = "user root;" if os.geteuid() == 0 else ""
-    passed = "\n".join(
-        f"env {name};" for name in environment if name.startswith(("HEM_", "XDG_", "OPENSSL_"))
-    )
+    passed = [name for name in environment if name.startswith(("HEM_", "XDG_", "OPENSSL_"))]
+    server = "location / { return 204; }"
     file.write_text(
-        _NGINX.format(
-            folder=folder, user=user, environment=passed, port=port, certificate=certificate, key=key
-        )
+        nginx_configuration(folder, port, certificate, key, server=server, passed=passed, workers=1)
     )
     context = ssl.create_default_context(cafile=str(certificate))
 
@@ -129,8 +88,8 @@ def served_nginx(
                 if not tls.recv(4096).startswith(b"HTTP/1.1 204"):
                     raise OSError("nginx does not answer")
 
-    with _served(["nginx", "-p", str(folder), "-c", str(file)], folder / "log", environment):
-        wait_for(port)
+    command: list[str | Path] = ["nginx", "-p", folder, "-c", file]
+    with served(command, port, environment=environment, folder=folder):
         yield handshake
 
 
@@ -138,12 +97,17 @@ def served_nginx(
 def ssh_agent(folder: Path, key: Path, environment: Mapping[str, str]) -> Iterator[Mapping[str, str]]:
     """``environment`` with OpenSSH's own agent, which holds the key of a file."""
     own = {**environment, "SSH_AUTH_SOCK": str(folder / "agent")}
-    with _served(["ssh-agent", "-D", "-a", own["SSH_AUTH_SOCK"]], folder / "ssh-agent.log", environment):
-        end = time.monotonic() + PATIENCE
+    agent = subprocess.Popen(["ssh-agent", "-D", "-a", own["SSH_AUTH_SOCK"]], env=dict(environment),
+                             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)  # fmt: skip
+    try:
+        end = time.monotonic() + _PATIENCE
         while not Path(own["SSH_AUTH_SOCK"]).exists() and time.monotonic() < end:
             time.sleep(0.02)
         run_command(["ssh-add", "-q", key], own)
         yield own
+    finally:
+        agent.terminate()
+        agent.wait(_PATIENCE)
 
 
 @contextlib.contextmanager
@@ -158,16 +122,3 @@ def gpg_home(folder: Path, environment: Mapping[str, str]) -> Iterator[Mapping[s
     finally:
         run_command(["gpgconf", "--kill", "all"], own)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-@contextlib.contextmanager
-def _served(command: list[str], log: Path, environment: Mapping[str, str]) -> Iterator[None]:
-    with log.open("wb") as stream:
-        server = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=dict(environment)
-        )
-        try:
-            yield
-        finally:
-            server.send_signal(signal.SIGTERM)
-            server.wait(PATIENCE)

@@ -255,6 +255,7 @@ class Administration:
             see="ask for its status when it is back: a wiped device is not initialised",
             look=watch.wiped,
         )
+        self._goes_away()
         try:
             self._session.run(configuration.wipe(), change)
         except HemOutcomeUnknown:
@@ -272,7 +273,11 @@ class Administration:
     def _forget_all(self) -> None:
         """Login, and the keys that were listed: nobody is to encrypt for one that is destroyed."""
         self._session.forget()
-        DiskCache(self._session.rest.channel.config.url).forget_listing()
+        DiskCache(self._config.url).forget_listing()
+
+    def _goes_away(self) -> None:
+        """That it was there just now tells nobody any more that it is."""
+        DiskCache(self._config.url).forget_seen()
 
     def selftest(self) -> SelfTest:
         """Run all self-tests (device API §17.3); some 5 s. Takes a login, and none on a factory-fresh
@@ -296,6 +301,7 @@ class Administration:
             see="its status tells how long it is up",
             look=watch.restarted,
         )
+        self._goes_away()
         self._either(system.reboot(), change)
         return watch.back(wait) if wait else None
 
@@ -318,6 +324,7 @@ class Administration:
             see="look at the device",
             look=watch.stopped,
         )
+        self._goes_away()
         self._session.run(system.shutdown(), change)
 
     def unlock_disk(self, disk: int, *, writable: bool = False) -> None:
@@ -370,6 +377,7 @@ class Administration:
         restarted with new firmware: its status; ``HemTimeout`` when it is not back by then,
         ``HemOperationFailed`` when it goes on without a restart. ``looked(seconds)`` is called meanwhile.
         """
+        self._goes_away()
         return self._upgrading.install(image, wait=wait, looked=looked)
 
     @property

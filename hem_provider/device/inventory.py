@@ -20,7 +20,6 @@ from hem_provider.device.likelyscope import likely_scope
 from hem_provider.device.listing import Listing
 from hem_provider.device.login import LoginSession
 from hem_provider.device.operations import Operations
-from hem_provider.device.pages import all_pages
 from hem_provider.errors import (
     HemAuthenticationError,
     HemConnectionError,
@@ -268,7 +267,7 @@ class KeyInventory:
 
     def _all(self, ask: Callable[[int], Page]) -> list[Key]:
         """The keys of all pages, each once."""
-        found = [key for page in all_pages(ask) for key in self._listing.absorb(page)]
+        found = [key for page in self._listing.pages(ask) for key in self._listing.absorb(page)]
         return list(dict.fromkeys(found))
 
     def recent(self) -> list[Key] | None:
@@ -333,7 +332,16 @@ class KeyInventory:
         to list and to use a key, so that with a single key the login for its use is the only one. As for
         any call, ``HemConnectionError``.
         """
-        return likely_scope(self._listing, self.search_anonymous, self._shown)
+        return likely_scope(self._listing, self._few_of_our_own, self._shown)
+
+    def _few_of_our_own(self) -> list[Key]:
+        """As ``search_anonymous``, by one call: none where there are more keys than one call tells."""
+        page = self._listing.ask(keymgmt.search_anonymously(PREFIX))
+        if len(page.records) < page.total:
+            return []
+        found = self._listing.absorb(page)
+        self._listing.keep_own(found)
+        return found
 
     def search_anonymous(self) -> list[Key]:
         """Keys made by this package, found without a login: one call for 15 keys and one for each 14 more.

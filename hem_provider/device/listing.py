@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
+from weakref import WeakSet
 
 from hem_provider.device.cache import REMEMBERED_FOR, CachedList, DiskCache
 from hem_provider.device.creation import NewKey
@@ -22,9 +23,15 @@ from hem_provider.rest import keymgmt
 from hem_provider.rest.call import Call
 from hem_provider.rest.keymgmt import KeyMaterial, KeyRecord, Page
 
-__all__ = ["REMEMBERED_FOR", "Listing"]
+__all__ = ["Listing"]
 
 _LIST = ("keymgmt:list",)
+
+
+class _Walk:
+    """``place``: of the next key in the order, for who walks over it."""
+
+    place = 0
 
 
 class Listing:
@@ -43,7 +50,8 @@ class Listing:
         self._keys: dict[str, Key] = {}
         self._order: list[str] = []
         self._placed: set[str] = set()  # the same, to ask
-        self._course = Course()  # where the listing goes on
+        self._walks: WeakSet[_Walk] = WeakSet()
+        self._course = self._new_course()  # where the listing goes on
         self._begun = 0.0  # when its first page was asked for, in Unix seconds
         self._anew = False  # no agent's memory will do
         self._own: CachedList | None = None  # what was found without a login
@@ -85,10 +93,12 @@ class Listing:
 
     def walk(self) -> Iterator[Key]:
         """All records in storage order, fetching a page whenever the known ones are used up."""
-        place = 0
+        walk = _Walk()
+        with self._lock.get():
+            self._walks.add(walk)
         while True:
             with self._lock.get():
-                if place >= len(self._order):
+                if walk.place >= len(self._order):
                     if self._course.next is None:
                         return
                     if self._course.next == 0:
@@ -98,8 +108,8 @@ class Listing:
                         self.absorb(page, listed=True)
                         self._save()
                     continue
-                key = self._keys.get(self._order[place])
-            place += 1
+                key = self._keys.get(self._order[walk.place])
+                walk.place += 1
             if key is not None:
                 yield key
 
@@ -111,6 +121,10 @@ class Listing:
         page = self._session.run(call.kept(not anew))
         self.aged = self.aged or statistics.remembered != before
         return page
+
+    def pages(self, ask: Callable[[int], Page]) -> Iterator[Page]:
+        """See ``all_pages``."""
+        return all_pages(self._session.rest.channel.name, ask)
 
     def absorb(self, page: Page, *, listed: bool = False) -> list[Key]:
         """Learn what a page says; ``listed`` when it is the listing's next."""
@@ -137,7 +151,13 @@ class Listing:
         """A key is gone."""
         self.changed()
         with self._lock.get():
-            self._keys.pop(kid, None)  # its place stays, so that who walks meanwhile skips no other
+            self._keys.pop(kid, None)
+            if kid in self._placed:
+                place = self._order.index(kid)
+                del self._order[place]
+                self._placed.remove(kid)
+                for walk in self._walks:  # which are to skip no other for it
+                    walk.place -= walk.place > place
 
     def clear(self) -> None:
         """Forget everything, on disk too."""
@@ -155,8 +175,11 @@ class Listing:
             return True
 
     def _begin_anew(self) -> None:
-        self._order, self._placed, self._course = [], set(), Course()
+        self._order, self._placed, self._course = [], set(), self._new_course()
         self._anew, self.aged = True, False
+
+    def _new_course(self) -> Course:
+        return Course(self._session.rest.channel.name)
 
     def changed(self) -> None:
         """A key was made, changed or deleted: what any process listed before is out of date. An agent knows
@@ -188,7 +211,7 @@ class Listing:
             for record in page.records:
                 if record.kid == kid:
                     return record
-        for page in all_pages(lambda offset: self._session.run(keymgmt.list_keys(offset).kept(kept))):
+        for page in self.pages(lambda offset: self._session.run(keymgmt.list_keys(offset).kept(kept))):
             self.absorb(page)
             for record in page.records:
                 if record.kid == kid:

@@ -21,8 +21,10 @@ _MOST_BACK = 250
 class Course:
     """How far a listing has come. ``next``: where its next page begins, ``None`` when it is complete."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: str) -> None:
+        """``device``: as messages name it."""
         self.next: int | None = 0
+        self._device = device
         self._seen: set[str] = set()
         self._back = 0
 
@@ -34,7 +36,7 @@ class Course:
         if page.offset and (not page.records or page.records[0].kid not in self._seen):
             self._back += 1
             if self._back > _MOST_BACK:
-                raise HemAnswerFault(f"the device's records stand elsewhere each time: {_MOST_BACK} tries")
+                raise HemAnswerFault(f"{self._device}: records stand elsewhere each time: {_MOST_BACK} tries")
             self.next = max(0, page.offset - PAGE + 1)
             return False
         last = page.offset + len(page.records) - 1
@@ -46,9 +48,10 @@ class Course:
         return True
 
 
-def all_pages(ask: Callable[[int], Page]) -> Iterator[Page]:
-    """What ``ask`` gives from an offset on, until there is no more; a record may be in two pages."""
-    course = Course()
+def all_pages(device: str, ask: Callable[[int], Page]) -> Iterator[Page]:
+    """What ``ask`` gives from an offset on, until there is no more; a record may be in two pages. ``device``:
+    as messages name it."""
+    course = Course(device)
     while course.next is not None:
         page = ask(course.next)
         if course.take(page):

@@ -31,7 +31,7 @@ class Source(enum.StrEnum):
     STATUS = "1 call a collection"
     VERSION = "1 call after each start of the device"
     CERTIFICATE = "a connection an hour"
-    KEYS = "1 call for 14 keys an hour, with a login"
+    KEYS = "1 call for 15 keys an hour and 1 for each 14 more, with a login"
     SELF_TEST = "1 call a day, with a login"
     COPY = "nothing; told where a copy is kept (`hem log collect`)"
     LOG = "nothing where a copy is kept (`hem log collect`), else 3 calls a day, with a login for the log"

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from support.emulator import ServedEmulator, client_of
 from support.pages import python_of, reader_of, run_page
-from support.servers import free_port
+
+from tools.servers import free_port
 
 django_ca = pytest.importorskip("django_ca", reason="django-ca is not installed")
 

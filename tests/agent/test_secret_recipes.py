@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from support.emulator import ServedEmulator
 from support.pages import reader_of, run_page
-from support.servers import free_port
+
+from tools.servers import free_port
 
 DOCS = Path(__file__).parents[2] / "docs"
 #: Page → the programs that it cannot be run without, and those that its newer blocks want.

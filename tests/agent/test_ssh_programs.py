@@ -14,7 +14,6 @@ from pathlib import Path
 
 import pytest
 from support.emulator import ServedEmulator, client_of
-from support.servers import free_port, served
 from support.sshagent import exchange
 from support.sshdaemon import Daemon, askpass
 
@@ -24,6 +23,7 @@ from hem_provider.agent.ssh.identities import SshKey
 from hem_provider.agent.ssh.numbers import Number
 from hem_provider.cli.main import main
 from hem_provider.device import Hem
+from tools.servers import free_port, served
 
 KEYS = {
     "ed": "ED25519",

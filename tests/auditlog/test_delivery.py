@@ -15,7 +15,6 @@ import time
 import pytest
 from support.logcopies import append, filled, line_entry
 from support.receivers import Taker
-from support.servers import free_port
 
 from hem_provider.adapters import jsonlines, syslog
 from hem_provider.auditlog.copy import LogCopy
@@ -31,6 +30,7 @@ from hem_provider.auditlog.facts import facts_of
 from hem_provider.errors import HemConfigError, HemUnreachable
 from hem_provider.files import unconfirmed
 from hem_provider.waiting import Clock
+from tools.servers import free_port
 
 BEGINNING, NUMBER = b'{"entry":', jsonlines.NUMBER
 

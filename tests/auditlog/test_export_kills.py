@@ -12,7 +12,8 @@ import time
 import pytest
 from support.logcopies import append, filled, line_entry
 from support.receivers import Taker
-from support.servers import free_port
+
+from tools.servers import free_port
 
 HEM = [sys.executable, "-m", "hem_provider.cli.main"]
 #: Entries that are collected before each run.

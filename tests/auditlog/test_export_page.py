@@ -12,7 +12,8 @@ import pytest
 from support.emulator import ServedEmulator
 from support.pages import run_page
 from support.rsyslog import PROGRAM, has_driver
-from support.servers import free_port
+
+from tools.servers import free_port
 
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "packaging" / "systemd" / "hem-log-export@.service"

@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import pytest
 from support.emulator import ServedEmulator
-from support.servers import free_port
 
 from hem_provider.cli import doctor_actions
 from hem_provider.cli import main as cli
@@ -17,6 +16,7 @@ from hem_provider.device.health import ANSWERED, FAIL_STATES, Level
 from hem_provider.emulator import EmulatedDevice, control
 from hem_provider.emulator.faults import FAULTS, FaultKind
 from hem_provider.emulator.setup import check_in
+from tools.servers import free_port
 
 STATUS = "GET /api/system/status"
 #: Fault → the name of what is found, where, and parameters of the fault. A fault that is not here has no

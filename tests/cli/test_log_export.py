@@ -17,10 +17,10 @@ import pytest
 import trustme
 from support.logcopies import append, filled, line_entry, own_entry
 from support.receivers import Taker
-from support.servers import free_port
 
 from hem_provider.auditlog.copy import usual_folder
 from hem_provider.cli import statuses
+from tools.servers import free_port
 
 SCHEMAS = Path(__file__).parents[2] / "docs" / "schemas"
 HEM = [sys.executable, "-m", "hem_provider.cli.main"]

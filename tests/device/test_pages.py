@@ -38,7 +38,7 @@ def test_what_is_there_all_the_time_is_in_a_page(count, changes, uncounted):
                 storage.insert(place, next(made))
         return page
 
-    seen = {each.kid for page in all_pages(ask) for each in page.records}
+    seen = {each.kid for page in all_pages("hem", ask) for each in page.records}
     assert seen >= {record(each).kid for each in range(count) if each in storage}
 
 
@@ -53,7 +53,7 @@ def test_undisturbed_a_page_brings_fourteen_more(count, offsets):
         asked.append(offset)
         return listed(range(count), offset)
 
-    assert len({each.kid for page in all_pages(ask) for each in page.records}) == count
+    assert len({each.kid for page in all_pages("hem", ask) for each in page.records}) == count
     assert asked == offsets
 
 
@@ -67,7 +67,7 @@ def test_what_is_deleted_meanwhile_costs_a_step_back_and_no_more():
             del storage[3:6]
         return page
 
-    list(all_pages(ask))
+    list(all_pages("hem", ask))
     assert asked == [0, 14, 28, 14, 28]
 
 
@@ -77,8 +77,8 @@ def test_records_that_never_stand_still_are_a_fault():
     def ask(offset):
         return Page(tuple(record(next(numbers)) for _ in range(PAGE)), offset, 1000)
 
-    with pytest.raises(HemAnswerFault, match="elsewhere each time"):
-        list(all_pages(ask))
+    with pytest.raises(HemAnswerFault, match="hem: records stand elsewhere each time"):
+        list(all_pages("hem", ask))
 
 
 def test_a_key_is_not_missed_because_another_program_deletes_one(hem, rig):
@@ -104,3 +104,10 @@ def test_keys_are_deleted_while_they_are_walked_over(hem):
         hem.keys.delete(key)
     assert set(met) == kids
     assert [each.kid for each in hem.keys] == []
+
+
+def test_deleted_keys_leave_nothing_behind_in_a_long_process(hem):
+    for _ in range(3):
+        hem.keys.delete(hem.keys.create("AES128", label="short-lived"))
+    listing = hem.keys._listing
+    assert (listing._order, listing._placed, dict(listing._keys)) == ([], set(), {})

@@ -187,6 +187,14 @@ def test_of_several_keys_none_is_guessed(rig, hem):
     assert rig.connect().keys.likely_scope() == LIST
 
 
+def test_among_many_keys_a_guess_costs_one_call(rig, hem):
+    for number in range(40):
+        hem.keys.create("AES128", label=f"k{number}")
+    cold = rig.connect()
+    assert cold.keys.likely_scope() == LIST
+    assert (cold.statistics.calls, cold.statistics.logins) == (1, 0)
+
+
 def test_where_nobody_may_search_without_a_login_it_is_for_listing(rig, hem):
     hem.keys.create("SECP256R1", label="web")
     rig.configure(allow_keysearch=False)
@@ -237,6 +245,17 @@ def test_a_device_that_was_there_just_now_is_recalled_by_the_next_process_for_a_
     for later, there in ((29, True), (31, False), (-2, False)):
         monkeypatch.setattr(time, "time", lambda later=later: now + later)
         assert (again.recall() is not None) is there
+
+
+@pytest.mark.parametrize("goes", ["shutdown", "reboot", "wipe"])
+def test_a_device_that_is_sent_away_is_not_recalled(hem, rig, goes):
+    eid = hem.probe().eid
+    assert hem.recall() is not None
+    if goes == "wipe":
+        hem.admin.wipe(confirm=eid)
+    else:
+        getattr(hem.admin, goes)()
+    assert rig.connect().recall() is None
 
 
 def test_a_device_that_does_not_answer_is_not_recalled(rig):

@@ -12,9 +12,9 @@ import urllib.request
 import pytest
 from support.emulator import ServedEmulator, client_of
 from support.exporter import configured, order, running, shorten_certificate
-from support.servers import free_port, served
 
 from tools import make_monitoring
+from tools.servers import free_port, served
 
 pytestmark = pytest.mark.skipif(shutil.which("prometheus") is None, reason="needs prometheus")
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import jwt
 import pytest
 from support.pages import FILE, run_page
-from support.servers import free_port
 from support.tokenqueue import configure, lacking, make_keys, makers_of, token_queue
 from support.twodevices import two_devices
+
+from tools.servers import free_port
 
 RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
 

@@ -12,9 +12,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from support.engine import Run
-from support.servers import free_port, served
 
 from hem_provider.cli.openssl_files import configuration
+from tools.servers import free_port, served
 
 #: Command lines for {e}: "-engine NAME". Each makes what the next ones take. The keys' names hold
 #: what a URI may hold, unescaped as people type it.

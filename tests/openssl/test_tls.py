@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.servers import free_port, served
+
+from tools.servers import free_port, served
 
 ENGINE = "-engine hem -keyform engine"
 

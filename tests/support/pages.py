@@ -26,7 +26,8 @@ from pathlib import Path
 import pytest
 from support.emulator import ServedEmulator
 from support.once import sitecustomize as once
-from support.servers import free_port
+
+from tools.servers import free_port
 
 __all__ = ["FILE", "Step", "as_ordinary_user", "python_of", "reader_of", "run_page", "steps_of"]
 

@@ -9,7 +9,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from support.servers import free_port
+from tools.servers import free_port
 
 __all__ = ["PROGRAM", "Rsyslog", "has_driver"]
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.servers import free_port, served
+
+from tools.servers import free_port, served
 
 __all__ = ["USER", "Server", "run_ssh", "running_sshd"]
 

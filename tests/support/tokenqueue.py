@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from support.pages import FILE
-from support.servers import free_port
 
 import hem_provider
 from hem_provider.emulator.process import ServedEmulator
+from tools.servers import free_port
 
 __all__ = ["TokenQueue", "configure", "lacking", "make_keys", "makers_of", "token_queue"]
 

@@ -15,39 +15,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.servers import free_port, served
 
-CONFIGURATION = """
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log info;
-worker_processes 2;
-{user}
-{engine}
-env HEM_URL;
-env HEM_NAME;
-env HEM_CA_FILE;
-env HEM_AGENT_SOCK;
-env HEM_PASSPHRASE_FILE;
-env XDG_CACHE_HOME;
-env XDG_DATA_HOME;
-env OPENSSL_CONF;
-events {{ }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
-    uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
-    server {{
-        listen 127.0.0.1:{port} ssl;
-        ssl_certificate {certificates}/web.crt;
-        ssl_certificate_key {key};
-        ssl_protocols TLSv1.2 TLSv1.3;
-        ssl_session_cache off;
-        ssl_session_tickets off;
-        location / {{ return 200 "worker $pid\\n"; }}
-    }}
-}}
-"""
+from tools.servers import free_port, nginx_configuration, served
+
+_PASSED = """
+    HEM_URL HEM_NAME HEM_CA_FILE HEM_AGENT_SOCK HEM_PASSPHRASE_FILE XDG_CACHE_HOME XDG_DATA_HOME OPENSSL_CONF
+""".split()  # noqa: SIM905 - as one reads it
+_SERVER = 'ssl_protocols TLSv1.2 TLSv1.3; location / { return 200 "worker $pid\\n"; }'
 
 
 class Nginx:
@@ -109,13 +83,13 @@ def nginx(
     before: tuple[str, ...] = (),
 ) -> Iterator[Nginx]:
     port = free_port()
-    user = f"user {worker};" if os.geteuid() == 0 else ""
     file = folder / "nginx.conf"
     file.write_text(
-        CONFIGURATION.format(
-            folder=folder, port=port, key=key, engine=engine, certificates=certificates, user=user
+        nginx_configuration(
+            folder, port, certificates / "web.crt", key,
+            server=_SERVER, passed=_PASSED, user=worker, main=engine,
         )
-    )
+    )  # fmt: skip
     command = [*before, "nginx", "-p", folder, "-c", file]
     with served(command, port, environment=environment, folder=folder) as process:
         yield Nginx(process, port, folder, certificates)

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 from openssl import build_engine
 from support.pages import as_ordinary_user, run_page
-from support.servers import free_port, served
 
 from hem_provider import connect
+from tools.servers import free_port, served
 
 PAGE = Path(__file__).parents[2] / "docs" / "recipes" / "p11-kit.md"
 SHIM = Path(__file__).parents[2] / "shim"

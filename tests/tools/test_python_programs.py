@@ -15,9 +15,9 @@ from pathlib import Path
 
 import pytest
 from support.engine import Run
-from support.servers import free_port, served
 
 from hem_provider.cli.openssl_files import key_file
+from tools.servers import free_port, served
 
 ROOT = Path(__file__).parents[2]
 DEBIAN = Path("/usr/bin/python3")

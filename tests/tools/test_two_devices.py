@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from support.pages import run_page
-from support.servers import free_port
 from support.twodevices import two_devices
+
+from tools.servers import free_port
 
 PAGE = Path(__file__).parents[2] / "docs" / "recipes" / "nginx-two-devices.md"
 

@@ -23,11 +23,11 @@ from cryptography.x509.oid import NameOID
 from support.agent import RunningAgent
 from support.emulator import ServedEmulator, client_of
 from support.libraries import module_library
-from support.servers import free_port, served
 from support.sshserver import running_sshd
 
 from campaign.soak.timetable import Attempt, write_attempt
 from campaign.soak.workers import class_of
+from tools.servers import free_port, nginx_configuration, served
 
 __all__ = ["PROGRAMS", "Stage"]
 
@@ -50,28 +50,8 @@ PROGRAMS: Mapping[str, tuple[tuple[str, ...], bool, float]] = {
     "openssl": (("openssl",), False, 2.0),
     "liar": ((), False, 0.05),
 }
-_NGINX = """
-daemon off;
-pid {folder}/nginx.pid;
-error_log {folder}/error.log info;
-worker_processes 2;
-{user}
-env HEM_CONFIG; env HEM_AGENT; env OPENSSL_CONF; env XDG_RUNTIME_DIR; env XDG_CACHE_HOME; env XDG_DATA_HOME;
-events {{ }}
-http {{
-    access_log off;
-    client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
-    uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
-    server {{
-        listen 127.0.0.1:{port} ssl;
-        ssl_certificate {certificate};
-        ssl_certificate_key {key};
-        ssl_session_cache off;
-        ssl_session_tickets off;
-        location / {{ return 200 "signed by the device\\n"; }}
-    }}
-}}
-"""
+_PASSED = ("HEM_CONFIG", "HEM_AGENT", "OPENSSL_CONF", "XDG_RUNTIME_DIR", "XDG_CACHE_HOME", "XDG_DATA_HOME")
+_SERVER = 'location / { return 200 "signed by the device\\n"; }'
 
 
 class Stage(contextlib.ExitStack):
@@ -151,10 +131,8 @@ class Stage(contextlib.ExitStack):
     def _start_nginx(self) -> dict[str, Any]:
         port, folder = free_port(), self.folder / "nginx"
         folder.mkdir()
-        user = "user root;" if os.geteuid() == 0 else ""
-        (folder / "nginx.conf").write_text(_NGINX.format(
-            folder=folder, port=port, user=user, certificate=self.folder / "web.crt",
-            key=self.folder / "web.key",
+        (folder / "nginx.conf").write_text(nginx_configuration(
+            folder, port, self.folder / "web.crt", self.folder / "web.key", server=_SERVER, passed=_PASSED
         ))  # fmt: skip
         command = ["nginx", "-p", folder, "-c", folder / "nginx.conf"]
         environment = {**self.environment, "HEM_AGENT": "never"}

@@ -1,4 +1,4 @@
-"""Servers of a test: started on a free port of 127.0.0.1, waited for, and stopped by their process id."""
+"""Servers of tests and benchmarks: on a free port of 127.0.0.1, waited for, stopped by their process id."""
 
 from __future__ import annotations
 
@@ -8,12 +8,56 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-__all__ = ["free_port", "served", "wait_for_port"]
+__all__ = ["free_port", "nginx_configuration", "served", "wait_for_port"]
 
 SECONDS = 30.0
+_NGINX = """
+daemon off;
+pid {folder}/nginx.pid;
+error_log {folder}/error.log info;
+worker_processes {workers};
+{main}
+events {{ }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
+    uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;
+    server {{
+        listen 127.0.0.1:{port} ssl;
+        ssl_certificate {certificate};
+        ssl_certificate_key {key};
+        ssl_session_cache off;
+        ssl_session_tickets off;
+        {server}
+    }}
+}}
+"""
+
+
+def nginx_configuration(
+    folder: Path,
+    port: int,
+    certificate: Path,
+    key: object,
+    *,
+    server: str,
+    passed: Iterable[str] = (),
+    workers: int = 2,
+    user: str = "root",
+    main: str = "",
+) -> str:
+    """Of an nginx all of whose files are in ``folder``, and of whose handshakes none is a resumption.
+    ``passed``: variables that workers keep; ``user``: whose the workers are, where this process may choose;
+    ``main``, ``server``: lines of these places."""
+    chosen = [f"user {user};"] if os.geteuid() == 0 else []
+    lines = [*chosen, main, *(f"env {name};" for name in passed)]
+    return _NGINX.format(
+        folder=folder, port=port, certificate=certificate, key=key, server=server, workers=workers,
+        main="\n".join(lines),
+    )  # fmt: skip
 
 
 def free_port() -> int:
