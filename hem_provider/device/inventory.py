@@ -6,7 +6,7 @@ listing costs one call for 15 keys and one for each 14 more.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import Literal
@@ -14,33 +14,29 @@ from typing import Literal
 from hem_provider.arguments import as_bytes, as_text
 from hem_provider.device.creation import KeyMaker
 from hem_provider.device.criteria import criteria, matches
-from hem_provider.device.description import NO_LIMITS, PREFIX, Description, Limits, parse_description
-from hem_provider.device.key import Key, is_own
-from hem_provider.device.likelyscope import likely_scope
+from hem_provider.device.description import NO_LIMITS, Description, Limits, parse_description
+from hem_provider.device.key import Key
 from hem_provider.device.listing import Listing
 from hem_provider.device.login import LoginSession
 from hem_provider.device.operations import Operations
+from hem_provider.device.ownkeys import OwnKeys
 from hem_provider.errors import (
-    HemAuthenticationError,
     HemConnectionError,
     HemDeviceFault,
     HemKeyAmbiguous,
     HemKeyNotFound,
-    HemOperationFailed,
 )
 from hem_provider.keytypes import MAX_DESCR
 from hem_provider.publickeys import device_form, type_of
 from hem_provider.records import replace
 from hem_provider.rest import keymgmt
 from hem_provider.rest.keyfields import check_kid, check_label
-from hem_provider.rest.keymgmt import PAGE, KeyRecord, Page
+from hem_provider.rest.keymgmt import KeyRecord, Page
 from hem_provider.rest.settle import NOT_MADE, Change, NotMade
 
 __all__ = ["KeyInventory"]
 
 _SEE_LISTING = "list the device's keys when it is back"
-#: With more keys of ours than this, a login and a listing are cheaper than anonymous searches.
-_MOST_ANONYMOUS = 2 * PAGE
 
 
 class KeyInventory:
@@ -60,6 +56,7 @@ class KeyInventory:
         self._maker = KeyMaker(session)
         self._listing = Listing(session, operations)
         self._session = session
+        self._own = OwnKeys(self._listing, self._shown, self._label_shown)
 
     def create(
         self,
@@ -223,7 +220,7 @@ class KeyInventory:
         given = criteria(label, type, application_id)
         if not any(value is not None for value in given.values()):
             raise TypeError(f"find: give at least one of {', '.join(given)}; list(hem.keys) gives all keys")
-        found = self._find_anonymously(label, type, application_id)
+        found = self._own.find(label, type, application_id)
         if len(found) != 1:
             found = self.search(label=label, type=type, application_id=application_id)
         if len(found) != 1 and self._listing.renew():
@@ -263,12 +260,7 @@ class KeyInventory:
             call = keymgmt.search(needle, starts=bool(starts), ends=bool(ends), offset=offset)
             return self._listing.ask(call)
 
-        return [each for each in self._all(page) if self._shown(each)]
-
-    def _all(self, ask: Callable[[int], Page]) -> list[Key]:
-        """The keys of all pages, each once."""
-        found = [key for page in self._listing.pages(ask) for key in self._listing.absorb(page)]
-        return list(dict.fromkeys(found))
+        return [each for each in self._listing.gather(page) if self._shown(each)]
 
     def recent(self) -> list[Key] | None:
         """All keys as the device listed them within the last 30 s, to whatever process of this user, none of
@@ -332,25 +324,14 @@ class KeyInventory:
         to list and to use a key, so that with a single key the login for its use is the only one. As for
         any call, ``HemConnectionError``.
         """
-        return likely_scope(self._listing, self._few_of_our_own, self._shown)
-
-    def _few_of_our_own(self) -> list[Key]:
-        """As ``search_anonymous``, by one call: none where there are more keys than one call tells."""
-        page = self._listing.ask(keymgmt.search_anonymously(PREFIX))
-        if len(page.records) < page.total:
-            return []
-        found = self._listing.absorb(page)
-        self._listing.keep_own(found)
-        return found
+        return self._own.likely_scope()
 
     def search_anonymous(self) -> list[Key]:
         """Keys made by this package, found without a login: one call for 15 keys and one for each 14 more.
 
         ``HemLoginRequired`` when the device's configuration does not allow it.
         """
-        found = self._all(lambda offset: self._listing.ask(keymgmt.search_anonymously(PREFIX, offset=offset)))
-        self._listing.keep_own(found)
-        return found
+        return self._own.all()
 
     def delete(self, key: Key | str) -> None:
         """Destroy a key, for good. ``HemKeyNotFound`` when there is none."""
@@ -415,33 +396,6 @@ class KeyInventory:
     @property
     def _name(self) -> str:
         return self._config.name
-
-    def _find_anonymously(
-        self, label: str | None, type: str | None, application_id: bytes | None
-    ) -> list[Key]:
-        """Our own keys as they are now, the others as they were listed last. None where the user's agent
-        lists the device without a login."""
-        if self._listing.costs_no_login:
-            return []
-        cached = self._listing.cached()
-        others = [record for record in cached if not record.descr.startswith(PREFIX)]
-        if not cached or len(cached) - len(others) > _MOST_ANONYMOUS:
-            return []
-        try:
-            found = self.search_anonymous()
-        except (HemAuthenticationError, HemOperationFailed, HemDeviceFault):
-            return []
-        ours = [each for each in found if matches(each, label, type, application_id) and self._shown(each)]
-        if application_id is not None:  # only our own keys have one
-            return ours
-        return ours + [
-            self._listing.recall(record)
-            for record in others
-            if (label is None or record.label == label)
-            and (type is None or type in record.type.split(","))
-            and not is_own(record.label, record.descr)
-            and self._label_shown(record.label)
-        ]
 
 
 def _kid(key: Key | str) -> str:

@@ -126,6 +126,11 @@ class Listing:
         """See ``all_pages``."""
         return all_pages(self._session.rest.channel.name, ask)
 
+    def gather(self, ask: Callable[[int], Page]) -> list[Key]:
+        """The keys of all pages, each once."""
+        found = [key for page in self.pages(ask) for key in self.absorb(page)]
+        return list(dict.fromkeys(found))
+
     def absorb(self, page: Page, *, listed: bool = False) -> list[Key]:
         """Learn what a page says; ``listed`` when it is the listing's next."""
         with self._lock.get():
