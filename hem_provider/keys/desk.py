@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from hem_provider.device.key import Key
-from hem_provider.errors import HemError, HemTimeout, KeyNotExportable, MessageTooLong
+from hem_provider.errors import HemError, HemKeyNotFound, HemTimeout, KeyNotExportable, MessageTooLong
 from hem_provider.keys.members import Member
 from hem_provider.logs import INFO, WARNING, Logger
 from hem_provider.records import frozen
@@ -29,6 +29,8 @@ _FIRST_AWAY: Final = 1.0
 _SLOW_TIMES: Final = 4.0
 #: Least time between two looks at who does not answer (s).
 _BREATH: Final = 0.05
+#: The desks that the present work is of.
+_DOING: contextvars.ContextVar[tuple[Desk, ...]] = contextvars.ContextVar("_DOING", default=())
 #: How much the last call counts in what a device usually takes.
 _WEIGHT: Final = 0.25
 
@@ -119,7 +121,12 @@ class Desk:
 
     def run(self, work: Callable[[Key], Any], ends: float) -> Job:
         """Have it done until ``ends`` (monotonic seconds). The job says how it went; ``errors`` have a reason
-        for every member that did not do it."""
+        for every member that did not do it. ``RuntimeError`` from within work of this desk."""
+        if self in _DOING.get():
+            raise RuntimeError(
+                "a set of keys was asked from within its own work, which could wait for itself: "
+                "use the key that the work was given"
+            )
         with self._lock:
             self._numbers += 1
             job = Job(self._numbers, work, self._lock, ends - time.monotonic())
@@ -257,7 +264,7 @@ class Desk:
             value: tuple[Any, Key] | None = None
             error: BaseException | None = None
             try:
-                value = job.context.copy().run(_do, job.work, seat.member)
+                value = job.context.copy().run(self._do, job.work, seat.member)
             except BaseException as raised:
                 error = raised
             with self._lock:
@@ -268,6 +275,19 @@ class Desk:
                 if seat.job is None:
                     seat._served = False
                     return
+
+    def _do(self, work: Callable[[Key], Any], member: Member) -> tuple[Any, Key]:
+        """In a context of its own. A key that is gone may have another in its place."""
+        _DOING.set((*_DOING.get(), self))
+        key = member.found()
+        try:
+            return work(key), key
+        except HemKeyNotFound:
+            other = member.found_anew()
+            if other == key:
+                raise
+            _log.log(WARNING, "%s: key %s is gone, and %s in its place", member.name, key.kid, other.kid)
+            return work(other), other
 
     def _note(self, seat: Seat, job: Job, value: tuple[Any, Key] | None, error: BaseException | None) -> None:
         now = time.monotonic()
@@ -290,8 +310,3 @@ class Desk:
             job.errors[seat.member.name] = error
             job.wants = True
             job.gate.notify_all()
-
-
-def _do(work: Callable[[Key], Any], member: Member) -> tuple[Any, Key]:
-    key = member.found()
-    return work(key), key

@@ -140,8 +140,10 @@ class KeySet:
 
         ``work`` is called in another thread; with another key as well where it ends with an error of this
         package or takes long, and then perhaps twice at once: so it must change nothing. Of several answers
-        the first counts. ``HemKeySetFailed`` when nobody answers within ``timeout`` or all have failed. Any
-        error of ``work`` that is not of this package comes as it is, at once.
+        the first counts. A key that is gone from its device (``HemKeyNotFound``) is looked for once more,
+        where ``find`` made the set. ``HemKeySetFailed`` when nobody answers within ``timeout`` or all have
+        failed. ``RuntimeError`` from within ``work``, which has a key already. Any error of ``work`` that is
+        not of this package comes as it is, at once.
         """
         job = self._desk.get().run(work, time.monotonic() + self._timeout)
         if job.value is not None:

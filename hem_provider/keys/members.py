@@ -19,6 +19,7 @@ from hem_provider.errors import (
     HemConnectionError,
     HemDeviceFault,
     HemError,
+    HemKeyNotFound,
     HemKeySetFailed,
     HemOperationFailed,
     HemTimeout,
@@ -46,6 +47,11 @@ class Member:
         """The key, looked for where it is not known yet. Raises what the device layer does."""
         if self.key is None:
             self.key = self._look()
+        return self.key
+
+    def found_anew(self) -> Key:
+        """As ``found``, where the key that was known is gone."""
+        self.key = self._look()
         return self.key
 
     @property
@@ -121,7 +127,11 @@ class Members:
         self.all = members
 
     def _seek(self, hem: Hem, given: Mapping[str, Any]) -> Key:
-        key = hem.keys.find(**given)
+        try:
+            key = hem.keys.find(**given)
+        except HemKeyNotFound:  # as it was listed, which may be a while ago
+            hem.keys.refresh()
+            key = hem.keys.find(**given)
         if self._kind is not None and key.type is not self._kind:
             raise HemOperationFailed(
                 f"{hem.config.name}: key {key.kid} is {key.type.name}, those of other devices are "

@@ -10,7 +10,7 @@ import argparse
 import signal
 import sys
 
-from campaign.outcome import write_outcome
+from campaign.outcome import is_fuller, write_outcome
 from campaign.parts import PARTS, run_part
 from campaign.report import FOLDER, PAGE, draw, outcomes, page
 from tools.options import more_than_zero, one_of
@@ -31,8 +31,10 @@ def main() -> int:
             mark = {True: "kept", False: "BROKEN", None: ""}[figure.kept]
             print(f"  {figure.name}: {figure.value:g} {figure.unit}  {figure.promise}  {mark}".rstrip())
         problems += [f"{name}: {each}" for each in outcome.problems()]
-        if options.publish:
+        if options.publish and is_fuller(outcome, FOLDER):
             write_outcome(outcome, FOLDER)
+        elif options.publish:
+            print(f"  not published: {name} stands there by more effort than {options.share:g}")
     if options.publish:
         found = outcomes()
         draw(found)

@@ -10,7 +10,17 @@ from pathlib import Path
 
 from benchmarks.surroundings import surroundings
 
-__all__ = ["Effort", "Figure", "Outcome", "Series", "Table", "read_outcome", "stamped", "write_outcome"]
+__all__ = [
+    "Effort",
+    "Figure",
+    "Outcome",
+    "Series",
+    "Table",
+    "is_fuller",
+    "read_outcome",
+    "stamped",
+    "write_outcome",
+]
 
 _FORMAT = 1
 
@@ -102,6 +112,13 @@ def write_outcome(outcome: Outcome, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({"format": _FORMAT, **asdict(outcome)}, indent=1) + "\n", encoding="utf-8")
     return path
+
+
+def is_fuller(outcome: Outcome, folder: Path) -> bool:
+    """Whether ``outcome`` may replace what ``write_outcome`` put there: one of less effort may not, unless it
+    found something."""
+    path = folder / f"{outcome.part}.json"
+    return bool(outcome.problems()) or not path.exists() or outcome.share >= read_outcome(path).share
 
 
 def read_outcome(path: Path) -> Outcome:

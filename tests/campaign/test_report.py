@@ -6,7 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from campaign.outcome import Effort, Figure, Outcome, Series, Table, read_outcome, stamped, write_outcome
+from campaign.outcome import (
+    Effort,
+    Figure,
+    Outcome,
+    Series,
+    Table,
+    is_fuller,
+    read_outcome,
+    stamped,
+    write_outcome,
+)
 from campaign.parts import PARTS
 from campaign.report import FOLDER, PAGE, draw, outcomes, page
 
@@ -30,6 +40,16 @@ def test_another_file_is_refused_by_name(tmp_path):
     path.write_text('{"format": 99}')
     with pytest.raises(ValueError, match="sample.json"):
         read_outcome(path)
+
+
+def test_a_smaller_effort_replaces_no_fuller_one_but_with_a_problem(tmp_path):
+    whole = Outcome("kills", "Kills", "", share=1.0)
+    assert is_fuller(whole, tmp_path)
+    write_outcome(whole, tmp_path)
+    assert is_fuller(whole, tmp_path)
+    assert is_fuller(replace(whole, share=2.0), tmp_path)
+    assert not is_fuller(replace(whole, share=0.1), tmp_path)
+    assert is_fuller(replace(whole, share=0.1, failures=["kill 17: a key twice"]), tmp_path)
 
 
 def test_a_promise_that_does_not_hold_is_a_problem_and_is_shown():

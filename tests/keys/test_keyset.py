@@ -468,6 +468,43 @@ def test_a_key_of_another_type_that_comes_late_is_not_used(rigs, hems):
         time.sleep(0.02)
 
 
+def test_a_key_that_was_replaced_under_its_label_is_found_anew(rigs, hems):
+    made = [each.keys.create("ED25519", label="tokens") for each in hems]
+    keys = KeySet.find(label="tokens", devices=hems)
+    for _ in range(3):
+        keys.sign(b"message")  # each is logged in
+    other = rigs[0].connect(name="other")
+    other.keys.delete(made[0].kid)
+    new = other.keys.create("ED25519", label="tokens")
+    makers = {keys.sign(b"message")[1].kid for _ in range(6)}
+    assert makers == {new.kid, made[1].kid, made[2].kid}
+    assert [each.failures for each in keys.standing()] == [0, 0, 0]
+    signature, key = keys.sign(b"again")
+    assert keys.verify(signature, b"again") == key
+    assert {each["kid"] for each in keys.jwks()["keys"]} == {KeySet.kid(each) for each in (new, *made[1:])}
+
+
+def test_a_key_that_is_gone_for_good_is_told_and_the_others_sign(rigs, hems):
+    made = [each.keys.create("ED25519", label="tokens") for each in hems]
+    keys = KeySet.find(label="tokens", devices=hems, away=0.2)
+    rigs[0].connect(name="other").keys.delete(made[0].kid)
+    assert {keys.sign(b"message")[1] for _ in range(6)} == set(made[1:])
+    assert isinstance(keys.standing()[0].error, HemKeyNotFound)
+    given = KeySet([made[0]], timeout=5)  # made of keys, not of a label: there is nothing to look for
+    rigs[0].connect(name="other").keys.create("ED25519", label="tokens")
+    with pytest.raises(HemKeySetFailed) as told:
+        given.sign(b"message")
+    assert [type(each) for each in told.value.reasons.values()] == [HemKeyNotFound]
+
+
+def test_a_set_is_not_asked_from_within_its_own_work(hems):
+    keys, other = make(hems[:1]), make(hems[1:])
+    with pytest.raises(RuntimeError, match="from within its own work"):
+        keys.run(lambda _: keys.sign(b"message"))
+    (signature, _), key = keys.run(lambda _: other.sign(b"message"))
+    assert other.verify(signature, b"message") != key
+
+
 def test_a_child_goes_on_by_itself(rigs, hems):
     keys = make(hems)
     keys.sign(b"message")
