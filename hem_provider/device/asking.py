@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from hem_provider.config.login_source import LoginSource, ask_passphrase, login_source
+from hem_provider.config import login_source
+from hem_provider.config.login_source import ask_passphrase
 from hem_provider.device.hem import Hem
 
 __all__ = ["log_in"]
@@ -15,7 +16,5 @@ def log_in(hem: Hem, *, scope: str = "keymgmt:list") -> None:
     there is logs in by itself when it is needed. ``HemLoginRequired`` where nobody can be asked comes with
     that, too. ``HemAuthenticationError`` for a passphrase that the device does not accept.
     """
-    given = hem.session.has_credential  # an agent that was relied on may be locked by now
-    source = login_source(hem.config, given=given, agent=not given and hem.agent_ready, may_ask=True)
-    if source is LoginSource.PROMPT:
+    if hem.next_login is None and login_source.can_ask():
         hem.login(ask_passphrase(hem.config), scope=scope)

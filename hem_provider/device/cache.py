@@ -35,8 +35,8 @@ _FORMAT = 1
 #: Bytes of an identity.
 _EID = 32
 _SCOPE = re.compile(f"keymgmt:(list|use:{KID_FORM})")
-#: Larger files are not read, in bytes: 5000 keys make less than 2 MB.
-_MAX_FILE = 16 * 1024 * 1024
+#: Larger files are not read, in bytes: 100 000 keys make 25 MB.
+_MAX_FILE = 64 * 1024 * 1024
 
 
 @frozen

@@ -309,6 +309,16 @@ def test_a_person_is_asked_where_an_agent_that_was_relied_on_is_locked_by_now(ke
         assert asked == ["office"]
 
 
+def test_nobody_is_asked_in_vain_where_only_an_agent_may_log_in(key, agent, monkeypatch):
+    monkeypatch.setattr(login_source, "can_ask", lambda: True)
+    monkeypatch.setattr(asking, "ask_passphrase", lambda config: pytest.fail(f"asked for {config.name}"))
+    agent.word = Word.LOCKED
+    with connect(agent.url, name="office", agent="always") as hem:
+        asking.log_in(hem)
+        with pytest.raises(HemLoginRequired, match="locked"):
+            signs(hem, key)
+
+
 def test_whether_it_is_ready_is_not_asked_at_every_turn(agent, office):
     asked = []
     agent.before = lambda _, path: bool(asked.append(path))

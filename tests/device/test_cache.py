@@ -215,3 +215,15 @@ def test_a_list_is_read_back_as_it_was_kept(record):
     cache = DiskCache(URL)
     cache.keep_listing("eid", [record])
     assert cache.listing().records == (record,)
+
+
+@pytest.mark.long
+def test_a_hundred_thousand_keys_are_remembered():
+    records = [
+        KeyRecord(f"{each:032x}", "PKEY,ECDH,ExDSA,SECP256R1", f"key {each:>28}", bytes(64), each, each)
+        for each in range(100_000)
+    ]
+    DiskCache(URL).keep_listing("eid", records)
+    kept = DiskCache(URL).listing()
+    assert kept is not None
+    assert kept.records == tuple(records)
