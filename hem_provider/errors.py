@@ -42,6 +42,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Self
+
 __all__ = [
     "HemAnswerFault",
     "HemApprovalDenied",
@@ -78,10 +82,30 @@ class HemError(Exception):
     """Base of all errors of this package. Every one can be pickled and copied: worker processes
     hand their exceptions on that way, and one that cannot be read back ends the whole pool.
 
-    ``status``: the HTTP status that it tells, if one.
+    ``status``: the HTTP status that it tells, if one. ``code``: what ``hem help CODE`` explains, the class's
+    name or that of the very kind of failure (``E-TLS-NAME``); it is stable, and not in the text.
     """
 
     status: int | None = None
+    code: str = "HemError"
+
+    def __init__(self, *args: object, code: str | None = None) -> None:
+        super().__init__(*args)
+        if code is not None:
+            self.code = code
+
+    def __init_subclass__(cls, **more: object) -> None:
+        super().__init_subclass__(**more)
+        # A class of somebody else, or without a name outside, is explained as what it is derived from.
+        if cls.__module__.startswith("hem_provider.") and not cls.__name__.startswith("_"):
+            cls.code = cls.__name__
+
+    def like(self, other: HemError) -> Self:
+        """This error, which tells more of ``other``: with its status and its code, where that is a kind."""
+        self.status = other.status
+        if other.code.startswith("E-"):
+            self.code = other.code
+        return self
 
     def __reduce__(self) -> tuple[Callable[..., HemError], tuple[object, ...]]:
         return _made_again, (type(self), self.args, self.__dict__)

@@ -100,7 +100,7 @@ def check_status(path: Path, status: os.stat_result, what: str, *, secret: bool 
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     for is_such, name in _TYPES:
         if is_such(status.st_mode):
-            raise HemConfigError(f"{path}: {what} must be a regular file; this is {name}")
+            raise HemConfigError(f"{path}: {what} must be a regular file; this is {name}", code="E-RIGHTS")
     _check_owner(path, status, what, (0, os.geteuid()))
     mode = stat.S_IMODE(status.st_mode)
     read_by_others = mode & stat.S_IROTH or (mode & stat.S_IRGRP and status.st_uid != 0)
@@ -108,7 +108,8 @@ def check_status(path: Path, status: os.stat_result, what: str, *, secret: bool 
         right = "write" if mode & (stat.S_IWGRP | stat.S_IWOTH) else "read"
         real = path.resolve()  # what a link names is what has the mode
         cure = _cure(real, status, "go-rwx" if secret else "go-w")
-        raise HemConfigError(f"{real}: others may {right} {what} (mode {mode:04o}); {cure}")
+        code = "E-RIGHTS" if right == "write" else "E-SECRET-READABLE"
+        raise HemConfigError(f"{real}: others may {right} {what} (mode {mode:04o}); {cure}", code=code)
 
 
 def check_folders(path: Path, what: str) -> None:
@@ -158,7 +159,8 @@ def _check_folder(folder: Path, what: str, *, nearest: bool) -> None:
     mode = stat.S_IMODE(status.st_mode)
     if mode & (stat.S_IWGRP | stat.S_IWOTH) and not mode & stat.S_ISVTX:
         raise HemConfigError(
-            f"{folder}: others may write {name} (mode {mode:04o}); {_cure(folder, status, 'go-w')}"
+            f"{folder}: others may write {name} (mode {mode:04o}); {_cure(folder, status, 'go-w')}",
+            code="E-RIGHTS",
         )
 
 
@@ -166,7 +168,8 @@ def _check_owner(path: Path, status: os.stat_result, what: str, owners: tuple[in
     if status.st_uid not in owners:
         raise HemConfigError(
             f"{path}: {what} belongs to user id {status.st_uid}; it must belong to user id "
-            f"{os.geteuid()} or to root"
+            f"{os.geteuid()} or to root",
+            code="E-RIGHTS",
         )
 
 

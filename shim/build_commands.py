@@ -1,5 +1,6 @@
-"""Makes the compiled PKCS#11 module (named in ``pyproject.toml``), the OpenSSL engine and the manual pages
-part of the wheel, and a source release of the same bytes each time (``SOURCE_DATE_EPOCH``)."""
+"""Makes the compiled PKCS#11 module (named in ``pyproject.toml``), the OpenSSL engine, the manual pages and
+the pages of the documentation part of the wheel, and a source release of the same bytes each time
+(``SOURCE_DATE_EPOCH``)."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from typing import Any
 from setuptools import Extension
 from setuptools.command.build import build
 from setuptools.command.build_ext import build_ext
+from setuptools.command.build_py import build_py
 from setuptools.command.sdist import sdist
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -21,10 +23,12 @@ sys.path.insert(0, str(Path(__file__).parent))
 import build_module
 from openssl import build_engine
 
-__all__ = ["BuildManual", "BuildModule", "BuildSource"]
+__all__ = ["BuildManual", "BuildModule", "BuildPages", "BuildSource"]
 
 #: Where the compiled libraries of a checkout are.
 _PACKAGE = Path(__file__).parent / "hem_pkcs11"
+#: The pages that ``hem help`` shows, and where it has them in the package. Pictures and data stay behind.
+_DOCS, _PAGES = Path(__file__).parents[1] / "docs", Path("hem_provider", "_docs")
 #: Where manual pages are below the prefix of an installation.
 _MANUAL = "share/man/man1"
 
@@ -42,6 +46,27 @@ class BuildManual(build):
             *(self.distribution.data_files or ()),
             (_MANUAL, [str(each) for each in files]),
         ]
+
+
+class BuildPages(build_py):
+    """Builds the packages, and puts the pages beside the code; a checkout has them where they are."""
+
+    def run(self) -> None:
+        """As setuptools' own, and the pages."""
+        super().run()
+        if not self.editable_mode:
+            for page, target in self._pages():
+                self.mkpath(str(target.parent))
+                self.copy_file(str(page), str(target), preserve_mode=False)
+
+    def get_outputs(self, include_bytecode: bool = True) -> list[str]:
+        """As setuptools' own, and the pages."""
+        pages = [] if self.editable_mode else [str(target) for _, target in self._pages()]
+        return [*super().get_outputs(include_bytecode), *pages]
+
+    def _pages(self) -> list[tuple[Path, Path]]:
+        place = Path(self.build_lib) / _PAGES
+        return [(each, place / each.relative_to(_DOCS)) for each in sorted(_DOCS.rglob("*.md"))]
 
 
 class BuildModule(build_ext):

@@ -15,6 +15,7 @@ import importlib
 import inspect
 import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,7 +104,6 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
             "hem_provider.rest.domain:DomainApi",
         ),
     ),
-    "errors": ("Errors", ("hem_provider.errors",)),
     "key-types": ("Key types", ("hem_provider.keytypes",)),
 }
 
@@ -111,11 +111,69 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
 def pages() -> dict[str, str]:
     """File name → text of every page, the index included."""
     made = {f"{name}.md": _page(title, names) for name, (title, names) in PAGES.items()}
+    made["errors.md"] = _errors()
     index = ["# API reference", "", "Made from the docstrings by `tools/make_reference.py`.", ""]
     index += [f"- [{title}]({name}.md)" for name, (title, _) in PAGES.items()]
+    index += [
+        "- [Errors](errors.md): exceptions, return values, statuses, each with its cause and what to do"
+    ]
     index += ["", f"What the device itself takes and answers: [its HTTP API]({DEVICE_PAGE})."]
     made["index.md"] = "\n".join(index) + "\n"
     return made
+
+
+_ERRORS = """\
+Everything that can be told as an error, with its cause and what to do. Names are stable. A command that fails
+names the entry on a terminal in a second line, `(hem help NAME)`; with `--json` it is in the field `help`, or
+else the class in `error`. An exception has it as `error.code`, the PKCS#11 module writes it into its log.
+`hem help NAME` shows an entry, without a network. What you see and do not know the name of:
+[by symptom](../troubleshooting.md).
+"""
+
+
+def _errors() -> str:
+    """The page of errors: the catalogue of ``hem help``, with what exceptions say of themselves."""
+    from hem_provider import errors
+    from hem_provider.cli.helping.catalogue import GROUPS, NAMES
+
+    names = {each.name: each.anchor for each in NAMES.values()}
+    lines = ["# Errors", "", _ERRORS]
+    lines += [f"- [{group}](#{_anchor(group)}): {len(those)}" for group, those in GROUPS.items()]
+    for group, those in GROUPS.items():
+        lines += ["", f"## {group}", ""]
+        if group == "Exceptions":
+            lines += ["`hem_provider.errors`; all are importable from `hem_provider`.", ""]
+            lines += [_plain(errors.__doc__ or "").partition("\n\n")[2], ""]
+        for each in those:
+            what = f"{each.what[:1].upper()}{each.what[1:]}"
+            own = _own_doc(getattr(errors, each.name)) if group == "Exceptions" else _cited(what, names)
+            lines += [f"### `{each.name}`", "", own, "", *_folded(_cited(each.advice(), names)), ""]
+    return _linked(re.sub(r"\n{3,}", "\n\n", "\n".join(lines)).rstrip() + "\n")
+
+
+def _folded(text: str) -> list[str]:
+    """Its paragraphs in lines as pages have them; code is not broken."""
+    kept = re.sub(r"`[^`]*`", lambda code: code[0].replace(" ", "\0"), text)
+    parts = [
+        textwrap.wrap(each, 118, break_long_words=False, break_on_hyphens=False) for each in kept.split("\n")
+    ]
+    return [line.replace("\0", " ") for part in parts for line in (part or [""])]
+
+
+def _anchor(title: str) -> str:
+    return re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-")
+
+
+def _cited(text: str, names: dict[str, str]) -> str:
+    """A text of the catalogue with links to other entries and to pages; what is in backquotes stays."""
+
+    def link(found: re.Match[str]) -> str:
+        if found["page"]:
+            return f"[{found['page']}](../{found['page']}.md)"
+        anchor = names.get(found["name"] or "")
+        return f"[{found['name']}](#{anchor})" if anchor else found[0]
+
+    return re.sub(r"`[^`]*`|docs/(?P<page>[\w/-]+)\.md|(?P<name>[A-Za-z][\w-]*\w)", link, text)
 
 
 def _page(title: str, names: tuple[str, ...]) -> str:
@@ -136,7 +194,7 @@ def _page(title: str, names: tuple[str, ...]) -> str:
 def anchors(text: str) -> dict[str, str]:
     """Section number → anchor of every numbered heading of a page, as GitHub makes them."""
     found = re.findall(r"^#{2,4} ((\d+(?:\.\d+)*)\.? .+)$", text, re.MULTILINE)
-    return {number: re.sub(r"[^\w -]", "", title.lower()).replace(" ", "-") for title, number in found}
+    return {number: _anchor(title) for title, number in found}
 
 
 def _linked(text: str) -> str:

@@ -92,7 +92,9 @@ class AgentCalls:
         patience: float | None = None,
     ) -> dict[str, Any]:
         if self.path is None:
-            raise HemUnreachable("no agent can be looked for: there is no folder for its socket")
+            raise HemUnreachable(
+                "no agent can be looked for: there is no folder for its socket", code="E-AGENT-NONE"
+            )
         patience = self._patience if patience is None else patience
         with closing(_UnixConnection(str(self.path), patience, handle)) as connection:
             try:
@@ -100,7 +102,8 @@ class AgentCalls:
                 response = connection.getresponse()
                 answer = json.loads(response.read() or b"{}")
             except (FileNotFoundError, ConnectionRefusedError):  # nobody listens
-                raise HemUnreachable(f"no agent runs ({self.path}): hem agent start") from None
+                told = f"no agent runs ({self.path}): hem agent start"
+                raise HemUnreachable(told, code="E-AGENT-NONE") from None
             except ConnectionError as error:  # RemoteDisconnected, too
                 raise _CutError(f"the agent at {self.path} ended the connection: {error}") from None
             except TimeoutError:
@@ -127,7 +130,9 @@ def _error(status: int, answer: Any) -> HemError:
         return HemDeviceFault(f"the agent answers with status {status}")
     kind = getattr(errors, str(answer.get("error")), None) or _ERRORS.get(status, HemDeviceFault)
     fits = isinstance(kind, type) and issubclass(kind, HemError)
-    return (kind if fits else HemDeviceFault)(str(answer.get("message", answer)))
+    told: HemError = (kind if fits else HemDeviceFault)(str(answer.get("message", answer)))
+    code = answer.get("code")
+    return told if not isinstance(code, str) else told.like(HemError(code=code))
 
 
 class _CutError(HemUnreachable):
@@ -153,7 +158,9 @@ class _UnixConnection(HTTPConnection):
         self.sock.connect(self._path)
         _, uid = peer_of(self.sock)
         if uid != os.geteuid():
-            raise HemUnreachable(f"{self._path} is another user's ({uid}), and not for this one")
+            raise HemUnreachable(
+                f"{self._path} is another user's ({uid}), and not for this one", code="E-AGENT-SOCKET"
+            )
 
     def send(self, data: Any) -> None:
         if self.sock is None:

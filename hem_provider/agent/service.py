@@ -269,7 +269,7 @@ def _excuse(question: Question, error: BaseException) -> Answer | None:
         return own_answer(502, Word.ERROR, error="NoTurnError", message=message)
     if isinstance(error, HemError):
         _log.info("process %d: %s", question.pid, error)
-        return own_answer(502, Word.ERROR, error=name_of(error), message=str(error))
+        return own_answer(502, Word.ERROR, error=name_of(error), message=str(error), code=error.code)
     return None
 
 

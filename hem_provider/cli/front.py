@@ -22,7 +22,7 @@ _JOBS = (
     ("Certificates", ("csr", "certificate")),
     ("Keys for programs", ("agent", "ssh", "gpg", "scdaemon", "age", "keyring", "kms", "openssl", "pkcs11")),
     ("Trying and measuring", ("demo", "emulator", "bench")),
-    ("This computer", ("config", "completion")),
+    ("This computer", ("config", "completion", "help")),
 )
 #: The job of commands that stand at none.
 OTHERS = "More"
@@ -31,7 +31,11 @@ _HEAD = (
     "",
     "Use the keys of an Encedo HEM, a remote hardware key store.",
 )
-_FOOT = ("", "'hem COMMAND --help' tells what a command does, and its options.")
+_FOOT = (
+    "",
+    "'hem COMMAND --help' tells what a command does, and its options;",
+    "'hem help' explains errors, and has the documentation.",
+)
 _SUFFIX = ".py"
 
 

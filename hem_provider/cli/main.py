@@ -42,7 +42,7 @@ def _of_an_extra(error: ImportError, arguments: Sequence[str]) -> Exception:
     told = explained(error, f"'hem {arguments[0]}'" if arguments else "hem")
     if told is None and os.environ.get(statuses.DEBUG):
         raise error
-    return error if told is None else HemConfigError(told)
+    return error if told is None else HemConfigError(told, code="E-EXTRA")
 
 
 def _of_an_old_package(error: Exception) -> Exception:
@@ -57,7 +57,9 @@ def _of_an_old_package(error: Exception) -> Exception:
         f"{name} {found} is installed, and hem-provider needs {needed} or newer"
         for name, found, needed in old
     )
-    return HemConfigError(f"{told}: {update_command(f'{name}>={needed}' for name, _, needed in old)}")
+    return HemConfigError(
+        f"{told}: {update_command(f'{name}>={needed}' for name, _, needed in old)}", code="E-OLD-PACKAGE"
+    )
 
 
 def _answer(arguments: list[str], manner: statuses.Manner) -> int:

@@ -44,7 +44,7 @@ def check_target(output: Path | None, *, force: bool, binary: bool = False, what
 
 def is_taken(output: Path) -> HemConfigError:
     """The refusal of a file that is there already, before it is written and while it is."""
-    return HemConfigError(f"{output}: there is such a file already; --force replaces it")
+    return HemConfigError(f"{output}: there is such a file already; --force replaces it", code="E-FILE-THERE")
 
 
 def _is_special(output: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 
 from hem_provider.cli import terminal
@@ -35,6 +36,7 @@ __all__ = [
     "Manner",
     "NotThere",
     "UsageFault",
+    "code_of",
     "end",
     "status_of",
 ]
@@ -83,6 +85,17 @@ MEANINGS = {
     NOT_FOUND: "what was named is not there: a key, a configured device, or the like",
     INTERRUPTED: "interrupted",
 }
+#: Errors whose line says all.
+_PLAIN = (Declined, NotThere)
+#: Errors of the system that have an entry of the catalogue.
+_CODES = {
+    errno.ENOSPC: "E-DISK-FULL",
+    errno.EDQUOT: "E-DISK-FULL",
+    errno.EFBIG: "E-DISK-FULL",
+    errno.EROFS: "E-DISK-FULL",
+    errno.EACCES: "E-DENIED",
+    errno.EPERM: "E-DENIED",
+}
 #: What can end a command with a line instead of a traceback.
 #: Every other error is a fault of this program, told as one line, too, unless ``DEBUG`` is set.
 ENDINGS = (HemError, OSError, EOFError, KeyboardInterrupt, UsageFault)
@@ -118,6 +131,8 @@ def _tell(error: BaseException, status: int, manner: Manner) -> None:
 
         name = "UsageError" if isinstance(error, UsageFault) else type(error).__name__
         document = {"error": name, "message": text, "status": status}
+        if (code := code_of(error)) not in ("", name):
+            document["help"] = code
         try:
             print(json.dumps(document, ensure_ascii=False), flush=True)
         except OSError:
@@ -126,8 +141,19 @@ def _tell(error: BaseException, status: int, manner: Manner) -> None:
             return
     try:
         print(f"hem: {text.removeprefix('hem: ')}", file=sys.stderr, flush=True)  # a device may be called hem
+        if (code := code_of(error)) and sys.stderr.isatty():  # a line of its own: others end with a command
+            print(f"     (hem help {code})", file=sys.stderr, flush=True)
     except OSError:  # it may take nothing either
         terminal.let_go(sys.stderr)
+
+
+def code_of(error: BaseException) -> str:
+    """What ``hem help`` explains it by; empty where its line says all that there is to say."""
+    if isinstance(error, HemError):
+        return "" if isinstance(error, _PLAIN) else error.code
+    if isinstance(error, OSError):
+        return _CODES.get(error.errno or 0, "")
+    return "" if isinstance(error, (UsageFault, EOFError, KeyboardInterrupt)) else "E-FAULT"
 
 
 def _text(error: BaseException) -> str:

@@ -116,9 +116,9 @@ def _check_authorities(path: Path) -> None:
     try:
         content = read_file(path, "the CA file", limit=_MAX_CA)
     except OSError as error:
-        raise HemConfigError(f"CA file {path}: {error.strerror}") from None
+        raise HemConfigError(f"CA file {path}: {error.strerror}", code="E-CA-FILE") from None
     if b"-----BEGIN CERTIFICATE-----" not in content:
-        raise HemConfigError(f"CA file {path}: no PEM certificate in it")
+        raise HemConfigError(f"CA file {path}: no PEM certificate in it", code="E-CA-FILE")
 
 
 def _at(place: str, faults: list[str]) -> Iterator[str]:

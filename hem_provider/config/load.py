@@ -54,7 +54,7 @@ def load_config(path: Path | None = None) -> Config:
         if path is None:
             return _from_environment(os.environ)
         if "HEM_CONFIG" in os.environ and os.environ.get("HEM_URL") and not privileges_raised():
-            raise HemConfigError("HEM_CONFIG and HEM_URL are both set: unset one of them")
+            raise HemConfigError("HEM_CONFIG and HEM_URL are both set: unset one of them", code="E-SETTING")
         named = bool(os.environ.get("HEM_CONFIG")) and not privileges_raised()
         if not named and not is_there(path):
             return Config(passed_over=passed_over())

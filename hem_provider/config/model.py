@@ -85,12 +85,15 @@ class Config:
             raise HemConfigError(
                 "no HEM is configured: set HEM_URL (for example https://my.ence.do), or write "
                 f'[[device]] with url = "…" into {config_path() or SYSTEM_FILE}'
-                + (f" ({self.passed_over})" if self.passed_over else "")
+                + (f" ({self.passed_over})" if self.passed_over else ""),
+                code="E-NO-DEVICE",
             )
         names = ", ".join(each.name for each in self.devices)
         if name is None:
             if len(self.devices) > 1:
-                raise HemConfigError(f"{self.source}: say which device by its name: {names}")
+                raise HemConfigError(
+                    f"{self.source}: say which device by its name: {names}", code="E-WHICH-DEVICE"
+                )
             return self.devices[0]
         for each in self.devices:
             if each.name == name:

@@ -42,24 +42,28 @@ def passphrase_from_command(command: tuple[str, ...]) -> str:
     return _text(_run(command), f"passphrase_command {command[0]}")
 
 
+def _unusable(text: str) -> HemConfigError:
+    return HemConfigError(text, code="E-PASSPHRASE-SOURCE")
+
+
 def _text(raw: bytes, source: str) -> str:
     if len(raw) > MAX_BYTES:
-        raise HemConfigError(f"{source}: a passphrase of over {MAX_BYTES} bytes")
+        raise _unusable(f"{source}: a passphrase of over {MAX_BYTES} bytes")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
-        raise HemConfigError(f"{source}: the passphrase is not UTF-8 text") from None
+        raise _unusable(f"{source}: the passphrase is not UTF-8 text") from None
     text = text.removesuffix("\n").removesuffix("\r")
     if not text:
-        raise HemConfigError(f"{source}: gave an empty passphrase")
+        raise _unusable(f"{source}: gave an empty passphrase")
     if text.startswith("\ufeff"):
-        raise HemConfigError(
+        raise _unusable(
             f"{source}: the passphrase begins with a byte order mark, which an editor put there; "
             "save it as UTF-8 without one"
         )
     lines = len(re.split("\r\n|\r|\n", text))
     if lines > 1:
-        raise HemConfigError(f"{source}: {lines} lines; accepted: the passphrase alone, on one line")
+        raise _unusable(f"{source}: {lines} lines; accepted: the passphrase alone, on one line")
     return text
 
 
@@ -79,7 +83,7 @@ def _read_file(path: Path) -> bytes:
     except OSError as error:
         if (seen := out_of_sight(path, error)) is not None:
             return seen
-        raise HemConfigError(f"{path}: cannot read the passphrase file: {error.strerror}") from None
+        raise _unusable(f"{path}: cannot read the passphrase file: {error.strerror}") from None
 
 
 def _run(command: tuple[str, ...]) -> bytes:
@@ -96,13 +100,11 @@ def _run(command: tuple[str, ...]) -> bytes:
                 running.kill()
                 raise
     except (subprocess.TimeoutExpired, TimeoutError):
-        raise HemConfigError(
-            f"passphrase_command: {program} gave nothing within {_COMMAND_TIMEOUT:g} s"
-        ) from None
+        raise _unusable(f"passphrase_command: {program} gave nothing within {_COMMAND_TIMEOUT:g} s") from None
     except OSError as error:
-        raise HemConfigError(f"passphrase_command: cannot run {program}: {error.strerror}") from None
+        raise _unusable(f"passphrase_command: cannot run {program}: {error.strerror}") from None
     if status != 0:
-        raise HemConfigError(f"passphrase_command: {program} ended with status {status}")
+        raise _unusable(f"passphrase_command: {program} ended with status {status}")
     return output
 
 
@@ -113,14 +115,14 @@ def checked_command(command: tuple[str, ...]) -> str:
 
     program = shutil.which(command[0]) if not privileges_raised() else command[0]
     if program is None or not Path(program).is_absolute():
-        raise HemConfigError(f"passphrase_command: there is no program {command[0]!r}")
+        raise _unusable(f"passphrase_command: there is no program {command[0]!r}")
     try:
         check_not_writable_by_others(Path(program), "the passphrase command")
         for each in command[1:]:
             if os.path.isfile(each):  # noqa: PTH113 - what is no path is no file either
                 check_not_writable_by_others(Path(each), "a file that the passphrase command names")
     except OSError as error:
-        raise HemConfigError(f"passphrase_command: cannot run {program}: {error.strerror}") from None
+        raise _unusable(f"passphrase_command: cannot run {program}: {error.strerror}") from None
     return program
 
 

@@ -28,13 +28,18 @@ def device_of(table: Mapping[str, object], where: Callable[[str], str]) -> Devic
     """
     values = parse_table(table, kinds_of(DeviceConfig), where)
     if "url" not in values:
-        raise HemConfigError(f"{where('url')}: missing; accepted: https://HOST[:PORT], emulator:PATH")
+        raise HemConfigError(
+            f"{where('url')}: missing; accepted: https://HOST[:PORT], emulator:PATH", code="E-SETTING"
+        )
     device = DeviceConfig(**values)
     if device.insecure and (device.ca_file or device.pin_sha256):
-        raise HemConfigError(f"{where('insecure')}: contradicts ca_file and pin_sha256; remove one of them")
+        raise HemConfigError(
+            f"{where('insecure')}: contradicts ca_file and pin_sha256; remove one of them", code="E-SETTING"
+        )
     if device.passphrase_file and device.passphrase_command:
         raise HemConfigError(
-            f"{where('passphrase_command')}: contradicts passphrase_file; remove one of them"
+            f"{where('passphrase_command')}: contradicts passphrase_file; remove one of them",
+            code="E-SETTING",
         )
     return device
 
@@ -49,12 +54,15 @@ def parse_table(
     for setting, value in table.items():
         if setting not in kinds:
             raise HemConfigError(
-                f"{where(setting)}: unknown setting; accepted: {', '.join(kinds)}{_meant(setting, kinds)}"
+                f"{where(setting)}: unknown setting; accepted: {', '.join(kinds)}{_meant(setting, kinds)}",
+                code="E-SETTING",
             )
         try:
             values[setting] = kinds[setting].parse(value)
         except RejectedValueError as rejected:
-            raise HemConfigError(f"{where(setting)}: {shown(value)}; accepted: {rejected}") from None
+            raise HemConfigError(
+                f"{where(setting)}: {shown(value)}; accepted: {rejected}", code="E-SETTING"
+            ) from None
     return values
 
 

@@ -41,9 +41,13 @@ def read_bytes(path: Path, *, trusted: bool = True) -> bytes:
     try:
         data = read_file(path, "the configuration", limit=_MAX_FILE, trusted=trusted)
     except OSError as error:
-        raise HemConfigError(f"{path}: cannot read the configuration: {error.strerror}") from None
+        raise HemConfigError(
+            f"{path}: cannot read the configuration: {error.strerror}", code="E-CONFIG-FILE"
+        ) from None
     if len(data) > _MAX_FILE:
-        raise HemConfigError(f"{path}: over {_MAX_FILE} bytes; no configuration is as large")
+        raise HemConfigError(
+            f"{path}: over {_MAX_FILE} bytes; no configuration is as large", code="E-CONFIG-FILE"
+        )
     return data
 
 
@@ -81,17 +85,18 @@ def parse_document(path: Path, data: bytes) -> Document:
 
     if data.startswith(codecs.BOM_UTF8):
         raise HemConfigError(
-            f"{path}: begins with a byte order mark, which an editor put there; save it as UTF-8 without one"
+            f"{path}: begins with a byte order mark, which an editor put there; save it as UTF-8 without one",
+            code="E-CONFIG-FILE",
         )
     try:
         text = data.decode("utf-8").replace("\r\n", "\n")
         return Document(path, text, tomllib.loads(text))
     except UnicodeDecodeError as error:
-        raise HemConfigError(f"{path}: not UTF-8 text at byte {error.start}") from None
+        raise HemConfigError(f"{path}: not UTF-8 text at byte {error.start}", code="E-CONFIG-FILE") from None
     except ValueError as error:  # TOMLDecodeError, and numbers that are too long
-        raise HemConfigError(f"{path}: not valid TOML: {error}") from None
+        raise HemConfigError(f"{path}: not valid TOML: {error}", code="E-CONFIG-FILE") from None
     except RecursionError:
-        raise HemConfigError(f"{path}: not valid TOML: nested too deeply") from None
+        raise HemConfigError(f"{path}: not valid TOML: nested too deeply", code="E-CONFIG-FILE") from None
 
 
 def misplaced(document: Document) -> Iterator[str]:
@@ -112,12 +117,12 @@ def parse_config(path: Path, data: bytes) -> Config:
     """What a file at ``path`` with this content says; ``HemConfigError`` as ``read_config``."""
     document = parse_document(path, data)
     for fault in misplaced(document):
-        raise HemConfigError(fault)
+        raise HemConfigError(fault, code="E-SETTING")
     devices = tuple(
         device_of(table, partial(document.place, "device", n)) for n, table in enumerate(document.devices)
     )
     for fault in doubled(path, devices):
-        raise HemConfigError(fault)
+        raise HemConfigError(fault, code="E-SETTING")
     place = partial(document.place, "pkcs11", 0)
     values = parse_table(document.pkcs11, kinds_of(Pkcs11Config), place)
     return Config(devices=devices, pkcs11=replace(Pkcs11Config(), **values), source=str(path))

@@ -154,7 +154,9 @@ class Administration:
         except HemNotInitialized:
             return NOT_MADE
         if proven is None:
-            raise HemAuthenticationError(f"{self._name}: it is initialised, and refuses the passphrase")
+            raise HemAuthenticationError(
+                f"{self._name}: it is initialised, and refuses the passphrase", code="E-PASSPHRASE"
+            )
         bearer, _ = proven
         present = self._session.carry(configuration.read(), bearer)
         return Initialised(

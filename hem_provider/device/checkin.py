@@ -140,7 +140,7 @@ def _told(rest: RestApi, check: Mapping[str, Any]) -> Answer:
     try:
         reply, checked = channel.cloud("POST", "/checkin", answer=_CHECKED, body=check)
     except HemUnreachable as error:
-        raise HemUnreachable(f"check-in needs the cloud service: {error}") from error
+        raise HemUnreachable(f"check-in needs the cloud service: {error}", code="E-CLOUD") from error
     if reply.status != 200:
         raise HemClockError(
             f"check-in: the cloud service {channel.config.cloud_url} answers HTTP {reply.status}"

@@ -23,8 +23,8 @@ def explained(session: Runs, fault: HemDeviceFault) -> HemDeviceFault:
     if not status.initialized:
         told = HemNotInitialized(f"{fault}: the device is not initialised")
     elif status.faults:
-        told = HemDeviceFault(f"{fault}: fail state: {', '.join(status.faults)}")
+        told = HemDeviceFault(f"{fault}: fail state: {', '.join(status.faults)}", code="E-FAIL-STATE")
     elif status.format:
-        told = HemDeviceFault(f"{fault}: it is formatting its storage ({status.format})")
+        told = HemDeviceFault(f"{fault}: it is formatting its storage ({status.format})", code="E-FORMATTING")
     told.status = fault.status
     return told

@@ -72,7 +72,7 @@ class MobileLogin:
         request = self._session.run(external.request(epk=epk, scope=scope, note=note))
         name = self._session.rest.channel.config.name
         if request.phones == 0:
-            raise HemApprovalDenied(f"{name}: no phone is paired with the device")
+            raise HemApprovalDenied(f"{name}: no phone is paired with the device", code="E-NO-PHONE")
         drift = request.issued - time.time()
         try:
             event, told = self._session.rest.broker.notify(request.raw)

@@ -140,7 +140,8 @@ class Prover:
         except (HemConnectionError, HemClockError) as error:
             if refused is not None:  # most likely the passphrase is wrong after all
                 raise HemAuthenticationError(
-                    f"{refused} ({reason}, and the check-in that would rule this out failed: {error})"
+                    f"{refused} ({reason}, and the check-in that would rule this out failed: {error})",
+                    code="E-PASSPHRASE",
                 ) from error
             raise HemClockError(f"{self._config.name}: {reason}, and the check-in failed: {error}") from error
 

@@ -64,9 +64,7 @@ class Proof:
         doubt = self.credential.doubt if self.credential is not None else None
         if not doubt:
             return refused
-        told = HemAuthenticationError(f"{refused}; {doubt}")
-        told.status = refused.status
-        return told
+        return HemAuthenticationError(f"{refused}; {doubt}").like(refused)
 
 
 def _connect_again(sending: Sending, refused: HemError) -> bool:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -229,7 +230,7 @@ class Agent:
         except (HemUnreachable, HemConfigError) as error:
             told = error
             if isinstance(error, HemUnreachable):
-                told = HemUnreachable(f"{self._name}: no agent: {error}; {_START}")
+                told = HemUnreachable(f"{self._name}: no agent: {error}; {_START}", code="E-AGENT-NONE")
             raise AgentAside(told) from None
         except ConnectionLostError as error:
             if repeatable:
@@ -266,10 +267,11 @@ class Agent:
         text = _shown(values.get("message"))
         said = f"{self._name}: {text or f'the agent answers {_shown(word)!r} (HTTP {reply.status})'}"
         if word == Word.ERROR:
-            raise _error(str(values.get("error")), said)
+            raise _error(str(values.get("error")), said, values.get("code"))
         if word in _ASIDE:
-            kind, cure = _ASIDE[word]
-            raise AgentAside(kind(said if cure.rpartition(": ")[2] in said else f"{said}; {cure}"))
+            kind, cure, code = _ASIDE[word]
+            text = said if cure.rpartition(": ")[2] in said else f"{said}; {cure}"
+            raise AgentAside(kind(text, code=code))
         if word == Word.REFUSED:
             raise HemRequestRefused(said)
         raise HemProtocolError(f"{self._name}: the agent answers {_shown(word)!r}, which is not known here")
@@ -282,13 +284,15 @@ class Agent:
         return f"<Agent of {self._config.name}>"
 
 
-#: Words after which a call goes its own way, or what is told and how it is cured.
-_ASIDE: Mapping[str, tuple[type[HemError], str]] = {
-    Word.LOCKED: (HemLoginRequired, _UNLOCK),
-    Word.UNKNOWN: (HemUnreachable, "compare its configuration: hem agent status"),
-    Word.STOPPING: (HemUnreachable, _START),
-    Word.DENIED: (HemScopeDenied, "or go without it: HEM_AGENT=never"),
+#: Words after which a call goes its own way, or what is told, how it is cured, and its code.
+_ASIDE: Mapping[str, tuple[type[HemError], str, str]] = {
+    Word.LOCKED: (HemLoginRequired, _UNLOCK, "E-AGENT-LOCKED"),
+    Word.UNKNOWN: (HemUnreachable, "compare its configuration: hem agent status", "E-AGENT-DEVICE"),
+    Word.STOPPING: (HemUnreachable, _START, "E-AGENT-NONE"),
+    Word.DENIED: (HemScopeDenied, "or go without it: HEM_AGENT=never", "E-AGENT-RIGHT"),
 }
+#: Codes of kinds of failures, as an agent hands them on.
+_CODE = re.compile(r"E(-[A-Z0-9]+)+")
 #: Errors of the agent's way to the device, by their names there.
 _ERRORS: Mapping[str, type[HemError]] = {
     **{
@@ -300,9 +304,11 @@ _ERRORS: Mapping[str, type[HemError]] = {
 }
 
 
-def _error(name: str, text: str) -> HemError:
+def _error(name: str, text: str, code: object) -> HemError:
     kind = _ERRORS.get(name)
-    return HemProtocolError(f"{text} ({_shown(name)})") if kind is None else kind(text)
+    if kind is None:
+        return HemProtocolError(f"{text} ({_shown(name)})")
+    return kind(text, code=code if isinstance(code, str) and _CODE.fullmatch(code) else None)
 
 
 def _object(body: bytes) -> dict[str, Any]:

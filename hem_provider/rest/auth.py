@@ -39,7 +39,7 @@ _CHALLENGE: Meanings = {
     409: (HemNotInitialized, "the device is not initialised, or in a failed state"),
 }
 _LOGIN: Meanings = {
-    401: (HemAuthenticationError, "the device does not accept the passphrase"),
+    401: (HemAuthenticationError, "the device does not accept the passphrase", "E-PASSPHRASE"),
     403: _CHALLENGE[403],
 }
 

@@ -87,7 +87,8 @@ class Channel:
         if self._way.plain and call.tls_only:
             raise HemRequestRefused(
                 f"{self._where(call)}: keys are used over HTTPS only; "
-                f"{self.config.url} is plain HTTP (nothing was sent)"
+                f"{self.config.url} is plain HTTP (nothing was sent)",
+                code="E-PLAIN-HTTP",
             )
         if call.method != "POST" or call.upload is not None:
             return None

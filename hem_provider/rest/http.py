@@ -19,6 +19,7 @@ from hem_provider.logs import WARNING, Logger
 from hem_provider.printable import printable
 from hem_provider.rest.deadline import AnswerTooLargeError, Deadline
 from hem_provider.rest.directhttp import WHOLE_ANSWER, DirectHttp
+from hem_provider.rest.reasons import unreachable, untrusted
 from hem_provider.rest.tls import PinMismatchError
 from hem_provider.rest.wire import ConnectionLostError, Limit, Reply, Request
 
@@ -57,10 +58,11 @@ class HttpTransport:
         connect_timeout: float,
         proxy: str | None = None,
         peer: str = "the device",
+        away: str = "",
         loudly_unverified: bool = False,
     ) -> None:
         self._url = url.rstrip("/")
-        self._peer = peer  # in words, for errors
+        self._peer, self._away = peer, away  # in words, for errors, and their code where it is always one
         self._connecting = Limit(connect_timeout, "connect_timeout")
         self._context = context
         self._host = _exchanges(self._url, context, proxy)
@@ -104,36 +106,39 @@ class HttpTransport:
         causes = list(_causes(error))
         for cause in causes:
             if isinstance(cause, PinMismatchError):
-                raise HemTLSError(f"{where}: {cause.args[0]}") from None
+                raise HemTLSError(f"{where}: {cause.args[0]}", code="E-TLS-PIN") from None
             if isinstance(cause, ssl.SSLCertVerificationError) and cause.verify_code == _EXPIRED:
                 raise HemTLSError(
                     f"{where}: the certificate has expired. Check this machine's clock; "
-                    "'hem certificate renew' renews a device's (in Python hem.certificate.renew())"
+                    "'hem certificate renew' renews a device's (in Python hem.certificate.renew())",
+                    code="E-TLS-EXPIRED",
                 ) from None
             if isinstance(cause, ssl.SSLCertVerificationError):
                 raise HemTLSError(
                     f"{where}: the certificate is not acceptable: {cause.verify_message}. "
-                    "Give the right ca_file or pin_sha256, or the name the certificate is for"
+                    "Give the right ca_file or pin_sha256, or the name the certificate is for",
+                    code=untrusted(cause.verify_code),
                 ) from None
             if isinstance(cause, AnswerTooLargeError):
                 raise HemProtocolError(f"{where}: the answer does not end: {cause}") from None
         late = _any(causes, (TimeoutError,))
         cut = _any(causes, (ssl.SSLEOFError, ssl.SSLZeroReturnError))
         if not late and not cut and _any(causes, (ssl.SSLError,)):
-            raise HemTLSError(f"{where}: TLS failed: {_quoted(causes[-1])}") from None
+            raise HemTLSError(f"{where}: TLS failed: {_quoted(causes[-1])}", code="E-TLS-HANDSHAKE") from None
         if deadline.connecting:
             # A name without an address, a refused connection and a proxy that says no are OSErrors.
-            found = [_reason(cause) for cause in causes if isinstance(cause, OSError)]
-            reason = f"no {deadline.stage} within {deadline.limit}" if late else found[-1]
-            raise HemUnreachable(f"{self._url}: cannot reach {self._peer}: {reason}") from None
+            found = [cause for cause in causes if isinstance(cause, OSError)]
+            reason = f"no {deadline.stage} within {deadline.limit}" if late else _reason(found[-1])
+            told = f"{self._url}: cannot reach {self._peer}: {reason}"
+            raise HemUnreachable(told, code=self._away or unreachable(found[-1])) from None
         if late:
             begun = deadline.stage == WHOLE_ANSWER
             what = "the answer was not complete in time, which is" if begun else "no answer within"
             raise HemTimeout(f"{where}: {what} {deadline.limit}") from None
-        lost = "" if cut else f" before the answer: {_reason(causes[-1])}"
-        told = ConnectionLostError(f"{where}: the connection was lost{lost}")
-        told.begun = deadline.stage == WHOLE_ANSWER
-        raise told from None
+        why = "" if cut else f" before the answer: {_reason(causes[-1])}"
+        lost = ConnectionLostError(f"{where}: the connection was lost{why}")
+        lost.begun = deadline.stage == WHOLE_ANSWER
+        raise lost from None
 
     def close(self) -> None:
         """Drop connections; new ones are opened when needed."""

@@ -13,6 +13,7 @@ from hem_provider.config import DeviceConfig
 from hem_provider.errors import HemUnreachable
 from hem_provider.records import frozen, replace
 from hem_provider.rest.deadline import Deadline
+from hem_provider.rest.reasons import unreachable
 from hem_provider.rest.resolve import look_up
 from hem_provider.rest.sockets import TimedSocket, open_socket
 from hem_provider.rest.tls import PinMismatchError, client_context
@@ -50,7 +51,7 @@ def addresses(config: DeviceConfig) -> tuple[str, ...]:
         found = look_up(host, port, _deadline(config))
     except OSError as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise HemUnreachable(f"{host}: the name has no address: {reason}") from None
+        raise HemUnreachable(f"{host}: the name has no address: {reason}", code=unreachable(error)) from None
     return tuple(dict.fromkeys(str(each[4][0]) for each in found))
 
 
@@ -108,7 +109,9 @@ def _connection(config: DeviceConfig, port: int | None = None) -> Iterator[Timed
         reason = getattr(error, "strerror", None) or str(error)
         if isinstance(error, TimeoutError):
             reason = f"no answer within {config.connect_timeout:g} s (connect_timeout)"
-        raise HemUnreachable(f"{host}, port {port}: no connection: {reason}") from None
+        raise HemUnreachable(
+            f"{host}, port {port}: no connection: {reason}", code=unreachable(error)
+        ) from None
     with closing(connection):
         yield connection
 

@@ -149,6 +149,4 @@ def _undone(error: HemError, change: Change[T]) -> HemError:
     told = f"{error}; {change.undone}"
     if isinstance(error, ConnectionLostError):
         return HemUnreachable(told)
-    same = type(error)(told)
-    same.status = error.status
-    return same
+    return type(error)(told).like(error)

@@ -21,8 +21,8 @@ from hem_provider.errors import (
 
 __all__ = ["Meanings", "error_for"]
 
-#: What codes mean at one endpoint: status → (error class, explanation).
-Meanings = Mapping[int, tuple[type[HemError], str]]
+#: What codes mean at one endpoint: status → (error class, explanation), and perhaps ``HemError.code``.
+Meanings = Mapping[int, tuple[type[HemError], str] | tuple[type[HemError], str, str]]
 
 _MEANINGS: Meanings = {
     400: (HemRequestRefused, "a field is missing, malformed or not known to this device"),
@@ -48,7 +48,7 @@ def error_for(status: int, where: str, meanings: Meanings | None = None) -> HemE
             if 500 <= status < 600
             else (HemProtocolError, "an unknown status code")
         )
-    kind, text = known
-    error = kind(f"{where}: {text} (HTTP {status})")
+    kind, text, *codes = known
+    error = kind(f"{where}: {text} (HTTP {status})", code=codes[0] if codes else None)
     error.status = status
     return error

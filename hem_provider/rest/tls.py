@@ -120,7 +120,7 @@ def client_context(
                 context.load_verify_locations(cadata=seen.decode("ascii", "replace"))
                 return context
             reason = error.strerror if type(error) is not ssl.SSLError else "no PEM certificate in it"
-            raise HemConfigError(f"CA file {ca_file}: {reason}") from None
+            raise HemConfigError(f"CA file {ca_file}: {reason}", code="E-CA-FILE") from None
     else:
         _load_system_authorities(context)
     return context

@@ -74,6 +74,7 @@ class _Https:
             connect_timeout=config.connect_timeout,
             proxy=config.cloud_proxy,
             peer="the cloud service",
+            away="E-CLOUD",
         )
 
     def close(self) -> None:

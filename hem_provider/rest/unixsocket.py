@@ -128,7 +128,8 @@ class UnixTransport:
                 connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size)
             )
             if user != os.geteuid():
-                raise HemConfigError(f"{self._path}: user id {user} listens there, not {os.geteuid()}")
+                told = f"{self._path}: user id {user} listens there, not {os.geteuid()}"
+                raise HemConfigError(told, code="E-AGENT-SOCKET")
         except OSError as error:
             connection.close()
             late = isinstance(error, BlockingIOError | TimeoutError)
@@ -145,7 +146,8 @@ class UnixTransport:
             found = place.stat()
             if found.st_uid != os.geteuid():
                 raise HemConfigError(
-                    f"{place}: {what} belongs to user id {found.st_uid}; accepted: {os.geteuid()}"
+                    f"{place}: {what} belongs to user id {found.st_uid}; accepted: {os.geteuid()}",
+                    code="E-AGENT-SOCKET",
                 )
             if found.st_mode & 0o022:
                 raise HemConfigError(

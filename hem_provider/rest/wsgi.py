@@ -39,11 +39,11 @@ def open_in_process(url: str) -> InProcessDevice:
     scheme, _, path = url.partition(":")
     found = list(entry_points(group=GROUP, name=scheme))
     if not found:
-        raise HemConfigError(f"{url}: {missing(scheme)}")
+        raise HemConfigError(f"{url}: {missing(scheme)}", code="E-EXTRA")
     try:
         device: InProcessDevice = found[0].load()(path)
     except ImportError as error:
-        raise HemConfigError(f"{url}: {missing(scheme, str(error))}") from error
+        raise HemConfigError(f"{url}: {missing(scheme, str(error))}", code="E-EXTRA") from error
     except HemError:
         raise
     except Exception as error:

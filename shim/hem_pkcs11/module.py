@@ -106,7 +106,9 @@ def _explain(name: str, rv: CKR, error: Exception, session: Session | None) -> N
             level = Level.INFO if rv in _ANSWERS.get(name, ()) else Level.ERROR
             log.write(level, f"{name}: CKR_{rv.name}: {error.text}")
     elif isinstance(error, HemError | MemoryError):
-        log.error(f"{name}: CKR_{rv.name}: {error}")
+        code = getattr(error, "code", "")
+        more = f" (hem help {code})" if code.startswith("E-") else ""
+        log.error(f"{name}: CKR_{rv.name}: {error}{more}")
     else:
         log.error(f"{name}: CKR_{rv.name}: unexpected {type(error).__name__}{_place(error)}")
 

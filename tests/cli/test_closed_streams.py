@@ -129,6 +129,7 @@ EVERY = {
     ("gpg", "import"): (["--homedir", "{folder}/g"], True),
     ("gpg", "setup"): (["--homedir", "{folder}/g", "--name", "Ada <ada@example.org>"], True),
     ("gpg", "status"): (["--homedir", "{folder}/g"], True),
+    ("help",): (["CKR_PIN_INCORRECT"], True),
     ("init",): (
         [
             "--address",
