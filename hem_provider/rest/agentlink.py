@@ -308,7 +308,10 @@ def _error(name: str, text: str, code: object) -> HemError:
     kind = _ERRORS.get(name)
     if kind is None:
         return HemProtocolError(f"{text} ({_shown(name)})")
-    return kind(text, code=code if isinstance(code, str) and _CODE.fullmatch(code) else None)
+    error = kind(text)
+    if isinstance(code, str) and _CODE.fullmatch(code):
+        error.code = code
+    return error
 
 
 def _object(body: bytes) -> dict[str, Any]:

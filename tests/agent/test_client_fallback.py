@@ -215,6 +215,18 @@ def test_errors_of_the_way_to_the_device_are_told_as_they_are(key, agent, secret
         assert hem.statistics.logins == 0
 
 
+@pytest.mark.parametrize(
+    ("sent", "code"), [("E-TLS-NAME", "E-TLS-NAME"), ("HemTLSError", "HemTLSError"), (7, "HemTLSError"),
+                       ("E-\n", "HemTLSError"), (None, "HemTLSError")],
+)  # fmt: skip
+def test_the_kind_of_an_error_of_the_way_is_handed_on(key, agent, office, sent, code):
+    told = {"error": "HemTLSError", "message": "so", "code": sent}
+    agent.before = on("/sign", lambda handler: not handler.answer(502, told, word=Word.ERROR))
+    with pytest.raises(errors.HemTLSError) as raised:
+        office.sign(key.kid, b"m", "Ed25519")
+    assert raised.value.code == code
+
+
 @pytest.mark.parametrize("name", ["SystemExit", "", "MessageTooLong", "x" * 10_000, 7, None, ["HemError"]])
 def test_an_error_of_no_known_name_is_an_answer_that_is_none(key, agent, office, name):
     agent.word, agent.error, agent.says = Word.ERROR, name, "strange"

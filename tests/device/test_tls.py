@@ -249,9 +249,10 @@ def test_an_expired_certificate_says_so_and_how_to_renew_it(tmp_path):
     with server(lambda s: s.recv(1), tls=context) as address:
         with (
             connect(f"https://{address}", ca_file=file) as hem,
-            pytest.raises(HemTLSError, match="has expired.*renew"),
+            pytest.raises(HemTLSError, match="has expired.*renew") as caught,
         ):
             hem.probe()
+    assert caught.value.code == "E-TLS-EXPIRED"
 
     def answer(s):
         s.recv(1000)
@@ -274,9 +275,10 @@ def test_tls_1_2_is_not_enough(tls_server):
     with server(lambda s: s.recv(1), tls=context) as address:
         with (
             connect(f"https://{address}", pin_sha256=pin) as hem,
-            pytest.raises(HemTLSError, match="TLS failed"),
+            pytest.raises(HemTLSError, match="TLS failed") as caught,
         ):
             hem.probe()
+    assert caught.value.code == "E-TLS-HANDSHAKE"
 
 
 def test_a_wrong_pin_gets_no_byte_of_the_request(tls_server):

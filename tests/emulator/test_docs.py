@@ -1,4 +1,4 @@
-"""``docs/emulator.md`` names every endpoint, switch and fault, and only tests that exist."""
+"""``docs/development/emulator.md`` names every endpoint, switch and fault, and only tests that exist."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hem_provider.emulator.faults import FAULTS
 from hem_provider.emulator.quirks import QUIRKS
 
 HERE = Path(__file__).parent
-TEXT = (HERE.parents[1] / "docs" / "emulator.md").read_text()
+TEXT = (HERE.parents[1] / "docs" / "development" / "emulator.md").read_text()
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
     for line in TEXT.splitlines()

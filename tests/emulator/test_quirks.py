@@ -1,6 +1,6 @@
 """Each switch, on and off: Q1–Q42 of device API §19, and the unknowns of §21 as U1–U30.
 
-A test's name starts with the switch it covers; ``docs/emulator.md`` lists them.
+A test's name starts with the switch it covers; ``docs/development/emulator.md`` lists them.
 """
 
 from __future__ import annotations

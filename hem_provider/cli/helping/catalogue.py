@@ -12,7 +12,7 @@ from hem_provider.cli.helping.kinds import KINDS
 from hem_provider.cli.helping.numbers import AGENT, DEVICE, EXITS
 from hem_provider.cli.helping.returns import RETURNS
 
-__all__ = ["GROUPS", "NAMES", "entries", "similar"]
+__all__ = ["GROUPS", "KINDS", "NAMES", "entries", "similar"]
 
 #: Title → entries, in the order of the page of errors.
 GROUPS: Mapping[str, tuple[Entry, ...]] = {

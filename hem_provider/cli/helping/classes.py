@@ -114,7 +114,8 @@ ConnectionLostError: the connection ended after the request had left and before 
   because: the device restarted, was pulled, or stalled; a network fails.
   do: what may be repeated was repeated already. A change says HemOutcomeUnknown or that it was not made.
 NoTurnError: the device's turn did not come; nothing was sent.
-  because: other programs use it, one of them hangs or is stopped; one request at a time is sent to a device.
+  because: other programs use it, one of them hangs or is stopped; one request at a time is sent to a
+    device.
   do: wait; end the program that is stopped (`ps`, state T). Through an agent all programs wait in one line.
 MisshapenError: the status of the device is not one.
   because: something else answers, or the device is damaged.

@@ -24,7 +24,8 @@ E-NO-ROUTE: no way leads to the device's network.
   do: plug it in, look for its interface (`ip address`), and leave its network (192.168.7.0/24) out of the
     VPN.
 E-CONNECT: the device did not take a connection within `connect_timeout`.
-  because: it is switched off, hangs, or a firewall drops what is sent to it.
+  because: it is switched off, hangs, a firewall drops what is sent to it, or what listens at this port
+    speaks no TLS.
   do: `ping` it; pull it and plug it in again. A rack device may be far away: raise `connect_timeout`
     (docs/configuration.md).
 E-CLOUD: the vendor's service was not reached, which sets the device's clock, asks phones and issues
