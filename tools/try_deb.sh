@@ -19,6 +19,9 @@ done_ "hem runs"
 as_user age-plugin-hem --version
 as_user sigstore-kms-hem --version
 done_ "the programs run that age and cosign start"
+as_user hem help E-TLS-NAME >/dev/null
+as_user hem help recipes/nginx | cmp - /usr/share/doc/hem-provider/docs/recipes/nginx.md
+done_ "hem help explains an error, and has $(find -L /usr/share/doc/hem-provider/docs -name '*.md' | wc -l) pages"
 as_user hem demo
 done_ "hem demo"
 

@@ -125,6 +125,38 @@ def test_the_wheel_brings_the_manual_pages_of_its_commands(wheel):
     }
 
 
+def test_the_wheel_brings_every_page_and_hem_help_shows_them_without_the_sources(wheel, tmp_path):
+    pages = {
+        str(each.relative_to(ROOT / "docs")): each.read_bytes() for each in (ROOT / "docs").rglob("*.md")
+    }
+    with zipfile.ZipFile(wheel) as archive:
+        place = "hem_provider/_docs/"
+        found = {
+            name.removeprefix(place): archive.read(name)
+            for name in archive.namelist()
+            if name.startswith(place)
+        }
+        archive.extractall(tmp_path)
+    assert found == {name: pages[name] for name in committed("docs/*.md")}
+    environment = os.environ | {"PYTHONPATH": str(tmp_path), "PYTHONSAFEPATH": "1"}
+    for word, start in (
+        ("recipes/nginx", pages["recipes/nginx.md"]), ("E-TLS-NAME", b"# E-TLS-NAME"), ("401", b"# HTTP-401"),
+    ):  # fmt: skip
+        command = [sys.executable, "-m", "hem_provider.cli.main", "help", word]
+        done = subprocess.run(
+            command, env=environment, cwd=tmp_path, capture_output=True, check=True, timeout=60
+        )
+        assert done.stdout.startswith(start)
+
+
+def committed(pattern):
+    """Names of files below their first folder, as git knows them."""
+    listed = subprocess.run(
+        ["git", "ls-files", pattern], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    return {each.partition("/")[2] for each in listed}
+
+
 @pytest.mark.long
 def test_an_installed_wheel_signs_from_its_own_place(wheel, tmp_path):
     """With dependencies from the package index, in a virtual environment of its own."""
