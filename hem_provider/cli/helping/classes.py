@@ -100,7 +100,7 @@ HemKeySetFailed: no device of a set of keys did it.
   because: each has a reason of its own, which the message tells.
   do: look at `error.reasons`; `hem doctor --device NAME` for each.
 MessageTooLong: more bytes than the device takes in one operation; nothing was sent.
-  because: it takes whole messages of up to 2048 bytes, and no digest of a longer one.
+  because: it takes whole messages of up to 2 KiB, and no digest of a longer one.
   do: sign a digest as a message where verifiers agree to that (`hem sign` does, in forms that are made for
     it); encrypt files by `hem encrypt` (docs/recipes/what-fits.md).
 KeyNotExportable: a private or secret key never leaves the device.

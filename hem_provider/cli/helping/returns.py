@@ -88,8 +88,8 @@ CKR_PIN_INCORRECT: the PIN is not the device's passphrase (for `CKU_SO`: not its
 CKR_PIN_INVALID: the PIN is not UTF-8 text.
   because: a terminal of another encoding.
   do: type it in UTF-8.
-CKR_PIN_LEN_RANGE: a PIN has 1 to 255 bytes.
-  because: it is empty or longer.
+CKR_PIN_LEN_RANGE: the PIN is empty, or longer than a passphrase can be.
+  because: nothing was given, or something else than the passphrase.
   do: give the passphrase.
 CKR_USER_NOT_LOGGED_IN: a login is needed.
   because: none was made; in the middle of work the device no longer accepts it (changed passphrase), or an
@@ -174,7 +174,7 @@ CKR_MECHANISM_PARAM_INVALID: the parameter of the mechanism is not accepted.
   because: of another size, missing, or given where there is none.
   do: docs/pkcs11.md has a parameter for each mechanism; the log says what is wrong.
 CKR_DATA_LEN_RANGE: the data are longer than the device takes, empty, or no whole blocks.
-  because: a message has 1 to 2048 bytes; bulk data may need more than `max_calls` calls.
+  because: a message has 1 byte to 2 KiB; bulk data may need more than `max_calls` calls.
   do: see MessageTooLong. Encrypt bulk data under a session key, and wrap that (docs/symmetric.md).
 CKR_ENCRYPTED_DATA_INVALID: the ciphertext is not one of this key: tag or padding do not fit.
   because: it was changed, or key, IV or additional data are others.
