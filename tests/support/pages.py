@@ -26,6 +26,7 @@ from pathlib import Path
 import pytest
 from support.emulator import ServedEmulator
 from support.once import sitecustomize as once
+from support.undone import has_undo, keys_of, processes_with
 
 from tools.servers import free_port
 
@@ -102,7 +103,7 @@ def run_page(
 ) -> None:
     """Run the page in ``folder``, with texts of it replaced; raises ``AssertionError`` with the output where
     it differs from the page. ``way``: OpenSSL's; ``ordinary``: the page means readers who are not root;
-    ``seconds``: what it may take."""
+    ``seconds``: what it may take; a page with an "Undo" must leave neither key nor process."""
     steps = steps_of(page, newer=newer, way=way)
     assert steps, f"{page.name} has no commands"
     port = str(free_port())
@@ -119,10 +120,13 @@ def run_page(
     for number, step in enumerate(steps):
         script += [here(step.command), f'echo "{_MARK} {number} $?"']
     mark = f"page-{uuid.uuid4()}"
+    reader = {**once.environment(), **environment}
+    undone = has_undo(page.read_text("utf-8"))
+    before = keys_of(reader) if undone else set()
     with _processes_of(mark):
         shell = subprocess.Popen(
             [*as_ordinary_user(required=ordinary), "bash"],
-            env={**once.environment(), **environment, "HEM_TEST_PAGE": mark}, cwd=folder,
+            env={**reader, "HEM_TEST_PAGE": mark}, cwd=folder,
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
         try:
@@ -133,7 +137,11 @@ def run_page(
                 pass
             printed = (late.stdout or b"").decode(errors="replace")
             raise AssertionError(f"{page.name} takes more than {seconds:.0f} s:\n{printed}") from None
-    _check(page.name, steps, output.replace(port, "8443"))
+        _check(page.name, steps, output.replace(port, "8443"))
+        if undone:
+            left = processes_with(f"HEM_TEST_PAGE={mark}")
+            assert not left, f"{page.name} is undone, and runs: {left}"
+            assert keys_of(reader) == before, f"{page.name} is undone, and its keys are not"
 
 
 @functools.cache
