@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from support.emulator import ServedEmulator, client_of
 from support.pages import python_of, reader_of, run_page
+from support.undone import without_undo
 
 from tools.servers import free_port
 
@@ -116,10 +117,19 @@ class Project:
 def project(tmp_path_factory):
     with ServedEmulator(tmp_path_factory.mktemp("device")) as served:
         made = Project(tmp_path_factory.mktemp("project"), served)
-        run_page(PAGE, environment=made.environment, folder=made.folder, seconds=150)
+        page = made.folder / PAGE.name
+        page.write_text(without_undo(PAGE.read_text("utf-8")))
+        run_page(page, environment=made.environment, folder=made.folder, seconds=150)
         with made.start() as made.worker:
             yield made
             made.worker.stdin.close()
+
+
+def test_the_page_works_as_printed(tmp_path, tmp_path_factory):
+    """All of it: the project of the other tests is not undone."""
+    with ServedEmulator(tmp_path_factory.mktemp("device")) as served:
+        made = Project(tmp_path, served)
+        run_page(PAGE, environment=made.environment, folder=made.folder, seconds=150)
 
 
 def issue(project, name):

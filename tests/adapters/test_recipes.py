@@ -12,6 +12,9 @@ from pathlib import Path
 import keyring.core
 import pytest
 from support.passphrases import PASSPHRASE
+from support.undone import has_undo
+
+import hem_provider
 
 DOCS = Path(__file__).parents[2] / "docs"
 ROOT = DOCS.parent
@@ -56,7 +59,7 @@ def test_the_code_of_a_recipe_runs(page, rig, monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
     if page.startswith("recipes/keyring"):
         assert cli.main(["keyring", "init"]) == 0
-        assert cli.main(["keyring", "init", "--vault", "billing.vault"]) == 0
+        assert cli.main(["keyring", "init", "--vault", "billing.vault", "--label", "billing"]) == 0
         monkeypatch.setattr(keyring.core, "_keyring_backend", HemKeyring())
     code = blocks(page, "python")
     assert code
@@ -64,6 +67,14 @@ def test_the_code_of_a_recipe_runs(page, rig, monkeypatch, tmp_path):
     for number, block in enumerate(code, 1):
         exec(compile(block, f"{page}, block {number}", "exec"), names)  # noqa: S102
     assert rig.count("POST /api/crypto/") >= 1
+    # The user's own vault was there before, and stays.
+    _is_undone(page, before=["keyring"] if page.startswith("recipes/keyring") else [])
+
+
+def _is_undone(page: str, before: list[str]) -> None:
+    if has_undo((DOCS / page).read_text("utf-8")):
+        with hem_provider.connect() as hem:
+            assert [each.label for each in hem.keys] == before, f"{page} is undone"
 
 
 @pytest.fixture
@@ -139,6 +150,7 @@ def test_the_commands_of_a_page_print_what_it_says(page, shell):
         done = shell(command)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
         assert matches(done.stdout, expected), f"{command}\n{done.stdout}"
+    _is_undone(page, before=[])
 
 
 @pytest.mark.parametrize("page", [*PYTHON, *CONSOLE])

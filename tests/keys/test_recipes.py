@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.pages import python_of
+from support.undone import has_undo
 
 RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
 #: The recipes that this suite runs, and what is looked at afterwards.
@@ -85,6 +86,8 @@ def test_a_recipe_runs_as_it_stands(page, served, monkeypatch, tmp_path):
         exec(compile(python_of(path), str(path), "exec"), namespace)  # noqa: S102
         if page in AFTERWARDS:
             AFTERWARDS[page](namespace)
+        if has_undo(path.read_text("utf-8")):
+            assert [each.label for each in namespace["hem"].keys] == [], f"{page} is undone"
     finally:
         hem = namespace.get("hem")
         if hem is not None:

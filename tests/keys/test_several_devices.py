@@ -33,9 +33,10 @@ def ask(port, path, claims=None):
 
 
 def test_a_token_service_survives_one_of_its_devices(two, tmp_path):
-    east, _, reader = two
+    east, west, reader = two
     page = RECIPES / "jwt-service.md"
     run_page(page, environment=reader, folder=tmp_path)
+    make_keys({"east": east, "west": west})  # as the page makes them, and deletes them at its end
     port = free_port()
     [(_, program)] = FILE.findall(page.read_text())
     (tmp_path / "own.py").write_text(program.replace("8443", str(port)))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.passphrases import PASSPHRASE
+from support.undone import has_undo
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [
@@ -33,6 +34,8 @@ def test_the_code_of_a_page_runs(page, rig, monkeypatch, tmp_path):
     for number, block in enumerate(blocks):
         exec(compile(block, f"{page}, block {number + 1}", "exec"), names)  # noqa: S102
     assert rig.count("POST /api/crypto/") >= 1
+    if has_undo((DOCS / page).read_text("utf-8")):
+        assert [each.label for each in names["hem"].keys] == [], f"{page} is undone"
 
 
 @pytest.mark.parametrize("page", PAGES)
