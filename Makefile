@@ -124,6 +124,7 @@ docs: setup
 	$(BIN)/python tools/draw_layers.py
 	$(BIN)/python tools/make_manual.py build/man1
 	$(BIN)/python tools/make_screenshots.py
+	$(BIN)/python -m tools.blocks
 
 # make release OPTIONS='--dry-run --no-roots': all but the tag and what is made in bare roots; see docs/development/releasing.md.
 release: setup

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+from support import blocks
 from support.emulator import ServedEmulator, client_of
 from support.fake_agent import FakeAgent
 from support.once import sitecustomize as once
@@ -65,6 +66,19 @@ def pytest_collection_modifyitems(config, items):
     if hasattr(config, "workerinput"):
         place = {folder: number for number, folder in enumerate(_LONGEST_FIRST)}
         items.sort(key=lambda item: place.get(item.nodeid.split("/")[1], -1))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item):
+    blocks.begin(item.nodeid.partition("::")[0])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem):
+    """A test that is said to run blocks of the documentation has run them."""
+    result = yield
+    blocks.check(pyfuncitem)
+    return result
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ cannot say what the code does not. Sections of the device API become links to it
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import enum
 import importlib
@@ -269,20 +270,39 @@ def _own_doc(value: object) -> str:
 
 def _plain(text: str) -> str:
     """A docstring as Markdown: double backquotes become single ones, indented examples blocks."""
-    lines, block = [], False
-    for line in inspect.cleandoc(text).splitlines():
-        indented = line.startswith(("    ", ">>>"))
-        if indented and not block:
-            lines.append("```")
-            block = True
-        if block and line.strip() and not indented:
-            lines[-1:] = ["```", ""] if not lines[-1] else [lines[-1], "```"]
-            block = False
-        lines.append(line if block else re.sub(r"``([^`]+)``", r"`\1`", line))
-    if block:
-        lines.append("```")
-    kept = [line.removesuffix(":") if line.endswith("::") else line for line in lines if line != "::"]
+    lines: list[str] = []
+    block: list[str] = []
+    for line in [*inspect.cleandoc(text).splitlines(), "", "end"]:
+        answer = block and block[0].startswith(">>>") and block[-1].strip() and line.strip()
+        if line.startswith(("    ", ">>>")) or answer or (block and not line.strip()):
+            block.append(line)
+            continue
+        if block:
+            lines += _block(block)
+            block = []
+        lines.append(re.sub(r"``([^`]+)``", r"`\1`", line))
+    kept = [line.removesuffix(":") if line.endswith("::") else line for line in lines[:-2] if line != "::"]
     return "\n".join(kept)
+
+
+def _block(lines: list[str]) -> list[str]:
+    """An example of a docstring: a session, Python, or what is neither and is said not to run."""
+    text = inspect.cleandoc("\n".join(["", *lines]))
+    if text.startswith(">>>"):
+        fence = ["```pycon"]
+    elif _is_python(text):
+        fence = ["```python"]
+    else:
+        fence = ["<!-- not run: no code: a picture in a docstring -->", "```text"]
+    return [*fence, *text.splitlines(), "```", ""]
+
+
+def _is_python(text: str) -> bool:
+    try:
+        ast.parse(text)
+    except SyntaxError:
+        return False
+    return True
 
 
 def main(arguments: list[str]) -> int:

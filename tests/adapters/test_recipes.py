@@ -11,6 +11,7 @@ from pathlib import Path
 
 import keyring.core
 import pytest
+from support.pages import taken
 from support.passphrases import PASSPHRASE
 from support.undone import has_undo
 
@@ -47,10 +48,6 @@ FILES = {
 }
 
 
-def blocks(page: str, language: str) -> list[str]:
-    return re.findall(rf"^```{language}\n(.*?)^```", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
-
-
 @pytest.mark.parametrize("page", PYTHON)
 def test_the_code_of_a_recipe_runs(page, rig, monkeypatch, tmp_path):
     from hem_provider.adapters.keyring import HemKeyring
@@ -61,8 +58,7 @@ def test_the_code_of_a_recipe_runs(page, rig, monkeypatch, tmp_path):
         assert cli.main(["keyring", "init"]) == 0
         assert cli.main(["keyring", "init", "--vault", "billing.vault", "--label", "billing"]) == 0
         monkeypatch.setattr(keyring.core, "_keyring_backend", HemKeyring())
-    code = blocks(page, "python")
-    assert code
+    code = taken(DOCS / page, "python")
     names: dict[str, object] = {"__name__": "recipe"}
     for number, block in enumerate(code, 1):
         exec(compile(block, f"{page}, block {number}", "exec"), names)  # noqa: S102
@@ -117,7 +113,7 @@ def shell(rig, tmp_path):
 def sessions(page: str) -> list[tuple[str, str]]:
     """Commands and the output printed below each."""
     found = []
-    for block in blocks(page, "console"):
+    for block in taken(DOCS / page, "console"):
         for part in re.split(r"^\$ ", block.replace("\\\n", " "), flags=re.MULTILINE)[1:]:
             command, _, output = part.partition("\n")
             found.append((command, output))
@@ -151,6 +147,18 @@ def test_the_commands_of_a_page_print_what_it_says(page, shell):
         assert done.returncode == 0, f"{command}\n{done.stderr}"
         assert matches(done.stdout, expected), f"{command}\n{done.stdout}"
     _is_undone(page, before=[])
+
+
+def test_a_vault_looks_as_the_page_shows_it(shell):
+    """As its first commands leave it: the same lines, with other numbers."""
+    for command, _ in sessions("keyring.md")[:3]:
+        assert shell(command).returncode == 0
+    [shown] = taken(DOCS / "keyring.md", "text")
+    pattern = re.sub(r"[0-9a-f]{32,}", "[0-9a-f]+", re.sub(r"\w+…", r"\\S+", shown))
+    written = (shell.home / "data" / "hem" / "keyring.vault").read_text()
+    assert re.fullmatch(pattern, written), written
+    key, entry = re.findall(r"^(?:key|mail ada) (\w+)", written, re.MULTILINE)
+    assert key == entry
 
 
 @pytest.mark.parametrize("page", [*PYTHON, *CONSOLE])

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from support.pages import taken
 
 from hem_provider.auditlog.checking import verify_copy
 
@@ -17,7 +18,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "owner" / "log.md"
 
 @pytest.mark.skipif(shutil.which("logrotate", path="/usr/sbin:/usr/bin") is None, reason="needs logrotate")
 def test_logrotate_packs_the_days_that_are_past(device, copy, collect, tmp_path):
-    (settings,) = re.findall(r"```\n(/\S+\.jsonl \{.*?\})\n```", PAGE.read_text(), re.DOTALL)
+    (settings,) = taken(PAGE, "text")
     for _ in range(3):
         device.start()
         collect()

@@ -10,6 +10,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.blocks import ran
+
+from tools.blocks import blocks_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "development" / "changing.md"
@@ -22,6 +25,11 @@ SECTIONS = {each["number"]: each for each in SECTION.finditer(PAGE.read_text("ut
 
 def test_there_are_ten():
     assert list(SECTIONS) == [str(number) for number in range(1, 11)]
+
+
+def test_no_block_is_left_out():
+    tried = [block for section in SECTIONS.values() for block in dict(BLOCK.findall(section["text"])).items()]
+    assert tried == [(each.info, each.text) for each in blocks_of(str(PAGE.relative_to(ROOT)))]
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +60,8 @@ def test_a_change_is_as_small_as_the_page_says_and_works(number: str, copy: Path
         if patch:
             apply(patch, copy, "-R")
     assert status == 0, said
+    for kind, block in blocks.items():
+        ran(kind, block)
     if patch:
         assert run(blocks["python"], copy)[0] != 0, "the check passes without the change, too"
 

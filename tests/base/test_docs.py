@@ -6,8 +6,10 @@ import re
 from dataclasses import fields
 from pathlib import Path
 
+from support.pages import taken
+
 from hem_provider.config import DeviceConfig, Pkcs11Config
-from hem_provider.config.load import ENVIRONMENT
+from hem_provider.config.load import ENVIRONMENT, load_config
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,6 +20,16 @@ def test_every_setting_is_documented_with_its_variable():
     for setting in (each.name for each in (*fields(DeviceConfig), *fields(Pkcs11Config))):
         (row,) = re.findall(rf"^\| `{setting}` \|.*$", text, re.MULTILINE)
         assert f"`{variables[setting]}`" in row if setting in variables else "HEM_" not in row
+
+
+def test_what_the_page_shows_of_a_file_is_a_configuration(tmp_path):
+    [shown] = taken(ROOT / "docs" / "configuration.md", "toml")
+    path = tmp_path / "config.toml"
+    path.touch(mode=0o600)
+    path.write_text(shown)
+    [device] = load_config(path).devices
+    limits = device.firmware_limits
+    assert (device.url, limits.message, limits.descr) == ("https://my.ence.do", 65536, 128)
 
 
 def test_the_readme_opens_with_what_it_is_and_the_two_commands():

@@ -1,4 +1,4 @@
-"""The guide's own code is right for type checkers: what users copy must not fail in their build."""
+"""The documentation's own code is right for type checkers: what users copy must not fail in their build."""
 
 from __future__ import annotations
 
@@ -10,21 +10,19 @@ from pathlib import Path
 import pytest
 from support.pages import python_of
 
-ROOT = Path(__file__).parents[2]
-#: Pages whose Python uses nothing but this package and well-typed ones.
-PAGES = [
-    "README.md",
-    "docs/python.md",
-    "docs/symmetric.md",
-    "docs/recipes/cms-signing.md",
-    "docs/recipes/hpke-decryption.md",
-    "docs/recipes/keyring-program.md",
-    "docs/recipes/pynacl.md",
-    "docs/recipes/ssh-certificates.md",
-    "docs/recipes/symmetric-agreement.md",
-    "docs/recipes/symmetric-envelope.md",
-    "docs/recipes/threads-and-processes.md",
-]
+from tools.blocks import ROOT, all_blocks
+
+#: Pages whose Python is no program of a reader: pieces of docstrings, and programs over code that is to be
+#: written first, which a test runs so.
+PIECES = ("docs/reference/", "docs/development/changing.md")
+PAGES = sorted(
+    {
+        block.page
+        for block in all_blocks()
+        if block.info == "python" and not block.reason and not block.page.startswith(PIECES)
+    }
+)
+FILES = [block for block in all_blocks() if block.kind == "file" and block.language == "python"]
 
 
 #: A key of an unknown kind does not sign like an EC key: found, where a checker sees the package's types.
@@ -36,22 +34,27 @@ key.private_key().sign(b'data', 5)
 """
 
 
+def name_of(page: str, file: str = "") -> str:
+    return "page_" + re.sub(r"\W", "_", page.removesuffix(".md") + f"_{file}".removesuffix(".py").rstrip("_"))
+
+
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory):
     """The code of all pages, and with it what has a wrong type."""
     folder = tmp_path_factory.mktemp("guide")
     for page in PAGES:
-        name = "page_" + re.sub(r"\W", "_", page.removesuffix(".md"))
-        (folder / f"{name}.py").write_text(python_of(ROOT / page), "utf-8")
+        (folder / f"{name_of(page)}.py").write_text(python_of(ROOT / page), "utf-8")
+    for block in FILES:
+        (folder / f"{name_of(block.page, block.info.split()[1])}.py").write_text(block.text, "utf-8")
     (folder / "wrong.py").write_text(WRONG, "utf-8")
     return folder
 
 
-def faulty(where: str, *command: str | Path) -> set[str]:
-    """The files in which a checker finds an error; ``where`` finds the name in such a line."""
+def faulty(where: str, *command: str | Path) -> tuple[set[str], str]:
+    """The files in which a checker finds an error, and what it says; ``where`` finds the name in a line."""
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=170, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
-    return set(re.findall(where, done.stdout))
+    return set(re.findall(where, done.stdout)), done.stdout
 
 
 def test_mypy_strict_finds_nothing_but_the_wrong_type(pages, tmp_path):
@@ -59,7 +62,8 @@ def test_mypy_strict_finds_nothing_but_the_wrong_type(pages, tmp_path):
     ours.write_text("[mypy]\nstrict = true\n[mypy-hem_provider.*]\nfollow_imports = silent\n")
     options = ("--config-file", ours, "--cache-dir", tmp_path / "cache", "--explicit-package-bases")
     finding = (sys.executable, "-m", "mypy", *options, *sorted(pages.glob("*.py")))
-    assert faulty(r"([^/\n]+\.py):\d+: error: ", *finding) == {"wrong.py"}
+    files, said = faulty(r"([^/\n]+\.py):\d+: error: ", *finding)
+    assert files == {"wrong.py"}, said
 
 
 def test_pyright_finds_nothing_but_the_wrong_type(pages):
@@ -73,4 +77,11 @@ def test_pyright_finds_nothing_but_the_wrong_type(pages):
         sys.executable,
         pages,
     )
-    assert faulty(r"([^/\n]+\.py):\d+:\d+ - error: ", *finding) == {"wrong.py"}
+    files, said = faulty(r"([^/\n]+\.py):\d+:\d+ - error: ", *finding)
+    assert files == {"wrong.py"}, said
+
+
+def test_all_pages_are_looked_at():
+    assert {"README.md", "docs/python.md", "docs/owner/status.md"} <= set(PAGES)
+    assert len(PAGES) > 20
+    assert len(FILES) >= 7

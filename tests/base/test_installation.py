@@ -11,6 +11,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from support.pages import taken
 
 from hem_provider.installation import (
     EXTRA_OF,
@@ -34,6 +35,7 @@ Requires-Dist: click>=8.1
 Requires-Dist: h11>=0.14; extra == "agent"
 Requires-Dist: pycryptodome>=3.21; extra == 'emulator'
 Requires-Dist: hem-provider[emulator]; extra == "demo"
+Requires-Dist: keyring>=25; extra == "keyring"
 Requires-Dist: python-pkcs11>=0.9.3 ; extra == "demo"
 Requires-Dist: hem-provider[agent,demo]; extra == "all"
 """
@@ -113,6 +115,15 @@ def test_the_line_names_extra_package_and_command():
     assert missing("agent") == f"needs the extra 'agent', which is not installed: {install_command('agent')}"
     assert explained(ModuleNotFoundError("x", name="elsewhere"), "hem") is None
     assert explained(ModuleNotFoundError("x"), "hem") is None
+
+
+def test_the_guide_shows_the_line_as_it_is(site, tmp_path, monkeypatch):
+    installed_by(site, "pip")
+    monkeypatch.setattr("hem_provider.installation._folder", lambda: site)
+    told = explained(ModuleNotFoundError("x", name="keyring"), "'hem keyring'")
+    [shown] = taken(ROOT / "docs" / "install.md", "text")
+    python = shlex.quote(f"{tmp_path}/my env/bin/python")
+    assert shown == f"hem: {told}\n".replace(python, "/home/ada/venv/bin/python")
 
 
 def test_a_package_beside_us_that_is_too_old_is_told(site, monkeypatch):

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from support.emulator import ServedEmulator
-from support.pages import run_page
+from support.emulator import ServedEmulator, client_of
+from support.pages import run_page, taken
 
 from hem_provider.cli import statuses
+from hem_provider.errors import HemConnectionError
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "owner.md"
@@ -51,6 +53,21 @@ def test_the_commands_of_a_page_work_as_printed(page, owned, tmp_path):
         folder=tmp_path,
         replacements={"https://my.ence.do ": f"{owned.https} "},
     )
+
+
+def test_a_device_without_a_certificate_gets_one_as_the_page_of_status_says(owned, monkeypatch):
+    monkeypatch.setenv("HEM_CLOUD_URL", owned.cloud)
+    monkeypatch.setenv("HEM_CLOUD_CA_FILE", str(owned.ca_file))
+    losing = ("emulator", "faults", "--state", str(owned.state), "lost-certificate")
+    subprocess.run([sys.executable, "-m", "hem_provider.cli.main", *losing], check=True)
+    with pytest.raises(HemConnectionError), client_of(owned) as hem:
+        hem.login()
+    [program] = taken(DOCS / "owner" / "status.md", "python")
+    monkeypatch.setattr("builtins.input", lambda _: owned.passphrase)
+    names: dict[str, object] = {}
+    exec(program.replace("http://192.168.7.1", owned.http), names)  # noqa: S102
+    with client_of(owned) as hem:
+        assert hem.status().initialized
 
 
 def test_the_page_tells_of_every_exit_status():

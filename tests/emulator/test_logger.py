@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ed25519
 from support.logs import BadLog, verify
+from support.pages import taken
 
 from hem_provider.emulator import control
 from hem_provider.emulator.encodings import from_b64, to_b64, to_b64url
 
 SAMPLE_KEY = "T61jY1AgV5XUW++eAcQibRDFOl5KjKwLGdo+U0def8A="
-SAMPLE = """\
-0|62310ba5|0|0|NgPWx9MnmngrKa7xkSuQnDcwBlDV5JeR0OoX6gFyMpo|sMfJhY2jjkQLb7dVGlWf_GynEOTZVh5tO33k8Iq52jB0CAECs1ysU3NenhlmWBWyTo1XEaqL-ysBVB7quNHDBA|XEwWbRXrh65JPjAjb-9bwg
-1|62310ba5|1|0|||rfB1gKL0hTi5tGh8PDerAA
-2|62310ba5|7|0|||dsutQDgmuLtecPIwPDctdA
-3|62310ba5|13|0||NQsxYg|bODm1bUzTiX6qS7LheDJFA
-4|62310ba6|1d|0|M||9b_vMf0QXC-qEhi-kQ4zpg
-5|62310bdd|12|0|U||Rhwgm9ZQx-RGfrjESNxhDQ
-6|62310c0c|2|0|U||IhCfo8F_OHBLhgOGXE5vPA
-"""
+PAGE = Path(__file__).parents[2] / "docs" / "development" / "device-api.md"
 
 
 def test_the_published_sample_verifies_and_a_changed_one_does_not():
+    assert SAMPLE_KEY in PAGE.read_text("utf-8")
+    [sample] = taken(PAGE, "text", "|62310ba5|")
     public = from_b64(SAMPLE_KEY)
-    assert [record[0] for record in verify(SAMPLE, public)] == [0, 1, 7, 0x13, 0x1D, 0x12, 2]
+    assert [record[0] for record in verify(sample, public)] == [0, 1, 7, 0x13, 0x1D, 0x12, 2]
     with pytest.raises(BadLog):
-        verify(SAMPLE.replace("|M|", "|U|"), public)
+        verify(sample.replace("|M|", "|U|"), public)
     with pytest.raises(BadLog):
-        verify(SAMPLE, bytes(32))
+        verify(sample, bytes(32))
 
 
 def finished_log(rig):

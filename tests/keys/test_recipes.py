@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from support.pages import python_of
+from support.pages import python_of, taken
 from support.undone import has_undo
 
 RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
@@ -55,9 +55,8 @@ def look_at_authority(_) -> None:
 
 
 def look_at_cms(_) -> None:
-    text = (RECIPES / "cms-signing.md").read_text("utf-8")
-    command = re.search(r"\$ (openssl cms .*?)\n```", text, re.DOTALL)[1].replace("\\\n", " ")
-    assert "successful" in run(*command.split())
+    [block] = taken(RECIPES / "cms-signing.md", "console")
+    assert "successful" in run(*block.removeprefix("$ ").replace("\\\n", " ").split())
 
 
 def look_at_ssh(_) -> None:

@@ -5,8 +5,9 @@ lines are what the command prints: each must appear in its output, ``…`` stand
 A block ```` ```python NAME ```` is a file of that name, which is there before the first command.
 ``!`` instead of ``$`` is a command that must fail. A block ```` ```console since … ```` needs something
 newer than Debian 12 has and is run when asked for, ```` ```console by engine ```` (or ``provider``) where
-that is OpenSSL's way; blocks of other kinds are not run. The port 8443 of a page and of its files is replaced
-by a free one.
+that is OpenSSL's way; blocks of other kinds are not run, nor one with a comment ``<!-- not run: … -->``
+before it. The port 8443 of a page and of its files is replaced by a free one. What is run is told to
+``support.blocks``.
 """
 
 from __future__ import annotations
@@ -24,15 +25,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from support.blocks import ran
 from support.emulator import ServedEmulator
 from support.once import sitecustomize as once
 from support.undone import has_undo, keys_of, processes_with
 
+from tools.blocks import Block, blocks_of
 from tools.servers import free_port
 
-__all__ = ["FILE", "Step", "as_ordinary_user", "python_of", "reader_of", "run_page", "steps_of"]
+__all__ = ["FILE", "Step", "as_ordinary_user", "python_of", "reader_of", "run_page", "steps_of", "taken"]
 
-_BLOCK = re.compile(r"^```console(?: since ([^\n]*)| by ([^\n]*))?\n(.*?)^```", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"^```python (\S+\.py)\n(.*?)^```", re.DOTALL | re.MULTILINE)
 _MARK = "--- step"
 _SECONDS = 60.0
@@ -60,25 +62,47 @@ def reader_of(served: ServedEmulator, home: Path) -> dict[str, str]:
     }
 
 
+def taken(page: Path, kind: str, holding: str = "") -> list[str]:
+    """The blocks of a kind, with a text in them, for a test that runs them by itself."""
+    found = [each for each in _blocks(page) if each.kind == kind and holding in each.text]
+    assert found, f"{page.name} has no block of {kind} with {holding!r}"
+    for each in found:
+        ran(each.info, each.text)
+    return [each.text for each in found]
+
+
 def python_of(page: Path) -> str:
     """All Python of a page, at its own lines, so that a traceback or a type checker points into it."""
-    text = page.read_text("utf-8")
-    lines = [""] * (text.count("\n") + 1)
-    for block in re.finditer(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        first = text[: block.start(1)].count("\n")
-        for number, line in enumerate(block[1].splitlines()):
-            lines[first + number] = line
+    lines = [""] * (page.read_text("utf-8").count("\n") + 1)
+    for block in _blocks(page):
+        if block.info == "python":
+            ran(block.info, block.text)
+            for number, line in enumerate(block.text.splitlines(), block.line):
+                lines[number] = line
     return "\n".join(lines) + "\n"
+
+
+def _blocks(page: Path) -> list[Block]:
+    return [each for each in blocks_of(page.name, page.read_text("utf-8")) if not each.reason]
+
+
+def _consoles(page: Path, newer: Callable[[str], bool] | bool, way: str) -> Iterator[Block]:
+    for block in _blocks(page):
+        if block.language != "console":
+            continue
+        kind, _, wanted = block.condition.partition(" ")
+        if kind == "since" and not (newer(wanted) if callable(newer) else newer):
+            continue
+        if kind != "by" or wanted == way:
+            yield block
 
 
 def steps_of(page: Path, *, newer: Callable[[str], bool] | bool = False, way: str = "") -> list[Step]:
     """The commands of a page, in order; ``newer`` takes those with "since" as well, or those that it
     says, and ``way`` those of one way of OpenSSL."""
     steps: list[Step] = []
-    for since, by, block in _BLOCK.findall(page.read_text()):
-        if (since and not (newer(since) if callable(newer) else newer)) or (by and by != way):
-            continue
-        for line in block.splitlines():
+    for block in _consoles(page, newer, way):
+        for line in block.text.splitlines():
             if line.startswith(("$ ", "! ")):
                 steps.append(Step(line[2:], fails=line.startswith("!")))
             elif line.startswith("> ") or line == ">":
@@ -142,6 +166,12 @@ def run_page(
             left = processes_with(f"HEM_TEST_PAGE={mark}")
             assert not left, f"{page.name} is undone, and runs: {left}"
             assert keys_of(reader) == before, f"{page.name} is undone, and its keys are not"
+        for block in _consoles(page, newer, way):
+            ran(block.info, block.text)
+        commands = "\n".join(step.command for step in steps)
+        for block in _blocks(page):
+            if block.kind == "file" and re.search(rf"\b{Path(block.info.split()[1]).stem}\b", commands):
+                ran(block.info, block.text)
 
 
 @functools.cache

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from support.pages import taken
 from support.passphrases import PASSPHRASE
+from support.rawkeys import raw_key
 from support.undone import has_undo
+
+from hem_provider.symmetric import seal
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGES = [
@@ -28,14 +34,28 @@ def test_the_code_of_a_page_runs(page, rig, monkeypatch, tmp_path):
     monkeypatch.setenv("HEM_URL", f"emulator:{rig.path}")
     monkeypatch.setenv("HEM_PASSPHRASE_FILE", str(secret))
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"^```python\n(.*?)^```", (DOCS / page).read_text(), re.DOTALL | re.MULTILINE)
-    assert blocks
     names: dict[str, object] = {"__name__": page}
-    for number, block in enumerate(blocks):
+    for number, block in enumerate(taken(DOCS / page, "python")):
         exec(compile(block, f"{page}, block {number + 1}", "exec"), names)  # noqa: S102
     assert rig.count("POST /api/crypto/") >= 1
     if has_undo((DOCS / page).read_text("utf-8")):
         assert [each.label for each in names["hem"].keys] == [], f"{page} is undone"
+
+
+@pytest.mark.parametrize(("number", "aad"), [(0, b"up to 15 bytes"), (1, b"16 bytes and more of them")])
+def test_the_sealed_form_is_opened_elsewhere_as_the_guide_says(hem, rig, number, aad):
+    key = hem.keys.create("AES256", label="db", usage={"aead"})
+    [block] = taken(DOCS / "symmetric.md", "py")
+    data = b"secret"
+    names = {
+        "AESGCM": AESGCM,
+        "raw": raw_key(rig.device, key.kid),
+        "sealed": seal(key, data, aad),
+        "aad": aad,
+        "D": hashlib.sha256(aad).digest(),
+        "data": data,
+    }
+    assert eval(block.splitlines()[number], names) in (data, True)  # noqa: S307
 
 
 @pytest.mark.parametrize("page", PAGES)
