@@ -48,6 +48,8 @@ def test_a_reason_is_one():
     for block in BLOCKS:
         assert not re.search(r"to ?do|later|not yet|\?", block.reason, re.IGNORECASE), block
         assert re.fullmatch(r"[a-z][a-z' ]+(: .{10,})?", block.reason) or not block.reason, block
+        for file in re.findall(r"tests/[\w/]+\.py", block.reason):
+            assert (ROOT / file).is_file(), block
 
 
 def test_every_block_has_a_language():
