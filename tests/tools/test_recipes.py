@@ -57,7 +57,7 @@ def test_the_commands_of_a_page_work_as_printed(page, bare_environment, way, tmp
     run_page(
         DOCS / "recipes" / page, environment=bare_environment, folder=tmp_path, way=way,
         newer=lambda since: page not in RUN_WHOLE and is_there(since, way),
-        ordinary=page in NOT_FOR_ROOT,
+        ordinary=page in NOT_FOR_ROOT, seconds=120,
     )  # fmt: skip
 
 
