@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from tools.options import only_checks
 
@@ -142,11 +143,10 @@ def all_blocks() -> list[Block]:
 
 def register() -> list[Runner]:
     """What ``tests/blocks.toml`` says; an unknown key is a ``TypeError``."""
-    rows = tomllib.loads(REGISTER.read_text("utf-8"))["runner"]
-    return [
-        Runner(**{key: tuple(value) if isinstance(value, list) else value for key, value in row.items()})
-        for row in rows
-    ]
+    rows: list[dict[str, Any]] = tomllib.loads(REGISTER.read_text("utf-8"))["runner"]
+    for row in rows:
+        row["pages"], row["kinds"] = tuple(row["pages"]), tuple(row["kinds"])
+    return [Runner(**row) for row in rows]
 
 
 def runners_of(block: Block, runners: Sequence[Runner]) -> list[Runner]:

@@ -74,7 +74,9 @@ def test_a_test_that_is_named_is_there_and_has_something_to_run(runner, request)
         assert any(map(runner.takes, BLOCKS)), runner
     called = [each for each in whole_files(request) if each.nodeid.partition("[")[0] == runner.test]
     if called:  # else that file is not in this run
-        reached = {page for each in called for page in blocks.due(runner, blocks.values_of(each))}
+        reached = {
+            page for each in called for page in blocks.due(runner.test, blocks.values_of(each), RUNNERS)
+        }
         assert reached >= {block.page for block in BLOCKS if runner.takes(block)}
 
 
@@ -166,9 +168,10 @@ def test_every_test_is_looked_at(request):
 
 
 def test_a_parameter_tells_the_page():
-    runner = Runner("x", ("docs/agent.md", "docs/python.md"), ("console",))
-    assert blocks.due(runner, ["engine", Path("docs/agent.md")]) == ["docs/agent.md"]
-    assert blocks.due(runner, ["../python"]) == ["docs/python.md"]
-    assert blocks.due(runner, ["engine"]) == []
-    assert blocks.due(runner, []) == ["docs/agent.md", "docs/python.md"]
-    assert blocks.due(Runner("x", ("docs/agent.md",), ()), ["engine"]) == ["docs/agent.md"]
+    rows = [Runner("x", ("docs/agent.md",), ("console",)), Runner("x", ("docs/python.md",), ("python",))]
+    assert blocks.due("x", ["engine", Path("docs/agent.md")], rows) == ["docs/agent.md"]
+    assert blocks.due("x", ["../python"], rows) == ["docs/python.md"]
+    assert blocks.due("x", ["engine"], rows) == []
+    assert blocks.due("x", [], rows) == ["docs/agent.md", "docs/python.md"]
+    assert blocks.due("x", ["engine"], rows[:1]) == ["docs/agent.md"]
+    assert blocks.due("y", [], rows) == []

@@ -34,10 +34,11 @@ def begin(module: str) -> None:
         _ran.clear()
 
 
-def due(runner: Runner, values: Iterable[object]) -> list[str]:
+def due(test: str, values: Iterable[object], runners: Iterable[Runner]) -> list[str]:
     """The pages that a test runs, called with these parameters: all of them, or where it has several and
     parameters, those that one of these names."""
-    pages = [page for page in names_of_pages() if runner.is_for(page)]
+    own = [each for each in runners if each.test == test]
+    pages = [page for page in names_of_pages() if any(each.is_for(page) for each in own)]
     given = list(values)
     stems = {Path(each).stem for each in given if isinstance(each, str | Path)}
     return [page for page in pages if Path(page).stem in stems] if given and len(pages) > 1 else pages
@@ -58,8 +59,9 @@ def values_of(item: pytest.Item) -> list[object]:
 def check(item: pytest.Function) -> None:
     """After a test has passed. ``AssertionError`` where it has not run what it is named for."""
     name = item.nodeid.partition("[")[0]
-    for runner in _runners().get(name, ()):
-        left = not_run(runner, due(runner, values_of(item)), _ran)
+    rows = _runners().get(name, [])
+    for runner in rows:
+        left = not_run(runner, due(name, values_of(item), rows), _ran)
         told = ", ".join(f"{each.page}:{each.line}" for each in left)
         assert not left, f"tests/blocks.toml says that {name} runs blocks that it does not: {told}"
 
