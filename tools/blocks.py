@@ -76,6 +76,7 @@ class Runner:
     pages: tuple[str, ...]
     kinds: tuple[str, ...]
     holding: str = ""
+    needs: str = ""
     parts: bool = False
 
     def takes(self, block: Block) -> bool:
@@ -181,7 +182,7 @@ def drawn() -> str:
                 [
                     ("all", len(blocks), _counted(each.kind for each in blocks)),
                     ("run", len(run), _counted(each.kind for each in run)),
-                    ("run where something is there", *_conditional(run)),
+                    ("run where something is there", *_conditional(run, runners)),
                     ("not run", len(marked), _counted(_kind_of(each.reason) for each in marked)),
                     *(
                         [("neither", len(neither), _counted(each.page for each in neither))]
@@ -206,11 +207,14 @@ def drawn() -> str:
     )
 
 
-def _conditional(run: Sequence[Block]) -> tuple[int, str]:
-    conditions = [
-        re.sub(r" [\d.]+.*", "", each.condition.partition(" ")[2]) for each in run if each.condition
+def _conditional(run: Sequence[Block], runners: Sequence[Runner]) -> tuple[int, str]:
+    """How many are left out by machines that lack something, and what."""
+    wanted = [
+        re.sub(r" [\d.]+.*", "", block.condition.partition(" ")[2])
+        or min(each.needs for each in runners_of(block, runners))  # one test without is enough
+        for block in run
     ]
-    return len(conditions), _counted(conditions)
+    return len(run) - wanted.count(""), _counted([each for each in wanted if each])
 
 
 def _pages(blocks: Sequence[Block], runners: Sequence[Runner]) -> Iterator[tuple[str, ...]]:

@@ -170,8 +170,15 @@ def run_page(
             ran(block.info, block.text)
         commands = "\n".join(step.command for step in steps)
         for block in _blocks(page):
-            if block.kind == "file" and re.search(rf"\b{Path(block.info.split()[1]).stem}\b", commands):
+            if block.kind == "file" and _names(commands, Path(block.info.split()[1])):
                 ran(block.info, block.text)
+
+
+def _names(commands: str, file: Path) -> bool:
+    """Whether commands name a file, or the module in it; a variable in a name stands for anything."""
+    words = (word for word in re.findall(r"[\w.$-]+", commands) if not word.startswith("$"))
+    patterns = {re.sub(r"\\\$\w+", r"\\w+", re.escape(word)) for word in words}
+    return any(re.fullmatch(each, name) for each in patterns for name in (file.name, file.stem))
 
 
 @functools.cache
