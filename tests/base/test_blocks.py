@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from support import blocks
+from support import blocks, pages
 
 from tools.blocks import (
     PAGE,
@@ -66,18 +66,15 @@ def test_what_only_some_machines_run_says_what_they_need():
 def test_a_test_that_is_named_is_there_and_has_something_to_run(runner, request):
     file, _, function = runner.test.partition("::")
     assert re.search(rf"^def {function}\(", (ROOT / file).read_text("utf-8"), re.MULTILINE)
-    for pages in runner.pages:
-        for kind in runner.kinds:
-            one = Runner(runner.test, (pages,), (kind,), runner.holding)
-            if "*" not in pages and len(runner.pages) == 1:
-                assert any(map(one.takes, BLOCKS)), f"{pages} has no {kind}"
-        assert any(map(runner.takes, BLOCKS)), runner
+    taken = [block for block in BLOCKS if runner.takes(block)]
+    assert {block.kind for block in taken} == set(runner.kinds)
+    assert all("*" in each or any(block.page == each for block in taken) for each in runner.pages)
     called = [each for each in whole_files(request) if each.nodeid.partition("[")[0] == runner.test]
     if called:  # else that file is not in this run
         reached = {
             page for each in called for page in blocks.due(runner.test, blocks.values_of(each), RUNNERS)
         }
-        assert reached >= {block.page for block in BLOCKS if runner.takes(block)}
+        assert reached >= {block.page for block in taken}
 
 
 def whole_files(request) -> list[pytest.Item]:
@@ -159,6 +156,13 @@ def test_a_test_that_leaves_out_a_block_fails():
     for each in blocks_of("docs/agent.md"):
         blocks.ran(each.info, each.text)
     blocks.check(item)
+
+
+def test_a_file_is_run_where_a_command_names_it():
+    for commands in ("python own.py 8443", "gunicorn own:app", "python o$x.py", "from own import a"):
+        assert pages._names(commands, Path("own.py")), commands
+    for commands in ("python other.py", "$own", "echo $x", "disown.py"):
+        assert not pages._names(commands, Path("own.py")), commands
 
 
 def test_every_test_is_looked_at(request):
