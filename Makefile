@@ -7,7 +7,7 @@
 #   make soak        a day of a device in MINUTES=60, under mixed load
 #   make fuzz        fuzzers for SECONDS=900 (clang, atheris); REPEAT='TARGET FILE' runs one input again
 #   make bench       every figure;       make bench-gate whether one has become worse
-#   make docs        reference, manual pages and pictures anew, from the code
+#   make docs        reference, manual pages, pictures and the site anew;   make docs-look  the site in a browser, with pictures of it
 #   make deb         Debian packages, built and tried in bare roots;    make test-systems  other Debians (both as root)
 #   make release   a version: sources, wheels, packages, sums, the tag;   make wheels  the first two alone
 #   make setup       what all of them need, in .venv;    make clean  removes it again
@@ -28,7 +28,7 @@ $(READY): again
 endif
 endif
 
-.PHONY: help setup tools demo test coverage test-long test-asan test-systems lint checks audit campaign soak fuzz fuzzers bench bench-gate docs wheels deb release clean again
+.PHONY: help setup tools demo test coverage test-long test-asan test-systems lint checks audit campaign soak fuzz fuzzers bench bench-gate docs docs-look wheels deb release clean again
 .DEFAULT_GOAL := help
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -118,13 +118,24 @@ bench: setup
 bench-gate: setup
 	@$(BIN)/python -m benchmarks --gate
 
-# What is written by the code itself; build/man1 has the pages that a wheel brings as "man hem".
+# What is written by the code itself; build/man1 has the pages that a wheel brings as "man hem", build/site/VERSION
+# all pages as a site, made without a network: open its index.html.
 docs: setup
 	$(BIN)/python tools/make_reference.py
+	$(BIN)/python tools/make_commands.py
+	$(BIN)/python tools/make_recipes.py
 	$(BIN)/python tools/draw_layers.py
 	$(BIN)/python tools/make_manual.py build/man1
 	$(BIN)/python tools/make_screenshots.py
 	$(BIN)/python -m tools.blocks
+	$(BIN)/python -m tools.make_site
+
+# Pictures of the site in build/look, and what is wrong with it in a browser; needs Debian's chromium.
+docs-look: setup
+	@sh .ci/packages chromium
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --group look
+	$(BIN)/python -m tools.make_site
+	$(BIN)/python -m tools.look_at_site
 
 # make release OPTIONS='--dry-run --no-roots': all but the tag and what is made in bare roots; see docs/development/releasing.md.
 release: setup

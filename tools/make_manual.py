@@ -33,7 +33,7 @@ from hem_provider.config.agentplace import SOCKET_VARIABLE  # noqa: E402
 from hem_provider.config.load import ENVIRONMENT  # noqa: E402
 from hem_provider.config.places import SYSTEM_FILE  # noqa: E402
 
-__all__ = ["FILES", "VARIABLES", "pages", "write"]
+__all__ = ["COMMON", "FILES", "VARIABLES", "below", "pages", "parameters", "write"]
 
 #: Longest line of a source, in characters, as man(7) wants it.
 _LINE = 78
@@ -77,7 +77,8 @@ FILES = {
     "$XDG_CACHE_HOME/hem": "what is remembered of devices, all of it public; ~/.cache where it is not set",
     "$XDG_RUNTIME_DIR/hem/agent.sock, ssh-agent.sock": "of the agent; else in /run/user/UID or /tmp/hem-UID",
 }
-_COMMON = {
+#: Option that many commands have → what it does.
+COMMON = {
     "--device NAME": "which of the configured devices; needed where there are several",
     "--mobile": "log in by approval on a paired phone, whatever else is configured",
     "--json": "print one JSON document, also for an error",
@@ -121,7 +122,7 @@ def _hem() -> Iterator[str]:
             yield from (".TP", rf"\fBhem\-{_text(name)}\fR(1)", *_filled(front.summary_of(name)))
     yield ".SH OPTIONS"
     yield from _filled("Those that many commands have in common:")
-    yield from _listed((_option(option), text) for option, text in _COMMON.items())
+    yield from _listed((_option(option), text) for option, text in COMMON.items())
     yield '.SH "EXIT STATUS"'
     yield from _filled("The same for every command:")
     yield from _listed((rf"\fB{status}\fR", text) for status, text in statuses.MEANINGS.items())
@@ -143,16 +144,16 @@ def _command(name: str) -> Iterator[str]:
     command = HEM.get_command(click.Context(HEM), name)
     assert command is not None  # noqa: S101
     yield from _head(f"hem-{name}", command.short_help or "")
-    below = list(_below(command, ("hem", name)))
+    there = list(below(command, ("hem", name)))
     yield ".SH SYNOPSIS"
-    for number, (words, leaf) in enumerate(each for each in below if not isinstance(each[1], click.Group)):
+    for number, (words, leaf) in enumerate(each for each in there if not isinstance(each[1], click.Group)):
         yield from (".br",) if number else ()
         yield _usage(words, leaf)
     yield ".SH DESCRIPTION"
     yield from _paragraphs(command.help or "")
     if isinstance(command, click.Group):
         yield ".SH ACTIONS"
-        for words, each in below[1:]:
+        for words, each in there[1:]:
             yield f".SS {_text(' '.join(words))}"
             yield from _paragraphs(each.help or "")
             yield from _listed(_parameters(each, words))
@@ -187,12 +188,12 @@ def _program(name: str, program: Program) -> Iterator[str]:
     yield from _see(["hem"])
 
 
-def _below(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+def below(command: click.Command, words: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...], click.Command]]:
     """A command and all its actions, each after those above it."""
     yield words, command
     for name, each in command.commands.items() if isinstance(command, click.Group) else ():
         if not each.hidden:
-            yield from _below(each, (*words, name))
+            yield from below(each, (*words, name))
 
 
 def _head(name: str, summary: str) -> Iterator[str]:
@@ -209,7 +210,7 @@ def _usage(words: tuple[str, ...], command: click.Command) -> str:
     return rf"\fB{_text(' '.join(words))}\fR " + " ".join(_option(each) for each in pieces)
 
 
-def _parameters(
+def parameters(
     command: click.Command, words: tuple[str, ...], *, arguments: bool | None = None
 ) -> Iterator[tuple[str, str]]:
     """How each is typed, and what it is; ``arguments``: these alone, or all but these."""
@@ -217,7 +218,14 @@ def _parameters(
     for each in command.params:
         record = each.get_help_record(context)
         if record is not None and arguments in (None, isinstance(each, click.Argument)):
-            yield _option(record[0]), " ".join(record[1].split())
+            yield record[0], " ".join(record[1].split())
+
+
+def _parameters(
+    command: click.Command, words: tuple[str, ...], *, arguments: bool | None = None
+) -> Iterator[tuple[str, str]]:
+    for typed, told in parameters(command, words, arguments=arguments):
+        yield _option(typed), told
 
 
 def _option(text: str) -> str:

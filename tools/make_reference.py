@@ -107,19 +107,31 @@ PAGES: dict[str, tuple[str, tuple[str, ...]]] = {
     ),
     "key-types": ("Key types", ("hem_provider.keytypes",)),
 }
+_INDEX = """\
+# Reference
+
+What is looked up, not read. Commands are made from the parser, classes and functions from their docstrings.
+
+- [Commands](commands/index.md): every option of `hem`, exit statuses, variables, files
+- [What commands print with `--json`](../schemas/README.md), with a schema of each
+- [Settings](../configuration.md) of the configuration file
+- The PKCS#11 module: [attributes](../pkcs11.md#objects-and-attributes),
+  [mechanisms](../pkcs11.md#mechanisms), [functions](../pkcs11.md#functions),
+  [what a `CKR_` means](../pkcs11.md#when-something-fails)
+- [Errors](errors.md): exceptions, return values, statuses, each with its cause and what to do
+- [Glossary](../glossary.md), [developers' words](../development/glossary.md), and [the device's HTTP API]({device})
+
+## Python API
+
+{api}"""
 
 
 def pages() -> dict[str, str]:
     """File name → text of every page, the index included."""
     made = {f"{name}.md": _page(title, names) for name, (title, names) in PAGES.items()}
     made["errors.md"] = _errors()
-    index = ["# API reference", "", "Made from the docstrings by `tools/make_reference.py`.", ""]
-    index += [f"- [{title}]({name}.md)" for name, (title, _) in PAGES.items()]
-    index += [
-        "- [Errors](errors.md): exceptions, return values, statuses, each with its cause and what to do"
-    ]
-    index += ["", f"What the device itself takes and answers: [its HTTP API]({DEVICE_PAGE})."]
-    made["index.md"] = "\n".join(index) + "\n"
+    api = "".join(f"- [{title}]({name}.md)\n" for name, (title, _) in PAGES.items())
+    made["index.md"] = _INDEX.format(api=api, device=DEVICE_PAGE)
     return made
 
 

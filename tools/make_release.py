@@ -9,6 +9,7 @@ no tag of that version. Then it makes ``dist/hem-provider-VERSION``, whole or no
 * the source release and a wheel for each interpreter here (``tools/make_wheels.py``),
 * from bare roots, where they are tried as well (root is needed): a wheel for the Python of each Debian that
   is not here (``tools/try_wheels.py``), and the Debian packages (``tools/make_deb.py``),
+* the documentation as a site, packed (``tools/make_site.py``),
 * a CycloneDX list of what is installed with it, by cyclonedx-py,
 * ``RELEASE.md``: what changed, and how all this is checked,
 * ``SHA256SUMS`` of these, its signature, and the public key for that.
@@ -34,7 +35,7 @@ from pathlib import Path
 from packaging.version import InvalidVersion, Version
 
 from hem_provider._version import __version__
-from tools import make_deb, release_parts, try_wheels
+from tools import make_deb, make_site, release_parts, try_wheels
 from tools.make_wheels import ReleaseError, build, interpreters
 from tools.roots import ROOT, check_can_make_roots, say
 
@@ -163,13 +164,15 @@ def _fill(folder: Path, plan: Plan, pythons: Sequence[str], *, roots: bool) -> N
         built.append(path)
     if roots:
         built += [Path(shutil.copy(each, folder)) for each in _from_roots(built)]
+    site = make_site.archive(folder, version=plan.version)
+    say(f"built: {site.name}")
     with tempfile.TemporaryDirectory(prefix="hem-release-") as place:
         environment = release_parts.installed(Path(place) / "installed", pythons[0], built[1])
         listed = release_parts.list_parts(environment, folder, plan.version, built)
         say(f"listed: what is installed with it, in {listed.name}")
         notes = folder / "RELEASE.md"
         notes.write_text(release_parts.notes(plan.version, plan.changes), "utf-8")
-        release_parts.write_sums(folder, [*built, listed, notes])
+        release_parts.write_sums(folder, [*built, site, listed, notes])
         signed = release_parts.sign_sums(environment, folder, Path(place))
     say(f"signed: in {signed.name}, by the module of {built[1].name} with a key of an emulated HEM")
 

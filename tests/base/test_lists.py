@@ -15,6 +15,7 @@ from hem_provider.installation import LIBRARY_OF
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = {name: (DOCS / name).read_text("utf-8") for name in ("tools.md", "python.md")}
+RECIPES = [each for each in (DOCS / "recipes").glob("*.md") if each.name != "index.md"]
 #: Page → first cell of its list's head: the two lists have columns of their own.
 HEADS = {"tools.md": "tool", "python.md": "library"}
 #: The one kind of recipe that a test takes by a pattern.
@@ -106,13 +107,12 @@ def test_every_recipe_is_in_a_list_and_every_link_leads_somewhere():
         for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
             assert (DOCS / target).exists(), f"{page}: {target}"
             listed.add(target)
-    recipes = {f"recipes/{each.name}" for each in (DOCS / "recipes").glob("*.md")}
-    assert recipes - listed == set()
+    assert {f"recipes/{each.name}" for each in RECIPES} - listed == set()
 
 
 def test_every_recipe_is_run_by_a_test():
     tests = "\n".join(each.read_text("utf-8") for each in (ROOT / "tests").rglob("test_*.py"))
-    for path in (DOCS / "recipes").glob("*.md"):
+    for path in RECIPES:
         named = re.search(rf"[\"'/ ]{re.escape(path.stem)}(?:\.md)?\b[\"']", tests)
         assert named or path.stem.startswith(BY_PATTERN), path.name
 

@@ -77,7 +77,7 @@ def test_each_package_that_is_needed_is_told_with_what_it_is_trusted_with():
         extra: {Requirement(each).name for each in each_extra} - {"hem-provider", "cryptography"}
         for extra, each_extra in project["project"]["optional-dependencies"].items()
     }
-    tests = extras.pop("dev")
+    tests = extras.pop("dev") | {Requirement(each).name for each in project["dependency-groups"]["look"]}
     told = {(name, row[1]) for row in rows("### By extras") for name in re.findall(r"`([\w.-]+)`", row[0])}
     assert told == {(name, extra) for extra, names in extras.items() for name in names}
     build = {Requirement(each).name for each in project["build-system"]["requires"]} - wanted

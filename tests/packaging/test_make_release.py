@@ -171,7 +171,7 @@ def test_a_release_is_whole_checked_as_it_says_the_same_again_and_tagged_last(ch
     assert tried.returncode == 0, tried.stderr
     assert run(checkout, "git", "tag") == ""
     folder = checkout / "dist" / f"hem-provider-{__version__}"
-    assert tried.stdout.splitlines()[-2:] == [f"{folder}: 7 files", f"v{__version__}: not made (--dry-run)"]
+    assert tried.stdout.splitlines()[-2:] == [f"{folder}: 8 files", f"v{__version__}: not made (--dry-run)"]
     holds_what_it_says(folder)
     sums = (folder / "SHA256SUMS").read_text("utf-8")
 
