@@ -1,6 +1,6 @@
 """Look at the documentation site as a reader does, in headless Chromium: ``make docs-look``.
 
-    python -m tools.look_at_site [--site build/site] [--output build/look]
+    python -m tools.look_at_site [--site build/site] [--output build/look] [PAGE…]
 
 Takes a picture of a page of each kind, at the width of a desktop and of a phone, light and dark, and looks
 for what no reader should meet: lines in the browser's console, requests to anybody else, findings of axe-core
@@ -34,14 +34,16 @@ __all__ = ["main"]
 CHROMIUM = "/usr/bin/chromium"
 #: One page of each kind.
 KINDS = (
-    "index", "404", "start/index", "install", "owner", "use/index", "recipes/index", "recipes/nginx", "tools",
+    "index", "start/index", "install", "owner", "use/index", "recipes/index", "recipes/nginx", "tools",
     "python", "pkcs11", "performance", "performance-figures", "reliability", "security", "configuration",
     "reference/index", "reference/commands/index", "reference/commands/keys", "reference/keys",
     "reference/rest", "schemas/index", "development/architecture", "development/device-api",
-    "development/changing", "project/CHANGELOG", "project/README",
+    "development/changing", "project/CHANGELOG", "project/index",
 )  # fmt: skip
 WIDTHS = {"desktop": (1280, 900), "phone": (390, 844)}
 SCHEMES = ("light", "dark")
+#: What axe-core looks at, which takes long: each width and each scheme once.
+JUDGED = {("desktop", "dark"), ("phone", "light")}
 #: Pages whose pictures are looked at where the reader's choice is not the system's.
 PICTURES = ("owner", "performance", "development/architecture")
 _TALLEST = 3000
@@ -80,19 +82,25 @@ class _Look:
         try:
             page = context.new_page()
             page.on("console", lambda line: self._line(page, line))
-            page.on("pageerror", lambda error: self.found.append(f"{page.url}: {error}"))
+            page.on("pageerror", lambda error: self.find(f"{page.url}: {error}"))
             page.on("request", lambda request: self._request(page, request.url, own or self.address))
             yield page
         finally:
             context.close()
 
+    def find(self, what: str) -> None:
+        """Tell it, once."""
+        if what not in self.found:
+            self.found.append(what)
+            print(what, flush=True)
+
     def _line(self, page: Any, line: Any) -> None:
-        if line.type in ("error", "warning") and "404.html" not in page.url:
-            self.found.append(f"{page.url}: console: {line.text}")
+        if line.type in ("error", "warning"):
+            self.find(f"{page.url}: console: {line.text}")
 
     def _request(self, page: Any, url: str, own: str) -> None:
         if not url.startswith((own, "data:", "blob:")):
-            self.found.append(f"{page.url}: asks {url}")
+            self.find(f"{page.url}: asks {url}")
 
     def picture(self, page: Any, name: str) -> None:
         """Take one, of as much as a person looks at."""
@@ -104,19 +112,23 @@ class _Look:
         )  # fmt: skip
         self.pictures += 1
 
-    def kinds(self, version: str) -> None:
+    def kinds(self, version: str, kinds: Sequence[str]) -> None:
         """Pictures of a page of each kind, and what axe-core says of them."""
         axe = Axe()
         for width in WIDTHS:
             for scheme in SCHEMES:
                 with self.page(width, scheme) as page:
-                    for kind in KINDS:
+                    for kind in kinds:
                         page.goto(f"{self.address}{version}/{kind}.html")
                         self.picture(page, f"{kind}.{width}.{scheme}")
+                        if (width, scheme) not in JUDGED:
+                            continue
                         for each in axe.run(page).response["violations"]:
                             if each["impact"] in _GRAVE:
-                                nodes = "; ".join(node["html"][:120] for node in each["nodes"][:3])
-                                self.found.append(
+                                nodes = "; ".join(
+                                    " ".join(node["html"].split())[:90] for node in each["nodes"][:3]
+                                )
+                                self.find(
                                     f"{kind} ({width}, {scheme}): {each['impact']}: {each['id']}, "
                                     f"{len(each['nodes'])} times: {nodes}"
                                 )
@@ -128,7 +140,7 @@ class _Look:
                 page.goto(f"{self.address}{version}/{name}")
                 wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
                 if wide > 0:
-                    self.found.append(f"{name}: {wide} pixels wider than a phone")
+                    self.find(f"{name}: {wide} pixels wider than a phone")
 
     def other_scheme(self, version: str) -> None:
         """Pictures where the reader has chosen another scheme than the system's."""
@@ -141,19 +153,20 @@ class _Look:
                 for kind in PICTURES:
                     page.goto(f"{self.address}{version}/{kind}.html")
                     if page.evaluate("document.body.dataset.mdColorScheme") != chosen:
-                        self.found.append(f"{kind}: {chosen} was chosen, and it is not")
+                        self.find(f"{kind}: {chosen} was chosen, and it is not")
                     self.picture(page, f"{kind}.system-{scheme}.chosen-{chosen}")
 
     def search(self, address: str, how: str) -> None:
         """A word is found."""
-        with self.page("desktop", "light", own=address) as page:
+        own = "file:" if address.startswith("file:") else self.address
+        with self.page("desktop", "light", own=own) as page:
             page.goto(f"{address}/index.html")
             page.locator(".md-search__input").click()
             page.locator(".md-search__input").press_sequentially("prehashed", delay=20)
             try:
                 page.locator(".md-search-result__item").first.wait_for(timeout=10000)
             except Exception as error:
-                self.found.append(f"search {how}: {error}")
+                self.find(f"search {how}: {error}")
             self.picture(page, f"search.{how}")
 
     def chooser(self, newest: str, count: int) -> None:
@@ -164,7 +177,7 @@ class _Look:
             page.locator(".md-version__link").first.wait_for(state="attached", timeout=10000)
             there = page.locator(".md-version__link").count()
             if there != count:
-                self.found.append(f"the chooser has {there} versions of {count}")
+                self.find(f"the chooser has {there} versions of {count}")
             page.locator(".md-version__current").focus()
             self.picture(page, "versions")
 
@@ -172,12 +185,12 @@ class _Look:
         """A copy button gives commands, without prompts and what they print."""
         with self.page("desktop", "light") as page:
             page.goto(f"{self.address}{version}/owner.html")
-            block = page.locator(".language-console", has_text="hem keys search web")
+            block = page.locator(".language-console", has_text="hem keys create P-256").first
             block.hover()
             block.locator("[data-md-type=copy]").click()
             copied = page.evaluate("navigator.clipboard.readText()")
             if not copied.startswith("hem keys create P-256") or "KID" in copied or "$ " in copied:
-                self.found.append(f"copied: {copied!r}")
+                self.find(f"copied: {copied!r}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -185,6 +198,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--site", type=Path, default=ROOT / "build" / "site", metavar="FOLDER")
     parser.add_argument("--output", type=Path, default=ROOT / "build" / "look", metavar="FOLDER")
+    parser.add_argument("pages", nargs="*", help="take pictures of these alone, such as recipes/nginx")
     options = parser.parse_args(arguments)
     there = versions(options.site)
     newest = options.site.resolve() / there[0]
@@ -196,7 +210,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             executable_path=CHROMIUM, args=["--no-sandbox", "--disable-dev-shm-usage"]
         )
         look = _Look(browser, address, options.output)
-        look.kinds(there[0])
+        look.kinds(there[0], options.pages or KINDS)
         look.widths(there[0], pages)
         look.other_scheme(there[0])
         look.search(f"{address}{there[0]}", "from-a-server")
@@ -204,9 +218,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         look.chooser(there[0], len(there))
         look.copying(there[0])
         browser.close()
-    found = sorted(set(look.found))
-    print("\n".join([*found, f"{len(found)} found; {look.pictures} pictures in {options.output}"]))
-    return 1 if found else 0
+    print(f"{len(look.found)} found; {look.pictures} pictures in {options.output}")
+    return 1 if look.found else 0
 
 
 if __name__ == "__main__":

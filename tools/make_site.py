@@ -85,12 +85,18 @@ def build(folder: Path, *, version: str = __version__, configuration: Path = CON
             log.removeHandler(heard)
         if heard.said:
             raise SiteError("\n".join(heard.said))
-        for each in (*made.rglob("*.map"), *(made / "assets").rglob("lunr")):  # for other languages than ours
-            shutil.rmtree(each) if each.is_dir() else each.unlink()
+        _tidy(made)
         shutil.rmtree(target, ignore_errors=True)
         made.rename(target)
     write_versions(folder)
     return target
+
+
+def _tidy(made: Path) -> None:
+    """Without what no page uses: sources of Material's scripts, what searches in other languages, and a page
+    for errors, which would have to know where on a server it lies."""
+    for each in (*made.rglob("*.map"), *(made / "assets").rglob("lunr"), *made.glob("404.html")):
+        shutil.rmtree(each) if each.is_dir() else each.unlink()
 
 
 def versions(folder: Path) -> list[str]:

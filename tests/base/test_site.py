@@ -3,6 +3,7 @@ by any page; and the same to read as on a forge."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections import Counter
@@ -46,12 +47,6 @@ STRICT = "validation: {omitted_files: warn, links: {not_found: warn, anchors: wa
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory) -> Path:
-    """The folder of a version; that it is there says that there was no warning."""
-    return make_site.build(tmp_path_factory.mktemp("site"))
-
-
-@pytest.fixture(scope="module")
 def config():
     return hooks.on_config(load_config(str(make_site.CONFIGURATION)))
 
@@ -89,7 +84,16 @@ def test_every_page_has_one_place_in_the_navigation(config):
     assert set(counted.values()) == {1}
 
 
-def test_the_site_is_built_without_a_warning_and_has_every_page(site):
+def test_the_site_is_built_without_a_warning_and_is_whole(tmp_path):
+    """One test, since a build takes 6 s: what is below looks at parts of it."""
+    site = make_site.build(tmp_path)  # raises what was warned of
+    has_every_page(site)
+    asks_nobody_else(site)
+    can_be_searched_also_without_a_server(site)
+    is_known_to_the_chooser(site)
+
+
+def has_every_page(site: Path) -> None:
     for place in PAGES:
         made = site / re.sub(r"(README)?\.md$", lambda found: "index.html" if found[1] else ".html", place)
         assert made.is_file() or place.startswith("project/"), place
@@ -97,7 +101,7 @@ def test_the_site_is_built_without_a_warning_and_has_every_page(site):
     assert "lunr" not in {each.name for each in site.rglob("*")}
 
 
-def test_nothing_is_asked_of_anybody_else(site):
+def asks_nobody_else(site: Path) -> None:
     asked = re.compile(
         r"""<(?:script|img|iframe|source|link(?![^>]*rel="?canonical))\b[^>]*(?:src|href)="?((?:https?:)?//[^">\s]+)"""
     )
@@ -108,16 +112,16 @@ def test_nothing_is_asked_of_anybody_else(site):
     assert asked.findall('<link rel="stylesheet" href="https://fonts.example/css">')
 
 
-def test_what_is_searched_holds_every_page_also_without_a_server(site):
+def can_be_searched_also_without_a_server(site: Path) -> None:
     index = json.loads((site / "search" / "search_index.json").read_text("utf-8"))
     found = {each["location"].partition("#")[0] for each in index["docs"]}
-    assert found == {str(each.relative_to(site)) for each in site.rglob("*.html") if each.name != "404.html"}
+    assert found == {str(each.relative_to(site)) for each in site.rglob("*.html")}
     assert (site / "search" / "search_index.js").read_text("utf-8").startswith("var __index = {")
     assert "assets/iframe-worker.js" in (site / "index.html").read_text("utf-8")
     assert (site / "assets" / "iframe-worker.js").is_file()
 
 
-def test_the_chooser_knows_the_version(site):
+def is_known_to_the_chooser(site: Path) -> None:
     told = json.loads((site.parent / "versions.json").read_text("utf-8"))
     assert told == [{"version": site.name, "title": site.name, "aliases": ["latest"]}]
     assert f"url={site.name}/index.html" in (site.parent / "index.html").read_text("utf-8")
@@ -180,14 +184,28 @@ def counts(html: str) -> dict[str, int]:
     return {each: len(re.findall(rf"<{each}[ >]", html)) for each in COUNTED}
 
 
+def forge_anchors(text: str) -> list[str]:
+    """Those of a page's headings, as GitHub makes them of what is shown; but a second one gets ``_1``."""
+    tokens = MarkdownIt("commonmark").enable("table").parse(text)
+    shown = [
+        "".join(each.content for each in inline.children or [] if each.type in ("text", "code_inline"))
+        for opened, inline in itertools.pairwise(tokens)
+        if opened.type == "heading_open"
+    ]
+    slugs = [re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in shown]
+    before = [slugs[:number].count(each) for number, each in enumerate(slugs)]
+    return [f"{each}_{count}" if count else each for each, count in zip(slugs, before, strict=True)]
+
+
 @pytest.mark.parametrize("place", PAGES)
-def test_a_page_has_the_same_parts_as_on_a_forge(place, config):
+def test_a_page_has_the_same_parts_and_anchors_as_on_a_forge(place, config):
     text = PAGES[place].read_text("utf-8")
     forge = MarkdownIt("commonmark").enable("table").render(text)
     site = markdown.markdown(
         hooks.rewritten(text, place),
         extensions=config.markdown_extensions, extension_configs=config.mdx_configs,
     )  # fmt: skip
+    assert re.findall(r'<h\d id="([^"]*)"', site) == forge_anchors(text)
     assert counts(re.sub(r"<!--.*?-->", "", site)) == counts(re.sub(r"<!--.*?-->", "", forge))
 
 

@@ -6,6 +6,7 @@
 * What stands after a block's language (a file's name, what it needs) becomes its title.
 * Lists within lists, indented by two blanks, get the four that MkDocs wants.
 * Anchors are those that a forge makes.
+* Tables of contents name functions without what they take.
 * An entry of the navigation that ends with ``*`` stands for the pages of that folder, its index first.
 """
 
@@ -13,21 +14,24 @@ from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from mkdocs.structure.toc import AnchorLink
 from pymdownx.slugs import slugify
 
-__all__ = ["OUTSIDE", "on_config", "on_files", "on_page_markdown", "rewritten"]
+__all__ = ["OUTSIDE", "on_config", "on_files", "on_page_content", "on_page_markdown", "rewritten"]
 
 ROOT = Path(__file__).parents[2]
 #: Page of the repository → the same in the site.
 OUTSIDE = {f"{name}.md": f"project/{name}.md" for name in ("README", "CONTRIBUTING", "SECURITY", "CHANGELOG")}
 _BACK = {place: page for page, place in OUTSIDE.items()}
+#: Page → what of Material's columns it goes without: wide tables want the room.
+_WITHOUT = {"index.md": ("navigation", "toc"), "tools.md": ("toc",), "platforms.md": ("toc",)}
 #: What a link to a folder leads to.
 _INDEXES = ("index.md", "README.md")
 #: A block, a list within one, a span of code, or a link: in code nothing is one.
@@ -73,7 +77,20 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """The page, its links made for the site."""
+    page.meta["hide"] = list(_WITHOUT.get(page.file.src_uri, ()))
     return rewritten(markdown, page.file.src_uri)
+
+
+def on_page_content(html: str, page: Page, **_: Any) -> str:
+    """The page as it is; in its table of contents a function has its name alone."""
+
+    def short(items: Iterable[AnchorLink]) -> None:
+        for each in items:
+            each.title = re.sub(r"^(\w+)\(.*", r"\1", each.title, flags=re.DOTALL)
+            short(each.children)
+
+    short(page.toc)
+    return html
 
 
 def rewritten(markdown: str, place: str) -> str:
