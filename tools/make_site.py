@@ -44,6 +44,7 @@ _HOME = """\
 <html lang="en">
 <meta charset="utf-8">
 <title>hem-provider</title>
+<link rel="icon" href="{newest}/assets/key.svg">
 <meta http-equiv="refresh" content="0; url={newest}/index.html">
 <p><a href="{newest}/index.html">hem-provider {newest}</a></p>
 </html>
