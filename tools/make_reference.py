@@ -119,7 +119,8 @@ What is looked up, not read. Commands are made from the parser, classes and func
   [mechanisms](../pkcs11.md#mechanisms), [functions](../pkcs11.md#functions),
   [what a `CKR_` means](../pkcs11.md#when-something-fails)
 - [Errors](errors.md): exceptions, return values, statuses, each with its cause and what to do
-- [Glossary](../glossary.md), [developers' words](../development/glossary.md), and [the device's HTTP API]({device})
+- [Glossary](../glossary.md), [the developers' words](../development/glossary.md)
+- [The device's HTTP API]({device})
 
 ## Python API
 
