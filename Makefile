@@ -8,6 +8,7 @@
 #   make fuzz        fuzzers for SECONDS=900 (clang, atheris); REPEAT='TARGET FILE' runs one input again
 #   make bench       every figure;       make bench-gate whether one has become worse
 #   make docs        reference, manual pages, pictures and the site anew;   make docs-look  the site in a browser, with pictures of it
+#   make story       the story of README.md, as its readers go through it, in bare roots of Debian 12 and 13 (as root)
 #   make deb         Debian packages, built and tried in bare roots;    make test-systems  other Debians (both as root)
 #   make release   a version: sources, wheels, packages, sums, the tag;   make wheels  the first two alone
 #   make setup       what all of them need, in .venv;    make clean  removes it again
@@ -28,7 +29,7 @@ $(READY): again
 endif
 endif
 
-.PHONY: help setup tools demo test coverage test-long test-asan test-systems lint checks audit campaign soak fuzz fuzzers bench bench-gate docs docs-look wheels deb release clean again
+.PHONY: help setup tools demo test coverage test-long test-asan test-systems story lint checks audit campaign soak fuzz fuzzers bench bench-gate docs docs-look wheels deb release clean again
 .DEFAULT_GOAL := help
 help:
 	@sed -n 's/^#   //p' Makefile
@@ -88,6 +89,10 @@ test-asan: setup tools
 # make test-systems SYSTEMS='trixie sid': these alone. The table stands in docs/platforms.md.
 test-systems: setup
 	$(BIN)/python -m tools.test_systems $(SYSTEMS) --publish
+
+# make story RELEASES=trixie: this alone. The table stands in docs/platforms.md.
+story: setup
+	$(BIN)/python -m tools.try_story $(RELEASES) --publish
 
 # make deb RELEASES=trixie: this alone. They lie in dist/.
 deb: setup

@@ -185,11 +185,11 @@ def known() -> list[Outcome]:
     return [each for each in map(last_of, SYSTEMS) if each.runs]
 
 
-def publish(text: str) -> None:
+def publish(text: str, marks: tuple[str, str] = MARKS) -> None:
     """Write the table into its page."""
-    before, _, rest = PAGE.read_text("utf-8").partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    PAGE.write_text(f"{before}{MARKS[0]}\n\n{text}\n\n{MARKS[1]}{after}", "utf-8")
+    before, _, rest = PAGE.read_text("utf-8").partition(marks[0])
+    _, _, after = rest.partition(marks[1])
+    PAGE.write_text(f"{before}{marks[0]}\n\n{text}\n\n{marks[1]}{after}", "utf-8")
 
 
 def main() -> int:

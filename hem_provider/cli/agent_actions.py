@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from hem_provider.cli.exports import exported
 from hem_provider.cli.shape import Given
 from hem_provider.cli.statuses import DONE, NOT_REACHED, status_of
 from hem_provider.cli.stopping import signalled
@@ -111,8 +111,8 @@ def env(arguments: Given) -> int:
     from hem_provider.agent.calls import AgentCalls
 
     told = AgentCalls().status()
-    for name, value in _environment(told["socket"], told["ssh_socket"]).items():
-        print(_SETTING[arguments.shell or _shell()].format(name=name, value=shlex.quote(value)))
+    for line in exported(_environment(told["socket"], told["ssh_socket"]), arguments.shell):
+        print(line)
     return 0
 
 
@@ -245,18 +245,6 @@ def _environment(socket: str, ssh_socket: str | None) -> dict[str, str]:
     if ssh_socket is not None:
         found[_SSH] = ssh_socket
     return found
-
-
-_SETTING = {
-    "sh": "export {name}={value}",
-    "csh": "setenv {name} {value};",
-    "fish": "set -gx {name} {value};",
-}
-
-
-def _shell() -> str:
-    name = Path(os.environ.get("SHELL", "")).name
-    return name if name == "fish" else "csh" if name.endswith("csh") else "sh"
 
 
 def _described(told: dict[str, Any]) -> Iterable[str]:

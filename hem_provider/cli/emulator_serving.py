@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from hem_provider.cli.emulator_actions import Failure, opened, setting
+from hem_provider.cli.exports import exported
 from hem_provider.cli.shape import Given
 from hem_provider.cli.stopping import signalled
 from hem_provider.files import read_file
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from hem_provider.emulator.control import ControlSocket
     from hem_provider.emulator.server import EmulatorServer
 
-__all__ = ["init", "prepare", "read_secret", "serve"]
+__all__ = ["WARNING", "init", "prepare", "read_secret", "serve", "settings_of"]
 
-_WARNING = "WARNING: this is an emulator. It protects nothing: keys lie in the clear in its state file."
+WARNING = "WARNING: this is an emulator. It protects nothing: keys lie in the clear in its state file."
 #: Largest list of faults, in bytes.
 _MAX_FAULTS = 1024 * 1024
 
@@ -92,7 +92,7 @@ def init(arguments: Given) -> int:
             path = unit.device.store.path
             called = f" as {unit.host}" if unit.host else ""
             print(f"{path}: initialised{called}, clock set. Use it as emulator:{path}", file=sys.stderr)
-    print(_WARNING, file=sys.stderr)
+    print(WARNING, file=sys.stderr)
     return 0
 
 
@@ -175,7 +175,7 @@ def _served(unit: _Unit, arguments: Given, log: IO[str] | None) -> Iterator[Emul
     from hem_provider.emulator.server import EmulatorServer, Ports
 
     told = (arguments.https_port, arguments.http_port, arguments.cloud_port)
-    ports = Ports(*(port and port + unit.place for port in told))
+    ports = Ports(*(port + unit.place if port else port for port in told))
     server = EmulatorServer(
         unit.device,
         ports=ports,
@@ -204,7 +204,7 @@ def _controlled(unit: _Unit, path: str) -> Iterator[ControlSocket]:
 
 
 def _greet(servers: list[EmulatorServer], units: list[_Unit], arguments: Given) -> None:
-    lines = [_WARNING]
+    lines = [WARNING]
     for server in servers:
         called = server.called or "device"
         lines.append(f"  {called}  {server.https}  (plain HTTP: {server.http})")
@@ -218,18 +218,22 @@ def _greet(servers: list[EmulatorServer], units: list[_Unit], arguments: Given) 
     print("\n".join(lines), file=sys.stderr, flush=True)
 
 
-def _exports(server: EmulatorServer, arguments: Given) -> Iterator[str]:
+def settings_of(https: str, cloud: str, ca_file: Path, passphrase_file: Path | None) -> dict[str, str]:
     """The variables by which one device is used."""
-    yield "To use it from another terminal:"
     settings = {
-        "HEM_URL": server.https,
-        "HEM_CA_FILE": str(server.ca_file),
-        "HEM_CLOUD_URL": server.cloud,
-        "HEM_CLOUD_CA_FILE": str(server.ca_file),
+        "HEM_URL": https,
+        "HEM_CA_FILE": str(ca_file),
+        "HEM_CLOUD_URL": cloud,
+        "HEM_CLOUD_CA_FILE": str(ca_file),
     }
-    if arguments.passphrase_file:
-        settings["HEM_PASSPHRASE_FILE"] = str(Path(arguments.passphrase_file).absolute())
-    yield from (f"  export {name}={shlex.quote(value)}" for name, value in settings.items())
+    return settings | ({"HEM_PASSPHRASE_FILE": str(passphrase_file)} if passphrase_file else {})
+
+
+def _exports(server: EmulatorServer, arguments: Given) -> Iterator[str]:
+    yield "To use it from another terminal:"
+    passphrase = Path(arguments.passphrase_file).absolute() if arguments.passphrase_file else None
+    settings = settings_of(server.https, server.cloud, server.ca_file, passphrase)
+    yield from (f"  {line}" for line in exported(settings, "sh"))
 
 
 def _tables(servers: list[EmulatorServer], units: list[_Unit], arguments: Given) -> Iterator[str]:

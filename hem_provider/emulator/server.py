@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import functools
 import glob
 import json
 import os
@@ -9,7 +11,7 @@ import ssl
 import tempfile
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,11 +32,12 @@ _LEFT_BEHIND_AFTER = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """TCP ports on 127.0.0.1; 0 takes a free one."""
+    """TCP ports on 127.0.0.1; 0 takes a free one, ``None`` the one that the state file remembers, as long as
+    nobody else has it."""
 
-    https: int = 0
-    http: int = 0
-    cloud: int = 0
+    https: int | None = None
+    http: int | None = None
+    cloud: int | None = None
 
 
 def load_context(material: Tls, minimum: ssl.TLSVersion) -> ssl.SSLContext:
@@ -127,23 +130,40 @@ class EmulatorServer:
         log = AccessLog(access_log).wrap if access_log else _unlogged
         of = f"{called} " if called else ""
         application = device.published if openapi else device.device
+        device_port = functools.partial(Listener, host=host, admission=self._admission)
+        cloud_port = functools.partial(Listener, host=host, context=self._cloud_context)
+        openers = {
+            "https": functools.partial(
+                device_port, log(application, f"{of}https"), context=self._device_context
+            ),
+            "http": functools.partial(device_port, log(application, f"{of}http")),
+            "cloud": functools.partial(cloud_port, log(device.cloud, f"{of}cloud")),
+        }
         self._listeners = [
-            Listener(
-                log(application, f"{of}https"),
-                host=host,
-                port=ports.https,
-                context=self._device_context,
-                admission=self._admission,
-            ),
-            Listener(log(application, f"{of}http"), host=host, port=ports.http, admission=self._admission),
-            Listener(
-                log(device.cloud, f"{of}cloud"), host=host, port=ports.cloud, context=self._cloud_context
-            ),
+            self._opened(name, opener, getattr(ports, name)) for name, opener in openers.items()
         ]
         self.https, self.http, self.cloud = (
             f"{scheme}://{host}:{listener.port}"
             for scheme, listener in zip(("https", "http", "https"), self._listeners, strict=True)
         )
+
+    def _opened(self, name: str, opener: Callable[..., Listener], told: int | None) -> Listener:
+        """The listener of this name; the state file remembers its first port, and any that was told."""
+        model = self.device.model
+        with model.transaction():
+            kept = model.state.knobs.ports.get(name)
+        try:
+            listener = opener(port=(kept or 0) if told is None else told)
+        except OSError as error:
+            if told is not None or kept is None or error.errno != errno.EADDRINUSE:
+                raise
+            return opener(port=0)
+        if told or (told is None and kept is None):
+            with model.transaction():
+                knobs = model.state.knobs
+                ports = {**knobs.ports, name: listener.port}
+                model.state = replace(model.state, knobs=replace(knobs, ports=ports))
+        return listener
 
     def _prepare(self, names: Sequence[str]) -> None:
         """Write the CA file and give the factory certificate these names."""

@@ -169,6 +169,8 @@ class Knobs:
     climate: Climate = Climate()
     ca: Tls | None = None
     """The emulator's own certification authority, and who issued the factory TLS certificate."""
+    ports: dict[str, int] = field(default_factory=dict)
+    """Where it was served first, or was told to be: a later start comes up at the same place."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What the README says that a command costs with the agent and without."""
+"""What the page says that a command costs with the agent and without."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ with hem_provider.connect() as hem:
 
 def rows():
     """Command → what it costs without and with the agent; ``None`` where there is no such way."""
-    _, _, section = (ROOT / "README.md").read_text().partition("## One login for all programs")
+    _, _, section = (ROOT / "docs" / "agent.md").read_text().partition("## What it saves")
     lines = [line.strip("|").split("|") for line in section.partition("\n## ")[0].splitlines()]
     cells_of = {
         cells[0].strip(): [each.strip() for each in cells[1:]] for cells in lines if cells[0].startswith(" `")
@@ -120,10 +120,10 @@ def cost(device, run):
     return str(calls), str(logins), f"{(calls - 2 * logins) * CALL + logins * LOGIN:g}"
 
 
-def test_commands_cost_what_the_readme_says(device, agent, home):
+def test_commands_cost_what_the_page_says(device, agent, home):
     alone, desk = Desk(home, device, None), Desk(home, device, agent)
     hem = Path(sys.executable).with_name("hem")
-    alone.run(hem, "keyring", "init", "--label", "README's")
+    alone.run(hem, "keyring", "init", "--label", "the page's")
     alone.run(sys.executable, "-c", "import keyring; keyring.set_password('mail', 'ada', 'secret')")
     typed = commands(device, without=True), commands(device, without=False)
     measured = {

@@ -34,7 +34,7 @@ def test_what_the_page_shows_of_a_file_is_a_configuration(tmp_path):
 
 def test_the_readme_opens_with_what_it_is_and_the_two_commands():
     text = (ROOT / "README.md").read_text()
-    assert text.index("Encedo HEM") < text.index("$ make demo") < text.index("$ make test") < 1200
+    assert text.index("Encedo HEM") < text.index("\nmake demo\n") < text.index("\nmake test\n") < 1200
 
 
 def test_the_version_of_the_changelog_is_the_packages():

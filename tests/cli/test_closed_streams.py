@@ -124,6 +124,8 @@ EVERY = {
     ("emulator", "quirks"): (["--state", "{state}"], True),
     ("emulator", "reset"): (["--reboot", "--state", "{state}"], False),
     ("emulator", "serve"): (["--state", "{state}"], True),
+    ("emulator", "start"): (["--state", "{folder}/started.hem"], True),
+    ("emulator", "stop"): (["--state", "{state}"], False),
     ("encrypt",): (["for age", "{secret}"], True),
     ("gpg", "export"): ([], True),
     ("gpg", "import"): (["--homedir", "{folder}/g"], True),

@@ -39,7 +39,7 @@ BEFORE = {("device", "upgrade"): FAILED, ("device", "wipe"): FAILED, ("certifica
 #: Run until they are told to stop, or for long, and know no configured device.
 ENDLESS = {("emulator", "serve"), ("demo",)}
 #: Start a process that stays, or load the module into theirs.
-APART = {("agent", "start"), ("agent", "run"), ("pkcs11", "test")}
+APART = {("agent", "start"), ("agent", "run"), ("emulator", "start"), ("pkcs11", "test")}
 
 
 def options_of(words):
@@ -116,8 +116,9 @@ def ended(words, lack, world, capfd, monkeypatch):
             [*HEM, *typed], env=environments[lack], stdin=subprocess.DEVNULL, capture_output=True, text=True,
             timeout=60, check=False,
         )  # fmt: skip
-        if words[0] == "agent":
-            subprocess.run([*HEM, "agent", "stop"], env=environments[lack], capture_output=True, check=False)
+        if words[0] in ("agent", "emulator"):
+            stop = [*HEM, words[0], "stop", *(typed[2:] if words[0] == "emulator" else [])]
+            subprocess.run(stop, env=environments[lack], capture_output=True, check=False)
         return done.returncode, done.stdout, done.stderr.splitlines()
     for name in list(os.environ):
         if name not in environments[lack]:

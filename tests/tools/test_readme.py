@@ -1,50 +1,96 @@
-"""The examples of README.md work as printed, one after another, on the emulator that it tells to start."""
+"""The story of README.md works as printed, pasted block by block into one shell."""
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
-from support.pages import run_page, steps_of
+import pytest
 
-README = Path(__file__).parents[2] / "README.md"
-CONNECT = 'hem_provider.connect("https://my.ence.do", passphrase="…")'
-#: What a reader without a device does otherwise, as the README says, or by hand.
-OTHERWISE = {
-    "export HEM_URL=https://my.ence.do": "true",
-    # In another terminal; the lines to paste are those that it prints.
-    "--admin-passphrase-file admin.txt": "--admin-passphrase-file admin.txt --latency none 2>told >ready &\n"
-    "for _ in $(seq 300); do grep -q ^ready ready && break; sleep 0.1; done\n"
-    "grep -q ^ready ready && eval \"$(grep '^  export' told)\"",
-    "tls://logs.example.org:6514": "events.log",  # there is no such receiver
-    "hem exporter ": "hem exporter --once",
-    "keyring set mail ada": "echo secret | keyring set mail ada",
-}
+from tools.story import README, WAYS, Block, installing, outcomes, script, story
+
+SECONDS = 120.0
+VENV = Path(sys.executable).parent
 
 
-def test_the_readme_works_from_top_to_bottom_on_its_emulator(bare_environment, tmp_path):
-    text = README.read_text()
-    assert CONNECT in text
-    python = "\n".join(re.findall(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL))
-    (tmp_path / "example.py").write_text(python.replace(CONNECT, "hem_provider.connect()"))
-    emulator, *others = sorted(
-        re.findall(r"^```console\n.*?^```", text, re.MULTILINE | re.DOTALL),
-        key=lambda block: "hem emulator serve" not in block,
-    )
-    blocks = [
-        emulator,
-        "```console\n$ python example.py\n```",
-        *(each for each in others if "$ make" not in each),
-    ]
-    assert len(blocks) == 8
-    page = tmp_path / "README.md"
-    page.write_text("\n".join(blocks))
-    folder = tmp_path / "a folder"  # its blank must not break the lines to paste
+@pytest.fixture
+def shell(tmp_path, tmp_path_factory):
+    """The environment of somebody who has installed nothing but ``.venv``, and the folder of the story."""
+    folder = tmp_path / "a folder"  # its blank must not break what is pasted
     folder.mkdir()
-    (tmp_path / "example.py").rename(folder / "example.py")
-    environment = {name: value for name, value in bare_environment.items() if not name.startswith("HEM_")}
-    assert "hem pkcs11 path" in "".join(step.command for step in steps_of(page))
-    run_page(page, environment=environment, folder=folder, replacements=OTHERWISE)
-    assert (folder / "letter.sig").stat().st_size > 60
-    assert "[hem@32473 " in (folder / "events.log").read_text()
-    assert "BEGIN CERTIFICATE REQUEST" in (folder / "request.pem").read_text()
+    (folder / ".venv").symlink_to(VENV.parent)
+    runtime = tmp_path_factory.mktemp("run")
+    runtime.chmod(0o700)
+    environment = {
+        "HOME": str(tmp_path), "PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C.UTF-8",
+        "SHELL": "/bin/bash", "XDG_RUNTIME_DIR": str(runtime),
+    }  # fmt: skip
+    yield environment, folder
+    for command in (["agent", "stop"], ["emulator", "stop"]):  # what a story that failed has left
+        words = [VENV / "hem", *command]
+        subprocess.run(words, env=environment, cwd=folder, capture_output=True, check=False)
+
+
+@pytest.fixture
+def privileged_folder():
+    """The story makes it where root runs it; the system has it from its start."""
+    folder = Path("/run/sshd")
+    there = folder.exists()
+    yield
+    if os.geteuid() == 0 and not there and folder.exists():
+        folder.rmdir()
+
+
+@pytest.mark.usefixtures("privileged_folder")
+def test_the_story_works_from_top_to_bottom_and_leaves_nothing(shell):
+    environment, folder = shell
+    if not Path("/usr/sbin/sshd").exists():
+        pytest.skip("not run: sshd is not installed (Debian: openssh-server)")
+    pasted = [each for each in story() if not each.of_root]
+    done = subprocess.run(
+        ["bash"], input=script(pasted), env=environment, cwd=folder, stdout=subprocess.PIPE, text=True,
+        timeout=SECONDS, check=False,
+    )  # fmt: skip
+    found = outcomes(pasted, done.stdout)
+    assert [each.wrong for each in found if each.wrong] == [], done.stdout
+    assert len(found) == len(pasted) == 9
+    assert [each.name for each in folder.iterdir()] == [".venv"]
+    assert sum("Verified OK" in each.printed for each in found) == 2
+
+
+def test_from_the_first_line_to_the_verified_signature_are_five_commands():
+    first, then = installing("checkout")[0], story()[0]
+    lines = [*first.commands.splitlines(), *then.commands.splitlines()]
+    assert then.shown[-1] == "Verified OK"
+    assert not [line for line in lines if re.search(r"&&|;|\\$", line)]
+    assert len(lines) <= 5
+
+
+def test_every_block_is_of_the_story_or_of_a_way_to_install():
+    blocks = re.findall(r"^```(?:sh)\n(.*?)^```$", README.read_text("utf-8"), re.DOTALL | re.MULTILINE)
+    ways = [each.commands for way in WAYS for each in installing(way)]
+    assert blocks[0] == "make demo\nmake test\n"
+    assert ways[0] == "make demo\n"
+    assert sorted(blocks[1:]) == sorted([*ways[1:], *(each.commands for each in story())])
+    assert [each.of_root for each in installing("wheel")] == [True, False]
+    assert sum(each.of_root for each in story()) == 1
+
+
+def test_what_a_block_prints_is_compared_in_order_and_failures_are_named():
+    pasted = [
+        Block("echo one; echo two\n", ("one", "t…o")),
+        Block("echo two; echo one\n", ("one", "two")),
+        Block("false\necho on\n", ("on",)),
+        Block("false | cat\n"),
+        Block("exit 3\n"),
+        Block("echo never\n"),
+    ]
+    done = subprocess.run(["bash"], input=script(pasted), capture_output=True, text=True, check=False)
+    found = outcomes(pasted, done.stdout)
+    assert [each.wrong for each in found] == [
+        None, "it does not print 'two'", "failed: false", "failed: cat", "it did not end",
+    ]  # fmt: skip
+    assert found[0].ended <= found[1].ended

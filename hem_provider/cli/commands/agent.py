@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from hem_provider.agent.options import add_options
+from hem_provider.cli.exports import shell_option
 from hem_provider.cli.options import FILE_TEXT, device_option, json_option
 from hem_provider.cli.shape import Given, Group, argument, given
 
@@ -75,7 +76,7 @@ def _unlock(options: Given) -> int:
 
 
 @command.command("env", help='lines for a shell: eval "$(hem agent env)"', example='eval "$(hem agent env)"')
-@click.option("--shell", type=click.Choice(("sh", "csh", "fish")), help="default: as $SHELL says")
+@shell_option()
 @given
 def _env(options: Given) -> int:
     from hem_provider.cli import agent_actions

@@ -9,6 +9,7 @@ import click
 
 from hem_provider.cli import emulator_actions as actions
 from hem_provider.cli import emulator_serving as serving
+from hem_provider.cli.exports import shell_option
 from hem_provider.cli.options import FILE_TEXT, Whole
 from hem_provider.cli.shape import Given, Group, argument, exclusive, given
 
@@ -28,6 +29,9 @@ _RESETS = {
 }
 
 _state = click.option("--state", required=True, type=FILE_TEXT, metavar="FILE", help=_STATE)
+_state_here = click.option(
+    "--state", default="device.hem", type=FILE_TEXT, metavar="FILE", help=f"{_STATE}; default: device.hem"
+)
 _state_or_none = click.option("--state", type=FILE_TEXT, metavar="FILE", help=_STATE)
 
 
@@ -53,7 +57,10 @@ def _model(callback: F) -> F:
 def _ports(callback: F) -> F:
     for port in ("cloud", "http", "https"):
         callback = click.option(
-            f"--{port}-port", type=_PORT, default=0, metavar="N", help="0 takes a free one"
+            f"--{port}-port",
+            type=_PORT,
+            metavar="N",
+            help="0 takes a free one; default: that of the last time",
         )(callback)
     return callback
 
@@ -97,6 +104,33 @@ def _passphrases(*, required: bool) -> Callable[[F], F]:
 @given
 def _serve(options: Given) -> int:
     return actions.guarded(serving.serve)(options)
+
+
+@command.command(
+    "start",
+    help="the same in the background: make a device and initialise it unless it is there, and print what a "
+    "shell needs to use it",
+    example='eval "$(hem emulator start)"',
+)
+@_state_here
+@_ports
+@shell_option()
+@given
+def _start(options: Given) -> int:
+    from hem_provider.cli import emulator_background
+
+    return actions.guarded(emulator_background.start)(options)
+
+
+@command.command(
+    "stop", help="end what start started; the device keeps its state", example="hem emulator stop"
+)
+@_state_here
+@given
+def _stop(options: Given) -> int:
+    from hem_provider.cli import emulator_background
+
+    return actions.guarded(emulator_background.stop)(options)
 
 
 @command.command(
