@@ -10,7 +10,6 @@ import json
 import os
 import re
 import secrets
-import shlex
 import shutil
 import signal
 import subprocess
@@ -22,7 +21,7 @@ from typing import Any
 
 from hem_provider.cli.emulator_actions import Failure, opened
 from hem_provider.cli.emulator_serving import WARNING, settings_of
-from hem_provider.cli.exports import exported
+from hem_provider.cli.exports import as_typed, exported
 from hem_provider.cli.shape import Given
 from hem_provider.files import replace_file, take_lock
 from hem_provider.waiting import CLOCK
@@ -154,8 +153,7 @@ def _show(told: dict[str, Any], shell: str | None) -> None:
     for line in exported(settings | _path(), shell):
         print(line)
     if sys.stdout.isatty():
-        program = shlex.quote(sys.argv[0]) if Path(sys.argv[0]).name == "hem" else "hem"
-        print(f'For a shell to use it: eval "$({program} emulator start)"', file=sys.stderr)
+        print(f'For a shell to use it: eval "$({as_typed()} emulator start)"', file=sys.stderr)
 
 
 def _path() -> dict[str, str]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-__all__ = ["exported", "shell_option"]
+__all__ = ["as_typed", "exported", "shell_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,3 +37,8 @@ def exported(settings: Mapping[str, str], shell: str | None) -> Iterator[str]:
 def _usual() -> str:
     name = Path(os.environ.get("SHELL", "")).name
     return name if name == "fish" else "csh" if name.endswith("csh") else "sh"
+
+
+def as_typed() -> str:
+    """``hem`` as the user typed it, who may have no other way to it."""
+    return shlex.quote(sys.argv[0]) if Path(sys.argv[0]).name == "hem" else "hem"

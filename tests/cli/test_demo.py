@@ -55,6 +55,7 @@ def test_the_demo_ticks_every_step_and_counts_calls_and_logins(tmp_path):
     total = re.search(r"^together +\d+\.\d\d s +(\d+) +(\d+)$", table, re.MULTILINE)
     assert total is not None
     assert int(total[1]) >= 2 * int(total[2]) > 0
+    assert out.endswith('eval "$(hem emulator start)"\n')
     assert "✘" not in out
     assert list(tmp_path.iterdir()) == []
     assert left_running(process.pid) == []

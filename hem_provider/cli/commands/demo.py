@@ -25,6 +25,7 @@ import click
 
 import hem_provider
 from hem_provider.cli.built import module_path
+from hem_provider.cli.exports import as_typed
 from hem_provider.cli.ownpython import own_python
 from hem_provider.cli.shape import Command
 from hem_provider.cli.steps import StepFailedError, Steps
@@ -83,7 +84,8 @@ def command() -> int:
             return 1
         steps.say(f"\n{steps.summary()}")
         steps.say(
-            "\nA login is two of the calls. On hardware a call takes about 0.25 s and a login up to 2 s."
+            "\nA login is two of the calls. On hardware a call takes about 0.25 s and a login up to 2 s.\n"
+            f'To go on with a device of your own in software: eval "$({as_typed()} emulator start)"'
         )
     return 0
 
