@@ -52,6 +52,7 @@ class Bare:
 
     def _bootstrap(self) -> None:
         done = self.roots / f"{self.name}.ok"
+        self.roots.mkdir(parents=True, exist_ok=True)
         self.log.write_text("")
         if not done.exists():
             say(f"{self.name}: making a bare root of {self.release}")

@@ -166,6 +166,23 @@ def test_sigterm_stops_it_cleanly_and_the_state_survives(tmp_path):
             assert json.loads(answer.read())["lbl"] == "Emulator"
 
 
+def test_it_comes_up_at_the_ports_of_the_first_time_unless_told_or_taken(tmp_path):
+    def places(*arguments):
+        with ServedEmulator(tmp_path, init=False, arguments=arguments) as served:
+            return served.https, served.http, served.cloud
+
+    first = places()
+    with ServedEmulator(tmp_path, init=False) as served:
+        assert (served.https, served.http, served.cloud) == first
+        beside = places()  # of a second server of the same device
+    assert not set(beside) & set(first)
+    assert not set(places("--https-port", "0", "--http-port", "0", "--cloud-port", "0")) & set(first)
+    assert places() == first
+    told = places("--https-port", beside[0].rpartition(":")[2])
+    assert told == (beside[0], *first[1:])
+    assert places() == told
+
+
 def test_what_killed_ones_left_is_removed_at_the_next_start_and_no_key_lies_on_a_disk(
     tmp_path, monkeypatch, template
 ):
