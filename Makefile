@@ -18,8 +18,15 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
+EXTRAS := dev
 MODULE := shim/hem_pkcs11/libhem_pkcs11.so
 ENGINE := shim/hem_pkcs11/libhem_engine.so
+
+# Somebody new, who wants the demo alone, does not wait for what only development needs.
+ifeq ($(MAKECMDGOALS)$(wildcard $(READY)),demo)
+READY  := $(VENV)/.ready-for-demo
+EXTRAS := agent,demo,keyring
+endif
 
 # An interpreter given by name that is not the one in .venv: make .venv anew.
 ifneq ($(origin PYTHON),file)
@@ -39,7 +46,7 @@ again:
 setup: $(READY) $(MODULE) $(ENGINE)
 
 $(READY): pyproject.toml .ci/setup .ci/packages .ci/debian-packages
-	@sh .ci/setup "$(PYTHON)" "$(VENV)"
+	@sh .ci/setup "$(PYTHON)" "$(VENV)" "$(EXTRAS)"
 	@touch $@
 
 $(MODULE): $(READY) shim/build_module.py $(wildcard shim/src/*)

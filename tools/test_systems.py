@@ -113,7 +113,7 @@ def tried(name: str, suites: Sequence[str]) -> Outcome:
         "grep -v '^#' .ci/debian-packages-test; for each in " + " ".join(_WHERE_THERE_ARE)
         + "; do apt-cache show $each >/dev/null 2>&1 && echo $each; done; true"
     )  # fmt: skip
-    bare.inside(f"sh .ci/packages $({packages})")
+    bare.inside(f"make setup && sh .ci/packages $({packages})")
     outcome.versions = {title: bare.inside(ask, check=False).strip() for title, ask in ASKED.items()}
     say(f"{name}: {', '.join(f'{each} {version}' for each, version in outcome.versions.items() if version)}")
     for suite in suites:
