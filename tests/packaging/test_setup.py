@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -76,3 +77,17 @@ def test_missing_debian_packages_are_installed_by_root_and_named_to_others(tmp_p
     assert told in done.stderr
     asked = (tmp_path / "asked").read_text() if (tmp_path / "asked").exists() else ""
     assert asked.startswith("apt-get update") if user == "0" else asked == ""
+
+
+def test_who_wants_the_demo_alone_does_not_wait_for_what_development_needs(tmp_path):
+    def extras(*goals):
+        command = ["make", "-n", f"VENV={tmp_path}", *goals]
+        said = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+        return re.findall(r'^sh \.ci/setup "[^"]*" "[^"]*" "(.*)"$', said, re.MULTILINE)
+
+    assert extras("demo") == ["agent,demo,keyring"]
+    assert extras("test") == extras("demo", "test") == extras("setup") == ["dev"]
+    (tmp_path / ".ready").touch()
+    (tmp_path / ".interpreter").touch()
+    os.utime(tmp_path / ".ready", (0, 0))  # what there is of it was made for development, and is old
+    assert extras("demo") == ["dev"]
