@@ -56,7 +56,8 @@ class _Desk:
     """A fresh root with what README.md takes for granted, and a reader in it."""
 
     def __init__(self, release: str, user: str, wheel: Path | None) -> None:
-        self.bare, self._user = Bare(f"{release}-story", release), user
+        way = "checkout" if wheel is None else "wheel"
+        self.bare, self._user = Bare(f"{release}-{way}-story", release), user
         self._folder = PLACE if wheel is None else _FOLDER
         self.bare.renew()
         if wheel is None:

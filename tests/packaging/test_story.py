@@ -82,7 +82,7 @@ def test_who_is_not_root_has_root_install_what_is_told_and_what_is_left_behind_i
     run = try_story.tried("trixie", "checkout", "ada", None)
     assert "apt-get install gcc opensc -y" in root.ran
     assert run.wrong == ("left behind: ?? letter.txt",)
-    assert not (Path(root.folder) / "trixie-story").exists()
+    assert not (Path(root.folder) / "trixie-checkout-story").exists()
 
 
 def test_what_does_not_show_or_does_not_end_is_named_by_its_first_line(root):
