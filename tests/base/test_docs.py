@@ -32,6 +32,14 @@ def test_what_the_page_shows_of_a_file_is_a_configuration(tmp_path):
     assert (device.url, limits.message, limits.descr) == ("https://my.ence.do", 65536, 128)
 
 
+def test_what_the_recipe_shows_of_a_file_is_a_configuration(tmp_path):
+    [shown] = taken(ROOT / "docs" / "recipes" / "jwt-service.md", "toml")
+    path = tmp_path / "config.toml"
+    path.touch(mode=0o600)
+    path.write_text(shown)
+    assert [each.name for each in load_config(path).devices] == ["east", "west"]
+
+
 def test_the_readme_opens_with_what_it_is_and_the_two_commands():
     text = (ROOT / "README.md").read_text()
     assert text.index("Encedo HEM") < text.index("\nmake demo\n") < text.index("\nmake test\n") < 1200

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import subprocess
 import sys
 from pathlib import Path
 
@@ -49,6 +51,17 @@ def test_the_emulators_page_works_as_printed(tmp_path):
         "LC_ALL": "C.UTF-8",
     }
     run_page(DOCS / "emulator.md", environment=clean | places, folder=tmp_path)
+
+
+def test_the_page_for_developers_works_as_printed(owned, tmp_path):
+    environment = reader_of(owned, tmp_path)
+    hem = Path(sys.executable).with_name("hem")
+    subprocess.run([hem, "emulator", "start"], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    try:
+        run_page(DOCS / "development" / "emulator.md", environment=environment, folder=tmp_path)
+    finally:
+        subprocess.run([hem, "emulator", "stop"], cwd=tmp_path, env=environment, check=True)
+    assert json.loads((tmp_path / "hem-api.json").read_text("utf-8"))["openapi"] == "3.1.0"
 
 
 def test_trouble_leads_to_every_kind_of_failure_that_a_person_meets():

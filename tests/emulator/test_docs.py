@@ -6,18 +6,28 @@ import re
 from pathlib import Path
 
 import pytest
+from support.pages import taken
 
 from hem_provider.emulator.endpoints import ENDPOINTS
 from hem_provider.emulator.faults import FAULTS
+from hem_provider.emulator.firmwarefile import load_firmware
 from hem_provider.emulator.quirks import QUIRKS
 
 HERE = Path(__file__).parent
-TEXT = (HERE.parents[1] / "docs" / "development" / "emulator.md").read_text()
+PAGE = HERE.parents[1] / "docs" / "development" / "emulator.md"
+TEXT = PAGE.read_text()
 ROWS = [
     [cell.strip() for cell in line.strip("|").split("|")]
     for line in TEXT.splitlines()
     if line.startswith("| ")
 ]
+
+
+def test_the_firmware_that_the_page_shows_is_one(tmp_path):
+    [shown] = taken(PAGE, "toml")
+    (tmp_path / "firmware.toml").write_text(shown)
+    firmware = load_firmware(tmp_path / "firmware.toml")
+    assert (firmware.version, firmware.limits.message, firmware.limits.descr) == ("1.7.0", 65536, 128)
 
 
 def test_every_endpoint_has_a_row():

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from support.blocks import ran
 
+from tools.blocks import blocks_of
 from tools.story import README, WAYS, Block, installing, outcomes, script, story
 
 SECONDS = 120.0
@@ -57,6 +59,12 @@ def test_the_story_works_from_top_to_bottom_and_leaves_nothing(shell):
     found = outcomes(pasted, done.stdout)
     assert [each.wrong for each in found if each.wrong] == [], done.stdout
     assert len(found) == len(pasted) == 9
+    texts = {each.commands for each in pasted} | {
+        "".join(f"{line}\n" for line in each.shown) for each in pasted
+    }
+    for block in blocks_of("README.md"):
+        if block.text in texts:
+            ran(block.info, block.text)
     assert [each.name for each in folder.iterdir()] == [".venv"]
     assert sum("Verified OK" in each.printed for each in found) == 2
 
