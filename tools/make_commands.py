@@ -30,7 +30,7 @@ from tools.write_pages import up_to_date  # noqa: E402
 __all__ = ["main", "pages"]
 
 #: Why a page's examples are not run, which stands above each block of them.
-_NOT_RUN = "<!-- not run: the parser takes each (tests/cli/test_examples.py); the guides run them -->"
+_NOT_RUN = "<!-- not run: examples of options: tests/cli/test_examples.py has the parser take each -->"
 #: What a text that is shown as it is has in front of it, where Markdown means something by it.
 _SPECIAL = re.compile(r"([\\`*_<>\[\]])")
 
