@@ -157,6 +157,12 @@ def test_markdown_is_readable_text(monkeypatch):
     )
 
 
+def test_a_comment_hides_itself_and_no_block_after_it():
+    source = "before\n\n<!-- not run:\nwhy -->\n```ini\n[a]\n\n[b]\n```\nafter\n"
+    with open(os.devnull, "w", encoding="utf-8") as stream:  # noqa: PTH123
+        assert plain(source, Marks(stream)) == "before\n\n    [a]\n    \n    [b]\nafter\n"
+
+
 @pytest.mark.parametrize("name", pages.names())
 def test_every_page_is_text_that_fits(name, monkeypatch):
     """But for blocks, which are what is typed, and words that have no blank."""

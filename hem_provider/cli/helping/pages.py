@@ -14,6 +14,7 @@ __all__ = ["find", "folder", "names", "title"]
 _INSTALLED = "_docs"
 #: Folders in the order in which a page is looked for by its last name alone.
 _ORDER = ("", "owner", "recipes", "reference", "development")
+_COMMANDS = "reference/commands/"
 _SUFFIX = ".md"
 
 
@@ -44,8 +45,13 @@ def find(word: str) -> Path | None:
     if place is None or not name:
         return None
     known = {each.lower(): each for each in names()}
-    found = known.get(name) or next((each for low, each in known.items() if low.endswith(f"/{name}")), None)
+    found = known.get(name) or next((each for low, each in known.items() if _is_last(name, low)), None)
     return None if found is None else place / f"{found}{_SUFFIX}"
+
+
+def _is_last(name: str, page: str) -> bool:
+    """Whether ``name`` is the last part of a page's. Those on commands are the commands' own."""
+    return page.endswith(f"/{name}") and not page.startswith(_COMMANDS)
 
 
 def title(name: str) -> str:

@@ -41,7 +41,9 @@ def _lines(source: list[str], marks: Marks) -> Iterator[str]:
             heading = folded(marks.text(_inline(words)), "", marks.columns, 0)
             yield from (marks.paint(each, style) for each in heading)
             position += 1
-        elif line.startswith(("<!--", "![")):
+        elif line.startswith("<!--"):
+            position = _until(source, position, lambda each: "-->" in each) + 1
+        elif line.startswith("!["):
             position = _until(source, position, lambda each: not each.strip())
         elif not line.strip():
             yield ""
