@@ -14,10 +14,11 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from hem_provider.cli.emulator_actions import Failure, opened
 from hem_provider.cli.emulator_serving import WARNING, settings_of
@@ -40,10 +41,12 @@ def start(arguments: Given) -> int:
         handle = take_lock(_beside(state, "lock"), _LOCK, 0)
     except TimeoutError:
         told = _told(state)
+        _check_running(arguments, state, told)
         print(f"{state}: its emulator runs already (process {told['pid']}).", file=sys.stderr)
         _show(told, arguments.shell)
         return 0
     try:
+        _check_own(state)
         process, told = _started(arguments, state, handle)
     finally:
         os.close(handle)  # the process has its own
@@ -57,9 +60,9 @@ def start(arguments: Given) -> int:
 def stop(arguments: Given) -> int:
     """``hem emulator stop``: its exit status."""
     state = Path(arguments.state).absolute()
-    if not state.exists():
-        raise Failure(f"there is no state file {state}")
     lock = _beside(state, "lock")
+    if not state.exists() and not lock.exists():
+        raise Failure(f"there is no state file {state}")
     try:
         os.close(take_lock(lock, _LOCK, 0))
     except TimeoutError:
@@ -74,6 +77,24 @@ def stop(arguments: Given) -> int:
         print(f"{state}: no emulator that 'hem emulator start' started runs.", file=sys.stderr)
     _beside(state, "running").unlink(missing_ok=True)
     return 0
+
+
+def _check_running(arguments: Given, state: Path, told: Mapping[str, Any]) -> None:
+    """Whoever asks for something is not led to something else."""
+    if not state.exists():
+        raise Failure(f"{state} is gone, and its emulator (process {told['pid']}) runs: 'hem emulator stop'")
+    for name, url in (("https", "HEM_URL"), ("http", "http"), ("cloud", "HEM_CLOUD_URL")):
+        port, running = getattr(arguments, f"{name}_port"), urlsplit(told[url]).port
+        if port not in (None, 0, running):
+            raise Failure(
+                f"{state}: its emulator runs already, with --{name}-port {running}: 'hem emulator stop' first"
+            )
+
+
+def _check_own(state: Path) -> None:
+    """Keys are not put into a file that somebody else may read or has made."""
+    if state.exists() and state.stat().st_uid != os.geteuid():
+        raise Failure(f"{state} belongs to another user (uid {state.stat().st_uid})")
 
 
 def _beside(state: Path, what: str) -> Path:
@@ -99,13 +120,13 @@ def _started(arguments: Given, state: Path, lock: int) -> tuple[subprocess.Popen
         )  # fmt: skip
     with _ended_unless_told(process):
         line = process.stdout.readline() if process.stdout else ""
-        ready = re.match(r"ready https=(\S+) http=\S+ cloud=(\S+) ca=", line)
+        ready = re.match(r"ready https=(\S+) http=(\S+) cloud=(\S+) ca=", line)
         if ready is None:
             words = log.read_text(errors="replace").strip().splitlines()
             raise Failure(words[-1].removeprefix("hem emulator: ") if words else "it did not start")
         passphrase = user if user.exists() else None
-        settings = settings_of(ready[1], ready[2], _beside(state, "ca.pem"), passphrase)
-        told = {"pid": process.pid, **settings}
+        settings = settings_of(ready[1], ready[3], _beside(state, "ca.pem"), passphrase)
+        told = {"pid": process.pid, "http": ready[2], **settings}
         replace_file(running, json.dumps(told).encode())
     return process, told
 

@@ -11,6 +11,8 @@ from typing import Any, TypeVar
 
 import click
 
+from hem_provider.errors import HemConfigError
+
 __all__ = ["as_typed", "exported", "shell_option"]
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -28,10 +30,25 @@ def shell_option() -> Callable[[F], F]:
 
 
 def exported(settings: Mapping[str, str], shell: str | None) -> Iterator[str]:
-    """A line for each variable, for this kind of shell or the user's own."""
-    form = _SETTING[shell or _usual()]
-    for name, value in settings.items():
-        yield form.format(name=name, value=shlex.quote(value))
+    """A line for each variable, for this kind of shell or the user's own.
+
+    ``HemConfigError`` for a value that the shell cannot be given as one word: before the first line.
+    """
+    kind = shell or _usual()
+    lines = [
+        _SETTING[kind].format(name=name, value=_quoted(name, value, kind)) for name, value in settings.items()
+    ]
+    yield from lines
+
+
+def _quoted(name: str, value: str, shell: str) -> str:
+    """A folder's name may hold anything, and the shell is not to run any of it."""
+    refused = [each for each in value if ord(each) < 32 or (shell == "csh" and each == "!")]
+    if refused:
+        raise HemConfigError(f"{name}: {value!r} has {refused[0]!r}, which is for no line of {shell}")
+    if shell == "fish" and shlex.quote(value) != value:  # whose backslash escapes within single quotes
+        return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return shlex.quote(value)
 
 
 def _usual() -> str:

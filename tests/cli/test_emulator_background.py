@@ -150,3 +150,31 @@ def test_there_may_be_nothing_to_stop(folder):
         0,
         True,
     )
+
+
+def test_who_asks_for_another_port_is_not_led_to_the_one_that_runs(folder):
+    port = folder.start()["HEM_URL"].rpartition(":")[2]
+    assert folder.start("--https-port", port)["HEM_URL"].endswith(f":{port}")
+    done = folder.run("start", "--https-port", str(int(port) ^ 1))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"runs already, with --https-port {port}: 'hem emulator stop' first" in done.stderr
+
+
+def test_an_emulator_whose_state_is_gone_is_stopped_and_nobody_is_led_to_it(folder):
+    folder.start()
+    (folder.path / "device.hem").unlink()
+    done = folder.run("start")
+    assert (done.returncode, done.stdout, "is gone" in done.stderr) == (1, "", True)
+    assert folder.run("stop").returncode == 0
+    assert not folder.is_held()
+    assert folder.start()["HEM_URL"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="not run: makes a file of another user, which root can")
+def test_the_state_file_of_another_user_is_refused(folder):
+    (folder.path / "device.hem").touch(mode=0o644)
+    os.chown(folder.path / "device.hem", 65534, 65534)
+    done = folder.run("start")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "belongs to another user (uid 65534)" in done.stderr
+    assert (folder.path / "device.hem").stat().st_size == 0

@@ -108,8 +108,8 @@ def _serve(options: Given) -> int:
 
 @command.command(
     "start",
-    help="the same in the background: make a device and initialise it unless it is there, and print what a "
-    "shell needs to use it",
+    help="serve a device in the background, made and initialised unless it is there, and print what a shell "
+    "needs to use it",
     example='eval "$(hem emulator start)"',
 )
 @_state_here
