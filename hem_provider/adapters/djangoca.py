@@ -215,7 +215,7 @@ class Authorities(_Keys):
         builder: x509.CertificateRevocationListBuilder,
         algorithm: Any,
     ) -> x509.CertificateRevocationList:
-        """One call. ``MessageTooLong`` for more than some 45 entries."""
+        """One call. ``MessageTooLong`` for more than 45 to 49 entries, with reasons 33 to 36."""
         return builder.sign(self._private(ca.key_backend_options), algorithm)
 
 

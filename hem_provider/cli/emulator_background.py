@@ -32,6 +32,8 @@ __all__ = ["start", "stop"]
 #: Seconds for another command that is starting it, and for the process to end; between two looks.
 _PATIENCE, _LOOK = 30.0, 0.05
 _LOCK = "the lock of the emulator"
+#: What the process has before its words, as this command has it, too.
+_SAYS = re.compile(r"^(hem( emulator)?: )+")
 
 
 def start(arguments: Given) -> int:
@@ -123,7 +125,7 @@ def _started(arguments: Given, state: Path, lock: int) -> tuple[subprocess.Popen
         ready = re.match(r"ready https=(\S+) http=(\S+) cloud=(\S+) ca=", line)
         if ready is None:
             words = log.read_text(errors="replace").strip().splitlines()
-            raise Failure(words[-1].removeprefix("hem emulator: ") if words else "it did not start")
+            raise Failure(_SAYS.sub("", words[-1]) if words else "it did not start")
         passphrase = user if user.exists() else None
         settings = settings_of(ready[1], ready[3], _beside(state, "ca.pem"), passphrase)
         told = {"pid": process.pid, "http": ready[2], **settings}

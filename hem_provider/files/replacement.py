@@ -111,14 +111,24 @@ def _opened(handle: int) -> str:
 def _give_name(handle: int, path: Path) -> None:
     # With a descriptor of a directory, which an absolute path does not need, it is linkat(2): link(2) would
     # make a link to the link in /proc.
-    os.link(_opened(handle), path, src_dir_fd=handle, follow_symlinks=True)
+    try:
+        os.link(_opened(handle), path, src_dir_fd=handle, follow_symlinks=True)
+    except OSError as error:
+        _name(error, path)
+        raise
+
+
+def _name(error: OSError, path: Path) -> None:
+    """It is of the file that was to be made, and not of what that was called before."""
+    error.filename, error.filename2 = str(path), None
 
 
 def _rename_to_free(temporary: Path, path: Path) -> None:
     """As renaming, but for a name that is taken: ``FileExistsError``."""
     try:
         os.link(temporary, path, follow_symlinks=False)
-    except FileExistsError:
+    except FileExistsError as error:
+        _name(error, path)
         raise
     except OSError:  # a file system without hard links: the name is taken first
         os.close(os.open(path, _NEW, 0o600))

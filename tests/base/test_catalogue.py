@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import ast
-import importlib
-import inspect
-import pkgutil
 import re
 from pathlib import Path
 
 import click
 import pytest
 from hem_pkcs11.constants import CKR
+from support.exceptions import our_exceptions
 
-import hem_provider
 from hem_provider import errors
-from hem_provider._moved import MOVED
 from hem_provider.cli import statuses
 from hem_provider.cli.helping import catalogue
 from hem_provider.cli.helping.classes import CLASSES, OTHERS
@@ -40,15 +36,11 @@ def names(entries):
 
 def public_errors():
     """The classes of errors of ours that have a name outside of their modules."""
-    found = set()
-    for module in pkgutil.walk_packages(hem_provider.__path__, "hem_provider."):
-        if module.name.endswith("__main__") or module.name in MOVED or "._moved." in module.name:
-            continue
-        for name, each in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
-            ours = issubclass(each, errors.HemError) and each.__module__.startswith("hem_provider")
-            if ours and not name.startswith("_"):
-                found.add(each)
-    return found
+    return {
+        each
+        for each in our_exceptions()
+        if issubclass(each, errors.HemError) and not each.__name__.startswith("_")
+    }
 
 
 def test_every_public_exception_has_an_entry_and_is_explained_by_it():

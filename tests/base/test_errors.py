@@ -3,29 +3,16 @@
 from __future__ import annotations
 
 import copy
-import importlib
 import inspect
 import pickle
-import pkgutil
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
 import pytest
+from support.exceptions import our_exceptions
 
 import hem_provider
 from hem_provider import errors
-from hem_provider._moved import MOVED
-
-
-def our_exceptions():
-    found = set()
-    for module in pkgutil.walk_packages(hem_provider.__path__, "hem_provider."):
-        if module.name.endswith("__main__") or module.name in MOVED or "._moved." in module.name:
-            continue
-        for _, each in inspect.getmembers(importlib.import_module(module.name), inspect.isclass):
-            if issubclass(each, BaseException) and each.__module__.startswith("hem_provider"):
-                found.add(each)
-    return sorted(found, key=lambda each: (each.__module__, each.__qualname__))
 
 
 def made(kind):

@@ -688,8 +688,9 @@ def test_a_file_that_comes_meanwhile_is_not_replaced_unless_it_may_be(tmp_path, 
         if replace:
             put()
         else:
-            with pytest.raises(FileExistsError):
+            with pytest.raises(FileExistsError) as told:
                 put()
+            assert (told.value.filename, told.value.filename2) == (str(place), None)
         assert place.read_text() == kept
         assert list(tmp_path.iterdir()) == [place]
     place.unlink()

@@ -152,6 +152,16 @@ def test_there_may_be_nothing_to_stop(folder):
     )
 
 
+def test_a_port_that_somebody_has_is_told_once(folder):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        done = folder.run("start", "--https-port", str(port))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(
+        f"hem emulator: cannot listen on 127.0.0.1 port {port}: Address already in use"
+    )
+
+
 def test_who_asks_for_another_port_is_not_led_to_the_one_that_runs(folder):
     port = folder.start()["HEM_URL"].rpartition(":")[2]
     assert folder.start("--https-port", port)["HEM_URL"].endswith(f":{port}")

@@ -61,7 +61,8 @@ def test_what_may_be_left_away_or_is_written_before_a_name(words, shown, capsys)
     [
         ("agent", "agent"), ("recipes/nginx", "recipes/nginx"), ("nginx", "recipes/nginx"),
         ("docs/owner/setup.md", "owner/setup"), ("keys", "owner/keys"), ("reference/keys", "reference/keys"),
-        ("errors", "reference/errors"),
+        ("errors", "reference/errors"), ("recipes/", "recipes/index"), ("start", "start/index"),
+        ("reference/errors.md#e-name", "reference/errors"),
     ],
 )  # fmt: skip
 def test_a_page_is_printed_as_it_is_where_a_program_reads(word, page, capsys):

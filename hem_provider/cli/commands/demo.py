@@ -84,7 +84,7 @@ def command() -> int:
             return 1
         steps.say(f"\n{steps.summary()}")
         steps.say(
-            "\nA login is two of the calls. On hardware a call takes about 0.25 s and a login up to 2 s.\n"
+            "\nA login is two of the calls. On hardware a call takes about 0.25 s and a login 2 to 2.5 s.\n"
             f'To go on with a device of your own in software: eval "$({as_typed()} emulator start)"'
         )
     return 0

@@ -40,12 +40,15 @@ def _rank(name: str) -> int:
 
 
 def find(word: str) -> Path | None:
-    """The page of a name, or of a last part of one; ``docs/`` before and ``.md`` behind may be there."""
-    place, name = folder(), word.strip().lower().removeprefix("docs/").removesuffix(_SUFFIX).strip("/")
+    """The page of a name, or of a last part of one; of a folder's that on what is in it. ``docs/`` before
+    and ``.md`` and an anchor behind may be there."""
+    bare = word.strip().lower().partition("#")[0]
+    place, name = folder(), bare.removeprefix("docs/").removesuffix(_SUFFIX).strip("/")
     if place is None or not name:
         return None
     known = {each.lower(): each for each in names()}
-    found = known.get(name) or next((each for low, each in known.items() if _is_last(name, low)), None)
+    found = known.get(name) or known.get(f"{name}/index")
+    found = found or next((each for low, each in known.items() if _is_last(name, low)), None)
     return None if found is None else place / f"{found}{_SUFFIX}"
 
 
