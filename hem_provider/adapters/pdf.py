@@ -3,9 +3,9 @@
     signer = PdfSigner(key, certificate)
     signers.sign_pdf(writer, signers.PdfSignatureMetadata(field_name="Signature"), signer, output=file)
 
-What the device signs are the signed attributes (RFC 5652 §5.4), some 250 bytes, whatever the document's size:
-one call a signature. Attributes of more than it takes, as with revocation information or a time stamp of the
-content among them, are refused.
+What the device signs are the signed attributes (RFC 5652 §5.4), a few hundred bytes whatever the document's
+size: one call a signature. Attributes of more than it takes, as with revocation information or a time stamp
+of the content among them, are refused.
 
 EC keys, Ed25519 and Ed448 (RFC 8419), and ML-DSA (RFC 9882). pyHanko 0.38 and newer.
 """

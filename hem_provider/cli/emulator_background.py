@@ -24,6 +24,7 @@ from hem_provider.cli.emulator_actions import Failure, opened
 from hem_provider.cli.emulator_serving import WARNING, settings_of
 from hem_provider.cli.exports import as_typed, exported
 from hem_provider.cli.shape import Given
+from hem_provider.config.load import ENVIRONMENT
 from hem_provider.files import replace_file, take_lock
 from hem_provider.waiting import CLOCK
 
@@ -39,6 +40,9 @@ _SAYS = re.compile(r"^(hem( emulator)?: )+")
 def start(arguments: Given) -> int:
     """``hem emulator start``: its exit status."""
     state = Path(arguments.state).absolute()
+    if state.exists():
+        with opened(arguments, existing=True):
+            pass  # refused before anything is written beside it
     try:
         handle = take_lock(_beside(state, "lock"), _LOCK, 0)
     except TimeoutError:
@@ -48,7 +52,6 @@ def start(arguments: Given) -> int:
         _show(told, arguments.shell)
         return 0
     try:
-        _check_own(state)
         process, told = _started(arguments, state, handle)
     finally:
         os.close(handle)  # the process has its own
@@ -91,12 +94,6 @@ def _check_running(arguments: Given, state: Path, told: Mapping[str, Any]) -> No
             raise Failure(
                 f"{state}: its emulator runs already, with --{name}-port {running}: 'hem emulator stop' first"
             )
-
-
-def _check_own(state: Path) -> None:
-    """Keys are not put into a file that somebody else may read or has made."""
-    if state.exists() and state.stat().st_uid != os.geteuid():
-        raise Failure(f"{state} belongs to another user (uid {state.stat().st_uid})")
 
 
 def _beside(state: Path, what: str) -> Path:
@@ -175,6 +172,10 @@ def _show(told: dict[str, Any], shell: str | None) -> None:
     settings = {name: value for name, value in told.items() if name.startswith("HEM_")}
     for line in exported(settings | _path(), shell):
         print(line)
+    others = sorted({"HEM_CONFIG", *ENVIRONMENT} & os.environ.keys() - settings.keys())
+    if others:
+        what = f"Set here as well, and used besides: {', '.join(others)}"
+        print(f"{what}; unset what is for another device.", file=sys.stderr)
     if sys.stdout.isatty():
         print(f'For a shell to use it: eval "$({as_typed()} emulator start)"', file=sys.stderr)
 

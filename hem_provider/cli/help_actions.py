@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from hem_provider.cli import front, statuses
-from hem_provider.cli.helping import pages
+from hem_provider.cli.helping import pages, settings
 from hem_provider.cli.helping.catalogue import GROUPS, NAMES, entries, similar
 from hem_provider.cli.helping.entries import Entry
 from hem_provider.cli.helping.plain import plain
@@ -30,6 +30,8 @@ def show(ctx: click.Context, words: Sequence[str]) -> int:
         _print(page.read_text("utf-8"))
     elif (command := _command(ctx.find_root(), words)) is not None:
         _print(command, is_page=False)
+    elif (setting := settings.told(word)) is not None:
+        _print(setting)
     else:
         near = similar(word, topics())
         guess = f"did you mean {' or '.join(near)}?" if near else "'hem help' lists what there is."
@@ -38,8 +40,8 @@ def show(ctx: click.Context, words: Sequence[str]) -> int:
 
 
 def topics() -> list[str]:
-    """Pages and commands."""
-    return [*pages.names(), *front.names()]
+    """Pages, commands and settings."""
+    return [*pages.names(), *front.names(), *settings.names()]
 
 
 def _told(entry: Entry) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import sys
 
 from hem_provider.cli import terminal
@@ -164,9 +165,19 @@ def _told(error: BaseException) -> str:
     if isinstance(error, EOFError):
         return "the input ended before an answer was typed"
     if isinstance(error, OSError) and not isinstance(error, HemError):
-        place = f"{error.filename}: " if error.filename is not None else ""
-        return f"{place}{error.strerror or error}"
+        return f"{_place(error)}{error.strerror or error}"
     return str(error) if isinstance(error, (HemError, UsageFault)) else _fault(error)
+
+
+def _place(error: OSError) -> str:
+    """Where it was; asking for a working folder that is gone names none."""
+    if error.filename is not None:
+        return f"{error.filename}: "
+    try:
+        os.getcwd()  # noqa: PTH109 - nothing else of pathlib is needed here
+    except OSError as again:
+        return "the working folder: " if again.errno == error.errno else ""
+    return ""
 
 
 def _fault(error: BaseException) -> str:

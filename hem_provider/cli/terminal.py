@@ -19,6 +19,7 @@ __all__ = ["coloured", "columns", "let_go", "moving", "prepare"]
 
 #: Where nobody says how wide lines may be.
 _COLUMNS = 80
+_OUTPUT = "standard output"
 
 
 def coloured(stream: TextIO) -> bool:
@@ -61,6 +62,31 @@ class _Closed(io.RawIOBase):
     read = readall = readinto = write = _refuse
 
 
+class _Named(io.FileIO):
+    """Standard output, whose errors name it as a file's do."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except OSError as error:
+            error.filename = _OUTPUT
+            raise
+
+
+def _named(stream: TextIO) -> TextIO:
+    """``stream`` with its errors named; as it is where it is none of the interpreter's own."""
+    if type(stream) is not io.TextIOWrapper:
+        return stream
+    if type(getattr(stream.buffer, "raw", stream.buffer)) is not io.FileIO:
+        return stream
+    stream.flush()
+    raw, unbuffered = _Named(stream.fileno(), "w", closefd=False), stream.write_through
+    return io.TextIOWrapper(
+        raw if unbuffered else io.BufferedWriter(raw),
+        encoding=stream.encoding, line_buffering=stream.line_buffering, write_through=unbuffered,
+    )  # fmt: skip
+
+
 def prepare() -> None:
     """Let no character that a terminal does not have end a command: it is written as its escape.
 
@@ -71,7 +97,8 @@ def prepare() -> None:
     if sys.stdin is None:
         sys.stdin = io.TextIOWrapper(_Closed("standard input"), encoding="utf-8")
     if sys.stdout is None:
-        sys.stdout = io.TextIOWrapper(_Closed("standard output"), encoding="utf-8", write_through=True)
+        sys.stdout = io.TextIOWrapper(_Closed(_OUTPUT), encoding="utf-8", write_through=True)
+    sys.stdout = _named(sys.stdout)
     if sys.stderr is None:
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - to the end
     for stream in (sys.stdout, sys.stderr):

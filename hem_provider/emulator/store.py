@@ -111,8 +111,12 @@ class Store:
     def _make(self) -> None:
         descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
         try:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode):
                 raise StateFileError(f"{self.path} is not a regular file")
+            # Nobody else may read the keys, and root leaves no files that the owner cannot use.
+            if found.st_uid != os.geteuid():
+                raise StateFileError(f"{self.path} belongs to another user (uid {found.st_uid})")
         finally:
             os.close(descriptor)
 

@@ -45,6 +45,22 @@ def test_the_readme_opens_with_what_it_is_and_the_two_commands():
     assert text.index("Encedo HEM") < text.index("\nmake demo\n") < text.index("\nmake test\n") < 1200
 
 
+def test_what_a_login_takes_is_told_alike_everywhere():
+    telling = re.compile(
+        r"\b[Aa] login(?: takes(?: \w+){1,3}|, which is two calls,| \|[^|]+it takes the device)? "
+        r"(\d[\d.]*(?: to [\d.]+)?) (s|seconds)\b"
+    )
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    told = {
+        f"{page.relative_to(ROOT)}: {found[0]}": f"{found[1]} {found[2]}"
+        for page in pages
+        if "development" not in page.parts
+        for found in telling.finditer(page.read_text())
+    }
+    assert len(told) > 5
+    assert set(told.values()) == {"2 to 2.5 s"}, told
+
+
 def test_the_version_of_the_changelog_is_the_packages():
     from hem_provider import __version__
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import ssl
 import subprocess
@@ -337,7 +338,10 @@ def full(command, environment):
 
 #: How output fails, and what is told. Each command is tried in one way, half of them in each: what is told
 #: of a stream is decided in one place, what a command does then in its own.
-FAILING = [(closed, "hem: standard output: it is closed"), (full, "hem: No space left on device")]
+FAILING = [
+    (closed, "hem: standard output: it is closed"),
+    (full, "hem: standard output: No space left on device"),
+]
 TRIED = [
     pytest.param(
         words, *failing, id=f"{' '.join(words)}-{failing[0].__name__}",
@@ -399,3 +403,11 @@ def test_no_file_gets_the_number_of_a_closed_stream(closed, tmp_path):
     )
     done = run_with_closed(closed, "-c", script, str(tmp_path / "file"), program=[sys.executable])
     assert done.returncode == 0
+
+
+def test_a_working_folder_that_was_removed_is_named(tmp_path):
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    command = f'rmdir "$PWD"; exec {shlex.join([*HEM, "emulator", "start"])}'
+    done = subprocess.run(["sh", "-c", command], cwd=folder, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (1, "hem: the working folder: No such file or directory\n")

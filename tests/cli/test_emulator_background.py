@@ -184,7 +184,23 @@ def test_an_emulator_whose_state_is_gone_is_stopped_and_nobody_is_led_to_it(fold
 def test_the_state_file_of_another_user_is_refused(folder):
     (folder.path / "device.hem").touch(mode=0o644)
     os.chown(folder.path / "device.hem", 65534, 65534)
-    done = folder.run("start")
-    assert (done.returncode, done.stdout) == (1, "")
-    assert "belongs to another user (uid 65534)" in done.stderr
+    for command in ("start", "serve", "quirks"):
+        done = folder.run(command, "--state", "device.hem")
+        assert (done.returncode, done.stdout) == (1, ""), command
+        assert "belongs to another user (uid 65534)" in done.stderr
+    assert [each.name for each in folder.path.iterdir()] == ["device.hem"]
     assert (folder.path / "device.hem").stat().st_size == 0
+
+
+def test_nothing_is_left_beside_a_file_that_is_no_state(folder):
+    (folder.path / "device.hem").write_text("a letter")
+    done = folder.run("start")
+    assert (done.returncode, done.stdout, "not a usable emulator state" in done.stderr) == (1, "", True)
+    assert [each.name for each in folder.path.iterdir()] == ["device.hem"]
+
+
+def test_settings_that_the_shell_has_besides_are_named(folder):
+    folder.start()
+    others = {"HEM_AGENT": "always", "HEM_URL": "https://other.example"}  # the second is replaced
+    assert "and used besides: HEM_AGENT; unset" in folder.run("start", **others).stderr
+    assert "besides" not in folder.run("start").stderr

@@ -550,7 +550,7 @@ def test_a_reader_that_leaves_and_a_full_disk_end_it(environment, large, command
     reading, writing = os.pipe()
     os.close(reading)
     with Path("/dev/full").open("wb") as full:
-        for stdout, told in ((writing, b""), (full, b"hem: No space left on device\n")):
+        for stdout, told in ((writing, b""), (full, b"hem: standard output: No space left on device\n")):
             done = subprocess.run(
                 [*HEM, *words], env=environment, input=large, stdout=stdout, stderr=subprocess.PIPE,
                 check=False, timeout=60,

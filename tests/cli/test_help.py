@@ -6,17 +6,20 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 from support.terminal import Terminal
 
 from hem_provider import errors
+from hem_provider.cli import front, statuses
 from hem_provider.cli import main as cli
-from hem_provider.cli import statuses
 from hem_provider.cli.helping import catalogue, pages
 from hem_provider.cli.helping.plain import plain
 from hem_provider.cli.marks import Marks
+from hem_provider.config import DeviceConfig, Pkcs11Config
+from hem_provider.config.load import ENVIRONMENT
 
 DOCS = Path(__file__).parents[2] / "docs"
 HEM = [sys.executable, "-m", "hem_provider.cli.main"]
@@ -83,11 +86,35 @@ def test_a_command_is_explained_where_no_page_is_called_so(capsys):
 
 
 @pytest.mark.parametrize(
+    "setting", [*fields(DeviceConfig), *fields(Pkcs11Config)], ids=lambda each: each.name
+)
+def test_a_setting_is_explained_where_nothing_else_is_called_so(setting, capsys):
+    status, out, _ = run(capsys, setting.name)
+    assert status == 0
+    others = catalogue.entries(setting.name) or pages.find(setting.name) or setting.name in front.names()
+    assert out.startswith(f"# `{setting.name}`\n") or others
+
+
+@pytest.mark.parametrize("variable", ENVIRONMENT)
+def test_a_variable_is_explained_as_its_setting(variable, capsys):
+    status, out, _ = run(capsys, variable.lower())
+    assert (status, f"\n* environment: `{variable}`\n* accepted: " in out, out.count("#") < 3) == (
+        0,
+        True,
+        True,
+    )
+
+
+def test_a_variable_that_is_no_setting_leads_to_the_page(capsys):
+    assert run(capsys, "HEM_CONFIG") == (0, (DOCS / "configuration.md").read_text("utf-8"), "")
+
+
+@pytest.mark.parametrize(
     ("word", "meant"),
     [
         ("E-TLS-NAM", "E-TLS-NAME"), ("tsl-name", "E-TLS-NAME"), ("HemLoginRequird", "HemLoginRequired"),
         ("CKR_PIN_INCORECT", "CKR_PIN_INCORRECT"), ("ngnix", "recipes/nginx"), ("agnet", "agent"),
-        ("timeout", "HemTimeout"),
+        ("HemTimout", "HemTimeout"), ("HEM_URLS", "HEM_URL"), ("firmware-limits", "firmware_limits"),
     ],
 )  # fmt: skip
 def test_what_is_mistyped_is_answered_with_what_is_meant(word, meant, capsys):

@@ -52,7 +52,7 @@ def run(*arguments, **options):
 def test_a_full_disk_is_told_in_one_line(arguments):
     with Path("/dev/full").open("w") as full:
         done = run(*arguments, stdout=full)
-    assert (done.returncode, done.stderr) == (1, "hem: No space left on device\n")
+    assert (done.returncode, done.stderr) == (1, "hem: standard output: No space left on device\n")
 
 
 @pytest.mark.parametrize("arguments", PRINTING, ids=" ".join)

@@ -1,7 +1,8 @@
 """``hem help``: explain an error, or show a page of the documentation; works offline.
 
 A name is that of an error (E-TLS-NAME, HemLoginRequired, CKR_PIN_INCORRECT), an HTTP or exit status (401, 3),
-of a page (agent, recipes/nginx) or of a command. Without one it lists what there is.
+of a page (agent, recipes/nginx), of a command or of a setting (HEM_URL, spacing). Without one it lists what
+there is.
 
 On a terminal it is shown in a pager (PAGER); otherwise a page is printed as it is written, in Markdown.
 
