@@ -188,6 +188,21 @@ class DiskCache:
             return None
         return Glimpse(eid, emulator) if 0 <= age < REMEMBERED_FOR else None
 
+    def identity(self) -> str | None:
+        """Of the device that the last login was to; it is another one after that was initialised anew."""
+        try:
+            document = json.loads(self._read("eid") or b"null")
+            eid = _text(document["eid"])
+            known = document["format"] == _FORMAT and len(unb64(eid)) == _EID
+        except (ValueError, TypeError, KeyError, RecursionError):
+            return None
+        return eid if known else None
+
+    def keep_identity(self, eid: str) -> None:
+        """Remember it."""
+        if eid != self.identity():
+            self._replace("eid", {"format": _FORMAT, "eid": eid})
+
     def note_check_in(self) -> None:
         """The device has just checked in from here."""
         self._replace("checkin", {"format": _FORMAT})

@@ -59,7 +59,7 @@ class Listing:
         self.cache = DiskCache(self._config.url)
         operations.known = self._known
         operations.gone = self.forget
-        session.note_need = self._note_need
+        session.note_need, session.memory = self._note_need, self.cache
 
     @property
     def at_hand(self) -> bool:

@@ -42,6 +42,8 @@ from hem_provider.rest.settle import Change, UnsentError, settle
 from hem_provider.rest.wire import ConnectionLostError, NoTurnError
 
 if TYPE_CHECKING:
+    from hem_provider.device.cache import DiskCache
+    from hem_provider.device.deriving import Derivation
     from hem_provider.device.mobile import MobileLogin
     from hem_provider.device.proving import Prover
 
@@ -69,6 +71,7 @@ class LoginSession:
         #: Told the scope that is needed first after a login made ahead of any need, and then the
         #: next ones until it says that it has heard what it wants to know.
         self.note_need: Callable[[str], bool] = lambda _: True
+        self.memory: DiskCache | None = None  #: what other processes of this user know of the device
         self._lock: PerProcess[threading.RLock] = PerProcess(threading.RLock)
 
     @cached_property
@@ -288,13 +291,7 @@ class LoginSession:
         """Whether the device accepts ``credential``: a token for ``scope``, kept nowhere, with the
         device's time; ``None`` when it refuses. What this session is logged in with stays."""
         with self._lock.get():
-            try:
-                challenge, bearer, _ = self._prover.prove(scope, lambda _: credential)
-            except HemLoginRequired:
-                raise
-            except HemAuthenticationError:
-                return None
-            return bearer, challenge.device_time()
+            return self._prover.accepts(credential, scope)
 
     @property
     def credential(self) -> Credential | None:
@@ -364,8 +361,10 @@ class LoginSession:
         if login_source(self._config, given=self.has_credential) is LoginSource.PHONE:
             approved = self.mobile.obtain(scope)
             return self._take(bearer_from(approved.token), approved.device_time, before)
+        secret = self._prover.secret_at_hand(self._reliance) if self._credential is None else None
         try:
-            challenge, bearer, _ = self._prover.prove(scope, self._configured_credential)
+            with self._prover.ahead(partial(self.derive, role=Role.USER), secret) as ahead:
+                challenge, bearer, _ = self._prover.prove(scope, partial(self._configured, ahead))
         except HemLoginRequired:
             raise
         except HemAuthenticationError:
@@ -382,7 +381,7 @@ class LoginSession:
         self._tokens.add(bearer, device_time)
         return bearer
 
-    def _configured_credential(self, eid: str) -> Credential:
+    def _configured(self, ahead: Derivation, eid: str) -> Credential:
         known = self._credential
         if known is not None and known.eid == eid:
             return known
@@ -393,7 +392,7 @@ class LoginSession:
             raise login_needed(self._config, agent, changed=known is not None)
         if known is not None:
             known.wipe()
-        self._credential = self.derive(passphrase, eid, Role.USER)
+        self._credential = ahead.result(passphrase, eid)
         return self._credential
 
     def __repr__(self) -> str:

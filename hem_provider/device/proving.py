@@ -5,9 +5,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from typing import Protocol
 
+from hem_provider.config.login_source import LoginSource, login_source, read_passphrase
+from hem_provider.device.cache import DiskCache
 from hem_provider.device.checkin import Runs, check_in
+from hem_provider.device.deriving import Derivation
 from hem_provider.device.recoveries import Cures, Proof
+from hem_provider.device.reliance import Reliance
 from hem_provider.device.tokens import TokenCache
 from hem_provider.errors import (
     HemAuthenticationError,
@@ -32,12 +37,18 @@ LIFETIME = 8 * 3600
 _KEEP_CHALLENGE = 50.0
 
 
+class _Session(Runs, Protocol):
+    """The session that is to be logged in."""
+
+    memory: DiskCache | None
+
+
 class Prover:
     """One login at a time: whoever calls holds the lock. ``derive`` makes the credential of a secret."""
 
     def __init__(
         self,
-        session: Runs,
+        session: _Session,
         tokens: TokenCache,
         kdf: Kdf,
         derive: Callable[[str, str, Role, Kdf | None], Credential],
@@ -84,15 +95,35 @@ class Prover:
 
         def once(eid: str) -> Credential:
             if eid not in made:
-                made[eid] = self._derive(secret, eid, role, kdf)
+                made[eid] = ahead.result(secret, eid)
             return made[eid]
 
+        with self.ahead(lambda text, eid: self._derive(text, eid, role, kdf), secret) as ahead:
+            try:
+                return self.prove(scope, once)
+            except BaseException:
+                for each in made.values():
+                    each.wipe()
+                raise
+
+    def secret_at_hand(self, reliance: Reliance) -> str | None:
+        """What the next login is by, where that can be known without asking a person or running a command."""
+        given = reliance.look()
+        if given is not None or reliance.explicit or login_source(self._config) is not LoginSource.FILE:
+            return given
         try:
-            return self.prove(scope, once)
-        except BaseException:
-            for each in made.values():
-                each.wipe()
-            raise
+            return read_passphrase(self._config)
+        except HemError:
+            return None  # told when it is needed
+
+    def ahead(self, derive: Callable[[str, str], Credential], secret: str | None) -> Derivation:
+        """What the next ``prove`` will need, begun where it is known and that first asks for a challenge."""
+        derivation = Derivation(derive)
+        if not self._kept_is_good():
+            known, memory = self.challenge, self._session.memory
+            eid = known.eid if known is not None else memory.identity() if memory is not None else None
+            derivation.begin(secret, eid)
+        return derivation
 
     def prove(
         self, scope: str, credential_for: Callable[[str], Credential]
@@ -120,13 +151,28 @@ class Prover:
                 if not isinstance(error, HemAuthenticationError) or proof.challenge is None:
                     raise
                 raise proof.told(error) from None
+            if self._session.memory is not None:
+                self._session.memory.keep_identity(challenge.eid)
             return challenge, bearer, credential
 
+    def accepts(self, credential: Credential, scope: str) -> tuple[Bearer, int] | None:
+        """A token for ``scope`` with the device's time; ``None`` where the device refuses ``credential``."""
+        try:
+            challenge, bearer, _ = self.prove(scope, lambda _: credential)
+        except HemLoginRequired:
+            raise
+        except HemAuthenticationError:
+            return None
+        return bearer, challenge.device_time()
+
     def _kept_challenge(self) -> tuple[Challenge | None, bool]:
-        kept, self._kept = self._kept, None
-        if kept is not None and kept[0] == os.getpid() and kept[1].age <= _KEEP_CHALLENGE:
-            return kept[1], True
-        return None, False
+        good, kept = self._kept_is_good(), self._kept
+        self._kept = None
+        return (kept[1], True) if good and kept is not None else (None, False)
+
+    def _kept_is_good(self) -> bool:
+        kept = self._kept
+        return kept is not None and kept[0] == os.getpid() and kept[1].age <= _KEEP_CHALLENGE
 
     def keep(self, challenge: Challenge | None) -> None:
         """Keep one for the next login."""

@@ -40,6 +40,10 @@ class Reliance:
         self.explicit = self.given is not None
         self._same = same
 
+    def look(self) -> str | None:
+        """What was given, if a challenge has not told yet what it is for."""
+        return None if self.given is None else self.given.read().decode("utf-8")
+
     def take(self) -> str | None:
         """What was given, which is not kept beside the credential that it becomes."""
         lease, self.given = self.given, None

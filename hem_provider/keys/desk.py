@@ -11,6 +11,7 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, Final
 
 from hem_provider.device.key import Key
@@ -18,6 +19,7 @@ from hem_provider.errors import HemError, HemKeyNotFound, HemTimeout, KeyNotExpo
 from hem_provider.keys.members import Member
 from hem_provider.logs import INFO, WARNING, Logger
 from hem_provider.records import frozen
+from hem_provider.threads import begin_thread
 
 __all__ = ["Desk", "Seat", "Standing"]
 
@@ -247,14 +249,11 @@ class Desk:
         job.patient_until = now + self._patience_of(job)
         if seat._served:
             return
-        thread = threading.Thread(target=self._serve, args=(seat,), name="hem-key-set", daemon=True)
-        try:
-            seat._served = True
-            thread.start()
-        except RuntimeError as error:  # RLIMIT_NPROC, a control group, the end of the interpreter
+        seat._served = True
+        if begin_thread(partial(self._serve, seat), "hem key set") is None:
             seat._served, seat.job = False, None
             job.running -= 1
-            job.end(None, error)
+            job.end(None, RuntimeError("no thread can be started"))
 
     def _serve(self, seat: Seat) -> None:
         """A thread: one job after another, as long as there are any."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -27,6 +26,7 @@ from hem_provider.errors import (
 from hem_provider.keys.capabilities import check_usage
 from hem_provider.keys.publicforms import JOSE_SIGNING
 from hem_provider.keytypes import Family, KeyType
+from hem_provider.threads import begin_thread
 
 __all__ = ["Member", "Members", "failed"]
 
@@ -173,10 +173,8 @@ def _at_once(asked: Mapping[str, Callable[[], object]], seconds: float) -> dict[
 
     threads = []
     for name, question in asked.items():
-        thread = threading.Thread(target=ask, args=(name, question), name="hem-key-set", daemon=True)
-        try:
-            thread.start()
-        except RuntimeError:  # RLIMIT_NPROC, a control group, seccomp
+        thread = begin_thread(partial(ask, name, question), "hem key set")
+        if thread is None:
             ask(name, question)
         else:
             threads.append(thread)

@@ -8,10 +8,9 @@ may be made, or is to be had, a look-up takes what it takes.
 from __future__ import annotations
 
 import socket
-import threading
 
 from hem_provider.rest.deadline import Deadline
-from hem_provider.threads import threads_allowed
+from hem_provider.threads import begin_thread
 
 __all__ = ["Address", "look_up"]
 
@@ -39,24 +38,17 @@ def look_up(host: str, port: int, deadline: Deadline) -> list[Address]:
         except UnicodeError as error:  # a label that is empty or too long
             answer.append(OSError(f"{host!r} is no host name: {error}"))
 
-    if not threads_allowed() or not _in_thread(ask, deadline.left()):
+    thread = begin_thread(ask, "hem look-up")
+    if thread is None:
         ask()
+    else:
+        thread.join(deadline.left())
     if not answer:
         deadline.left()  # raises: the time is up, or
         raise TimeoutError(f"no address for {host}")
     if isinstance(answer[0], OSError):
         raise answer[0]
     return answer[0]
-
-
-def _in_thread(ask: object, seconds: float) -> bool:
-    thread = threading.Thread(target=ask, name="hem-look-up", daemon=True)  # type: ignore[arg-type]
-    try:
-        thread.start()
-    except RuntimeError:  # no thread is to be had
-        return False
-    thread.join(seconds)
-    return True
 
 
 def _ask(host: str, port: int, flags: int) -> list[Address]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import atexit
 import os
-import signal
 import threading
 from collections.abc import Callable
+from functools import partial
+
+from hem_provider.threads import begin_thread
 
 __all__ = ["Expiry"]
 
@@ -20,9 +22,8 @@ class Expiry:
     """Calls ``look``, under ``lock``, until that says it is over: ``look`` gives the seconds until it
     wants to be called again, or ``None``.
 
-    The thread takes no signals, since those are the host's, and does not keep the process alive. In a
-    host that is Python it ends before the interpreter does, which would stop it wherever it is, with
-    the lock that C_Finalize is going to need.
+    The thread does not keep the process alive. In a host that is Python it ends before the interpreter does,
+    which would stop it wherever it is, with the lock that C_Finalize is going to need.
     """
 
     def __init__(self, lock: threading.RLock, look: Callable[[], float | None]) -> None:
@@ -40,14 +41,9 @@ class Expiry:
             if _exits.is_set():
                 return False
             stop = threading.Event()
-            thread = threading.Thread(target=self._run, args=(stop,), name="hem login", daemon=True)
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
-            try:
-                thread.start()
-            except RuntimeError:  # no more threads for this process or user
+            thread = begin_thread(partial(self._run, stop), "hem login")
+            if thread is None:
                 return False
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
             self._stop, self._thread, self._pid = stop, thread, os.getpid()
             _watching.add(self)
             return True

@@ -11,7 +11,7 @@ from hem_pkcs11.constants import CKR
 from hem_pkcs11.log import log
 from hem_pkcs11.returns import Pkcs11Error
 from hem_provider.errors import HemConnectionError, HemError, HemNotInitialized
-from hem_provider.threads import threads_allowed
+from hem_provider.threads import begin_thread
 
 if TYPE_CHECKING:
     from hem_provider.device.cache import Glimpse
@@ -157,7 +157,7 @@ def present_ones(candidates: list[Presence]) -> list[Presence]:
     asked = []
     for each in candidates:
         if each.due:
-            thread = _asking(each)
+            thread = begin_thread(each.present, "hem look")
             if thread is None:
                 each.present()
             else:
@@ -168,15 +168,3 @@ def present_ones(candidates: list[Presence]) -> list[Presence]:
             each.leave()
             log.warning(f"slot {each.number}: {each.name} is silent, and what it was")
     return [each for each in candidates if each.last]
-
-
-def _asking(one: Presence) -> threading.Thread | None:
-    """A thread that asks, where there may and can be one."""
-    if not threads_allowed():
-        return None
-    thread = threading.Thread(target=one.present, daemon=True)
-    try:
-        thread.start()
-    except RuntimeError:  # RLIMIT_NPROC, a control group, seccomp
-        return None
-    return thread

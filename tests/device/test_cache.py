@@ -120,7 +120,7 @@ def test_a_change_made_here_is_not_hidden_by_the_list(listed, hem, rig, change):
 
 
 def test_files_are_the_users_alone(listed):
-    assert [each.suffix for each in files()] == [".keys", ".list"]
+    assert [each.suffix for each in files()] == [".eid", ".keys", ".list"]
     for each in files():
         assert stat.S_IMODE(each.stat().st_mode) == 0o600
     assert stat.S_IMODE(files()[0].parent.stat().st_mode) == 0o700

@@ -533,7 +533,7 @@ def test_threads_that_cannot_be_had_are_told_and_keep_no_device(hems, monkeypatc
 
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", none_left)
-        with pytest.raises(RuntimeError, match="new thread"):
+        with pytest.raises(RuntimeError, match="no thread can be started"):
             keys.sign(b"message")
     assert [each.busy for each in keys.standing()] == [0, 0, 0]
     assert keys.sign(b"message")
