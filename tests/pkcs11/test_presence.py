@@ -10,6 +10,7 @@ from hem_pkcs11 import presence
 from hem_pkcs11.presence import Presence, present_ones
 from hem_pkcs11.slots import Slot
 
+from hem_provider import threads
 from hem_provider.config import DeviceConfig
 from hem_provider.errors import HemConnectionError
 
@@ -132,7 +133,7 @@ def test_one_device_alone_is_waited_for(devices, slots):
 
 
 def test_without_threads_they_are_asked_one_after_another(devices, slots, monkeypatch):
-    monkeypatch.setattr(presence, "threads_allowed", lambda: False)
+    monkeypatch.setattr(threads, "_allowed", False)
     monkeypatch.setattr(threading.Thread, "start", lambda _: pytest.fail("a thread"))
     devices[3].dead = True
     assert look(slots)[0] == [0, 1, 2]
