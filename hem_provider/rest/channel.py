@@ -21,13 +21,13 @@ from hem_provider.errors import HemRequestRefused, MessageTooLong
 from hem_provider.logs import WARNING, Logger
 from hem_provider.perprocess import PerProcess
 from hem_provider.records import mutable
+from hem_provider.rest import turns
 from hem_provider.rest.agentlink import agent_of
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.call import Call
 from hem_provider.rest.fields import EMPTY, Shape
 from hem_provider.rest.status import error_for
 from hem_provider.rest.transports import Carriers, way_of
-from hem_provider.rest.turns import turn
 from hem_provider.rest.wire import Limit, Reply, Request, Transport
 
 __all__ = ["Channel", "EndpointGroup", "Statistics"]
@@ -123,7 +123,7 @@ class Channel:
     def turn(self, request: Request) -> AbstractContextManager[None]:
         """The device's turn for a request. ``HemTimeout`` when it does not come; nothing was sent then."""
         config = self.config
-        return turn(
+        return turns.turn(
             config.url,
             where=f"{self.name}: {request.method} {request.path}",
             timeout=config.timeout,
@@ -208,6 +208,7 @@ class Channel:
         carriers = self._carriers.discard()
         if carriers is not None:
             carriers.close()
+        turns.close(self.config.url)
 
     @property
     def name(self) -> str:

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 
 __all__ = ["FairLock"]
 
 
 class FairLock:
-    """Who releases hands it to who has waited longest, so that nobody can come in between."""
+    """Who releases hands it to who has waited longest, so that nobody can come in between.
 
-    def __init__(self) -> None:
+    ``before_free`` is called where nobody waits, by who had it, before it is free.
+    """
+
+    def __init__(self, before_free: Callable[[], object] = lambda: None) -> None:
+        self._before_free = before_free
         self._guard = threading.Lock()  # held for an instant, never while waiting
         self._taken = False
         self._waiting: deque[threading.Lock] = deque()
@@ -44,11 +49,23 @@ class FairLock:
 
     def release(self) -> None:
         """Hand it to the next, if there is one."""
+        if self._hand_on():
+            return
+        try:
+            self._before_free()
+        finally:
+            with self._guard:
+                if self._waiting:  # by now
+                    self._waiting.popleft().release()
+                else:
+                    self._taken = False
+
+    def _hand_on(self) -> bool:
         with self._guard:
-            if self._waiting:
-                self._waiting.popleft().release()
-            else:
-                self._taken = False
+            if not self._waiting:
+                return False
+            self._waiting.popleft().release()
+            return True
 
     def locked(self) -> bool:
         """Whether somebody holds it."""

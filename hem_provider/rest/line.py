@@ -6,51 +6,39 @@ holds a lock on a byte of its own, its ticket, for as long as it lives: the kern
 process ends, however it ends. Who leaves wakes the next through a named pipe; a wake-up that is lost, and
 a front that died, are noticed by looking now and then.
 
-A front that keeps the turn for too long is taken out by who waits: stopped or hanging, it is waited for
-once. It is in line again when it asks again. A file whose first byte stays locked is replaced.
+Who leaves gives its ticket back, and stays in the file until somebody else comes: where nobody does, the
+next turn needs no change of it, and the file stays open for that.
+
+A front that keeps the turn for too long, from when somebody waits for it, is taken out by who waits: stopped
+or hanging, it is waited for once. It is in line again when it asks again. A file whose first byte stays
+locked is replaced.
 """
 
 from __future__ import annotations
 
-import errno
 import os
-import select
-import struct
 import time
+import weakref
 from contextlib import suppress
 from pathlib import Path
 
 from hem_provider.files import ByteLock, replace_file
-from hem_provider.records import mutable
+from hem_provider.rest.linefile import MOST, Line, read_line, write_line
+from hem_provider.rest.wakeup import WakeUp, wake
 
 __all__ = ["Place"]
 
-_MAGIC = b"HEMLINE1"
-#: Head: magic, entries, since when the front has the turn, when the last turn ended (monotonic seconds).
-_HEAD = struct.Struct("=8sQdd")
-#: Entry: ticket, how long the turn may last where it is known to last long (s), whether there is a pipe.
-_ENTRY = struct.Struct("=Qf?3x")
-#: Bytes of the file. Written whole when it is new, so that a disk that is full later does no harm.
-_SIZE = 4096
-_MOST = (_SIZE - _HEAD.size) // _ENTRY.size
 #: Of who reads or changes the file.
 _CONTENT = ByteLock(0)
-#: How long until a waiting process looks by itself, and one without a pipe; seconds.
-_LOOK, _LOOK_OFTEN = 0.1, 0.005
+#: How long until a waiting process looks by itself, in seconds.
+_LOOK = 0.1
 
-
-@mutable
-class _Line:
-    """What the file says. ``queue``: entries."""
-
-    queue: list[tuple[int, float, bool]]
-    since: float
-    ended: float
-    is_whole: bool
+#: Those that are open.
+_places: weakref.WeakSet[Place] = weakref.WeakSet()
 
 
 class Place:
-    """One process's place in the line of the file ``path``, for one turn.
+    """One process's place in the line of the file ``path``: for one turn, and ``again`` for others.
 
     ``patience``: seconds after which a front that does not move is passed. ``lasting``: how long this
     turn may last where that is longer. Making one raises ``OSError`` where the file cannot be had.
@@ -60,12 +48,22 @@ class Place:
         self._path = path
         self._patience = patience
         self._lasting = lasting
-        self._pipe: int | None = None
-        self._piped = False
+        self._waits_at: WakeUp | None = None
         self._file = -1
+        self._alone = False  # when it left last: then the ticket is as good as a new one
         self.passed = 0  #: fronts that kept the turn for too long and were passed
         self.ended = 0.0  #: when the turn before this one ended, monotonic seconds
         self._open()
+
+    def again(self, path: str, *, patience: float, lasting: float = 0.0) -> bool:
+        """For another turn, after ``leave``. ``False`` where the line is in another file by now."""
+        self._patience, self._lasting, self.passed = patience, lasting, 0
+        if path != self._path or not self._is_current():
+            self.close()
+            return False
+        if not (self._alone and self._alive.take(self._file)):
+            self._take_ticket()
+        return True
 
     def wait(self, seconds: float) -> bool:
         """Whether it is this process's turn, within ``seconds``. ``OSError`` when the file fails."""
@@ -74,60 +72,90 @@ class Place:
         while pause is not None:
             if time.monotonic() >= ends:
                 return False
-            if not self._piped:
-                self._make_pipe()  # and look again: who left before there was a pipe could wake nobody
+            if self._waits_at is None:
+                self._waits_at = WakeUp(
+                    self._pipe_of(self._ticket)
+                )  # who left before could wake nobody: look again
             else:
-                self._sleep(max(0.0, min(pause, ends - time.monotonic())))
+                self._waits_at.wait(max(0.0, min(pause, ends - time.monotonic())))
                 self._follow()
             pause = self._look()
         return True
 
+    def goes_on(self, lasting: float) -> bool:
+        """Whether the turn may be used once more, for as long as ``lasting`` says: nobody else waits."""
+        try:
+            return (lasting, True) == (self._lasting, self._is_current()) and self._is_alone()
+        except OSError:
+            return False
+
     def leave(self, *, note: bool = False) -> None:
         """Out of the line, whether the turn was had or not; the next one is woken. ``note``: write down
         that a turn has ended now, for who keeps a distance from it."""
+        left = False
         try:
             if note:
                 self._note_end()
             # The ticket given back is what counts: whoever looks from now on takes the entry out. Who
             # came before that, and waits, is in the file.
-            self._drop_pipe()
             self._alive.give(self._file)
-            queue = self._read().queue
-            if len(queue) > 1 and queue[0][0] == self._ticket:
-                self._wake(queue[1][0])
+            queue = read_line(self._file).queue
+            in_front = bool(queue) and queue[0][0] == self._ticket
+            self._alone = in_front and len(queue) == 1
+            if in_front and not self._alone:
+                wake(self._pipe_of(queue[1][0]))
+            left = True
         except OSError:
             pass  # the ticket goes with the file
         finally:
-            self._close()
+            if left:
+                self._end_wait()
+            else:
+                self.close()
+
+    def close(self) -> None:
+        """Out of the line, and of the file."""
+        self._end_wait()
+        handle, self._file = self._file, -1  # a number that another file may have by now is not closed again
+        if handle >= 0:
+            with suppress(OSError):
+                self._alive.give(handle)
+            os.close(handle)
+
+    def abandon(self) -> None:
+        """Close what a forked child has of its parent's place, which stays the parent's."""
+        waits_at, self._waits_at = self._waits_at, None
+        if waits_at is not None:
+            waits_at.abandon()
+        handle, self._file = self._file, -1
+        if handle >= 0:
+            os.close(handle)
 
     def _note_end(self) -> None:
         if _CONTENT.take(self._file, self._patience):
             try:
-                line = self._read()
+                line = read_line(self._file)
                 line.ended = time.monotonic()
-                self._write(line)
+                write_line(self._file, line, self._path)
             finally:
                 _CONTENT.give(self._file)
 
     def _open(self) -> None:
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         self._file = os.open(self._path, flags, 0o600)
+        _places.add(self)
         try:
-            while not (alive := _alive(ticket := _new_ticket())).take(self._file):
-                pass
-            self._ticket, self._alive = ticket, alive
+            self._opened = os.fstat(self._file)
+            self._take_ticket()
         except BaseException:
             os.close(self._file)
             self._file = -1
             raise
 
-    def _close(self) -> None:
-        self._drop_pipe()
-        if self._file >= 0:
-            with suppress(OSError):
-                self._alive.give(self._file)
-            os.close(self._file)
-        self._file = -1  # a number that another file may have by now is not closed again
+    def _take_ticket(self) -> None:
+        while not (alive := _alive(ticket := _new_ticket())).take(self._file):
+            pass
+        self._ticket, self._alive = ticket, alive
 
     def _look(self) -> float | None:
         """Come into the line, pass who is dead or late; ``None`` at the front, else when to look again."""
@@ -136,7 +164,7 @@ class Place:
             return 0.0
         woken = None
         try:
-            line = self._read()
+            line = read_line(self._file)
             changed = self._come_in(line)
             now = time.monotonic()
             if line.since > now:  # of another boot
@@ -155,108 +183,87 @@ class Place:
             changed = self._come_in(line) or changed  # where all of a full line were dead
             front = line.queue[0][0]
             if changed:
-                self._write(line)
+                write_line(self._file, line, self._path)
         finally:
             _CONTENT.give(self._file)
         if front == self._ticket:
             self.ended = line.ended
             return None
         if woken is not None:
-            self._wake(woken)
+            wake(self._pipe_of(woken))
         return min(_LOOK, left)
 
-    def _come_in(self, line: _Line) -> bool:
+    def _come_in(self, line: Line) -> bool:
         """Whether something of the line was changed by it."""
-        own = (self._ticket, self._lasting, self._piped)
-        for place, (ticket, _, piped) in enumerate(line.queue):
-            if ticket == self._ticket:
+        # A pipe is told ahead of its making, so that whoever dies leaves none behind.
+        waits = self._waits_at is not None or bool(line.queue and line.queue[0][0] != self._ticket)
+        own = (self._ticket, self._lasting, waits)
+        for place, entry in enumerate(line.queue):
+            if entry[0] == self._ticket:
                 line.queue[place] = own
-                return piped != self._piped
-        if len(line.queue) >= _MOST:
+                return entry != own
+        if len(line.queue) >= MOST:
             return False
-        if not line.queue:
+        if len(line.queue) <= 1:  # who is in front may have been there at ease until now
             line.since = time.monotonic()
         line.queue.append(own)
         return True
 
-    def _drop(self, line: _Line) -> None:
-        ticket, _, _ = line.queue.pop(0)
-        with suppress(OSError):  # it cannot clear up itself, had no pipe to wait at, or has done so
-            os.unlink(self._pipe_of(ticket))  # noqa: PTH108
+    def _drop(self, line: Line) -> None:
+        ticket, _, piped = line.queue.pop(0)
+        if piped:
+            with suppress(OSError):  # it cannot clear up itself, or has done so
+                os.unlink(self._pipe_of(ticket))  # noqa: PTH108
 
     def _replace(self) -> None:
         """Begin a new file in the place of one that somebody keeps locked."""
         if self._is_current():
             replace_file(Path(self._path), b"")
             self.passed += 1
-        self._close()
+        self.close()
         self._open()
 
     def _follow(self) -> None:
         """Into the new line, where somebody began one."""
         if not self._is_current():
-            self._close()
+            self.close()
             self._open()
 
     def _is_current(self) -> bool:
+        """Whether the open file is the line's. Some hosts close what they have not opened, and the number is
+        another file's then, which nothing is done to."""
         try:
-            return os.path.samestat(os.stat(self._path), os.fstat(self._file))  # noqa: PTH116 - as often as it waits
-        except FileNotFoundError:
+            ours = os.path.samestat(os.fstat(self._file), self._opened)
+        except OSError:
+            ours = False
+        if not ours:
+            self._file = -1
+            return False
+        try:
+            return os.path.samestat(os.stat(self._path), self._opened)  # noqa: PTH116 - as often as it waits
+        except OSError:
             return False
 
-    def _read(self) -> _Line:
-        data = os.pread(self._file, _SIZE, 0)
-        whole = len(data) == _SIZE
-        if len(data) >= _HEAD.size:
-            magic, count, since, ended = _HEAD.unpack_from(data)
-            end = _HEAD.size + count * _ENTRY.size
-            if magic == _MAGIC and count <= _MOST and end <= len(data):
-                return _Line(list(_ENTRY.iter_unpack(data[_HEAD.size : end])), since, ended, whole)
-        return _Line([], 0.0, 0.0, whole)  # new, or not a line
-
-    def _write(self, line: _Line) -> None:
-        parts = [_HEAD.pack(_MAGIC, len(line.queue), line.since, line.ended)]
-        parts += [_ENTRY.pack(*each) for each in line.queue]
-        data = b"".join(parts)
-        data = data if line.is_whole else data.ljust(_SIZE, b"\0")
-        if os.pwrite(self._file, data, 0) != len(data):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self._path)
+    def _is_alone(self) -> bool:
+        return [each[0] for each in read_line(self._file).queue] == [self._ticket]
 
     def _pipe_of(self, ticket: int) -> str:
         return f"{self._path}.{ticket:x}"
 
-    def _make_pipe(self) -> None:
-        self._piped = True
-        path = self._pipe_of(self._ticket)
-        with suppress(OSError):  # a file system without pipes: looking often does instead
-            os.mkfifo(path, 0o600)
-            self._pipe = _open_pipe(path)
+    def _end_wait(self) -> None:
+        waits_at, self._waits_at = self._waits_at, None
+        if waits_at is not None:
+            waits_at.end()
 
-    def _drop_pipe(self) -> None:
-        if self._pipe is not None:
-            os.close(self._pipe)
-        if self._piped:
-            with suppress(OSError):
-                os.unlink(self._pipe_of(self._ticket))  # noqa: PTH108 - in the way of each turn
-        self._pipe, self._piped = None, False
 
-    def _wake(self, ticket: int) -> None:
-        with suppress(OSError):  # it has not come to wait yet, or is gone
-            pipe = _open_pipe(self._pipe_of(ticket))
-            try:
-                os.write(pipe, b".")
-            finally:
-                os.close(pipe)
+def _leave_parents() -> None:
+    for place in list(_places):
+        place.abandon()
 
-    def _sleep(self, seconds: float) -> None:
-        if self._pipe is None:
-            time.sleep(min(seconds, _LOOK_OFTEN))
-            return
-        poll = select.poll()
-        poll.register(self._pipe, select.POLLIN)
-        if poll.poll(seconds * 1000):
-            with suppress(BlockingIOError):
-                os.read(self._pipe, 64)
+
+# The kernel lets go of a ticket once nobody has the file open: not a child that outlives its parent either.
+if hasattr(os, "register_at_fork"):  # where there is a fork
+    os.register_at_fork(after_in_child=_leave_parents)
 
 
 def _new_ticket() -> int:
@@ -266,8 +273,3 @@ def _new_ticket() -> int:
 def _alive(ticket: int) -> ByteLock:
     """What a process holds for as long as it is in line with this ticket."""
     return ByteLock(1 + ticket)
-
-
-def _open_pipe(path: str) -> int:
-    # For reading too, whoever opens it: then there is no SIGPIPE, whatever the other side does.
-    return os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from hem_provider.files import runtime_folder
+from hem_provider.files import runtime_folder, runtime_place
 from hem_provider.logs import WARNING, Logger
 from hem_provider.perprocess import PerProcess
 from hem_provider.rest.fairlock import FairLock
@@ -20,7 +20,7 @@ from hem_provider.rest.line import Place
 from hem_provider.rest.wire import NoTurnError
 from hem_provider.trust import privileges_raised
 
-__all__ = ["turn"]
+__all__ = ["close", "turn"]
 
 _log = Logger("hem_provider.rest")
 
@@ -29,13 +29,78 @@ _PATIENCE = 8
 
 
 class _Line:
-    """One device's line in this process."""
+    """One device's line in this process: its threads, and the place of one of them among the processes."""
 
     def __init__(self, url: str) -> None:
-        self.lock = FairLock()
+        self.lock = FairLock(self.leave)
         self.last = 0.0
-        self.file = f"{hashlib.sha256(url.encode('utf-8')).hexdigest()[:32]}.line"
-        self.told = False  #: that there is no order among processes
+        self.place: Place | None = None  #: kept from turn to turn, in hand of who has the lock
+        self.is_in_front = False  #: where the turn is had among processes
+        self._url = url
+        self._file = f"{hashlib.sha256(url.encode('utf-8')).hexdigest()[:32]}.line"
+        self._told = False  # that there is no order among processes
+
+    def come(self, where: str, turn_timeout: float, lasting: float, seconds: float) -> None:
+        """Wait for the turn among processes, where there can be an order among them."""
+        if self.is_in_front and self.place is not None:  # had by another thread until now
+            if self.place.goes_on(lasting):
+                return
+            self.leave()
+        begun = time.monotonic()
+        try:
+            place = self._stand(turn_timeout, lasting)
+            if place is None:
+                return
+            self.is_in_front = True  # at least in line: to be left
+            came = place.wait(seconds)
+        except OSError as error:
+            self.leave()
+            self._tell(str(error))
+            return
+        if place.passed:
+            _log.log(
+                WARNING,
+                "%s: another process has kept the device for %.3g s; going on without it",
+                self._url,
+                time.monotonic() - begun,
+            )
+        if not came:
+            raise _busy(where, seconds)
+
+    def leave(self, *, note: bool = False) -> None:
+        """Let other processes have the turn, if it is had. ``note``: as for ``Place.leave``."""
+        if self.is_in_front and self.place is not None:
+            self.is_in_front = False
+            self.place.leave(note=note)
+
+    def close(self) -> None:
+        """Let go of the file."""
+        place, self.place = self.place, None
+        if place is not None:
+            place.close()
+
+    def _stand(self, turn_timeout: float, lasting: float) -> Place | None:
+        kept, self.place = self.place, None
+        if kept is not None and kept.again(
+            self._path(runtime_place()), patience=turn_timeout, lasting=lasting
+        ):
+            self.place = kept
+            return kept
+        directory = runtime_folder()
+        if directory is None:
+            if not privileges_raised():
+                self._tell("there is no safe folder for it")
+            return None
+        self.place = Place(self._path(directory), patience=turn_timeout, lasting=lasting)
+        return self.place
+
+    def _path(self, directory: str) -> str:
+        return f"{directory}/{self._file}"
+
+    def _tell(self, reason: str) -> None:
+        if not self._told:
+            self._told = True
+            _log.log(WARNING, "%s: no order among processes that use the device: %s", self._url, reason)
 
 
 #: One line per device URL and process, whatever number of objects speak to it.
@@ -61,31 +126,37 @@ def turn(
     """
     lines = _lines.get()
     line = lines.get(url) or lines.setdefault(url, _Line(url))
+    lines = _lines.get()
+    line = lines.get(url) or lines.setdefault(url, _Line(url))
     turn_timeout = timeout if turn_timeout is None else turn_timeout
     patience = _PATIENCE * max(timeout, turn_timeout, 1.0)
     ends = time.monotonic() + patience
     if not line.lock.acquire(patience):
         raise _busy(where, patience)
-    place = None
     try:
-        last = line.last
         if among_processes:
-            place = _place(line, url, turn_timeout, lasting)
-            if place is not None and not _wait(place, line, url, where, ends - time.monotonic()):
-                place.leave()
-                place = None
-        if place is not None:
-            last = max(last, min(place.ended, time.monotonic()))
-        pause = last + spacing - time.monotonic()
-        if pause > 0:
-            time.sleep(pause)
+            line.come(where, turn_timeout, lasting, ends - time.monotonic())
+        now = time.monotonic()
+        last = line.last
+        if line.is_in_front and line.place is not None:
+            last = max(last, min(line.place.ended, now))
+        if last + spacing > now:
+            time.sleep(last + spacing - now)
         try:
             yield
         finally:
             line.last = time.monotonic()
     finally:
-        if place is not None:
-            place.leave(note=spacing > 0)
+        if spacing > 0:
+            line.leave(note=True)
+        line.lock.release()  # which leaves, too, unless a thread of this process is next
+
+
+def close(url: str) -> None:
+    """Let go of the device's line, unless somebody is in it."""
+    line = _lines.get().get(url)
+    if line is not None and line.lock.acquire(0):
+        line.close()
         line.lock.release()
 
 
@@ -93,40 +164,3 @@ def _busy(where: str, seconds: float) -> NoTurnError:
     return NoTurnError(
         f"{where}: the device is busy with others, no turn within {seconds:g} s (nothing was sent)"
     )
-
-
-def _place(line: _Line, url: str, turn_timeout: float, lasting: float) -> Place | None:
-    directory = runtime_folder()
-    if directory is None:
-        if not privileges_raised():
-            _tell(line, url, "there is no safe folder for it")
-        return None
-    try:
-        return Place(f"{directory}/{line.file}", patience=turn_timeout, lasting=lasting)
-    except OSError as error:
-        _tell(line, url, str(error))
-        return None
-
-
-def _wait(place: Place, line: _Line, url: str, where: str, seconds: float) -> bool:
-    """Whether ``place`` is at the front of the line; not so where the line cannot be kept."""
-    begun = time.monotonic()
-    try:
-        came = place.wait(seconds)
-    except OSError as error:
-        _tell(line, url, str(error))
-        return False
-    if place.passed:
-        kept = time.monotonic() - begun
-        _log.log(
-            WARNING, "%s: another process has kept the device for %.3g s; going on without it", url, kept
-        )
-    if not came:
-        raise _busy(where, seconds)
-    return True
-
-
-def _tell(line: _Line, url: str, reason: str) -> None:
-    if not line.told:
-        line.told = True
-        _log.log(WARNING, "%s: no order among processes that use the device: %s", url, reason)

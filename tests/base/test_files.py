@@ -39,7 +39,11 @@ PLACES = {
     "XDG_CACHE_HOME": (files.cache_home, ".cache"),
 }
 #: They pause once on the way of a request, or wait for a wake-up; they do not look again and again.
-ON_THE_WAY = {"hem_provider/device/recoveries.py", "hem_provider/rest/line.py", "hem_provider/rest/turns.py"}
+ON_THE_WAY = {
+    "hem_provider/device/recoveries.py",
+    "hem_provider/rest/wakeup.py",
+    "hem_provider/rest/turns.py",
+}
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become somebody else")
 
 

@@ -18,7 +18,7 @@ import pytest
 from hem_provider.errors import HemTimeout
 from hem_provider.files import places, runtime_folder
 from hem_provider.rest import line as lines
-from hem_provider.rest import turns
+from hem_provider.rest import linefile, turns
 from hem_provider.rest.fairlock import FairLock
 from hem_provider.rest.line import Place
 from hem_provider.rest.turns import turn
@@ -94,14 +94,14 @@ def held(turn_timeout=MUCH, **more):
 
 
 def path():
-    name = turns._Line(URL).file
+    name = turns._Line(URL)._file
     return Path(runtime_folder(), name)
 
 
 def waiting():
     """How many the file names."""
     data = path().read_bytes() if path().exists() else b""
-    return lines._HEAD.unpack_from(data)[1] if data else 0
+    return linefile.HEAD.unpack_from(data)[1] if data else 0
 
 
 def until(condition):
@@ -295,8 +295,8 @@ def Place_at_the_front():  # noqa: N802
         b"",
         b"x",
         b"x" * 10_000,
-        lines._HEAD.pack(lines._MAGIC, 2**63, 0, 0),
-        lines._HEAD.pack(lines._MAGIC, 3, 9e99, 9e99),
+        linefile.HEAD.pack(linefile.MAGIC, 2**63, 0, 0),
+        linefile.HEAD.pack(linefile.MAGIC, 3, 9e99, 9e99),
     ],
 )
 def test_a_file_that_is_no_line_becomes_one(start, content, caplog):
@@ -310,8 +310,8 @@ def test_a_file_that_is_no_line_becomes_one(start, content, caplog):
 
 
 def test_a_line_as_long_as_the_file_takes_more_when_there_is_room(start):
-    dead = [lines._ENTRY.pack(ticket, 0.0, False) for ticket in range(lines._MOST)]
-    path().write_bytes(lines._HEAD.pack(lines._MAGIC, len(dead), time.monotonic(), 0.0) + b"".join(dead))
+    dead = [linefile.ENTRY.pack(ticket, 0.0, False) for ticket in range(linefile.MOST)]
+    path().write_bytes(linefile.HEAD.pack(linefile.MAGIC, len(dead), time.monotonic(), 0.0) + b"".join(dead))
     with held():
         assert waiting() == 1
 
@@ -401,3 +401,123 @@ def test_no_two_have_the_turn_at_once(start, tmp_path):
         each.says("left")
         each.signal(signal.SIGKILL)  # in line, or with the turn
     assert [each.communicate(timeout=MUCH)[1] for each in running] == [""] * 4
+
+
+def descriptors():
+    """Of this process, of the line's file."""
+    found = [os.path.realpath(each) for each in Path("/proc/self/fd").iterdir()]
+    return found.count(str(path()))
+
+
+def test_who_is_alone_changes_nothing_in_the_file_from_turn_to_turn(start, monkeypatch):
+    with held():
+        pass
+    content = path().read_bytes()
+    monkeypatch.setattr(os, "pwrite", None)
+    for _ in range(3):
+        with held():
+            assert waiting() == 1
+    assert path().read_bytes() == content
+    monkeypatch.undo()
+    turns.close(URL)
+
+
+def test_a_line_is_let_go_of_when_it_is_closed_and_is_there_again_afterwards(start):
+    for _ in range(2):
+        with held():
+            assert descriptors() == 1
+            turns.close(URL)  # somebody is in it
+        assert descriptors() == 1
+        turns.close(URL)
+        assert descriptors() == 0
+
+
+def test_a_turn_among_processes_goes_on_with_the_next_thread_while_no_process_waits(start, monkeypatch):
+    left, waiters = [], []
+    leave = Place.leave
+    monkeypatch.setattr(Place, "leave", lambda self, **more: (left.append(1), leave(self, **more)))
+
+    def work():
+        with held():
+            pass
+
+    def crowd():
+        waiters[:] = [threading.Thread(target=work) for _ in range(4)]
+        for each in waiters:
+            each.start()
+        until(lambda: len(turns._lines.get()[URL].lock._waiting) == 4)
+
+    with held():
+        crowd()
+    for each in waiters:
+        each.join(MUCH)
+    assert len(left) == 1
+
+    process = start()
+    with held():
+        crowd()
+        process.ask()
+        until(lambda: waiting() == 2)
+    process.says("held")  # before any of the four
+    assert any(each.is_alive() for each in waiters)
+    process.ask()
+    process.says("left")
+    for each in waiters:
+        each.join(MUCH)
+
+
+def test_a_front_is_waited_for_from_when_somebody_waits(start, monkeypatch, caplog):
+    """However long it has been there: it may have been alone for many turns."""
+    process = start()
+    process.ask()
+    process.says("held")
+    data = bytearray(path().read_bytes())
+    magic, count, _, ended = linefile.HEAD.unpack_from(data)
+    linefile.HEAD.pack_into(data, 0, magic, count, 0.001, ended)
+    path().write_bytes(data)
+    threading.Timer(SHORT, process.ask).start()
+    with held(4 * SHORT):
+        process.says("left")
+    assert not caplog.records
+
+
+def test_a_number_that_is_another_files_by_now_is_left_alone(start, tmp_path):
+    """Some hosts close all that is open."""
+    with held():
+        pass
+    number = turns._lines.get()[URL].place._file
+    other = tmp_path / "other"
+    other.write_bytes(b"not a line")
+    os.close(number)
+    assert os.dup2(os.open(other, os.O_RDWR), number) == number
+    process = start()
+    with held():
+        process.ask()
+        until(lambda: waiting() == 2)
+    process.says("held")
+    assert other.read_bytes() == b"not a line"
+    os.close(number)  # it is open: nobody else has closed it
+
+
+def test_a_child_that_outlives_its_parent_does_not_keep_the_parents_turn(start, caplog):
+    code = (
+        "import os, sys, time\n"
+        "from hem_provider.rest.turns import turn\n"
+        "options = {'where': '', 'timeout': 60, 'spacing': 0, 'among_processes': True}\n"
+        f"with turn({URL!r}, **options):\n"
+        "    pass\n"
+        f"with turn({URL!r}, **options):\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        time.sleep(60)\n"
+        "    print(child, flush=True)\n"
+        "    os.kill(os.getpid(), 9)\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as parent:
+        child = int(parent.stdout.readline())
+        parent.wait(MUCH)
+        try:
+            with held():  # and not after a minute
+                assert not caplog.records
+        finally:
+            os.kill(child, signal.SIGKILL)
