@@ -8,7 +8,6 @@ what it brings, would take longer to load than all the rest of a short program.
 from __future__ import annotations
 
 import re
-import select
 import socket
 import ssl
 import weakref
@@ -98,23 +97,22 @@ class DirectHttp:
         if not self._kept:
             return None
         kept = self._kept.pop()
-        poll = select.poll()
-        poll.register(kept, select.POLLIN)
-        if not poll.poll(0):
+        if not kept.has_come():
             return kept
         kept.close()
         return None
 
     def _connected(self, deadline: Deadline) -> TimedSocket:
-        plain = open_socket(self._host, self._port, deadline, _OPTIONS)
-        if self._context is None:
-            return plain
+        made = open_socket(self._host, self._port, deadline, _OPTIONS)
         try:
-            name = self._host.partition("%")[0].rstrip(".")
-            return self._context.wrap_socket(plain, server_hostname=name)  # type: ignore[return-value]  # timed, too
+            if self._context is not None:
+                name = self._host.partition("%")[0].rstrip(".")
+                made = self._context.wrap_socket(made, server_hostname=name)  # type: ignore[assignment]  # timed, too
+            made.unblock()
         except BaseException:
-            plain.close()
+            made.close()
             raise
+        return made
 
     def close(self) -> None:
         """Drop the connection."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import select
 import ssl
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,14 @@ class _Socket(Timed, ssl.SSLSocket):
     TLS 1.3 tickets arrive after the handshake, and the session is gone once the socket closes.
     """
 
+    not_yet = (ssl.SSLWantReadError, ssl.SSLWantWriteError)
     _kept = False
+
+    def _is_buffered(self) -> bool:
+        return self.pending() > 0
+
+    def _awaited(self, event: int, error: OSError) -> int:  # noqa: ARG002 - TLS writes to read, and reads to write
+        return select.POLLIN if isinstance(error, ssl.SSLWantReadError) else select.POLLOUT
 
     def _came(self, count: int) -> None:
         super()._came(count)

@@ -8,6 +8,8 @@ import ssl
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from contextlib import closing, suppress
 
 import pytest
@@ -15,7 +17,8 @@ from device.test_tls import server, tls_server
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hem_provider.errors import HemConnectionError, HemError
+from hem_provider.errors import HemConnectionError, HemError, HemTimeout
+from hem_provider.records import replace
 from hem_provider.rest.adapter import RequestsHttp
 from hem_provider.rest.directhttp import DirectHttp
 from hem_provider.rest.http import HttpTransport
@@ -191,6 +194,43 @@ def test_what_a_peer_says_before_it_has_heard_all_is_read():
     with server(answer) as address:
         for way in both(f"http://{address}"):
             assert outcome(way, asked(bytes(8 << 20)))[0] == 413
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+def test_a_long_body_arrives_whole_at_a_peer_that_takes_its_time(secure, tls_server):
+    served, pin = tls_server if secure else (None, None)
+    body, seen = bytes(range(256)) * (4 << 12), []
+
+    def answer(stream):
+        came = b""
+        while not came.endswith(b"\r\n\r\n"):
+            came += stream.recv(1)
+        came = b""
+        while len(came) < len(body):
+            time.sleep(0.01)
+            came += stream.recv(1 << 18)
+        seen.append(came)
+        stream.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+
+    with server(answer, tls=served) as address:
+        context = client_context(pin_sha256=pin) if secure else None
+        way = HttpTransport(f"{'https' if secure else 'http'}://{address}", context, connect_timeout=MUCH)
+        assert outcome(way, asked(body))[0] == 200
+    assert seen == [body]
+
+
+@pytest.mark.parametrize("secure", [False, True], ids=["http", "https"])
+def test_a_peer_that_takes_no_more_is_not_waited_for_beyond_the_limit(secure, tls_server):
+    served, pin = tls_server if secure else (None, None)
+    over = threading.Event()
+    with server(lambda _: over.wait(MUCH), tls=served) as address:
+        context = client_context(pin_sha256=pin) if secure else None
+        way = HttpTransport(f"{'https' if secure else 'http'}://{address}", context, connect_timeout=MUCH)
+        began = time.monotonic()
+        with pytest.raises(HemTimeout, match=r"no answer within 0\.5 s"):
+            way.send(replace(asked(bytes(16 << 20)), limit=Limit(0.5)))
+        assert 0.5 <= time.monotonic() - began < MUCH / 2
+        over.set()
 
 
 @pytest.mark.parametrize(
