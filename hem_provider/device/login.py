@@ -219,8 +219,8 @@ class LoginSession:
         request = channel.request(call, body, None if bearer is None else bearer.text)
         channel.statistics.logins += call.is_login
         try:
-            with channel.turn(request):
-                request = replace(request, ends=time.monotonic() + request.limit.seconds)
+            with channel.turn(request) as leaves:
+                request = replace(request, ends=time.monotonic() + request.limit.seconds, leaves=leaves)
                 lost = None
                 while True:
                     try:

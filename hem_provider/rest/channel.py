@@ -120,8 +120,9 @@ class Channel:
         limit = call.limit
         return limit if isinstance(limit, Limit) else Limit(getattr(self.config, limit), limit)
 
-    def turn(self, request: Request) -> AbstractContextManager[None]:
-        """The device's turn for a request. ``HemTimeout`` when it does not come; nothing was sent then."""
+    def turn(self, request: Request) -> AbstractContextManager[Callable[[], None]]:
+        """The device's turn for a request, to be told when that leaves. ``HemTimeout`` when it does not come;
+        nothing was sent then."""
         config = self.config
         return turns.turn(
             config.url,

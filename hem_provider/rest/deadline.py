@@ -7,6 +7,7 @@ and then gains nothing by it.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 
 from hem_provider.rest.wire import MAX_ANSWER, Limit
 
@@ -23,16 +24,25 @@ class AnswerTooLargeError(OSError):
 class Deadline:
     """Of one request that begins now. ``ends``: when all must be over, where that was settled before.
 
-    ``stage`` says what is waited for; ``limit`` is the bound that would be met next.
+    ``stage`` says what is waited for; ``limit`` is the bound that would be met next. ``leaves`` is called
+    when the peer is about to be spoken to.
     """
 
-    def __init__(self, whole: Limit, connecting: Limit, *, ends: float | None = None) -> None:
+    def __init__(
+        self,
+        whole: Limit,
+        connecting: Limit,
+        *,
+        ends: float | None = None,
+        leaves: Callable[[], object] | None = None,
+    ) -> None:
         now = time.monotonic()
         self._ends = now + whole.seconds if ends is None else ends
         self._reached_by = min(now + connecting.seconds, self._ends)
         self._whole = whole
         self._connecting: Limit | None = connecting
         self._received = 0
+        self._leaves = leaves
         self.stage = "connection"
 
     @property
@@ -51,6 +61,17 @@ class Deadline:
         """The peer is reached: from here on the request may be on its way."""
         self._connecting = None
         self.stage = "answer"
+        self._speak()
+
+    def greets(self) -> None:
+        """The peer is there, and the handshake begins."""
+        self.stage = "TLS handshake"
+        self._speak()
+
+    def _speak(self) -> None:
+        leaves, self._leaves = self._leaves, None
+        if leaves is not None:
+            leaves()
 
     def left(self) -> float:
         """Seconds until the bound, more than 0; ``TimeoutError`` once it is met."""

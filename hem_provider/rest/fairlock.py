@@ -8,11 +8,16 @@ from collections.abc import Callable
 
 __all__ = ["FairLock"]
 
+#: Seconds that the one before stands back at most: as long as Python lets a thread run at once.
+_STANDS_BACK = 0.005
+
 
 class FairLock:
     """Who releases hands it to who has waited longest, so that nobody can come in between.
 
-    ``before_free`` is called where nobody waits, by who had it, before it is free.
+    Who released it stands back until the next one is ``under_way``: of two threads of Python one runs, and
+    what the next does first is worth more. ``before_free`` is called where nobody waits, by who had it,
+    before it is free.
     """
 
     def __init__(self, before_free: Callable[[], object] = lambda: None) -> None:
@@ -20,6 +25,7 @@ class FairLock:
         self._guard = threading.Lock()  # held for an instant, never while waiting
         self._taken = False
         self._waiting: deque[threading.Lock] = deque()
+        self._stands_back: threading.Lock | None = None  # who had it before
 
     def acquire(self, timeout: float) -> bool:
         """Whether it is held, within ``timeout`` seconds."""
@@ -47,25 +53,35 @@ class FairLock:
                 return False
             return True
 
+    def under_way(self) -> None:
+        """Who has it waits for something else from here on, or is about to."""
+        former, self._stands_back = self._stands_back, None
+        if former is not None:
+            former.release()
+
     def release(self) -> None:
         """Hand it to the next, if there is one."""
+        self.under_way()
         if self._hand_on():
             return
         try:
             self._before_free()
-        finally:
-            with self._guard:
-                if self._waiting:  # by now
-                    self._waiting.popleft().release()
-                else:
-                    self._taken = False
+        except BaseException:
+            self._hand_on(free=True)
+            raise
+        self._hand_on(free=True)  # to who has come meanwhile
 
-    def _hand_on(self) -> bool:
+    def _hand_on(self, *, free: bool = False) -> bool:
+        """Whether somebody has it then. ``free``: it is free otherwise."""
         with self._guard:
             if not self._waiting:
+                self._taken = not free
                 return False
+            own = self._stands_back = threading.Lock()
+            own.acquire()
             self._waiting.popleft().release()
-            return True
+        own.acquire(timeout=_STANDS_BACK)
+        return True
 
     def locked(self) -> bool:
         """Whether somebody holds it."""

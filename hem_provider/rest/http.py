@@ -77,7 +77,7 @@ class HttpTransport:
     def send(self, request: Request) -> Reply:
         """Send one request and read its whole answer; see ``Transport.send``."""
         now = time.monotonic()
-        deadline = Deadline(request.limit, self._connecting, ends=request.ends)
+        deadline = Deadline(request.limit, self._connecting, ends=request.ends, leaves=request.leaves)
         reusing = request.repeatable and now - self._kept_at <= _KEEP
         if not reusing:
             self._host.close()

@@ -77,7 +77,7 @@ class _Context(ssl.SSLContext):
         self.handshakes += 1
         deadline = getattr(sock, "deadline", None)
         if deadline is not None:
-            deadline.stage = "TLS handshake"
+            deadline.greets()
             sock.settimeout(deadline.left())  # which OpenSSL's handshake keeps as a whole
         if kwargs.get("session") is None:
             kwargs["session"] = self.session

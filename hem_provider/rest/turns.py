@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from hem_provider.files import runtime_folder, runtime_place
@@ -117,8 +117,9 @@ def turn(
     among_processes: bool,
     turn_timeout: float | None = None,
     lasting: float = 0.0,
-) -> Iterator[None]:
-    """Hold the device's turn. ``HemTimeout`` when it does not come; nothing was sent then.
+) -> Iterator[Callable[[], None]]:
+    """Hold the device's turn; what it gives is to be called when the request leaves, for the thread before to
+    go on by then. ``HemTimeout`` when it does not come; nothing was sent then.
 
     ``timeout``: of an ordinary request; ``spacing``: least pause since the last; ``turn_timeout``: how
     long another process is waited for (as ``timeout``, unless given); ``lasting``: how long this turn
@@ -134,7 +135,9 @@ def turn(
     if not line.lock.acquire(patience):
         raise _busy(where, patience)
     try:
-        if among_processes:
+        if not among_processes:  # nor a network, where it would wait
+            line.lock.under_way()
+        else:
             line.come(where, turn_timeout, lasting, ends - time.monotonic())
         now = time.monotonic()
         last = line.last
@@ -143,7 +146,7 @@ def turn(
         if last + spacing > now:
             time.sleep(last + spacing - now)
         try:
-            yield
+            yield line.lock.under_way
         finally:
             line.last = time.monotonic()
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import IO, Protocol
 
 from hem_provider.errors import HemProtocolError, HemTimeout
@@ -45,7 +45,8 @@ class Request:
     ``limit`` is for all of it: connecting, sending, the whole answer. ``ends``: when that is over
     (monotonic time), where it has begun already; ``None``: as of now.
     ``repeatable``: it does no harm twice, so that it may go over a connection that was kept and may
-    turn out to be dead; any other gets a connection of its own.
+    turn out to be dead; any other gets a connection of its own. ``leaves`` is called when it, or what
+    must go before it, is about to leave.
     """
 
     method: str
@@ -55,6 +56,7 @@ class Request:
     limit: Limit
     repeatable: bool = False
     ends: float | None = None
+    leaves: Callable[[], object] | None = field(default=None, repr=False)
 
 
 @frozen

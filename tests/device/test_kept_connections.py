@@ -10,6 +10,8 @@ from support.statuses import status_answer
 
 from hem_provider.device import connect
 from hem_provider.errors import HemConnectionError
+from hem_provider.rest import directhttp
+from hem_provider.rest.fairlock import FairLock
 
 __all__ = ["tls_server"]  # a fixture
 
@@ -131,3 +133,20 @@ def test_a_server_that_resumes_nothing_costs_a_bounded_number_of_sessions(tls_se
             send(hem, "GET", "/api/system/status")
             kept.append(hem.rest.channel._carriers.get().device()._context.session is not None)
     assert kept == [True, True, True, False, False]
+
+
+@pytest.mark.parametrize("keeps", [True, False], ids=["kept", "new"])
+def test_the_thread_before_goes_on_once_a_request_leaves(keeping, served, keeps, monkeypatch):
+    """And not when it has been answered: its own answer is looked at meanwhile."""
+    emulator = keeping if keeps else served
+    told = []
+    with connect(emulator.https, passphrase=emulator.passphrase, ca_file=emulator.ca_file) as hem:
+        hem.status()
+        under_way = FairLock.under_way
+        monkeypatch.setattr(FairLock, "under_way", lambda lock: (told.append("leaves"), under_way(lock)))
+        read_answer = directhttp.read_answer
+        monkeypatch.setattr(
+            directhttp, "read_answer", lambda *a, **b: (told.append("answer"), read_answer(*a, **b))[1]
+        )
+        hem.status()
+    assert told[:2] == ["leaves", "answer"]

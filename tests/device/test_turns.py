@@ -17,8 +17,8 @@ import pytest
 
 from hem_provider.errors import HemTimeout
 from hem_provider.files import places, runtime_folder
+from hem_provider.rest import fairlock, linefile, turns
 from hem_provider.rest import line as lines
-from hem_provider.rest import linefile, turns
 from hem_provider.rest.fairlock import FairLock
 from hem_provider.rest.line import Place
 from hem_provider.rest.turns import turn
@@ -142,6 +142,35 @@ def test_threads_are_served_in_the_order_of_asking():
         each.join(MUCH)
     assert order == list(range(20))
     assert not lock.locked()
+
+
+@pytest.mark.parametrize("how", ["under_way", "release", "not at all"])
+def test_who_releases_stands_back_until_the_next_is_under_way(how, monkeypatch):
+    monkeypatch.setattr(fairlock, "_STANDS_BACK", SHORT if how == "not at all" else MUCH)
+    lock, goes, has = FairLock(), threading.Event(), threading.Event()
+
+    def work():
+        assert lock.acquire(MUCH)
+        has.set()
+        goes.wait(MUCH)
+        if how != "not at all":
+            getattr(lock, how)()
+
+    assert lock.acquire(0)
+    follower = threading.Thread(target=work)
+    follower.start()
+    until(lambda: lock._waiting)
+    former = threading.Thread(target=lock.release)
+    former.start()
+    assert has.wait(MUCH)
+    if how != "not at all":
+        former.join(0.05)
+        assert former.is_alive()
+        goes.set()
+    former.join(MUCH / 2)
+    assert not former.is_alive()
+    goes.set()
+    follower.join(MUCH)
 
 
 def test_a_thread_that_gives_up_is_no_longer_in_line():
