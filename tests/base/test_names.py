@@ -3,6 +3,7 @@ options, constants of PKCS#11, files, endpoints, targets of ``make``."""
 
 from __future__ import annotations
 
+import functools
 import tomllib
 from pathlib import Path
 
@@ -12,20 +13,25 @@ from support.prose import Span, spans_of, spans_of_all, unknown
 GROUPS = tomllib.loads((Path(__file__).parent / "foreign_names.toml").read_text("utf-8"))["group"]
 FOREIGN = {name for group in GROUPS for name in group["names"]}
 PAGES = {page for group in GROUPS for page in group.get("pages", ())}
-FOUND = [(span, name) for span in spans_of_all() for name in unknown(span)]
+
+
+@functools.cache
+def found():
+    """What no name of ours is: each with the span it stands in."""
+    return [(span, name) for span in spans_of_all() for name in unknown(span)]
 
 
 def test_every_name_is_there_or_foreign():
     wrong = [
         f"{span.page}:{span.line}: {name}"
-        for span, name in FOUND
+        for span, name in found()
         if name not in FOREIGN and span.page not in PAGES
     ]
     assert wrong == []
 
 
 def test_the_list_of_foreign_names_has_no_other():
-    assert FOREIGN - {name for span, name in FOUND if span.page not in PAGES} == set()
+    assert FOREIGN - {name for span, name in found() if span.page not in PAGES} == set()
     assert all(group["reason"] for group in GROUPS)
     assert len(FOREIGN) == sum(len(group["names"]) for group in GROUPS)
 

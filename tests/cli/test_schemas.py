@@ -37,8 +37,12 @@ SEEN = [words for words in TELLING if " ".join(words) in LOOKING]
 AGENT = ("agent", "ssh")
 
 
+def read(path):
+    return json.loads(path.read_text("utf-8"))
+
+
 def schema_of(name):
-    schema = json.loads((SCHEMAS / f"{name}.json").read_text("utf-8"))
+    schema = read(SCHEMAS / f"{name}.json")
     jsonschema.validators.validator_for(schema).check_schema(schema)
     return schema
 
@@ -54,7 +58,7 @@ NAMES = {
     words: path.stem
     for path in SCHEMAS.glob("*.json")
     if path.stem != "error"
-    for words in told_in(schema_of(path.stem)["title"])
+    for words in told_in(read(path)["title"])
 }
 
 

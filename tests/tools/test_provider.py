@@ -20,7 +20,8 @@ def installed() -> Path | None:
     given = os.environ.get("HEM_TEST_PKCS11_PROVIDER")
     if given:
         return Path(given)
-    return next(Path("/usr").glob("lib*/**/ossl-modules/pkcs11.so"), None)
+    places = ("lib*/ossl-modules/pkcs11.so", "lib*/*/ossl-modules/pkcs11.so")
+    return next((found for place in places for found in Path("/usr").glob(place)), None)
 
 
 PROVIDER = installed()  # before the tests' environment is emptied
