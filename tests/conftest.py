@@ -45,6 +45,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+#: Takes a quarter of all time: two parts of alike length, which share no device.
+_HALVED, _SECOND_HALF = "cli", "tests/cli/test_l"
 #: Folders in the order of the time that they take, so that the last to be begun are short.
 _LONGEST_FIRST = """
     cli campaign agent pkcs11 adapters benchmarks exporter base auditlog gpg device tools packaging openssl
@@ -54,14 +56,16 @@ _LONGEST_FIRST = """
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config, log):
-    """With ``-n`` the tests of a folder go to one process, in order, since they share devices."""
+    """With ``-n`` the tests of a folder go to one process, in order, since they share devices; those of the
+    longest folder to two."""
     from xdist.scheduler import LoadScopeScheduling
 
     config.option.loadscopereorder = False  # by their number, which says little
 
     class ByFolder(LoadScopeScheduling):
         def _split_scope(self, nodeid):
-            return "/".join(nodeid.split("/")[:2])
+            _, folder, *_ = nodeid.split("/")
+            return f"{folder}/{nodeid > _SECOND_HALF}" if folder == _HALVED else folder
 
     return ByFolder(config, log)
 
