@@ -11,7 +11,7 @@ from hem_provider.emulator.keys import generate, kid_of
 from hem_provider.emulator.keytypes import KEY_TYPES
 from hem_provider.emulator.repository import Record
 
-__all__ = ["application_id", "fill_device", "label"]
+__all__ = ["application_id", "fill_device", "label", "records"]
 
 _TYPE = "SECP256R1"
 
@@ -30,10 +30,11 @@ def fill_device(state: Path, count: int) -> None:
     """Add P-256 keys 0 to ``count`` - 1 to the device whose state is in ``state``, which is not
     served. They may be more than a device has room for."""
     with EmulatedDevice(state) as device, device.model.transaction():
-        device.model.repository.fill(_records(count, device.model.now()))
+        device.model.repository.fill(records(count, device.model.now()))
 
 
-def _records(count: int, now: int) -> Iterator[Record]:
+def records(count: int, now: int) -> Iterator[Record]:
+    """Keys 0 to ``count`` - 1."""
     kind = KEY_TYPES[_TYPE]
     for number in range(count):
         made = generate(kind)

@@ -13,11 +13,18 @@ from typing import Literal
 
 from hem_provider.arguments import as_bytes, as_text
 from hem_provider.device.creation import KeyMaker
-from hem_provider.device.criteria import criteria, matches
-from hem_provider.device.description import NO_LIMITS, Description, Limits, parse_description
+from hem_provider.device.criteria import criteria, identifies, matches, means
+from hem_provider.device.description import (
+    MAX_APPLICATION_ID,
+    NO_LIMITS,
+    Description,
+    Limits,
+    parse_description,
+)
 from hem_provider.device.key import Key
 from hem_provider.device.listing import Listing
 from hem_provider.device.login import LoginSession
+from hem_provider.device.manykeys import ManyKeys
 from hem_provider.device.operations import Operations
 from hem_provider.device.ownkeys import OwnKeys
 from hem_provider.errors import (
@@ -57,6 +64,7 @@ class KeyInventory:
         self._listing = Listing(session, operations)
         self._session = session
         self._own = OwnKeys(self._listing, self._shown, self._label_shown)
+        self._many = ManyKeys(self._listing, self._shown)
 
     def create(
         self,
@@ -213,18 +221,25 @@ class KeyInventory:
     ) -> Key:
         """The one key that matches all that is given; ``TypeError`` when nothing is.
 
-        ``HemKeyNotFound`` for none, ``HemKeyAmbiguous`` naming the KIDs for several. Where an
-        earlier process has listed the device, an anonymous search of the keys made by this package
-        takes the place of a login and a listing.
+        ``HemKeyNotFound`` for none, ``HemKeyAmbiguous`` naming the KIDs for several. What is returned was on
+        the device just now with this label and id.
+
+        Where an earlier process has listed the device, an anonymous search of the keys made by this package
+        takes the place of a login and a listing. Of more than 30 keys the device is asked for those that
+        were listed by this name and for what was made since, two calls as a rule: a second key of the name
+        is not seen where somebody on another machine gave it to an older key since then. ``refresh()``
+        before has all keys listed.
         """
         given = criteria(label, type, application_id)
         if not any(value is not None for value in given.values()):
             raise TypeError(f"find: give at least one of {', '.join(given)}; list(hem.keys) gives all keys")
         found = self._own.find(label, type, application_id)
-        if len(found) != 1:
+        if len(found) != 1 and (label is not None or application_id):
+            found = self._many.find(lambda record: means(record, label, type, application_id)) or found
+        if not found or (len(found) != 1 and not self._listing.is_long):
             found = self.search(label=label, type=type, application_id=application_id)
-        if len(found) != 1 and self._listing.renew():
-            found = self.search(label=label, type=type, application_id=application_id)
+            if len(found) != 1 and self._listing.renew():
+                found = self.search(label=label, type=type, application_id=application_id)
         wanted = ", ".join(
             f"{name.replace('_', ' ')} {value!r}" for name, value in given.items() if value is not None
         )
@@ -240,9 +255,34 @@ class KeyInventory:
     def search(
         self, *, label: str | None = None, type: str | None = None, application_id: bytes | None = None
     ) -> list[Key]:
-        """All keys that match all that is given; values as for ``find``. No key is no error."""
+        """All keys that match all that is given; values as for ``find``. No key is no error.
+
+        Among many keys an ``application_id`` is looked for by the device itself: one call for 15 keys found.
+        """
         criteria(label, type, application_id)
-        return [each for each in self if matches(each, label, type, application_id)]
+        keys = self._identified(application_id) if application_id else self
+        return [each for each in keys if matches(each, label, type, application_id)]
+
+    def _identified(self, application_id: bytes) -> Iterable[Key]:
+        """All keys that may have it, found by what their ``descr`` ends with."""
+        if not self._listing.at_hand and not self._listing.is_long:
+            next(iter(self), None)  # tells how many there are
+        if not self._listing.is_long or len(application_id) > MAX_APPLICATION_ID:
+            return self
+        return self.search_described(ends=bytes([len(application_id)]) + application_id)
+
+    def likely(self, *, label: str | None, identifier: bytes | None) -> list[Key]:
+        """Keys of this label and of this id, the application's own or a KID: a few of many, which were asked
+        for one by one as ``find`` does it, or none, and then it is for ``list`` to tell. For who looks for
+        more than ``find`` can."""
+
+        def wanted(record: KeyRecord) -> bool:
+            named = identifier is None or bytes.fromhex(record.kid) == identifier
+            return (label is None or record.label == label) and (
+                named or (identifier is not None and identifies(record, identifier))
+            )
+
+        return self._many.find(wanted) if self._listing.is_long else []
 
     def search_described(self, *, starts: bytes = b"", ends: bytes = b"") -> list[Key]:
         """Keys whose ``descr`` begins, or ends, with these bytes, which the device itself looks for: one call

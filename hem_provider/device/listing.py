@@ -23,9 +23,11 @@ from hem_provider.rest import keymgmt
 from hem_provider.rest.call import Call
 from hem_provider.rest.keymgmt import KeyMaterial, KeyRecord, Page
 
-__all__ = ["Listing"]
+__all__ = ["FEW", "Listing"]
 
 _LIST = ("keymgmt:list",)
+#: To list so many keys is a few calls, and no more trouble than to look for one.
+FEW = 2 * keymgmt.PAGE
 
 
 class _Walk:
@@ -63,13 +65,30 @@ class Listing:
 
     @property
     def at_hand(self) -> bool:
-        """Whether listing (further) costs no login of our own, nor a question to the agent."""
-        return self._course.next is None or self._session.holds(_LIST)
+        """Whether listing (further) costs a few calls at most, and no login of our own, nor a question to the
+        agent."""
+        return self._course.next is None or (self._session.holds(_LIST) and not self.is_long)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether listing (further) takes more than a few calls, as far as is known. No I/O but the
+        disk's."""
+        if self._course.next is None:
+            return False
+        if self._course.left is not None:
+            return self._course.left > FEW
+        listing = self._last_listing()
+        return listing is not None and len(listing.records) > FEW
 
     @property
     def costs_no_login(self) -> bool:
         """Whether the device can be listed without a login of our own."""
-        return self.at_hand or self._session.agent_ready
+        return self._course.next is None or self._session.holds(_LIST) or self._session.agent_ready
+
+    @property
+    def device(self) -> str:
+        """Its name, for messages."""
+        return self._session.rest.channel.name
 
     def same_device(self, other: Listing) -> bool:
         """Whether ``other`` is of this device, by whatever connection: by the device's identity where
@@ -124,7 +143,7 @@ class Listing:
 
     def pages(self, ask: Callable[[int], Page]) -> Iterator[Page]:
         """See ``all_pages``."""
-        return all_pages(self._session.rest.channel.name, ask)
+        return all_pages(self.device, ask)
 
     def gather(self, ask: Callable[[int], Page]) -> list[Key]:
         """The keys of all pages, each once."""
@@ -184,7 +203,7 @@ class Listing:
         self._anew, self.aged = True, False
 
     def _new_course(self) -> Course:
-        return Course(self._session.rest.channel.name)
+        return Course(self.device)
 
     def changed(self) -> None:
         """A key was made, changed or deleted: what any process listed before is out of date. An agent knows
@@ -232,13 +251,21 @@ class Listing:
 
     def cached(self) -> tuple[KeyRecord, ...]:
         """What an earlier process listed of this very device; a hint. Empty where better is at hand."""
-        if self.at_hand:
-            return ()
-        listing = self.cache.listing()
-        seen = self._session.identity
-        if listing is None or (seen is not None and seen.eid != listing.eid):
-            return ()
-        return listing.records
+        listing = None if self.at_hand else self._last_listing()
+        return () if listing is None else listing.records
+
+    def remembered_many(self) -> tuple[KeyRecord, ...]:
+        """The same, where nobody wanted the device to be listed anew."""
+        return () if self._anew else self.cached()
+
+    def glance(self, record: KeyRecord, place: int) -> Key | None:
+        """The key of a record that was listed before, as it is now: one call looks for its ``descr`` or,
+        without one, where it stood, from ``place`` down. ``None`` where it is not found so."""
+        if 0 < len(record.descr) <= self._operations.limits.descr:
+            page = self._search(record.descr, kept=True)
+        else:
+            page = self.ask(keymgmt.list_keys(max(0, place - keymgmt.PAGE + 1)))
+        return next((each for each in self.absorb(page) if each.kid == record.kid), None)
 
     def recall(self, record: KeyRecord) -> Key:
         """A key with what cannot have changed since ``record`` was cached."""
@@ -337,7 +364,8 @@ class Listing:
         call = keymgmt.search(descr, ends=True)
         if not self._session.holds(call.scopes):
             try:
-                return self._session.run(keymgmt.search_anonymously(descr, ends=True).kept(kept))
+                anonymous = keymgmt.search_anonymously(descr, ends=True)
+                return self.ask(anonymous) if kept else self._session.run(anonymous.kept(False))
             except HemAuthenticationError:  # not allowed on this device
                 pass
         return self._session.run(call)

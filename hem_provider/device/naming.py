@@ -89,7 +89,8 @@ def _of_uri(hem: Hem, uri: KeyUri, text: str) -> Key:
         raise NameFault(f"{text}: it names no key; add object=LABEL or id=%XX")
     if uri.type in ("cert", "data"):
         raise NameFault(f"{text}: it names no key; accepted: type=public, private or secret-key")
-    found = [each for each in hem.keys if uri.fits(each)]
+    likely = hem.keys.likely(label=uri.object, identifier=uri.id)
+    found = [each for each in likely if uri.fits(each)] or [each for each in hem.keys if uri.fits(each)]
     if not found and hem.keys.aged:  # it may have been made since the agent listed the device
         hem.keys.refresh()
         found = [each for each in hem.keys if uri.fits(each)]

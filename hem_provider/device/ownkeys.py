@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hem_provider.device.criteria import matches
+from hem_provider.device.criteria import matches, means
 from hem_provider.device.description import PREFIX
 from hem_provider.device.key import Key, is_own
-from hem_provider.device.listing import Listing
+from hem_provider.device.listing import FEW, Listing
 from hem_provider.errors import HemAuthenticationError, HemDeviceFault, HemOperationFailed
 from hem_provider.rest import keymgmt
 from hem_provider.rest.keyfields import use_of
-from hem_provider.rest.keymgmt import PAGE
 
 __all__ = ["OwnKeys"]
 
 _LIST = "keymgmt:list"
-#: With more keys of ours than this, a login and a listing are cheaper than anonymous searches.
-_MOST = 2 * PAGE
 #: What is no answer to an anonymous search: the device does not allow it, or answers with a fault.
 _NO_ANSWER = (HemAuthenticationError, HemOperationFailed, HemDeviceFault)
 
@@ -42,13 +39,13 @@ class OwnKeys:
         return found
 
     def find(self, label: str | None, type: str | None, application_id: bytes | None) -> list[Key]:
-        """Our own keys as they are now, the others as they were listed last. None where nothing was listed,
-        where too many are ours, and where the user's agent lists the device without a login."""
+        """All as they are now; keys of other software only where they were listed before. None where nothing
+        was listed, where too many are ours, and where the device is listed without a login."""
         if self._listing.costs_no_login:
             return []
         cached = self._listing.cached()
-        others = [record for record in cached if not record.descr.startswith(PREFIX)]
-        if not cached or len(cached) - len(others) > _MOST:
+        others = [(at, each) for at, each in enumerate(cached) if not each.descr.startswith(PREFIX)]
+        if not cached or len(cached) - len(others) > FEW:
             return []
         try:
             found = self.all()
@@ -57,14 +54,14 @@ class OwnKeys:
         ours = [each for each in found if matches(each, label, type, application_id) and self._shown(each)]
         if application_id is not None:  # only our own keys have one
             return ours
-        return ours + [
-            self._listing.recall(record)
-            for record in others
-            if (label is None or record.label == label)
-            and (type is None or type in record.type.split(","))
+        there = [
+            self._listing.glance(record, place)
+            for place, record in others
+            if means(record, label, type, None)
             and not is_own(record.label, record.descr)
             and self._label_shown(record.label)
         ]
+        return ours + [each for each in filter(None, there) if matches(each, label, type, None)]
 
     def likely_scope(self) -> str:
         """See ``KeyInventory.likely_scope``."""

@@ -7,7 +7,7 @@ another stands there, the pages go back until they meet what is known.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from hem_provider.errors import HemAnswerFault
 from hem_provider.rest.keymgmt import PAGE, Page
@@ -19,13 +19,16 @@ _MOST_BACK = 250
 
 
 class Course:
-    """How far a listing has come. ``next``: where its next page begins, ``None`` when it is complete."""
+    """How far a listing has come. ``next``: where its next page begins, ``None`` when it is complete;
+    ``left``: how many records are to come, as far as is known."""
 
-    def __init__(self, device: str) -> None:
-        """``device``: as messages name it."""
-        self.next: int | None = 0
+    def __init__(self, device: str, known: Collection[str] = ()) -> None:
+        """``device``: as messages name it. ``known``: KIDs in the device's order, of records that are not
+        wanted again; it begins with the last of them."""
+        self.next: int | None = max(0, len(known) - 1)
+        self.left: int | None = None
         self._device = device
-        self._seen: set[str] = set()
+        self._seen = set(known)
         self._back = 0
 
     def take(self, page: Page) -> bool:
@@ -37,9 +40,10 @@ class Course:
             self._back += 1
             if self._back > _MOST_BACK:
                 raise HemAnswerFault(f"{self._device}: records stand elsewhere each time: {_MOST_BACK} tries")
-            self.next = max(0, page.offset - PAGE + 1)
+            self.next = max(0, min(page.offset, page.total) - PAGE + 1)  # behind the end nothing is met
             return False
         last = page.offset + len(page.records) - 1
+        self.left = max(0, page.total - last - 1)
         if last > page.offset and last + 1 < page.total:
             self.next = last
             self._seen.update(each.kid for each in page.records)
