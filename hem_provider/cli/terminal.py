@@ -73,6 +73,10 @@ class _Named(io.FileIO):
             raise
 
 
+#: Whoever puts another in the place of ``sys.stdout`` writes on to this one's buffer, which its end closes.
+_named_ones: list[TextIO] = []
+
+
 def _named(stream: TextIO) -> TextIO:
     """``stream`` with its errors named; as it is where it is none of the interpreter's own."""
     if type(stream) is not io.TextIOWrapper:
@@ -81,10 +85,12 @@ def _named(stream: TextIO) -> TextIO:
         return stream
     stream.flush()
     raw, unbuffered = _Named(stream.fileno(), "w", closefd=False), stream.write_through
-    return io.TextIOWrapper(
+    named = io.TextIOWrapper(
         raw if unbuffered else io.BufferedWriter(raw),
         encoding=stream.encoding, line_buffering=stream.line_buffering, write_through=unbuffered,
     )  # fmt: skip
+    _named_ones.append(named)
+    return named
 
 
 def prepare() -> None:
