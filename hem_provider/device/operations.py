@@ -45,11 +45,11 @@ class Operations:
         self.gone: Callable[[str], None] = lambda _: None
         self._first_fetched: str | None = None
 
-    def run(self, call: Call[T]) -> T:
+    def run(self, call: Call[T], known: KnownKey | None = None) -> T:
         """An operation with a key. ``HemKeyNotFound`` where the device has none; ``HemOperationFailed``
-        says what it has against the key."""
+        says what it has against the key. ``known``: of the key, where somebody has looked."""
         try:
-            return self._session.run(call.of(self.known(call.kid).type))
+            return self._session.run(call.of((known or self.known(call.kid)).type))
         except HemKeyNotFound:
             self.gone(call.kid)
             raise
@@ -59,7 +59,7 @@ class Operations:
     def sign(self, kid: str, message: bytes, algorithm: str, *, context: bytes | None = None) -> bytes:
         """See ``Hem.sign``."""
         call = crypto.sign(kid, message, algorithm, context=context, limits=self.limits)
-        return self._proven(call, self.run(call), message, algorithm, context)
+        return self._proven(call, message, algorithm, context)
 
     def verify(
         self, kid: str, message: bytes, signature: bytes, algorithm: str, *, context: bytes | None = None
@@ -88,7 +88,7 @@ class Operations:
         ``limits.context`` bytes. ``MessageTooLong`` and ``ValueError`` before any request.
         ``HemAnswerFault`` for one that does not verify."""
         call = crypto.mldsa_sign(kid, message, context=context, limits=self.limits)
-        return self._proven(call, self.run(call), message, ML_DSA, context)
+        return self._proven(call, message, ML_DSA, context)
 
     def mldsa_verify(
         self, kid: str, message: bytes, signature: bytes, *, context: bytes | None = None
@@ -112,13 +112,11 @@ class Operations:
         self._first_fetched = self._first_fetched or call.kid
         return self._session.run(call.of(self.known(call.kid).type))
 
-    def _proven(
-        self, call: Call[bytes], signature: bytes, message: bytes, algorithm: str, context: bytes | None
-    ) -> bytes:
-        """``signature``, verified here where that takes no call."""
-        if self._verify_signatures and not accepts(
-            self.known(call.kid), signature, message, algorithm, context
-        ):
+    def _proven(self, call: Call[bytes], message: bytes, algorithm: str, context: bytes | None) -> bytes:
+        """The signature that ``call`` makes, verified here where that takes no other call."""
+        known = self.known(call.kid)
+        signature = self.run(call, known)
+        if self._verify_signatures and not accepts(known, signature, message, algorithm, context):
             raise HemAnswerFault(
                 f"{self._name}: key {call.kid}: the device's signature of {len(signature)} bytes "
                 f"({algorithm}) does not verify under the key's public half; it is not handed out"

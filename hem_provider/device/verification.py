@@ -8,7 +8,7 @@ ML-DSA before ``cryptography`` 47. MACs and agreed secrets cannot be: they take 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
 
 from hem_provider.keytypes import ECDSA, KEY_TYPES, Family, KeyAttributes, KeyType
@@ -81,16 +81,21 @@ def _native(name: str, public: bytes) -> Any:
         return None
 
 
+@cache
+def _ecdsa(algorithm: str) -> Any:
+    from cryptography.hazmat.primitives import hashes
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    return ec.ECDSA(getattr(hashes, _HASHES[algorithm])())
+
+
 def checker(
     public: Any, algorithm: str, context: bytes | None = None
 ) -> Callable[[bytes, bytes], None] | None:
     """What verifies a signature of a message under a native public key, by ``cryptography``'s
     ``InvalidSignature``; ``None`` where nothing here does."""
     if algorithm in _HASHES:
-        from cryptography.hazmat.primitives import hashes
-        from cryptography.hazmat.primitives.asymmetric import ec
-
-        scheme = ec.ECDSA(getattr(hashes, _HASHES[algorithm])())
+        scheme = _ecdsa(algorithm)
         return lambda signature, message: public.verify(signature, message, scheme)
     if algorithm == ML_DSA:
         return lambda signature, message: public.verify(signature, message, context)

@@ -70,6 +70,7 @@ class Channel:
         self.statistics = Statistics()
         self.reached = -math.inf  #: when the device answered last (monotonic seconds)
         self._warned = False
+        self._limits: dict[str, Limit] = {}  # by setting
         self.server = ""  #: the ``Server`` header seen last
         self._way = way_of(config.url)
         self._carriers = PerProcess(lambda: Carriers(config))
@@ -118,7 +119,11 @@ class Channel:
     def limit(self, call: Call[object]) -> Limit:
         """The seconds that ``call`` may take."""
         limit = call.limit
-        return limit if isinstance(limit, Limit) else Limit(getattr(self.config, limit), limit)
+        if isinstance(limit, Limit):
+            return limit
+        return self._limits.get(limit) or self._limits.setdefault(
+            limit, Limit(getattr(self.config, limit), limit)
+        )
 
     def turn(self, request: Request) -> AbstractContextManager[Callable[[], None]]:
         """The device's turn for a request, to be told when that leaves. ``HemTimeout`` when it does not come;

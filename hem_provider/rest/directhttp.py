@@ -86,11 +86,13 @@ class DirectHttp:
         body = request.body
         if body is not None or request.method not in WITHOUT_BODY:
             fields["Content-Length"] = str(0 if body is None else len(body))  # type: ignore[arg-type]
-        for name, value in fields.items():
-            if not _VALUE.fullmatch(value):
-                raise ValueError(f"{name}: a field of several lines")
-            lines.append(f"{name}: {value}")
-        return "\r\n".join([*lines, "", ""]).encode("latin-1")
+        lines += [f"{name}: {value}" for name, value in fields.items()]
+        head = "\r\n".join([*lines, "", ""])
+        ends = len(lines) + 1
+        if not head.count("\r") == head.count("\n") == ends or "\0" in head:
+            wrong = [name for name, value in fields.items() if not _VALUE.fullmatch(value)]
+            raise ValueError(f"{', '.join(wrong)}: a field of several lines")
+        return head.encode("latin-1")
 
     def _usable(self) -> TimedSocket | None:
         """The connection that was kept, unless its peer has closed it, or said what nobody asked for."""

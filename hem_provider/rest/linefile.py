@@ -6,8 +6,6 @@ import errno
 import os
 import struct
 
-from hem_provider.records import mutable
-
 __all__ = ["ENTRY", "HEAD", "MAGIC", "MOST", "Line", "read_line", "write_line"]
 
 MAGIC = b"HEMLINE1"
@@ -21,14 +19,18 @@ _SIZE = 4096
 MOST = (_SIZE - HEAD.size) // ENTRY.size
 
 
-@mutable
 class Line:
     """What the file says. ``queue``: entries."""
 
-    queue: list[tuple[int, float, bool]]
-    since: float
-    ended: float
-    is_whole: bool
+    __slots__ = ("ended", "is_whole", "queue", "since")
+
+    def __init__(
+        self, queue: list[tuple[int, float, bool]], since: float, ended: float, is_whole: bool
+    ) -> None:
+        self.queue = queue
+        self.since = since
+        self.ended = ended
+        self.is_whole = is_whole
 
 
 def read_line(handle: int) -> Line:

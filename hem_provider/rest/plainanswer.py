@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 
 from hem_provider.errors import HemProtocolError
 from hem_provider.rest.deadline import AnswerTooLargeError
@@ -22,6 +23,8 @@ WITHOUT_CONTENT = (204, 304)
 #: Bytes of status line and fields together.
 _LONGEST_HEAD = 64 * 1024
 _CHUNK = 64 * 1024
+#: Characters of a field that may be remembered.
+_USUAL = 256
 _END = b"\r\n\r\n"
 _BARE_END = re.compile(rb"(?<!\r)\n")
 _STATUS = re.compile(r"HTTP/1\.1 ([2-5][0-9]{2})(?: [^\r\n\0]*)?")
@@ -102,8 +105,19 @@ def _parsed(text: str) -> tuple[int, dict[str, str]]:
         raise NotAnAnswerError("no status line of HTTP/1.1")
     fields: dict[str, str] = {}
     for line in lines:
-        field = _FIELD.fullmatch(line)
-        if field is None or field[1].lower() in fields:
-            raise NotAnAnswerError("a field that is none, or twice there")
-        fields[field[1].lower()] = field[2]
+        name, value = _usual_field(line) if len(line) <= _USUAL else _field(line)
+        if name in fields:
+            raise NotAnAnswerError("a field that is twice there")
+        fields[name] = value
     return int(status[1]), fields
+
+
+def _field(line: str) -> tuple[str, str]:
+    field = _FIELD.fullmatch(line)
+    if field is None:
+        raise NotAnAnswerError("a field that is none")
+    return field[1].lower(), field[2]
+
+
+#: A device says the same of most of its answers.
+_usual_field = lru_cache(64)(_field)
