@@ -21,6 +21,8 @@ from tools import make_monitoring
 
 needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="needs promtool")
 RULES = make_monitoring.RULES
+#: Of minutes and of days: each is looked at as often as its alerts need, since each look takes its time.
+TESTS = [Path(__file__).with_name(f"hem.rules{of}.test.yml") for of in (".days", "")]
 #: What Prometheus makes of metrics: by the name in a query, that of the table.
 _SUFFIX = re.compile("_(count|sum|bucket)$")
 
@@ -60,7 +62,7 @@ SERIES = {
     "temperature": lambda value: ('hem_temperature_celsius{device="k"}', value),
     "humidity": lambda value: ('hem_humidity_ratio{device="k"}', value / 100),
     "certificate": lambda value: (
-        'hem_certificate_expiry_timestamp_seconds{device="k"}', value * 86_400 + 3600
+        'hem_certificate_expiry_timestamp_seconds{device="k"}', value * 86_400 + LOOKED
     ),
     "drift": lambda value: ('hem_clock_drift_seconds{device="k"}', -value),
     "answer": lambda value: ('hem_status_duration_seconds{device="k"}', value),
@@ -76,7 +78,7 @@ SERIES = {
     ),
 }  # fmt: skip
 #: Seconds after which it is looked: all alerts have waited for as long as they do.
-LOOKED = 3600
+LOOKED = 900
 
 
 def values_around(row):
@@ -85,6 +87,12 @@ def values_around(row):
     return sorted(
         {bound + step for bound in bounds for step in (-1, -0.25, 0, 0.25, 1)} | {sum(bounds) / len(bounds)}
     )
+
+
+def test_no_alert_waits_for_longer_than_that():
+    waits = re.findall(r"^ +for: (\d+)([sm])$", RULES.read_text(), re.MULTILINE)
+    assert len(waits) == len(make_monitoring.alerts())
+    assert max(int(number) * {"s": 1, "m": 60}[unit] for number, unit in waits) < LOOKED
 
 
 @needs_promtool
@@ -111,7 +119,7 @@ def test_rules_and_table_judge_each_value_alike(name, tmp_path):
             {
                 "name": f"{name} {value}",
                 "interval": "1m",
-                "input_series": [{"series": series, "values": f"{number!r}x90"}],
+                "input_series": [{"series": series, "values": f"{number!r}x{LOOKED // 60}"}],
                 "promql_expr_test": [
                     {
                         "expr": f'count({firing},severity="{severity}"}})',
@@ -130,8 +138,9 @@ def test_rules_and_table_judge_each_value_alike(name, tmp_path):
 
 
 @needs_promtool
-def test_the_tests_of_the_rules_pass():
-    done = promtool("test", "rules", Path(__file__).with_name("hem.rules.test.yml"))
+@pytest.mark.parametrize("place", TESTS, ids=lambda place: place.name)
+def test_the_tests_of_the_rules_pass(place):
+    done = promtool("test", "rules", place)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -142,9 +151,11 @@ def test_a_rule_with_another_bound_would_fail(tmp_path):
     (tmp_path / "hem.rules.yml").write_text(
         text.replace("hem_temperature_celsius > 85", "hem_temperature_celsius > 88")
     )
-    told = Path(__file__).with_name("hem.rules.test.yml").read_text()
+    told = TESTS[-1].read_text()
     (tmp_path / "test.yml").write_text(told.replace("../../packaging/monitoring/", ""))
-    assert promtool("test", "rules", tmp_path / "test.yml").returncode != 0
+    done = promtool("test", "rules", tmp_path / "test.yml")
+    assert done.returncode != 0
+    assert "HemTemperature" in done.stdout + done.stderr
 
 
 # --- metrics ----------------------------------------------------------------------------------------
