@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from benchmarks.auditlog import VERIFYING
 from benchmarks.commands import COLD, THROUGH, WARM
 from benchmarks.laboratory import GROWN, Fact
+from benchmarks.scale import ANOTHER, HALFWAY, SIZES, START, TAKES
 from hem_provider.measuring.figures import Figure
 
 __all__ = [
@@ -38,6 +39,7 @@ MOST_GROWN = 4096.0
 FACT_LIMITS: Mapping[str, float] = {
     GROWN: MOST_GROWN,
     "memory of the agent": 60.0 * 1024,
+    TAKES: 300.0 * 1024,
     VERIFYING: 1e6 / 50_000,  # µs: 50 000 lines a second
 }
 
@@ -160,7 +162,7 @@ LIMITS: Sequence[Limit] = (
     Limit("start", "load, C_Initialize, C_GetSlotList", "module", Measure.RATIO, 5.0),
     *(
         limit
-        for size in (10, 100, 1_000, 10_000)
+        for size in SIZES
         for limit in _calls("scale", f"pkcs11-tool --sign --id, {size} keys", WARM, 3, 1)
     ),
     # A file is encrypted without a request, and decrypted for a login and one call.
@@ -171,8 +173,21 @@ LIMITS: Sequence[Limit] = (
     Limit("scale", "find by*", None, Measure.CALLS, 0),
     *(
         # A listing goes on where it was interrupted, halfway here.
-        Limit("scale", f"list all, {size} keys", "interrupted halfway", Measure.CALLS, -(-size // 28))
-        for size in (10, 100, 1_000, 10_000, 100_000)
+        Limit("scale", f"list all, {size} keys", HALFWAY, Measure.CALLS, -(-size // 28))
+        for size in SIZES
+    ),
+    *(
+        # So it does in another program, which logs in.
+        limit
+        for size in SIZES
+        for limit in _calls("scale", f"list all, {size} keys", ANOTHER, -(-size // 28) + 2, 1)
+    ),
+    *(
+        # A new program that is told one of many keys asks for that one, and for keys made since.
+        limit
+        for size in SIZES[1:]
+        for how in ("label", "id", "URI")
+        for limit in _calls("scale", f"{START} {how}, {size} keys", WARM, 2, 0)
     ),
 )
 

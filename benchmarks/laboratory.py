@@ -75,9 +75,11 @@ def surrounded(values: Mapping[str, str]) -> Iterator[None]:
 
 @contextmanager
 def own_way() -> Iterator[None]:
-    """This process far from the agent, and from the lines before a device, of whoever started it."""
+    """This process far from the agent, from the lines before a device, and from what is remembered, which are
+    those of whoever started it."""
     with tempfile.TemporaryDirectory(prefix="hem-run-") as run:
-        with surrounded({"HEM_AGENT": "never", "XDG_RUNTIME_DIR": run}):
+        own = {"HEM_AGENT": "never", "XDG_RUNTIME_DIR": run, "XDG_CACHE_HOME": f"{run}/cache"}
+        with surrounded(own):
             yield
 
 

@@ -17,13 +17,26 @@ from hem_provider.device.naming import key_meant
 from hem_provider.measuring.figures import Figure, figures_of
 from hem_provider.measuring.measure import Case, interleave
 
-__all__ = ["FINDING", "LISTING", "SCALE", "SIGNING", "SIZES", "START", "TAKES", "measure_scale"]
+__all__ = [
+    "ANOTHER",
+    "FINDING",
+    "HALFWAY",
+    "LISTING",
+    "SCALE",
+    "SIGNING",
+    "SIZES",
+    "START",
+    "TAKES",
+    "measure_scale",
+]
 
 SCALE = "scale"
 #: Keys on the device. With the last no device is known: the emulated one is filled beyond its own room.
 SIZES = (10, 100, 1_000, 10_000, 100_000)
 #: How the operations begin; they end with the number of keys.
-LISTING, FINDING, SIGNING, START = "list all", "find by", "pkcs11-tool --sign --id", "start, find by label"
+LISTING, FINDING, SIGNING, START = "list all", "find by", "pkcs11-tool --sign --id", "start, find by"
+#: Who goes on with a listing that was interrupted.
+HALFWAY, ANOTHER = "interrupted halfway", "interrupted halfway in another program"
 #: How the name of the fact begins that tells a start's memory.
 TAKES = "memory of a program that found one of"
 #: What asks for every page of this many keys is done once.
@@ -34,8 +47,15 @@ _ONCE = sys.maxsize
 _START = """
 import sys
 import hem_provider
+from hem_provider.device.naming import key_meant
+how, name = sys.argv[1:]
 with hem_provider.connect() as hem:
-    hem.keys.find(label=sys.argv[1])
+    if how == "label":
+        hem.keys.find(label=name)
+    elif how == "id":
+        hem.keys.find(application_id=bytes.fromhex(name))
+    else:
+        key_meant(hem, name)
 for line in open("/proc/self/status"):
     if line.startswith("VmHWM:"):
         print(line.split()[1])
@@ -55,7 +75,7 @@ def measure_scale(folder: Path, rounds: int, largest: int, facts: list[Fact]) ->
 
         results = interleave(cases, rounds, count, warm_up=1, watch=watch(SCALE))
         for size, lab in labs.items():
-            facts.append(Fact(f"{TAKES} {size} keys", float(_start(lab, size)), "KiB"))
+            facts.append(Fact(f"{TAKES} {size} keys", float(_start(lab, "label", label(size // 2))), "KiB"))
     return figures_of(SCALE, results)
 
 
@@ -68,7 +88,17 @@ def _cases(stack: ExitStack, lab: Laboratory, size: int) -> Iterator[Case]:
         keys.refresh()
         list(islice(keys, middle))
 
-    yield Case(f"{LISTING}, {keyed}", "interrupted halfway", lambda: len(keys), prepare=half, every=every)
+    def half_elsewhere() -> None:
+        with lab.connect() as other:
+            other.keys.refresh()
+            list(islice(other.keys, middle))
+
+    def go_on() -> None:
+        with lab.connect() as another:
+            len(another.keys)
+
+    yield Case(f"{LISTING}, {keyed}", HALFWAY, lambda: len(keys), prepare=half, every=every)
+    yield Case(f"{LISTING}, {keyed}", ANOTHER, go_on, prepare=half_elsewhere, every=every)
     yield Case(f"{LISTING}, {keyed}", "first time", lambda: len(keys), prepare=keys.refresh, every=every)
     yield Case(f"{LISTING}, {keyed}", "again", lambda: len(keys))
     uri = f"pkcs11:object={label(middle).replace(' ', '%20')};type=private"
@@ -77,11 +107,12 @@ def _cases(stack: ExitStack, lab: Laboratory, size: int) -> Iterator[Case]:
     yield Case(f"{FINDING} label, {keyed}", "listed", lambda: keys.find(label=label(middle)))
     yield Case(f"{FINDING} URI, {keyed}", "listed", lambda: key_meant(hem, uri))
     yield from _signing(lab, size, identifier.hex())
-    yield Case(f"{START}, {keyed}", WARM, lambda: _start(lab, size))
+    for how, name in (("label", label(middle)), ("id", identifier.hex()), ("URI", uri)):
+        yield Case(f"{START} {how}, {keyed}", WARM, lambda how=how, name=name: _start(lab, how, name))  # type: ignore[misc]
 
 
-def _start(lab: Laboratory, size: int) -> int:
-    command = [sys.executable, "-c", _START, label(size // 2)]
+def _start(lab: Laboratory, how: str, name: str) -> int:
+    command = [sys.executable, "-c", _START, how, name]
     environment = lab.environment(lab.folder / "warm")
     environment["HEM_PASSPHRASE_FILE"] = str(lab.emulator.passphrase_file)
     return int(run_command(command, environment))

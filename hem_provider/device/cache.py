@@ -13,6 +13,7 @@ import hashlib
 import json
 import os
 import re
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -26,7 +27,7 @@ from hem_provider.rest.encoding import b64, unb64
 from hem_provider.rest.keyfields import check_kid
 from hem_provider.rest.keymgmt import KeyRecord
 
-__all__ = ["REMEMBERED_FOR", "CachedList", "DiskCache", "Glimpse"]
+__all__ = ["REMEMBERED_FOR", "CachedList", "DiskCache", "Glimpse", "entry_of", "record_of"]
 
 #: For so long, in seconds, an agent remembers what was listed through it, and what is on disk is as good.
 REMEMBERED_FOR = 30.0
@@ -70,11 +71,13 @@ class DiskCache:
     def __init__(self, url: str) -> None:
         self._name = hashlib.sha256(url.encode("utf-8")).hexdigest()[:32]
         self._public: dict[str, bytes] | None = None
+        self._list: CachedList | None = None
+        self._read_at: tuple[int, ...] | None = None
 
     def public(self, kid: str) -> bytes | None:
         """The public key with this KID, checked against it."""
         if self._public is None:
-            self._public = _parse_public(self._read("keys"))
+            self._public = _parse_public(self.read("keys"))
         return self._public.get(kid)
 
     def keep_public(self, kid: str, public: bytes) -> None:
@@ -83,7 +86,7 @@ class DiskCache:
             return
         assert self._public is not None  # noqa: S101 - public() has just read it
         self._public[kid] = public
-        path = self._path("keys")
+        path = self.place("keys")
         if path is None:
             return
         line = f"{kid} {b64(public)}\n".encode("ascii")
@@ -100,7 +103,10 @@ class DiskCache:
 
     def listing(self) -> CachedList | None:
         """The list kept last, or ``None``."""
-        return self._listed("list")
+        seen = self._stamp("list")
+        if seen is None or seen != self._read_at:  # reading 100 000 records takes a second
+            self._list, self._read_at = self._listed("list"), seen
+        return self._list
 
     def own(self) -> CachedList | None:
         """As ``listing``, of the keys made by this package alone, as everybody may see them."""
@@ -108,20 +114,10 @@ class DiskCache:
 
     def _listed(self, kind: str) -> CachedList | None:
         try:
-            document = json.loads(self._read(kind) or b"null")
+            document = json.loads(self.read(kind) or b"null")
             if document["format"] != _FORMAT:
                 return None
-            records = tuple(
-                KeyRecord(
-                    kid=check_kid(each["kid"]),
-                    type=_text(each["type"]),
-                    label=_text(each["label"]),
-                    descr=unb64(each["descr"]),
-                    created=_time(each["created"]),
-                    updated=_time(each["updated"]),
-                )
-                for each in document["records"]
-            )
+            records = tuple(map(record_of, document["records"]))
             return CachedList(_text(document["eid"]), records, float(_time(document.get("listed", 0))))
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return None
@@ -129,7 +125,7 @@ class DiskCache:
     @property
     def has_listing(self) -> bool:
         """Whether a list is kept, good or not."""
-        path = self._path("list")
+        path = self.place("list")
         return path is not None and path.is_file()
 
     def keep_listing(self, eid: str, records: Iterable[KeyRecord], *, listed: float = 0.0) -> None:
@@ -141,13 +137,13 @@ class DiskCache:
         self._keep("own", eid, records, 0.0)
 
     def _keep(self, kind: str, eid: str, records: Iterable[KeyRecord], listed: float) -> None:
-        entries = [{**asdict(each), "descr": b64(each.descr)} for each in records]
+        entries = list(map(entry_of, records))
         self._replace(kind, {"format": _FORMAT, "eid": eid, "listed": int(listed), "records": entries})
 
     def forget_listing(self) -> None:
         """The lists are known to be wrong."""
-        for kind in ("list", "own"):
-            path = self._path(kind)
+        for kind in ("list", "own", "part"):
+            path = self.place(kind)
             if path is not None:
                 sweep(path.parent)
                 with suppress(OSError):
@@ -159,7 +155,7 @@ class DiskCache:
 
     def changed_within(self, seconds: float) -> bool:
         """Whether that was so lately."""
-        path = self._path("changed")
+        path = self.place("changed")
         try:
             return path is not None and time.time() - path.stat().st_mtime < seconds
         except OSError:
@@ -171,7 +167,7 @@ class DiskCache:
 
     def forget_seen(self) -> None:
         """It does not answer, or not as it did."""
-        path = self._path("seen")
+        path = self.place("seen")
         if path is not None:
             with suppress(OSError):
                 path.unlink()
@@ -179,7 +175,7 @@ class DiskCache:
     def seen(self) -> Glimpse | None:
         """The device, if it answered a process of this user within ``REMEMBERED_FOR`` seconds."""
         try:
-            document = json.loads(self._read("seen") or b"null")
+            document = json.loads(self.read("seen") or b"null")
             age = time.time() - _time(document["at"])
             eid, emulator = _text(document["eid"]), document["emulator"]
             if document["format"] != _FORMAT or len(unb64(eid)) != _EID or not isinstance(emulator, bool):
@@ -209,7 +205,7 @@ class DiskCache:
 
     def checked_in(self) -> float | None:
         """When that was last, in Unix seconds; ``None`` where it is not known."""
-        path = self._path("checkin")
+        path = self.place("checkin")
         try:
             return None if path is None else path.stat().st_mtime
         except OSError:
@@ -218,7 +214,7 @@ class DiskCache:
     def scope(self) -> str | None:
         """What the process that logged in last needed first: a guess at what the next one needs."""
         try:
-            document = json.loads(self._read("scope") or b"null")
+            document = json.loads(self.read("scope") or b"null")
             scope = document["scope"]
             known = document["format"] == _FORMAT and isinstance(scope, str) and _SCOPE.fullmatch(scope)
         except (ValueError, TypeError, KeyError, RecursionError):
@@ -231,15 +227,16 @@ class DiskCache:
             self._replace("scope", {"format": _FORMAT, "scope": scope})
 
     def _replace(self, kind: str, document: Mapping[str, object]) -> None:
-        path = self._path(kind)
+        path = self.place(kind)
         if path is None:
             return
         with suppress(OSError):
             sweep(path.parent)  # all of it is ours, and not every file is written often
             replace_file(path, json.dumps(document, separators=(",", ":")).encode("ascii"))
 
-    def _read(self, kind: str) -> bytes:
-        path = self._path(kind)
+    def read(self, kind: str) -> bytes:
+        """What is in it; nothing where it is absent, or not this user's alone."""
+        path = self.place(kind)
         if path is None:
             return b""
         try:
@@ -247,7 +244,17 @@ class DiskCache:
         except OSError:
             return b""
 
-    def _path(self, kind: str) -> Path | None:
+    def _stamp(self, kind: str) -> tuple[int, ...] | None:
+        """What is another when the file is, all of which are replaced whole; ``None`` where there is none."""
+        path = self.place(kind)
+        try:
+            seen = None if path is None else path.stat(follow_symlinks=False)
+        except OSError:
+            return None
+        return None if seen is None else (seen.st_ino, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns)
+
+    def place(self, kind: str) -> Path | None:
+        """The file of this kind; ``None`` where there can be none."""
         directory = _directory()
         return None if directory is None else directory / f"{self._name}.{kind}"
 
@@ -261,6 +268,23 @@ def _directory() -> Path | None:
     except OSError:
         return None
     return place / "hem"
+
+
+def entry_of(record: KeyRecord) -> dict[str, object]:
+    """A record in JSON's types."""
+    return {**asdict(record), "descr": b64(record.descr)}
+
+
+def record_of(entry: Mapping[str, object]) -> KeyRecord:
+    """The record of an entry. Raises ``ValueError``, ``TypeError`` or ``KeyError`` where there is none."""
+    return KeyRecord(
+        kid=check_kid(_text(entry["kid"])),
+        type=sys.intern(_text(entry["type"])),  # there are few
+        label=_text(entry["label"]),
+        descr=unb64(_text(entry["descr"])),
+        created=_time(entry["created"]),
+        updated=_time(entry["updated"]),
+    )
 
 
 def _text(value: object) -> str:

@@ -54,7 +54,9 @@ class KeyInventory:
     label no pattern of ``key_filter`` matches. ``get`` finds every key.
 
     What is listed through the user's agent may be up to 30 s old; a key that is not found so is looked for
-    on the device.
+    on the device. A listing that was interrupted goes on where it stood; one of more than 30 keys in another
+    process too, within 5 minutes of its beginning: no key that is there is skipped, and what others changed
+    meanwhile may be told as it was. ``refresh`` begins anew.
     """
 
     def __init__(self, session: LoginSession, operations: Operations) -> None:
@@ -238,7 +240,7 @@ class KeyInventory:
             found = self._many.find(lambda record: means(record, label, type, application_id)) or found
         if not found or (len(found) != 1 and not self._listing.is_long):
             found = self.search(label=label, type=type, application_id=application_id)
-            if len(found) != 1 and self._listing.renew():
+            if not (len(found) == 1 and self.stands(found[0])) and self._listing.renew():
                 found = self.search(label=label, type=type, application_id=application_id)
         wanted = ", ".join(
             f"{name.replace('_', ' ')} {value!r}" for name, value in given.items() if value is not None
@@ -343,13 +345,18 @@ class KeyInventory:
 
     @property
     def aged(self) -> bool:
-        """Whether what was listed came from the memory of the user's agent, which is up to 30 s old. No
-        I/O."""
+        """Whether what was listed came from the memory of the user's agent, which is up to 30 s old, or in
+        part from another process, which was interrupted within the last 5 minutes. No I/O."""
         return self._listing.aged
 
     def knows(self, key: Key) -> bool:
         """Whether ``key`` was met and not found missing since. No I/O."""
         return self._listing.known(key.kid) is not None
+
+    def stands(self, key: Key) -> bool:
+        """Whether the device has ``key`` as it was listed: asked for as ``confirm`` does it where another
+        process listed it, which was interrupted."""
+        return self._listing.stands(key)
 
     def confirm(self, key: Key) -> bool:
         """Whether the device has ``key`` with its label and id unchanged: one call as a rule. It is

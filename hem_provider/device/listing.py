@@ -14,6 +14,7 @@ from hem_provider.device.key import Key
 from hem_provider.device.login import LoginSession
 from hem_provider.device.operations import Operations
 from hem_provider.device.pages import Course, all_pages
+from hem_provider.device.partlist import PartList
 from hem_provider.device.verification import KnownKey
 from hem_provider.errors import HemAnswerFault, HemAuthenticationError, HemKeyNotFound
 from hem_provider.keytypes import KEY_TYPES, parse_attributes
@@ -54,11 +55,13 @@ class Listing:
         self._placed: set[str] = set()  # the same, to ask
         self._walks: WeakSet[_Walk] = WeakSet()
         self._course = self._new_course()  # where the listing goes on
-        self._begun = 0.0  # when its first page was asked for, in Unix seconds
+        self._begun = 0.0  # when its first page was asked for, in Unix seconds; 0 where none was yet
+        self._old: set[str] = set()  # keys as another process listed them that was interrupted
         self._anew = False  # no agent's memory will do
         self._own: CachedList | None = None  # what was found without a login
-        self.aged = False  #: whether some of it came from an agent's memory
+        self.aged = False  #: whether some of it came from an agent's memory, or from a listing interrupted
         self.cache = DiskCache(self._config.url)
+        self._part = PartList(self.cache, self.device)
         operations.known = self._known
         operations.gone = self.forget
         session.note_need, session.memory = self._note_need, self.cache
@@ -120,17 +123,54 @@ class Listing:
                 if walk.place >= len(self._order):
                     if self._course.next is None:
                         return
-                    if self._course.next == 0:
+                    if not self._begun:
                         self._begun = time.time()
+                        self._resume()
                     page = self.ask(keymgmt.list_keys(self._course.next))
                     if self._course.take(page):
                         self.absorb(page, listed=True)
+                        self._note(page)
                         self._save()
                     continue
                 key = self._keys.get(self._order[walk.place])
                 walk.place += 1
             if key is not None:
                 yield key
+
+    def _resume(self) -> None:
+        """Go on where another process was interrupted, if that was lately."""
+        part = None if self._anew else self._part.resume()
+        if part is None:
+            return
+        seen = self._session.identity or self._session.probe()  # no call more than a login makes
+        if seen.eid != part.eid:
+            self._part.drop()
+            return
+        for record in part.records:
+            key = self._keys.get(record.kid)
+            if key is None or key.record() is None:  # else this process asked for it, later
+                self._learn(record)
+                self._old.add(record.kid)
+        kids = [each.kid for each in part.records]
+        self._place([self._keys[kid] for kid in kids])
+        self._course = Course(self.device, kids, part.next)
+        self._begun, self.aged = part.begun, True
+
+    def _note(self, page: Page) -> None:
+        """What a long listing has come to, and of which device, which through an agent is not known yet."""
+        if self._part.under_way:
+            self._part.add(page)
+        elif page.offset == 0 and self.is_long:
+            seen = self._session.identity or self._session.probe()
+            self._part.begin(seen.eid, self._begun, page)
+
+    def stands(self, key: Key) -> bool:
+        """Whether ``key`` is there as it was listed; the device is asked only where another process listed
+        it."""
+        if key.kid not in self._old:
+            return True
+        self._old.discard(key.kid)
+        return self.confirm(key)
 
     def ask(self, call: Call[Page]) -> Page:
         """What the device lists or finds; as an agent remembers it, where that will do."""
@@ -191,7 +231,7 @@ class Listing:
             self._begin_anew()
 
     def renew(self) -> bool:
-        """List the device anew, if what is known came from an agent's memory; whether it did."""
+        """List the device anew, if what is known may be old (``aged``); whether it did."""
         with self._lock.get():
             if self._anew or not self.aged:
                 return False
@@ -200,6 +240,8 @@ class Listing:
 
     def _begin_anew(self) -> None:
         self._order, self._placed, self._course = [], set(), self._new_course()
+        self._begun, self._old = 0.0, set()
+        self._part.drop()
         self._anew, self.aged = True, False
 
     def _new_course(self) -> Course:
@@ -209,6 +251,7 @@ class Listing:
         """A key was made, changed or deleted: what any process listed before is out of date. An agent knows
         of what went through it, other processes by a mark of the rest."""
         self._own = None
+        self._part.drop()  # what this process changes is in what it lists
         self.cache.forget_listing()
         if self._session.passes_agent:
             self.cache.note_change()
@@ -388,8 +431,12 @@ class Listing:
         return key
 
     def _save(self) -> None:
+        if self._course.next is not None or not self._part.end():
+            return
         seen = self._session.identity
-        if self._course.next is not None or seen is None:
+        if seen is None and len(self._order) > FEW:  # an agent remembers few as well
+            seen = self._session.probe()
+        if seen is None:
             return
         records = [self._keys[kid].record() for kid in self._order if kid in self._keys]
         kept = [each for each in records if each is not None]

@@ -91,7 +91,7 @@ def _of_uri(hem: Hem, uri: KeyUri, text: str) -> Key:
         raise NameFault(f"{text}: it names no key; accepted: type=public, private or secret-key")
     likely = hem.keys.likely(label=uri.object, identifier=uri.id)
     found = [each for each in likely if uri.fits(each)] or [each for each in hem.keys if uri.fits(each)]
-    if not found and hem.keys.aged:  # it may have been made since the agent listed the device
+    if hem.keys.aged and not (found and all(map(hem.keys.stands, found))):  # or it is known too badly
         hem.keys.refresh()
         found = [each for each in hem.keys if uri.fits(each)]
     if not found:

@@ -22,10 +22,10 @@ class Course:
     """How far a listing has come. ``next``: where its next page begins, ``None`` when it is complete;
     ``left``: how many records are to come, as far as is known."""
 
-    def __init__(self, device: str, known: Collection[str] = ()) -> None:
+    def __init__(self, device: str, known: Collection[str] = (), place: int | None = None) -> None:
         """``device``: as messages name it. ``known``: KIDs in the device's order, of records that are not
-        wanted again; it begins with the last of them."""
-        self.next: int | None = max(0, len(known) - 1)
+        wanted again; it begins with the last of them, at ``place`` where that is not their number."""
+        self.next: int | None = max(0, len(known) - 1) if place is None else place
         self.left: int | None = None
         self._device = device
         self._seen = set(known)

@@ -34,7 +34,7 @@ HANDLE = text(1, 128, pattern=r"[A-Za-z0-9_-]+", accepted="letters, digits, '-' 
 HEX = text(0, 64, pattern="[0-9A-Fa-f]*", accepted="hex digits")
 CSR = text(1, 7300, lines=True)
 #: More records than any device has slots for (§18).
-MOST_RECORDS = 100_000
+MOST_RECORDS = 2**20
 #: The claims of a bearer that a client reads (§5.4).
 BEARER = Shape((Field("scope", granted_scope), Field("sub", text(1, 64)), Field("exp", expiry)))
 #: How long what is to be proven against holds, in seconds (§5.1).

@@ -50,6 +50,22 @@ def test_find_and_sign_are_one_call_and_no_login(agent, device, here):
     assert costs(device, act) == (1, 0)
 
 
+def test_one_of_many_keys_is_two_calls_and_no_login(agent, device, here):
+    with here(agent, passphrase=device.passphrase) as hem:
+        made = [hem.keys.create("AES128", label=f"many {number}").kid for number in range(35)]
+    with here(agent) as hem:
+        list(hem.keys)
+
+    def act():
+        with here(agent) as hem:
+            assert hem.keys.find(label="many 20").kid == made[20]
+
+    assert costs(device, act) == (2, 0)
+    with here(agent, passphrase=device.passphrase) as hem:
+        for kid in made:
+            hem.keys.delete(kid)
+
+
 def test_slots_objects_and_identity_are_no_call(agent, device, here):
     def act():
         with here(agent) as hem:

@@ -547,7 +547,7 @@ def test_the_cache_on_a_full_disk_raises_nothing_and_stays_as_it_was(tmp_path, m
 def test_any_bytes_in_a_cache_file_count_as_nothing(tmp_path, kind, content):
     cache = DiskCache("https://my.ence.do")
     cache.keep_scope("keymgmt:list")
-    path = cache._path(kind)
+    path = cache.place(kind)
     path.write_bytes(content)
     path.chmod(0o600)
     fresh = DiskCache("https://my.ence.do")
@@ -561,7 +561,7 @@ def test_any_bytes_in_a_cache_file_count_as_nothing(tmp_path, kind, content):
 @pytest.mark.parametrize("kind", ["keys", "list", "scope"])
 def test_a_fifo_among_the_cache_files_makes_nobody_wait(kind):
     cache = DiskCache("https://my.ence.do")
-    path = cache._path(kind)
+    path = cache.place(kind)
     os.mkfifo(path)
     assert cache.public("0" * 32) is None
     assert (cache.listing(), cache.scope()) == (None, None)
@@ -767,7 +767,7 @@ def test_a_public_key_behind_a_line_that_a_full_disk_cut_is_remembered(tmp_path)
     first, second = bytes(32), bytes(range(32))
     cache = DiskCache("https://my.ence.do")
     cache.keep_public(kid_of(first), first)
-    path = cache._path("keys")
+    path = cache.place("keys")
     whole = path.read_bytes()
     path.write_bytes(whole + b"0123456789abcdef0123456789abcdef AAA")
     DiskCache("https://my.ence.do").keep_public(kid_of(second), second)
@@ -789,6 +789,6 @@ def test_what_killed_writers_left_of_any_file_of_the_cache_is_swept_by_the_next(
         lambda: cache.keep_public(kid_of(bytes(32)), bytes(32)),
         cache.forget_listing,
     ):
-        path = left(cache._path("scope").name)
+        path = left(cache.place("scope").name)
         write_one()
         assert not path.exists()

@@ -11,12 +11,13 @@ import pytest
 
 from benchmarks.age import measure_age
 from benchmarks.agent import measure_agent
+from benchmarks.commands import WARM
 from benchmarks.crowd import measure_crowd, waits
 from benchmarks.floor import FULL_FLOOR, KEPT_FLOOR
 from benchmarks.gate import LIMITS, counted, grown
 from benchmarks.laboratory import HARDWARE, Laboratory
 from benchmarks.report import read_run
-from benchmarks.scale import TAKES
+from benchmarks.scale import ANOTHER, HALFWAY, TAKES
 from benchmarks.waits import Waits
 from hem_provider.measuring.measure import FLOOR
 
@@ -124,7 +125,9 @@ def test_a_key_among_many_is_found_without_asking_the_device(tmp_path):
     assert counted(run.figures) == []
     calls = {(each.operation, each.layer): each.calls for each in run.figures}
     assert calls["list all, 100 keys", "first time"] == 8
-    assert calls["list all, 100 keys", "interrupted halfway"] == 4
+    assert calls["list all, 100 keys", HALFWAY] == 4
+    assert calls["list all, 100 keys", ANOTHER] == 4 + 2
+    assert all(calls[f"start, find by {by}, 100 keys", WARM] == 2 for by in ("id", "label", "URI"))
     assert all(calls[f"find by {by}, 100 keys", "listed"] == 0 for by in ("id", "label", "URI"))
     assert [each.name for each in run.facts] == [f"{TAKES} {size} keys" for size in (10, 100)]
     assert all(10_000 < each.value < 200_000 for each in run.facts)

@@ -217,7 +217,7 @@ def test_what_is_remembered_of_another_device_is_forgotten(rig, passphrase, quic
     assert run("--no-login")[1]["caches"] == ("warning", ["cache-of-another"])
     assert run("--fix", "--yes", "--no-login")[1]["caches"] == ("not-used", [])
     cache.keep_listing("another", [])
-    cache._path("list").write_text("{")
+    cache.place("list").write_text("{")
     assert run("--no-login")[1]["caches"] == ("warning", ["cache-damaged"])
     run()
     assert run("--no-login")[1]["caches"][0] == "ok"

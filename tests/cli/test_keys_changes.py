@@ -497,7 +497,7 @@ def test_a_list_that_an_agent_remembered_is_not_taken_for_new(hem, many):
 def test_a_list_on_disk_without_a_time_is_as_good_as_before_but_not_new(hem, many):
     cache = DiskCache(hem.config.url)
     list(hem.keys)
-    path = cache._path("list")
+    path = cache.place("list")
     document = json.loads(path.read_text())
     del document["listed"]
     path.write_text(json.dumps(document))

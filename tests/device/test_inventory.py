@@ -275,6 +275,7 @@ def test_listing_many_keys_is_linear_in_pages(hem, monkeypatch):
         )
         return Page(records, offset, 10_000)
 
+    hem.probe()
     monkeypatch.setattr(hem.session, "run", page)
     started = time.process_time()
     assert len(hem.keys) == 10_000

@@ -77,6 +77,12 @@ def test_one_of_many_is_found_by_two_calls_and_without_a_login(rig, many, find):
     assert (found, calls, logins) == (many[WANTED], 2, 0)
 
 
+def test_a_signature_with_it_takes_one_login(rig, many):
+    cold = rig.connect()
+    made, (calls, logins) = cost(cold, lambda: cold.sign(by_label(cold).kid, b"data", "SHA256WithECDSA"))
+    assert (bool(made), calls, logins) == (True, 5, 1)
+
+
 def test_where_searching_needs_a_login_it_takes_one(rig, many):
     rig.configure(allow_keysearch=False)
     cold = rig.connect()

@@ -137,7 +137,7 @@ def test_only_listing_and_use_are_guessed_at(scope):
 def test_whatever_lies_in_the_file_a_scope_is_one_or_none(content):
     cache = DiskCache("https://fuzz.ence.do")
     cache.keep_scope(LIST)
-    path = cache._path("scope")
+    path = cache.place("scope")
     path.write_bytes(content)
     path.chmod(0o600)
     assert cache.scope() in (None, LIST)
@@ -278,7 +278,7 @@ def _unreachable(_):
 def test_whatever_lies_in_the_file_a_device_was_seen_or_not(content):
     cache = DiskCache("https://fuzz.ence.do")
     cache.note_seen(Glimpse("A" * 43 + "=", emulator=False))
-    path = cache._path("seen")
+    path = cache.place("seen")
     path.write_bytes(content)
     path.chmod(0o600)
     assert cache.seen() is None
