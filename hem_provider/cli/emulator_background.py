@@ -22,7 +22,7 @@ from urllib.parse import urlsplit
 
 from hem_provider.cli.emulator_actions import Failure, opened
 from hem_provider.cli.emulator_serving import WARNING, settings_of
-from hem_provider.cli.exports import as_typed, exported
+from hem_provider.cli.exports import as_typed, exported, to_be_typed
 from hem_provider.cli.shape import Given
 from hem_provider.config.load import ENVIRONMENT
 from hem_provider.files import replace_file, take_lock
@@ -177,7 +177,8 @@ def _show(told: dict[str, Any], shell: str | None) -> None:
         what = f"Set here as well, and used besides: {', '.join(others)}"
         print(f"{what}; unset what is for another device.", file=sys.stderr)
     if sys.stdout.isatty():
-        print(f'For a shell to use it: eval "$({as_typed()} emulator start)"', file=sys.stderr)
+        typed = to_be_typed(f"{as_typed()} emulator start", shell)
+        print(f"For a shell to use it: {typed}", file=sys.stderr)
 
 
 def _path() -> dict[str, str]:

@@ -1,4 +1,5 @@
-"""Variables as lines that a shell takes: ``eval "$(hem agent env)"``, ``eval "$(hem emulator start)"``."""
+"""Variables as lines that a shell takes: ``eval "$(hem agent env)"``, ``eval "$(hem emulator start)"``; in
+csh between backticks."""
 
 from __future__ import annotations
 
@@ -13,7 +14,7 @@ import click
 
 from hem_provider.errors import HemConfigError
 
-__all__ = ["as_typed", "exported", "shell_option"]
+__all__ = ["as_typed", "exported", "shell_option", "to_be_typed"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -26,11 +27,12 @@ _SETTING = {
 
 def shell_option() -> Callable[[F], F]:
     """``--shell``, which :func:`exported` takes."""
-    return click.option("--shell", type=click.Choice(tuple(_SETTING)), help="default: as $SHELL says")
+    what = "default: the shell that it is typed in, which in csh is: eval `COMMAND`"
+    return click.option("--shell", type=click.Choice(tuple(_SETTING)), help=what)
 
 
 def exported(settings: Mapping[str, str], shell: str | None) -> Iterator[str]:
-    """A line for each variable, for this kind of shell or the user's own.
+    """A line for each variable, for this kind of shell or the one that has started this process.
 
     ``HemConfigError`` for a value that the shell cannot be given as one word: before the first line.
     """
@@ -52,8 +54,17 @@ def _quoted(name: str, value: str, shell: str) -> str:
 
 
 def _usual() -> str:
-    name = Path(os.environ.get("SHELL", "")).name
-    return name if name == "fish" else "csh" if name.endswith("csh") else "sh"
+    """``SHELL`` is the login's, in which this need not have been typed."""
+    try:
+        name = Path(f"/proc/{os.getppid()}/comm").read_text("utf-8").strip()
+    except (OSError, UnicodeError):
+        name = ""
+    return name if name == "fish" else "csh" if name in ("csh", "bsd-csh", "tcsh") else "sh"
+
+
+def to_be_typed(command: str, shell: str | None) -> str:
+    """How a shell takes the lines that ``command`` prints."""
+    return f"eval `{command}`" if (shell or _usual()) == "csh" else f'eval "$({command})"'
 
 
 def as_typed() -> str:

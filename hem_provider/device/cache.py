@@ -187,7 +187,7 @@ class DiskCache:
     def identity(self) -> str | None:
         """Of the device that the last login was to; it is another one after that was initialised anew."""
         try:
-            document = json.loads(self._read("eid") or b"null")
+            document = json.loads(self.read("eid") or b"null")
             eid = _text(document["eid"])
             known = document["format"] == _FORMAT and len(unb64(eid)) == _EID
         except (ValueError, TypeError, KeyError, RecursionError):

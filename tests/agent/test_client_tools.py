@@ -93,8 +93,6 @@ def test_pkcs11_tool_signs_with_one_call(desk, disk, pin):
     desk.run(*command, **changes)
     assert desk.cost(*command, **changes) == (1, 0)
     desk.verify()
-    assert desk.cost(*signing(desk, "--label", "desk", *given), **changes) == (1, 0)
-    desk.verify()
 
 
 def test_pkcs11_tool_lists_slots_and_objects_without_a_call(desk):

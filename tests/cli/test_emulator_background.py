@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -136,7 +137,7 @@ def test_a_shell_that_finds_other_programs_gets_a_path_and_each_shell_its_own_li
     found = folder.start(PATH="/usr/bin:/bin")
     assert found["PATH"] == f"{HEM.parent}:/usr/bin:/bin"
     url = found["HEM_URL"]
-    assert f"set -gx HEM_URL {url};\n" in folder.run("start", SHELL="/usr/bin/fish").stdout
+    assert f"set -gx HEM_URL {url};\n" in folder.run("start", "--shell", "fish").stdout
     assert f"setenv HEM_URL {url};\n" in folder.run("start", "--shell", "csh").stdout
 
 
@@ -197,6 +198,28 @@ def test_nothing_is_left_beside_a_file_that_is_no_state(folder):
     done = folder.run("start")
     assert (done.returncode, done.stdout, "not a usable emulator state" in done.stderr) == (1, "", True)
     assert [each.name for each in folder.path.iterdir()] == ["device.hem"]
+
+
+@pytest.mark.parametrize(
+    ("shell", "command"),
+    [
+        ("bash", 'eval "$(hem emulator start)"; echo $HEM_URL'),
+        ("sh", 'eval "$(hem emulator start)"; echo $HEM_URL'),
+        ("zsh", 'eval "$(hem emulator start)"; echo $HEM_URL'),
+        ("fish", 'eval "$(hem emulator start)"; echo $HEM_URL'),
+        ("tcsh", "eval `hem emulator start`; echo $HEM_URL"),
+    ],
+)
+@pytest.mark.parametrize("login", ["/bin/bash", "/usr/bin/fish", "/bin/tcsh"])
+def test_the_shell_that_it_is_typed_in_counts_and_not_the_logins(folder, shell, command, login):
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed")
+    url = folder.start()["HEM_URL"]
+    done = subprocess.run(
+        [shell, "-c", command], cwd=folder.path, env=folder.environment | {"SHELL": login}, text=True,
+        capture_output=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, f"{url}\n"), done.stderr
 
 
 def test_settings_that_the_shell_has_besides_are_named(folder):

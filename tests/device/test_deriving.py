@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 
 import pytest
 from support.passphrases import PASSPHRASE
@@ -116,7 +115,7 @@ def test_another_life_of_the_device_is_derived_for_anew_and_the_other_overwritte
     "content", [b"", b"{}", b'{"format":1,"eid":"short"}', b'{"format":1,"eid":7}', b"[", b"\xff"]
 )
 def test_what_the_disk_has_wrong_is_not_derived_for(rig, known, derived, content):
-    [path] = Path(f"{DiskCache('')._path('eid')}").parent.glob("*.eid")
+    [path] = DiskCache("").place("eid").parent.glob("*.eid")
     path.write_bytes(content)
     with rig.connect() as device:
         list(device.keys)

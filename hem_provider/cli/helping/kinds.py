@@ -16,9 +16,11 @@ E-NAME: the device's host name has no address.
     my.ence.do` to `/etc/hosts`.
 E-REFUSED: something answers at the address, and takes no connection on the port.
   because: the device is still starting, it is in USB mode or being upgraded, or another machine has its
-    address.
+    address. An emulator (`https://localhost:…`, `https://127.0.0.1:…`) does not run, as after a restart of the
+    computer.
   do: wait for a minute after it was plugged in. `ip neighbour` tells whose address it is; the port stands
-    in the URL, 443 where none does. `hem doctor` goes through it in order.
+    in the URL, 443 where none does. `hem doctor` goes through it in order. An emulator comes up at the same
+    port by `hem emulator start` in its folder.
 E-NO-ROUTE: no way leads to the device's network.
   because: it is not plugged in, or its interface is down; a VPN may have taken over the routes.
   do: plug it in, look for its interface (`ip address`), and leave its network (192.168.7.0/24) out of the
@@ -26,8 +28,8 @@ E-NO-ROUTE: no way leads to the device's network.
 E-CONNECT: the device did not take a connection within `connect_timeout`.
   because: it is switched off, hangs, a firewall drops what is sent to it, or what listens at this port
     speaks no TLS.
-  do: `ping` it; pull it and plug it in again. A rack device may be far away: raise `connect_timeout`
-    (docs/configuration.md).
+  do: `ping` it, and look at the port in the URL; pull it and plug it in again. A rack device may be far
+    away: raise `connect_timeout` (docs/configuration.md).
 E-CLOUD: the vendor's service was not reached, which sets the device's clock, asks phones and issues
     certificates.
   because: this computer has no internet, a proxy is needed, or a firewall lets nobody out.
