@@ -27,6 +27,7 @@ from hem_provider.device.login import LoginSession
 from hem_provider.device.manykeys import ManyKeys
 from hem_provider.device.operations import Operations
 from hem_provider.device.ownkeys import OwnKeys
+from hem_provider.device.toldkeys import told_of
 from hem_provider.errors import (
     HemConnectionError,
     HemDeviceFault,
@@ -210,7 +211,7 @@ class KeyInventory:
         ``ValueError`` for another type than the device's keys have, and for a public half that is none of
         the type, or not this key's.
         """
-        return self._listing.told_of(check_kid(kid), type, public)
+        return told_of(self._listing, check_kid(kid), type, public)
 
     def _listed(self, kid: str) -> Key | None:
         for each in self._listing.walk():

@@ -17,12 +17,12 @@ from hem_provider.device.pages import Course, all_pages
 from hem_provider.device.partlist import PartList
 from hem_provider.device.verification import KnownKey
 from hem_provider.errors import HemAnswerFault, HemAuthenticationError, HemKeyNotFound
-from hem_provider.keytypes import KEY_TYPES, parse_attributes
+from hem_provider.keytypes import parse_attributes
 from hem_provider.perprocess import PerProcess
-from hem_provider.publickeys import check_public, kid_of
 from hem_provider.rest import keymgmt
+from hem_provider.rest.auth import Identity
 from hem_provider.rest.call import Call
-from hem_provider.rest.keymgmt import KeyMaterial, KeyRecord, Page
+from hem_provider.rest.keymgmt import KeyRecord, Page
 
 __all__ = ["FEW", "Listing"]
 
@@ -54,7 +54,7 @@ class Listing:
         self._order: list[str] = []
         self._placed: set[str] = set()  # the same, to ask
         self._walks: WeakSet[_Walk] = WeakSet()
-        self._course = self._new_course()  # where the listing goes on
+        self._course = Course(self.device)  # where the listing goes on
         self._begun = 0.0  # when its first page was asked for, in Unix seconds; 0 where none was yet
         self._old: set[str] = set()  # keys as another process listed them that was interrupted
         self._anew = False  # no agent's memory will do
@@ -129,7 +129,7 @@ class Listing:
                     page = self.ask(keymgmt.list_keys(self._course.next))
                     if self._course.take(page):
                         self.absorb(page, listed=True)
-                        self._note(page)
+                        self._part.note(page, self._begun, self._identified if self.is_long else None)
                         self._save()
                     continue
                 key = self._keys.get(self._order[walk.place])
@@ -142,8 +142,7 @@ class Listing:
         part = None if self._anew else self._part.resume()
         if part is None:
             return
-        seen = self._session.identity or self._session.probe()  # no call more than a login makes
-        if seen.eid != part.eid:
+        if self._identified().eid != part.eid:  # no call more than a login makes
             self._part.drop()
             return
         for record in part.records:
@@ -151,18 +150,13 @@ class Listing:
             if key is None or key.record() is None:  # else this process asked for it, later
                 self._learn(record)
                 self._old.add(record.kid)
-        kids = [each.kid for each in part.records]
-        self._place([self._keys[kid] for kid in kids])
-        self._course = Course(self.device, kids, part.next)
+        self._place([self._keys[each.kid] for each in part.records])
+        self._course = Course(self.device, {each.kid for each in part.records}, part.next)
         self._begun, self.aged = part.begun, True
 
-    def _note(self, page: Page) -> None:
-        """What a long listing has come to, and of which device, which through an agent is not known yet."""
-        if self._part.under_way:
-            self._part.add(page)
-        elif page.offset == 0 and self.is_long:
-            seen = self._session.identity or self._session.probe()
-            self._part.begin(seen.eid, self._begun, page)
+    def _identified(self) -> Identity:
+        """Which device it is; through an agent that need not be known yet."""
+        return self._session.identity or self._session.probe()
 
     def stands(self, key: Key) -> bool:
         """Whether ``key`` is there as it was listed; the device is asked only where another process listed
@@ -239,13 +233,10 @@ class Listing:
             return True
 
     def _begin_anew(self) -> None:
-        self._order, self._placed, self._course = [], set(), self._new_course()
+        self._order, self._placed, self._course = [], set(), Course(self.device)
         self._begun, self._old = 0.0, set()
         self._part.drop()
         self._anew, self.aged = True, False
-
-    def _new_course(self) -> Course:
-        return Course(self.device)
 
     def changed(self) -> None:
         """A key was made, changed or deleted: what any process listed before is out of date. An agent knows
@@ -314,23 +305,6 @@ class Listing:
         """A key with what cannot have changed since ``record`` was cached."""
         attributes = parse_attributes(record.type)
         return self.keep(self.new(record.kid, attributes=attributes, descr_hint=record.descr))
-
-    def told_of(self, kid: str, type: str, public: bytes | None) -> Key:
-        """See ``KeyInventory.told_of``."""
-        if type not in KEY_TYPES:
-            raise ValueError(f"type: {type!r}; accepted: {', '.join(KEY_TYPES)}")
-        if public is not None:
-            check_public(KEY_TYPES[type], public)
-            if kid_of(public) != kid:
-                raise ValueError(f"public: {len(public)} bytes that are not the public half of key {kid}")
-        key = self.known(kid)
-        if key is None:
-            listed = next((each for each in self.cached() if each.kid == kid), None)
-            material = KeyMaterial(type, public, None, None)
-            key = self.keep(self.new(kid, material=material)) if listed is None else self.recall(listed)
-        if public is not None:
-            key.learn_public(public)
-        return key
 
     def _known(self, kid: str) -> KnownKey:
         key = self._keys.get(kid)
@@ -433,11 +407,9 @@ class Listing:
     def _save(self) -> None:
         if self._course.next is not None or not self._part.end():
             return
-        seen = self._session.identity
-        if seen is None and len(self._order) > FEW:  # an agent remembers few as well
-            seen = self._session.probe()
-        if seen is None:
-            return
-        records = [self._keys[kid].record() for kid in self._order if kid in self._keys]
-        kept = [each for each in records if each is not None]
-        self.cache.keep_listing(seen.eid, kept, listed=0.0 if self.aged else self._begun)
+        # A few an agent remembers as well.
+        seen = self._identified() if len(self._order) > FEW else self._session.identity
+        if seen is not None:
+            records = [self._keys[kid].record() for kid in self._order if kid in self._keys]
+            kept = [each for each in records if each is not None]
+            self.cache.keep_listing(seen.eid, kept, listed=0.0 if self.aged else self._begun)

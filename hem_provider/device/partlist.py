@@ -14,6 +14,7 @@ import json
 import os
 import secrets
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 from hem_provider.device.cache import DiskCache, entry_of, record_of
@@ -21,6 +22,7 @@ from hem_provider.device.pages import Course
 from hem_provider.errors import HemAnswerFault
 from hem_provider.files import open_own, replace_file
 from hem_provider.records import frozen
+from hem_provider.rest.auth import Identity
 from hem_provider.rest.keymgmt import KeyRecord, Page
 
 __all__ = ["RESUMED_FOR", "Part", "PartList"]
@@ -51,10 +53,12 @@ class PartList:
         self._device = device
         self._run: str | None = None
 
-    @property
-    def under_way(self) -> bool:
-        """Whether this process notes its pages."""
-        return self._run is not None
+    def note(self, page: Page, begun: float, identified: Callable[[], Identity] | None) -> None:
+        """Note a page; a listing is noted from its first page on, if ``identified`` tells whose it is."""
+        if self._run is not None:
+            self._add(page, self._run)
+        elif page.offset == 0 and identified is not None:
+            self.begin(identified().eid, begun, page)
 
     def begin(self, eid: str, begun: float, first: Page) -> None:
         """Note a listing, from its first page on."""
@@ -67,12 +71,12 @@ class PartList:
             replace_file(path, _line(head) + _page_line(run, first))
             self._run = run
 
-    def add(self, page: Page) -> None:
-        """Note the next page. Nothing is noted of a listing whose file is gone."""
+    def _add(self, page: Page, run: str) -> None:
+        """Nothing is noted of a listing whose file is gone."""
         path = self._cache.place("part")
-        if self._run is None or path is None:
+        if path is None:
             return
-        line = _page_line(self._run, page)
+        line = _page_line(run, page)
         with suppress(OSError):
             handle = open_own(path, os.O_RDWR | os.O_APPEND)
             try:
