@@ -59,7 +59,8 @@ class Operations:
     def sign(self, kid: str, message: bytes, algorithm: str, *, context: bytes | None = None) -> bytes:
         """See ``Hem.sign``."""
         call = crypto.sign(kid, message, algorithm, context=context, limits=self.limits)
-        return self._proven(call, message, algorithm, context)
+        known = self.known(call.kid)
+        return self._proven(known, call, self.run(call, known), message, algorithm, context)
 
     def verify(
         self, kid: str, message: bytes, signature: bytes, algorithm: str, *, context: bytes | None = None
@@ -88,7 +89,8 @@ class Operations:
         ``limits.context`` bytes. ``MessageTooLong`` and ``ValueError`` before any request.
         ``HemAnswerFault`` for one that does not verify."""
         call = crypto.mldsa_sign(kid, message, context=context, limits=self.limits)
-        return self._proven(call, message, ML_DSA, context)
+        known = self.known(call.kid)
+        return self._proven(known, call, self.run(call, known), message, ML_DSA, context)
 
     def mldsa_verify(
         self, kid: str, message: bytes, signature: bytes, *, context: bytes | None = None
@@ -112,10 +114,16 @@ class Operations:
         self._first_fetched = self._first_fetched or call.kid
         return self._session.run(call.of(self.known(call.kid).type))
 
-    def _proven(self, call: Call[bytes], message: bytes, algorithm: str, context: bytes | None) -> bytes:
-        """The signature that ``call`` makes, verified here where that takes no other call."""
-        known = self.known(call.kid)
-        signature = self.run(call, known)
+    def _proven(
+        self,
+        known: KnownKey,
+        call: Call[bytes],
+        signature: bytes,
+        message: bytes,
+        algorithm: str,
+        context: bytes | None,
+    ) -> bytes:
+        """``signature``, verified here where that takes no call."""
         if self._verify_signatures and not accepts(known, signature, message, algorithm, context):
             raise HemAnswerFault(
                 f"{self._name}: key {call.kid}: the device's signature of {len(signature)} bytes "

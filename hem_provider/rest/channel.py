@@ -21,13 +21,13 @@ from hem_provider.errors import HemRequestRefused, MessageTooLong
 from hem_provider.logs import WARNING, Logger
 from hem_provider.perprocess import PerProcess
 from hem_provider.records import mutable
-from hem_provider.rest import turns
 from hem_provider.rest.agentlink import agent_of
 from hem_provider.rest.answer import Answer
 from hem_provider.rest.call import Call
 from hem_provider.rest.fields import EMPTY, Shape
 from hem_provider.rest.status import error_for
 from hem_provider.rest.transports import Carriers, way_of
+from hem_provider.rest.turns import let_go, turn
 from hem_provider.rest.wire import Limit, Reply, Request, Transport
 
 __all__ = ["Channel", "EndpointGroup", "Statistics"]
@@ -129,7 +129,7 @@ class Channel:
         """The device's turn for a request, to be told when that leaves. ``HemTimeout`` when it does not come;
         nothing was sent then."""
         config = self.config
-        return turns.turn(
+        return turn(
             config.url,
             where=f"{self.name}: {request.method} {request.path}",
             timeout=config.timeout,
@@ -214,7 +214,7 @@ class Channel:
         carriers = self._carriers.discard()
         if carriers is not None:
             carriers.close()
-        turns.close(self.config.url)
+        let_go(self.config.url)
 
     @property
     def name(self) -> str:

@@ -20,7 +20,7 @@ from hem_provider.rest.line import Place
 from hem_provider.rest.wire import NoTurnError
 from hem_provider.trust import privileges_raised
 
-__all__ = ["close", "turn"]
+__all__ = ["let_go", "turn"]
 
 _log = Logger("hem_provider.rest")
 
@@ -155,7 +155,7 @@ def turn(
         line.lock.release()  # which leaves, too, unless a thread of this process is next
 
 
-def close(url: str) -> None:
+def let_go(url: str) -> None:
     """Let go of the device's line, unless somebody is in it."""
     line = _lines.get().get(url)
     if line is not None and line.lock.acquire(0):

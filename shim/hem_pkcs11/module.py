@@ -46,7 +46,7 @@ class Module(Library):
             self.abandon()
         for slot in self.slots.values():
             slot.expire_login()
-        asked = self._device_calls()
+        asked = self._device_calls() if log.enabled(Level.DEBUG) else 0
         session: Session | None = None
         result: Any = None
         arguments: Sequence[Any] = ()

@@ -448,16 +448,16 @@ def test_who_is_alone_changes_nothing_in_the_file_from_turn_to_turn(start, monke
             assert waiting() == 1
     assert path().read_bytes() == content
     monkeypatch.undo()
-    turns.close(URL)
+    turns.let_go(URL)
 
 
 def test_a_line_is_let_go_of_when_it_is_closed_and_is_there_again_afterwards(start):
     for _ in range(2):
         with held():
             assert descriptors() == 1
-            turns.close(URL)  # somebody is in it
+            turns.let_go(URL)  # somebody is in it
         assert descriptors() == 1
-        turns.close(URL)
+        turns.let_go(URL)
         assert descriptors() == 0
 
 
