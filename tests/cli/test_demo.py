@@ -45,7 +45,11 @@ def left_running(session: int) -> list[str]:
 
 
 def test_the_demo_ticks_every_step_and_counts_calls_and_logins(tmp_path):
-    process, out, err = run({**os.environ, "TMPDIR": str(tmp_path), "PYTHONIOENCODING": "utf-8"})
+    places = {"TMPDIR": "tmp", "HOME": "home", "XDG_CACHE_HOME": "cache", "XDG_RUNTIME_DIR": "run"}
+    own = {name: str(tmp_path / folder) for name, folder in places.items()}
+    for each in own.values():
+        Path(each).mkdir(mode=0o700)
+    process, out, err = run({**os.environ, **own, "PYTHONIOENCODING": "utf-8"})
     assert process.returncode == 0, out + err
     steps = re.findall(r"^✔ (.+)  \d+\.\d\d s$", out, re.MULTILINE)
     for promised in ("over HTTPS", "P-256", "P-384", "Ed25519", "-O", "ECDSA-SHA256", "EDDSA", "req -verify",
@@ -57,7 +61,8 @@ def test_the_demo_ticks_every_step_and_counts_calls_and_logins(tmp_path):
     assert int(total[1]) >= 2 * int(total[2]) > 0
     assert out.endswith('eval "$(hem emulator start)"\n')
     assert "✘" not in out
-    assert list(tmp_path.iterdir()) == []
+    assert {each for each in tmp_path.rglob("*") if not each.is_dir()} == set()
+    assert {each.parent for each in tmp_path.rglob("*")} == {tmp_path}
     assert left_running(process.pid) == []
 
 

@@ -110,6 +110,20 @@ def test_a_variable_that_is_no_setting_leads_to_the_page(capsys):
 
 
 @pytest.mark.parametrize(
+    ("word", "page"),
+    [
+        ("HEM_DEBUG", "troubleshooting"), ("HEM_PKCS11_LOG", "pkcs11"), ("KEYRING_PROPERTY_VAULT", "keyring"),
+        ("OPENSSL_CONF", "recipes/nginx"),
+    ],
+)  # fmt: skip
+def test_any_other_variable_leads_to_the_pages_that_name_it(word, page, capsys):
+    status, out, _ = run(capsys, word)
+    named = re.findall(r"^\* hem help (\S+)$", out, re.M)
+    assert (status, page in named) == (0, True)
+    assert all(word in (DOCS / f"{each}.md").read_text("utf-8") for each in named)
+
+
+@pytest.mark.parametrize(
     ("word", "meant"),
     [
         ("E-TLS-NAM", "E-TLS-NAME"), ("tsl-name", "E-TLS-NAME"), ("HemLoginRequird", "HemLoginRequired"),

@@ -16,7 +16,8 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ from hem_provider.cli.ownpython import own_python
 from hem_provider.cli.shape import Command
 from hem_provider.cli.steps import StepFailedError, Steps
 from hem_provider.errors import HemError
+from hem_provider.files import make_private
 from hem_provider.installation import missing
 from hem_provider.records import frozen
 
@@ -71,7 +73,7 @@ def command() -> int:
     if problem:
         print(f"hem demo: {problem}", file=sys.stderr)
         return 1
-    with tempfile.TemporaryDirectory(prefix="hem-demo-") as folder:
+    with tempfile.TemporaryDirectory(prefix="hem-demo-") as folder, _places(Path(folder)):
         work = _Workspace(Path(folder))
         steps = Steps(work.count)
         steps.say(
@@ -208,6 +210,28 @@ def _expect(condition: bool, message: str) -> None:
         raise StepFailedError(message)
 
 
+def _own(folder: Path) -> dict[str, Path]:
+    """Where the demo's programs keep files of theirs, so that nothing is left behind."""
+    return {f"XDG_{name}": folder / name.lower() for name in ("CACHE_HOME", "CONFIG_HOME", "RUNTIME_DIR")}
+
+
+@contextmanager
+def _places(folder: Path) -> Iterator[None]:
+    """These are this process's, too, for as long as it takes."""
+    before = {name: os.environ.get(name) for name in _own(folder)}
+    for name, path in _own(folder).items():
+        make_private(path)
+        os.environ[name] = str(path)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 class _Workspace:
     """The demo's device, files and child processes, all below one folder."""
 
@@ -245,7 +269,7 @@ class _Workspace:
     def run(self, *command: str) -> str:
         """Run a program to its end; returns what it printed. Raises ``StepFailedError`` if it fails."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("HEM_", "XDG_", "PYTHON"))}
-        own = {"XDG_CACHE_HOME": str(self.folder / "cache"), "XDG_CONFIG_HOME": str(self.folder / "config")}
+        own = {name: str(path) for name, path in _own(self.folder).items()}
         self.shown = self._as_typed(command)
         done = subprocess.run(
             command, env={**inherited, **own, **self.settings, "DEMO_PIN": self.emulator.passphrase},

@@ -16,8 +16,8 @@ E-NAME: the device's host name has no address.
     my.ence.do` to `/etc/hosts`.
 E-REFUSED: something answers at the address, and takes no connection on the port.
   because: the device is still starting, it is in USB mode or being upgraded, or another machine has its
-    address. An emulator (`https://localhost:…`, `https://127.0.0.1:…`) does not run, as after a restart of the
-    computer.
+    address. An emulator (`https://localhost:…`, `https://127.0.0.1:…`) does not run, as after a restart of
+    the computer.
   do: wait for a minute after it was plugged in. `ip neighbour` tells whose address it is; the port stands
     in the URL, 443 where none does. `hem doctor` goes through it in order. An emulator comes up at the same
     port by `hem emulator start` in its folder.
