@@ -97,7 +97,7 @@ class PartList:
                 return None
             pages = [Page(*each[1:]) for each in map(_page, lines) if each is not None and each[0] == run]
             records, place = self._replayed(pages)
-        except (ValueError, TypeError, KeyError, RecursionError, HemAnswerFault):
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError, HemAnswerFault):
             return None
         if place is None or not records:
             return None

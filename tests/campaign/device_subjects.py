@@ -116,7 +116,7 @@ class LogSubject(_OnDevice):
     what = "`hem log collect --to`"
     kept = (
         "config.toml", "passphrase", "copy/lock", "copy/*.jsonl", "copy/state.json", "copy/looked",
-        "cache/hem/*.checkin", "run/hem/*.line",
+        "cache/hem/*.checkin", "cache/hem/*.eid", "run/hem/*.line",
     )  # fmt: skip
     whole = False
     life = 20

@@ -32,6 +32,7 @@ from hem_provider.config.toml_file import read_config
 from hem_provider.device.cache import DiskCache
 from hem_provider.errors import HemError
 from hem_provider.publickeys import kid_of
+from hem_provider.rest.encoding import b64
 from hem_provider.rest.keymgmt import KeyRecord
 
 __all__ = ["CacheSubject", "ConfigSubject", "HiddenVaultSubject", "StoreSubject", "VaultSubject", "command"]
@@ -264,12 +265,12 @@ def _template(rows: list[tuple[int, bytes]]) -> Iterator[Any]:
 
 
 class CacheSubject(Subject):
-    """Public keys, the list of keys and the last scope, as clients remember them."""
+    """Public keys, the list of keys, the last scope and the device's identity, as clients remember them."""
 
     name = "caches"
-    what = "`DiskCache`: list, public keys, scope"
+    what = "`DiskCache`: list, public keys, scope, identity"
     tells = False
-    kept = ("hem/*.keys", "hem/*.list", "hem/*.scope", "hem/*.changed")
+    kept = ("hem/*.keys", "hem/*.list", "hem/*.scope", "hem/*.eid", "hem/*.changed")
 
     def _cache(self) -> DiskCache:
         os.environ["XDG_CACHE_HOME"] = str(self.folder)
@@ -281,6 +282,7 @@ class CacheSubject(Subject):
             Write("list", {"list": text(chance, 4000)}),
             Write("public", {f"key {kid_of(public)}": public.hex()}),
             Write("scope", {"scope": f"keymgmt:use:{chance.randbytes(16).hex()}"}),
+            Write("identity", {"eid": b64(chance.randbytes(32))}),
         ]
         if "list" in state and chance.random() < 0.3:
             writes.append(Write("forget", {"list": None}))
@@ -300,6 +302,8 @@ class CacheSubject(Subject):
             cache.forget_listing()
         elif write.kind == "scope":
             cache.keep_scope(str(value))
+        elif write.kind == "identity":
+            cache.keep_identity(str(value))
         else:
             cache.keep_public(name.removeprefix("key "), bytes.fromhex(str(value)))
 
@@ -312,6 +316,8 @@ class CacheSubject(Subject):
             raise Damaged("the list cannot be read")
         if (scope := cache.scope()) is not None:
             found.append(("scope", scope))
+        if (eid := cache.identity()) is not None:
+            found.append(("eid", eid))
         for path in self.folder.glob("hem/*.keys"):
             for line in path.read_bytes().splitlines():
                 kid = line.partition(b" ")[0].decode()

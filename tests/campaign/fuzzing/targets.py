@@ -350,18 +350,23 @@ _STORED = (
 
 def _cache() -> Run:
     from hem_provider.device.cache import DiskCache, _parse_public
+    from hem_provider.device.partlist import PartList
 
     class Read(DiskCache):
         def __init__(self, data: bytes) -> None:
+            super().__init__("https://fuzzed.example")
             self.data = data
 
-        def _read(self, kind: str) -> bytes:  # noqa: ARG002
+        def read(self, kind: str) -> bytes:  # noqa: ARG002
             return self.data
 
     def run(data: bytes) -> None:
         cache = Read(data)
         cache.listing()
         cache.scope()
+        cache.identity()
+        cache.seen()
+        PartList(cache, "fuzzed").resume()
         _parse_public(data)
 
     return run
@@ -371,6 +376,10 @@ _CACHE = (
     b'{"format":1,"eid":"e","listed":3,"records":[{"kid":"00112233445566778899aabbccddeeff","type":'
     b'"PKEY,ED25519","label":"l","descr":"AAAA","created":1,"updated":2}]}',
     b'{"format":1,"scope":"keymgmt:list"}',
+    b'{"format":1,"eid":"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="}',
+    # Of a listing that has just begun.
+    b'{"format":1,"eid":"e","begun":%d,"run":"r"}\n["r",[{"kid":"00112233445566778899aabbccddeeff","type":'
+    b'"PKEY,ED25519","label":"l","descr":"AAAA","created":1,"updated":2}],0,40]\n' % time.time(),
     b"null",
     b"00112233445566778899aabbccddeeff AAAA\n",
 )
