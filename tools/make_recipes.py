@@ -42,6 +42,15 @@ _HEAD = """\
 A page a job: what it needs, the steps, and how to see that it worked. Each is run as printed by a test of the
 project, on an emulated device; the versions are those that the test met. What works with which tool at all is
 told in [the list of tools](../tools.md) and [the list of libraries](../python.md#libraries).
+
+In a block, `$ ` stands before what you type, and `> ` before the lines that go on with it; `! ` stands
+before a command that is to fail, since the page shows how. None of the three is typed. All other lines are
+what is printed, those with `#` too, and `…` stands for what differs on your machine. The commands are for
+bash: in another shell (fish, csh, zsh) type `bash` first.
+
+Begin each recipe in an empty folder, since "Undo" takes files away by their names. After it the device's
+keys, the files, your settings and the variables of the shell are as they were before; what is meant to
+stay, it names.
 """
 
 
