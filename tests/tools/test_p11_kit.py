@@ -40,12 +40,32 @@ def newer_p11_kit() -> Path | None:
 PREFIX = newer_p11_kit()  # before the tests' environment is emptied
 
 
+def with_another_token(environment: dict[str, str], folder: Path) -> dict[str, str]:
+    """The environment of a reader to whom p11-kit shows a token of SoftHSM before ours, where it is there."""
+    module = next(Path("/usr/lib").glob("*/softhsm/libsofthsm2.so"), None)
+    if shutil.which("softhsm2-util") is None or module is None:
+        print("without another token: not installed: softhsm2")
+        return environment
+    tokens, modules = folder / "tokens", folder / ".config" / "pkcs11" / "modules"
+    for each in (tokens, modules):
+        each.mkdir(parents=True)
+    configuration = folder / "softhsm2.conf"
+    configuration.write_text(f"directories.tokendir = {tokens}\n")
+    environment = environment | {"SOFTHSM2_CONF": str(configuration)}
+    subprocess.run(
+        ["softhsm2-util", "--init-token", "--free", "--label", "other", "--pin", "1234", "--so-pin", "1234"],
+        env=environment, check=True, capture_output=True,
+    )  # fmt: skip
+    (modules / "other.module").write_text(f"module: {module}\npriority: 10\n")
+    return environment
+
+
 @pytest.mark.skipif(PREFIX is None, reason="not run: needs p11-kit 0.25 (HEM_TEST_P11_KIT=prefix)")
 def test_ec_signatures_pass_through_newer_p11_kit(bare_environment, tmp_path):
     environment = bare_environment | {"PATH": f"{PREFIX}/bin:{bare_environment['PATH']}"}
     run_page(
         PAGE,
-        environment=environment,
+        environment=with_another_token(environment, tmp_path),
         folder=tmp_path,
         newer=lambda since: "engine" not in since or build_engine.has_engines(),
         ordinary=True,

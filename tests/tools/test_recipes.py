@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.pages import run_page, steps_of
-from tools.test_p11_kit import PREFIX
+from tools.test_p11_kit import PREFIX, with_another_token
 from tools.test_provider import PROVIDER
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -54,6 +54,8 @@ def test_the_commands_of_a_page_work_as_printed(page, bare_environment, way, tmp
         request.getfixturevalue("engine")
     if RUN_WHOLE.get(page):
         pytest.skip(f"run with all of its blocks by {RUN_WHOLE[page]}, on the same device")
+    if page == "p11-kit.md":
+        bare_environment = with_another_token(bare_environment, tmp_path)
     run_page(
         DOCS / "recipes" / page, environment=bare_environment, folder=tmp_path, way=way,
         newer=lambda since: page not in RUN_WHOLE and is_there(since, way),
