@@ -13,7 +13,7 @@ import keyring.core
 import pytest
 from support.pages import taken
 from support.passphrases import PASSPHRASE
-from support.undone import has_undo
+from support.undone import differing_files, files_of, has_undo
 
 import hem_provider
 
@@ -142,11 +142,15 @@ def test_the_commands_of_a_page_print_what_it_says(page, shell):
     prepare(page, shell)
     commands = sessions(page)
     assert commands
+    places = {"XDG_DATA_HOME": str(shell.home / "data")}
+    files = files_of(shell.home, places)
     for command, expected in commands:
         done = shell(command)
         assert done.returncode == 0, f"{command}\n{done.stderr}"
         assert matches(done.stdout, expected), f"{command}\n{done.stdout}"
     _is_undone(page, before=[])
+    text = (DOCS / page).read_text("utf-8")
+    assert not has_undo(text) or differing_files(text, files, files_of(shell.home, places)) == []
 
 
 def test_a_vault_looks_as_the_page_shows_it(shell):

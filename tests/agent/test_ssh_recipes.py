@@ -22,8 +22,8 @@ def environment(tmp_path, tmp_path_factory):
     """As a reader has it: a device, its passphrase, and ``hem`` in PATH."""
     with ServedEmulator(tmp_path_factory.mktemp("device")) as emulator:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("HEM_", "PYTHON"))}
-        clean.pop("SSH_AUTH_SOCK", None)
         yield clean | {
+            "SSH_AUTH_SOCK": str(tmp_path / "another-agent"),  # which the page gives back
             "HOME": str(tmp_path),
             "HEM_URL": emulator.https,
             "HEM_CA_FILE": str(emulator.ca_file),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from support.pages import python_of, taken
-from support.undone import has_undo
+from support.undone import differing_files, files_of, has_undo
 
 RECIPES = Path(__file__).parents[2] / "docs" / "recipes"
 #: The recipes that this suite runs, and what is looked at afterwards.
@@ -80,13 +80,16 @@ def test_a_recipe_runs_as_it_stands(page, served, monkeypatch, tmp_path):
     monkeypatch.setenv("HEM_PASSPHRASE_FILE", str(served.passphrase_file))
     monkeypatch.chdir(tmp_path)
     namespace = {"__name__": "recipe"}
+    before = files_of(tmp_path, {})
     try:
         path = RECIPES / f"{page}.md"
+        text = path.read_text("utf-8")
         exec(compile(python_of(path), str(path), "exec"), namespace)  # noqa: S102
         if page in AFTERWARDS:
             AFTERWARDS[page](namespace)
-        if has_undo(path.read_text("utf-8")):
+        if has_undo(text):
             assert [each.label for each in namespace["hem"].keys] == [], f"{page} is undone"
+            assert differing_files(text, before, files_of(tmp_path, {})) == [], f"{page} is undone"
     finally:
         hem = namespace.get("hem")
         if hem is not None:

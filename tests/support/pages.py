@@ -19,6 +19,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -28,7 +29,15 @@ import pytest
 from support.blocks import ran
 from support.emulator import ServedEmulator
 from support.once import sitecustomize as once
-from support.undone import has_undo, keys_of, processes_with
+from support.undone import (
+    differing_files,
+    differing_variables,
+    files_of,
+    had_before,
+    has_undo,
+    keys_of,
+    processes_with,
+)
 
 from tools.blocks import Block, blocks_of
 from tools.servers import free_port
@@ -127,7 +136,8 @@ def run_page(
 ) -> None:
     """Run the page in ``folder``, with texts of it replaced; raises ``AssertionError`` with the output where
     it differs from the page. ``way``: OpenSSL's; ``ordinary``: the page means readers who are not root;
-    ``seconds``: what it may take; a page with an "Undo" must leave neither key nor process."""
+    ``seconds``: what it may take; a page with an "Undo" must leave neither key nor process, nor a
+    file that it does not name there, and the shell's variables as they were."""
     steps = steps_of(page, newer=newer, way=way)
     assert steps, f"{page.name} has no commands"
     port = str(free_port())
@@ -138,16 +148,20 @@ def run_page(
             text = text.replace(old, new)
         return text
 
-    for name, content in FILE.findall(page.read_text()):
-        (folder / name).write_text(here(content))
-    script = ["exec 2>&1"]
-    for number, step in enumerate(steps):
-        script += [here(step.command), f'echo "{_MARK} {number} $?"']
     mark = f"page-{uuid.uuid4()}"
     reader = {**once.environment(), **environment}
     undone = has_undo(page.read_text("utf-8"))
     before = keys_of(reader) if undone else set()
-    with _processes_of(mark):
+    if undone:
+        had_before(folder)
+    files = files_of(folder, reader) if undone else {}
+    for name, content in FILE.findall(page.read_text()):
+        (folder / name).write_text(here(content))
+    with _processes_of(mark), tempfile.TemporaryDirectory() as told:
+        script = ["exec 2>&1", f"env -0 > {told}/before"]
+        for number, step in enumerate(steps):
+            script += [here(step.command), f'echo "{_MARK} {number} $?"']
+        script.append(f"env -0 > {told}/after")
         shell = subprocess.Popen(
             [*as_ordinary_user(required=ordinary), "bash"],
             env={**reader, "HEM_TEST_PAGE": mark}, cwd=folder,
@@ -166,6 +180,11 @@ def run_page(
             left = processes_with(f"HEM_TEST_PAGE={mark}")
             assert not left, f"{page.name} is undone, and runs: {left}"
             assert keys_of(reader) == before, f"{page.name} is undone, and its keys are not"
+            differing = differing_files(page.read_text("utf-8"), files, files_of(folder, reader))
+            assert not differing, f"{page.name} is undone, and not its files: {differing}"
+            variables = [Path(told, name).read_bytes() for name in ("before", "after")]
+            differing = differing_variables(*variables)
+            assert not differing, f"{page.name} is undone, and not its variables: {differing}"
         for block in _consoles(page, newer, way):
             ran(block.info, block.text)
         commands = "\n".join(step.command for step in steps)

@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from support.pages import taken
 from support.passphrases import PASSPHRASE
 from support.rawkeys import raw_key
-from support.undone import has_undo
+from support.undone import differing_files, files_of, has_undo
 
 from hem_provider.symmetric import seal
 
@@ -34,12 +34,14 @@ def test_the_code_of_a_page_runs(page, rig, monkeypatch, tmp_path):
     monkeypatch.setenv("HEM_URL", f"emulator:{rig.path}")
     monkeypatch.setenv("HEM_PASSPHRASE_FILE", str(secret))
     monkeypatch.chdir(tmp_path)
+    text, before = (DOCS / page).read_text("utf-8"), files_of(tmp_path, {})
     names: dict[str, object] = {"__name__": page}
     for number, block in enumerate(taken(DOCS / page, "python")):
         exec(compile(block, f"{page}, block {number + 1}", "exec"), names)  # noqa: S102
     assert rig.count("POST /api/crypto/") >= 1
-    if has_undo((DOCS / page).read_text("utf-8")):
+    if has_undo(text):
         assert [each.label for each in names["hem"].keys] == [], f"{page} is undone"
+        assert differing_files(text, before, files_of(tmp_path, {})) == [], f"{page} is undone"
 
 
 @pytest.mark.parametrize(("number", "aad"), [(0, b"up to 15 bytes"), (1, b"16 bytes and more of them")])

@@ -31,12 +31,15 @@ def bring_back(device, asked, told, configurations):
 @pytest.mark.skipif(shutil.which("haproxy") is None, reason="not run: haproxy is missing (Debian: haproxy)")
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="not run: nginx is missing")
 @pytest.mark.timeout(400)
-def test_a_site_goes_on_when_one_of_its_two_devices_is_gone(tmp_path, bare_environment, way):
+def test_a_site_goes_on_when_one_of_its_two_devices_is_gone(
+    tmp_path, tmp_path_factory, bare_environment, way
+):
     with two_devices(tmp_path, login=2.0) as (east, west, reader):  # as on hardware, or more
         assert east.process is not None
         both = {"east": east, "west": west}
         configurations = {tmp_path / "east.toml": {"east": east}, Path(reader["HEM_CONFIG"]): both}
-        asked, told = tmp_path / "asked", tmp_path / "told"
+        words = tmp_path_factory.mktemp("words")
+        asked, told = words / "asked", words / "told"
         waiting = (east, asked, told, configurations)
         threading.Thread(target=bring_back, args=waiting, daemon=True).start()
         ours = {name: value for name, value in bare_environment.items() if not name.startswith("HEM_")}
