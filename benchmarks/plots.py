@@ -217,7 +217,9 @@ def _growth(plt: Any, run: Run) -> Any:
     for place, (name, points) in enumerate(lines.items()):
         points.sort(key=lambda point: point[0])
         sizes = [size for size, _ in points]
-        look = {"color": COLOURS[place % len(COLOURS)], "lw": 1.8, "ms": 4.5, "marker": "osD^vP*X"[place % 8]}
+        again, place_of = divmod(place, len(COLOURS))  # more lines than colours: the others are broken
+        look = {"color": COLOURS[place_of], "lw": 1.8, "ms": 4.5, "marker": "osD^vP*X"[place_of]}
+        look |= {"ls": ":", "marker": "h<>"[place_of % 3]} if again else {}
         left.plot(sizes, [each.calls for _, each in points], **look)
         right.plot(sizes, [on_hardware(each) for _, each in points], label=name, **look)
     left.set_yscale("symlog", linthresh=1)

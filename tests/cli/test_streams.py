@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -98,6 +99,12 @@ def test_info_ends_with_3_when_a_device_is_not_reached(own_served):
     assert run("pkcs11", "info", env=there).returncode == 0
 
 
+def _read(terminal_end, again):
+    while not select.select([terminal_end], [], [], 5)[0]:
+        again()
+    return os.read(terminal_end, 1024)
+
+
 def typed(arguments, text, environment):
     """Run a command at a terminal and type; its status and what the terminal showed."""
     pid, terminal_end = pty.fork()
@@ -110,7 +117,9 @@ def typed(arguments, text, environment):
         shown += os.read(terminal_end, 1024)
     os.write(terminal_end, text)
     try:
-        while chunk := os.read(terminal_end, 1024):
+        # Where the signal comes when Python is about to wait for a line it waits all the same, until it is
+        # typed again.
+        while chunk := _read(terminal_end, lambda: os.write(terminal_end, text)):
             shown += chunk
     except OSError:  # the child has closed its end
         pass
