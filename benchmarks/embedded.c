@@ -3,22 +3,7 @@
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include <stdio.h>
-#include <string.h>
-
-static long resident(void)
-{
-    char line[256];
-    long kib = -1;
-    FILE *file = fopen("/proc/self/status", "r");
-
-    while (file != NULL && fgets(line, sizeof line, file) != NULL)
-        if (strncmp(line, "VmRSS:", 6) == 0)
-            sscanf(line + 6, "%ld", &kib);
-    if (file != NULL)
-        fclose(file);
-    return kib;
-}
+#include "resident.h"
 
 int main(int argc, char **argv)
 {

@@ -14,6 +14,7 @@ from typing import Self
 import hem_provider
 from benchmarks.filling import fill_device
 from benchmarks.floor import Floor, Kind
+from hem_provider.cli.environment import surrounded
 from hem_provider.cli.progress import progress
 from hem_provider.device.hem import Hem
 from hem_provider.emulator.process import ServedEmulator
@@ -27,7 +28,6 @@ __all__ = [
     "Laboratory",
     "on_hardware",
     "own_way",
-    "surrounded",
     "watch",
 ]
 
@@ -56,21 +56,6 @@ class Fact:
 def watch(what: str) -> Callable[[Iterable[int], int], Iterable[int]]:
     """A progress line for a run of rounds."""
     return lambda rounds, total: progress(rounds, total, what)
-
-
-@contextmanager
-def surrounded(values: Mapping[str, str]) -> Iterator[None]:
-    """This process with these variables of the environment, and afterwards without them."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @contextmanager

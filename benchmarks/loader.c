@@ -1,24 +1,9 @@
 /* Loads a PKCS#11 module as a host does, initialises it and asks for its slots; prints the resident
  * memory of the process in KiB before and after. Usage: loader MODULE. */
 #include <dlfcn.h>
-#include <stdio.h>
-#include <string.h>
+#include "resident.h"
 
 typedef unsigned long CK_ULONG;
-
-static long resident(void)
-{
-    char line[256];
-    long kib = -1;
-    FILE *file = fopen("/proc/self/status", "r");
-
-    while (file != NULL && fgets(line, sizeof line, file) != NULL)
-        if (strncmp(line, "VmRSS:", 6) == 0)
-            sscanf(line + 6, "%ld", &kib);
-    if (file != NULL)
-        fclose(file);
-    return kib;
-}
 
 int main(int argc, char **argv)
 {

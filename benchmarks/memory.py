@@ -17,8 +17,9 @@ from hem_pkcs11.constants import CKM, CKO
 
 from benchmarks.cryptoki import Cryptoki
 from benchmarks.gate import grown
-from benchmarks.laboratory import GROWN, Fact, Laboratory, own_way, surrounded
+from benchmarks.laboratory import GROWN, Fact, Laboratory, own_way
 from hem_provider.cli.built import module_path
+from hem_provider.cli.environment import surrounded
 from hem_provider.cli.progress import progress
 
 __all__ = ["growth", "main", "measure_memory"]

@@ -11,11 +11,12 @@ from typing import Self
 from benchmarks.cryptoki import Cryptoki
 from benchmarks.floor import FULL_FLOOR, KEPT, KEPT_FLOOR, Kind
 from benchmarks.keyring_cases import keyring_cases
-from benchmarks.laboratory import Laboratory, surrounded, watch
+from benchmarks.laboratory import Laboratory, watch
 from benchmarks.modules import module_cases, python_cases, signing_case
 from benchmarks.requests_script import other_client_case, plain_requests_case
 from benchmarks.softhsm import SoftHsm
 from hem_provider.cli.built import module_path
+from hem_provider.cli.environment import surrounded
 from hem_provider.measuring.cases import device_cases, key_cases, signing_cases
 from hem_provider.measuring.cipher_cases import cipher_cases
 from hem_provider.measuring.figures import Figure, figures_of

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from hem_provider.rest.credential import Credential
 from hem_provider.threads import begin_thread
@@ -28,16 +29,14 @@ class Derivation:
         self._made: Credential | None = None
         self._thread: threading.Thread | None = None
 
-    def begin(self, secret: str | None, eid: str | None) -> None:
-        """Derive of ``secret`` for the device ``eid``, where both are known, and there can be a thread."""
-        if secret is not None and eid is not None:
-            self._of = secret, eid
-            self._thread = begin_thread(self._run, "hem derivation", daemon=False)
+    def begin(self, secret: str, eid: str) -> None:
+        """Derive of ``secret`` for the device ``eid``, where there can be a thread."""
+        self._of = secret, eid
+        self._thread = begin_thread(partial(self._run, secret, eid), "hem derivation", daemon=False)
 
-    def _run(self) -> None:
+    def _run(self, secret: str, eid: str) -> None:
         with suppress(Exception):  # whoever wants it derives again, and is told
-            if self._of is not None:
-                self._made = self._derive(*self._of)
+            self._made = self._derive(secret, eid)
 
     def result(self, secret: str, eid: str) -> Credential:
         """The credential of ``secret`` for the device ``eid``; made now unless it was begun."""

@@ -24,11 +24,13 @@ from hem_provider.rest.auth import Identity
 from hem_provider.rest.call import Call
 from hem_provider.rest.keymgmt import KeyRecord, Page
 
-__all__ = ["FEW", "Listing"]
+__all__ = ["FEW", "GLANCES", "Listing"]
 
 _LIST = ("keymgmt:list",)
 #: To list so many keys is a few calls, and no more trouble than to look for one.
 FEW = 2 * keymgmt.PAGE
+#: Keys that are worth to be asked for one by one (``glance``); of more, all are listed.
+GLANCES = 8
 
 
 class _Walk:

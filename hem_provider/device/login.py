@@ -361,9 +361,8 @@ class LoginSession:
         if login_source(self._config, given=self.has_credential) is LoginSource.PHONE:
             approved = self.mobile.obtain(scope)
             return self._take(bearer_from(approved.token), approved.device_time, before)
-        secret = self._prover.secret_at_hand(self._reliance) if self._credential is None else None
         try:
-            with self._prover.ahead(partial(self.derive, role=Role.USER), secret) as ahead:
+            with self._prover.ahead(partial(self.derive, role=Role.USER), self._next_secret) as ahead:
                 challenge, bearer, _ = self._prover.prove(scope, partial(self._configured, ahead))
         except HemLoginRequired:
             raise
@@ -380,6 +379,9 @@ class LoginSession:
             raise HemLoginRequired(f"{self._config.name}: logged out while a login was under way")
         self._tokens.add(bearer, device_time)
         return bearer
+
+    def _next_secret(self) -> str | None:
+        return None if self._credential is not None else self._prover.secret_at_hand(self._reliance)
 
     def _configured(self, ahead: Derivation, eid: str) -> Credential:
         known = self._credential

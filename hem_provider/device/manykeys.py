@@ -13,18 +13,17 @@ from collections.abc import Callable, Sequence
 
 from hem_provider.device.description import PREFIX
 from hem_provider.device.key import Key
-from hem_provider.device.listing import FEW, Listing
+from hem_provider.device.listing import FEW, GLANCES, Listing
 from hem_provider.device.pages import Course
 from hem_provider.errors import HemAuthenticationError, HemDeviceFault, HemOperationFailed
 from hem_provider.rest import keymgmt
 from hem_provider.rest.call import Call
-from hem_provider.rest.keymgmt import PAGE, KeyRecord, Page
+from hem_provider.rest.keymgmt import KeyRecord, Page
 
 __all__ = ["ManyKeys"]
 
-#: Keys of one name that are asked for one by one, and pages of keys made since. Beyond either, listing all
-#: has become worth its calls.
-_MOST = 8
+#: Pages of keys made since that are asked for; beyond them listing all has become worth its calls.
+_MOST_PAGES = 8
 
 
 class ManyKeys:
@@ -40,7 +39,7 @@ class ManyKeys:
         or little, or where memory and device do not fit together: then all keys are to be listed."""
         records = self._listing.remembered_many()
         sought = [(place, each) for place, each in enumerate(records) if wanted(each)]
-        if len(records) <= FEW or len(sought) > _MOST:
+        if len(records) <= FEW or len(sought) > GLANCES:
             return []
         made = self._made_since(records)
         if made is None:
@@ -66,12 +65,13 @@ class ManyKeys:
     def _behind(self, known: Sequence[KeyRecord], ask: Callable[[int], Call[Page]]) -> list[Key] | None:
         places = {record.kid: place for place, record in enumerate(known)}
         course, made = Course(self._listing.device, places), dict[str, Key]()
-        for _ in range(_MOST):
+        for _ in range(_MOST_PAGES):
             page = self._listing.ask(ask(course.next or 0))
             if course.take(page):
                 found = self._listing.absorb(page)
                 made.update((key.kid, key) for key in found if key.kid not in places)
-                if any(places.get(each.kid, PAGE**9) < page.offset for each in page.records[:1]):
+                first = places.get(page.records[0].kid) if page.records else None
+                if first is not None and first < page.offset:
                     return None  # keys were made before it: the device does not put new ones at the end
             if course.next is None:
                 return list(made.values())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from hem_provider.device.criteria import matches, means
 from hem_provider.device.description import PREFIX
 from hem_provider.device.key import Key, is_own
-from hem_provider.device.listing import FEW, Listing
+from hem_provider.device.listing import FEW, GLANCES, Listing
 from hem_provider.errors import HemAuthenticationError, HemDeviceFault, HemOperationFailed
 from hem_provider.rest import keymgmt
 from hem_provider.rest.keyfields import use_of
@@ -54,13 +54,16 @@ class OwnKeys:
         ours = [each for each in found if matches(each, label, type, application_id) and self._shown(each)]
         if application_id is not None:  # only our own keys have one
             return ours
-        there = [
-            self._listing.glance(record, place)
+        sought = [
+            (record, place)
             for place, record in others
             if means(record, label, type, None)
             and not is_own(record.label, record.descr)
             and self._label_shown(record.label)
         ]
+        if len(sought) > GLANCES:
+            return []
+        there = [self._listing.glance(*each) for each in sought]
         return ours + [each for each in filter(None, there) if matches(each, label, type, None)]
 
     def likely_scope(self) -> str:

@@ -98,7 +98,7 @@ class Prover:
                 made[eid] = ahead.result(secret, eid)
             return made[eid]
 
-        with self.ahead(lambda text, eid: self._derive(text, eid, role, kdf), secret) as ahead:
+        with self.ahead(lambda text, eid: self._derive(text, eid, role, kdf), lambda: secret) as ahead:
             try:
                 return self.prove(scope, once)
             except BaseException:
@@ -116,14 +116,19 @@ class Prover:
         except HemError:
             return None  # told when it is needed
 
-    def ahead(self, derive: Callable[[str, str], Credential], secret: str | None) -> Derivation:
+    def ahead(self, derive: Callable[[str, str], Credential], secret: Callable[[], str | None]) -> Derivation:
         """What the next ``prove`` will need, begun where it is known and that first asks for a challenge."""
         derivation = Derivation(derive)
-        if not self._kept_is_good():
-            known, memory = self.challenge, self._session.memory
-            eid = known.eid if known is not None else memory.identity() if memory is not None else None
-            derivation.begin(secret, eid)
+        eid = None if self._kept_is_good() else self._expected()
+        if eid is not None and (text := secret()) is not None:
+            derivation.begin(text, eid)
         return derivation
+
+    def _expected(self) -> str | None:
+        """The identity of the device that will most likely answer."""
+        if self.challenge is not None:
+            return self.challenge.eid
+        return None if self._session.memory is None else self._session.memory.identity()
 
     def prove(
         self, scope: str, credential_for: Callable[[str], Credential]

@@ -66,16 +66,15 @@ class FairLock:
             return
         try:
             self._before_free()
-        except BaseException:
-            self._hand_on(free=True)
-            raise
-        self._hand_on(free=True)  # to who has come meanwhile
+        finally:
+            self._hand_on(or_free=True)  # to who has come meanwhile
 
-    def _hand_on(self, *, free: bool = False) -> bool:
-        """Whether somebody has it then. ``free``: it is free otherwise."""
+    def _hand_on(self, *, or_free: bool = False) -> bool:
+        """Whether somebody waited, who has it then. ``or_free``: otherwise nobody has it."""
         with self._guard:
             if not self._waiting:
-                self._taken = not free
+                if or_free:
+                    self._taken = False
                 return False
             own = self._stands_back = threading.Lock()
             own.acquire()

@@ -73,9 +73,8 @@ class Place:
             if time.monotonic() >= ends:
                 return False
             if self._waits_at is None:
-                self._waits_at = WakeUp(
-                    self._pipe_of(self._ticket)
-                )  # who left before could wake nobody: look again
+                # And look again: who left before could wake nobody.
+                self._waits_at = WakeUp(self._pipe_of(self._ticket))
             else:
                 self._waits_at.wait(max(0.0, min(pause, ends - time.monotonic())))
                 self._follow()

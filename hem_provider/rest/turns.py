@@ -127,8 +127,6 @@ def turn(
     """
     lines = _lines.get()
     line = lines.get(url) or lines.setdefault(url, _Line(url))
-    lines = _lines.get()
-    line = lines.get(url) or lines.setdefault(url, _Line(url))
     turn_timeout = timeout if turn_timeout is None else turn_timeout
     patience = _PATIENCE * max(timeout, turn_timeout, 1.0)
     ends = time.monotonic() + patience

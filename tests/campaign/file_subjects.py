@@ -26,6 +26,7 @@ from support.libraries import module_library
 from campaign.subjects import Damaged, State, Subject, Write, text
 from hem_provider.adapters.keyring.vault.format import Header
 from hem_provider.adapters.keyring.vault.vault import Vault
+from hem_provider.cli.environment import surrounded
 from hem_provider.cli.main import main
 from hem_provider.config.editing import Change, edit
 from hem_provider.config.toml_file import read_config
@@ -48,16 +49,8 @@ def _new_name(chance: random.Random) -> str:
 @contextlib.contextmanager
 def surroundings(**variables: str | Path) -> Iterator[None]:
     """These variables of the environment, for a while."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update({name: str(value) for name, value in variables.items()})
-    try:
+    with surrounded({name: str(value) for name, value in variables.items()}):
         yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 class CommandFailed(Exception):

@@ -9,6 +9,7 @@ from support.passphrases import PASSPHRASE
 
 from hem_provider import threads
 from hem_provider.device import login as module
+from hem_provider.device import proving
 from hem_provider.device.cache import DiskCache
 from hem_provider.device.proving import Prover
 from hem_provider.errors import HemAuthenticationError, HemConfigError, HemUnreachable
@@ -99,6 +100,17 @@ def test_a_challenge_that_is_kept_leaves_nothing_to_travel(rig, derived):
         device.probe()
         list(device.keys)
     assert derived.ahead == [False]
+
+
+def test_a_file_is_read_ahead_only_where_something_is_derived_of_it(rig, derived, file, monkeypatch):
+    monkeypatch.setattr(proving, "read_passphrase", lambda _: pytest.fail("read"))
+    with rig.connect(None, passphrase_file=file) as device:
+        device.probe()
+        list(device.keys)
+    monkeypatch.setattr(DiskCache, "identity", lambda _: None)
+    with rig.connect(None, passphrase_file=file) as device:
+        list(device.keys)
+    assert derived.ahead == [False, False]
 
 
 def test_another_life_of_the_device_is_derived_for_anew_and_the_other_overwritten(rig, known, derived):

@@ -245,3 +245,17 @@ def test_where_new_keys_stand_before_older_ones_all_are_listed(rig, many, elsewh
     cold = rig.connect()
     with pytest.raises(HemKeyAmbiguous):
         by_label(cold)
+
+
+def test_many_keys_of_other_software_are_listed_and_not_asked_for_one_by_one(rig, hem):
+    for number in range(25):
+        foreign(hem, f"theirs {number}")
+    hem.keys.create("ED25519", label="ours")
+    list(rig.connect().keys)
+
+    def ambiguous(cold):
+        with pytest.raises(HemKeyAmbiguous):
+            cold.keys.find(type="SECP256R1")
+
+    _, (calls, logins) = cost(cold := rig.connect(), lambda: ambiguous(cold))
+    assert (calls <= 5, logins) == (True, 1), calls  # a search of ours, a login, two pages

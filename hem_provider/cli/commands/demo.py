@@ -16,8 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ import click
 
 import hem_provider
 from hem_provider.cli.built import module_path
+from hem_provider.cli.environment import surrounded
 from hem_provider.cli.exports import as_typed
 from hem_provider.cli.ownpython import own_python
 from hem_provider.cli.shape import Command
@@ -73,7 +73,7 @@ def command() -> int:
     if problem:
         print(f"hem demo: {problem}", file=sys.stderr)
         return 1
-    with tempfile.TemporaryDirectory(prefix="hem-demo-") as folder, _places(Path(folder)):
+    with tempfile.TemporaryDirectory(prefix="hem-demo-") as folder, surrounded(_own_places(Path(folder))):
         work = _Workspace(Path(folder))
         steps = Steps(work.count)
         steps.say(
@@ -210,26 +210,10 @@ def _expect(condition: bool, message: str) -> None:
         raise StepFailedError(message)
 
 
-def _own(folder: Path) -> dict[str, Path]:
-    """Where the demo's programs keep files of theirs, so that nothing is left behind."""
-    return {f"XDG_{name}": folder / name.lower() for name in ("CACHE_HOME", "CONFIG_HOME", "RUNTIME_DIR")}
-
-
-@contextmanager
-def _places(folder: Path) -> Iterator[None]:
-    """These are this process's, too, for as long as it takes."""
-    before = {name: os.environ.get(name) for name in _own(folder)}
-    for name, path in _own(folder).items():
-        make_private(path)
-        os.environ[name] = str(path)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+def _own_places(folder: Path) -> dict[str, str]:
+    """Where the demo and its programs keep files of theirs, so that nothing is left behind."""
+    names = ("CACHE_HOME", "CONFIG_HOME", "RUNTIME_DIR")
+    return {f"XDG_{name}": str(folder / name.lower()) for name in names}
 
 
 class _Workspace:
@@ -237,6 +221,8 @@ class _Workspace:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        for place in _own_places(folder).values():
+            make_private(Path(place))
         from hem_provider.emulator.process import ServedEmulator  # loads what the emulator needs
 
         self.emulator = ServedEmulator(
@@ -269,7 +255,7 @@ class _Workspace:
     def run(self, *command: str) -> str:
         """Run a program to its end; returns what it printed. Raises ``StepFailedError`` if it fails."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("HEM_", "XDG_", "PYTHON"))}
-        own = {name: str(path) for name, path in _own(self.folder).items()}
+        own = _own_places(self.folder)
         self.shown = self._as_typed(command)
         done = subprocess.run(
             command, env={**inherited, **own, **self.settings, "DEMO_PIN": self.emulator.passphrase},

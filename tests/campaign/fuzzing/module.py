@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from hem_provider.cli.environment import surrounded
+
 __all__ = ["built_module", "device_for"]
 
 ROOT = Path(__file__).parents[3]
@@ -26,23 +28,9 @@ def built_module(folder: Path, *, compiler: str, way: str) -> Path:
 
     target = folder / f"module-{way}" / "hem_pkcs11"
     changed = {"CC": compiler, "CFLAGS": _FLAGS[way]}
-    with _environment(changed), _without(build_module, "-Wl,-z,defs"):
+    with surrounded(changed), _without(build_module, "-Wl,-z,defs"):
         build_module.build(target, in_place=True, build_dir=folder / f"module-{way}" / "objects")
     return target
-
-
-@contextmanager
-def _environment(changed: dict[str, str]) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in changed}
-    os.environ.update(changed)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @contextmanager
