@@ -174,8 +174,7 @@ def _show(told: dict[str, Any], shell: str | None) -> None:
         print(line)
     others = sorted({"HEM_CONFIG", *ENVIRONMENT} & os.environ.keys() - settings.keys())
     if others:
-        what = f"Set here as well, and used besides: {', '.join(others)}"
-        print(f"{what}; unset what is for another device.", file=sys.stderr)
+        print(f"Set here as well: {', '.join(others)}; unset what is for another device.", file=sys.stderr)
     if sys.stdout.isatty():
         typed = to_be_typed(f"{as_typed()} emulator start", shell)
         print(f"For a shell to use it: {typed}", file=sys.stderr)
